@@ -1,0 +1,154 @@
+# smsrelay. `make help` lists the targets.
+#
+# Sources are found by wildcard: a new file in proto/, conf/ or gateway/ is built, a new
+# tests/unit/*_test.c is a test program of its own. Variants (release, asan, tsan, cover) share
+# nothing but the sources: each builds into build/<variant>/.
+
+VARIANT ?= release
+BUILD    = build/$(VARIANT)
+VERSION  = 0.1.0
+
+# What a fresh Debian 12 lacks: to build and run, and on top of that to test.
+RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libjansson-dev libinih-dev
+TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-dev clang-format \
+                cppcheck valgrind netcat-openbsd
+
+LIBRARIES = libevent libevent_pthreads libcurl jansson inih
+# Asked of pkg-config only where something is compiled, so that `make deps` works without it.
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
+PKG_LIBS   = $(shell pkg-config --libs $(LIBRARIES))
+
+CC_release = gcc
+CC_asan    = clang
+CC_tsan    = clang
+CC_fuzz    = clang
+CC_cover   = gcc
+FLAGS_release = -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
+FLAGS_asan    = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_tsan    = -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_fuzz    = $(FLAGS_asan) -fsanitize=fuzzer-no-link
+FLAGS_cover   = -O0 -g --coverage
+LINK_release  = -pie -Wl,-z,relro,-z,now
+LINK_asan     = -fsanitize=address,undefined
+LINK_tsan     = -fsanitize=thread
+LINK_fuzz     = -fsanitize=fuzzer,address,undefined
+LINK_cover    = --coverage
+
+WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes $(if $(CI),-Werror)
+CC       = $(CC_$(VARIANT))
+CFLAGS   = -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(FLAGS_$(VARIANT))
+CPPFLAGS = -I. -DSMSRELAY_VERSION='"$(VERSION)"'
+LDFLAGS  = -pthread -Wl,--as-needed $(LINK_$(VARIANT))
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
+MAIN    = $(BUILD)/gateway/main.o
+LIBS    = $(BUILD)/libgateway.a $(BUILD)/libproto.a $(BUILD)/libconf.a
+UNIT    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
+STRESS  = $(patsubst tests/stress/%.c,$(BUILD)/stress/%,$(wildcard tests/stress/*.c))
+FUZZ    = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+BENCH   = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+C_FILES = $(wildcard proto/*.[ch] conf/*.[ch] gateway/*.[ch] tests/*/*.[ch])
+
+.PHONY: all help run programs test deps deps-run unit golden e2e asan tsan stress fuzz layers lint format \
+        reformat valgrind bench soak cover install clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: build/smsrelay
+
+help:
+	@echo 'make            build build/smsrelay'
+	@echo 'make run        install what is missing, build, start a relay to try (Ctrl-C ends it)'
+	@echo 'make test       install what is missing, then everything that CI checks'
+	@echo '  parts:        unit e2e asan tsan stress fuzz layers lint format valgrind'
+	@echo 'make bench      the figures: intake, relaying, memory'
+	@echo 'make reformat   let clang-format rewrite the sources'
+	@echo 'make cover      line coverage of the unit and end-to-end tests'
+	@echo 'make install    PREFIX=/usr/local DESTDIR='
+	@echo 'make clean      remove build/'
+
+build/smsrelay: build/release/smsrelay
+	@ln -f $< $@
+
+$(BUILD)/smsrelay: $(MAIN) $(LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# Everything of one variant that the checks run: `make VARIANT=asan programs`.
+programs: $(BUILD)/smsrelay $(UNIT) $(STRESS)
+
+$(BUILD)/libproto.a: $(call objects,proto)
+$(BUILD)/libconf.a: $(call objects,conf)
+$(BUILD)/libgateway.a: $(filter-out $(MAIN),$(call objects,gateway))
+$(BUILD)/lib%.a:
+	@rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcriterion
+$(BUILD)/stress/%: $(BUILD)/tests/stress/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+-include $(shell find build -name '*.d' 2>/dev/null)
+
+# --- running ------------------------------------------------------------------------------------
+
+# Installs what is missing, and nothing (no network, no sudo) when all is there.
+define install_missing
+	@missing=$$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(1) 2>/dev/null | \
+	    awk '$$2 == "installed" { have[$$1] = 1 } \
+	         END { n = split("$(1)", want, " "); for (i = 1; i <= n; i++) if (!have[want[i]]) print want[i] }'); \
+	if [ -n "$$missing" ]; then \
+	    echo "installing:" $$missing; \
+	    if [ "$$(id -u)" = 0 ]; then as_root=; else as_root=sudo; fi; \
+	    $$as_root apt-get update -q && \
+	    DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+endef
+
+deps-run:
+	$(call install_missing,$(RUN_PACKAGES))
+deps:
+	$(call install_missing,$(TEST_PACKAGES))
+
+run: deps-run
+	@$(MAKE) --no-print-directory all
+	@exec tests/support/run-relay build/smsrelay
+
+# --- checks -------------------------------------------------------------------------------------
+
+test: deps
+	@tests/support/check all
+unit golden e2e asan tsan stress fuzz layers lint format valgrind: deps
+	@tests/support/check $@
+bench: deps
+	@tests/bench/run
+cover: deps
+	@tests/support/check cover
+soak: deps
+	@tests/support/check soak
+
+reformat:
+	clang-format -i $(C_FILES)
+
+# --- installing ---------------------------------------------------------------------------------
+
+PREFIX ?= /usr/local
+install: all
+	install -D -m 755 build/smsrelay $(DESTDIR)$(PREFIX)/bin/smsrelay
+	install -D -m 644 conf/smsrelay.conf $(DESTDIR)$(PREFIX)/share/doc/smsrelay/smsrelay.conf
+	install -D -m 644 proto/PROTOCOL.md $(DESTDIR)$(PREFIX)/share/doc/smsrelay/PROTOCOL.md
+	install -D -m 644 conf/smsrelay.service $(DESTDIR)$(PREFIX)/share/doc/smsrelay/smsrelay.service
+
+clean:
+	rm -rf build

@@ -1,0 +1,66 @@
+/*
+ * text: what a message says, as a phone will get it.
+ *
+ * Owns character sets on the way in (anything -> UTF-8), the GSM 7-bit default alphabet with its
+ * extension table (3GPP TS 23.038, 6.2.1), UCS-2, and the count of parts of a concatenated message
+ * (3GPP TS 23.040, 9.2.3.24.1). Thread: any. Pure.
+ */
+#ifndef PROTO_TEXT_H
+#define PROTO_TEXT_H
+
+#include "proto/buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum text_encoding { TEXT_GSM7, TEXT_UCS2 };
+
+/* May a text be sent as UCS-2? The order is that of the setting `sms.unicode`. */
+enum text_unicode { TEXT_UNICODE_AUTO, TEXT_UNICODE_YES, TEXT_UNICODE_NO };
+
+/* What may be replaced to make a text fit GSM-7. The order is that of `sms.transliterate`. */
+enum text_transliterate {
+    TEXT_TRANSLITERATE_PUNCTUATION, /* typographic quotes, dashes, ellipsis, odd spaces */
+    TEXT_TRANSLITERATE_NO,
+    TEXT_TRANSLITERATE_ALL /* and letters that have a GSM-7 base letter: "á" -> "a" */
+};
+
+struct text_size {
+    enum text_encoding encoding;
+    unsigned units; /* septets or UTF-16 units, escapes and surrogates counted as two */
+    unsigned parts; /* 1 when it fits 160 septets or 70 units, else counted in 153 and 67 */
+};
+
+/* "gsm7" or "ucs2", as replies spell it. */
+const char *text_encoding_name(enum text_encoding encoding);
+
+/* Tells whether `s` is valid UTF-8 (RFC 3629: no overlong form, no surrogate, at most U+10FFFF). */
+bool text_is_utf8(const char *s, size_t len);
+
+/*
+ * Appends `s`, converted from `charset` (an iconv name) to UTF-8, to `out`.
+ * Returns false when the charset is unknown or the bytes are not valid in it; `out` is then as it was.
+ */
+bool text_to_utf8(const char *s, size_t len, const char *charset, struct buffer *out);
+
+/*
+ * Measures a text that is valid UTF-8: GSM-7 where every character is in its tables, else UCS-2.
+ * An escape pair or a surrogate pair never straddles two parts: it moves to the next one whole.
+ */
+struct text_size text_measure(const char *utf8, size_t len);
+
+/*
+ * Appends to `out` the text with what `level` allows replaced, if that makes all of it GSM-7.
+ * Returns false, `out` as it was, where it does not (or where `level` is NO).
+ */
+bool text_transliterate(const char *utf8, size_t len, enum text_transliterate level,
+                        struct buffer *out);
+
+/*
+ * The longest start of a text that fits `max_parts` with an ellipsis ("..." in GSM-7, U+2026 in
+ * UCS-2) after it, never ending within a character. Appends start and ellipsis to `out`. A text
+ * that fits as it stands is appended whole.
+ */
+void text_truncate(const char *utf8, size_t len, unsigned max_parts, struct buffer *out);
+
+#endif
