@@ -12,13 +12,16 @@
 #include <stddef.h>
 
 struct buffer {
-    char *data;    /* NULL while nothing was appended; not NUL-terminated */
-    size_t len;    /* bytes in use */
-    size_t size;   /* bytes allocated */
+    char *data;      /* NULL while nothing was appended; not NUL-terminated */
+    size_t len;      /* bytes in use */
+    size_t size;     /* bytes allocated */
     bool has_failed; /* an allocation failed: bytes are missing */
 };
 
-#define BUFFER_EMPTY {NULL, 0, 0, false}
+#define BUFFER_EMPTY      \
+    {                     \
+        NULL, 0, 0, false \
+    }
 
 /* Frees the bytes; the buffer is empty and usable again. NULL is fine. */
 void buffer_free(struct buffer *b);

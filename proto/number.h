@@ -12,7 +12,7 @@
 
 enum {
     NUMBER_MIN_DIGITS = 8,
-    NUMBER_MAX_DIGITS = 15, /* ITU-T E.164, 6.2.1 */
+    NUMBER_MAX_DIGITS = 15,                  /* ITU-T E.164, 6.2.1 */
     NUMBER_SIZE = 1 + NUMBER_MAX_DIGITS + 1, /* "+", digits, NUL */
     SENDER_MAX_LETTERS = 11, /* an alphanumeric originating address, 3GPP TS 23.040, 9.1.2.5 */
     SENDER_MIN_DIGITS = 3,
