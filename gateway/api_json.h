@@ -1,0 +1,68 @@
+/*
+ * api_json: the API's bodies; the only user of jansson on the API's wire format.
+ *
+ * Writes requests, reads answers in every variant that the API's documentation leaves open, and never guesses: what
+ * cannot be matched with certainty is UNKNOWN. Knows no HTTP. Thread: any. Pure.
+ */
+#ifndef GATEWAY_API_JSON_H
+#define GATEWAY_API_JSON_H
+
+#include "proto/message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What an answer says about one message of a request. */
+enum api_item_outcome {
+    API_ITEM_UNKNOWN,     /* not mentioned, or not with certainty */
+    API_ITEM_ACCEPTED,    /* the API has it */
+    API_ITEM_REJECTED,    /* an error of its own */
+    API_ITEM_ALREADY_USED /* rejected because its clientId was used before */
+};
+struct api_item {
+    enum api_item_outcome outcome;
+    char *
+        answer; /* message_answer_new(API id, reason); owned by the caller; NULL when there is none */
+};
+
+/* The body of POST /sms, resp. of POST /sms/bulk. malloc'ed, `len` without NUL; NULL without memory. */
+char *api_json_single(const struct message *message, size_t *len);
+char *api_json_bulk(struct message *const *messages, size_t count, size_t *len);
+
+/*
+ * Reads the 2xx body of a POST /sms ({"id"} or {"entity": {"id"}}). Returns false when it is not
+ * that: whether the message was taken is then not known.
+ */
+bool api_json_read_single(const char *body, size_t len, struct api_item *item);
+
+/*
+ * Reads the 2xx body of a POST /sms/bulk into `items`, one for each message. Entries are matched by clientId,
+ * then index, then echoed fields, then order, and only while that is certain.
+ * Returns false when the body is not of that shape at all; every item is then UNKNOWN.
+ */
+bool api_json_read_bulk(const char *body, size_t len, struct message *const *messages, size_t count,
+                        struct api_item *items);
+
+/* What the body of a refusal (4xx, 5xx) says. */
+struct api_refusal {
+    bool is_json;         /* a JSON object, as the API sends; not a proxy's page */
+    bool names_field;     /* it speaks of a field of the message, not of the request */
+    bool is_already_used; /* it says that the clientId was used before */
+    char *reason; /* its words, at most 200 bytes of UTF-8; malloc'ed; NULL when there are none */
+};
+void api_json_read_refusal(const char *body, size_t len, struct api_refusal *refusal);
+
+/* One page of GET /sms. */
+struct api_history_entry {
+    char *id;        /* the API's id; never NULL */
+    char *client_id; /* NULL when the entry has none */
+};
+struct api_history {
+    struct api_history_entry *entries;
+    size_t count;
+};
+/* Returns false when the body is not a page; nothing is to be freed then. */
+bool api_json_read_history(const char *body, size_t len, struct api_history *page);
+void api_history_free(struct api_history *page);
+
+#endif

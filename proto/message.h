@@ -1,0 +1,136 @@
+/*
+ * message: one SMS to one recipient; the one value that crosses layers.
+ *
+ * A message is one allocation: the header below and its strings behind it. What intake set
+ * (id, addresses, text, options) never changes and may be read by any thread that the queue has
+ * shown the message to. Everything under "changes" belongs to the queue's mutex.
+ */
+#ifndef PROTO_MESSAGE_H
+#define PROTO_MESSAGE_H
+
+#include "proto/buffer.h"
+#include "proto/number.h"
+#include "proto/text.h"
+#include "proto/ulid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { REF_MAX = 64 };
+
+/* What is true in each state: proto/PROTOCOL.md, "States". */
+enum message_state {
+    MESSAGE_QUEUED,    /* waits for its turn */
+    MESSAGE_SCHEDULED, /* waits for its AT time */
+    MESSAGE_SENDING,   /* is in a request that has not been answered */
+    MESSAGE_DEFERRED, /* waits by itself: for a retry, or until it is known whether the API has it */
+    MESSAGE_UNRESOLVED, /* whether the API has it could not be found out; waits for the operator */
+    MESSAGE_RELAYED,    /* the API has it */
+    MESSAGE_REJECTED,   /* final: the API refused it */
+    MESSAGE_EXPIRED,    /* final: its time ran out before it was sent */
+    MESSAGE_CANCELED    /* final: a client took it back */
+};
+enum { MESSAGE_STATES = MESSAGE_CANCELED + 1 };
+
+enum message_priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW };
+enum { MESSAGE_PRIORITIES = PRIORITY_LOW + 1 };
+
+/* Who submitted it: a uid at the Unix socket, or everybody on loopback together. */
+enum { OWNER_LOCAL = -1 };
+
+struct message {
+    /* The queue's own: lists, hash chain and heap position. Nobody else looks at these. */
+    struct message *next, *prev, *same_bucket;
+    uint32_t heap_index;
+    uint32_t group; /* 0, or the half of a split batch that it must be sent with */
+
+    /* Immutable after intake. */
+    struct ulid id;     /* also says when it was submitted */
+    int64_t expires_ms; /* Unix time after which it is not sent any more; always set */
+    int32_t owner;      /* OWNER_LOCAL or a uid */
+    uint16_t text_len;  /* bytes of UTF-8 */
+    uint8_t to_len, from_len, ref_len;
+    uint8_t priority; /* enum message_priority */
+    uint8_t encoding; /* enum text_encoding */
+    uint8_t parts;
+    bool allow_unicode : 1;
+    bool has_ttl : 1; /* expires_ms comes from TTL=, not from queue.max_age */
+
+    /* Changes: under the queue's mutex. */
+    bool is_watched : 1;    /* somebody waits for its changes */
+    bool is_ambiguous : 1;  /* was in a request that ended without a trustworthy answer */
+    uint8_t state;          /* enum message_state */
+    uint8_t ambiguous_ends; /* how many of its requests ended so, up to 255 */
+    uint16_t attempts;
+    int64_t due_ms; /* Unix time before which it is not sent: AT, or the next attempt; 0 = now */
+    int64_t updated_ms; /* Unix time of the last change of state */
+    char *answer;       /* "<API id>\0<reason>\0" or NULL; owned, freed with the message */
+
+    /* char strings[]: to, from, ref, text, each ended by a NUL. */
+};
+
+/* What a message is made of; borrowed for the call of message_new only. */
+struct message_content {
+    struct ulid id;
+    const char *to, *from, *ref, *text; /* not NULL; ref may be "" */
+    size_t text_len;                    /* at most UINT16_MAX; the others are NUL-terminated */
+    struct text_size size;
+    enum message_priority priority;
+    bool allow_unicode, has_ttl;
+    int64_t due_ms, expires_ms; /* Unix ms, as above */
+    int32_t owner;
+};
+
+/* Returns a new message in state QUEUED (SCHEDULED when due_ms is set), or NULL without memory. */
+struct message *message_new(const struct message_content *content);
+
+/* Frees a message and what it owns. NULL is fine. */
+void message_free(struct message *m);
+
+/* Bytes that a message occupies, for `queue.max_bytes`. */
+size_t message_bytes(const struct message *m);
+
+const char *message_to(const struct message *m);
+const char *message_from(const struct message *m);
+const char *message_ref(const struct message *m); /* "" when it has none */
+const char *message_text(const struct message *m);
+
+/* The API's id for it and why it is in its state; "" where there is none. */
+const char *message_api_id(const struct message *m);
+const char *message_reason(const struct message *m);
+
+/* Makes an `answer` of both strings (NULL = ""); malloc'ed, NULL without memory. */
+char *message_answer_new(const char *api_id, const char *reason);
+
+/* "queued", "high": as the protocol spells them; parse returns false for an unknown word. */
+const char *message_state_name(enum message_state state);
+const char *message_priority_name(enum message_priority priority);
+bool message_state_parse(const char *word, enum message_state *state);
+bool message_priority_parse(const char *word, enum message_priority *priority);
+
+/* Rejected, expired or canceled: nothing will happen to it any more and its REF is free again. */
+bool message_state_is_failure(enum message_state state);
+/* Relayed or one of the failures. */
+bool message_state_is_finished(enum message_state state);
+
+/*
+ * A copy of what STATUS tells about a message, taken under the queue's mutex and used without it.
+ * Holds no pointer into the message.
+ */
+struct message_status {
+    struct ulid id;
+    enum message_state state;
+    unsigned attempts, parts;
+    int64_t due_ms, updated_ms;
+    char to[NUMBER_SIZE];
+    char from[SENDER_SIZE];
+    char ref[REF_MAX + 1];
+    char *answer; /* a copy; owned; NULL when there is none */
+};
+
+/* Fills `status`; without memory for the answer it is left out. */
+void message_status_copy(const struct message *m, struct message_status *status);
+void message_status_free(struct message_status *status);
+
+#endif
