@@ -51,16 +51,18 @@ struct message {
     int32_t owner;      /* OWNER_LOCAL or a uid */
     uint16_t text_len;  /* bytes of UTF-8 */
     uint8_t to_len, from_len, ref_len;
-    uint8_t priority; /* enum message_priority */
-    uint8_t encoding; /* enum text_encoding */
     uint8_t parts;
+    uint8_t priority : 2; /* enum message_priority */
+    uint8_t encoding : 1; /* enum text_encoding */
     bool allow_unicode : 1;
     bool has_ttl : 1; /* expires_ms comes from TTL=, not from queue.max_age */
 
-    /* Changes: under the queue's mutex. */
+    /* Changes: under the queue's mutex. The zero-width field keeps the two halves in bytes of
+     * their own, since one half is read without the mutex. */
+    uint8_t : 0;
+    uint8_t state : 4;      /* enum message_state */
     bool is_watched : 1;    /* somebody waits for its changes */
     bool is_ambiguous : 1;  /* was in a request that ended without a trustworthy answer */
-    uint8_t state;          /* enum message_state */
     uint8_t ambiguous_ends; /* how many of its requests ended so, up to 255 */
     uint16_t attempts;
     int64_t due_ms; /* Unix time before which it is not sent: AT, or the next attempt; 0 = now */
