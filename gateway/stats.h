@@ -1,0 +1,126 @@
+/*
+ * stats: what the relay counts. STATS shows these, and so does the metrics endpoint.
+ *
+ * Owns the table of names and the numbers. Each number is a relaxed atomic: exact by itself, but
+ * two of them read one after the other need not be of one moment.
+ * Thread: any.
+ */
+#ifndef GATEWAY_STATS_H
+#define GATEWAY_STATS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum stats_kind {
+    STATS_COUNTER, /* only rises, from 0 at the start */
+    STATS_GAUGE    /* is what it is now */
+};
+
+/*
+ * X(NAME, "name", kind, "help"). The loop thread's come first, the forwarding thread's last, so
+ * that the two seldom write to one cache line. Names on the wire are part of proto/PROTOCOL.md.
+ */
+/* clang-format off */
+#define STATS_TABLE(X) \
+    X(CONNECTIONS, "connections", STATS_GAUGE, "clients connected now") \
+    X(CONNECTIONS_TOTAL, "connections_total", STATS_COUNTER, "clients that connected") \
+    X(CONNECTIONS_REFUSED, "connections_refused_total", STATS_COUNTER, \
+       "clients sent away: listen.max_connections, or stopping") \
+    X(CONNECTIONS_TIMED_OUT, "connections_timed_out_total", STATS_COUNTER, \
+       "clients closed for silence") \
+    X(BYTES_IN, "bytes_in_total", STATS_COUNTER, "bytes read from clients") \
+    X(BYTES_OUT, "bytes_out_total", STATS_COUNTER, "bytes written to clients") \
+    X(COMMANDS, "commands_total", STATS_COUNTER, "commands from clients") \
+    X(PROTOCOL_ERRORS, "protocol_errors_total", STATS_COUNTER, \
+       "commands answered 500, 501 or 503") \
+    X(GUARD_CLOSED, "guard_closed_total", STATS_COUNTER, \
+       "connections closed because they spoke another protocol") \
+    X(SUBMISSIONS_ACCEPTED, "submissions_accepted_total", STATS_COUNTER, \
+       "submissions answered 250") \
+    X(SUBMISSIONS_REFUSED, "submissions_refused_total", STATS_COUNTER, \
+       "submissions answered 4xx or 5xx") \
+    X(SUBMISSIONS_FULL, "submissions_full_total", STATS_COUNTER, \
+       "of these, because the queue was full") \
+    X(MESSAGES_ACCEPTED, "messages_accepted_total", STATS_COUNTER, \
+       "messages taken into the queue") \
+    X(MESSAGES_DUPLICATE, "messages_duplicate_total", STATS_COUNTER, \
+       "messages known by their REF and not taken twice") \
+    X(PARTS_ACCEPTED, "parts_accepted_total", STATS_COUNTER, "parts of the messages taken") \
+    X(MESSAGES_CANCELED, "messages_canceled_total", STATS_COUNTER, \
+       "messages taken back by clients") \
+    X(WATCHERS, "watchers", STATS_GAUGE, "clients that watch now") \
+    X(WATCHERS_CUT_OFF, "watchers_cut_off_total", STATS_COUNTER, "watchers that did not read") \
+    X(MESSAGES_RELAYED, "messages_relayed_total", STATS_COUNTER, "messages that the API took") \
+    X(MESSAGES_REJECTED, "messages_rejected_total", STATS_COUNTER, \
+       "messages that the API refused") \
+    X(MESSAGES_EXPIRED, "messages_expired_total", STATS_COUNTER, \
+       "messages whose time ran out before they were sent") \
+    X(MESSAGES_UNRESOLVED, "messages_unresolved_total", STATS_COUNTER, \
+       "messages of which nobody could say whether the API has them") \
+    X(MESSAGES_AMBIGUOUS, "messages_ambiguous_total", STATS_COUNTER, \
+       "times that a message was in a request without a trustworthy answer") \
+    X(REQUESTS_SMS, "requests_sms_total", STATS_COUNTER, "requests POST /sms") \
+    X(REQUESTS_SMS_BULK, "requests_sms_bulk_total", STATS_COUNTER, "requests POST /sms/bulk") \
+    X(REQUESTS_HISTORY, "requests_history_total", STATS_COUNTER, "requests GET /sms") \
+    X(REQUESTS_IN_FLIGHT, "requests_in_flight", STATS_GAUGE, \
+       "requests that wait for their answer") \
+    X(REQUESTS_FAILED, "requests_failed_total", STATS_COUNTER, \
+       "requests answered with anything but 2xx, or not sent") \
+    X(REQUESTS_AMBIGUOUS, "requests_ambiguous_total", STATS_COUNTER, \
+       "requests without a trustworthy answer") \
+    X(REQUESTS_RATE_LIMITED, "requests_rate_limited_total", STATS_COUNTER, \
+       "requests answered 429") \
+    X(BULK_MESSAGES, "bulk_messages_total", STATS_COUNTER, "messages in POST /sms/bulk") \
+    X(BULK_FULL, "bulk_full_total", STATS_COUNTER, "requests POST /sms/bulk that were full") \
+    X(SPLITS, "splits_total", STATS_COUNTER, "batches split in halves") \
+    X(PROBES, "probes_total", STATS_COUNTER, \
+       "requests made to learn whether relaying works again") \
+    X(RECONCILE_SCANS, "reconcile_scans_total", STATS_COUNTER, "searches of the API's history") \
+    X(RECONCILE_FOUND, "reconcile_found_total", STATS_COUNTER, \
+       "ambiguous messages found there: relayed") \
+    X(RECONCILE_ABSENT, "reconcile_absent_total", STATS_COUNTER, \
+       "ambiguous messages not there: sent again")
+/* clang-format on */
+
+#define STATS_ENUM_(NAME, name, kind, help) STAT_##NAME,
+enum stats_name { STATS_TABLE(STATS_ENUM_) STATS_COUNT };
+#undef STATS_ENUM_
+
+/* All zero at first: `static struct stats stats;` is ready for use. */
+struct stats {
+    _Atomic int64_t values[STATS_COUNT];
+};
+
+/* A row of the table. The strings are literals. */
+struct stats_row {
+    const char *name;
+    enum stats_kind kind;
+    const char *help; /* one line without its full stop */
+};
+const struct stats_row *stats_row(enum stats_name which);
+
+/* "counter" or "gauge". */
+const char *stats_kind_name(enum stats_kind kind);
+
+/* Adds `n`; of a gauge it may be negative. */
+static inline void stats_add(struct stats *stats, enum stats_name which, int64_t n)
+{
+    atomic_fetch_add_explicit(&stats->values[which], n, memory_order_relaxed);
+}
+
+/* Sets a gauge. */
+static inline void stats_set(struct stats *stats, enum stats_name which, int64_t value)
+{
+    atomic_store_explicit(&stats->values[which], value, memory_order_relaxed);
+}
+
+static inline int64_t stats_get(const struct stats *stats, enum stats_name which)
+{
+    return atomic_load_explicit(&stats->values[which], memory_order_relaxed);
+}
+
+/* Calls `show` for every number, in the order of the table. `name` is a literal. */
+void stats_each(const struct stats *stats, void (*show)(const char *name, int64_t value, void *arg),
+                void *arg);
+
+#endif
