@@ -21,12 +21,14 @@ enum {
 
 /*
  * Reads a telephone number as people write it and gives its E.164 form ("+34600000000").
- * Spaces, dots, dashes, slashes and brackets are dropped; "+" or "00" in front means international; without
- * them, with `country_code` set (a calling code, digits only, "34"; NULL or "" = none), the number
- * is national: one leading "0" goes, the code is put before it.
+ * Spaces, dots, dashes, slashes and brackets are dropped; "+" or "00" in front means
+ * international; without them, with `country_code` set (a calling code, digits only, "34"; NULL or
+ * "" = none), the number is national: one leading "0" goes, the code is put before it. Without a
+ * code its digits are taken as international. In an international number a "(0)" behind the
+ * calling code goes too ("+44 (0)20 ..."): it is dialled within the country only.
  *
- * Returns true and fills `e164`; false where the result does not have 8 to 15 digits or where
- * something else stands in it (`e164` is then "").
+ * Returns true and fills `e164`; false where the result does not have 8 to 15 digits or begins
+ * with a "0" (no calling code does), or where something else stands in it (`e164` is then "").
  */
 bool number_parse(const char *s, size_t len, const char *country_code, char e164[NUMBER_SIZE]);
 
