@@ -1,9 +1,10 @@
 /*
  * message: one SMS to one recipient; the one value that crosses layers.
  *
- * A message is one allocation: the header below and its strings behind it. What intake set
- * (id, addresses, text, options) never changes and may be read by any thread that the queue has
- * shown the message to. Everything under "changes" belongs to the queue's mutex.
+ * A message is one allocation: the header below, the links of its REF if it has one, and its
+ * strings. What intake set (id, addresses, text, options) never changes and may be read by any
+ * thread that the queue has shown the message to. Everything under "changes" belongs to the
+ * queue's mutex.
  */
 #ifndef PROTO_MESSAGE_H
 #define PROTO_MESSAGE_H
@@ -36,6 +37,9 @@ enum { MESSAGE_STATES = MESSAGE_CANCELED + 1 };
 enum message_priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW };
 enum { MESSAGE_PRIORITIES = PRIORITY_LOW + 1 };
 
+/* `heap_index` of a message that waits for no time. */
+#define MESSAGE_NOT_IN_HEAP UINT32_MAX
+
 /* Who submitted it: a uid at the Unix socket, or everybody on loopback together. */
 enum { OWNER_LOCAL = -1 };
 
@@ -47,7 +51,8 @@ struct message {
 
     /* Immutable after intake. */
     struct ulid id;     /* also says when it was submitted */
-    int64_t expires_ms; /* Unix time after which it is not sent any more; always set */
+    int64_t expires_ms; /* Unix time from which on it is not sent any more; always set. (The queue
+                         * lifts it where the operator retries a message that was overdue.) */
     int32_t owner;      /* OWNER_LOCAL or a uid */
     uint16_t text_len;  /* bytes of UTF-8 */
     uint8_t to_len, from_len, ref_len;
@@ -69,7 +74,15 @@ struct message {
     int64_t updated_ms; /* Unix time of the last change of state */
     char *answer;       /* "<API id>\0<reason>\0" or NULL; owned, freed with the message */
 
+    /* struct message_ref, if ref_len != 0 */
     /* char strings[]: to, from, ref, text, each ended by a NUL. */
+};
+
+/* The places of a message that has a REF in the queue's index of REFs (queue_refs). */
+struct message_ref {
+    struct message *same_key_bucket, *same_ref_bucket;
+    uint64_t key_hash, ref_hash;   /* of owner, REF and recipient; of owner and REF */
+    struct message *newer, *older; /* with the same owner and REF: a ring */
 };
 
 /* What a message is made of; borrowed for the call of message_new only. */
@@ -93,6 +106,9 @@ void message_free(struct message *m);
 /* Bytes that a message occupies, for `queue.max_bytes`. */
 size_t message_bytes(const struct message *m);
 
+/* The links of a message that has a REF (ref_len != 0). The queue's own. */
+struct message_ref *message_ref_links(struct message *m);
+
 const char *message_to(const struct message *m);
 const char *message_from(const struct message *m);
 const char *message_ref(const struct message *m); /* "" when it has none */
@@ -104,8 +120,16 @@ const char *message_reason(const struct message *m);
 
 /* Makes an `answer` of both strings (NULL = ""); malloc'ed, NULL without memory. */
 char *message_answer_new(const char *api_id, const char *reason);
+/* Copies an `answer`; malloc'ed; NULL for NULL and without memory. */
+char *message_answer_copy(const char *answer);
+/* The halves of an `answer`; "" of NULL. */
+const char *message_answer_api_id(const char *answer);
+const char *message_answer_reason(const char *answer);
 
-/* "queued", "high": as the protocol spells them; parse returns false for an unknown word. */
+/*
+ * "queued", "high": as the protocol spells them. Parse takes either case and returns false, the
+ * result untouched, for an unknown word.
+ */
 const char *message_state_name(enum message_state state);
 const char *message_priority_name(enum message_priority priority);
 bool message_state_parse(const char *word, enum message_state *state);
