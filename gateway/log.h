@@ -5,19 +5,20 @@
  * keeping and rotating lines is that of whoever reads stderr.
  *
  *     ts=2026-11-23T18:50:01.123Z level=info event=listening address=127.0.0.1:2525
- *     {"ts":"2026-11-23T18:50:01.123Z","level":"info","event":"listening","address":"127.0.0.1:2525"}
+ *     {"ts":"2026-11-23T18:50:01.123Z","level":"info","event":"listening","address":"[::1]:2525"}
  *
  * Under systemd ($JOURNAL_STREAM names our stderr) the journal keeps the time: "ts" is left out and
  * the line begins with its priority instead, as in sd-daemon(3): "<6>level=info ...".
  *
  * Text from outside is always escaped: values with spaces, quotes, "=", control characters or
- * nothing in them are written "..." with \" \\ \n \xHH, and bytes that are not UTF-8 as \xHH. A
- * line longer than LOG_LINE_MAX is cut. What must never be a field: message texts, tokens.
+ * nothing in them are written "..." with \" \\ \n \xHH (in JSON \u00HH), and so are bytes that are
+ * not UTF-8. A value longer than LOG_VALUE_MAX ends in "...", and fields that do not fit the line
+ * are left out, which "cut=yes" tells. What must never be a field: message texts, tokens.
  *
- * Repeats: of lines with the same event and the same first field (numbers do not count as one) at
- * most LOG_REPEATS are written within LOG_REPEAT_MS. The rest are counted, and summed up when that
- * time is over in one more line: event, that field, "again=37". Lines at the debug level are never
- * left out.
+ * Repeats: of lines with the same event and first field (LOG_INT and LOG_BOOL do not count as one)
+ * at most LOG_REPEATS are written within LOG_REPEAT_MS. The rest are counted, and summed up when
+ * that time is over in one more line: event, that field, "again=37". Lines at the debug level are
+ * never left out.
  *
  * Thread: any, but log_open, which is main's before there are threads. No lock is held while
  * writing.
@@ -39,6 +40,7 @@ enum log_privacy { LOG_MASK, LOG_FULL };
 enum {
     LOG_LINE_MAX =
         4096, /* bytes with the line end; POSIX keeps such a write to a pipe in one piece */
+    LOG_VALUE_MAX = 512, /* bytes, before they are escaped */
     LOG_REPEATS = 5,
     LOG_REPEAT_MS = 10000
 };
