@@ -9,14 +9,15 @@ BUILD    = build/$(VARIANT)
 VERSION  = 0.1.0
 
 # What a fresh Debian 12 lacks: to build and run, and on top of that to test.
-RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libjansson-dev libinih-dev
+RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libjansson-dev libinih-dev \
+                libunistring-dev
 TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-dev clang-format \
                 cppcheck valgrind netcat-openbsd
 
 LIBRARIES = libevent libevent_pthreads libcurl jansson inih
-# Asked of pkg-config only where something is compiled, so that `make deps` works without it.
+# libunistring has no .pc file. Asked of pkg-config only where something is compiled, so that `make deps` works without it.
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
-PKG_LIBS   = $(shell pkg-config --libs $(LIBRARIES))
+PKG_LIBS   = $(shell pkg-config --libs $(LIBRARIES)) -lunistring
 
 CC_release = gcc
 CC_asan    = clang

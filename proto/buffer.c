@@ -1,7 +1,6 @@
 /* buffer: see buffer.h. */
 #include "proto/buffer.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,27 +54,28 @@ void buffer_putc(struct buffer *b, char c)
     buffer_append(b, &c, 1);
 }
 
+void buffer_vprintf(struct buffer *b, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    char *to = buffer_reserve(b, 128);
+    int need = to == NULL ? -1 : vsnprintf(to, b->size - b->len, format, args);
+    /* vsnprintf ends its text with a NUL, for which there must be room too. */
+    if (need >= 0 && (size_t)need >= b->size - b->len) {
+        to = buffer_reserve(b, (size_t)need + 1);
+        need = to == NULL ? -1 : vsnprintf(to, b->size - b->len, format, again);
+    }
+    if (need > 0) {
+        b->len += (size_t)need;
+    }
+    va_end(again);
+}
+
 void buffer_printf(struct buffer *b, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    char *to = buffer_reserve(b, 128);
-    if (to != NULL) {
-        va_list again;
-        va_copy(again, args);
-        int need = vsnprintf(to, b->size - b->len, format, args);
-        /* vsnprintf ends its text with a NUL, for which there must be room too. */
-        if (need >= 0 && (size_t)need >= b->size - b->len) {
-            to = buffer_reserve(b, (size_t)need + 1);
-            if (to != NULL) {
-                need = vsnprintf(to, b->size - b->len, format, again);
-            }
-        }
-        if (to != NULL && need > 0) {
-            b->len += (size_t)need;
-        }
-        va_end(again);
-    }
+    buffer_vprintf(b, format, args);
     va_end(args);
 }
 

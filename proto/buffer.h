@@ -8,6 +8,7 @@
 #ifndef PROTO_BUFFER_H
 #define PROTO_BUFFER_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -37,6 +38,8 @@ void buffer_putc(struct buffer *b, char c);
 
 /* Appends printf-style text; the format never comes from outside. */
 void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+void buffer_vprintf(struct buffer *b, const char *format, va_list args);
 
 /*
  * Makes room for `len` more bytes and returns where they go, or NULL (and `has_failed`).

@@ -16,7 +16,7 @@ enum {
     NUMBER_SIZE = 1 + NUMBER_MAX_DIGITS + 1, /* "+", digits, NUL */
     SENDER_MAX_LETTERS = 11, /* an alphanumeric originating address, 3GPP TS 23.040, 9.1.2.5 */
     SENDER_MIN_DIGITS = 3,
-    SENDER_SIZE = 16 /* either form and its NUL */
+    SENDER_SIZE = 1 + 15 + 1 /* the longer form and its NUL */
 };
 
 /*

@@ -1,0 +1,152 @@
+/* ask: the verbs that ask the relay something or tell it something, all of one shape. */
+#include "proto/command.h"
+#include "proto/session_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { LIST_DEFAULT = 100, LIST_MAX = 10000 };
+
+/* Cuts the next word off `*p`. Returns its length, 0 at the end. */
+static size_t next_word(const char **p, const char *end, const char **word)
+{
+    while (*p < end && (**p == ' ' || **p == '\t')) {
+        (*p)++;
+    }
+    *word = *p;
+    while (*p < end && **p != ' ' && **p != '\t') {
+        (*p)++;
+    }
+    return (size_t)(*p - *word);
+}
+
+static bool read_number(const char *s, size_t len, uint64_t max, uint64_t *number)
+{
+    *number = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] < '0' || s[i] > '9' || *number > max) {
+            return false;
+        }
+        *number = *number * 10 + (uint64_t)(s[i] - '0');
+    }
+    return len > 0 && *number <= max;
+}
+
+/* An argument that names messages: an id, or the client's own reference (in quotes if it must be). */
+static bool read_name(struct request *request, const char *word, size_t len)
+{
+    if (ulid_parse(word, len, &request->id)) {
+        request->has_id = true;
+        return true;
+    }
+    if (len >= 2 && word[0] == '"' && word[len - 1] == '"') {
+        word++;
+        len -= 2;
+    }
+    if (len == 0 || len > REF_MAX) {
+        return false;
+    }
+    memcpy(request->ref, word, len);
+    request->ref[len] = '\0';
+    return true;
+}
+
+/* `LIST [state] [n]` behind QUEUE. */
+static bool read_list(struct request *request, const char *p, const char *end)
+{
+    const char *word;
+    size_t len = next_word(&p, end, &word);
+    char state[16];
+    enum message_state parsed;
+    uint64_t max = LIST_DEFAULT;
+    if (len > 0 && len < sizeof state && (word[0] < '0' || word[0] > '9')) {
+        memcpy(state, word, len);
+        state[len] = '\0';
+        if (!message_state_parse(state, &parsed)) {
+            return false;
+        }
+        request->state = parsed;
+        len = next_word(&p, end, &word);
+    }
+    if (len > 0 && !read_number(word, len, LIST_MAX, &max)) {
+        return false;
+    }
+    request->verb = REQUEST_QUEUE_LIST;
+    request->max = (size_t)max;
+    return next_word(&p, end, &word) == 0;
+}
+
+/* `[<id or ref>] [since=<event number>]` behind WATCH. */
+static bool read_watch(struct request *request, const char *p, const char *end)
+{
+    static const char SINCE[] = "since=";
+    enum { SINCE_LEN = sizeof SINCE - 1 };
+    const char *word;
+    size_t len;
+    while ((len = next_word(&p, end, &word)) > 0) {
+        if (len > SINCE_LEN && strncasecmp(word, SINCE, SINCE_LEN) == 0 && !request->has_since) {
+            request->has_since = read_number(word + SINCE_LEN, len - SINCE_LEN, UINT64_MAX / 10 - 1,
+                                             &request->since);
+            if (!request->has_since) {
+                return false;
+            }
+        } else if (request->has_id || request->ref[0] != '\0' || !read_name(request, word, len)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_argument(struct request *request, const char *p, const char *end)
+{
+    const char *word;
+    size_t len;
+    switch (request->verb) {
+    case REQUEST_QUEUE:
+    case REQUEST_QUEUE_LIST:
+        len = next_word(&p, end, &word);
+        return len == 0 ||
+               (len == 4 && strncasecmp(word, "LIST", 4) == 0 && read_list(request, p, end));
+    case REQUEST_WATCH:
+        return read_watch(request, p, end);
+    case REQUEST_STATUS:
+    case REQUEST_CANCEL:
+    case REQUEST_RETRY:
+        while (end > p && (end[-1] == ' ' || end[-1] == '\t')) {
+            end--;
+        }
+        while (p < end && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+        return read_name(request, p, (size_t)(end - p));
+    case REQUEST_STATS:
+    case REQUEST_UNWATCH:
+    case REQUEST_FLUSH:
+    case REQUEST_HOLD:
+    case REQUEST_RELEASE:
+        return true;
+    }
+    return false;
+}
+
+/* What the verb's row cannot say: some forms of a verb are the operator's. */
+static bool needs_control(const struct request *request)
+{
+    bool is_unnamed = !request->has_id && request->ref[0] == '\0';
+    return request->verb == REQUEST_QUEUE_LIST || (request->verb == REQUEST_WATCH && is_unnamed);
+}
+
+enum session_step command_ask(struct session *s, const struct command *row, const char *arg,
+                              size_t len, struct session_event *event)
+{
+    struct request *request = &event->request;
+    *request = (struct request){.verb = (enum request_verb)row->verb, .state = -1};
+    if (!read_argument(request, arg, arg + len)) {
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
+    }
+    if (needs_control(request) && !s->has_control) {
+        return session_say(s, REPLY_NOT_ALLOWED, "this needs control rights (listen.control)");
+    }
+    return SESSION_REQUEST;
+}

@@ -1,0 +1,475 @@
+/*
+ * dialect_sms: the commands that submit a message, as people and small programs write them; and
+ * the last checks that every submission passes, whichever dialect it came in.
+ */
+#include "proto/command.h"
+#include "proto/mail.h"
+#include "proto/session_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static const char *skip_spaces(const char *s, const char *end)
+{
+    while (s < end && is_space(*s)) {
+        s++;
+    }
+    return s;
+}
+
+/* --- what every submission passes ------------------------------------------------------------- */
+
+static bool is_listed(const char *const *senders, const char *from)
+{
+    for (; *senders != NULL; senders++) {
+        if (strcasecmp(*senders, from) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool session_check_sender(struct session *s, const char *from)
+{
+    const struct session_rules *rules = s->rules;
+    bool has_list = rules->senders != NULL && rules->senders[0] != NULL;
+    if (from == NULL || from[0] == '\0') {
+        session_say(s, REPLY_BAD_SENDER, "no sender: name one, or set sms.default_from");
+        return false;
+    }
+    if (has_list && !is_listed(rules->senders, from)) {
+        session_say(s, REPLY_BAD_SENDER, "this sender is not among sms.senders");
+        return false;
+    }
+    return true;
+}
+
+bool draft_add_recipient(struct session *s, struct draft *draft, const char *number, size_t len)
+{
+    char e164[NUMBER_SIZE];
+    if (!number_parse(number, len, s->rules->default_country, e164)) {
+        reply_begin(&s->local, REPLY_BAD_NUMBER, false);
+        buffer_puts(&s->local, "not a telephone number: ");
+        reply_quote(&s->local, number, len < 64 ? len : 64);
+        buffer_append(&s->local, "\r\n", 2);
+        return false;
+    }
+    size_t before = draft->recipients.count;
+    if (!recipients_add(&draft->recipients, e164)) {
+        session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+        return false;
+    }
+    if (draft->recipients.count > s->rules->max_recipients) {
+        draft->recipients.count = before;
+        session_say(s, REPLY_TOO_MANY, "more than %zu recipients", s->rules->max_recipients);
+        return false;
+    }
+    return true;
+}
+
+/* Control characters that no phone shows; line ends, TAB and form feed are text. */
+static bool has_unprintable(const char *text, size_t len)
+{
+    unsigned found = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool is_layout = c >= '\t' && c <= '\r' && c != '\v';
+        found |= (unsigned)(c < ' ' && !is_layout) | (unsigned)(c == 0x7F);
+    }
+    return found != 0;
+}
+
+/* Measures a text; where it needs UCS-2 and may be put otherwise, puts it so. */
+static struct text_size fit_text(struct session *s, enum text_unicode unicode, const char **text,
+                                 size_t *len)
+{
+    struct text_size size = text_measure(*text, *len);
+    struct buffer fitted = BUFFER_EMPTY;
+    if (size.encoding == TEXT_UCS2 && unicode != TEXT_UNICODE_YES &&
+        text_transliterate(*text, *len, s->rules->transliterate, &fitted) && !fitted.has_failed) {
+        buffer_free(&s->text);
+        s->text = fitted;
+        *text = fitted.data == NULL ? "" : fitted.data;
+        *len = fitted.len;
+        return text_measure(*text, *len);
+    }
+    buffer_free(&fitted);
+    return size;
+}
+
+/* Cuts a mail's text to what may be sent of it. */
+static struct text_size truncate_text(struct session *s, const char **text, size_t *len)
+{
+    struct buffer cut = BUFFER_EMPTY;
+    text_truncate(*text, *len, s->rules->mail_max_parts, &cut);
+    buffer_free(&s->text);
+    s->text = cut;
+    *text = cut.data == NULL ? "" : cut.data;
+    *len = cut.len;
+    return text_measure(*text, *len);
+}
+
+enum session_step draft_submit(struct session *s, struct draft *draft, const char *text, size_t len,
+                               struct session_event *event)
+{
+    const struct options *options = &draft->options;
+    bool is_mail = draft->dialect == DIALECT_SMTP;
+    unsigned max_parts = is_mail ? s->rules->mail_max_parts : s->rules->max_parts;
+    const char *from = options->from[0] != '\0' ? options->from : s->rules->default_from;
+    if (!session_check_sender(s, from)) {
+        return SESSION_WANTS_INPUT;
+    }
+    if (has_unprintable(text, len)) {
+        return session_say(s, REPLY_CONTROL_CHARS, "control character in the text");
+    }
+    struct text_size size = fit_text(s, options->unicode, &text, &len);
+    if (len == 0) {
+        enum reply reply = is_mail ? REPLY_NOT_UNDERSTOOD : REPLY_BAD_ARGUMENT;
+        return session_say(s, reply, "no text");
+    }
+    if (size.parts > max_parts && is_mail && s->rules->mail_too_long == TOO_LONG_TRUNCATE) {
+        size = truncate_text(s, &text, &len);
+    }
+    if (size.encoding == TEXT_UCS2 && options->unicode == TEXT_UNICODE_NO) {
+        return session_say(s, REPLY_BAD_CHARSET, "the text has characters outside GSM-7");
+    }
+    if (size.parts > max_parts || len > UINT16_MAX) {
+        return session_say(s, REPLY_TOO_LONG, "the text needs %u parts, at most %u are allowed",
+                           size.parts, max_parts);
+    }
+    if (s->text.has_failed) {
+        return session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+    }
+    event->submission = (struct submission){
+        .from = from,
+        .to = (const char(*)[NUMBER_SIZE])draft->recipients.numbers,
+        .count = draft->recipients.count,
+        .text = text,
+        .text_len = len,
+        .size = size,
+        .allow_unicode = size.encoding == TEXT_UCS2 || options->unicode == TEXT_UNICODE_YES,
+        .options = options,
+    };
+    return SESSION_SUBMISSION;
+}
+
+/* --- SEND ------------------------------------------------------------------------------------- */
+
+/* Reads `OPT=value ...` in front; false when one was refused. */
+static bool read_options(struct session *s, struct options *options, const char **p,
+                         const char *end)
+{
+    char value[OPTION_VALUE_MAX];
+    size_t value_len;
+    const char *name;
+    size_t name_len;
+    while (option_next(p, end, &name, &name_len, value, &value_len)) {
+        if (!options_set(options, name, name_len, value, value_len, s->now_ms, &s->local)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Reads `<to>[,<to>...]` up to the next space. */
+static bool read_recipients(struct session *s, struct draft *draft, const char **p, const char *end)
+{
+    const char *number = *p;
+    const char *q = number;
+    for (;; q++) {
+        bool is_last = q == end || is_space(*q);
+        if (!is_last && *q != ',') {
+            continue;
+        }
+        if (!draft_add_recipient(s, draft, number, (size_t)(q - number))) {
+            return false;
+        }
+        number = q + 1;
+        if (is_last) {
+            *p = q;
+            return true;
+        }
+    }
+}
+
+enum session_step command_send(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    const char *end = arg + len;
+    const char *p = skip_spaces(arg, end);
+    struct draft *draft = &s->single;
+    draft_open(s, draft, DIALECT_SMS);
+    if (!read_options(s, &draft->options, &p, end) || !read_recipients(s, draft, &p, end)) {
+        return SESSION_WANTS_INPUT;
+    }
+    /* One space parts the numbers from the text; more of them are the text's own. */
+    p += p < end ? 1 : 0;
+    return draft_submit(s, draft, p, (size_t)(end - p), event);
+}
+
+/* --- FROM, TO, TEXT --------------------------------------------------------------------------- */
+
+/* The end of a sender: where ` KEY=` begins behind it, its trailing spaces left out. */
+static const char *sender_end(const char *p, const char *end)
+{
+    char value[OPTION_VALUE_MAX];
+    size_t value_len;
+    const char *name;
+    size_t name_len;
+    const char *stop = p;
+    while (p < end) {
+        while (p < end && !is_space(*p)) {
+            p++;
+        }
+        stop = p;
+        p = skip_spaces(p, end);
+        const char *option = p;
+        if (option_next(&option, end, &name, &name_len, value, &value_len)) {
+            return stop;
+        }
+    }
+    return stop;
+}
+
+/* Reads FROM's sender, bare or in quotes, as option FROM is read. */
+static bool read_sender(struct session *s, struct options *options, const char **p, const char *end)
+{
+    const char *sender = skip_spaces(*p, end);
+    const char *stop = sender_end(sender, end);
+    const char *behind = stop;
+    size_t len = (size_t)(stop - sender);
+    if (len >= 2 && sender[0] == '"') {
+        const char *quote = memchr(sender + 1, '"', (size_t)(end - sender) - 1);
+        behind = quote == NULL ? end : quote + 1;
+        sender++;
+        len = quote == NULL ? 0 : (size_t)(quote - sender);
+    }
+    *p = skip_spaces(behind, end);
+    return options_set(options, "FROM", strlen("FROM"), sender, len, s->now_ms, &s->local);
+}
+
+enum session_step command_from(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    (void)event;
+    const char *end = arg + len;
+    struct draft *draft = &s->open;
+    if (draft->dialect == DIALECT_SMTP) {
+        return session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction is open, RSET forgets it");
+    }
+    draft_open(s, draft, DIALECT_SMS);
+    draft->is_refused = true;
+    if (!read_sender(s, &draft->options, &arg, end) ||
+        !session_check_sender(s, draft->options.from) ||
+        !read_options(s, &draft->options, &arg, end)) {
+        return SESSION_WANTS_INPUT;
+    }
+    if (arg != end) {
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
+    }
+    draft->is_refused = false;
+    return session_say(s, REPLY_SENDER_OK, "from ok, now TO <number>");
+}
+
+/* Proves that a recipient or a text can be taken now; opens a message where FROM was left out. */
+static bool has_open_sms(struct session *s)
+{
+    struct draft *draft = &s->open;
+    if (draft->dialect == DIALECT_SMTP) {
+        session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction is open, RSET forgets it");
+        return false;
+    }
+    if (draft->is_refused) {
+        session_say(s, REPLY_BAD_SEQUENCE, "FROM was refused");
+        return false;
+    }
+    if (draft->dialect == DIALECT_NONE) {
+        draft_open(s, draft, DIALECT_SMS);
+    }
+    return true;
+}
+
+enum session_step command_to(struct session *s, const struct command *row, const char *arg,
+                             size_t len, struct session_event *event)
+{
+    (void)row;
+    (void)event;
+    const char *end = arg + len;
+    const char *number = skip_spaces(arg, end);
+    while (end > number && is_space(end[-1])) {
+        end--;
+    }
+    if (!has_open_sms(s)) {
+        return SESSION_WANTS_INPUT;
+    }
+    if (s->open.options.from[0] == '\0' && !session_check_sender(s, s->rules->default_from)) {
+        return SESSION_WANTS_INPUT;
+    }
+    if (!draft_add_recipient(s, &s->open, number, (size_t)(end - number))) {
+        return SESSION_WANTS_INPUT;
+    }
+    return session_say(s, REPLY_RECIPIENT_OK, "to ok, now TEXT <text>, DATA or another TO");
+}
+
+/* Submits the open message, which ends with this whatever the answer. */
+static enum session_step submit_open(struct session *s, const char *text, size_t len,
+                                     struct session_event *event)
+{
+    s->has_submitted = true;
+    if (s->open.is_refused) {
+        return session_say(s, REPLY_BAD_SEQUENCE, "%s was refused",
+                           s->open.dialect == DIALECT_SMTP ? "MAIL" : "FROM");
+    }
+    if (s->open.dialect == DIALECT_NONE || s->open.recipients.count == 0) {
+        return session_say(s, REPLY_BAD_SEQUENCE, "no recipient: %s comes first",
+                           s->open.dialect == DIALECT_SMTP ? "RCPT" : "TO");
+    }
+    return draft_submit(s, &s->open, text, len, event);
+}
+
+enum session_step command_text(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    if (s->open.dialect == DIALECT_SMTP) {
+        return session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction is open, DATA ends it");
+    }
+    return submit_open(s, arg, len, event);
+}
+
+enum session_step command_rset(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    (void)arg;
+    (void)len;
+    (void)event;
+    draft_reset(&s->open);
+    return session_say(s, REPLY_OK, "forgotten");
+}
+
+/* --- DATA ------------------------------------------------------------------------------------- */
+
+enum session_step command_data(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    (void)arg;
+    (void)len;
+    (void)event;
+    /* Always 354, even where there is nothing to submit to: the text of a client that pipelines
+     * must never be taken for commands. */
+    s->content = (struct content){.is_open = true};
+    return session_say(s, REPLY_GO_ON, "%s", reply_text(REPLY_GO_ON));
+}
+
+/* A content in the SMS dialect is text as it stands. */
+static enum session_step submit_text(struct session *s, struct session_event *event)
+{
+    const char *text = s->content.kept.data == NULL ? "" : s->content.kept.data;
+    size_t len = s->content.kept.len;
+    while (len > 0 && text[len - 1] == '\n') {
+        len--;
+    }
+    if (s->content.received > CONTENT_KEPT_MAX) {
+        s->has_submitted = true;
+        return session_say(s, REPLY_TOO_LONG, "the content is longer than any text may be");
+    }
+    if (!text_is_utf8(text, len)) {
+        if (s->rules->charset == NULL || !text_to_utf8(text, len, s->rules->charset, &s->line)) {
+            s->has_submitted = true;
+            return session_say(s, REPLY_BAD_CHARSET, "%s", reply_text(REPLY_BAD_CHARSET));
+        }
+        text = s->line.data;
+        len = s->line.len;
+    }
+    return submit_open(s, text, len, event);
+}
+
+/* Puts a mail's subject and text together, as smtp.subject says. */
+static void join_subject(struct session *s, struct buffer *text)
+{
+    enum session_subject rule = s->rules->mail_subject;
+    if (rule == SUBJECT_IGNORE || s->subject.len == 0) {
+        return;
+    }
+    struct buffer joined = BUFFER_EMPTY;
+    buffer_append(&joined, s->subject.data, s->subject.len);
+    if (rule == SUBJECT_PREFIX && text->len > 0) {
+        buffer_putc(&joined, '\n');
+        buffer_append(&joined, text->data, text->len);
+    }
+    buffer_free(text);
+    *text = joined;
+}
+
+static enum session_step submit_mail(struct session *s, struct session_event *event)
+{
+    s->has_submitted = true;
+    if (s->content.received > s->rules->mail_max_size) {
+        return session_say(s, REPLY_TOO_LONG, "the content is longer than %zu bytes",
+                           s->rules->mail_max_size);
+    }
+    const char *content = s->content.kept.data == NULL ? "" : s->content.kept.data;
+    enum mail_result result =
+        mail_read(content, s->content.kept.len, s->rules->charset, &s->subject, &s->line);
+    switch (result) {
+    case MAIL_OK:
+        break;
+    case MAIL_NOT_TEXT:
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "only plain text is understood");
+    case MAIL_BAD_CHARSET:
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "the content is not in its charset");
+    case MAIL_NO_MEMORY:
+        return session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+    }
+    join_subject(s, &s->line);
+    return submit_open(s, s->line.data == NULL ? "" : s->line.data, s->line.len, event);
+}
+
+enum session_step content_end(struct session *s, struct session_event *event)
+{
+    if (s->content.kept.has_failed) {
+        s->has_submitted = true;
+        return session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+    }
+    bool is_mail =
+        s->open.dialect == DIALECT_SMTP && !s->open.is_refused && s->open.recipients.count > 0;
+    return is_mail ? submit_mail(s, event) : submit_text(s, event);
+}
+
+/* --- JSON ------------------------------------------------------------------------------------- */
+
+enum session_step json_next(struct session *s, struct session_event *event)
+{
+    struct json_item item;
+    struct draft *draft = &s->single;
+    if (s->json_next == json_batch_count(s->json)) {
+        json_batch_free(s->json);
+        s->json = NULL;
+        return SESSION_WANTS_INPUT;
+    }
+    draft_open(s, draft, DIALECT_SMS);
+    if (!json_batch_read(s->json, s->json_next++, s->now_ms, &item, &draft->options, &s->local) ||
+        !draft_add_recipient(s, draft, item.to, item.to_len)) {
+        return SESSION_WANTS_INPUT;
+    }
+    return draft_submit(s, draft, item.text, item.text_len, event);
+}
+
+enum session_step command_json(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    s->json = json_batch_new(arg, len, &s->local);
+    s->json_next = 0;
+    return s->json == NULL ? SESSION_WANTS_INPUT : json_next(s, event);
+}

@@ -1,0 +1,260 @@
+/*
+ * dialect_smtp: the commands of RFC 5321, liberal in what they take, since their clients are
+ * devices that nobody can change any more.
+ */
+#include "proto/command.h"
+#include "proto/session_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* --- greeting and small talk ------------------------------------------------------------------ */
+
+enum session_step command_helo(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    (void)arg;
+    (void)len;
+    (void)event;
+    draft_reset(&s->open);
+    return session_say(s, REPLY_HELLO, "%s", s->rules->hostname);
+}
+
+enum session_step command_ehlo(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    (void)arg;
+    (void)len;
+    (void)event;
+    static const char *const EXTENSIONS[] = {"PIPELINING", "8BITMIME", "SMTPUTF8",
+                                             "ENHANCEDSTATUSCODES", "HELP"};
+    draft_reset(&s->open);
+    reply_line(&s->local, REPLY_HELLO, true, "%s", s->rules->hostname);
+    for (size_t i = 0; i < sizeof EXTENSIONS / sizeof EXTENSIONS[0]; i++) {
+        reply_line(&s->local, REPLY_HELLO, true, "%s", EXTENSIONS[i]);
+    }
+    return session_say(s, REPLY_HELLO, "SIZE %zu", s->rules->mail_max_size);
+}
+
+enum session_step command_noop(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    (void)arg;
+    (void)len;
+    (void)event;
+    return session_say(s, REPLY_OK, "%s", reply_text(REPLY_OK));
+}
+
+enum session_step command_quit(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    (void)arg;
+    (void)len;
+    (void)event;
+    s->is_closing = true;
+    return session_say(s, REPLY_BYE, "%s", reply_text(REPLY_BYE));
+}
+
+enum session_step command_not_implemented(struct session *s, const struct command *row,
+                                          const char *arg, size_t len, struct session_event *event)
+{
+    (void)arg;
+    (void)len;
+    (void)event;
+    return session_say(s, REPLY_NOT_IMPLEMENTED, "%s is not offered here", row->word);
+}
+
+enum session_step command_vrfy(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    (void)event;
+    char e164[NUMBER_SIZE];
+    if (!number_parse(arg, len, s->rules->default_country, e164)) {
+        return session_say(s, REPLY_BAD_NUMBER, "%s", reply_text(REPLY_BAD_NUMBER));
+    }
+    return session_say(s, REPLY_RECIPIENT_OK, "%s", e164);
+}
+
+/* --- paths and parameters --------------------------------------------------------------------- */
+
+/* An argument of MAIL or RCPT, taken apart. */
+struct path {
+    const char *local; /* the local part, quotes taken off */
+    size_t local_len;
+    const char *parameters; /* what follows the path */
+};
+
+/* Cuts an address down to its local part: no source route (RFC 5321, C), domain or quotes. */
+static void take_local_part(const char *s, size_t len, struct path *path)
+{
+    const char *colon = len > 0 && s[0] == '@' ? memchr(s, ':', len) : NULL;
+    if (colon != NULL) {
+        len -= (size_t)(colon + 1 - s);
+        s = colon + 1;
+    }
+    const char *at = memrchr(s, '@', len);
+    len = at == NULL ? len : (size_t)(at - s);
+    if (len >= 2 && s[0] == '"' && s[len - 1] == '"') {
+        s++;
+        len -= 2;
+    }
+    path->local = s;
+    path->local_len = len;
+}
+
+/* Reads `FROM:<address>` or `TO:<address>`, with spaces and without brackets too. */
+static bool read_path(const char *keyword, const char *arg, const char *end, struct path *path)
+{
+    size_t keyword_len = strlen(keyword);
+    while (arg < end && is_space(*arg)) {
+        arg++;
+    }
+    if ((size_t)(end - arg) < keyword_len || strncasecmp(arg, keyword, keyword_len) != 0) {
+        return false;
+    }
+    arg += keyword_len;
+    while (arg < end && is_space(*arg)) {
+        arg++;
+    }
+    if (arg == end || *arg != ':') {
+        return false;
+    }
+    arg++;
+    while (arg < end && is_space(*arg)) {
+        arg++;
+    }
+    const char *stop = arg;
+    if (arg < end && *arg == '<') {
+        stop = memchr(arg, '>', (size_t)(end - arg));
+        if (stop == NULL) {
+            return false;
+        }
+        take_local_part(arg + 1, (size_t)(stop - arg) - 1, path);
+        path->parameters = stop + 1;
+        return true;
+    }
+    while (stop < end && !is_space(*stop)) {
+        stop++;
+    }
+    take_local_part(arg, (size_t)(stop - arg), path);
+    path->parameters = stop;
+    return stop > arg;
+}
+
+/* SIZE=n (RFC 1870): false when the client says that it is too much. */
+static bool size_fits(const struct session *s, const char *value, size_t len)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (value[i] < '0' || value[i] > '9' || size > s->rules->mail_max_size) {
+            break;
+        }
+        size = size * 10 + (size_t)(value[i] - '0');
+    }
+    return size <= s->rules->mail_max_size;
+}
+
+/* Reads the parameters behind a path: those that real clients send are fine, others are not. */
+static bool read_parameters(struct session *s, const char *p, const char *end)
+{
+    static const char *const KNOWN[] = {"SIZE", "BODY",  "SMTPUTF8", "AUTH",
+                                        "RET",  "ENVID", "NOTIFY",   "ORCPT"};
+    while (p < end) {
+        const char *word = p;
+        while (p < end && !is_space(*p)) {
+            p++;
+        }
+        const char *equals = memchr(word, '=', (size_t)(p - word));
+        size_t len = (size_t)((equals == NULL ? p : equals) - word);
+        bool is_known = len == 0;
+        for (size_t i = 0; i < sizeof KNOWN / sizeof KNOWN[0]; i++) {
+            is_known =
+                is_known || (strlen(KNOWN[i]) == len && strncasecmp(word, KNOWN[i], len) == 0);
+        }
+        if (!is_known) {
+            reply_begin(&s->local, REPLY_BAD_PARAMETER, false);
+            buffer_puts(&s->local, "parameter not known: ");
+            reply_quote(&s->local, word, len < 64 ? len : 64);
+            buffer_append(&s->local, "\r\n", 2);
+            return false;
+        }
+        if (len == 4 && strncasecmp(word, "SIZE", 4) == 0 && equals != NULL &&
+            !size_fits(s, equals + 1, (size_t)(p - equals) - 1)) {
+            session_say(s, REPLY_TOO_LONG, "at most %zu bytes are taken", s->rules->mail_max_size);
+            return false;
+        }
+        while (p < end && is_space(*p)) {
+            p++;
+        }
+    }
+    return true;
+}
+
+/* --- the transaction -------------------------------------------------------------------------- */
+
+/* The local part of MAIL FROM is the sender where sms.senders lists it. */
+static void take_sender(struct session *s, const struct path *path, struct options *options)
+{
+    const char *const *senders = s->rules->senders;
+    for (; senders != NULL && *senders != NULL; senders++) {
+        if (strlen(*senders) == path->local_len &&
+            strncasecmp(*senders, path->local, path->local_len) == 0) {
+            option_parse_sender(*senders, path->local_len, options->from);
+        }
+    }
+}
+
+enum session_step command_mail(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)event;
+    const char *end = arg + len;
+    struct draft *draft = &s->open;
+    struct path path;
+    if (draft->dialect != DIALECT_NONE && !draft->is_refused) {
+        return session_say(s, REPLY_BAD_SEQUENCE, "a message is open, RSET forgets it");
+    }
+    draft_open(s, draft, DIALECT_SMTP);
+    draft->is_refused = true;
+    if (!read_path("FROM", arg, end, &path)) {
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
+    }
+    take_sender(s, &path, &draft->options);
+    const char *from =
+        draft->options.from[0] != '\0' ? draft->options.from : s->rules->default_from;
+    if (!read_parameters(s, path.parameters, end) || !session_check_sender(s, from)) {
+        return SESSION_WANTS_INPUT;
+    }
+    draft->is_refused = false;
+    return session_say(s, REPLY_SENDER_OK, "sender ok");
+}
+
+enum session_step command_rcpt(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)event;
+    const char *end = arg + len;
+    struct path path;
+    if (s->open.dialect != DIALECT_SMTP || s->open.is_refused) {
+        return session_say(s, REPLY_BAD_SEQUENCE, "MAIL comes first");
+    }
+    if (!read_path("TO", arg, end, &path)) {
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
+    }
+    if (!read_parameters(s, path.parameters, end) ||
+        !draft_add_recipient(s, &s->open, path.local, path.local_len)) {
+        return SESSION_WANTS_INPUT;
+    }
+    return session_say(s, REPLY_RECIPIENT_OK, "recipient ok");
+}

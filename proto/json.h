@@ -1,0 +1,39 @@
+/*
+ * json: the argument of the JSON verb: one message object, or an array of them.
+ *
+ * Owns the members' names and types; their meaning is option's and number's. Uses jansson, which
+ * does no I/O here. Thread: the session's. Pure.
+ */
+#ifndef PROTO_JSON_H
+#define PROTO_JSON_H
+
+#include "proto/buffer.h"
+#include "proto/option.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { JSON_MAX_ITEMS = 1000 };
+
+struct json_batch;
+
+/* One message as it stands in the JSON; strings borrowed from the batch. */
+struct json_item {
+    const char *to, *text;
+    size_t to_len, text_len;
+};
+
+/* Parses the argument. Returns NULL with the reply to give appended to `error`. */
+struct json_batch *json_batch_new(const char *s, size_t len, struct buffer *error);
+void json_batch_free(struct json_batch *batch);
+size_t json_batch_count(const struct json_batch *batch);
+
+/*
+ * Reads one message of it: its addresses and text into `item`, the rest into `options` (which
+ * options_init has filled). Returns false with the reply to give appended to `error`.
+ */
+bool json_batch_read(const struct json_batch *batch, size_t position, int64_t now_ms,
+                     struct json_item *item, struct options *options, struct buffer *error);
+
+#endif

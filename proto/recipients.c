@@ -1,0 +1,82 @@
+/* recipients: see recipients.h. */
+#include "proto/recipients.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_SIZE = 1, KEPT_SIZE = 4 };
+
+/* FNV-1a over the digits. A client can only slow its own list down with collisions. */
+static size_t hash(const char *e164)
+{
+    uint32_t h = 2166136261U;
+    for (; *e164 != '\0'; e164++) {
+        h = (h ^ (unsigned char)*e164) * 16777619U;
+    }
+    return h;
+}
+
+/* The place of a number in the index: where it is, or where it would go. */
+static uint32_t *place(const struct recipients *r, const char *e164)
+{
+    size_t mask = 2 * r->size - 1;
+    size_t i = hash(e164) & mask;
+    while (r->index[i] != 0 && strcmp(r->numbers[r->index[i] - 1], e164) != 0) {
+        i = (i + 1) & mask;
+    }
+    return &r->index[i];
+}
+
+static bool grow(struct recipients *r)
+{
+    size_t size = r->size == 0 ? FIRST_SIZE : 2 * r->size;
+    char(*numbers)[NUMBER_SIZE] = realloc(r->numbers, size * sizeof *numbers);
+    if (numbers == NULL) {
+        return false;
+    }
+    r->numbers = numbers;
+    uint32_t *index = calloc(2 * size, sizeof *index);
+    if (index == NULL) {
+        return false;
+    }
+    free(r->index);
+    r->index = index;
+    r->size = size;
+    for (size_t i = 0; i < r->count; i++) {
+        *place(r, r->numbers[i]) = (uint32_t)i + 1;
+    }
+    return true;
+}
+
+bool recipients_add(struct recipients *r, const char e164[NUMBER_SIZE])
+{
+    if (r->count > 0 && *place(r, e164) != 0) {
+        return true;
+    }
+    if (r->count == r->size && !grow(r)) {
+        return false;
+    }
+    *place(r, e164) = (uint32_t)r->count + 1;
+    strcpy(r->numbers[r->count], e164);
+    r->count++;
+    return true;
+}
+
+void recipients_clear(struct recipients *r)
+{
+    if (r->size > KEPT_SIZE) {
+        recipients_free(r);
+        return;
+    }
+    r->count = 0;
+    if (r->index != NULL) {
+        memset(r->index, 0, 2 * r->size * sizeof *r->index);
+    }
+}
+
+void recipients_free(struct recipients *r)
+{
+    free(r->numbers);
+    free(r->index);
+    memset(r, 0, sizeof *r);
+}

@@ -1,0 +1,169 @@
+/* reply: see reply.h. */
+#include "proto/reply.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+struct row {
+    const char code[4];
+    const char *enhanced; /* with the space behind it; none for replies that never have one */
+    const char *text;
+};
+
+static const struct row ROWS[] = {
+    [REPLY_EVENT] = {"120", "2.0.0 ", "event"},
+    [REPLY_INBOUND] = {"121", "2.0.0 ", "inbound"},
+    [REPLY_HELP] = {"214", "2.0.0 ", "help"},
+    [REPLY_GREETING] = {"220", "", "ready"},
+    [REPLY_BYE] = {"221", "2.0.0 ", "bye"},
+    [REPLY_OK] = {"250", "2.0.0 ", "ok"},
+    [REPLY_SENDER_OK] = {"250", "2.1.0 ", "ok"},
+    [REPLY_RECIPIENT_OK] = {"250", "2.1.5 ", "ok"},
+    [REPLY_HELLO] = {"250", "", "hello"},
+    [REPLY_MAY_BE] = {"252", "2.1.5 ", "may be deliverable, send some and see"},
+    [REPLY_GO_ON] = {"354", "", "go on; end with a line that holds only a dot"},
+    [REPLY_SHUTTING_DOWN] = {"421", "4.3.2 ", "not available now, try again later"},
+    [REPLY_TIMED_OUT] = {"421", "4.4.2 ", "nothing heard for too long, closing"},
+    [REPLY_GUARD] = {"421", "4.7.0 ", "this is a line protocol for SMS, closing"},
+    [REPLY_CANNOT_STORE] = {"451", "4.3.0 ", "cannot store the message now, try again later"},
+    [REPLY_QUEUE_FULL] = {"452", "4.3.1 ", "queue full, try again later"},
+    [REPLY_TOO_MANY] = {"452", "4.5.3 ", "too many recipients"},
+    [REPLY_MALFORMED] = {"500", "5.5.2 ", "unknown command, try HELP"},
+    [REPLY_CONTROL_CHARS] = {"501", "5.5.2 ", "control character in a command"},
+    [REPLY_BAD_ARGUMENT] = {"501", "5.5.4 ", "bad argument"},
+    [REPLY_BAD_CHARSET] = {"501", "5.6.7 ", "not valid UTF-8"},
+    [REPLY_NOT_IMPLEMENTED] = {"502", "5.5.1 ", "not implemented"},
+    [REPLY_BAD_SEQUENCE] = {"503", "5.5.1 ", "not now"},
+    [REPLY_UNKNOWN_MESSAGE] = {"550", "5.0.0 ", "no such message"},
+    [REPLY_BAD_NUMBER] = {"550", "5.1.3 ", "bad number"},
+    [REPLY_REF_CONFLICT] = {"550", "5.6.0 ", "REF was used for something else"},
+    [REPLY_NOT_ALLOWED] = {"550", "5.7.1 ", "not allowed for this client"},
+    [REPLY_TOO_LONG] = {"552", "5.3.4 ", "too long"},
+    [REPLY_BAD_SENDER] = {"553", "5.1.7 ", "bad sender"},
+    [REPLY_REJECTED] = {"554", "5.0.0 ", "rejected"},
+    [REPLY_NOT_UNDERSTOOD] = {"554", "5.6.0 ", "content not understood"},
+    [REPLY_BAD_PARAMETER] = {"555", "5.5.4 ", "parameter not known"},
+};
+
+unsigned reply_code(enum reply reply)
+{
+    const char *code = ROWS[reply].code;
+    return (unsigned)((code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0'));
+}
+
+bool reply_is_syntax_error(enum reply reply)
+{
+    unsigned code = reply_code(reply);
+    return code == 500 || code == 501 || code == 503;
+}
+
+const char *reply_text(enum reply reply)
+{
+    return ROWS[reply].text;
+}
+
+void reply_begin(struct buffer *out, enum reply reply, bool more)
+{
+    buffer_append(out, ROWS[reply].code, 3);
+    buffer_putc(out, more ? '-' : ' ');
+    buffer_puts(out, ROWS[reply].enhanced);
+}
+
+void reply_line(struct buffer *out, enum reply reply, bool more, const char *format, ...)
+{
+    reply_begin(out, reply, more);
+    va_list args;
+    va_start(args, format);
+    buffer_vprintf(out, format, args);
+    va_end(args);
+    buffer_append(out, "\r\n", 2);
+}
+
+static bool needs_quotes(const char *value, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)value[i];
+        if (c <= ' ' || c == '"' || c == '\\' || c == 0x7F) {
+            return true;
+        }
+    }
+    return len == 0;
+}
+
+void reply_quote(struct buffer *out, const char *value, size_t len)
+{
+    if (!needs_quotes(value, len)) {
+        buffer_append(out, value, len);
+        return;
+    }
+    buffer_putc(out, '"');
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)value[i];
+        if (c == '"' || c == '\\') {
+            buffer_putc(out, '\\');
+            buffer_putc(out, (char)c);
+        } else if (c == '\n') {
+            buffer_puts(out, "\\n");
+        } else if (c < ' ' || c == 0x7F) {
+            buffer_printf(out, "\\x%02X", c);
+        } else {
+            buffer_putc(out, (char)c);
+        }
+    }
+    buffer_putc(out, '"');
+}
+
+void reply_value(struct buffer *out, const char *key, const char *value)
+{
+    buffer_putc(out, ' ');
+    buffer_puts(out, key);
+    buffer_putc(out, '=');
+    reply_quote(out, value, strlen(value));
+}
+
+void reply_time(struct buffer *out, const char *key, int64_t unix_ms)
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm tm;
+    char text[32] = "";
+    if (gmtime_r(&seconds, &tm) != NULL) {
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    }
+    reply_value(out, key, text);
+}
+
+/* States in which a message waits for the relay as a whole. */
+static bool waits_for_relay(enum message_state state)
+{
+    return state == MESSAGE_QUEUED || state == MESSAGE_DEFERRED;
+}
+
+void reply_status(struct buffer *out, const struct message_status *status, const char *stopped)
+{
+    char id[ULID_SIZE];
+    ulid_format(&status->id, id);
+    const char *api_id = message_answer_api_id(status->answer);
+    const char *reason = message_answer_reason(status->answer);
+    if (reason[0] == '\0' && stopped != NULL && waits_for_relay(status->state)) {
+        reason = stopped;
+    }
+    buffer_printf(out, "id=%s state=%s to=%s", id, message_state_name(status->state), status->to);
+    reply_value(out, "from", status->from);
+    buffer_printf(out, " attempts=%u parts=%u", status->attempts, status->parts);
+    reply_time(out, "submitted", ulid_time_ms(&status->id));
+    reply_time(out, "updated", status->updated_ms);
+    if (status->ref[0] != '\0') {
+        reply_value(out, "ref", status->ref);
+    }
+    if (status->due_ms > 0 && !message_state_is_finished(status->state)) {
+        reply_time(out, "next", status->due_ms);
+    }
+    if (api_id[0] != '\0') {
+        reply_value(out, "api", api_id);
+    }
+    if (reason[0] != '\0') {
+        reply_value(out, "reason", reason);
+    }
+}

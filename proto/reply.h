@@ -1,0 +1,84 @@
+/*
+ * reply: every reply of the protocol, by name; and how a value is quoted in one.
+ *
+ * Owns codes, enhanced status codes (RFC 3463) and usual wordings, the shape of reply lines
+ * (RFC 5321, 4.2.1) and `key=value`. Leaves to the session when which one is given.
+ * Thread: any. Pure.
+ */
+#ifndef PROTO_REPLY_H
+#define PROTO_REPLY_H
+
+#include "proto/buffer.h"
+#include "proto/message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum reply {
+    REPLY_EVENT,           /* 120: a message changed */
+    REPLY_INBOUND,         /* 121: a phone wrote */
+    REPLY_HELP,            /* 214 */
+    REPLY_GREETING,        /* 220 */
+    REPLY_BYE,             /* 221 */
+    REPLY_OK,              /* 250 2.0.0 */
+    REPLY_SENDER_OK,       /* 250 2.1.0 */
+    REPLY_RECIPIENT_OK,    /* 250 2.1.5 */
+    REPLY_HELLO,           /* 250, to HELO and EHLO */
+    REPLY_MAY_BE,          /* 252 */
+    REPLY_GO_ON,           /* 354 */
+    REPLY_SHUTTING_DOWN,   /* 421 4.3.2 */
+    REPLY_TIMED_OUT,       /* 421 4.4.2 */
+    REPLY_GUARD,           /* 421 4.7.0 */
+    REPLY_CANNOT_STORE,    /* 451 4.3.0 */
+    REPLY_QUEUE_FULL,      /* 452 4.3.1 */
+    REPLY_TOO_MANY,        /* 452 4.5.3: recipients */
+    REPLY_MALFORMED,       /* 500 5.5.2 */
+    REPLY_CONTROL_CHARS,   /* 501 5.5.2 */
+    REPLY_BAD_ARGUMENT,    /* 501 5.5.4 */
+    REPLY_BAD_CHARSET,     /* 501 5.6.7 */
+    REPLY_NOT_IMPLEMENTED, /* 502 5.5.1 */
+    REPLY_BAD_SEQUENCE,    /* 503 5.5.1 */
+    REPLY_UNKNOWN_MESSAGE, /* 550 5.0.0 */
+    REPLY_BAD_NUMBER,      /* 550 5.1.3 */
+    REPLY_REF_CONFLICT,    /* 550 5.6.0 */
+    REPLY_NOT_ALLOWED,     /* 550 5.7.1 */
+    REPLY_TOO_LONG,        /* 552 5.3.4 */
+    REPLY_BAD_SENDER,      /* 553 5.1.7 */
+    REPLY_REJECTED,        /* 554 5.0.0: by the API */
+    REPLY_NOT_UNDERSTOOD,  /* 554 5.6.0 */
+    REPLY_BAD_PARAMETER,   /* 555 5.5.4 */
+};
+
+/* The three digits; and whether the client's syntax is at fault (counts for `listen.max_errors`). */
+unsigned reply_code(enum reply reply);
+bool reply_is_syntax_error(enum reply reply);
+/* The wording where there is nothing particular to say. */
+const char *reply_text(enum reply reply);
+
+/*
+ * Appends one line: code, "-" if `more` lines of the reply follow, enhanced code, formatted text, CRLF. The
+ * format is ours; foreign text in its arguments has been through reply_quote.
+ */
+void reply_line(struct buffer *out, enum reply reply, bool more, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* The start of such a line, for a caller that appends the rest and the CRLF itself. */
+void reply_begin(struct buffer *out, enum reply reply, bool more);
+
+/*
+ * Appends ` key=value`; a value that is empty or holds spaces, quotes or control characters is
+ * written "..." with \", \\, \n and \xHH. Bytes from 0x80 on are left as they are (UTF-8).
+ */
+void reply_value(struct buffer *out, const char *key, const char *value);
+/* Appends a value alone, quoted if it must be. */
+void reply_quote(struct buffer *out, const char *value, size_t len);
+
+/* Appends ` key=` and an RFC 3339 time in UTC, to the second. */
+void reply_time(struct buffer *out, const char *key, int64_t unix_ms);
+
+/* Appends what STATUS says of a message: `id=.. state=.. to=.. ...`; `stopped` (NULL = no) is why
+ * the relay as a whole does not send, told for messages that wait for it. */
+void reply_status(struct buffer *out, const struct message_status *status, const char *stopped);
+
+#endif

@@ -1,0 +1,632 @@
+/*
+ * session: reading lines, guarding the door, and the order of replies. See session.h.
+ * The commands themselves are in dialect_sms.c, dialect_smtp.c and ask.c.
+ */
+#include "proto/session.h"
+
+#include "proto/command.h"
+#include "proto/session_state.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* --- slots: the order of replies -------------------------------------------------------------- */
+
+static struct slot *slot_at(const struct slots *slots, uint32_t number)
+{
+    return &slots->ring[number & (slots->size - 1)];
+}
+
+static bool slots_grow(struct slots *slots)
+{
+    uint32_t size = slots->size == 0 ? 4 : 2 * slots->size;
+    struct slot *ring = calloc(size, sizeof *ring);
+    if (ring == NULL) {
+        return false;
+    }
+    for (uint32_t n = slots->first; n != slots->first + slots->count; n++) {
+        ring[n & (size - 1)] = *slot_at(slots, n);
+    }
+    free(slots->ring);
+    slots->ring = ring;
+    slots->size = size;
+    return true;
+}
+
+/* Opens the next slot. Returns NULL without memory. */
+static struct slot *slot_open(struct session *s, uint32_t *number)
+{
+    struct slots *slots = &s->slots;
+    if (slots->count == slots->size && !slots_grow(slots)) {
+        return NULL;
+    }
+    *number = slots->first + slots->count;
+    slots->count++;
+    struct slot *slot = slot_at(slots, *number);
+    *slot = (struct slot){.text = BUFFER_EMPTY};
+    return slot;
+}
+
+/* Where a slot's reply is written: straight to the output when it is its turn. */
+static struct buffer *slot_buffer(struct session *s, uint32_t number)
+{
+    return number == s->slots.first ? &s->out : &slot_at(&s->slots, number)->text;
+}
+
+/* The slot has its verdict: it and the answered ones behind it leave. */
+static void slot_close(struct session *s, uint32_t number)
+{
+    struct slots *slots = &s->slots;
+    assert(number - slots->first < slots->count);
+    slot_at(slots, number)->is_answered = true;
+    while (slots->count > 0 && slot_at(slots, slots->first)->is_answered) {
+        struct slot *slot = slot_at(slots, slots->first);
+        buffer_append(&s->out, slot->text.data, slot->text.len);
+        buffer_free(&slot->text);
+        slots->first++;
+        slots->count--;
+    }
+    if (slots->count == 0 && slots->size > 64) {
+        free(slots->ring);
+        slots->ring = NULL;
+        slots->size = 0;
+    }
+}
+
+/* Appends text that needs no verdict behind everything that is still due. */
+static void say_in_turn(struct session *s, const char *text, size_t len)
+{
+    struct slots *slots = &s->slots;
+    uint32_t number = slots->first + slots->count - 1;
+    if (slots->count == 0) {
+        buffer_append(&s->out, text, len);
+    } else if (slot_at(slots, number)->is_answered || slot_open(s, &number) != NULL) {
+        struct slot *slot = slot_at(slots, number);
+        buffer_append(&slot->text, text, len);
+        slot->is_answered = true;
+    } else {
+        s->out.has_failed = true;
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct session *session_new(const struct session_rules *rules, bool has_control)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return NULL;
+    }
+    s->rules = rules;
+    s->has_control = has_control;
+    reply_line(&s->out, REPLY_GREETING, false, "%s ESMTP smsrelay %s", rules->hostname,
+               rules->version);
+    return s;
+}
+
+void session_free(struct session *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    for (uint32_t n = s->slots.first; n != s->slots.first + s->slots.count; n++) {
+        buffer_free(&slot_at(&s->slots, n)->text);
+    }
+    free(s->slots.ring);
+    line_reader_free(&s->reader);
+    recipients_free(&s->open.recipients);
+    recipients_free(&s->single.recipients);
+    json_batch_free(s->json);
+    struct buffer *const buffers[] = {&s->out,  &s->local,   &s->content.kept,
+                                      &s->line, &s->subject, &s->text};
+    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
+        buffer_free(buffers[i]);
+    }
+    free(s);
+}
+
+bool session_feed(struct session *s, const char *bytes, size_t len)
+{
+    return s->is_closing || line_feed(&s->reader, bytes, len);
+}
+
+void session_end(struct session *s)
+{
+    s->is_ended = true;
+}
+
+struct buffer *session_output(struct session *s)
+{
+    return &s->out;
+}
+
+size_t session_open_slots(const struct session *s)
+{
+    return s->slots.count;
+}
+
+bool session_is_in_content(const struct session *s)
+{
+    return s->content.is_open;
+}
+
+/* --- drafts ----------------------------------------------------------------------------------- */
+
+void draft_reset(struct draft *draft)
+{
+    draft->dialect = DIALECT_NONE;
+    draft->is_refused = false;
+    recipients_clear(&draft->recipients);
+}
+
+void draft_open(struct session *s, struct draft *draft, enum dialect dialect)
+{
+    draft_reset(draft);
+    draft->dialect = dialect;
+    options_init(&draft->options, s->rules->unicode);
+}
+
+/* --- replies to the command at hand ----------------------------------------------------------- */
+
+enum session_step session_say(struct session *s, enum reply reply, const char *format, ...)
+{
+    reply_begin(&s->local, reply, false);
+    va_list args;
+    va_start(args, format);
+    buffer_vprintf(&s->local, format, args);
+    va_end(args);
+    buffer_append(&s->local, "\r\n", 2);
+    return SESSION_WANTS_INPUT;
+}
+
+/* Counts syntax errors in a row; too many of them end the session. */
+static void count_errors(struct session *s)
+{
+    static const char *const SYNTAX_ERRORS[] = {"500", "501", "503"};
+    bool is_error = false;
+    for (size_t i = 0; i < sizeof SYNTAX_ERRORS / sizeof SYNTAX_ERRORS[0]; i++) {
+        is_error =
+            is_error || (s->local.len >= 3 && memcmp(s->local.data, SYNTAX_ERRORS[i], 3) == 0);
+    }
+    s->errors = is_error ? s->errors + 1 : 0;
+    if (s->rules->max_errors > 0 && s->errors >= s->rules->max_errors) {
+        session_say(s, REPLY_GUARD, "%u errors in a row, closing", s->errors);
+        s->is_closing = true;
+    }
+}
+
+/* Sends what the command said, if it said something. */
+static void say_local(struct session *s)
+{
+    if (s->local.len > 0) {
+        count_errors(s);
+        say_in_turn(s, s->local.data, s->local.len);
+        buffer_clear(&s->local);
+    }
+}
+
+void session_close(struct session *s, enum reply reply)
+{
+    if (s->is_closing) {
+        return;
+    }
+    bool is_stalled = s->content.is_open && s->content.has_bare_dot;
+    const char *words = reply == REPLY_TIMED_OUT && is_stalled
+                            ? "content not ended: its dot stood between bare LFs, but this client "
+                              "ends its lines with CRLF"
+                            : reply_text(reply);
+    session_say(s, reply, "%s", words);
+    say_in_turn(s, s->local.data, s->local.len);
+    buffer_clear(&s->local);
+    s->is_closing = true;
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+static enum session_step refuse_stranger(struct session *s)
+{
+    s->is_closing = true;
+    return session_say(s, REPLY_GUARD, "%s", reply_text(REPLY_GUARD));
+}
+
+/* NUL and the other control characters; TAB is none here. */
+static bool has_control_chars(const char *bytes, size_t len)
+{
+    unsigned found = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        found |= (unsigned)(c < ' ' && c != '\t') | (unsigned)(c == 0x7F);
+    }
+    return found != 0;
+}
+
+static bool ends_in_http_version(const char *bytes, size_t len)
+{
+    static const char VERSION[] = " HTTP/1.";
+    enum { VERSION_LEN = sizeof VERSION - 1 };
+    return len > VERSION_LEN && memcmp(bytes + len - VERSION_LEN - 1, VERSION, VERSION_LEN) == 0;
+}
+
+static size_t letters(const char *bytes, size_t len)
+{
+    size_t n = 0;
+    while (n < len && (bytes[n] | 0x20) >= 'a' && (bytes[n] | 0x20) <= 'z') {
+        n++;
+    }
+    return n;
+}
+
+/* A line as UTF-8: itself, or converted into s->line; false when it cannot be. */
+static bool convert_line(struct session *s, struct line *line)
+{
+    if (text_is_utf8(line->bytes, line->len)) {
+        return true;
+    }
+    buffer_clear(&s->line);
+    if (s->rules->charset == NULL ||
+        !text_to_utf8(line->bytes, line->len, s->rules->charset, &s->line)) {
+        return false;
+    }
+    line->bytes = s->line.data;
+    line->len = s->line.len;
+    return true;
+}
+
+/* Finds the row for a line and what follows the word. NULL: no such command. */
+static const struct command *read_word(const struct line *line, const char **arg, size_t *arg_len)
+{
+    size_t len = letters(line->bytes, line->len);
+    const struct command *row = command_find(line->bytes, len);
+    if (row == NULL) {
+        return NULL;
+    }
+    bool has_colon =
+        len < line->len && line->bytes[len] == ':' && (row->flags & COMMAND_COLON) != 0;
+    len += has_colon ? 1 : 0;
+    bool is_separated = len == line->len || line->bytes[len] == ' ' || line->bytes[len] == '\t';
+    if (!is_separated && !has_colon) {
+        return NULL;
+    }
+    len += len < line->len && is_separated ? 1 : 0;
+    *arg = line->bytes + len;
+    *arg_len = line->len - len;
+    return row;
+}
+
+static bool is_blank(const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != ' ' && bytes[i] != '\t') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Proves that the command is allowed, then carries it out. */
+static enum session_step run_command(struct session *s, const struct command *row, const char *arg,
+                                     size_t len, struct session_event *event)
+{
+    bool has_argument = !is_blank(arg, len);
+    if (row->argument == ARGUMENT_NONE && has_argument) {
+        return session_say(s, REPLY_BAD_ARGUMENT, "%s takes no argument", row->word);
+    }
+    if (row->argument == ARGUMENT_NEEDED && !has_argument) {
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
+    }
+    if ((row->flags & COMMAND_CONTROL) != 0 && !s->has_control) {
+        return session_say(s, REPLY_NOT_ALLOWED, "%s needs control rights (listen.control)",
+                           row->word);
+    }
+    return row->run(s, row, arg, len, event);
+}
+
+/* Carries one command line out. */
+static enum session_step take_line(struct session *s, struct line line, struct session_event *event)
+{
+    const char *arg = NULL;
+    size_t arg_len = 0;
+    if (is_blank(line.bytes, line.len)) {
+        return SESSION_WANTS_INPUT;
+    }
+    const struct command *row = read_word(&line, &arg, &arg_len);
+    bool is_host = line.len >= 5 && strncasecmp(line.bytes, "Host:", 5) == 0;
+    bool is_stranger = row == NULL || ends_in_http_version(line.bytes, line.len);
+    if (is_host || (!s->has_begun && is_stranger)) {
+        return refuse_stranger(s);
+    }
+    s->has_begun = true;
+    if (row == NULL) {
+        return session_say(s, REPLY_MALFORMED, "%s", reply_text(REPLY_MALFORMED));
+    }
+    if ((row->flags & COMMAND_WAITS) != 0 && s->slots.count > 0) {
+        line_unread(&s->reader);
+        return SESSION_WAITS;
+    }
+    if (has_control_chars(line.bytes, line.len)) {
+        return session_say(s, REPLY_CONTROL_CHARS, "%s", reply_text(REPLY_CONTROL_CHARS));
+    }
+    size_t word_len = line.len - arg_len;
+    if (!convert_line(s, &line)) {
+        return session_say(s, REPLY_BAD_CHARSET, "%s", reply_text(REPLY_BAD_CHARSET));
+    }
+    /* The word is ASCII, so it keeps its length in every charset that a line can come in. */
+    return run_command(s, row, line.bytes + word_len, line.len - word_len, event);
+}
+
+/* What a terminal or an editor puts before its first line: a byte order mark, telnet options. */
+static void skip_preamble(struct session *s)
+{
+    for (;;) {
+        const unsigned char *p = (const unsigned char *)line_peek(&s->reader);
+        size_t len = line_pending(&s->reader);
+        if (len >= 3 && p[0] == 0xEF && p[1] == 0xBB && p[2] == 0xBF) {
+            line_skip(&s->reader, 3);
+        } else if (len >= 3 && p[0] == 0xFF && p[1] >= 0xFB && p[1] <= 0xFE) {
+            line_skip(&s->reader, 3);
+        } else if (len >= 2 && p[0] == 0xFF && p[1] >= 0xF0 && p[1] < 0xFB) {
+            line_skip(&s->reader, 2);
+        } else {
+            return;
+        }
+    }
+}
+
+/* A TLS hello has no line end: what cannot begin a command is turned away at its first byte. */
+static bool is_stranger(const struct session *s)
+{
+    unsigned char c = (unsigned char)*line_peek(&s->reader);
+    bool can_begin = c == '\r' || c == '\n' || c == ' ' || c == '\t' || c == 0xEF || c == 0xFF ||
+                     ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+    return line_pending(&s->reader) > 0 && !can_begin;
+}
+
+/* Reads and carries out the next line, if there is one; false when there is none. */
+static bool next_command(struct session *s, enum session_step *step, struct session_event *event)
+{
+    struct line line;
+    if (!s->has_begun) {
+        skip_preamble(s);
+        if (!s->reader.is_discarding && is_stranger(s)) {
+            *step = refuse_stranger(s);
+            return true;
+        }
+    }
+    switch (line_next(&s->reader, s->rules->max_line, &line)) {
+    case LINE_NONE:
+    case LINE_PIECE:
+        return false;
+    case LINE_TOO_LONG:
+        *step = session_say(s, REPLY_MALFORMED, "line longer than %zu bytes", s->rules->max_line);
+        return true;
+    case LINE_WHOLE:
+        *step = take_line(s, line, event);
+        return true;
+    }
+    return false;
+}
+
+/* --- content ---------------------------------------------------------------------------------- */
+
+static void keep_content(struct content *content, const char *bytes, size_t len)
+{
+    size_t room = CONTENT_KEPT_MAX - content->kept.len;
+    content->received += len;
+    buffer_append(&content->kept, bytes, len < room ? len : room);
+}
+
+/* Takes one line, or a piece of one, of the content of DATA. Returns true at its end. */
+static bool take_content(struct session *s, enum line_result result, const struct line *line)
+{
+    struct content *content = &s->content;
+    const char *bytes = line->bytes;
+    size_t len = line->len;
+    if (line->is_start && len > 0 && bytes[0] == '.') {
+        if (len == 1 && result == LINE_WHOLE) {
+            return true;
+        }
+        bytes++;
+        len--;
+    }
+    if (s->reader.ending == LINE_ENDING_CRLF && len >= 3 &&
+        memmem(bytes, len, "\n.\n", 3) != NULL) {
+        content->has_bare_dot = true;
+    }
+    keep_content(content, bytes, len);
+    if (result == LINE_WHOLE) {
+        keep_content(content, "\n", 1);
+    }
+    return false;
+}
+
+/* Reads content; false when more input is needed. */
+static bool next_content(struct session *s, enum session_step *step, struct session_event *event)
+{
+    struct line line;
+    for (;;) {
+        enum line_result result = line_next_piece(&s->reader, &line);
+        if (result == LINE_NONE) {
+            return false;
+        }
+        if (take_content(s, result, &line)) {
+            s->content.is_open = false;
+            *step = content_end(s, event);
+            return true;
+        }
+    }
+}
+
+/* --- stepping --------------------------------------------------------------------------------- */
+
+/* Forgets what the last event lent out. */
+static void forget_lent(struct session *s)
+{
+    if (s->has_submitted) {
+        draft_reset(&s->open);
+        s->has_submitted = false;
+    }
+    recipients_clear(&s->single.recipients);
+    struct buffer *const lent[] = {&s->line, &s->subject, &s->text};
+    for (size_t i = 0; i < sizeof lent / sizeof lent[0]; i++) {
+        if (lent[i]->data != NULL) {
+            buffer_free(lent[i]);
+        }
+    }
+    if (!s->content.is_open && s->content.kept.data != NULL) {
+        buffer_free(&s->content.kept);
+    }
+}
+
+/* The client has ended: says what was not carried out. */
+static void take_end(struct session *s)
+{
+    if (s->content.is_open) {
+        session_say(s, REPLY_MALFORMED, "content not ended by a dot: nothing was queued");
+    } else if (line_pending(&s->reader) > 0 || s->reader.is_discarding) {
+        session_say(s, REPLY_MALFORMED, "last line without its line end: not carried out");
+    }
+    say_local(s);
+    s->is_closing = true;
+}
+
+/* Opens the slot of an event. Without memory the submission is refused instead. */
+static bool open_slot(struct session *s, enum session_step step, struct session_event *event)
+{
+    struct slot *slot = slot_open(s, &event->slot);
+    if (slot == NULL) {
+        session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+        return false;
+    }
+    slot->is_mail =
+        step == SESSION_SUBMISSION && s->has_submitted && s->open.dialect == DIALECT_SMTP;
+    s->errors = 0;
+    return true;
+}
+
+enum session_step session_step(struct session *s, int64_t now_ms, struct session_event *event)
+{
+    s->now_ms = now_ms;
+    for (;;) {
+        enum session_step step = SESSION_WANTS_INPUT;
+        forget_lent(s);
+        if (s->is_closing) {
+            return s->slots.count > 0 ? SESSION_WAITS : SESSION_CLOSES;
+        }
+        if (s->slots.count >= SESSION_MAX_OPEN) {
+            return SESSION_WAITS;
+        }
+        bool has_read = true;
+        if (s->json != NULL) {
+            step = json_next(s, event);
+        } else if (s->content.is_open) {
+            has_read = next_content(s, &step, event);
+        } else {
+            has_read = next_command(s, &step, event);
+        }
+        if (step == SESSION_WAITS) {
+            return step;
+        }
+        bool is_event =
+            (step == SESSION_SUBMISSION || step == SESSION_REQUEST) && open_slot(s, step, event);
+        say_local(s);
+        if (is_event) {
+            return step;
+        }
+        if (!has_read && s->is_ended) {
+            take_end(s);
+        } else if (!has_read) {
+            return SESSION_WANTS_INPUT;
+        }
+    }
+}
+
+/* --- verdicts --------------------------------------------------------------------------------- */
+
+/* One line for each recipient. */
+static void accept_lines(struct buffer *out, const struct session_receipt *receipts, size_t count)
+{
+    size_t rejected = 0;
+    for (size_t i = 0; i < count; i++) {
+        rejected += receipts[i].tells_state && receipts[i].state == MESSAGE_REJECTED ? 1 : 0;
+    }
+    enum reply reply = rejected == count ? REPLY_REJECTED : REPLY_OK;
+    for (size_t i = 0; i < count; i++) {
+        const struct session_receipt *r = &receipts[i];
+        bool tells_state = r->tells_state || r->is_duplicate;
+        char id[ULID_SIZE];
+        ulid_format(&r->id, id);
+        reply_begin(out, reply, i + 1 < count);
+        buffer_puts(out, r->tells_state ? message_state_name(r->state) : "queued");
+        buffer_puts(out, " id=");
+        buffer_append(out, id, ULID_LENGTH);
+        buffer_puts(out, " to=");
+        buffer_puts(out, r->to);
+        buffer_puts(out, " parts=");
+        if (r->parts < 10) {
+            buffer_putc(out, (char)('0' + r->parts));
+        } else {
+            buffer_printf(out, "%u", r->parts);
+        }
+        buffer_puts(out, r->encoding == TEXT_GSM7 ? " encoding=gsm7" : " encoding=ucs2");
+        if (r->is_duplicate) {
+            buffer_puts(out, " duplicate=yes");
+        }
+        if (tells_state) {
+            reply_value(out, "state", message_state_name(r->state));
+        }
+        if (tells_state && message_answer_api_id(r->answer)[0] != '\0') {
+            reply_value(out, "api", message_answer_api_id(r->answer));
+        }
+        if (tells_state && message_answer_reason(r->answer)[0] != '\0') {
+            reply_value(out, "reason", message_answer_reason(r->answer));
+        }
+        buffer_append(out, "\r\n", 2);
+    }
+}
+
+/* One line for all: mail clients hold as little as 512 bytes of a reply (RFC 5321, 4.5.3.1.5). */
+static void accept_mail(struct buffer *out, const struct session_receipt *receipts, size_t count)
+{
+    enum { IDS_TOLD = 16 };
+    reply_begin(out, REPLY_OK, false);
+    buffer_puts(out, "queued id=");
+    for (size_t i = 0; i < count && i < IDS_TOLD; i++) {
+        char id[ULID_SIZE];
+        ulid_format(&receipts[i].id, id);
+        buffer_puts(out, i == 0 ? "" : ",");
+        buffer_append(out, id, ULID_LENGTH);
+    }
+    buffer_printf(out, " recipients=%zu parts=%u\r\n", count, receipts[0].parts);
+}
+
+void session_accept(struct session *s, uint32_t slot, const struct session_receipt *receipts,
+                    size_t count)
+{
+    bool is_mail = slot_at(&s->slots, slot)->is_mail;
+    (is_mail ? accept_mail : accept_lines)(slot_buffer(s, slot), receipts, count);
+    slot_close(s, slot);
+}
+
+void session_refuse(struct session *s, uint32_t slot, enum reply reply, const char *words)
+{
+    reply_line(slot_buffer(s, slot), reply, false, "%s", words == NULL ? reply_text(reply) : words);
+    slot_close(s, slot);
+}
+
+struct buffer *session_answer_begin(struct session *s, uint32_t slot)
+{
+    return slot_buffer(s, slot);
+}
+
+void session_answer_end(struct session *s, uint32_t slot)
+{
+    slot_close(s, slot);
+}
+
+void session_notify(struct session *s, const char *line, size_t len)
+{
+    say_in_turn(s, line, len);
+}

@@ -1,0 +1,122 @@
+/*
+ * session_state: the inside of a session, shared by session.c and the commands of the dialects.
+ * Nobody else includes this.
+ */
+#ifndef PROTO_SESSION_STATE_H
+#define PROTO_SESSION_STATE_H
+
+#include "proto/json.h"
+#include "proto/line.h"
+#include "proto/recipients.h"
+#include "proto/session.h"
+
+/* The reply to one command, until it is its turn. */
+struct slot {
+    struct buffer text; /* what could not leave yet, without the verdict if it is not answered */
+    bool is_answered;
+    bool is_mail; /* the verdict is one line, as RFC 5321 wants it */
+};
+
+/* Slots in the order of their commands. Slot n lives at n modulo size. */
+struct slots {
+    struct slot *ring;
+    uint32_t size;  /* a power of two, or 0 */
+    uint32_t first; /* number of the oldest open slot */
+    uint32_t count;
+};
+
+enum dialect { DIALECT_NONE, DIALECT_SMS, DIALECT_SMTP };
+
+/* A message that is being put together, by FROM and TO or by MAIL and RCPT. */
+struct draft {
+    enum dialect dialect; /* NONE: no open message */
+    bool is_refused;      /* its FROM or MAIL was: nothing else of it is taken */
+    struct options options;
+    struct recipients recipients;
+};
+
+/* Only this much of a content is kept; the rest is swallowed (a text is never that long). */
+enum { CONTENT_KEPT_MAX = 256 * 1024 };
+
+/* What DATA collects. */
+struct content {
+    bool is_open;
+    struct buffer kept;    /* lines, each ended by LF, dots unstuffed */
+    size_t received;       /* bytes, also those that were not kept */
+    bool has_line_started; /* the line at hand began in an earlier piece */
+    bool has_bare_dot;     /* a CRLF client sent LF . LF: it may think that it has ended */
+};
+
+struct session {
+    const struct session_rules *rules;
+    bool has_control;
+    bool has_begun;     /* the first command has passed the guard */
+    bool is_ended;      /* the client sends nothing more */
+    bool is_closing;    /* no command is read any more */
+    bool has_submitted; /* `open` was submitted by the last step and is to be forgotten */
+    unsigned errors;    /* syntax errors in a row */
+    int64_t now_ms;     /* of this step */
+
+    struct line_reader reader;
+    struct buffer out;
+    struct slots slots;
+    struct buffer local; /* the reply to the command at hand when no slot is needed for it */
+
+    struct draft open;   /* FROM, MAIL */
+    struct draft single; /* SEND, JSON: never outlives the command */
+    struct content content;
+    struct buffer line;    /* the command line at hand, where it had to be converted to UTF-8 */
+    struct buffer subject; /* of the mail at hand */
+    struct buffer text;    /* the text at hand, where it is not the input's own bytes */
+    struct json_batch *json;
+    size_t json_next;
+};
+
+struct command;
+
+/*
+ * Carries a command out: appends its reply to s->local and returns SESSION_WANTS_INPUT, or fills
+ * `event` and returns its kind; the slot is opened by the caller. `arg` is what follows the word, without the one
+ * space between them.
+ */
+typedef enum session_step command_run(struct session *s, const struct command *row, const char *arg,
+                                      size_t len, struct session_event *event);
+
+/* Appends a one-line reply to the command at hand. Always returns SESSION_WANTS_INPUT, so that a
+ * command can end with `return session_say(...)`. */
+enum session_step session_say(struct session *s, enum reply reply, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Forgets a draft; the memory of a small one is kept. */
+void draft_reset(struct draft *draft);
+
+/* Opens `draft` with the defaults of the rules. */
+void draft_open(struct session *s, struct draft *draft, enum dialect dialect);
+
+/*
+ * The last checks of a text, and its submission: sender, empty, encoding, length. Appends the
+ * refusal, or fills `event` and returns SESSION_SUBMISSION. `text` is valid UTF-8.
+ */
+enum session_step draft_submit(struct session *s, struct draft *draft, const char *text, size_t len,
+                               struct session_event *event);
+
+/* Adds a recipient; appends the refusal and returns false when it cannot be one. */
+bool draft_add_recipient(struct session *s, struct draft *draft, const char *number, size_t len);
+
+/* The sender that a message without one gets; appends the refusal when there is none. */
+bool session_check_sender(struct session *s, const char *from);
+
+/* The next message of a JSON array. */
+enum session_step json_next(struct session *s, struct session_event *event);
+
+/* The content of DATA has ended: what became of it. */
+enum session_step content_end(struct session *s, struct session_event *event);
+
+/* The commands, in the order of the verb table. */
+command_run command_send, command_from, command_to, command_text, command_data, command_json,
+    command_rset;
+command_run command_helo, command_ehlo, command_mail, command_rcpt, command_noop, command_vrfy,
+    command_help, command_quit, command_not_implemented;
+command_run command_ask;
+
+#endif
