@@ -11,16 +11,16 @@
  *
  *   POST /sms           one message object      201 {"id":..}
  *   POST /sms/bulk      array of 1 to 100       201 {"entities":[..],"errors":[..]}
- *   GET  /sms           history, newest first   200 {"entities":[..]}   ?page=1&per_page=50 (<= 100)
+ *   GET  /sms           history, newest first   200 {"entities":[..]}  ?page=1&per_page=50 (<= 100)
  *   GET  /sms/{id}      one message             200 {"id":..,"status":..,..}, 404
  *
- * The checks come in this order: path (404), method (405 with Allow), `Authorization: Bearer` (401),
- * rate window (429, empty body), faults, size of the body (413), shape of the body (400), each item.
- * Errors carry {"message":..}. A single message that is refused gets 400 {"message":..,"errors":..}.
- * A message is refused, its field named, when `from` is neither 1 to 11 characters nor 3 to 15 digits
- * with or without "+", `to` is not "+" and 8 to 15 digits (no leading 0), `text` is missing or empty,
- * `clientId` has not 1 to 40 characters, `allowUnicode` is not a boolean. An item that is no object,
- * an empty array, an array over 100: 400 for the whole request.
+ * The checks come in this order: path (404), method (405 with Allow), `Authorization: Bearer`
+ * (401), rate window (429, empty body), faults, size of the body (413), its shape (400), each item.
+ * Errors carry {"message":..}. A single message that is refused gets 400
+ * {"message":..,"errors":..}. A message is refused, its field named, when `from` is neither 1 to 11
+ * characters nor 3 to 15 digits with or without "+", `to` is not "+" and 8 to 15 digits (no leading
+ * 0), `text` is missing or empty, `clientId` has not 1 to 40 characters, `allowUnicode` is not a
+ * boolean. An item that is no object, an empty array, an array over 100: 400 for the whole request.
  *
  * Rate windows are fixed, opened by the first request in them, one each for `single`, `bulk` and
  * `history` (both GETs); every authorised request counts, faulty ones too. All answers of these
@@ -39,8 +39,9 @@
  *
  * Reports go to the webhook as POST {"id","clientId","status","code","eventAt"} after
  * `report_delay_ms`, late ones after `report_late_ms`; an answer that is not 2xx or takes longer
- * than 5 s is retried after `report_retry_ms`, then twice as long each time, ten times in all. At
- * most 100,000 reports wait at once; what comes on top is dropped and counted. Without a webhook
+ * than 5 s is retried after `report_retry_ms`, then twice as long each time, ten times in all. The
+ * reports of one message come one after the other, each `report_delay_ms` after the last. At most
+ * 100,000 reports wait at once; what comes on top is dropped and counted. Without a webhook
  * nothing is sent, but `status` in GET /sms changes all the same.
  *
  * THE CONTROL CALLS, below /sandbox: from loopback only, no token, not in the record. Bodies are
@@ -88,11 +89,12 @@
  *   single_style "flat"             {"id":..,..}, or "nested": {"entity":{"id":..,..}}
  *   echo ["clientId","from","to","text"]  what entities repeat (single, bulk, and the errors below)
  *   entities_order "same"           or "reversed"
- *   errors_by "index"               {"index":n,"errors":..}; "clientId": {"clientId":..,"errors":..};
- *                                   "fields": what `echo` names beside "errors"; "nested": the same
- *                                   under "item"; "none": "errors" alone
- *   errors_as "object"              {"to":["is not.."]}; "list": [{"field":"to","message":"is not.."}];
- *                                   "string": "to: is not.."
+ *   errors_by "index"               {"index":n,"errors":..}; "clientId":
+ *                                   {"clientId":..,"errors":..}; "fields": what `echo` names
+ *                                   beside "errors"; "nested": the same under "item"; "none":
+ *                                   "errors" alone
+ *   errors_as "object"              {"to":["is not.."]}; "list":
+ *                                   [{"field":"to","message":"is not.."}]; "string": "to: is not.."
  *   duplicate_client_id "new"       a clientId that was accepted before: a new message; "same": the
  *                                   id of the first one, nothing new; "error": a field error on
  *                                   clientId ("has already been used")
@@ -112,8 +114,9 @@
  *   {"requests":[{"n":1,"at_ms":<Unix time>,"method":"POST","path":"/sms/bulk","query":"..",
  *                 "connection":1,"status":201,"fault":null,"count":100,"authorized":true,
  *                 "over_limit":false},..],
- *    "messages":[{"id","clientId","from","to","text","allowUnicode","request":n,"at_ms","status"},..],
- *    "rejected":[{"clientId","from","to","text","allowUnicode","request":n,"reason"},..]}
+ *    "messages":[{"id","clientId","from","to","text","allowUnicode","request":n,"at_ms",
+ *                 "status"},..],
+ *    "rejected":[{"clientId","from","to","text","allowUnicode","request":n,"at_ms","reason"},..]}
  *   Oldest first. `status` of a request is 0 where no answer is ever given; `path` lacks the base
  *   path; `query` is there only if the request had one; `fault` is the fault's index; `connection`
  *   counts connections from 1; `count` is the number of items in the body (0 if it could not be
@@ -142,6 +145,9 @@
 struct event_base;
 struct sandbox;
 struct sandbox_thread;
+
+/* The most messages that one bulk call takes. */
+enum { SANDBOX_BULK_MAX = 100 };
 
 /* The base path of the simulated API. */
 #define SANDBOX_BASE_PATH "/transactional/v1"
@@ -185,7 +191,7 @@ struct sandbox_thread *sandbox_thread_start(const struct sandbox_options *option
 /* The port it listens on. Thread: any. */
 uint16_t sandbox_thread_port(const struct sandbox_thread *thread);
 
-/* Ends the thread, waits for it and frees everything. NULL is fine. Thread: the one that started it. */
+/* Ends the thread, waits for it, frees everything. NULL is fine. Thread: the one that began it. */
 void sandbox_thread_stop(struct sandbox_thread *thread);
 
 #endif
