@@ -1,0 +1,151 @@
+/*
+ * conf: the settings of a relay.
+ *
+ * Owns struct conf, where settings come from (defaults, the file, the environment, `-o`), the
+ * checks that concern more than one setting, and the list of everything that is wrong. What each
+ * setting is called, allowed and by default stands in conf_keys.c; how one value is spelled, in
+ * conf_value.c. Leaves the meaning of the settings to those who are given them.
+ * Thread: the main thread at start-up; afterwards a struct conf is read-only and any may read it.
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONF_DEFAULT_FILE "/etc/smsrelay/smsrelay.conf"
+
+/* Choices. The order in each is that of the words in conf_keys.c, which are their names. */
+enum conf_control { CONF_CONTROL_UNIX, CONF_CONTROL_ALL };
+enum conf_ambiguous { CONF_AMBIGUOUS_RETRY, CONF_AMBIGUOUS_HOLD };
+enum conf_unicode { CONF_UNICODE_AUTO, CONF_UNICODE_YES, CONF_UNICODE_NO };
+enum conf_transliterate {
+    CONF_TRANSLITERATE_PUNCTUATION,
+    CONF_TRANSLITERATE_NO,
+    CONF_TRANSLITERATE_ALL
+};
+enum conf_subject { CONF_SUBJECT_PREFIX, CONF_SUBJECT_IGNORE, CONF_SUBJECT_ONLY };
+enum conf_too_long { CONF_TOO_LONG_TRUNCATE, CONF_TOO_LONG_REFUSE };
+enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARN, CONF_LOG_INFO, CONF_LOG_DEBUG };
+enum conf_log_format { CONF_LOG_LOGFMT, CONF_LOG_JSON };
+enum conf_log_privacy { CONF_LOG_MASK, CONF_LOG_FULL };
+
+struct conf_list {
+    char **items;
+    size_t count;
+};
+
+/* Strings are never NULL: "" is "not set". Sizes are bytes. */
+struct conf {
+    struct {
+        struct conf_list address; /* each passed conf_address_split() and is loopback */
+        char *unix_path;
+        int control; /* enum conf_control */
+        char *control_group;
+        int max_connections;
+        int64_t max_line;
+        int max_recipients;
+        int max_errors;
+        int64_t idle_timeout_ms; /* 0 = never */
+        int64_t ack_timeout_ms;
+    } listen;
+    struct {
+        char *url; /* without a slash at the end; "sandbox" = the simulator in this process */
+        char *token;
+        char *token_file; /* for conf_secret_read() */
+        char *ca_file;
+        int64_t timeout_ms;
+        int64_t connect_timeout_ms;
+    } api;
+    struct {
+        int bulk_max;
+        int connections;
+        int64_t linger_ms;
+        int64_t retry_min_ms;
+        int64_t retry_max_ms;
+        int64_t settle_delay_ms;
+        int history_pages;
+        int on_ambiguous; /* enum conf_ambiguous */
+    } relay;
+    struct {
+        int max_messages;
+        int64_t max_bytes;
+        int64_t max_age_ms;
+        int64_t retention_ms; /* 0 = forget finished messages at once */
+        int64_t drain_timeout_ms;
+    } queue;
+    struct {
+        char *default_from;
+        struct conf_list senders;
+        char *default_country;
+        char *charset; /* an iconv name, or "none" */
+        int unicode;   /* enum conf_unicode */
+        int max_parts;
+        int transliterate; /* enum conf_transliterate */
+    } sms;
+    struct {
+        int subject; /* enum conf_subject */
+        int max_parts;
+        int too_long; /* enum conf_too_long */
+        int64_t max_size;
+    } smtp;
+    struct {
+        char *address; /* "" = in this process only, any port */
+        char *token;
+        int64_t latency_ms;
+        int limit;
+        int64_t window_ms;
+        char *webhook;
+    } sandbox;
+    struct {
+        int level;   /* enum conf_log_level */
+        int format;  /* enum conf_log_format */
+        int privacy; /* enum conf_log_privacy */
+    } log;
+};
+
+/* All that is wrong, one line each: "FILE:LINE: section.key: what is allowed". */
+struct conf_errors {
+    char *text;   /* the lines; NULL when there are none (or no memory was left for them) */
+    size_t len;   /* of the text */
+    size_t count; /* of errors */
+};
+
+#define CONF_NO_ERRORS \
+    {                  \
+        NULL, 0, 0     \
+    }
+
+/*
+ * Reads the settings: defaults, then the file, then the environment, then `overrides`, where the
+ * later beats the earlier.
+ *
+ * `path` is the file, which must exist; NULL means CONF_DEFAULT_FILE, which may be missing.
+ * `overrides` holds "section.key=value" strings (`-o`), `environment` "NAME=value" strings as in
+ * environ: SMSRELAY_<SECTION>_<KEY>, INSTASENT_TOKEN (it beats SMSRELAY_API_TOKEN; empty = not
+ * there), RUNTIME_DIRECTORY. Both end in NULL and may be NULL.
+ *
+ * Returns the settings, for conf_free(), or NULL with every error added to `errors`, which the
+ * caller initialises with CONF_NO_ERRORS and frees. No error shows the value of a secret.
+ */
+struct conf *conf_load(const char *path, char *const *overrides, char *const *environment,
+                       struct conf_errors *errors);
+
+/*
+ * The same from an open file, called `name` in errors; NULL = no file. The file stays the
+ * caller's.
+ */
+struct conf *conf_read(FILE *file, const char *name, char *const *overrides,
+                       char *const *environment, struct conf_errors *errors);
+
+/* Wipes the secrets and frees everything. NULL is fine. */
+void conf_free(struct conf *conf);
+
+/* Writes the errors to `out`, a line each. */
+void conf_errors_print(const struct conf_errors *errors, FILE *out);
+
+/* Frees the lines; the list is empty and usable again. */
+void conf_errors_free(struct conf_errors *errors);
+
+#endif
