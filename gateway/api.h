@@ -19,13 +19,13 @@ const char *api_endpoint_name(enum api_endpoint endpoint); /* "sms", "sms/bulk",
 
 /* How a request ended, below HTTP. */
 enum api_transport {
-    API_ANSWERED, /* a whole HTTP response was read */
+    API_ANSWERED, /* a whole HTTP response was read (of a refusal, at least its status) */
     API_NOT_SENT, /* certainly nothing of it reached the API: it may be sent again */
     API_NO_ANSWER /* it may have arrived: timeout, reset, truncated body, ... */
 };
 
 struct api_options {
-    const char *url;     /* base URL, without a trailing slash */
+    const char *url;     /* base URL, without a trailing slash; strings are copied */
     const char *token;   /* Bearer token; copied, wiped on free */
     const char *ca_file; /* NULL = the system's */
     int64_t timeout_ms, connect_timeout_ms;
@@ -46,7 +46,7 @@ struct api_answer {
     int status; /* HTTP status when ANSWERED, else 0 */
     char *body; /* NUL-terminated; owned by the answer; "" when empty */
     size_t body_len;
-    bool is_body_cut; /* the body was longer than we read (4 MiB) */
+    bool is_body_cut; /* it was longer than 4 MiB; only a refusal is ANSWERED then */
     struct api_rate rate;
     const char *error; /* for a log, in curl's words; "" when ANSWERED */
     void *tag;         /* the sender's */
@@ -55,12 +55,18 @@ struct api_answer {
 
 struct api;
 
-/* Returns NULL without memory or when curl refuses an option (a word to stderr is main's). */
+/*
+ * Returns NULL without memory, when curl refuses an option or when the token holds a line end (a
+ * word to stderr is main's). The environment's proxy is used, but not for an API on loopback.
+ */
 struct api *api_new(const struct api_options *options);
-/* Ends requests under way and frees all. */
+/* Breaks off requests under way, without answers, and frees all. NULL is fine. */
 void api_free(struct api *api);
 
-/* From now on requests carry this token. Copied. */
+/*
+ * From now on requests carry this token. Copied; the old one is wiped as soon as no request under
+ * way needs it. Without memory, or with a line end in the token, the old one stays.
+ */
 void api_set_token(struct api *api, const char *token);
 
 /*
@@ -72,11 +78,15 @@ bool api_post(struct api *api, enum api_endpoint endpoint, char *body, size_t le
 /* Starts GET /sms?page=..&per_page=.. (page from 1). Returns false as above. */
 bool api_get_history(struct api *api, unsigned page, unsigned per_page, void *tag);
 
-/* Carries transfers on until one ends, api_wakeup is called or `timeout_ms` passes (-1 = no limit). */
+/*
+ * Carries transfers on until one has ended, api_wakeup is called or `timeout_ms` passes (-1 = no
+ * limit). What was posted is written at the first call. Returns at once while an answer is there.
+ */
 void api_wait(struct api *api, int64_t timeout_ms);
 
-/* The next ended request, or NULL. The caller frees it. */
+/* The next ended request, or NULL. The caller frees it; it may outlive the api. */
 struct api_answer *api_next_answer(struct api *api);
+/* NULL is fine. */
 void api_answer_free(struct api_answer *answer);
 
 /* Ends api_wait at once, or the next one if there is none. Any thread. */
