@@ -6,8 +6,7 @@
  * line protocol, as any client does (proto/PROTOCOL.md). Thread: the program's only one; blocking.
  *
  * Where the relay is: -s PATH or -s HOST:PORT after the subcommand; else $SMSRELAY_SOCKET, of the
- * same form; else $RUNTIME_DIRECTORY/smsrelay.sock or /run/smsrelay/smsrelay.sock if there is such a
- * socket; else 127.0.0.1:2525.
+ * same form; else /run/smsrelay/smsrelay.sock where somebody listens there, else 127.0.0.1:2525.
  */
 #ifndef GATEWAY_CLIENT_H
 #define GATEWAY_CLIENT_H
@@ -22,12 +21,13 @@ bool client_knows(const char *word);
 void client_print_commands(FILE *out);
 
 /*
- * Runs the subcommand argv[0] with the arguments after it (`--help` included). Answers go to stdout,
- * refusals and other trouble to stderr.
+ * Runs the subcommand argv[0] with the arguments after it (`--help` included). Answers go to
+ * stdout, refusals, whole, and other trouble to stderr.
  *
  * Returns the program's exit code, of sysexits.h: EX_OK; EX_TEMPFAIL for a 4xx; for a 5xx EX_NOPERM
- * (5.7.x), EX_NOINPUT (5.0.0: no such message) or EX_DATAERR; EX_UNAVAILABLE where no relay answers;
- * EX_PROTOCOL for an answer that makes no sense; EX_USAGE; EX_IOERR.
+ * (5.7.x), EX_NOINPUT (550 5.0.0: no such message) or EX_DATAERR; EX_UNAVAILABLE where no relay
+ * answers (any more); EX_PROTOCOL for an answer that makes no sense; EX_USAGE; EX_IOERR for trouble
+ * with stdin or stdout; EX_OSERR without memory.
  */
 int client_main(int argc, char **argv);
 

@@ -183,7 +183,8 @@ Test(log, the_journal_gets_a_priority_instead_of_a_time)
     LOG(LOG_WARN, "stopped");
     cr_expect_str_eq(written(), "<4>{\"level\":\"warn\",\"event\":\"stopped\"}\n");
 
-    setenv("JOURNAL_STREAM", "1:1", 1); /* inherited, but stderr leads elsewhere */
+    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino + 1);
+    setenv("JOURNAL_STREAM", stream, 1); /* inherited, but stderr leads elsewhere */
     log_open(LOG_INFO, LOG_LOGFMT, LOG_MASK);
     LOG(LOG_INFO, "started");
     cr_expect_str_eq(written(), "T level=info event=started\n");

@@ -1,0 +1,51 @@
+/*
+ * client_link: a connection to a running relay, seen from its client.
+ *
+ * Owns finding the relay, the connection, and what a reply means as an exit code (sysexits.h). What
+ * is asked is its caller's business. Thread: the program's only one; blocking.
+ */
+#ifndef GATEWAY_CLIENT_LINK_H
+#define GATEWAY_CLIENT_LINK_H
+
+#include "proto/buffer.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#define LINK_DEFAULT_SOCKET  "/run/smsrelay/smsrelay.sock"
+#define LINK_DEFAULT_ADDRESS "127.0.0.1:2525"
+
+struct link {
+    int fd;
+    FILE *replies;        /* `fd`, for reading */
+    struct buffer out;    /* commands to send: the caller appends, link_exchange empties it */
+    struct buffer answer; /* the last reply, codes and all, its lines ended by LF */
+};
+
+/* Writes "smsrelay: what: about" to stderr, or "smsrelay: what" for "". Returns `code`. */
+int link_complain(int code, const char *what, const char *about);
+
+/*
+ * Connects and waits for the greeting. `target` is a PATH or HOST:PORT, or NULL for the default:
+ * see gateway/client.h. With `may_take_long` answers are waited for without limit, else a minute.
+ * Returns an exit code, having said what is wrong; link_close is due in any case.
+ */
+int link_open(struct link *link, const char *target, bool may_take_long);
+
+/* Closes the connection and frees what the link holds. */
+void link_close(struct link *link);
+
+/* Appends a line end to what is to be sent. */
+void link_end_line(struct link *link);
+
+/*
+ * Sends what `out` holds and reads the reply to it, or just reads one (link_expect). A refusal goes
+ * to stderr, whole. Returns an exit code.
+ */
+int link_exchange(struct link *link);
+int link_expect(struct link *link);
+
+/* Writes the last reply to stdout without its codes. Returns an exit code. */
+int link_print_answer(const struct link *link);
+
+#endif
