@@ -2,7 +2,7 @@
 #include "gateway/pace.h"
 
 enum {
-    CLOCK_PERIOD_MS = 10 * 60 * 1000,
+    CLOCK_LIFE_MS = 10 * 60 * 1000,
     CLOCK_SET_BACK_MS = 2000, /* Date is never off by so much: somebody has set a clock */
     ROUNDING_MS = 1000
 };
@@ -35,11 +35,6 @@ const char *pace_knowledge_name(enum pace_knowledge knowledge)
 
 /* --- the API's clock ---------------------------------------------------------------------- */
 
-static int64_t clock_offset_ms(const struct pace_clock *clock)
-{
-    return greater(clock->now_best_ms, clock->before_best_ms);
-}
-
 static void clock_learn(struct pace_clock *clock, int64_t date_s, int64_t now_ms)
 {
     if (date_s <= 0 || date_s > TIME_MAX_S)
@@ -47,17 +42,10 @@ static void clock_learn(struct pace_clock *clock, int64_t date_s, int64_t now_ms
 
     /* One less, because `now_ms` has lost its fraction. */
     int64_t shown_ms = date_s * 1000 - now_ms - 1;
-    int64_t age_ms = now_ms - clock->since_ms;
-    bool is_first = !clock->is_known || age_ms >= 2 * CLOCK_PERIOD_MS ||
-                    shown_ms < clock_offset_ms(clock) - CLOCK_SET_BACK_MS;
-
-    if (is_first || age_ms >= CLOCK_PERIOD_MS) {
-        clock->before_best_ms = is_first ? shown_ms : clock->now_best_ms;
-        clock->now_best_ms = shown_ms;
-        clock->since_ms = now_ms;
-    }
-    clock->now_best_ms = greater(clock->now_best_ms, shown_ms);
-    clock->is_known = true;
+    if (!clock->is_known || now_ms - clock->since_ms >= CLOCK_LIFE_MS ||
+        shown_ms < clock->offset_ms - CLOCK_SET_BACK_MS)
+        *clock = (struct pace_clock){true, shown_ms, now_ms};
+    clock->offset_ms = greater(clock->offset_ms, shown_ms);
 }
 
 /* --- windows ------------------------------------------------------------------------------ */
@@ -68,12 +56,12 @@ static bool is_known(const struct pace_window *w, int64_t now_ms)
 }
 
 /*
- * A Reset that had passed when the one request in flight began, though the API still counts in that
- * window: it cuts the fraction off.
+ * A Reset that had passed when this request began, though the API still counts in that window: it
+ * cuts the fraction off. While a window is not known there is one request, so it is the last begun.
  */
-static bool shows_rounding_down(const struct pace_window *w, int64_t reset_ms)
+static bool shows_rounding_down(const struct pace_window *w, int64_t reset_ms, int64_t now_ms)
 {
-    return w->in_flight == 1 && reset_ms <= w->last_began_ms &&
+    return !is_known(w, now_ms) && w->in_flight == 1 && reset_ms <= w->last_began_ms &&
            w->last_began_ms < reset_ms + ROUNDING_MS;
 }
 
@@ -88,9 +76,9 @@ static bool read_rate(struct pace *pace, const struct pace_window *w, const stru
     int64_t reset_s = lesser(greater(rate->reset, 0), TIME_MAX_S);
     int64_t reset_ms = now_ms + reset_s * 1000;
     if (is_unix) {
-        int64_t offset_ms = pace->clock.is_known ? clock_offset_ms(&pace->clock) : unix_ms - now_ms;
+        int64_t offset_ms = pace->clock.is_known ? pace->clock.offset_ms : unix_ms - now_ms;
         reset_ms = reset_s * 1000 - offset_ms;
-        if (shows_rounding_down(w, reset_ms))
+        if (shows_rounding_down(w, reset_ms, now_ms))
             pace->is_reset_rounded_down = true;
     }
     if (pace->is_reset_rounded_down)

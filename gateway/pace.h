@@ -50,13 +50,12 @@ struct pace_window {
 /*
  * The API's Unix time minus our monotonic time, from Date. What a Date shows is always too
  * little: it has no fractions of a second and it has travelled. So the largest value is the
- * nearest, and too little only makes us late. Largest of the present and the previous ten
- * minutes, since clocks drift.
+ * nearest, and too little only makes us late. Begun anew now and then, since clocks drift.
  */
 struct pace_clock {
     bool is_known;
-    int64_t now_best_ms, before_best_ms;
-    int64_t since_ms; /* when `now_best_ms` was begun */
+    int64_t offset_ms;
+    int64_t since_ms;
 };
 
 /* All zero to begin with. */
