@@ -2,13 +2,16 @@
  * queue: the bounded in-memory queue, and the one place where intake and forwarder meet.
  *
  * Owns every message from queue_add on until it is forgotten, the three lanes (`high` strictly
- * first, `normal` to `low` 9:1, FIFO within a lane), the heap of messages that wait for a time, the indexes by id and by
- * REF, and the only mutex of the relay. What it does under the mutex is O(1) a message (O(log n)
- * for the heap): no I/O, no JSON, no log, and memory is freed after it is let go.
+ * first, `normal` to `low` 9:1, FIFO within a lane), the heap of messages that wait for a time, the
+ * indexes by id and by REF, and the only mutex of the relay. What it does under the mutex is O(1) a
+ * message (O(log n) for the heap): no I/O, no JSON, no log; what can be many at once (what falls
+ * due, expires or is forgotten) goes in bounded steps. Memory is allocated there only for what is
+ * rare: a change that is watched, the reason of an end of our own, a copied answer; messages and
+ * settled answers are freed after it is let go.
  * Leaves to others: when to send and what an answer means (batch, pace, retry), and disk (store).
  *
- * Threads: intake and queries come from the loop thread, take and settle from the forwarding thread;
- * every function may be called from any thread. Times are Unix ms and passed in.
+ * Threads: intake and queries come from the loop thread, take and settle from the forwarding
+ * thread; every function may be called from any thread. Times are Unix ms and passed in.
  */
 #ifndef GATEWAY_QUEUE_H
 #define GATEWAY_QUEUE_H
@@ -26,24 +29,25 @@ struct queue_options {
     size_t max_bytes;     /* of all messages held, finished ones included */
     int64_t retention_ms; /* how long a finished message can be asked for; 0 = forgotten at once */
 
-    /* Called without the mutex, by whatever thread made the change. Must not block. */
-    void (*wake_forwarder)(void *arg); /* what queue_sleep asked for is there */
+    /* Called without the mutex, by whatever thread made the change. Must not block. NULL = none.
+     * The first: what queue_sleep asked for is there. The second: queue_changes_take has
+     * something; called once until it is taken. */
+    void (*wake_forwarder)(void *arg);
     void *wake_arg;
-    void (*notify_changes)(
-        void *arg); /* queue_changes_take has something; called once until taken */
+    void (*notify_changes)(void *arg);
     void *notify_arg;
 };
 
-/* Returns a queue, or NULL without memory. Options are copied. */
+/* Returns a queue, or NULL without memory (or without chance for its hash). Options are copied. */
 struct queue *queue_new(const struct queue_options *options);
-/* Frees the queue and every message in it; no other thread may use it any more. */
+/* Frees the queue and every message in it; no other thread may use it any more. NULL is fine. */
 void queue_free(struct queue *q);
 
 /* --- intake ------------------------------------------------------------------------------- */
 
 enum queue_verdict {
     QUEUE_ACCEPTED,
-    QUEUE_FULL,        /* nothing was taken */
+    QUEUE_FULL,        /* nothing was taken: too many unfinished, too many bytes, or no memory */
     QUEUE_REF_CONFLICT /* nothing was taken: a REF was used with other content for this recipient */
 };
 
@@ -59,14 +63,19 @@ struct queue_receipt {
 struct queue_submission {
     struct message **messages; /* `count` of them; ownership passes to the queue if ACCEPTED */
     size_t count;
-    struct queue_receipt *receipts; /* out, `count` of them; of use only if ACCEPTED */
+    struct queue_receipt *receipts; /* out, `count` of them; all zero unless ACCEPTED */
     enum queue_verdict verdict;     /* out */
 };
 
 /*
  * Adds `count` submissions under one lock, each with a verdict of its own, and wakes the forwarder
- * once if it waits for what came. Duplicates are freed by the queue (their receipts tell of the
- * first). When the queue is full of bytes, finished messages are forgotten first, oldest first.
+ * once if it waits for what came.
+ *
+ * A message is a duplicate if a message with its owner, REF and recipient and with the same
+ * sender, text and allow_unicode is there (also an earlier one of the same call) and has not
+ * failed; with other content it is a conflict. Duplicates are freed by the queue (their receipts
+ * tell of the first). When the queue is full of bytes, finished messages are forgotten first,
+ * oldest first.
  */
 void queue_add(struct queue *q, struct queue_submission *submissions, size_t count, int64_t now_ms);
 
@@ -75,20 +84,26 @@ void queue_add(struct queue *q, struct queue_submission *submissions, size_t cou
 struct queue_depth {
     size_t ready[MESSAGE_PRIORITIES]; /* in the lanes, by priority */
     bool is_group_next;               /* a half of a split batch is at the head: it goes as it is */
-    int64_t oldest_ms;   /* submission time of the oldest ready message, 0 when there is none */
-    int64_t next_due_ms; /* when the heap wants queue_advance; INT64_MAX = never */
+    int64_t oldest_ms;   /* submission time of the oldest ready message (so far as the heads of the
+                          * lanes tell), 0 when there is none */
+    int64_t next_due_ms; /* when queue_advance is wanted again; in the past: there is more to do
+                          * right now; INT64_MAX = never */
 };
 
 /*
  * Moves what has become due into the lanes and ends what has expired (`expired`, or `unresolved` if
- * it is ambiguous). Then tells what is ready.
+ * it is ambiguous), a thousand at the most, and forgets some of what was finished too long ago.
+ * Then tells what is ready. Ends the last queue_sleep: the forwarder is awake.
  */
 void queue_advance(struct queue *q, int64_t now_ms, struct queue_depth *depth);
 
 /*
  * Takes up to `max` messages for one request, in lane order, and marks them SENDING with one more
- * attempt. With a group at the head, just that group. Expired ones are ended on the way.
- * Returns how many; they stay the queue's, but nobody else changes or frees them until queue_settle.
+ * attempt. With a group at the head, just that group, as far as its messages follow one another.
+ * Expired ones are ended on the way.
+ * Returns how many, fewer than are ready where expired ones were met; they stay the queue's, but
+ * nobody else changes or frees them until queue_settle: their group, attempts and ambiguous_ends
+ * may be read without the mutex as long.
  */
 size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **out);
 
@@ -96,7 +111,7 @@ enum queue_fate {
     FATE_RELAYED,
     FATE_REJECTED,
     FATE_RETURNED,  /* back to the head of its lane, the attempt not charged */
-    FATE_AMBIGUOUS, /* deferred until queue_resolve; counts as an ambiguous end */
+    FATE_AMBIGUOUS, /* deferred until queue_resolve or its expiry; counts as an ambiguous end */
     FATE_UNRESOLVED
 };
 
@@ -104,74 +119,96 @@ struct queue_settlement {
     struct message *message; /* from queue_take */
     enum queue_fate fate;
     uint32_t group; /* for RETURNED and AMBIGUOUS: 0, or the half it must be sent with */
+    int64_t due_ms; /* for RETURNED: 0, or not before: it is deferred, then goes to the tail */
     char *answer;   /* as message_answer_new; ownership passes to the queue; NULL = unchanged */
 };
 
 /*
  * Settles messages that queue_take gave, under one lock. RETURNED ones go to the heads of their
- * lanes in the order of the array. The pointers are dead afterwards.
+ * lanes in the order of the array: the first one ends up first. The pointers are dead afterwards.
  */
 void queue_settle(struct queue *q, struct queue_settlement *settlements, size_t count,
                   int64_t now_ms);
 
-/* The ids of the ambiguous messages (DEFERRED, is_ambiguous), sorted; malloc'ed, NULL if none. */
-struct ulid *queue_ambiguous(struct queue *q, size_t *count);
+/*
+ * The ids of the ambiguous messages (DEFERRED, is_ambiguous) whose request ended at or before
+ * `cutoff_ms` (INT64_MAX = all), sorted; malloc'ed, NULL if there are none or without memory.
+ * `left_out` (NULL = never mind) is how many ambiguous ones are not among them.
+ */
+struct ulid *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count, size_t *left_out);
 
 /* What reconciling found about one ambiguous message. */
 struct queue_resolution {
     struct ulid id;
-    enum queue_fate fate; /* RELAYED, UNRESOLVED, or RETURNED = known absent: send it again */
+    enum queue_fate fate; /* RELAYED, REJECTED, UNRESOLVED, or RETURNED = absent: send it again */
     char *answer;         /* ownership passes to the queue; NULL = unchanged */
 };
 
 /*
  * Ends the ambiguity of messages, by id; ones that are gone or not ambiguous any more are passed
  * over. RETURNED go to the head of their lane in the order of the array, or, after three ambiguous
- * ends, to its tail, so that one message cannot hold up the rest.
+ * ends, to its tail, so that one message cannot hold up the rest. They keep their group, and the
+ * attempt stays charged.
  */
 void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t count,
                    int64_t now_ms);
 
 /*
  * The forwarder is about to sleep: it wants wake_forwarder as soon as `ready` messages are in the
- * lanes (0 = never mind), or one of high priority when `on_high`. Returns true when that is so
- * already: do not sleep. One wake-up, then none until the next call.
+ * lanes (0 = never mind), or one of high priority when `on_high`; and, whatever it says, when
+ * something has come that must be looked at before the last queue_advance's `next_due_ms`.
+ * Returns true when that is so already: do not sleep, begin again with queue_advance. One wake-up,
+ * then none until the next call.
  */
 bool queue_sleep(struct queue *q, size_t ready, bool on_high);
 
 /* --- asking ------------------------------------------------------------------------------- */
 
 /* Copies what is known of one message. Returns false when the id is unknown or another's:
- * `owner` must match unless `sees_all`. Free with message_status_free. */
+ * `owner` must match unless `sees_all`. Free with message_status_free if true. */
 bool queue_status(struct queue *q, const struct ulid *id, int32_t owner, bool sees_all,
                   struct message_status *status);
 
-/* The ids of the messages with this owner's REF, in order of submission; malloc'ed, NULL if none. */
+enum { QUEUE_LIST_MAX = 10000 };
+
+/*
+ * The ids of the messages with this owner's REF, in order of submission, the newest QUEUE_LIST_MAX
+ * at most; malloc'ed, NULL if there are none or without memory.
+ */
 struct ulid *queue_find_ref(struct queue *q, const char *ref, int32_t owner, size_t *count);
 
-/* The ids of up to `max` messages in `state` (or, with `state` -1, in any that is not finished), oldest first; malloc'ed. */
+/*
+ * The ids of up to `max` (at most QUEUE_LIST_MAX) messages in `state` (or, with `state` -1, in any
+ * that is not finished), oldest first; malloc'ed, NULL if there are none or without memory.
+ * Each list of the queue is walked from its oldest entry: O(max) under the mutex, 1 ms or so for
+ * 10,000. Lists are in the order in which messages came to them, so beyond `max` the choice is
+ * that order's.
+ */
 struct ulid *queue_list(struct queue *q, int state, size_t max, size_t *count);
 
 struct queue_totals {
     size_t by_state[MESSAGE_STATES];
     size_t bytes;
-    int64_t oldest_ms; /* submission time of the oldest unfinished message, 0 when there is none */
+    int64_t oldest_ms; /* submission time of the oldest unfinished message, so far as the heads of
+                        * the queue's lists tell; 0 when there is none */
 };
 void queue_totals(struct queue *q, struct queue_totals *totals);
 
 enum queue_change_verdict { QUEUE_CHANGED, QUEUE_UNKNOWN, QUEUE_WRONG_STATE };
 
-/* Takes a message back that is not being sent and not finished. */
+/* Takes a message back that is not being sent and not finished; QUEUE_UNKNOWN also for another's.
+ * One that the API may have can be taken back too: its reason then says so. */
 enum queue_change_verdict queue_cancel(struct queue *q, const struct ulid *id, int32_t owner,
                                        bool sees_all, int64_t now_ms);
-/* Sends an `unresolved` message again (operator). */
+/* Sends an `unresolved` message again, first in its lane, even if it is overdue (operator). */
 enum queue_change_verdict queue_retry(struct queue *q, const struct ulid *id, int64_t now_ms);
-/* Makes everything deferred for a time due now (FLUSH); not what waits for AT, nor the ambiguous. */
+/* Makes everything deferred for a time due now (FLUSH); not what waits for AT, nor the ambiguous.
+ * O(what is deferred so). */
 void queue_flush(struct queue *q, int64_t now_ms);
 
 /* --- watching ----------------------------------------------------------------------------- */
 
-/* One change of state of a watched message. */
+/* One change of state of a watched message; the first is that it was queued or scheduled. */
 struct queue_change {
     uint64_t event; /* rising by one with every change of any message, watched or not */
     struct ulid id;
@@ -180,12 +217,13 @@ struct queue_change {
     char *answer; /* owned by the taker; NULL when there is none */
 };
 
-/* From now on changes of this message are (not) told. Returns false when it is unknown; `state` is its
- * present one (as of the change numbered `event` at the latest). */
+/* From now on changes of this message are (not) told. Returns false when it is unknown. Ask for its
+ * state afterwards: so no change is missed, though one may be told twice. */
 bool queue_watch(struct queue *q, const struct ulid *id, bool is_watched);
 /* Somebody watches all messages. */
 void queue_watch_all(struct queue *q, bool is_watched);
-/* Takes the changes that have gathered, in order; malloc'ed array, NULL if none. Loop thread. */
+/* Takes the changes that have gathered, in order; malloc'ed array, NULL if none. A change for
+ * which there was no memory is missing: its number is skipped. Loop thread. */
 struct queue_change *queue_changes_take(struct queue *q, size_t *count);
 void queue_changes_free(struct queue_change *changes, size_t count);
 

@@ -44,9 +44,11 @@ enum { MESSAGE_PRIORITIES = PRIORITY_LOW + 1 };
 enum { OWNER_LOCAL = -1 };
 
 struct message {
-    /* The queue's own: lists, hash chain and heap position. Nobody else looks at these. */
+    /* The queue's own: list, hash chain and heap position. Nobody else looks at these. */
     struct message *next, *prev, *same_bucket;
     uint32_t heap_index;
+
+    /* Changes too; here for its alignment. */
     uint32_t group; /* 0, or the half of a split batch that it must be sent with */
 
     /* Immutable after intake. */

@@ -1,0 +1,29 @@
+/*
+ * queue_changes: the changes that watchers have not been told of yet.
+ *
+ * Owns the array of them and their numbering. Who watches what, and waking the one who tells them,
+ * is the queue's affair. Thread: any, under the queue's mutex, except where it says otherwise.
+ */
+#ifndef GATEWAY_QUEUE_CHANGES_H
+#define GATEWAY_QUEUE_CHANGES_H
+
+#include "gateway/queue.h"
+
+/* All zeros: nothing has ever changed. */
+struct queue_changes {
+    uint64_t event; /* of the last change of any message */
+    bool is_all_watched;
+    struct queue_change *array;
+    size_t count, size;
+};
+
+/* Frees what nobody took. */
+void queue_changes_clear(struct queue_changes *changes);
+
+/*
+ * A message has come to the state and the answer that it has now: takes a number for it and, if
+ * it or everything is watched, a copy. Without memory the copy is left out.
+ */
+void queue_changes_note(struct queue_changes *changes, const struct message *m);
+
+#endif

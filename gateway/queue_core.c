@@ -1,0 +1,276 @@
+/*
+ * queue_core: see queue_core.h. Owns the mutex, the lists and what becomes of a message, and of
+ * whoever waits for it. Any thread.
+ */
+#include "gateway/queue_core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const enum message_state state_of_place[QUEUE_PLACES] = {
+    [LANE_HIGH] = MESSAGE_QUEUED,         [LANE_NORMAL] = MESSAGE_QUEUED,
+    [LANE_LOW] = MESSAGE_QUEUED,          [PLACE_SCHEDULED] = MESSAGE_SCHEDULED,
+    [PLACE_SENDING] = MESSAGE_SENDING,    [PLACE_DEFERRED] = MESSAGE_DEFERRED,
+    [PLACE_AMBIGUOUS] = MESSAGE_DEFERRED, [PLACE_UNRESOLVED] = MESSAGE_UNRESOLVED,
+    [PLACE_RELAYED] = MESSAGE_RELAYED,    [PLACE_REJECTED] = MESSAGE_REJECTED,
+    [PLACE_EXPIRED] = MESSAGE_EXPIRED,    [PLACE_CANCELED] = MESSAGE_CANCELED,
+};
+
+static void chain_insert(struct queue_chain *chain, struct message *m, enum queue_end end)
+{
+    m->prev = end == QUEUE_HEAD ? NULL : chain->last;
+    m->next = end == QUEUE_HEAD ? chain->first : NULL;
+    *(m->prev == NULL ? &chain->first : &m->prev->next) = m;
+    *(m->next == NULL ? &chain->last : &m->next->prev) = m;
+    chain->count++;
+}
+
+static void chain_remove(struct queue_chain *chain, struct message *m)
+{
+    *(m->prev == NULL ? &chain->first : &m->prev->next) = m->next;
+    *(m->next == NULL ? &chain->last : &m->next->prev) = m->prev;
+    chain->count--;
+}
+
+enum message_state queue_place_state(enum queue_place place)
+{
+    return state_of_place[place];
+}
+
+enum queue_place queue_lane_of(const struct message *m)
+{
+    return (enum queue_place)m->priority;
+}
+
+enum queue_place queue_place_of(const struct message *m)
+{
+    static const enum queue_place place_of_state[MESSAGE_STATES] = {
+        [MESSAGE_SCHEDULED] = PLACE_SCHEDULED, [MESSAGE_SENDING] = PLACE_SENDING,
+        [MESSAGE_DEFERRED] = PLACE_DEFERRED,   [MESSAGE_UNRESOLVED] = PLACE_UNRESOLVED,
+        [MESSAGE_RELAYED] = PLACE_RELAYED,     [MESSAGE_REJECTED] = PLACE_REJECTED,
+        [MESSAGE_EXPIRED] = PLACE_EXPIRED,     [MESSAGE_CANCELED] = PLACE_CANCELED,
+    };
+    if (m->state == MESSAGE_QUEUED) {
+        return queue_lane_of(m);
+    }
+    return m->is_ambiguous ? PLACE_AMBIGUOUS : place_of_state[m->state];
+}
+
+size_t queue_count(const struct queue *q, int first, int end)
+{
+    size_t count = 0;
+    for (int place = first; place < end; place++) {
+        count += q->places[place].count;
+    }
+    return count;
+}
+
+int64_t queue_oldest_head_ms(const struct queue *q, int first, int end)
+{
+    int64_t oldest_ms = 0;
+    for (int place = first; place < end; place++) {
+        const struct message *m = q->places[place].first;
+        if (m != NULL && (oldest_ms == 0 || ulid_time_ms(&m->id) < oldest_ms)) {
+            oldest_ms = ulid_time_ms(&m->id);
+        }
+    }
+    return oldest_ms;
+}
+
+/* --- the mutex and who is called after it --------------------------------------------------- */
+
+int64_t queue_next_due_ms(const struct queue *q, bool with_lanes)
+{
+    const struct queue_heap_slot *slot = queue_heap_first(&q->heap);
+    int64_t due_ms = slot == NULL ? QUEUE_NEVER : slot->time_ms;
+    for (int lane = 0; with_lanes && lane < QUEUE_LANES; lane++) {
+        const struct message *m = q->places[lane].first;
+        if (m != NULL && m->expires_ms < due_ms) {
+            due_ms = m->expires_ms;
+        }
+    }
+    return due_ms;
+}
+
+/*
+ * The expiry of the heads of the lanes is of interest only to a forwarder that does not wait for
+ * messages: another one will be here long before that.
+ */
+bool queue_is_wake_due(const struct queue *q)
+{
+    return (q->wake_ready > 0 && queue_count(q, 0, QUEUE_LANES) >= q->wake_ready) ||
+           (q->wake_on_high && q->places[LANE_HIGH].count > 0) ||
+           queue_next_due_ms(q, q->wake_ready == 0) < q->told_due_ms;
+}
+
+void queue_enter(struct queue *q)
+{
+    pthread_mutex_lock(&q->mutex);
+}
+
+void queue_leave(struct queue *q)
+{
+    bool wakes = q->is_asleep && queue_is_wake_due(q);
+    bool notifies = q->changes.count > 0 && !q->is_notified;
+    struct message *doomed = q->doomed;
+    q->is_asleep = q->is_asleep && !wakes;
+    q->is_notified = q->is_notified || notifies;
+    q->doomed = NULL;
+    pthread_mutex_unlock(&q->mutex);
+
+    if (wakes && q->options.wake_forwarder != NULL) {
+        q->options.wake_forwarder(q->options.wake_arg);
+    }
+    if (notifies && q->options.notify_changes != NULL) {
+        q->options.notify_changes(q->options.notify_arg);
+    }
+    while (doomed != NULL) {
+        struct message *next = doomed->next;
+        message_free(doomed);
+        doomed = next;
+    }
+}
+
+void queue_doom(struct queue *q, struct message *m)
+{
+    m->next = q->doomed;
+    q->doomed = m;
+}
+
+/* --- what a message goes through ------------------------------------------------------------ */
+
+struct message *queue_find(const struct queue *q, const struct ulid *id)
+{
+    uint64_t hash; /* the random part of an id is one */
+    memcpy(&hash, id->bytes + ULID_BYTES - sizeof(hash), sizeof(hash));
+    struct message *m = queue_index_first(&q->by_id, hash);
+    while (m != NULL && memcmp(m->id.bytes, id->bytes, ULID_BYTES) != 0) {
+        m = queue_index_next(&q->by_id, m);
+    }
+    return m;
+}
+
+int64_t queue_look_at_ms(const struct message *m)
+{
+    switch ((enum message_state)m->state) {
+    case MESSAGE_QUEUED:
+        return m->has_ttl ? m->expires_ms : QUEUE_NEVER;
+    case MESSAGE_SCHEDULED:
+    case MESSAGE_DEFERRED:
+        return m->due_ms != 0 && m->due_ms < m->expires_ms ? m->due_ms : m->expires_ms;
+    case MESSAGE_SENDING:
+    case MESSAGE_UNRESOLVED:
+    case MESSAGE_RELAYED:
+    case MESSAGE_REJECTED:
+    case MESSAGE_EXPIRED:
+    case MESSAGE_CANCELED:
+        break;
+    }
+    return QUEUE_NEVER;
+}
+
+/* Puts a message in the list of its state, and in the heap if it waits for a time. */
+static void put_in_place(struct queue *q, struct message *m, enum queue_end end, int64_t now_ms)
+{
+    m->updated_ms = now_ms;
+    chain_insert(&q->places[queue_place_of(m)], m, end);
+    int64_t time_ms = queue_look_at_ms(m);
+    if (time_ms != QUEUE_NEVER) {
+        /* Room was reserved for AT and for the deferred. Otherwise it is a question of expiry
+         * only, which is asked again when the message is taken. */
+        (void)queue_heap_insert(&q->heap, m, time_ms);
+    }
+    queue_changes_note(&q->changes, m);
+}
+
+void queue_enlist(struct queue *q, struct message *m, int64_t now_ms)
+{
+    queue_index_insert(&q->by_id, m);
+    q->bytes += message_bytes(m);
+    put_in_place(q, m, QUEUE_TAIL, now_ms);
+}
+
+void queue_forget(struct queue *q, struct message *m)
+{
+    chain_remove(&q->places[queue_place_of(m)], m);
+    queue_index_remove(&q->by_id, m);
+    if (m->ref_len != 0) {
+        queue_refs_remove(&q->refs, m);
+    }
+    q->bytes -= message_bytes(m);
+    q->finished_bytes -= message_bytes(m);
+    queue_doom(q, m);
+}
+
+void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
+                int64_t now_ms)
+{
+    chain_remove(&q->places[queue_place_of(m)], m);
+    queue_heap_remove(&q->heap, m);
+    m->state = state_of_place[to] & 0xF;
+    m->is_ambiguous = to == PLACE_AMBIGUOUS;
+    put_in_place(q, m, end, now_ms);
+    if (!message_state_is_finished(state_of_place[to])) {
+        return;
+    }
+    q->finished_bytes += message_bytes(m);
+    if (m->ref_len != 0 && message_state_is_failure(state_of_place[to])) {
+        queue_refs_release(&q->refs, m);
+    }
+    if (q->options.retention_ms == 0) {
+        queue_forget(q, m);
+    }
+}
+
+void queue_move_to_lane(struct queue *q, struct message *m, enum queue_end end, int64_t now_ms)
+{
+    m->due_ms = 0;
+    queue_move(q, m, queue_lane_of(m), end, now_ms);
+}
+
+void queue_swap_answer(struct queue *q, struct message *m, char **answer)
+{
+    if (*answer != NULL) {
+        char *old = m->answer;
+        q->bytes -= message_bytes(m);
+        m->answer = *answer;
+        q->bytes += message_bytes(m);
+        *answer = old;
+    }
+}
+
+void queue_set_reason(struct queue *q, struct message *m, const char *reason)
+{
+    char *answer = message_answer_new(message_api_id(m), reason);
+    queue_swap_answer(q, m, &answer);
+    free(answer);
+}
+
+void queue_expire(struct queue *q, struct message *m, int64_t now_ms)
+{
+    if (m->is_ambiguous) {
+        queue_set_reason(q, m, "expired while it was not known whether the API has it");
+        queue_move(q, m, PLACE_UNRESOLVED, QUEUE_TAIL, now_ms);
+    } else {
+        queue_set_reason(q, m, "its time ran out before it was sent");
+        queue_move(q, m, PLACE_EXPIRED, QUEUE_TAIL, now_ms);
+    }
+}
+
+bool queue_is_past(const struct queue *q, const struct message *m, int64_t now_ms)
+{
+    return message_state_is_finished((enum message_state)m->state) &&
+           now_ms - m->updated_ms >= q->options.retention_ms;
+}
+
+struct message *queue_first_finished(const struct queue *q)
+{
+    struct message *first = NULL;
+    for (int place = QUEUE_UNFINISHED; place < QUEUE_PLACES; place++) {
+        struct message *m = q->places[place].first;
+        if (m != NULL && (first == NULL || m->updated_ms < first->updated_ms)) {
+            first = m;
+        }
+    }
+    return first;
+}
