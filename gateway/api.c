@@ -159,13 +159,26 @@ static struct headers *headers_new(const char *token)
     return headers;
 }
 
-void api_set_token(struct api *api, const char *token)
+/* The line with the token is the last one. */
+static const char *authorization_of(const struct headers *headers)
+{
+    const struct curl_slist *line = headers->post;
+    while (line->next != NULL) {
+        line = line->next;
+    }
+    return line->data;
+}
+
+bool api_set_token(struct api *api, const char *token)
 {
     struct headers *headers = headers_new(token);
-    if (headers != NULL) {
-        headers_release(api->headers);
-        api->headers = headers;
+    if (headers == NULL) {
+        return false;
     }
+    bool is_other = strcmp(authorization_of(headers), authorization_of(api->headers)) != 0;
+    headers_release(api->headers);
+    api->headers = headers;
+    return is_other;
 }
 
 /* --- sockets -------------------------------------------------------------------------------- */

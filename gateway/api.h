@@ -66,8 +66,9 @@ void api_free(struct api *api);
 /*
  * From now on requests carry this token. Copied; the old one is wiped as soon as no request under
  * way needs it. Without memory, or with a line end in the token, the old one stays.
+ * Returns whether it is another one than before.
  */
-void api_set_token(struct api *api, const char *token);
+bool api_set_token(struct api *api, const char *token);
 
 /*
  * Starts POST /sms or POST /sms/bulk with a JSON body, which is malloc'ed and handed over.

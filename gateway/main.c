@@ -1,4 +1,519 @@
-int main(void)
+/*
+ * main: subcommands, start order, stop order; nothing else.
+ *
+ * Threads: this one becomes the loop thread. It starts the forwarding thread and, where the API is
+ * the simulator in this process, that one's.
+ */
+#include "conf/conf.h"
+#include "conf/conf_secret.h"
+#include "gateway/client.h"
+#include "gateway/clock.h"
+#include "gateway/conn.h"
+#include "gateway/log.h"
+#include "gateway/relay.h"
+#include "gateway/sandbox.h"
+#include "gateway/server.h"
+#include "gateway/settings.h"
+#include "gateway/token.h"
+
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { URL_SIZE = 128, ERROR_SIZE = 512, HOSTNAME_SIZE = 256 };
+
+/* Everything that runs, in the order in which it is made. */
+struct daemon {
+    struct conf *conf;
+    char hostname[HOSTNAME_SIZE];
+    struct session_rules rules;
+    struct stats stats;
+    struct event_base *base;
+    struct sandbox_thread *sandbox;
+    struct relay relay;
+    struct server *server;
+    struct token_watch *token_watch;
+    struct event *on_term, *on_int, *on_hup, *on_ended, *on_second;
+    unsigned stops; /* how often it was told to stop */
+};
+
+/* --- before anything runs --------------------------------------------------------------------- */
+
+/* Texts, numbers and the token are other people's secrets: they do not go to a core file. */
+static void forbid_core_dumps(void)
 {
-    return 0;
+    const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* As many clients as listen.max_connections allows, whatever the shell's soft limit says. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+struct arguments {
+    const char *file; /* -c, NULL = the default one */
+    char **overrides; /* -o, NULL-terminated */
+    bool wants_help;
+};
+
+/* Reads -c and -o. Returns false after saying what is wrong. */
+static bool read_arguments(int argc, char **argv, struct arguments *arguments)
+{
+    size_t count = 0;
+    *arguments = (struct arguments){.overrides = calloc((size_t)argc + 2, sizeof(char *))};
+    for (int i = 1; arguments->overrides != NULL && i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            arguments->wants_help = true;
+        } else if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
+            arguments->file = argv[++i];
+        } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc) {
+            arguments->overrides[count++] = argv[++i];
+        } else {
+            fprintf(stderr, "smsrelay %s: unexpected argument: %s\n", argv[0], argv[i]);
+            return false;
+        }
+    }
+    return arguments->overrides != NULL;
+}
+
+static struct conf *load(const struct arguments *arguments)
+{
+    struct conf_errors errors = CONF_NO_ERRORS;
+    struct conf *conf = conf_load(arguments->file, arguments->overrides, environ, &errors);
+    conf_errors_print(&errors, stderr);
+    conf_errors_free(&errors);
+    if (conf != NULL) {
+        log_open((enum log_level)conf->log.level, (enum log_format)conf->log.format,
+                 (enum log_privacy)conf->log.privacy);
+    }
+    return conf;
+}
+
+static int fail(const char *what, int code)
+{
+    LOG(LOG_ERROR, "start_failed", LOG_STR("reason", what));
+    return code;
+}
+
+/* --- callbacks between the parts -------------------------------------------------------------- */
+
+static void wake_forwarder(void *arg)
+{
+    struct daemon *d = arg;
+    forwarder_wake(d->relay.forwarder);
+}
+
+static void notify_changes(void *arg)
+{
+    struct daemon *d = arg;
+    watch_wake(d->relay.watch);
+}
+
+static void settle(void *arg, const struct intake_verdict *verdict)
+{
+    (void)arg;
+    conn_settle(verdict);
+}
+
+static void flush(void *arg)
+{
+    struct daemon *d = arg;
+    if (d->server != NULL) {
+        server_flush(d->server);
+    }
+}
+
+static void forwarder_ended(void *arg)
+{
+    struct daemon *d = arg;
+    event_active(d->on_ended, EV_TIMEOUT, 0);
+}
+
+static char *read_token(void *arg)
+{
+    const struct daemon *d = arg;
+    struct conf_secret *secret = NULL;
+    enum conf_secret_fault fault = conf_secret_read(d->conf->api.token_file, &secret);
+    if (fault != CONF_SECRET_GOOD) {
+        LOG(LOG_ERROR, "token_unreadable", LOG_STR("file", d->conf->api.token_file),
+            LOG_STR("reason", conf_secret_fault_name(fault)));
+        return NULL;
+    }
+    char *token = strdup(conf_secret_text(secret));
+    conf_secret_free(secret);
+    return token;
+}
+
+static void token_changed(void *arg)
+{
+    struct daemon *d = arg;
+    forwarder_token_changed(d->relay.forwarder);
+}
+
+/* --- stopping --------------------------------------------------------------------------------- */
+
+/*
+ * First: no new clients, the queue is relayed for up to queue.drain_timeout, then the forwarder ends the
+ * loop. Second: at once.
+ */
+static void on_stop(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)what;
+    struct daemon *d = arg;
+    d->stops++;
+    LOG(LOG_INFO, "stopping", LOG_STR("signal", signal_number == SIGINT ? "INT" : "TERM"),
+        LOG_INT("times", d->stops));
+    if (d->stops == 1) {
+        server_stop(d->server);
+    }
+    forwarder_stop(d->relay.forwarder, d->stops == 1);
+}
+
+static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number;
+    (void)what;
+    token_changed(arg);
+}
+
+static void on_ended(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct daemon *d = arg;
+    event_base_loopexit(d->base, NULL);
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    log_flush_repeats(clock_monotonic_ms());
+}
+
+/* What is left has nowhere to stay: that is never silent. */
+static void count_lost(struct daemon *d)
+{
+    struct queue_totals totals;
+    size_t lost = 0;
+    queue_totals(d->relay.queue, &totals);
+    for (int state = 0; state < MESSAGE_STATES; state++) {
+        lost += message_state_is_finished((enum message_state)state) ? 0 : totals.by_state[state];
+    }
+    if (lost > 0) {
+        LOG(LOG_ERROR, "messages_lost", LOG_STR("reason", "the queue is in memory only"),
+            LOG_INT("messages", lost), LOG_INT("scheduled", totals.by_state[MESSAGE_SCHEDULED]),
+            LOG_INT("maybe_sent", totals.by_state[MESSAGE_SENDING]));
+    }
+    LOG(LOG_INFO, "stopped", LOG_STR("version", SMSRELAY_VERSION),
+        LOG_INT("relayed", stats_get(&d->stats, STAT_MESSAGES_RELAYED)));
+}
+
+/* --- starting --------------------------------------------------------------------------------- */
+
+/* Starts the simulator if it is what the API is to be. `url` gets the API's address. */
+static bool start_sandbox(struct daemon *d, char url[URL_SIZE], char *error)
+{
+    char host[SETTINGS_HOST_SIZE];
+    struct sandbox_options options;
+    settings_sandbox(d->conf, host, &options);
+    d->sandbox = sandbox_thread_start(&options, error, ERROR_SIZE);
+    if (d->sandbox == NULL) {
+        return false;
+    }
+    bool is_v6 = strchr(host, ':') != NULL;
+    snprintf(url, URL_SIZE,
+             is_v6 ? "http://[%s]:%u/transactional/v1" : "http://%s:%u/transactional/v1", host,
+             sandbox_thread_port(d->sandbox));
+    LOG(LOG_INFO, "sandbox_listening", LOG_STR("url", url));
+    return true;
+}
+
+static bool start_forwarder(struct daemon *d, const char *url, char *error)
+{
+    const struct conf *conf = d->conf;
+    bool has_file = conf->api.token_file[0] != '\0' && d->sandbox == NULL;
+    char *token = has_file ? read_token(d)
+                           : strdup(d->sandbox != NULL ? conf->sandbox.token : conf->api.token);
+    struct forwarder_options options;
+    settings_forwarder(conf, url, token == NULL ? "" : token, &options);
+    options.read_token = has_file ? read_token : NULL;
+    options.token_arg = d;
+    options.ended = forwarder_ended;
+    options.ended_arg = d;
+    d->relay.forwarder = token == NULL ? NULL : forwarder_new(d->relay.queue, &d->stats, &options);
+    if (token != NULL) {
+        explicit_bzero(token, strlen(token));
+    }
+    free(token);
+    snprintf(error, ERROR_SIZE, "cannot set up requests to the API (token file, api.ca_file?)");
+    if (has_file && d->relay.forwarder != NULL) {
+        d->token_watch = token_watch_new(d->base, conf->api.token_file, token_changed, d);
+    }
+    return d->relay.forwarder != NULL;
+}
+
+/* Makes all parts, each after those that it needs. */
+static bool make_parts(struct daemon *d, char *error)
+{
+    struct queue_options queue;
+    struct watch_options watch = {.ack_timeout_ms = d->conf->listen.ack_timeout_ms,
+                                  .changed = conn_changed,
+                                  .acknowledge = conn_acknowledge,
+                                  .dispatched = flush,
+                                  .arg = d};
+    struct intake_options intake = {
+        .max_age_ms = d->conf->queue.max_age_ms, .settle = settle, .settled = flush, .arg = d};
+    struct relay *relay = &d->relay;
+    snprintf(error, ERROR_SIZE, "out of memory");
+    settings_queue(d->conf, &queue);
+    queue.wake_forwarder = wake_forwarder;
+    queue.wake_arg = d;
+    queue.notify_changes = notify_changes;
+    queue.notify_arg = d;
+    relay->base = d->base;
+    relay->rules = &d->rules;
+    relay->stats = &d->stats;
+    relay->queue = queue_new(&queue);
+    relay->watch = relay->queue == NULL ? NULL : watch_new(d->base, relay->queue, &watch);
+    relay->intake =
+        relay->watch == NULL ? NULL : intake_new(d->base, relay->queue, &d->stats, &intake);
+    return relay->intake != NULL;
+}
+
+static bool start_server(struct daemon *d, char *error)
+{
+    struct server_options options;
+    if (!settings_server(d->conf, &options)) {
+        return false;
+    }
+    d->server = server_new(&d->relay, &options, error, ERROR_SIZE);
+    free((void *)options.addresses);
+    return d->server != NULL;
+}
+
+static struct event *add_signal(struct daemon *d, int signal_number, event_callback_fn callback)
+{
+    struct event *event = evsignal_new(d->base, signal_number, callback, d);
+    if (event != NULL) {
+        event_add(event, NULL);
+    }
+    return event;
+}
+
+static void add_events(struct daemon *d)
+{
+    static const struct timeval SECOND = {.tv_sec = 1};
+    d->on_term = add_signal(d, SIGTERM, on_stop);
+    d->on_int = add_signal(d, SIGINT, on_stop);
+    d->on_hup = add_signal(d, SIGHUP, on_hangup);
+    d->on_ended = event_new(d->base, -1, 0, on_ended, d);
+    d->on_second = event_new(d->base, -1, EV_PERSIST, on_second, d);
+    event_add(d->on_second, &SECOND);
+}
+
+/* Frees in the opposite order; what was not made is NULL. */
+static void free_daemon(struct daemon *d)
+{
+    struct event *const events[] = {d->on_term, d->on_int, d->on_hup, d->on_ended, d->on_second};
+    server_free(d->server);
+    token_watch_free(d->token_watch);
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        if (events[i] != NULL) {
+            event_free(events[i]);
+        }
+    }
+    forwarder_free(d->relay.forwarder);
+    intake_free(d->relay.intake);
+    watch_free(d->relay.watch);
+    queue_free(d->relay.queue);
+    sandbox_thread_stop(d->sandbox);
+    event_base_free(d->base);
+    free((void *)d->rules.senders);
+    libevent_global_shutdown();
+    curl_global_cleanup();
+}
+
+static int run_daemon(struct daemon *d)
+{
+    char error[ERROR_SIZE] = "";
+    char url[URL_SIZE];
+    bool is_sandbox = settings_is_sandbox(d->conf);
+    gethostname(d->hostname, sizeof d->hostname - 1);
+    if (!settings_session(d->conf, d->hostname, &d->rules) || !make_parts(d, error) ||
+        (is_sandbox && !start_sandbox(d, url, error)) ||
+        !start_forwarder(d, is_sandbox ? url : d->conf->api.url, error)) {
+        return fail(error, EX_UNAVAILABLE);
+    }
+    add_events(d);
+    if (forwarder_start(d->relay.forwarder) != 0) {
+        return fail("cannot start the forwarding thread", EX_OSERR);
+    }
+    int code = EX_OK;
+    if (start_server(d, error)) {
+        LOG(LOG_INFO, "started", LOG_STR("version", SMSRELAY_VERSION),
+            LOG_STR("api", is_sandbox ? "sandbox" : d->conf->api.url),
+            LOG_STR("queue", "in memory only: a crash or a power failure loses what is queued"));
+        event_base_dispatch(d->base);
+    } else {
+        code = fail(error, EX_UNAVAILABLE);
+        forwarder_stop(d->relay.forwarder, false);
+    }
+    forwarder_join(d->relay.forwarder);
+    if (code == EX_OK) {
+        count_lost(d);
+    }
+    return code;
+}
+
+static int serve(const struct arguments *arguments)
+{
+    struct daemon *d = calloc(1, sizeof *d);
+    d->conf = load(arguments);
+    if (d->conf == NULL) {
+        free(d);
+        return EX_CONFIG;
+    }
+    forbid_core_dumps();
+    raise_descriptor_limit();
+    signal(SIGPIPE, SIG_IGN);
+    evthread_use_pthreads();
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    d->base = event_base_new();
+    int code = d->base == NULL ? fail("no event base", EX_OSERR) : run_daemon(d);
+    log_flush_repeats(INT64_MAX);
+    free_daemon(d);
+    conf_free(d->conf);
+    free(d);
+    return code;
+}
+
+/* --- the other subcommands -------------------------------------------------------------------- */
+
+static int check(const struct arguments *arguments)
+{
+    struct conf *conf = load(arguments);
+    conf_free(conf);
+    return conf == NULL ? EX_CONFIG : EX_OK;
+}
+
+static void end_loop(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number;
+    (void)what;
+    event_base_loopexit(arg, NULL);
+}
+
+/* The simulated API alone. */
+static int run_sandbox(const struct arguments *arguments)
+{
+    /* It needs no token of the API's, and no settings but its own. */
+    size_t count = 0;
+    while (arguments->overrides[count] != NULL) {
+        count++;
+    }
+    arguments->overrides[count] = (char *)"api.url=sandbox";
+    struct conf *conf = load(arguments);
+    if (conf == NULL) {
+        return EX_CONFIG;
+    }
+    char host[SETTINGS_HOST_SIZE];
+    char error[ERROR_SIZE] = "";
+    struct sandbox_options options;
+    settings_sandbox(conf, host, &options);
+    signal(SIGPIPE, SIG_IGN);
+    struct event_base *base = event_base_new();
+    struct sandbox *sandbox = sandbox_new(base, &options, error, sizeof error);
+    int code = sandbox == NULL ? fail(error, EX_UNAVAILABLE) : EX_OK;
+    if (sandbox != NULL) {
+        struct event *on_term = evsignal_new(base, SIGTERM, end_loop, base);
+        struct event *on_int = evsignal_new(base, SIGINT, end_loop, base);
+        event_add(on_term, NULL);
+        event_add(on_int, NULL);
+        char address[96];
+        snprintf(address, sizeof address, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
+                 sandbox_port(sandbox));
+        LOG(LOG_INFO, "listening", LOG_STR("address", address));
+        event_base_dispatch(base);
+        event_free(on_term);
+        event_free(on_int);
+    }
+    sandbox_free(sandbox);
+    event_base_free(base);
+    conf_free(conf);
+    return code;
+}
+
+static int usage(FILE *out, int code)
+{
+    fputs(
+        "smsrelay " SMSRELAY_VERSION ": a local SMS relay for the Instasent Transactional API\n"
+        "\n"
+        "  smsrelay serve [-c FILE] [-o section.key=value ...]   run the relay, in the foreground\n"
+        "  smsrelay check [-c FILE] [-o section.key=value ...]   say what is wrong with settings\n"
+        "  smsrelay sandbox [-c FILE] [-o sandbox.key=value ...] run the simulated API alone\n"
+        "  smsrelay --version | --help\n"
+        "\n"
+        "Clients of a running relay; `smsrelay COMMAND --help` tells more:\n",
+        out);
+    client_print_commands(out);
+    fputs(
+        "\nWithout -c the file is " CONF_DEFAULT_FILE ", if there is one. INSTASENT_TOKEN in the\n"
+        "environment gives the API's token; every setting can be given as SMSRELAY_SECTION_KEY.\n",
+        out);
+    return code;
+}
+
+static const struct {
+    const char *word;
+    int (*run)(const struct arguments *arguments);
+} SUBCOMMANDS[] = {{"serve", serve}, {"check", check}, {"sandbox", run_sandbox}};
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    if (strcmp(word, "--version") == 0) {
+        puts("smsrelay " SMSRELAY_VERSION);
+        return EX_OK;
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        return usage(stdout, EX_OK);
+    }
+    if (client_knows(word)) {
+        return client_main(argc - 1, argv + 1);
+    }
+    for (size_t i = 0; i < sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0]; i++) {
+        if (strcmp(word, SUBCOMMANDS[i].word) != 0) {
+            continue;
+        }
+        struct arguments arguments;
+        int code = EX_USAGE;
+        if (read_arguments(argc - 1, argv + 1, &arguments)) {
+            code = arguments.wants_help ? usage(stdout, EX_OK) : SUBCOMMANDS[i].run(&arguments);
+            if (arguments.wants_help && SUBCOMMANDS[i].run == run_sandbox) {
+                sandbox_outcomes_print(stdout);
+            }
+        }
+        free(arguments.overrides);
+        return code;
+    }
+    return usage(stderr, EX_USAGE);
 }

@@ -1,0 +1,374 @@
+/* conn: see conn.h. */
+#include "gateway/conn.h"
+
+#include "gateway/clock.h"
+#include "gateway/log.h"
+#include "gateway/requests.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum {
+    INPUT_HIGH = 64 * 1024,    /* so much is read ahead of a session that waits */
+    OUTPUT_HIGH = 64 * 1024,   /* with so many bytes of replies unread, no command is read */
+    OUTPUT_LOW = 16 * 1024,    /* ... until so few are left */
+    WATCHER_HIGH = 256 * 1024, /* a watcher that leaves so much unread is cut off */
+    OUTPUT_KEPT = 512,         /* an idle session keeps no larger output buffer */
+    CLOSE_WAIT_S = 5           /* for a client that does not read our last reply or close itself */
+};
+
+struct conn {
+    struct conn_links links;
+    struct conn *next_touched;
+    struct conn_context *context;
+    struct bufferevent *bev;
+    struct session *session;
+    struct requests_client client;
+    size_t in_intake;  /* submissions whose verdict is due from intake */
+    bool has_awaits;   /* watch holds replies back for it */
+    bool is_touched;   /* in the context's list */
+    bool has_read_all; /* the client sends nothing more, and the session knows it */
+    bool is_eof;       /* the client sends nothing more */
+    bool is_mute;      /* the client cannot be written to: replies are dropped */
+    bool is_closing;   /* the session has ended; its last replies are being sent */
+    bool is_shut;      /* ... and have been: only the client's own end is waited for */
+    bool is_doomed;    /* to be freed as soon as nothing points here any more */
+};
+
+static const struct relay *relay_of(const struct conn *c)
+{
+    return c->context->relay;
+}
+
+struct conn_links *conn_links(struct conn *c)
+{
+    return &c->links;
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+static void untouch(struct conn *c)
+{
+    for (struct conn **p = &c->context->touched; *p != NULL; p = &(*p)->next_touched) {
+        if (*p == c) {
+            *p = c->next_touched;
+            break;
+        }
+    }
+    c->is_touched = false;
+}
+
+void conn_free(struct conn *c)
+{
+    if (c->bev != NULL) {
+        bufferevent_free(c->bev);
+        c->bev = NULL;
+        c->context->ended(c->context->server, c);
+    }
+    c->is_doomed = true;
+    if (c->in_intake > 0) {
+        /* Its verdicts come within this turn of the loop, and the last one frees it. */
+        return;
+    }
+    if (c->client.is_watching || c->has_awaits) {
+        watch_forget(relay_of(c)->watch, c);
+    }
+    if (c->is_touched) {
+        untouch(c);
+    }
+    session_free(c->session);
+    free(c);
+}
+
+/*
+ * The session has ended. Its replies are sent before the socket goes, and the client's last bytes are
+ * read: closing over unread input would reset the connection and take the replies with it.
+ * Returns true when the conn is gone.
+ */
+static bool finish(struct conn *c)
+{
+    bool is_sent = evbuffer_get_length(bufferevent_get_output(c->bev)) == 0;
+    if (c->is_mute || (is_sent && c->is_eof)) {
+        conn_free(c);
+        return true;
+    }
+    if (is_sent && !c->is_shut) {
+        shutdown(bufferevent_getfd(c->bev), SHUT_WR);
+        c->is_shut = true;
+    }
+    return false;
+}
+
+static void begin_close(struct conn *c)
+{
+    static const struct timeval PATIENCE = {.tv_sec = CLOSE_WAIT_S};
+    c->is_closing = true;
+    evbuffer_drain(bufferevent_get_input(c->bev),
+                   evbuffer_get_length(bufferevent_get_input(c->bev)));
+    bufferevent_set_timeouts(c->bev, &PATIENCE, &PATIENCE);
+}
+
+/* --- from the session to the world ------------------------------------------------------------ */
+
+static void submit(struct conn *c, const struct session_event *event, int64_t now_ms)
+{
+    const struct relay *relay = relay_of(c);
+    if (intake_submit(relay->intake, c, event->slot, c->client.owner, &event->submission, now_ms)) {
+        c->in_intake++;
+    } else {
+        session_refuse(c->session, event->slot, REPLY_CANNOT_STORE, "out of memory");
+    }
+}
+
+static void answer(struct conn *c, const struct session_event *event)
+{
+    struct buffer *out = session_answer_begin(c->session, event->slot);
+    requests_answer(relay_of(c), &c->client, &event->request, out);
+    session_answer_end(c->session, event->slot);
+}
+
+/* Sends what the session has said. Returns false when it could not be said for want of memory. */
+static bool write_output(struct conn *c)
+{
+    struct buffer *out = session_output(c->session);
+    bool is_whole = !out->has_failed;
+    if (out->len > 0 && !c->is_mute) {
+        stats_add(relay_of(c)->stats, STAT_BYTES_OUT, (int64_t)out->len);
+        is_whole = bufferevent_write(c->bev, out->data, out->len) == 0 && is_whole;
+    }
+    buffer_clear(out);
+    if (out->size > OUTPUT_KEPT) {
+        buffer_free(out);
+    }
+    return is_whole;
+}
+
+/* Gives the session more input. Returns false when there is none. */
+static bool feed(struct conn *c)
+{
+    struct evbuffer *input = bufferevent_get_input(c->bev);
+    struct evbuffer_iovec chunk;
+    if (evbuffer_peek(input, -1, NULL, &chunk, 1) > 0 && chunk.iov_len > 0) {
+        stats_add(relay_of(c)->stats, STAT_BYTES_IN, (int64_t)chunk.iov_len);
+        if (!session_feed(c->session, chunk.iov_base, chunk.iov_len)) {
+            session_close(c->session, REPLY_SHUTTING_DOWN);
+        }
+        evbuffer_drain(input, chunk.iov_len);
+        return true;
+    }
+    if (c->is_eof && !c->has_read_all) {
+        c->has_read_all = true;
+        session_end(c->session);
+        return true;
+    }
+    return false;
+}
+
+/* A client that does not read its replies is not listened to until it does. */
+static bool is_stuffed(const struct conn *c)
+{
+    size_t unread =
+        evbuffer_get_length(bufferevent_get_output(c->bev)) + session_output(c->session)->len;
+    return !c->is_mute && unread > OUTPUT_HIGH;
+}
+
+/* Carries on until there is nothing to do but wait. The conn may be gone afterwards. */
+static void advance(struct conn *c)
+{
+    int64_t now_ms = clock_unix_ms();
+    bool is_waiting = c->is_closing;
+    while (!is_waiting && !is_stuffed(c)) {
+        struct session_event event;
+        switch (session_step(c->session, now_ms, &event)) {
+        case SESSION_WANTS_INPUT:
+            is_waiting = !feed(c);
+            break;
+        case SESSION_WAITS:
+            is_waiting = true;
+            break;
+        case SESSION_SUBMISSION:
+            submit(c, &event, now_ms);
+            break;
+        case SESSION_REQUEST:
+            answer(c, &event);
+            break;
+        case SESSION_CLOSES:
+            begin_close(c);
+            is_waiting = true;
+            break;
+        }
+    }
+    if (!write_output(c)) {
+        conn_free(c);
+    } else if (c->is_closing) {
+        finish(c);
+    }
+}
+
+void conn_close(struct conn *c, enum reply reply)
+{
+    session_close(c->session, reply);
+    advance(c);
+}
+
+/* --- from the socket -------------------------------------------------------------------------- */
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    struct conn *c = arg;
+    if (c->is_closing) {
+        evbuffer_drain(bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
+        return;
+    }
+    c->context->active(c->context->server, c);
+    advance(c);
+}
+
+/* The client has read most of what was due to it. */
+static void on_write(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    advance(arg);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    (void)bev;
+    struct conn *c = arg;
+    if ((what & BEV_EVENT_TIMEOUT) != 0) {
+        if (c->is_closing) {
+            conn_free(c);
+        } else if ((what & BEV_EVENT_READING) != 0) {
+            stats_add(relay_of(c)->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
+            conn_close(c, REPLY_TIMED_OUT);
+        }
+        return;
+    }
+    /* A reset, too, is only the end of what it has sent: that is carried out all the same. */
+    if ((what & (BEV_EVENT_EOF | BEV_EVENT_READING)) != 0) {
+        c->is_eof = true;
+    }
+    if ((what & BEV_EVENT_ERROR) != 0) {
+        c->is_mute = true;
+    }
+    advance(c);
+}
+
+/* --- verdicts and changes --------------------------------------------------------------------- */
+
+static void touch(struct conn *c)
+{
+    if (!c->is_touched) {
+        c->is_touched = true;
+        c->next_touched = c->context->touched;
+        c->context->touched = c;
+    }
+}
+
+void conn_settle(const struct intake_verdict *verdict)
+{
+    struct conn *c = verdict->client;
+    c->in_intake--;
+    touch(c);
+    if (c->is_doomed) {
+        return;
+    }
+    if (!verdict->is_accepted) {
+        session_refuse(c->session, verdict->slot, verdict->refusal, NULL);
+    } else if (verdict->ack == ACK_RELAYED && watch_await(relay_of(c)->watch, c, verdict->slot,
+                                                          verdict->receipts, verdict->count)) {
+        c->has_awaits = true;
+    } else {
+        session_accept(c->session, verdict->slot, verdict->receipts, verdict->count);
+    }
+}
+
+void conn_acknowledge(void *client, uint32_t slot, const struct session_receipt *receipts,
+                      size_t count)
+{
+    struct conn *c = client;
+    touch(c);
+    session_accept(c->session, slot, receipts, count);
+}
+
+void conn_changed(void *client, const struct queue_change *change)
+{
+    struct conn *c = client;
+    struct buffer line = BUFFER_EMPTY;
+    char id[ULID_SIZE];
+    ulid_format(&change->id, id);
+    reply_begin(&line, REPLY_EVENT, false);
+    buffer_printf(&line, "event=%" PRIu64 " id=%s state=%s", change->event, id,
+                  message_state_name(change->state));
+    if (message_answer_api_id(change->answer)[0] != '\0') {
+        reply_value(&line, "api", message_answer_api_id(change->answer));
+    }
+    if (message_answer_reason(change->answer)[0] != '\0') {
+        reply_value(&line, "reason", message_answer_reason(change->answer));
+    }
+    buffer_append(&line, "\r\n", 2);
+    session_notify(c->session, line.data, line.len);
+    touch(c);
+    size_t unread = session_output(c->session)->len +
+                    (c->bev == NULL ? 0 : evbuffer_get_length(bufferevent_get_output(c->bev)));
+    c->is_doomed = c->is_doomed || line.has_failed || unread > WATCHER_HIGH;
+    buffer_free(&line);
+}
+
+void conn_flush_touched(struct conn_context *context)
+{
+    while (context->touched != NULL) {
+        struct conn *c = context->touched;
+        context->touched = c->next_touched;
+        c->is_touched = false;
+        if (!c->is_doomed) {
+            advance(c);
+        } else if (c->in_intake == 0) {
+            if (c->bev != NULL) {
+                LOG(LOG_INFO, "watcher_cut_off");
+                stats_add(context->relay->stats, STAT_WATCHERS_CUT_OFF, 1);
+            }
+            conn_free(c);
+        }
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t owner,
+                      bool has_control)
+{
+    struct conn *c = calloc(1, sizeof *c);
+    struct bufferevent *bev =
+        c == NULL ? NULL : bufferevent_socket_new(context->relay->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (bev == NULL) {
+        evutil_closesocket(fd);
+        free(c);
+        return NULL;
+    }
+    c->session = session_new(context->relay->rules, has_control);
+    if (c->session == NULL) {
+        bufferevent_free(bev);
+        free(c);
+        return NULL;
+    }
+    c->bev = bev;
+    c->context = context;
+    c->client = (struct requests_client){.client = c, .owner = owner, .has_control = has_control};
+    bufferevent_setcb(bev, on_read, on_write, on_event, c);
+    bufferevent_setwatermark(bev, EV_READ, 0, INPUT_HIGH);
+    bufferevent_setwatermark(bev, EV_WRITE, OUTPUT_LOW, 0);
+    if (context->idle_timeout_ms > 0) {
+        struct timeval patience = {.tv_sec = context->idle_timeout_ms / 1000,
+                                   .tv_usec = context->idle_timeout_ms % 1000 * 1000};
+        bufferevent_set_timeouts(bev, &patience, NULL);
+    }
+    bufferevent_enable(bev, EV_READ | EV_WRITE);
+    write_output(c);
+    return c;
+}

@@ -1,0 +1,671 @@
+/* forwarder: see forwarder.h. */
+#include "gateway/forwarder.h"
+
+#include "gateway/api_json.h"
+#include "gateway/batch.h"
+#include "gateway/clock.h"
+#include "gateway/log.h"
+#include "gateway/pace.h"
+#include "gateway/retry.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANCHOR_SIZE = 64 };
+
+/* What other threads ask of the loop, as bits of `orders`. */
+enum { ORDER_FLUSH = 1, ORDER_TOKEN = 2, ORDER_DRAIN = 4, ORDER_STOP = 8 };
+
+/* A POST under way; the tag of its answer. */
+struct request {
+    size_t count;
+    enum api_endpoint endpoint;
+    bool is_probe;
+    uint32_t epoch;           /* of the destination when it began */
+    int64_t began_ms;         /* monotonic */
+    char anchor[ANCHOR_SIZE]; /* an API id known relayed before it began, "" = none */
+    struct message *messages[];
+};
+
+struct forwarder {
+    struct queue *queue;
+    struct stats *stats;
+    struct forwarder_options options;
+    pthread_t thread;
+    atomic_uint orders;
+
+    /* All below: the forwarding thread's own. */
+    struct api *api;
+    struct pace pace;
+    struct destination destination;
+    struct reconcile *reconcile;
+    size_t in_flight;        /* POSTs */
+    bool is_history_pending; /* a GET /sms is under way */
+    uint32_t last_group;
+    char newest_api_id[ANCHOR_SIZE]; /* of the message that was relayed last */
+    bool is_draining, is_stopping;
+    int64_t drain_until_ms;
+    unsigned short chance[3]; /* state of erand48 */
+};
+
+static double chance(struct forwarder *f)
+{
+    return erand48(f->chance);
+}
+
+/* --- telling the world ------------------------------------------------------------------------ */
+
+/* What QUEUE shows of the destination; logged when it changes. */
+static void publish(struct forwarder *f, int64_t now_ms)
+{
+    struct queue_relaying was;
+    struct queue_relaying is = {0};
+    int64_t until_ms = INT64_MAX;
+    const char *reason = destination_reason(&f->destination, now_ms, &until_ms);
+    if (reason != NULL) {
+        is.is_stopped = true;
+        strncpy(is.reason, reason, sizeof is.reason - 1);
+        is.until_ms = until_ms == INT64_MAX ? 0 : clock_unix_ms() + (until_ms - now_ms);
+    }
+    queue_relaying_set(f->queue, &is, &was);
+    if (is.is_stopped && (!was.is_stopped || strcmp(is.reason, was.reason) != 0)) {
+        LOG(LOG_WARN, "relaying_stopped", LOG_STR("reason", is.reason),
+            LOG_STR("state", destination_state_name(f->destination.state)));
+    } else if (!is.is_stopped && was.is_stopped) {
+        LOG(LOG_INFO, "relaying_resumed", LOG_STR("was", was.reason));
+    }
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+static enum stats_name requests_stat(enum api_endpoint endpoint)
+{
+    switch (endpoint) {
+    case API_SINGLE:
+        return STAT_REQUESTS_SMS;
+    case API_BULK:
+        return STAT_REQUESTS_SMS_BULK;
+    case API_HISTORY:
+        break;
+    }
+    return STAT_REQUESTS_HISTORY;
+}
+
+/* Gives messages back that were taken and could not be sent. */
+static void give_back(struct forwarder *f, struct request *request)
+{
+    struct queue_settlement settlements[request->count];
+    for (size_t i = 0; i < request->count; i++) {
+        settlements[i] = (struct queue_settlement){.message = request->messages[i],
+                                                   .fate = FATE_RETURNED,
+                                                   .group = request->messages[i]->group};
+    }
+    queue_settle(f->queue, settlements, request->count, clock_unix_ms());
+    free(request);
+}
+
+static bool post(struct forwarder *f, struct request *request)
+{
+    size_t len;
+    char *body = request->endpoint == API_SINGLE
+                     ? api_json_single(request->messages[0], &len)
+                     : api_json_bulk(request->messages, request->count, &len);
+    return body != NULL && api_post(f->api, request->endpoint, body, len, request);
+}
+
+/* Takes a batch as planned and sends it. Returns false when nothing was there to take. */
+static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool is_probe,
+                       int64_t now_ms)
+{
+    struct request *request = malloc(sizeof *request + plan->count * sizeof request->messages[0]);
+    if (request == NULL) {
+        return false;
+    }
+    request->count = queue_take(f->queue, plan->count, clock_unix_ms(), request->messages);
+    if (request->count == 0) {
+        free(request);
+        return false;
+    }
+    request->endpoint = batch_endpoint(plan, request->count, &f->pace, now_ms);
+    request->is_probe = is_probe;
+    request->epoch = f->destination.epoch;
+    request->began_ms = now_ms;
+    memcpy(request->anchor, f->newest_api_id, ANCHOR_SIZE);
+    if (!post(f, request)) {
+        LOG(LOG_ERROR, "request_failed", LOG_STR("reason", "out of memory"));
+        give_back(f, request);
+        return false;
+    }
+    f->in_flight++;
+    pace_began(&f->pace, request->endpoint, plan->is_partial, now_ms);
+    if (is_probe) {
+        destination_probe_began(&f->destination);
+        stats_add(f->stats, STAT_PROBES, 1);
+    }
+    stats_add(f->stats, requests_stat(request->endpoint), 1);
+    stats_add(f->stats, STAT_REQUESTS_IN_FLIGHT, 1);
+    if (request->endpoint == API_BULK) {
+        stats_add(f->stats, STAT_BULK_MESSAGES, (int64_t)request->count);
+        stats_add(f->stats, STAT_BULK_FULL, request->count == f->options.bulk_max ? 1 : 0);
+    }
+    LOG(LOG_DEBUG, "request_began", LOG_STR("endpoint", api_endpoint_name(request->endpoint)),
+        LOG_INT("messages", request->count), LOG_BOOL("probe", is_probe));
+    return true;
+}
+
+static bool may_take(const struct forwarder *f, int64_t now_ms)
+{
+    return !f->is_stopping && (!f->is_draining || now_ms < f->drain_until_ms);
+}
+
+static int64_t min_ms(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * Sends everything that may go now. Returns until when to sleep (monotonic ms), or 0 when something
+ * has changed meanwhile: come again.
+ */
+static int64_t send_what_may_go(struct forwarder *f)
+{
+    for (;;) {
+        int64_t now_ms = clock_monotonic_ms();
+        int64_t unix_ms = clock_unix_ms();
+        struct queue_depth depth;
+        queue_advance(f->queue, unix_ms, &depth);
+        enum destination_permission permission = destination_may_send(&f->destination, now_ms);
+        int64_t wake_ms = destination_next_ms(&f->destination, now_ms);
+        if (depth.next_due_ms != INT64_MAX) {
+            wake_ms = min_ms(wake_ms, now_ms + depth.next_due_ms - unix_ms);
+        }
+        if (permission == DESTINATION_NO || depth.is_held || !may_take(f, now_ms)) {
+            /* RELEASE wakes by itself, and so does an answer. */
+            return queue_sleep(f->queue, 0, false) ? 0 : wake_ms;
+        }
+        struct batch_view view = {
+            .is_group_next = depth.is_group_next,
+            .is_probe = permission == DESTINATION_PROBE,
+            .in_flight = f->in_flight,
+            .connections = f->options.api.connections,
+            .bulk_max = f->options.bulk_max,
+            .oldest_age_ms = depth.oldest_ms > 0 ? unix_ms - depth.oldest_ms : 0,
+            .linger_ms = f->options.linger_ms,
+        };
+        memcpy(view.ready, depth.ready, sizeof view.ready);
+        struct batch_plan plan = batch_next(&view, &f->pace, now_ms);
+        if (plan.count > 0 && send_batch(f, &plan, view.is_probe, now_ms)) {
+            continue;
+        }
+        if (plan.count == 0) {
+            bool is_late = queue_sleep(f->queue, plan.wake_ready, plan.wake_on_high);
+            return is_late ? 0 : min_ms(wake_ms, plan.wait_until_ms);
+        }
+        /* Nothing was there after all (expired on the way), or no memory: not in a tight loop. */
+        return now_ms + 1;
+    }
+}
+
+/* --- settling --------------------------------------------------------------------------------- */
+
+static void count_fate(struct forwarder *f, enum queue_fate fate)
+{
+    switch (fate) {
+    case FATE_RELAYED:
+        stats_add(f->stats, STAT_MESSAGES_RELAYED, 1);
+        break;
+    case FATE_REJECTED:
+        stats_add(f->stats, STAT_MESSAGES_REJECTED, 1);
+        break;
+    case FATE_AMBIGUOUS:
+        stats_add(f->stats, STAT_MESSAGES_AMBIGUOUS, 1);
+        break;
+    case FATE_UNRESOLVED:
+        stats_add(f->stats, STAT_MESSAGES_UNRESOLVED, 1);
+        break;
+    case FATE_RETURNED:
+        break;
+    }
+}
+
+/* The youngest API id that is known to be taken: what began later is younger in the history. */
+static void note_relayed(struct forwarder *f, const struct queue_settlement *settlement)
+{
+    const char *api_id = message_answer_api_id(settlement->answer);
+    size_t len = strlen(api_id);
+    if (settlement->fate == FATE_RELAYED && len > 0 && len < ANCHOR_SIZE) {
+        memcpy(f->newest_api_id, api_id, len + 1);
+    }
+}
+
+/* One fate for all messages of a request. */
+static void settle_alike(const struct request *request, enum queue_fate fate,
+                         struct queue_settlement *settlements)
+{
+    for (size_t i = 0; i < request->count; i++) {
+        settlements[i].fate = fate;
+    }
+}
+
+/* Assigns the halves of a batch that is not to be sent again as it was. */
+static void split(struct forwarder *f, const struct request *request,
+                  struct queue_settlement *settlements)
+{
+    uint32_t groups[request->count];
+    retry_split(request->count, &f->last_group, groups);
+    for (size_t i = 0; i < request->count; i++) {
+        settlements[i].group = groups[i];
+    }
+    stats_add(f->stats, STAT_SPLITS, 1);
+    LOG(LOG_INFO, "batch_split", LOG_INT("messages", request->count));
+}
+
+/* A batch that has ended ambiguous too often is split. */
+static void settle_ambiguous(struct forwarder *f, const struct request *request,
+                             struct queue_settlement *settlements)
+{
+    unsigned ends = 0;
+    for (size_t i = 0; i < request->count; i++) {
+        unsigned of_message = request->messages[i]->ambiguous_ends;
+        ends = of_message > ends ? of_message : ends;
+    }
+    settle_alike(request, FATE_AMBIGUOUS, settlements);
+    if (retry_splits_ambiguous(request->count, ends)) {
+        split(f, request, settlements);
+    }
+}
+
+/* Reads what a 2xx says of each message. */
+static struct retry_verdict settle_items(const struct api_answer *answer,
+                                         const struct request *request,
+                                         struct queue_settlement *settlements)
+{
+    struct api_item items[request->count];
+    memset(items, 0, sizeof items);
+    if (answer->endpoint == API_SINGLE) {
+        api_json_read_single(answer->body, answer->body_len, &items[0]);
+    } else {
+        api_json_read_bulk(answer->body, answer->body_len, request->messages, request->count,
+                           items);
+    }
+    for (size_t i = 0; i < request->count; i++) {
+        settlements[i].fate = retry_item_fate(&items[i], request->messages[i]->attempts);
+        settlements[i].answer = items[i].answer;
+    }
+    return retry_judge_items(items, request->count);
+}
+
+static bool has_ambiguous(const struct queue_settlement *settlements, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (settlements[i].fate == FATE_AMBIGUOUS) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct retry_verdict judge(struct forwarder *f, const struct api_answer *answer,
+                                  const struct request *request,
+                                  struct queue_settlement *settlements, char **words)
+{
+    struct api_refusal refusal = {0};
+    struct retry_request asked = {.count = request->count,
+                                  .attempts = request->messages[0]->attempts,
+                                  .nameless = f->destination.nameless};
+    bool is_refusal = answer->transport == API_ANSWERED && answer->status >= 400;
+    if (is_refusal) {
+        api_json_read_refusal(answer->body, answer->body_len, &refusal);
+    }
+    struct retry_verdict verdict = retry_judge(answer, is_refusal ? &refusal : NULL, &asked);
+    switch (verdict.outcome) {
+    case RETRY_READ_ITEMS:
+        verdict = settle_items(answer, request, settlements);
+        break;
+    case RETRY_SPLIT:
+        settle_alike(request, FATE_RETURNED, settlements);
+        split(f, request, settlements);
+        break;
+    case RETRY_REJECT:
+        settle_alike(request, FATE_REJECTED, settlements);
+        settlements[0].answer = message_answer_new(NULL, refusal.reason);
+        break;
+    case RETRY_RETURN:
+        settle_alike(request, FATE_RETURNED, settlements);
+        break;
+    case RETRY_AMBIGUOUS:
+        settle_ambiguous(f, request, settlements);
+        break;
+    case RETRY_RELAYED:
+        settle_alike(request, FATE_RELAYED, settlements);
+        break;
+    }
+    *words = refusal.reason;
+    return verdict;
+}
+
+/* The token was refused, or its file has changed: if there is another one now, try with that. */
+static void renew_token(struct forwarder *f, int64_t now_ms)
+{
+    char *token =
+        f->options.read_token == NULL ? NULL : f->options.read_token(f->options.token_arg);
+    if (token == NULL) {
+        return;
+    }
+    if (api_set_token(f->api, token)) {
+        LOG(LOG_INFO, "token_changed");
+        destination_token_changed(&f->destination, now_ms);
+    }
+    explicit_bzero(token, strlen(token));
+    free(token);
+}
+
+static void log_answer(const struct api_answer *answer, const struct request *request,
+                       const struct retry_verdict *verdict)
+{
+    bool is_fine = verdict->effect == RETRY_FINE && verdict->outcome != RETRY_AMBIGUOUS;
+    LOG(is_fine ? LOG_DEBUG : LOG_WARN, is_fine ? "request_ended" : "request_failed",
+        LOG_STR("endpoint", api_endpoint_name(answer->endpoint)), LOG_INT("status", answer->status),
+        LOG_INT("messages", request->count),
+        LOG_STR("outcome", retry_outcome_name(verdict->outcome)),
+        LOG_INT("latency_us", answer->latency_us), LOG_STR("error", answer->error));
+}
+
+/* Settles the messages of a POST that has ended, and draws the conclusion for the destination. */
+static void settle(struct forwarder *f, const struct api_answer *answer, struct request *request)
+{
+    struct queue_settlement settlements[request->count];
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t unix_ms = clock_unix_ms();
+    struct destination_options limits = {f->options.retry_min_ms, f->options.retry_max_ms};
+    char *words = NULL;
+    for (size_t i = 0; i < request->count; i++) {
+        settlements[i] = (struct queue_settlement){.message = request->messages[i],
+                                                   .group = request->messages[i]->group};
+    }
+    f->in_flight--;
+    stats_add(f->stats, STAT_REQUESTS_IN_FLIGHT, -1);
+    int64_t held_until_ms = pace_ended(&f->pace, answer->endpoint, answer, now_ms, unix_ms,
+                                       destination_backoff_ms(&f->destination, &limits, chance(f)));
+    if (request->is_probe) {
+        destination_probe_ended(&f->destination);
+    }
+    struct retry_verdict verdict = judge(f, answer, request, settlements, &words);
+    log_answer(answer, request, &verdict);
+    struct destination_event event = {
+        .epoch = request->epoch,
+        .status = answer->status,
+        .words = words != NULL              ? words
+                 : answer->error[0] != '\0' ? answer->error
+                                            : NULL,
+        .held_until_ms = held_until_ms,
+    };
+    destination_apply(&f->destination, &verdict, &event, &limits, now_ms, chance(f));
+    bool is_failure = answer->transport != API_ANSWERED || answer->status >= 300;
+    bool is_ambiguous = has_ambiguous(settlements, request->count);
+    stats_add(f->stats, STAT_REQUESTS_FAILED, is_failure ? 1 : 0);
+    stats_add(f->stats, STAT_REQUESTS_AMBIGUOUS, is_ambiguous ? 1 : 0);
+    stats_add(f->stats, STAT_REQUESTS_RATE_LIMITED, answer->status == 429 ? 1 : 0);
+    for (size_t i = 0; i < request->count; i++) {
+        count_fate(f, settlements[i].fate);
+        note_relayed(f, &settlements[i]);
+    }
+    queue_settle(f->queue, settlements, request->count, unix_ms);
+    if (is_ambiguous) {
+        reconcile_add(f->reconcile, request->began_ms, now_ms,
+                      request->anchor[0] == '\0' ? NULL : request->anchor);
+    }
+    if (verdict.is_token_refused) {
+        renew_token(f, now_ms);
+    }
+    free(words);
+    free(request);
+}
+
+/* --- reconciling ------------------------------------------------------------------------------ */
+
+static void resolve(struct forwarder *f)
+{
+    size_t count;
+    struct queue_resolution *resolutions = reconcile_results(f->reconcile, &count);
+    size_t found = 0;
+    size_t absent = 0;
+    for (size_t i = 0; i < count; i++) {
+        found += resolutions[i].fate == FATE_RELAYED ? 1 : 0;
+        absent += resolutions[i].fate == FATE_RETURNED ? 1 : 0;
+        count_fate(f, resolutions[i].fate);
+    }
+    stats_add(f->stats, STAT_RECONCILE_FOUND, (int64_t)found);
+    stats_add(f->stats, STAT_RECONCILE_ABSENT, (int64_t)absent);
+    LOG(LOG_INFO, "reconciled", LOG_INT("messages", count), LOG_INT("relayed", found),
+        LOG_INT("sent_again", absent), LOG_INT("unresolved", count - found - absent));
+    queue_resolve(f->queue, resolutions, count, clock_unix_ms());
+    free(resolutions);
+}
+
+static void read_history(struct forwarder *f, const struct api_answer *answer)
+{
+    struct api_history page;
+    int64_t now_ms = clock_monotonic_ms();
+    enum reconcile_progress progress;
+    struct destination_options limits = {f->options.retry_min_ms, f->options.retry_max_ms};
+    f->is_history_pending = false;
+    pace_ended(&f->pace, API_HISTORY, answer, now_ms, clock_unix_ms(),
+               destination_backoff_ms(&f->destination, &limits, chance(f)));
+    bool is_page = answer->transport == API_ANSWERED && answer->status / 100 == 2 &&
+                   api_json_read_history(answer->body, answer->body_len, &page);
+    if (is_page) {
+        progress = reconcile_read(f->reconcile, &page);
+        api_history_free(&page);
+    } else {
+        progress = reconcile_refused(f->reconcile, answer, now_ms, chance(f));
+        LOG(LOG_WARN, "history_failed", LOG_INT("status", answer->status),
+            LOG_STR("error", answer->error));
+    }
+    if (progress == RECONCILE_FINISHED) {
+        resolve(f);
+    }
+}
+
+/* Begins a scan that has come due. */
+static void begin_scan(struct forwarder *f, int64_t now_ms)
+{
+    size_t count;
+    size_t left_out;
+    int64_t cutoff_ms = reconcile_cutoff_ms(f->reconcile, clock_unix_ms());
+    struct ulid *ids = queue_ambiguous(f->queue, cutoff_ms, &count, &left_out);
+    stats_add(f->stats, STAT_RECONCILE_SCANS, count > 0 ? 1 : 0);
+    if (reconcile_begin(f->reconcile, ids, count, left_out, now_ms) == RECONCILE_FINISHED) {
+        resolve(f);
+    }
+}
+
+/* Carries the scan of the history on. Returns when to come again. */
+static int64_t reconcile(struct forwarder *f)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (f->is_history_pending) {
+        return INT64_MAX;
+    }
+    if (!reconcile_is_scanning(f->reconcile) && reconcile_due_ms(f->reconcile) <= now_ms) {
+        begin_scan(f, now_ms);
+    }
+    unsigned page = reconcile_page_wanted(f->reconcile, now_ms);
+    if (page == 0) {
+        return reconcile_due_ms(f->reconcile);
+    }
+    int64_t next_ms = pace_next_ms(&f->pace, API_HISTORY, false, now_ms);
+    if (next_ms > now_ms) {
+        return next_ms;
+    }
+    if (!api_get_history(f->api, page, f->options.reconcile.per_page, NULL)) {
+        return now_ms + f->options.retry_min_ms;
+    }
+    reconcile_page_asked(f->reconcile);
+    pace_began(&f->pace, API_HISTORY, false, now_ms);
+    stats_add(f->stats, STAT_REQUESTS_HISTORY, 1);
+    f->is_history_pending = true;
+    return INT64_MAX;
+}
+
+/* --- the loop --------------------------------------------------------------------------------- */
+
+static void take_orders(struct forwarder *f)
+{
+    unsigned orders = atomic_exchange_explicit(&f->orders, 0, memory_order_acquire);
+    int64_t now_ms = orders == 0 ? 0 : clock_monotonic_ms();
+    if ((orders & ORDER_FLUSH) != 0) {
+        destination_flush(&f->destination, now_ms);
+    }
+    if ((orders & ORDER_TOKEN) != 0) {
+        renew_token(f, now_ms);
+    }
+    if ((orders & ORDER_DRAIN) != 0 && !f->is_draining) {
+        f->is_draining = true;
+        f->drain_until_ms = now_ms + f->options.drain_timeout_ms;
+    }
+    if ((orders & ORDER_STOP) != 0) {
+        f->is_stopping = true;
+    }
+}
+
+/* May a stop end the loop? Not while something is under way, or could still be relayed in time. */
+static bool is_finished(const struct forwarder *f)
+{
+    if (!f->is_draining && !f->is_stopping) {
+        return false;
+    }
+    if (f->in_flight > 0 || f->is_history_pending) {
+        return false;
+    }
+    int64_t now_ms = clock_monotonic_ms();
+    if (!may_take(f, now_ms)) {
+        return true;
+    }
+    struct queue_totals totals;
+    struct queue_relaying relaying;
+    queue_totals(f->queue, &totals);
+    queue_relaying(f->queue, &relaying);
+    bool is_hopeless = relaying.is_held || f->destination.state == DESTINATION_STOPPED;
+    bool has_ready = totals.by_state[MESSAGE_QUEUED] > 0 && !is_hopeless;
+    bool has_ambiguous =
+        reconcile_is_scanning(f->reconcile) || reconcile_due_ms(f->reconcile) < f->drain_until_ms;
+    return !has_ready && !has_ambiguous;
+}
+
+static void take_answers(struct forwarder *f)
+{
+    struct api_answer *answer;
+    while ((answer = api_next_answer(f->api)) != NULL) {
+        if (answer->endpoint == API_HISTORY) {
+            read_history(f, answer);
+        } else {
+            settle(f, answer, answer->tag);
+        }
+        api_answer_free(answer);
+    }
+}
+
+static void *run(void *arg)
+{
+    struct forwarder *f = arg;
+    pthread_setname_np(pthread_self(), "forwarder");
+    for (;;) {
+        take_orders(f);
+        int64_t wake_ms = send_what_may_go(f);
+        wake_ms = min_ms(wake_ms, reconcile(f));
+        int64_t now_ms = clock_monotonic_ms();
+        publish(f, now_ms);
+        if (is_finished(f)) {
+            break;
+        }
+        if (f->is_draining) {
+            wake_ms = min_ms(wake_ms, f->drain_until_ms);
+        }
+        api_wait(f->api, wake_ms == INT64_MAX ? -1 : wake_ms > now_ms ? wake_ms - now_ms : 0);
+        take_answers(f);
+    }
+    if (f->options.ended != NULL) {
+        f->options.ended(f->options.ended_arg);
+    }
+    return NULL;
+}
+
+/* --- life and orders -------------------------------------------------------------------------- */
+
+struct forwarder *forwarder_new(struct queue *queue, struct stats *stats,
+                                const struct forwarder_options *options)
+{
+    struct forwarder *f = calloc(1, sizeof *f);
+    if (f == NULL) {
+        return NULL;
+    }
+    f->queue = queue;
+    f->stats = stats;
+    f->options = *options;
+    uint64_t seed = (uint64_t)clock_unix_ms() ^ (uint64_t)(uintptr_t)f;
+    memcpy(f->chance, &seed, sizeof f->chance);
+    f->api = api_new(&options->api);
+    f->reconcile = reconcile_new(&options->reconcile);
+    if (f->api == NULL || f->reconcile == NULL) {
+        forwarder_free(f);
+        return NULL;
+    }
+    return f;
+}
+
+int forwarder_start(struct forwarder *f)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&f->thread, NULL, run, f);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+void forwarder_join(struct forwarder *f)
+{
+    pthread_join(f->thread, NULL);
+}
+
+void forwarder_free(struct forwarder *f)
+{
+    if (f == NULL) {
+        return;
+    }
+    api_free(f->api);
+    reconcile_free(f->reconcile);
+    free(f);
+}
+
+static void order(struct forwarder *f, unsigned orders)
+{
+    atomic_fetch_or_explicit(&f->orders, orders, memory_order_release);
+    api_wakeup(f->api);
+}
+
+void forwarder_wake(void *arg)
+{
+    struct forwarder *f = arg;
+    api_wakeup(f->api);
+}
+
+void forwarder_flush(struct forwarder *f)
+{
+    order(f, ORDER_FLUSH);
+}
+
+void forwarder_token_changed(struct forwarder *f)
+{
+    order(f, ORDER_TOKEN);
+}
+
+void forwarder_stop(struct forwarder *f, bool drains)
+{
+    order(f, drains ? ORDER_DRAIN : ORDER_STOP);
+}

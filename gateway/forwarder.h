@@ -1,0 +1,63 @@
+/*
+ * forwarder: the forwarding thread: wait, take, send, settle.
+ *
+ * A thin loop around pure policy: batch (what to send now), pace (how fast), retry (what an answer
+ * means), reconcile (what became of ambiguous messages). Owns the thread, the requests in flight
+ * and the state of the destination. Leaves HTTP to api and messages to the queue.
+ */
+#ifndef GATEWAY_FORWARDER_H
+#define GATEWAY_FORWARDER_H
+
+#include "gateway/api.h"
+#include "gateway/queue.h"
+#include "gateway/reconcile.h"
+#include "gateway/stats.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct forwarder;
+
+struct forwarder_options {
+    struct api_options api;
+    struct reconcile_options reconcile;
+    size_t bulk_max;
+    int64_t linger_ms;
+    int64_t retry_min_ms, retry_max_ms;
+    int64_t drain_timeout_ms;
+    /* Reads the token anew (in the forwarding thread); malloc'ed, NULL when it cannot be read or does not come
+     * from a file. NULL = there is no other token to be had. */
+    char *(*read_token)(void *arg);
+    void *token_arg;
+    /* The thread has ended (called in it, last thing): forwarder_join does not wait long now. */
+    void (*ended)(void *arg);
+    void *ended_arg;
+};
+
+/*
+ * Makes a forwarder. Returns NULL without memory or when libcurl refuses an option. Everything
+ * pointed to must outlive it, but for what api_options copies.
+ */
+struct forwarder *forwarder_new(struct queue *queue, struct stats *stats,
+                                const struct forwarder_options *options);
+/* Starts its thread, with all signals blocked. Returns 0 or an errno value. */
+int forwarder_start(struct forwarder *f);
+/* Waits for the end of the thread (which forwarder_stop has asked for). */
+void forwarder_join(struct forwarder *f);
+/* Frees it; its thread has been joined or was never started. NULL is fine. */
+void forwarder_free(struct forwarder *f);
+
+/* Has something to do: for queue_options.wake_forwarder. Any thread. */
+void forwarder_wake(void *forwarder);
+/* FLUSH, resp. a token file that changed. Any thread. */
+void forwarder_flush(struct forwarder *f);
+void forwarder_token_changed(struct forwarder *f);
+
+/*
+ * Ends the thread. Requests in flight finish; with `drains` what is queued is relayed for up to
+ * drain_timeout, without it nothing more is sent. Any thread; a second call can only shorten it.
+ */
+void forwarder_stop(struct forwarder *f, bool drains);
+
+#endif

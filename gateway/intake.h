@@ -1,0 +1,54 @@
+/*
+ * intake: the acceptance decision, in one place: policy -> id -> queue -> reply.
+ *
+ * Submissions of all connections gather while the loop goes round once and are added to the queue
+ * under one lock; then every one gets its verdict. (A store's group commit has the same shape.)
+ * Owns ids and the randomness in them, and the times that options ask for. Leaves the protocol to
+ * sessions and the queue's bounds to the queue. Thread: the loop's.
+ */
+#ifndef GATEWAY_INTAKE_H
+#define GATEWAY_INTAKE_H
+
+#include "gateway/queue.h"
+#include "gateway/stats.h"
+#include "proto/session.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct intake;
+
+/* The verdict on one submission. Everything in it is borrowed for the call. */
+struct intake_verdict {
+    void *client; /* as given to intake_submit */
+    uint32_t slot;
+    bool is_accepted;
+    enum reply refusal; /* when it is not */
+    enum option_ack ack;
+    const struct session_receipt *receipts; /* one a recipient, when it is accepted */
+    size_t count;
+};
+
+struct intake_options {
+    int64_t max_age_ms; /* a message without a TTL expires this long after its AT */
+    /* One call a submission, in their order; then one when all that gathered are settled. */
+    void (*settle)(void *arg, const struct intake_verdict *verdict);
+    void (*settled)(void *arg);
+    void *arg;
+};
+
+/* Returns NULL without memory. Options are copied. */
+struct intake *intake_new(struct event_base *base, struct queue *queue, struct stats *stats,
+                          const struct intake_options *options);
+/* What has gathered and was not committed is dropped: nobody was told 250. */
+void intake_free(struct intake *intake);
+
+/*
+ * Takes a submission in; its verdict comes by `settle` later in the same turn of the loop, never within this
+ * call. `client` must stay valid until then. Returns false without memory: refuse it at once.
+ */
+bool intake_submit(struct intake *intake, void *client, uint32_t slot, int32_t owner,
+                   const struct submission *submission, int64_t now_ms);
+
+#endif

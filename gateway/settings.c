@@ -1,0 +1,145 @@
+/* settings: see settings.h. */
+#include "gateway/settings.h"
+
+#include "conf/conf_value.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HISTORY_PER_PAGE = 100 };
+
+/* Where conf and the parts have an enum each, their orders are the same. */
+_Static_assert((int)CONF_UNICODE_NO == (int)TEXT_UNICODE_NO, "sms.unicode");
+_Static_assert((int)CONF_TRANSLITERATE_ALL == (int)TEXT_TRANSLITERATE_ALL, "sms.transliterate");
+_Static_assert((int)CONF_SUBJECT_ONLY == (int)SUBJECT_ONLY, "smtp.subject");
+_Static_assert((int)CONF_TOO_LONG_REFUSE == (int)TOO_LONG_REFUSE, "smtp.too_long");
+
+bool settings_session(const struct conf *conf, const char *hostname, struct session_rules *rules)
+{
+    const char **senders = calloc(conf->sms.senders.count + 1, sizeof *senders);
+    if (senders == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < conf->sms.senders.count; i++) {
+        senders[i] = conf->sms.senders.items[i];
+    }
+    *rules = (struct session_rules){
+        .hostname = hostname,
+        .version = SMSRELAY_VERSION,
+        .max_line = (size_t)conf->listen.max_line,
+        .max_recipients = (size_t)conf->listen.max_recipients,
+        .max_errors = (unsigned)conf->listen.max_errors,
+        .default_from = conf->sms.default_from,
+        .senders = senders,
+        .default_country = conf->sms.default_country,
+        .charset = strcmp(conf->sms.charset, "none") == 0 ? NULL : conf->sms.charset,
+        .unicode = (enum text_unicode)conf->sms.unicode,
+        .transliterate = (enum text_transliterate)conf->sms.transliterate,
+        .max_parts = (unsigned)conf->sms.max_parts,
+        .mail_subject = (enum session_subject)conf->smtp.subject,
+        .mail_max_parts = (unsigned)conf->smtp.max_parts,
+        .mail_too_long = (enum session_too_long)conf->smtp.too_long,
+        .mail_max_size = (size_t)conf->smtp.max_size,
+    };
+    return true;
+}
+
+void settings_queue(const struct conf *conf, struct queue_options *options)
+{
+    *options = (struct queue_options){
+        .max_messages = (size_t)conf->queue.max_messages,
+        .max_bytes = (size_t)conf->queue.max_bytes,
+        .retention_ms = conf->queue.retention_ms,
+    };
+}
+
+void settings_forwarder(const struct conf *conf, const char *url, const char *token,
+                        struct forwarder_options *options)
+{
+    *options = (struct forwarder_options){
+        .api = {.url = url,
+                .token = token,
+                .ca_file = conf->api.ca_file[0] == '\0' ? NULL : conf->api.ca_file,
+                .timeout_ms = conf->api.timeout_ms,
+                .connect_timeout_ms = conf->api.connect_timeout_ms,
+                .connections = (unsigned)conf->relay.connections},
+        .reconcile = {.settle_delay_ms = conf->relay.settle_delay_ms,
+                      .history_pages = (unsigned)conf->relay.history_pages,
+                      .per_page = HISTORY_PER_PAGE,
+                      .holds_unknown = conf->relay.on_ambiguous == CONF_AMBIGUOUS_HOLD,
+                      .retry_min_ms = conf->relay.retry_min_ms,
+                      .retry_max_ms = conf->relay.retry_max_ms},
+        .bulk_max = (size_t)conf->relay.bulk_max,
+        .linger_ms = conf->relay.linger_ms,
+        .retry_min_ms = conf->relay.retry_min_ms,
+        .retry_max_ms = conf->relay.retry_max_ms,
+        .drain_timeout_ms = conf->queue.drain_timeout_ms,
+    };
+}
+
+/* Keeps a loopback address, which is never longer than this; its name becomes its number. */
+static void copy_host(char to[SETTINGS_HOST_SIZE], const char *host)
+{
+    host = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+    size_t len = strnlen(host, SETTINGS_HOST_SIZE - 1);
+    memcpy(to, host, len);
+    to[len] = '\0';
+}
+
+bool settings_server(const struct conf *conf, struct server_options *options)
+{
+    size_t count = 0;
+    struct server_address *addresses =
+        calloc(2 * conf->listen.address.count + 1, sizeof *addresses);
+    if (addresses == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < conf->listen.address.count; i++) {
+        char host[CONF_HOST_SIZE];
+        uint16_t port;
+        if (!conf_address_split(conf->listen.address.items[i], host, &port)) {
+            continue; /* conf has checked them all */
+        }
+        bool is_name = strcmp(host, "localhost") == 0;
+        addresses[count].port = port;
+        copy_host(addresses[count].host, host);
+        count++;
+        if (is_name) {
+            addresses[count++] = (struct server_address){.host = "::1", .port = port};
+        }
+    }
+    *options = (struct server_options){
+        .addresses = addresses,
+        .address_count = count,
+        .unix_path = conf->listen.unix_path,
+        .control_group = conf->listen.control_group,
+        .gives_control_to_all = conf->listen.control == CONF_CONTROL_ALL,
+        .max_connections = (size_t)conf->listen.max_connections,
+        .idle_timeout_ms = conf->listen.idle_timeout_ms,
+    };
+    return true;
+}
+
+void settings_sandbox(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
+                      struct sandbox_options *options)
+{
+    char named[CONF_HOST_SIZE] = "127.0.0.1";
+    uint16_t port = 0;
+    conf_address_split(conf->sandbox.address, named, &port);
+    copy_host(host, named);
+    *options = (struct sandbox_options){
+        .host = host,
+        .port = port,
+        .token = conf->sandbox.token,
+        .latency_ms = conf->sandbox.latency_ms,
+        .limit = conf->sandbox.limit,
+        .window_ms = conf->sandbox.window_ms,
+        .webhook = conf->sandbox.webhook[0] == '\0' ? NULL : conf->sandbox.webhook,
+    };
+}
+
+bool settings_is_sandbox(const struct conf *conf)
+{
+    return strcmp(conf->api.url, "sandbox") == 0;
+}

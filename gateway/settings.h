@@ -1,0 +1,38 @@
+/*
+ * settings: struct conf -> what each part wants to know.
+ *
+ * With main the only one that sees struct conf, so that no other part depends on how settings are
+ * spelled or where they come from. Everything made here borrows from the conf.
+ */
+#ifndef GATEWAY_SETTINGS_H
+#define GATEWAY_SETTINGS_H
+
+#include "conf/conf.h"
+#include "gateway/forwarder.h"
+#include "gateway/queue.h"
+#include "gateway/sandbox.h"
+#include "gateway/server.h"
+#include "proto/session.h"
+
+enum { SETTINGS_HOST_SIZE = 64 };
+
+/* Fills the rules of sessions; free `rules->senders` afterwards. */
+bool settings_session(const struct conf *conf, const char *hostname, struct session_rules *rules);
+
+/* The callbacks are the caller's to set. */
+void settings_queue(const struct conf *conf, struct queue_options *options);
+/* `url` and `token` are those of the API or of the sandbox. */
+void settings_forwarder(const struct conf *conf, const char *url, const char *token,
+                        struct forwarder_options *options);
+
+/* Fills the options with malloc'ed addresses; "localhost" becomes 127.0.0.1 and ::1. */
+bool settings_server(const struct conf *conf, struct server_options *options);
+
+/* sandbox.address "" = any free port of 127.0.0.1. `host` keeps the host. */
+void settings_sandbox(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
+                      struct sandbox_options *options);
+
+/* Tells whether the API is the simulator in this process. */
+bool settings_is_sandbox(const struct conf *conf);
+
+#endif
