@@ -228,7 +228,8 @@ size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **
     uint32_t group = 0;
     struct message *m;
     queue_enter(q);
-    for (size_t steps = max + STEPS_MAX; taken < max && steps > 0; steps--) {
+    size_t steps = q->relaying.is_held ? 0 : max + STEPS_MAX;
+    for (; taken < max && steps > 0; steps--) {
         m = next_in_turn(q, taken == 0 ? NULL : &group);
         if (m == NULL) {
             break;
@@ -279,6 +280,7 @@ void queue_advance(struct queue *q, int64_t now_ms, struct queue_depth *depth)
     *depth = (struct queue_depth){
         .ready = {q->places[LANE_HIGH].count, q->places[LANE_NORMAL].count,
                   q->places[LANE_LOW].count},
+        .is_held = q->relaying.is_held,
         .is_group_next = next != NULL && next->group != 0,
         .oldest_ms = queue_oldest_head_ms(q, 0, QUEUE_LANES),
         .next_due_ms = q->told_due_ms,

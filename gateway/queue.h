@@ -83,6 +83,7 @@ void queue_add(struct queue *q, struct queue_submission *submissions, size_t cou
 
 struct queue_depth {
     size_t ready[MESSAGE_PRIORITIES]; /* in the lanes, by priority */
+    bool is_held;                     /* by the operator: queue_take gives nothing */
     bool is_group_next;               /* a half of a split batch is at the head: it goes as it is */
     int64_t oldest_ms;   /* submission time of the oldest ready message (so far as the heads of the
                           * lanes tell), 0 when there is none */
@@ -205,6 +206,25 @@ enum queue_change_verdict queue_retry(struct queue *q, const struct ulid *id, in
 /* Makes everything deferred for a time due now (FLUSH); not what waits for AT, nor the ambiguous.
  * O(what is deferred so). */
 void queue_flush(struct queue *q, int64_t now_ms);
+
+/* --- the destination -------------------------------------------------------------------------- */
+
+enum { QUEUE_REASON_SIZE = 256 };
+
+/* Whether the relay as a whole relays: kept here for whoever asks, known to the forwarder. */
+struct queue_relaying {
+    bool is_held;    /* by HOLD, until RELEASE */
+    bool is_stopped; /* by the destination, for this reason */
+    char reason[QUEUE_REASON_SIZE];
+    int64_t until_ms; /* Unix time at which it is tried again; 0 = not known */
+};
+
+/* HOLD and RELEASE: from now on queue_take gives nothing, resp. something again. */
+void queue_hold(struct queue *q, bool holds);
+/* The forwarder's: sets all but is_held, and gives what was there before. */
+void queue_relaying_set(struct queue *q, const struct queue_relaying *relaying,
+                        struct queue_relaying *before);
+void queue_relaying(struct queue *q, struct queue_relaying *relaying);
 
 /* --- watching ----------------------------------------------------------------------------- */
 

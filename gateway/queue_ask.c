@@ -251,3 +251,33 @@ struct queue_change *queue_changes_take(struct queue *q, size_t *count)
     queue_leave(q);
     return array;
 }
+
+/* --- the destination -------------------------------------------------------------------------- */
+
+void queue_hold(struct queue *q, bool holds)
+{
+    queue_enter(q);
+    q->relaying.is_held = holds;
+    queue_leave(q);
+    if (!holds && q->options.wake_forwarder != NULL) {
+        q->options.wake_forwarder(q->options.wake_arg);
+    }
+}
+
+void queue_relaying_set(struct queue *q, const struct queue_relaying *relaying,
+                        struct queue_relaying *before)
+{
+    queue_enter(q);
+    bool is_held = q->relaying.is_held;
+    *before = q->relaying;
+    q->relaying = *relaying;
+    q->relaying.is_held = is_held;
+    queue_leave(q);
+}
+
+void queue_relaying(struct queue *q, struct queue_relaying *relaying)
+{
+    queue_enter(q);
+    *relaying = q->relaying;
+    queue_leave(q);
+}

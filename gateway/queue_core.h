@@ -64,6 +64,8 @@ struct queue {
     bool wake_on_high;
     int64_t told_due_ms; /* next_due_ms as queue_advance told it last */
 
+    struct queue_relaying relaying;
+
     bool is_notified; /* notify_changes was called, queue_changes_take was not */
 };
 
