@@ -99,43 +99,47 @@ static enum line_result take(struct line_reader *r, size_t len, size_t ending_le
     return result;
 }
 
-/* Throws the line at hand away but for a CR that may begin its ending. */
-static void discard_tail(struct line_reader *r)
+/*
+ * Throws the rest of an over-long line away. Returns true when its end was reached; else a CR that
+ * may begin the ending is kept.
+ */
+static bool discard(struct line_reader *r)
 {
-    bool ends_in_cr = r->in.len > r->used && r->in.data[r->in.len - 1] == '\r';
+    size_t len = 0;
+    size_t ending_len = 0;
+    if (line_pending(r) > 0 && find_end(r, &len, &ending_len)) {
+        r->used += len + ending_len;
+        return true;
+    }
+    bool ends_in_cr = line_pending(r) > 0 && r->in.data[r->in.len - 1] == '\r';
     r->used = r->in.len - (ends_in_cr ? 1 : 0);
-    r->scanned = r->used;
     reclaim(r);
+    return false;
 }
 
 enum line_result line_next(struct line_reader *r, size_t max_len, struct line *line)
 {
     size_t len = 0;
     size_t ending_len = 0;
-    for (;;) {
-        bool is_ended = line_pending(r) > 0 && find_end(r, &len, &ending_len);
-        if (!is_ended) {
-            /* One byte more may wait: the CR of a CRLF. */
-            bool is_too_long = !r->is_discarding && line_pending(r) > max_len + 1;
-            if (r->is_discarding || is_too_long) {
-                r->is_discarding = true;
-                discard_tail(r);
-            } else if (line_pending(r) == 0) {
-                reclaim(r);
-            }
-            return is_too_long ? LINE_TOO_LONG : LINE_NONE;
-        }
-        if (r->is_discarding) {
-            r->is_discarding = false;
-            r->used += len + ending_len;
-            continue;
-        }
-        if (len > max_len) {
-            r->used += len + ending_len;
-            return LINE_TOO_LONG;
-        }
-        return take(r, len, ending_len, LINE_WHOLE, line);
+    if (r->is_discarding && !discard(r)) {
+        return LINE_NONE;
     }
+    r->is_discarding = false;
+    if (line_pending(r) > 0 && find_end(r, &len, &ending_len)) {
+        bool is_too_long = len > max_len;
+        take(r, len, ending_len, LINE_WHOLE, line);
+        line->len = is_too_long ? max_len : len;
+        return is_too_long ? LINE_TOO_LONG : LINE_WHOLE;
+    }
+    /* One byte more may wait: the CR of a CRLF. */
+    if (line_pending(r) > max_len + 1) {
+        r->is_discarding = true;
+        return take(r, max_len, 0, LINE_TOO_LONG, line);
+    }
+    if (line_pending(r) == 0) {
+        reclaim(r);
+    }
+    return LINE_NONE;
 }
 
 enum line_result line_next_piece(struct line_reader *r, struct line *line)

@@ -20,7 +20,7 @@ enum line_result {
     LINE_NONE,     /* the rest of the line has not arrived */
     LINE_WHOLE,    /* one line, without its ending */
     LINE_PIECE,    /* line_next_piece only: part of a line that goes on */
-    LINE_TOO_LONG, /* told once a line; its rest is discarded up to its end */
+    LINE_TOO_LONG, /* told once a line, with its start; the rest is discarded up to its end */
 };
 
 struct line {
