@@ -25,16 +25,21 @@ static const char *const KNOWN_FIELDS[] = {
 
 static bool span_is(struct span span, const char *word)
 {
-    return strlen(word) == span.len && strncasecmp(span.s, word, span.len) == 0;
+    return strlen(word) == span.len && (span.len == 0 || strncasecmp(span.s, word, span.len) == 0);
+}
+
+static bool is_white(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 static struct span trim(struct span span)
 {
-    while (span.len > 0 && strchr(" \t\n", span.s[0]) != NULL) {
+    while (span.len > 0 && is_white(span.s[0])) {
         span.s++;
         span.len--;
     }
-    while (span.len > 0 && strchr(" \t\n", span.s[span.len - 1]) != NULL) {
+    while (span.len > 0 && is_white(span.s[span.len - 1])) {
         span.len--;
     }
     return span;
@@ -148,14 +153,35 @@ static bool charset_parameter(struct span type, char charset[64])
     return false;
 }
 
-static enum mail_result append_utf8(struct span span, const char *charset, struct buffer *out)
+/*
+ * Appends text as UTF-8. What is declared is believed, where it can be true; else UTF-8 is taken for
+ * what it is, and the rest for `fallback`.
+ */
+static enum mail_result append_utf8(struct span span, const char *declared, const char *fallback,
+                                    struct buffer *out)
 {
+    if (span.len == 0 || (declared != NULL && text_to_utf8(span.s, span.len, declared, out))) {
+        return MAIL_OK;
+    }
     if (text_is_utf8(span.s, span.len)) {
         buffer_append(out, span.s, span.len);
-    } else if (charset == NULL || !text_to_utf8(span.s, span.len, charset, out)) {
-        return MAIL_BAD_CHARSET;
+    } else if (declared != NULL || fallback == NULL ||
+               !text_to_utf8(span.s, span.len, fallback, out)) {
+        return out->has_failed ? MAIL_NO_MEMORY : MAIL_BAD_CHARSET;
     }
     return out->has_failed ? MAIL_NO_MEMORY : MAIL_OK;
+}
+
+/* Takes out the line ends of a folded field (RFC 5322, 2.2.3). */
+static void unfold(struct buffer *field)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < field->len; i++) {
+        if (field->data[i] != '\n') {
+            field->data[kept++] = field->data[i];
+        }
+    }
+    field->len = kept;
 }
 
 enum mail_result mail_read(const char *content, size_t len, const char *charset,
@@ -172,15 +198,18 @@ enum mail_result mail_read(const char *content, size_t len, const char *charset,
     if (!is_plain_text(&headers)) {
         return MAIL_NOT_TEXT;
     }
-    if (charset_parameter(headers.content_type, named) && strcasecmp(named, "us-ascii") != 0) {
-        charset = named;
-    }
-    while (end > body && strchr(" \t\r\n", end[-1]) != NULL) {
+    bool is_declared =
+        charset_parameter(headers.content_type, named) && strcasecmp(named, "us-ascii") != 0;
+    while (end > body && is_white(end[-1])) {
         end--;
     }
-    enum mail_result result = append_utf8(headers.subject, charset, subject);
+    /* A subject's bytes are not what the charset of the body was declared for. */
+    enum mail_result result =
+        append_utf8(headers.subject, NULL, is_declared ? named : charset, subject);
+    unfold(subject);
     if (result == MAIL_OK) {
-        result = append_utf8((struct span){body, (size_t)(end - body)}, charset, text);
+        result = append_utf8((struct span){body, (size_t)(end - body)}, is_declared ? named : NULL,
+                             charset, text);
     }
     return result;
 }
