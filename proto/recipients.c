@@ -48,9 +48,14 @@ static bool grow(struct recipients *r)
     return true;
 }
 
+bool recipients_has(const struct recipients *r, const char e164[NUMBER_SIZE])
+{
+    return r->count > 0 && *place(r, e164) != 0;
+}
+
 bool recipients_add(struct recipients *r, const char e164[NUMBER_SIZE])
 {
-    if (r->count > 0 && *place(r, e164) != 0) {
+    if (recipients_has(r, e164)) {
         return true;
     }
     if (r->count == r->size && !grow(r)) {

@@ -18,6 +18,9 @@ struct recipients {
     uint32_t *index; /* open addressing over `numbers`, 2 * size places, each 1 + position or 0 */
 };
 
+/* Tells whether a number is among them. */
+bool recipients_has(const struct recipients *r, const char e164[NUMBER_SIZE]);
+
 /* Adds a number unless it is there already. Returns false without memory. */
 bool recipients_add(struct recipients *r, const char e164[NUMBER_SIZE]);
 
