@@ -35,7 +35,7 @@ static void refuse(struct buffer *error, const char *member, const char *words)
 {
     reply_begin(error, REPLY_BAD_ARGUMENT, false);
     buffer_puts(error, "JSON member ");
-    reply_quote(error, member, strlen(member));
+    reply_quote_start(error, member, strlen(member));
     buffer_printf(error, ": %s\r\n", words);
 }
 

@@ -81,25 +81,37 @@ static bool parse_offset(const char *s, size_t len, int *seconds)
     return true;
 }
 
-bool option_parse_time(const char *s, size_t len, int64_t *unix_ms)
+/* The length of "2026-04-21T10:15:00" and a fraction of a second behind it; 0 for another shape. */
+static size_t date_time_len(const char *s, size_t len)
 {
     static const char SHAPE[] = "0000-00-00T00:00:00";
     enum { SHAPE_LEN = sizeof SHAPE - 1 };
-    if (len < SHAPE_LEN + 1) {
-        return false;
+    if (len <= SHAPE_LEN) {
+        return 0;
     }
     for (size_t i = 0; i < SHAPE_LEN; i++) {
         bool fits = SHAPE[i] == '0'   ? s[i] >= '0' && s[i] <= '9'
                     : SHAPE[i] == 'T' ? s[i] == 'T' || s[i] == 't'
                                       : s[i] == SHAPE[i];
         if (!fits) {
-            return false;
+            return 0;
         }
     }
-    size_t rest = SHAPE_LEN;
-    if (s[rest] == '.') {
-        for (rest++; rest < len && s[rest] >= '0' && s[rest] <= '9'; rest++) {
-        }
+    if (s[SHAPE_LEN] != '.') {
+        return SHAPE_LEN;
+    }
+    size_t stop = SHAPE_LEN + 1;
+    while (stop < len && s[stop] >= '0' && s[stop] <= '9') {
+        stop++;
+    }
+    return stop > SHAPE_LEN + 1 ? stop : 0;
+}
+
+bool option_parse_time(const char *s, size_t len, int64_t *unix_ms)
+{
+    size_t rest = date_time_len(s, len);
+    if (rest == 0) {
+        return false;
     }
     struct tm tm = {.tm_year = digits(s, 4) - 1900,
                     .tm_mon = digits(s + 5, 2) - 1,
@@ -258,7 +270,7 @@ bool options_set(struct options *options, const char *name, size_t name_len, con
     }
     reply_begin(error, REPLY_BAD_ARGUMENT, false);
     buffer_puts(error, "unknown option ");
-    reply_quote(error, name, name_len);
+    reply_quote_start(error, name, name_len);
     buffer_puts(error, "; there are REF TTL PRIORITY AT UNICODE ACK FROM\r\n");
     return false;
 }
@@ -295,8 +307,7 @@ static bool unescape(const char **s, const char *end, char *c)
     return true;
 }
 
-/* Reads a value, quoted or up to the next space. Returns its length, SIZE_MAX when it is broken. */
-static size_t read_value(const char **s, const char *end, char value[OPTION_VALUE_MAX])
+size_t option_read_value(const char **s, const char *end, char value[OPTION_VALUE_MAX])
 {
     size_t len = 0;
     bool is_quoted = *s < end && **s == '"';
@@ -335,7 +346,7 @@ bool option_next(const char **s, const char *end, const char **name, size_t *nam
     *name = *s;
     *name_len = (size_t)(p - *s);
     p++;
-    *value_len = read_value(&p, end, value);
+    *value_len = option_read_value(&p, end, value);
     while (p < end && (*p == ' ' || *p == '\t')) {
         p++;
     }

@@ -48,6 +48,12 @@ bool options_set(struct options *options, const char *name, size_t name_len, con
 bool option_next(const char **s, const char *end, const char **name, size_t *name_len,
                  char value[OPTION_VALUE_MAX], size_t *value_len);
 
+/*
+ * Reads a value, in quotes (which are undone) or up to the next space, and moves `*s` behind it.
+ * Returns its length, or SIZE_MAX where it is broken or too long.
+ */
+size_t option_read_value(const char **s, const char *end, char value[OPTION_VALUE_MAX]);
+
 /* Reads an RFC 3339 time ("2026-04-21T10:15:00Z", any offset); false for another shape. */
 bool option_parse_time(const char *s, size_t len, int64_t *unix_ms);
 

@@ -115,6 +115,17 @@ void reply_quote(struct buffer *out, const char *value, size_t len)
     buffer_putc(out, '"');
 }
 
+void reply_quote_start(struct buffer *out, const char *value, size_t len)
+{
+    enum { TOLD_MAX = 64 };
+    size_t told = len < TOLD_MAX ? len : TOLD_MAX;
+    /* Not in the middle of a character. */
+    while (told > 0 && told < len && ((unsigned char)value[told] & 0xC0) == 0x80) {
+        told--;
+    }
+    reply_quote(out, value, told);
+}
+
 void reply_value(struct buffer *out, const char *key, const char *value)
 {
     buffer_putc(out, ' ');

@@ -73,6 +73,8 @@ void reply_begin(struct buffer *out, enum reply reply, bool more);
 void reply_value(struct buffer *out, const char *key, const char *value);
 /* Appends a value alone, quoted if it must be. */
 void reply_quote(struct buffer *out, const char *value, size_t len);
+/* The same with the first 64 bytes of what a client wrote, for a reply that names its mistake. */
+void reply_quote_start(struct buffer *out, const char *value, size_t len);
 
 /* Appends ` key=` and an RFC 3339 time in UTC, to the second. */
 void reply_time(struct buffer *out, const char *key, int64_t unix_ms);
