@@ -8,15 +8,22 @@
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 10000 };
 
-/* Cuts the next word off `*p`. Returns its length, 0 at the end. */
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Cuts the next word off `*p`; quotes keep spaces in it. Returns its length, 0 at the end. */
 static size_t next_word(const char **p, const char *end, const char **word)
 {
-    while (*p < end && (**p == ' ' || **p == '\t')) {
+    bool is_quoted = false;
+    while (*p < end && is_space(**p)) {
         (*p)++;
     }
-    *word = *p;
-    while (*p < end && **p != ' ' && **p != '\t') {
-        (*p)++;
+    for (*word = *p; *p < end && (is_quoted || !is_space(**p)); (*p)++) {
+        bool is_escape = is_quoted && **p == '\\' && *p + 1 < end;
+        is_quoted = **p == '"' ? !is_quoted : is_quoted;
+        *p += is_escape ? 1 : 0;
     }
     return (size_t)(*p - *word);
 }
@@ -33,16 +40,18 @@ static bool read_number(const char *s, size_t len, uint64_t max, uint64_t *numbe
     return len > 0 && *number <= max;
 }
 
-/* An argument that names messages: an id, or the client's own reference (in quotes if it must be). */
+/* An argument that names messages: an id, or the client's own reference, bare or in quotes. */
 static bool read_name(struct request *request, const char *word, size_t len)
 {
+    char unquoted[OPTION_VALUE_MAX];
+    if (len > 0 && word[0] == '"') {
+        const char *p = word;
+        len = option_read_value(&p, word + len, unquoted);
+        word = unquoted;
+    }
     if (ulid_parse(word, len, &request->id)) {
         request->has_id = true;
         return true;
-    }
-    if (len >= 2 && word[0] == '"' && word[len - 1] == '"') {
-        word++;
-        len -= 2;
     }
     if (len == 0 || len > REF_MAX) {
         return false;
@@ -66,7 +75,7 @@ static bool read_list(struct request *request, const char *p, const char *end)
         if (!message_state_parse(state, &parsed)) {
             return false;
         }
-        request->state = parsed;
+        request->state = (int)parsed;
         len = next_word(&p, end, &word);
     }
     if (len > 0 && !read_number(word, len, LIST_MAX, &max)) {
@@ -113,10 +122,10 @@ static bool read_argument(struct request *request, const char *p, const char *en
     case REQUEST_STATUS:
     case REQUEST_CANCEL:
     case REQUEST_RETRY:
-        while (end > p && (end[-1] == ' ' || end[-1] == '\t')) {
+        while (end > p && is_space(end[-1])) {
             end--;
         }
-        while (p < end && (*p == ' ' || *p == '\t')) {
+        while (p < end && is_space(*p)) {
             p++;
         }
         return read_name(request, p, (size_t)(end - p));

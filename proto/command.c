@@ -28,7 +28,7 @@ const struct command COMMANDS[] = {
      "Adds a recipient to the open message. The same number twice counts once."},
     {"TEXT", ARGUMENT_OPTIONAL, 0, command_text, 0, "TEXT <text>",
      "Submits the open message with this text, and ends it whatever the answer."},
-    {"DATA", ARGUMENT_NONE, 0, command_data, 0, "DATA",
+    {"DATA", ARGUMENT_OPTIONAL, 0, command_data, 0, "DATA",
      "Lines of text follow, up to a line that holds only a dot; a dot in front of a line is\n"
      "doubled. After MAIL and RCPT the lines are an Internet message."},
     {"JSON", ARGUMENT_NEEDED, 0, command_json, 0, "JSON <object or array>",

@@ -56,18 +56,17 @@ bool draft_add_recipient(struct session *s, struct draft *draft, const char *num
     if (!number_parse(number, len, s->rules->default_country, e164)) {
         reply_begin(&s->local, REPLY_BAD_NUMBER, false);
         buffer_puts(&s->local, "not a telephone number: ");
-        reply_quote(&s->local, number, len < 64 ? len : 64);
+        reply_quote_start(&s->local, number, len);
         buffer_append(&s->local, "\r\n", 2);
         return false;
     }
-    size_t before = draft->recipients.count;
-    if (!recipients_add(&draft->recipients, e164)) {
-        session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+    if (draft->recipients.count >= s->rules->max_recipients &&
+        !recipients_has(&draft->recipients, e164)) {
+        session_say(s, REPLY_TOO_MANY, "more than %zu recipients", s->rules->max_recipients);
         return false;
     }
-    if (draft->recipients.count > s->rules->max_recipients) {
-        draft->recipients.count = before;
-        session_say(s, REPLY_TOO_MANY, "more than %zu recipients", s->rules->max_recipients);
+    if (!recipients_add(&draft->recipients, e164)) {
+        session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
         return false;
     }
     return true;
@@ -241,15 +240,16 @@ static const char *sender_end(const char *p, const char *end)
 /* Reads FROM's sender, bare or in quotes, as option FROM is read. */
 static bool read_sender(struct session *s, struct options *options, const char **p, const char *end)
 {
+    char unquoted[OPTION_VALUE_MAX];
     const char *sender = skip_spaces(*p, end);
-    const char *stop = sender_end(sender, end);
-    const char *behind = stop;
-    size_t len = (size_t)(stop - sender);
-    if (len >= 2 && sender[0] == '"') {
-        const char *quote = memchr(sender + 1, '"', (size_t)(end - sender) - 1);
-        behind = quote == NULL ? end : quote + 1;
-        sender++;
-        len = quote == NULL ? 0 : (size_t)(quote - sender);
+    const char *behind = sender;
+    size_t len;
+    if (sender < end && *sender == '"') {
+        len = option_read_value(&behind, end, unquoted);
+        sender = unquoted;
+    } else {
+        behind = sender_end(sender, end);
+        len = (size_t)(behind - sender);
     }
     *p = skip_spaces(behind, end);
     return options_set(options, "FROM", strlen("FROM"), sender, len, s->now_ms, &s->local);
@@ -262,7 +262,8 @@ enum session_step command_from(struct session *s, const struct command *row, con
     (void)event;
     const char *end = arg + len;
     struct draft *draft = &s->open;
-    if (draft->dialect == DIALECT_SMTP) {
+    if (draft->dialect == DIALECT_SMTP && !draft->is_refused) {
+        draft_spoil(s, DIALECT_SMS);
         return session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction is open, RSET forgets it");
     }
     draft_open(s, draft, DIALECT_SMS);
@@ -319,20 +320,22 @@ enum session_step command_to(struct session *s, const struct command *row, const
     return session_say(s, REPLY_RECIPIENT_OK, "to ok, now TEXT <text>, DATA or another TO");
 }
 
-/* Submits the open message, which ends with this whatever the answer. */
-static enum session_step submit_open(struct session *s, const char *text, size_t len,
-                                     struct session_event *event)
+/*
+ * Proves that there is an open message to submit; it ends with this command whatever the answer.
+ */
+static bool take_open(struct session *s)
 {
+    bool is_mail = s->open.dialect == DIALECT_SMTP;
     s->has_submitted = true;
     if (s->open.is_refused) {
-        return session_say(s, REPLY_BAD_SEQUENCE, "%s was refused",
-                           s->open.dialect == DIALECT_SMTP ? "MAIL" : "FROM");
+        session_say(s, REPLY_BAD_SEQUENCE, "%s was refused", is_mail ? "MAIL" : "FROM");
+        return false;
     }
     if (s->open.dialect == DIALECT_NONE || s->open.recipients.count == 0) {
-        return session_say(s, REPLY_BAD_SEQUENCE, "no recipient: %s comes first",
-                           s->open.dialect == DIALECT_SMTP ? "RCPT" : "TO");
+        session_say(s, REPLY_BAD_SEQUENCE, "no recipient: %s comes first", is_mail ? "RCPT" : "TO");
+        return false;
     }
-    return draft_submit(s, &s->open, text, len, event);
+    return true;
 }
 
 enum session_step command_text(struct session *s, const struct command *row, const char *arg,
@@ -342,7 +345,7 @@ enum session_step command_text(struct session *s, const struct command *row, con
     if (s->open.dialect == DIALECT_SMTP) {
         return session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction is open, DATA ends it");
     }
-    return submit_open(s, arg, len, event);
+    return take_open(s) ? draft_submit(s, &s->open, arg, len, event) : SESSION_WANTS_INPUT;
 }
 
 enum session_step command_rset(struct session *s, const struct command *row, const char *arg,
@@ -380,18 +383,17 @@ static enum session_step submit_text(struct session *s, struct session_event *ev
         len--;
     }
     if (s->content.received > CONTENT_KEPT_MAX) {
-        s->has_submitted = true;
         return session_say(s, REPLY_TOO_LONG, "the content is longer than any text may be");
     }
     if (!text_is_utf8(text, len)) {
         if (s->rules->charset == NULL || !text_to_utf8(text, len, s->rules->charset, &s->line)) {
-            s->has_submitted = true;
-            return session_say(s, REPLY_BAD_CHARSET, "%s", reply_text(REPLY_BAD_CHARSET));
+            enum reply reply = s->line.has_failed ? REPLY_CANNOT_STORE : REPLY_BAD_CHARSET;
+            return session_say(s, reply, "%s", reply_text(reply));
         }
         text = s->line.data;
         len = s->line.len;
     }
-    return submit_open(s, text, len, event);
+    return draft_submit(s, &s->open, text, len, event);
 }
 
 /* Puts a mail's subject and text together, as smtp.subject says. */
@@ -411,16 +413,27 @@ static void join_subject(struct session *s, struct buffer *text)
     *text = joined;
 }
 
+/* The length of a content whose end was not kept, without a character that was cut in two. */
+static size_t whole_len(const char *s, size_t len)
+{
+    enum { UTF8_TAIL_MAX = 3 };
+    for (int i = 0; i < UTF8_TAIL_MAX && len > 0 && ((unsigned char)s[len - 1] & 0xC0) == 0x80;
+         i++) {
+        len--;
+    }
+    return len > 0 && (unsigned char)s[len - 1] >= 0xC0 ? len - 1 : len;
+}
+
 static enum session_step submit_mail(struct session *s, struct session_event *event)
 {
-    s->has_submitted = true;
     if (s->content.received > s->rules->mail_max_size) {
         return session_say(s, REPLY_TOO_LONG, "the content is longer than %zu bytes",
                            s->rules->mail_max_size);
     }
     const char *content = s->content.kept.data == NULL ? "" : s->content.kept.data;
-    enum mail_result result =
-        mail_read(content, s->content.kept.len, s->rules->charset, &s->subject, &s->line);
+    size_t len = s->content.kept.len;
+    len = s->content.received > len ? whole_len(content, len) : len;
+    enum mail_result result = mail_read(content, len, s->rules->charset, &s->subject, &s->line);
     switch (result) {
     case MAIL_OK:
         break;
@@ -432,18 +445,22 @@ static enum session_step submit_mail(struct session *s, struct session_event *ev
         return session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
     }
     join_subject(s, &s->line);
-    return submit_open(s, s->line.data == NULL ? "" : s->line.data, s->line.len, event);
+    if (s->line.has_failed) {
+        return session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+    }
+    const char *text = s->line.data == NULL ? "" : s->line.data;
+    return draft_submit(s, &s->open, text, s->line.len, event);
 }
 
 enum session_step content_end(struct session *s, struct session_event *event)
 {
+    if (!take_open(s)) {
+        return SESSION_WANTS_INPUT;
+    }
     if (s->content.kept.has_failed) {
-        s->has_submitted = true;
         return session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
     }
-    bool is_mail =
-        s->open.dialect == DIALECT_SMTP && !s->open.is_refused && s->open.recipients.count > 0;
-    return is_mail ? submit_mail(s, event) : submit_text(s, event);
+    return s->open.dialect == DIALECT_SMTP ? submit_mail(s, event) : submit_text(s, event);
 }
 
 /* --- JSON ------------------------------------------------------------------------------------- */

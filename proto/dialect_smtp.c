@@ -74,18 +74,6 @@ enum session_step command_not_implemented(struct session *s, const struct comman
     return session_say(s, REPLY_NOT_IMPLEMENTED, "%s is not offered here", row->word);
 }
 
-enum session_step command_vrfy(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
-{
-    (void)row;
-    (void)event;
-    char e164[NUMBER_SIZE];
-    if (!number_parse(arg, len, s->rules->default_country, e164)) {
-        return session_say(s, REPLY_BAD_NUMBER, "%s", reply_text(REPLY_BAD_NUMBER));
-    }
-    return session_say(s, REPLY_RECIPIENT_OK, "%s", e164);
-}
-
 /* --- paths and parameters --------------------------------------------------------------------- */
 
 /* An argument of MAIL or RCPT, taken apart. */
@@ -185,7 +173,7 @@ static bool read_parameters(struct session *s, const char *p, const char *end)
         if (!is_known) {
             reply_begin(&s->local, REPLY_BAD_PARAMETER, false);
             buffer_puts(&s->local, "parameter not known: ");
-            reply_quote(&s->local, word, len < 64 ? len : 64);
+            reply_quote_start(&s->local, word, len);
             buffer_append(&s->local, "\r\n", 2);
             return false;
         }
@@ -199,6 +187,26 @@ static bool read_parameters(struct session *s, const char *p, const char *end)
         }
     }
     return true;
+}
+
+/* --- VRFY ------------------------------------------------------------------------------------- */
+
+enum session_step command_vrfy(struct session *s, const struct command *row, const char *arg,
+                               size_t len, struct session_event *event)
+{
+    (void)row;
+    (void)event;
+    struct path path;
+    char e164[NUMBER_SIZE];
+    if (len >= 2 && arg[0] == '<' && arg[len - 1] == '>') {
+        arg++;
+        len -= 2;
+    }
+    take_local_part(arg, len, &path);
+    if (!number_parse(path.local, path.local_len, s->rules->default_country, e164)) {
+        return session_say(s, REPLY_BAD_NUMBER, "%s", reply_text(REPLY_BAD_NUMBER));
+    }
+    return session_say(s, REPLY_RECIPIENT_OK, "%s", e164);
 }
 
 /* --- the transaction -------------------------------------------------------------------------- */
@@ -223,6 +231,7 @@ enum session_step command_mail(struct session *s, const struct command *row, con
     struct draft *draft = &s->open;
     struct path path;
     if (draft->dialect != DIALECT_NONE && !draft->is_refused) {
+        draft_spoil(s, DIALECT_SMTP);
         return session_say(s, REPLY_BAD_SEQUENCE, "a message is open, RSET forgets it");
     }
     draft_open(s, draft, DIALECT_SMTP);

@@ -13,6 +13,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Replies that wait behind a slow verdict: with more of them no further command is read. */
+enum { HELD_MAX = 64 * 1024 };
+
 /* --- slots: the order of replies -------------------------------------------------------------- */
 
 static struct slot *slot_at(const struct slots *slots, uint32_t number)
@@ -62,9 +65,11 @@ static void slot_close(struct session *s, uint32_t number)
     struct slots *slots = &s->slots;
     assert(number - slots->first < slots->count);
     slot_at(slots, number)->is_answered = true;
+    slots->held += slot_at(slots, number)->text.len;
     while (slots->count > 0 && slot_at(slots, slots->first)->is_answered) {
         struct slot *slot = slot_at(slots, slots->first);
         buffer_append(&s->out, slot->text.data, slot->text.len);
+        slots->held -= slot->text.len;
         buffer_free(&slot->text);
         slots->first++;
         slots->count--;
@@ -85,7 +90,9 @@ static void say_in_turn(struct session *s, const char *text, size_t len)
         buffer_append(&s->out, text, len);
     } else if (slot_at(slots, number)->is_answered || slot_open(s, &number) != NULL) {
         struct slot *slot = slot_at(slots, number);
+        size_t before = slot->text.len;
         buffer_append(&slot->text, text, len);
+        slots->held += slot->text.len - before;
         slot->is_answered = true;
     } else {
         s->out.has_failed = true;
@@ -148,6 +155,11 @@ size_t session_open_slots(const struct session *s)
     return s->slots.count;
 }
 
+size_t session_held(const struct session *s)
+{
+    return s->slots.held;
+}
+
 bool session_is_in_content(const struct session *s)
 {
     return s->content.is_open;
@@ -169,6 +181,18 @@ void draft_open(struct session *s, struct draft *draft, enum dialect dialect)
     options_init(&draft->options, s->rules->unicode);
 }
 
+void draft_spoil(struct session *s, enum dialect dialect)
+{
+    struct draft *draft = &s->open;
+    if (dialect == DIALECT_SMTP && draft->dialect == DIALECT_SMTP) {
+        return;
+    }
+    if (draft->dialect == DIALECT_NONE) {
+        draft_open(s, draft, dialect);
+    }
+    draft->is_refused = true;
+}
+
 /* --- replies to the command at hand ----------------------------------------------------------- */
 
 enum session_step session_say(struct session *s, enum reply reply, const char *format, ...)
@@ -182,19 +206,21 @@ enum session_step session_say(struct session *s, enum reply reply, const char *f
     return SESSION_WANTS_INPUT;
 }
 
-/* Counts syntax errors in a row; too many of them end the session. */
+static bool has_code(const struct buffer *reply, const char *code)
+{
+    return reply->len >= 3 && memcmp(reply->data, code, 3) == 0;
+}
+
+/* Counts syntax errors in a row. 354 is half an answer and does not break the row. */
 static void count_errors(struct session *s)
 {
     static const char *const SYNTAX_ERRORS[] = {"500", "501", "503"};
     bool is_error = false;
     for (size_t i = 0; i < sizeof SYNTAX_ERRORS / sizeof SYNTAX_ERRORS[0]; i++) {
-        is_error =
-            is_error || (s->local.len >= 3 && memcmp(s->local.data, SYNTAX_ERRORS[i], 3) == 0);
+        is_error = is_error || has_code(&s->local, SYNTAX_ERRORS[i]);
     }
-    s->errors = is_error ? s->errors + 1 : 0;
-    if (s->rules->max_errors > 0 && s->errors >= s->rules->max_errors) {
-        session_say(s, REPLY_GUARD, "%u errors in a row, closing", s->errors);
-        s->is_closing = true;
+    if (!has_code(&s->local, "354")) {
+        s->errors = is_error ? s->errors + 1 : 0;
     }
 }
 
@@ -208,14 +234,45 @@ static void say_local(struct session *s)
     }
 }
 
+/* Too many errors in a row end the session. Each element of an array gets its reply before. */
+static void close_if_hopeless(struct session *s)
+{
+    if (s->json == NULL && s->rules->max_errors > 0 && s->errors >= s->rules->max_errors &&
+        !s->is_closing) {
+        session_say(s, REPLY_GUARD, "%u errors in a row, closing", s->errors);
+        say_local(s);
+        s->is_closing = true;
+    }
+}
+
+/* Follows the input of a CRLF client's DATA. */
+static void search_dot(struct dot_search *search, const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        bool is_lf = bytes[i] == '\n';
+        search->has_found = search->has_found || (is_lf && search->is_at_dot);
+        search->is_at_dot = bytes[i] == '.' && !search->is_in_line;
+        search->is_in_line = !is_lf;
+    }
+}
+
+/* A CRLF client waits for the answer to a content that ended, as it thinks, in LF . LF. */
+static bool is_stalled_at_bare_dot(struct session *s)
+{
+    if (!s->content.is_open || s->reader.ending != LINE_ENDING_CRLF) {
+        return false;
+    }
+    search_dot(&s->content.bare_dot, line_peek(&s->reader), line_pending(&s->reader));
+    return s->content.bare_dot.has_found;
+}
+
 void session_close(struct session *s, enum reply reply)
 {
     if (s->is_closing) {
         return;
     }
-    bool is_stalled = s->content.is_open && s->content.has_bare_dot;
-    const char *words = reply == REPLY_TIMED_OUT && is_stalled
-                            ? "content not ended: its dot stood between bare LFs, but this client "
+    const char *words = reply == REPLY_TIMED_OUT && is_stalled_at_bare_dot(s)
+                            ? "content not ended: its dot stood before a bare LF, but this client "
                               "ends its lines with CRLF"
                             : reply_text(reply);
     session_say(s, reply, "%s", words);
@@ -286,7 +343,8 @@ static const struct command *read_word(const struct line *line, const char **arg
     bool has_colon =
         len < line->len && line->bytes[len] == ':' && (row->flags & COMMAND_COLON) != 0;
     len += has_colon ? 1 : 0;
-    bool is_separated = len == line->len || line->bytes[len] == ' ' || line->bytes[len] == '\t';
+    /* A control character parts too: it is complained of by itself. */
+    bool is_separated = len == line->len || (unsigned char)line->bytes[len] <= ' ';
     if (!is_separated && !has_colon) {
         return NULL;
     }
@@ -306,6 +364,24 @@ static bool is_blank(const char *bytes, size_t len)
     return true;
 }
 
+/* A line was refused before its command ran, and has the effect of one that its command refused. */
+static void spoil_message(struct session *s, const struct command *row)
+{
+    if (row->run == command_text && s->open.dialect != DIALECT_SMTP) {
+        draft_reset(&s->open);
+    } else if (row->run == command_from) {
+        draft_spoil(s, DIALECT_SMS);
+    } else if (row->run == command_mail) {
+        draft_spoil(s, DIALECT_SMTP);
+    }
+}
+
+static enum session_step refuse_line(struct session *s, const struct command *row, enum reply reply)
+{
+    spoil_message(s, row);
+    return session_say(s, reply, "%s", reply_text(reply));
+}
+
 /* Proves that the command is allowed, then carries it out. */
 static enum session_step run_command(struct session *s, const struct command *row, const char *arg,
                                      size_t len, struct session_event *event)
@@ -315,6 +391,7 @@ static enum session_step run_command(struct session *s, const struct command *ro
         return session_say(s, REPLY_BAD_ARGUMENT, "%s takes no argument", row->word);
     }
     if (row->argument == ARGUMENT_NEEDED && !has_argument) {
+        spoil_message(s, row);
         return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
     }
     if ((row->flags & COMMAND_CONTROL) != 0 && !s->has_control) {
@@ -347,11 +424,11 @@ static enum session_step take_line(struct session *s, struct line line, struct s
         return SESSION_WAITS;
     }
     if (has_control_chars(line.bytes, line.len)) {
-        return session_say(s, REPLY_CONTROL_CHARS, "%s", reply_text(REPLY_CONTROL_CHARS));
+        return refuse_line(s, row, REPLY_CONTROL_CHARS);
     }
     size_t word_len = line.len - arg_len;
     if (!convert_line(s, &line)) {
-        return session_say(s, REPLY_BAD_CHARSET, "%s", reply_text(REPLY_BAD_CHARSET));
+        return refuse_line(s, row, s->line.has_failed ? REPLY_CANNOT_STORE : REPLY_BAD_CHARSET);
     }
     /* The word is ASCII, so it keeps its length in every charset that a line can come in. */
     return run_command(s, row, line.bytes + word_len, line.len - word_len, event);
@@ -375,22 +452,49 @@ static void skip_preamble(struct session *s)
     }
 }
 
-/* A TLS hello has no line end: what cannot begin a command is turned away at its first byte. */
+/*
+ * Turns away what cannot become a command as soon as that shows: a TLS hello has no line end, and
+ * the end of an HTTP request's first line may be far.
+ */
 static bool is_stranger(const struct session *s)
 {
-    unsigned char c = (unsigned char)*line_peek(&s->reader);
-    bool can_begin = c == '\r' || c == '\n' || c == ' ' || c == '\t' || c == 0xEF || c == 0xFF ||
-                     ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-    return line_pending(&s->reader) > 0 && !can_begin;
+    enum { NO_WORD_IS_LONGER = 16 };
+    const struct line start = {line_peek(&s->reader), line_pending(&s->reader), true};
+    const char *arg;
+    size_t arg_len;
+    size_t word_len = letters(start.bytes, start.len);
+    if (start.len == 0) {
+        return false;
+    }
+    if (word_len == 0) {
+        return strchr("\r\n \t\xEF\xFF", start.bytes[0]) == NULL || start.bytes[0] == '\0';
+    }
+    return word_len < start.len ? read_word(&start, &arg, &arg_len) == NULL
+                                : word_len > NO_WORD_IS_LONGER;
+}
+
+/* The start of a line that is longer than a command may be; its rest is discarded. */
+static enum session_step take_too_long(struct session *s, const struct line *start)
+{
+    const char *arg;
+    size_t arg_len;
+    const struct command *row = read_word(start, &arg, &arg_len);
+    if (row == NULL && !s->has_begun) {
+        return refuse_stranger(s);
+    }
+    if (row != NULL) {
+        spoil_message(s, row);
+    }
+    return session_say(s, REPLY_MALFORMED, "line longer than %zu bytes", s->rules->max_line);
 }
 
 /* Reads and carries out the next line, if there is one; false when there is none. */
 static bool next_command(struct session *s, enum session_step *step, struct session_event *event)
 {
     struct line line;
-    if (!s->has_begun) {
+    if (!s->has_begun && !s->reader.is_discarding) {
         skip_preamble(s);
-        if (!s->reader.is_discarding && is_stranger(s)) {
+        if (is_stranger(s)) {
             *step = refuse_stranger(s);
             return true;
         }
@@ -400,7 +504,7 @@ static bool next_command(struct session *s, enum session_step *step, struct sess
     case LINE_PIECE:
         return false;
     case LINE_TOO_LONG:
-        *step = session_say(s, REPLY_MALFORMED, "line longer than %zu bytes", s->rules->max_line);
+        *step = take_too_long(s, &line);
         return true;
     case LINE_WHOLE:
         *step = take_line(s, line, event);
@@ -424,16 +528,16 @@ static bool take_content(struct session *s, enum line_result result, const struc
     struct content *content = &s->content;
     const char *bytes = line->bytes;
     size_t len = line->len;
+    if (s->reader.ending == LINE_ENDING_CRLF) {
+        search_dot(&content->bare_dot, bytes, len);
+        content->bare_dot.is_in_line = content->bare_dot.is_in_line && result != LINE_WHOLE;
+    }
     if (line->is_start && len > 0 && bytes[0] == '.') {
         if (len == 1 && result == LINE_WHOLE) {
             return true;
         }
         bytes++;
         len--;
-    }
-    if (s->reader.ending == LINE_ENDING_CRLF && len >= 3 &&
-        memmem(bytes, len, "\n.\n", 3) != NULL) {
-        content->has_bare_dot = true;
     }
     keep_content(content, bytes, len);
     if (result == LINE_WHOLE) {
@@ -485,7 +589,8 @@ static void take_end(struct session *s)
 {
     if (s->content.is_open) {
         session_say(s, REPLY_MALFORMED, "content not ended by a dot: nothing was queued");
-    } else if (line_pending(&s->reader) > 0 || s->reader.is_discarding) {
+    } else if (!s->reader.is_discarding &&
+               !is_blank(line_peek(&s->reader), line_pending(&s->reader))) {
         session_say(s, REPLY_MALFORMED, "last line without its line end: not carried out");
     }
     say_local(s);
@@ -515,7 +620,7 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
         if (s->is_closing) {
             return s->slots.count > 0 ? SESSION_WAITS : SESSION_CLOSES;
         }
-        if (s->slots.count >= SESSION_MAX_OPEN) {
+        if (s->slots.count >= SESSION_MAX_OPEN || s->slots.held >= HELD_MAX) {
             return SESSION_WAITS;
         }
         bool has_read = true;
@@ -535,6 +640,7 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
         if (is_event) {
             return step;
         }
+        close_if_hopeless(s);
         if (!has_read && s->is_ended) {
             take_end(s);
         } else if (!has_read) {
@@ -628,5 +734,8 @@ void session_answer_end(struct session *s, uint32_t slot)
 
 void session_notify(struct session *s, const char *line, size_t len)
 {
-    say_in_turn(s, line, len);
+    /* Nothing follows a farewell. */
+    if (!s->is_closing) {
+        say_in_turn(s, line, len);
+    }
 }

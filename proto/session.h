@@ -146,14 +146,16 @@ void session_refuse(struct session *s, uint32_t slot, enum reply reply, const ch
 struct buffer *session_answer_begin(struct session *s, uint32_t slot);
 void session_answer_end(struct session *s, uint32_t slot);
 
-/* Appends an unasked-for line (with CRLF) behind the replies that are still due. */
+/* Appends an unasked-for line (with CRLF) behind the replies that are still due, none once closing. */
 void session_notify(struct session *s, const char *line, size_t len);
 
 /* Ends the session from our side: `reply` is REPLY_TIMED_OUT or REPLY_SHUTTING_DOWN. */
 void session_close(struct session *s, enum reply reply);
 
-/* Submissions and requests without a verdict. */
+/* Submissions and requests without a verdict, and what has been said behind them. */
 size_t session_open_slots(const struct session *s);
+/* Bytes of replies and events that wait for a verdict before them; they are not in the output. */
+size_t session_held(const struct session *s);
 /* Within a message's content: a stop would cut it. */
 bool session_is_in_content(const struct session *s);
 

@@ -23,6 +23,7 @@ struct slots {
     uint32_t size;  /* a power of two, or 0 */
     uint32_t first; /* number of the oldest open slot */
     uint32_t count;
+    size_t held; /* bytes of answered slots that wait for the ones before them */
 };
 
 enum dialect { DIALECT_NONE, DIALECT_SMS, DIALECT_SMTP };
@@ -38,13 +39,19 @@ struct draft {
 /* Only this much of a content is kept; the rest is swallowed (a text is never that long). */
 enum { CONTENT_KEPT_MAX = 256 * 1024 };
 
+/* Looks for a dot alone between two LFs, in any split of the input. */
+struct dot_search {
+    bool is_in_line; /* the byte before was no LF */
+    bool is_at_dot;  /* the byte before was a dot behind an LF */
+    bool has_found;
+};
+
 /* What DATA collects. */
 struct content {
     bool is_open;
-    struct buffer kept;    /* lines, each ended by LF, dots unstuffed */
-    size_t received;       /* bytes, also those that were not kept */
-    bool has_line_started; /* the line at hand began in an earlier piece */
-    bool has_bare_dot;     /* a CRLF client sent LF . LF: it may think that it has ended */
+    struct buffer kept;         /* lines, each ended by LF, dots unstuffed */
+    size_t received;            /* bytes, also those that were not kept */
+    struct dot_search bare_dot; /* did a CRLF client send LF . LF? It may think that it has ended */
 };
 
 struct session {
@@ -89,6 +96,13 @@ enum session_step session_say(struct session *s, enum reply reply, const char *f
 
 /* Forgets a draft; the memory of a small one is kept. */
 void draft_reset(struct draft *draft);
+
+/*
+ * A FROM or a MAIL (`dialect` says which) was refused: so is what follows it, lest a text meant for
+ * others goes to the recipients of a message that was open. A MAIL within a mail changes nothing
+ * (RFC 5321, 4.1.4).
+ */
+void draft_spoil(struct session *s, enum dialect dialect);
 
 /* Opens `draft` with the defaults of the rules. */
 void draft_open(struct session *s, struct draft *draft, enum dialect dialect);
