@@ -1,0 +1,1167 @@
+/*
+ * session: dialogues of both dialects, each run whole, byte by byte and split at every position,
+ * with verdicts at once and with verdicts late and in any order.
+ */
+#include "tests/support/fake_gateway.h"
+
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <stdio.h>
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+/* A string that may hold NULs, as two initialisers. */
+#define S(literal) literal, sizeof(literal) - 1
+
+/* --- running a dialogue in every way ---------------------------------------------------------- */
+
+struct dialogue {
+    const char *input;
+    size_t len;
+    const char *replies;   /* the codes, as by codes(), the greeting left out */
+    const char *submitted; /* as fake_note writes it; NULL = not looked at */
+};
+
+/* Replies in short: "250 2.1.0, 250-2.0.0, 250 2.0.0". Every line must be one. */
+static void codes(const struct buffer *out, struct buffer *got)
+{
+    bool is_greeting = true;
+    for (size_t i = 0; i < out->len;) {
+        const char *line = out->data + i;
+        const char *end = memmem(line, out->len - i, "\r\n", 2);
+        cr_assert_not_null(end, "a line without its end: %.*s", (int)(out->len - i), line);
+        size_t len = (size_t)(end - line);
+        i += len + 2;
+        cr_assert_null(memchr(line, '\n', len), "a bare LF in %.*s", (int)len, line);
+        cr_assert(len >= 4 && isdigit(line[0]) && isdigit(line[1]) && isdigit(line[2]) &&
+                      (line[3] == ' ' || line[3] == '-'),
+                  "no reply line: %.*s", (int)len, line);
+        if (is_greeting) {
+            is_greeting = false;
+            continue;
+        }
+        bool is_enhanced = len > 8 && isdigit(line[4]) && line[5] == '.' && line[7] == '.';
+        buffer_puts(got, got->len > 0 ? ", " : "");
+        buffer_append(got, line, is_enhanced ? 9 : 3);
+    }
+    buffer_append(got, "", 1);
+}
+
+/* Replies in full, ids as #1, #2, ... and lines ended by LF; the greeting left out. */
+static void plain(const struct buffer *out, struct buffer *got)
+{
+    const char *line = memmem(out->data, out->len, "\r\n", 2);
+    for (size_t i = (size_t)(line - out->data) + 2; i < out->len; i++) {
+        struct ulid id;
+        if (out->len - i > ULID_LENGTH && ulid_parse(out->data + i, ULID_LENGTH, &id)) {
+            buffer_printf(got, "#%u", (unsigned)(id.bytes[14] << 8 | id.bytes[15]));
+            i += ULID_LENGTH - 1;
+        } else if (out->data[i] != '\r') {
+            buffer_putc(got, out->data[i]);
+        }
+    }
+    buffer_append(got, "", 1);
+}
+
+struct way {
+    const struct session_rules *rules;
+    bool has_control;
+    bool is_plain; /* compare whole replies, not codes */
+};
+
+/* Runs a dialogue with a cut at `split` (0 = byte by byte) and compares. */
+static void run_split(const struct way *way, const struct dialogue *d, size_t split,
+                      uint32_t chance)
+{
+    struct fake_gateway *g = malloc(sizeof *g);
+    struct buffer got = BUFFER_EMPTY;
+    fake_open(g, way->rules, way->has_control, chance);
+    if (split == 0) {
+        for (size_t i = 0; i < d->len; i++) {
+            fake_feed(g, d->input + i, 1);
+        }
+    } else {
+        fake_feed(g, d->input, split);
+        fake_feed(g, d->input + split, d->len - split);
+    }
+    fake_end(g);
+    cr_assert(g->is_closed, "still open after the end of \"%s\"", d->input);
+    (way->is_plain ? plain : codes)(&g->out, &got);
+    buffer_append(&g->submitted, "", 1);
+    cr_assert_str_eq(got.data, d->replies, "\"%s\" cut at %zu, chance %u:\n%s\ninstead of\n%s",
+                     d->input, split, (unsigned)chance, got.data, d->replies);
+    if (d->submitted != NULL) {
+        cr_assert_str_eq(g->submitted.data, d->submitted,
+                         "\"%s\" cut at %zu: submitted\n%s\ninstead of\n%s", d->input, split,
+                         g->submitted.data, d->submitted);
+    }
+    buffer_free(&got);
+    fake_free(g);
+    free(g);
+}
+
+enum { SPLITS_MAX = 600 }; /* longer dialogues are cut at some places only */
+
+static void run_all(const struct way *way, const struct dialogue *dialogues, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct dialogue *d = &dialogues[i];
+        run_split(way, d, d->len, 0);
+        run_split(way, d, d->len, 0x1234567);
+        run_split(way, d, 0, 0);
+        run_split(way, d, 0, 0x89abcdef);
+        size_t stride = d->len / SPLITS_MAX + 1;
+        for (size_t split = 1; split < d->len; split += stride) {
+            run_split(way, d, split, split % 2 == 0 ? 0 : (uint32_t)split);
+        }
+    }
+}
+
+static void run_rules(const struct session_rules *rules, const struct dialogue *dialogues,
+                      size_t count)
+{
+    run_all(&(struct way){.rules = rules}, dialogues, count);
+}
+
+static void run(const struct dialogue *dialogues, size_t count)
+{
+    struct session_rules rules = fake_rules();
+    run_rules(&rules, dialogues, count);
+}
+
+static void run_plain(const struct dialogue *dialogues, size_t count)
+{
+    struct session_rules rules = fake_rules();
+    run_all(&(struct way){.rules = &rules, .is_plain = true}, dialogues, count);
+}
+
+/* Text of `count` times `c`, with something before and behind; for inputs that are long. */
+static char *stretch(const char *before, char c, size_t count, const char *behind)
+{
+    size_t before_len = strlen(before);
+    char *text = malloc(before_len + count + strlen(behind) + 1);
+    cr_assert_not_null(text);
+    memcpy(text, before, before_len);
+    memset(text + before_len, c, count);
+    strcpy(text + before_len + count, behind);
+    return text;
+}
+
+/* --- the SMS dialect -------------------------------------------------------------------------- */
+
+Test(session, greets_and_answers_in_full)
+{
+    static const struct dialogue dialogues[] = {
+        {S("SEND +34600000000 Hello\n"),
+         "250 2.0.0 queued id=#1 to=+34600000000 parts=1 encoding=gsm7\n",
+         "Relay +34600000000 Hello\n"},
+        {S("SEND +34600000000,0034600000001 \xd0\x96\n"),
+         "250-2.0.0 queued id=#1 to=+34600000000 parts=1 encoding=ucs2\n"
+         "250 2.0.0 queued id=#2 to=+34600000001 parts=1 encoding=ucs2\n",
+         "Relay +34600000000,+34600000001 \xd0\x96 unicode\n"},
+        {S("SEND ACK=relayed +34600000000 Hello\n"),
+         "250 2.0.0 relayed id=#1 to=+34600000000 parts=1 encoding=gsm7 state=relayed api=api-1\n",
+         "Relay +34600000000 Hello ack=relayed\n"},
+        {S("SEND +34600000000 refuse 451\nSEND +34600000000 refuse 452\n"),
+         "451 4.3.0 cannot store the message now, try again later\n"
+         "452 4.3.1 queue full, try again later\n",
+         NULL},
+        {S("MAIL FROM:<>\r\nRCPT TO:<34600000000>\r\nRCPT TO:<34600000001>\r\nDATA\r\nHi\r\n.\r\n"),
+         "250 2.1.0 sender ok\n250 2.1.5 recipient ok\n250 2.1.5 recipient ok\n"
+         "354 go on; end with a line that holds only a dot\n"
+         "250 2.0.0 queued id=#1,#2 recipients=2 parts=1\n",
+         "Relay +34600000000,+34600000001 Hi\n"},
+        {S("SEND +34600000000,bad,worse Hi\n"), "550 5.1.3 not a telephone number: bad\n", ""},
+        {S("VRFY 0034 600 00 00 00\n"), "250 2.1.5 +34600000000\n", ""},
+    };
+    run_plain(dialogues, COUNT(dialogues));
+}
+
+Test(session, send)
+{
+    static const struct dialogue dialogues[] = {
+        {S("send +34600000000 any case\n"), "250 2.0.0", "Relay +34600000000 \"any case\"\n"},
+        {S("SEND\t+34600000000\tafter tabs\n"), "250 2.0.0", "Relay +34600000000 \"after tabs\"\n"},
+        {S("SEND  +34600000000  two spaces\n"), "250 2.0.0",
+         "Relay +34600000000 \" two spaces\"\n"},
+        {S("SEND +34600000000,+34600000000 once\n"), "250 2.0.0", "Relay +34600000000 once\n"},
+        {S("SEND 34600000000 A=b is text\n"), "250 2.0.0", "Relay +34600000000 \"A=b is text\"\n"},
+        {S("SEND FROM=Acme REF=o-1 TTL=5m PRIORITY=high AT=+1h UNICODE=yes 34600000000 x\n"),
+         "250 2.0.0", "Acme +34600000000 x ref=o-1 ttl=300000 at=+3600000 priority=high unicode\n"},
+        {S("SEND from=\"Acme Shop\" ref=\"a \\\"b\\\"\" 34600000000 x\n"), "250 2.0.0",
+         "Acme Shop +34600000000 x ref=\"a \\\"b\\\"\"\n"},
+        {S("SEND\nSEND \nSEND +34600000000\nSEND +34600000000 \n"),
+         "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4", ""},
+        {S("SEND 12 x\nSEND +34600000000,, x\nSEND Hello x\n"), "550 5.1.3, 550 5.1.3, 550 5.1.3",
+         ""},
+        {S("SEND FROM=Much-Too-Long 34600000000 x\n"), "553 5.1.7", ""},
+        {S("SEND FOO=1 34600000000 x\n"), "501 5.5.4", ""},
+        {S("SEND TTL=0 34600000000 x\nSEND TTL=31d 34600000000 x\nSEND TTL=1x 34600000000 x\n"),
+         "501 5.5.4, 501 5.5.4, 501 5.5.4", ""},
+        {S("SEND AT=+31d 34600000000 x\nSEND PRIORITY=urgent 34600000000 x\n"),
+         "501 5.5.4, 501 5.5.4", ""},
+        {S("SEND REF=01K7ZZZZZZZZZZZZZZZZZZZZZZ 34600000000 x\nSEND REF= 34600000000 x\n"),
+         "501 5.5.4, 501 5.5.4", ""},
+        {S("SEND TTL=1 TTL=2 34600000000 x\nSEND REF=\"open 34600000000 x\n"),
+         "501 5.5.4, 501 5.5.4", ""},
+        {S("SEND 34600000001,34600000002,34600000003,34600000004 x\n"), "452 4.5.3", ""},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+Test(session, from_to_text)
+{
+    static const struct dialogue dialogues[] = {
+        {S("FROM Acme\nTO +34600000000\nTO 34600000001\nTEXT Hello\n"),
+         "250 2.1.0, 250 2.1.5, 250 2.1.5, 250-2.0.0, 250 2.0.0",
+         "Acme +34600000000,+34600000001 Hello\n"},
+        {S("from: Acme Shop ref=x\nto: 34 600 00 00 00\ntext  a b \n"),
+         "250 2.1.0, 250 2.1.5, 250 2.0.0", "Acme Shop +34600000000 \" a b \" ref=x\n"},
+        {S("FROM:\"Acme Shop\" TTL=60\nTO:34600000000\nTEXT x\n"),
+         "250 2.1.0, 250 2.1.5, 250 2.0.0", "Acme Shop +34600000000 x ttl=60000\n"},
+        {S("FROM \"Acme\\x20Shop\"\nTO 34600000000\nTEXT x\n"), "250 2.1.0, 250 2.1.5, 250 2.0.0",
+         "Acme Shop +34600000000 x\n"},
+        {S("TO 34600000000\nTEXT x\n"), "250 2.1.5, 250 2.0.0", "Relay +34600000000 x\n"},
+        /* The same number counts once, a refused one is left out. */
+        {S("TO 34600000000\nTO +34600000000\nTO 1\nTEXT x\n"),
+         "250 2.1.5, 250 2.1.5, 550 5.1.3, 250 2.0.0", "Relay +34600000000 x\n"},
+        {S("TO 34600000000\nRSET\nTEXT x\n"), "250 2.1.5, 250 2.0.0, 503 5.5.1", ""},
+        {S("TEXT x\nTO\nFROM\n"), "503 5.5.1, 501 5.5.4, 501 5.5.4", ""},
+        /* TEXT ends the message whatever the answer. */
+        {S("TO 34600000000\nTEXT\nTEXT x\n"), "250 2.1.5, 501 5.5.4, 503 5.5.1", ""},
+        {S("TO 34600000000\nTEXT \x01\nTEXT x\n"), "250 2.1.5, 501 5.5.2, 503 5.5.1", ""},
+        {S("TO 34600000000\nTEXT refuse 452\nTEXT x\n"), "250 2.1.5, 452 4.3.1, 503 5.5.1", NULL},
+        /* A second FROM opens a new message. */
+        {S("TO 34600000000\nFROM Acme\nTO 34600000001\nTEXT x\n"),
+         "250 2.1.5, 250 2.1.0, 250 2.1.5, 250 2.0.0", "Acme +34600000001 x\n"},
+        {S("FROM Acme x=1 and more\nFROM Acme REF=a b\n"), "501 5.5.4, 501 5.5.4", ""},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+Test(session, refused_from_refuses_what_follows)
+{
+    static const char *const REFUSED[] = {
+        "FROM Much-Too-Long", "FROM Acme TTL=0", "FROM",
+        "FROM \x01",          "FROM Acme FOO=1", "FROM Acme REF=longer-than-a-line-may-be-here",
+    };
+    static const char *const CODES[] = {"553 5.1.7", "501 5.5.4", "501 5.5.4",
+                                        "501 5.5.2", "501 5.5.4", "500 5.5.2"};
+    struct session_rules rules = fake_rules();
+    rules.max_line = 40;
+    rules.max_errors = 20;
+    for (size_t i = 0; i < COUNT(REFUSED); i++) {
+        char input[400];
+        char replies[200];
+        /* What is open already must not receive the next text either. */
+        snprintf(input, sizeof input,
+                 "TO 34600000009\n%s\nTO 34600000000\nTEXT x\n%s\nDATA\nx\n.\n"
+                 "FROM Acme\nTO 34600000000\nTEXT y\n",
+                 REFUSED[i], REFUSED[i]);
+        snprintf(replies, sizeof replies,
+                 "250 2.1.5, %s, 503 5.5.1, 503 5.5.1, %s, 354, 503 5.5.1, "
+                 "250 2.1.0, 250 2.1.5, 250 2.0.0",
+                 CODES[i], CODES[i]);
+        struct dialogue d = {input, strlen(input), replies, "Acme +34600000000 y\n"};
+        run_rules(&rules, &d, 1);
+    }
+}
+
+/* A TEXT or FROM that was refused as a line must not leave its message for the next one. */
+Test(session, broken_text_ends_its_message)
+{
+    char *text = stretch("TO 34600000000\nTEXT ", 'x', 300, "\nTO 34600000001\nTEXT y\n");
+    struct dialogue d = {text, strlen(text), "250 2.1.5, 500 5.5.2, 250 2.1.5, 250 2.0.0",
+                         "Relay +34600000001 y\n"};
+    run(&d, 1);
+    free(text);
+
+    static const struct dialogue no_charset[] = {
+        {S("TO 34600000000\nTEXT \xe9\nTO 34600000001\nTEXT y\n"),
+         "250 2.1.5, 501 5.6.7, 250 2.1.5, 250 2.0.0", "Relay +34600000001 y\n"},
+    };
+    struct session_rules rules = fake_rules();
+    rules.charset = NULL;
+    run_rules(&rules, no_charset, COUNT(no_charset));
+}
+
+Test(session, data)
+{
+    static const struct dialogue dialogues[] = {
+        {S("TO 34600000000\nDATA\none\n\ntwo\n\n\n.\n"), "250 2.1.5, 354, 250 2.0.0",
+         "Relay +34600000000 \"one\\n\\ntwo\"\n"},
+        {S("TO 34600000000\r\nDATA\r\n..one\r\n...\r\n.two\r\n.\r\n"), "250 2.1.5, 354, 250 2.0.0",
+         "Relay +34600000000 \".one\\n..\\ntwo\"\n"},
+        /* Commands in the content are text, also where there is nothing to submit to. */
+        {S("DATA\nTO 34600000000\nTEXT x\n.\nNOOP\n"), "354, 503 5.5.1, 250 2.0.0", ""},
+        {S("DATA with an argument\nTEXT x\n.\nNOOP\n"), "354, 503 5.5.1, 250 2.0.0", ""},
+        {S("TO 34600000000\nDATA\n.\nTEXT x\n"), "250 2.1.5, 354, 501 5.5.4, 503 5.5.1", ""},
+        {S("TO 34600000000\nDATA\n\n\n.\n"), "250 2.1.5, 354, 501 5.5.4", ""},
+        {S("TO 34600000000\nDATA\na\x00z\n.\nTEXT x\n"), "250 2.1.5, 354, 501 5.5.2, 503 5.5.1",
+         ""},
+        {S("TO 34600000000\nDATA\nno end\n"), "250 2.1.5, 354, 500 5.5.2", ""},
+        {S("TO 34600000000\nDATA\nno end\n."), "250 2.1.5, 354, 500 5.5.2", ""},
+        {S("TO 34600000000\nDATA\n caf\xe9\n.\n"), "250 2.1.5, 354, 250 2.0.0",
+         "Relay +34600000000 \" caf\xc3\xa9\"\n"},
+        /* The second message is not the first one's continuation. */
+        {S("TO 34600000000\nDATA\nx\n.\nDATA\ny\n.\n"), "250 2.1.5, 354, 250 2.0.0, 354, 503 5.5.1",
+         "Relay +34600000000 x\n"},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+Test(session, line_ending_is_latched)
+{
+    static const struct dialogue dialogues[] = {
+        /* An LF client: a CR before the LF goes, one. */
+        {S("TO 34600000000\nDATA\r\nx\r\n.\r\n"), "250 2.1.5, 354, 250 2.0.0",
+         "Relay +34600000000 x\n"},
+        {S("TO 34600000000\nDATA\nx\n.\r\r\n.\n"), "250 2.1.5, 354, 250 2.0.0",
+         "Relay +34600000000 \"x\\n\\x0D\"\n"},
+        /* A CRLF client: only CRLF . CRLF ends it, and a bare LF is text. */
+        {S("TO 34600000000\r\nDATA\r\nx\n.\nTO 34600000001\nTEXT y\r\n.\r\n"),
+         "250 2.1.5, 354, 250 2.0.0", "Relay +34600000000 \"x\\n.\\nTO 34600000001\\nTEXT y\"\n"},
+        {S("TO 34600000000\r\nDATA\r\nx\r\n.\nTEXT y\r\n.\r\n"), "250 2.1.5, 354, 250 2.0.0",
+         "Relay +34600000000 \"x\\n\\nTEXT y\"\n"},
+        {S("TO 34600000000\r\nDATA\r\nx\n.\r\nTEXT y\r\n.\r\n"), "250 2.1.5, 354, 250 2.0.0",
+         "Relay +34600000000 \"x\\n.\\nTEXT y\"\n"},
+        {S("TO 34600000000\r\nDATA\r\nx\r.\r\nTEXT y\r\r\n.\r\r\n.\r\n"),
+         "250 2.1.5, 354, 250 2.0.0", "Relay +34600000000 \"x\\x0D.\\nTEXT y\\x0D\\n\\x0D\"\n"},
+        {S("TO 34600000000\r\nDATA\r\nx\r\n\r.\r\n.\r.\r\n.\r\n"), "250 2.1.5, 354, 250 2.0.0",
+         "Relay +34600000000 \"x\\n\\x0D.\\n\\x0D.\"\n"},
+        /* Among commands a bare LF does not part two. */
+        {S("NOOP\r\nNOOP\nSEND 34600000000 x\r\nNOOP\r\n"), "250 2.0.0, 501 5.5.2, 250 2.0.0", ""},
+        {S("NOOP\r\nSEND 34600000000 x\nSEND 34600000001 y\r\n"), "250 2.0.0, 501 5.5.2", ""},
+        {S("NOOP\r\nTO 34600000000\r\nTEXT x\nTO 34600000001\r\nTEXT y\r\n"),
+         "250 2.0.0, 250 2.1.5, 501 5.5.2, 503 5.5.1", ""},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+Test(session, lines)
+{
+    static const struct dialogue dialogues[] = {
+        {S("\n\r\n  \n\t\nNOOP\n\nNOOP\n"), "250 2.0.0, 250 2.0.0", ""},
+        {S("\xef\xbb\xbfNOOP\n"), "250 2.0.0", ""},
+        {S("\n\xef\xbb\xbf\xff\xfd\x03\xff\xfb\x18\xff\xf1NOOP\n"), "250 2.0.0", ""},
+        {S("\xff\xfb\nNOOP\n"), "250 2.0.0", ""}, /* telnet option 10 is not a line end */
+        {S("NOOP\nFROB\nnoop\nNOOPX\nNOOP:\n"),
+         "250 2.0.0, 500 5.5.2, 250 2.0.0, 500 5.5.2, 500 5.5.2", ""},
+        {S("NOOP\nSEND 34600000000 a\x00z\nSEND 34600000000 a\x7f\nSE\x00ND 1 2\n"),
+         "250 2.0.0, 501 5.5.2, 501 5.5.2, 500 5.5.2", ""},
+        {S("NOOP\nNOOP\x00\n"), "250 2.0.0, 501 5.5.2", ""},
+        {S("NOOP\nNOOP"), "250 2.0.0, 500 5.5.2", ""},
+        {S("SEND 34600000000 x"), "500 5.5.2", ""},
+        {S("SEND 34600000000 x\r"), "500 5.5.2", ""},
+        {S("NOOP\n  "), "250 2.0.0", ""},
+        {S("QUIT\nSEND 34600000000 x\n"), "221 2.0.0", ""},
+        {S("QUIT now\nQUIT\n"), "501 5.5.4, 221 2.0.0", ""},
+        {S("SEND 34600000000 x\nQUIT\nNOOP\n"), "250 2.0.0, 221 2.0.0", NULL},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+Test(session, over_long_lines)
+{
+    static const struct {
+        const char *before;
+        size_t count;
+        const char *behind;
+        const char *replies;
+    } rows[] = {
+        /* max_line is 200 */
+        {"NOOP ", 195, "\nNOOP\n", "250 2.0.0, 250 2.0.0"},
+        {"NOOP ", 195, "\r\nNOOP\r\n", "250 2.0.0, 250 2.0.0"},
+        {"NOOP ", 196, "\nNOOP\n", "500 5.5.2, 250 2.0.0"},
+        {"NOOP ", 196, "\r\nNOOP\r\n", "500 5.5.2, 250 2.0.0"},
+        {"NOOP ", 197, "\r\nNOOP\r\n", "500 5.5.2, 250 2.0.0"},
+        {"NOOP\r\nNOOP ", 500, "\nTEXT x\r\nNOOP\r\n", "250 2.0.0, 500 5.5.2, 250 2.0.0"},
+        {"NOOP\r\nNOOP ", 500, "\rTEXT x\r\r\nNOOP\r\n", "250 2.0.0, 500 5.5.2, 250 2.0.0"},
+        {"NOOP\n", 500, "\n\xff\xfb\nNOOP\n", "250 2.0.0, 500 5.5.2, 500 5.5.2, 250 2.0.0"},
+        {"NOOP ", 500, "\xff\xfb\nNOOP\n", "500 5.5.2, 250 2.0.0"},
+        {"NOOP ", 500, "\xef\xbb\xbf\nNOOP\n", "500 5.5.2, 250 2.0.0"},
+        /* Said once, also when the client goes away within it. */
+        {"NOOP\nNOOP ", 500, "", "250 2.0.0, 500 5.5.2"},
+        {"NOOP\r\nNOOP ", 500, "\r", "250 2.0.0, 500 5.5.2"},
+        {"", 500, "\nNOOP\n", "421 4.7.0"},
+        {" ", 500, "\nNOOP\n", "421 4.7.0"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *input = stretch(rows[i].before, 'x', rows[i].count, rows[i].behind);
+        struct dialogue d = {input, strlen(input), rows[i].replies, ""};
+        run(&d, 1);
+        free(input);
+    }
+}
+
+Test(session, content_lines_may_be_long)
+{
+    struct session_rules rules = fake_rules();
+    rules.max_parts = 200;
+    char *text = stretch("x", 'y', 9999, "");
+    char *input = malloc(30000);
+    char *submitted = malloc(30000);
+    sprintf(input, "TO 34600000000\r\nDATA\r\n..%s\r\n%s\r\n.\r\nNOOP\r\n", text, text);
+    sprintf(submitted, "Relay +34600000000 \".%s\\n%s\"\n", text, text);
+    struct dialogue d = {input, strlen(input), "250 2.1.5, 354, 250 2.0.0, 250 2.0.0", submitted};
+    run_all(&(struct way){.rules = &rules}, &d, 1);
+    free(text);
+    free(input);
+    free(submitted);
+}
+
+/* --- the guard -------------------------------------------------------------------------------- */
+
+Test(session, guard)
+{
+    static const struct dialogue dialogues[] = {
+        {S("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "421 4.7.0", ""},
+        {S("POST /SEND HTTP/1.1\r\nContent-Type: text/plain\r\n\r\nSEND 34600000000 x\r\n"),
+         "421 4.7.0", ""},
+        {S("SEND 34600000000 HTTP/1.1\r\nSEND 34600000000 x\r\n"), "421 4.7.0", ""},
+        {S("QUIT HTTP/1.0\n"), "421 4.7.0", ""},
+        {S("Host: x\nSEND 34600000000 x\n"), "421 4.7.0", ""},
+        {S("Content-Length: 3\nSEND 34600000000 x\n"), "421 4.7.0", ""},
+        {S("User-Agent: x\nTO: 34600000000\nTEXT x\n"), "421 4.7.0", ""},
+        {S("\r\nGET / HTTP/1.1\r\n"), "421 4.7.0", ""},
+        {S("FROB\nSEND 34600000000 x\n"), "421 4.7.0", ""},
+        {S("EHLOX\nNOOP\n"), "421 4.7.0", ""},
+        {S("SEND: 34600000000 x\n"), "421 4.7.0", ""},
+        {S(" SEND 34600000000 x\n"), "421 4.7.0", ""},
+        {S("{\"to\":\"34600000000\"}\n"), "421 4.7.0", ""},
+        {S("SSH-2.0-OpenSSH_9.2\r\n"), "421 4.7.0", ""},
+        {S("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), "421 4.7.0", ""},
+        {S("\x80\x2e\x01\x03\x01"), "421 4.7.0", ""},
+        {S("\x00\x00\n"), "421 4.7.0", ""},
+        {S("FROM: Acme\nTO: 34600000000\nTEXT x\n"), "250 2.1.0, 250 2.1.5, 250 2.0.0", NULL},
+        {S("TO: 34600000000\nTEXT x\n"), "250 2.1.5, 250 2.0.0", NULL},
+        /* Later on only Host: gives it away; what was done before stands, in order. */
+        {S("SEND 34600000000 x\nhost: y\nSEND 34600000000 z\n"), "250 2.0.0, 421 4.7.0",
+         "Relay +34600000000 x\n"},
+        {S("TO 34600000000\nDATA\nHost: x\n.\n"), "250 2.1.5, 354, 250 2.0.0",
+         "Relay +34600000000 \"Host: x\"\n"},
+        {S("NOOP\nSEND 34600000000 a HTTP/1.1\n"), "250 2.0.0, 250 2.0.0", NULL},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+/* A stranger that sends no line end is turned away without waiting for one. */
+Test(session, guard_needs_no_line_end)
+{
+    static const char *const STRANGERS[] = {"\x16\x03\x01",      "GET /",   "SSH-2.0", "PROPFIND /",
+                                            "abcdefghijklmnopq", "Cookie:", "{"};
+    for (size_t i = 0; i < COUNT(STRANGERS); i++) {
+        struct session_rules rules = fake_rules();
+        struct fake_gateway *g = malloc(sizeof *g);
+        fake_open(g, &rules, false, 0);
+        fake_feed(g, STRANGERS[i], strlen(STRANGERS[i]));
+        cr_assert(g->is_closed, "\"%s\" was not turned away", STRANGERS[i]);
+        fake_free(g);
+        free(g);
+    }
+}
+
+Test(session, error_budget)
+{
+    /* max_errors is 5 */
+    static const struct dialogue dialogues[] = {
+        {S("NOOP\nA\nB\nC\nD\nNOOP\nA\nB\nC\nD\nNOOP\n"),
+         "250 2.0.0, 500 5.5.2, 500 5.5.2, 500 5.5.2, 500 5.5.2, 250 2.0.0, "
+         "500 5.5.2, 500 5.5.2, 500 5.5.2, 500 5.5.2, 250 2.0.0",
+         ""},
+        {S("NOOP\nA\nTEXT x\nTO\nFROM\nB\nSEND 34600000000 x\n"),
+         "250 2.0.0, 500 5.5.2, 503 5.5.1, 501 5.5.4, 501 5.5.4, 500 5.5.2, 421 4.7.0", ""},
+        {S("TO 1\nTO 1\nTO 1\nTO 1\nTO 1\nTO 1\nNOOP\n"),
+         "550 5.1.3, 550 5.1.3, 550 5.1.3, 550 5.1.3, 550 5.1.3, 550 5.1.3, 250 2.0.0", ""},
+        /* 354 is half an answer: it does not make a refused content a success. */
+        {S("DATA\n.\nDATA\n.\nDATA\n.\nDATA\n.\nDATA\n.\nNOOP\n"),
+         "354, 503 5.5.1, 354, 503 5.5.1, 354, 503 5.5.1, 354, 503 5.5.1, 354, 503 5.5.1, 421 "
+         "4.7.0",
+         ""},
+        {S("NOOP\nA\nA\nA\nA\nSEND 34600000000 x\nA\nA\nA\nA\nNOOP\n"),
+         "250 2.0.0, 500 5.5.2, 500 5.5.2, 500 5.5.2, 500 5.5.2, 250 2.0.0, "
+         "500 5.5.2, 500 5.5.2, 500 5.5.2, 500 5.5.2, 250 2.0.0",
+         NULL},
+        /* Every element of an array gets its reply, however many are bad. */
+        {S("JSON [1,2,3,4,5,6,{\"to\":\"34600000000\",\"text\":\"x\"}]\nNOOP\n"),
+         "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 250 2.0.0, 250 2.0.0",
+         "Relay +34600000000 x\n"},
+        {S("JSON [1,2,3,4,5,6]\nNOOP\n"),
+         "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 421 4.7.0", ""},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+/* --- JSON ------------------------------------------------------------------------------------- */
+
+Test(session, json)
+{
+    static const struct dialogue dialogues[] = {
+        {S("JSON {\"from\":\"Acme\",\"to\":\"+34600000000\",\"text\":\"Hi\",\"clientId\":\"r\"}\n"),
+         "250 2.0.0", "Acme +34600000000 Hi ref=r\n"},
+        {S("JSON {\"to\":\"+34600000000\",\"text\":\"a\\nb\",\"allowUnicode\":true,\"ttl\":60}\n"),
+         "250 2.0.0", "Relay +34600000000 \"a\\nb\" ttl=60000 unicode\n"},
+        {S("JSON [{\"to\":\"34600000001\",\"text\":\"a\"},{\"to\":\"1\",\"text\":\"b\"},7,"
+           "{\"to\":\"34600000002\",\"text\":\"c\"}]\n"),
+         "250 2.0.0, 550 5.1.3, 501 5.5.4, 250 2.0.0",
+         "Relay +34600000001 a\nRelay +34600000002 c\n"},
+        {S("JSON {\"to\":\"34600000000\"}\nJSON {\"text\":\"x\"}\nJSON {}\n"),
+         "501 5.5.4, 501 5.5.4, 501 5.5.4", ""},
+        {S("JSON []\nJSON \"x\"\nJSON {\"to\":1,\"text\":\"x\"}\nJSON\n"),
+         "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4", ""},
+        {S("JSON {\"to\":\"34600000000\",\"text\":\"\"}\n"), "501 5.5.4", ""},
+        {S("JSON {\"to\":\"34600000000\",\"text\":\"x\",\"to\":\"34600000001\"}\n"), "501 5.5.4",
+         ""},
+        {S("JSON {\"to\":\"34600000000\",\"text\":\"x\",\"TTL\":60}\n"), "501 5.5.4", ""},
+        {S("JSON {\"to\":\"34600000000\",\"text\":\"x\",\"ref\":\"a\",\"clientId\":\"b\"}\n"),
+         "501 5.5.4", ""},
+        {S("JSON {\"to\":\"34600000000\",\"text\":\"x\\u0001\"}\n"), "501 5.5.2", ""},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+Test(session, json_says_where_and_what)
+{
+    static const struct dialogue dialogues[] = {
+        {S("JSON {\"to\":\"34600000000\" \"text\":\"x\"}\n"),
+         "501 5.5.4 malformed JSON at byte 26: \"'}' expected near '\\\"text\\\"'\"\n", ""},
+        {S("JSON {\"to\":\"34600000000\",\"text\":\"x\",\"colour\":\"red\"}\n"),
+         "501 5.5.4 JSON member colour: unknown\n", ""},
+        {S("JSON {\"to\":\"34600000000\"}\n"), "501 5.5.4 JSON member text: missing\n", ""},
+    };
+    run_plain(dialogues, COUNT(dialogues));
+}
+
+/* --- texts ------------------------------------------------------------------------------------ */
+
+Test(session, charsets)
+{
+    static const struct dialogue dialogues[] = {
+        {S("SEND 34600000000 caf\xc3\xa9\n"), "250 2.0.0", "Relay +34600000000 caf\xc3\xa9\n"},
+        {S("SEND 34600000000 caf\xe9\n"), "250 2.0.0", "Relay +34600000000 caf\xc3\xa9\n"},
+        {S("SEND 34600000000 5 \x80\n"), "250 2.0.0", "Relay +34600000000 \"5 \xe2\x82\xac\"\n"},
+        /* 0x81 is no character of windows-1252 */
+        {S("SEND 34600000000 \x81\n"), "501 5.6.7", ""},
+        {S("TO 34600000000\nDATA\n\x81\n.\n"), "250 2.1.5, 354, 501 5.6.7", ""},
+        {S("DATA\n\x81\n.\n"), "354, 503 5.5.1", ""},
+    };
+    run(dialogues, COUNT(dialogues));
+
+    static const struct dialogue none[] = {
+        {S("SEND 34600000000 caf\xc3\xa9\n"), "250 2.0.0", "Relay +34600000000 caf\xc3\xa9\n"},
+        {S("SEND 34600000000 caf\xe9\nSEND 34600000000 \xed\xa0\x80\nSEND 34600000000 \xc0\xaf\n"),
+         "501 5.6.7, 501 5.6.7, 501 5.6.7", ""},
+        {S("TO 34600000000\nDATA\n\xe9\n.\nTEXT x\n"), "250 2.1.5, 354, 501 5.6.7, 503 5.5.1", ""},
+    };
+    struct session_rules rules = fake_rules();
+    rules.charset = NULL;
+    run_rules(&rules, none, COUNT(none));
+}
+
+Test(session, unicode_and_replacements)
+{
+    static const struct dialogue dialogues[] = {
+        /* Typographic punctuation is replaced where that makes it GSM-7, and only there. */
+        {S("SEND 34600000000 \xe2\x80\x9cx\xe2\x80\x9d\n"), "250 2.0.0",
+         "Relay +34600000000 \"\\\"x\\\"\"\n"},
+        {S("SEND 34600000000 \xe2\x80\x9c\xd0\x96\n"), "250 2.0.0",
+         "Relay +34600000000 \xe2\x80\x9c\xd0\x96 unicode\n"},
+        {S("SEND UNICODE=yes 34600000000 \xe2\x80\x9cx\n"), "250 2.0.0",
+         "Relay +34600000000 \xe2\x80\x9cx unicode\n"},
+        {S("SEND UNICODE=no 34600000000 \xe2\x80\x9cx\n"), "250 2.0.0",
+         "Relay +34600000000 \"\\\"x\"\n"},
+        {S("SEND UNICODE=no 34600000000 \xd0\x96\n"), "501 5.6.7", ""},
+        {S("JSON {\"to\":\"34600000000\",\"text\":\"\xd0\x96\",\"allowUnicode\":false}\n"),
+         "501 5.6.7", ""},
+        /* Nothing but what cannot be seen: an empty text. */
+        {S("SEND 34600000000 \xe2\x80\x8b\n"), "501 5.5.4", ""},
+    };
+    run(dialogues, COUNT(dialogues));
+    struct session_rules rules = fake_rules();
+    rules.transliterate = TEXT_TRANSLITERATE_NO;
+    static const struct dialogue none[] = {
+        {S("SEND 34600000000 \xe2\x80\x9cx\n"), "250 2.0.0",
+         "Relay +34600000000 \xe2\x80\x9cx unicode\n"},
+    };
+    run_rules(&rules, none, COUNT(none));
+}
+
+Test(session, parts)
+{
+    struct session_rules rules = fake_rules();
+    rules.max_line = 1000;
+    static const struct {
+        size_t count;
+        const char *replies;
+    } rows[] = {{160, "250 2.0.0"}, {3 * 153, "250 2.0.0"}, {3 * 153 + 1, "552 5.3.4"}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *input = stretch("SEND 34600000000 ", 'x', rows[i].count, "\n");
+        struct dialogue d = {input, strlen(input), rows[i].replies, NULL};
+        run_rules(&rules, &d, 1);
+        free(input);
+    }
+    /* In content too, far beyond what is kept of it. */
+    char *input = stretch("TO 34600000000\nDATA\n", 'x', 300000, "\n.\nTEXT x\n");
+    struct dialogue d = {input, strlen(input), "250 2.1.5, 354, 552 5.3.4, 503 5.5.1", ""};
+    struct way way = {.rules = &rules};
+    run_split(&way, &d, d.len, 0);
+    run_split(&way, &d, d.len / 2, 0);
+    free(input);
+}
+
+Test(session, senders)
+{
+    static const char *const SENDERS[] = {"Acme", "Relay", "12345", NULL};
+    struct session_rules rules = fake_rules();
+    rules.senders = SENDERS;
+    static const struct dialogue dialogues[] = {
+        {S("SEND FROM=acme 34600000000 x\n"), "250 2.0.0", NULL},
+        {S("SEND FROM=Other 34600000000 x\nFROM Other\nTO 34600000000\n"),
+         "553 5.1.7, 553 5.1.7, 503 5.5.1", ""},
+        {S("MAIL FROM:<ACME@x>\nRCPT TO:<34600000000>\nDATA\nx\n.\n"),
+         "250 2.1.0, 250 2.1.5, 354, 250 2.0.0", "Acme +34600000000 x\n"},
+        {S("MAIL FROM:<other@x>\nRCPT TO:<34600000000>\nDATA\nx\n.\n"),
+         "250 2.1.0, 250 2.1.5, 354, 250 2.0.0", "Relay +34600000000 x\n"},
+    };
+    run_rules(&rules, dialogues, COUNT(dialogues));
+
+    rules = fake_rules();
+    rules.default_from = "";
+    static const struct dialogue none[] = {
+        {S("SEND 34600000000 x\nTO 34600000000\nSEND FROM=Acme 34600000000 x\n"),
+         "553 5.1.7, 553 5.1.7, 250 2.0.0", "Acme +34600000000 x\n"},
+        {S("MAIL FROM:<x@y>\nRCPT TO:<34600000000>\nDATA\nx\n.\n"),
+         "553 5.1.7, 503 5.5.1, 354, 503 5.5.1", ""},
+        {S("JSON {\"to\":\"34600000000\",\"text\":\"x\"}\n"), "553 5.1.7", ""},
+    };
+    run_rules(&rules, none, COUNT(none));
+}
+
+Test(session, recipients_have_a_limit)
+{
+    /* max_recipients is 3 */
+    static const struct dialogue dialogues[] = {
+        {S("TO 34600000001\nTO 34600000002\nTO 34600000003\nTO 34600000004\nTO 34600000004\n"
+           "TO 34600000003\nTEXT x\n"),
+         "250 2.1.5, 250 2.1.5, 250 2.1.5, 452 4.5.3, 452 4.5.3, 250 2.1.5, "
+         "250-2.0.0, 250-2.0.0, 250 2.0.0",
+         "Relay +34600000001,+34600000002,+34600000003 x\n"},
+        {S("MAIL FROM:<>\nRCPT TO:<34600000001>\nRCPT TO:<34600000002>\nRCPT TO:<34600000003>\n"
+           "RCPT TO:<34600000004>\nDATA\nx\n.\n"),
+         "250 2.1.0, 250 2.1.5, 250 2.1.5, 250 2.1.5, 452 4.5.3, 354, 250 2.0.0",
+         "Relay +34600000001,+34600000002,+34600000003 x\n"},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+/* --- the SMTP dialect ------------------------------------------------------------------------- */
+
+#define MAIL_TO_ONE "MAIL FROM:<a@b>\r\nRCPT TO:<34600000000@c>\r\nDATA\r\n"
+#define MAIL_CODES  "250 2.1.0, 250 2.1.5, 354, "
+
+Test(session, smtp)
+{
+    static const struct dialogue dialogues[] = {
+        {S("HELO me\r\nHELO\r\nRSET\r\nNOOP x\r\nEXPN x\r\nAUTH PLAIN x\r\nSTARTTLS\r\nQUIT\r\n"),
+         "250, 250, 250 2.0.0, 250 2.0.0, 502 5.5.1, 502 5.5.1, 502 5.5.1, 221 2.0.0", ""},
+        {S("RCPT TO:<34600000000>\r\nDATA\r\nx\r\n.\r\n"), "503 5.5.1, 354, 503 5.5.1", ""},
+        {S("MAIL FROM:<a@b>\r\nMAIL FROM:<a@b>\r\n"), "250 2.1.0, 503 5.5.1", ""},
+        {S("MAIL FROM:<a@b>\r\nRCPT TO:<bad>\r\nDATA\r\nx\r\n.\r\nNOOP\r\n"),
+         "250 2.1.0, 550 5.1.3, 354, 503 5.5.1, 250 2.0.0", ""},
+        {S("MAIL FROM:<a@b>\r\nRCPT TO:<34600000000>\r\nEHLO x\r\nDATA\r\nx\r\n.\r\n"),
+         "250 2.1.0, 250 2.1.5, 250, 250, 250, 250, 250, 250, 250, 354, 503 5.5.1", ""},
+        {S("MAIL FROM:<a@b> FOO=1\r\nRCPT TO:<34600000000>\r\n"), "555 5.5.4, 503 5.5.1", ""},
+        {S("MAIL FROM:<a@b> SIZE=4096 BODY=8BITMIME SMTPUTF8 AUTH=<> RET=HDRS ENVID=x\r\n"
+           "RCPT TO:<34600000000> NOTIFY=NEVER ORCPT=rfc822;x\r\nRCPT TO:<34600000001> X=1\r\n"),
+         "250 2.1.0, 250 2.1.5, 555 5.5.4", ""},
+        {S("MAIL FROM:<a@b> SIZE=4097\r\nMAIL FROM:<a@b> size=99999999999999999999999\r\n"),
+         "552 5.3.4, 552 5.3.4", ""},
+        {S("MAIL\r\nMAIL FROM\r\nMAIL FROM <x\r\nMAIL TO:<x>\r\n"),
+         "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4", ""},
+        {S("VRFY 34600000000\r\nVRFY <+34600000000@sms.example>\r\nVRFY joe\r\nVRFY\r\n"),
+         "250 2.1.5, 250 2.1.5, 550 5.1.3, 501 5.5.4", ""},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+Test(session, smtp_is_lenient)
+{
+    static const char *const MAILS[] = {
+        "MAIL FROM:<a@b>",       "mail from:<>",          "MAIL From: <a@b>",
+        "MAIL FROM:a@b",         "MAIL FROM: a@b",        "MAIL FROM : <a@b>",
+        "MAIL FROM:<@x,@y:a@b>", "MAIL FROM:<\"a b\"@c>", "MAIL FROM:<a@b>  SIZE=10 ",
+    };
+    static const char *const RCPTS[] = {
+        "RCPT TO:<+34600000000@sms.example>",
+        "RCPT TO:<0034600000000@x>",
+        "rcpt To: <34600000000>",
+        "RCPT TO:34600000000",
+        "RCPT TO: +34600000000@x",
+        "RCPT TO:<@relay:34600000000@x>",
+        "RCPT TO:<\"+34 600 000 000\"@x>",
+    };
+    for (size_t i = 0; i < COUNT(MAILS); i++) {
+        for (size_t j = 0; j < COUNT(RCPTS); j++) {
+            char input[200];
+            snprintf(input, sizeof input, "%s\r\n%s\r\nDATA\r\nx\r\n.\r\n", MAILS[i], RCPTS[j]);
+            struct dialogue d = {input, strlen(input), MAIL_CODES "250 2.0.0",
+                                 "Relay +34600000000 x\n"};
+            run(&d, 1);
+        }
+    }
+}
+
+Test(session, mail_content)
+{
+    static const struct dialogue dialogues[] = {
+        {S(MAIL_TO_ONE "ALERT: disk full\r\n\r\n\r\n.\r\n"), MAIL_CODES "250 2.0.0",
+         "Relay +34600000000 \"ALERT: disk full\"\n"},
+        {S(MAIL_TO_ONE "Subject: Hi\r\nX: y\r\n\r\nbody\r\n.\r\n"), MAIL_CODES "250 2.0.0",
+         "Relay +34600000000 \"Hi\\nbody\"\n"},
+        {S(MAIL_TO_ONE "From: me\r\n\r\n..dot\r\n.\r\n"), MAIL_CODES "250 2.0.0",
+         "Relay +34600000000 .dot\n"},
+        {S(MAIL_TO_ONE "From: me\r\n\r\n\r\n.\r\n"), MAIL_CODES "554 5.6.0", ""},
+        {S(MAIL_TO_ONE ".\r\n"), MAIL_CODES "554 5.6.0", ""},
+        {S(MAIL_TO_ONE "Content-Type: text/html\r\n\r\n<b>x</b>\r\n.\r\n"), MAIL_CODES "554 5.6.0",
+         ""},
+        {S(MAIL_TO_ONE "Subject: x\r\nContent-Type: text/plain; charset=nonsense\r\n\r\n\xe9\r\n"
+                       ".\r\n"),
+         MAIL_CODES "554 5.6.0", ""},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+Test(session, mail_subject_as_the_setting_says)
+{
+    static const struct {
+        enum session_subject subject;
+        const char *submitted;
+    } rows[] = {{SUBJECT_PREFIX, "Relay +34600000000 \"Hi\\nbody\"\n"},
+                {SUBJECT_IGNORE, "Relay +34600000000 body\n"},
+                {SUBJECT_ONLY, "Relay +34600000000 Hi\n"}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct session_rules rules = fake_rules();
+        rules.mail_subject = rows[i].subject;
+        struct dialogue d = {S(MAIL_TO_ONE "Subject: Hi\r\n\r\nbody\r\n.\r\n"),
+                             MAIL_CODES "250 2.0.0", rows[i].submitted};
+        run_rules(&rules, &d, 1);
+    }
+}
+
+Test(session, long_mail_is_cut_or_refused)
+{
+    char *input = stretch(MAIL_TO_ONE, 'x', 400, "\r\n.\r\n");
+    char *cut = stretch("Relay +34600000000 ", 'x', 2 * 153 - 3, "...\n");
+    struct session_rules rules = fake_rules();
+    struct dialogue d = {input, strlen(input), MAIL_CODES "250 2.0.0", cut};
+    run_rules(&rules, &d, 1);
+    rules.mail_too_long = TOO_LONG_REFUSE;
+    d.replies = MAIL_CODES "552 5.3.4";
+    d.submitted = "";
+    run_rules(&rules, &d, 1);
+    free(input);
+    free(cut);
+
+    input = stretch(MAIL_TO_ONE, 'x', 5000, "\r\n.\r\n");
+    d = (struct dialogue){input, strlen(input), MAIL_CODES "552 5.3.4", ""};
+    rules = fake_rules();
+    run_split(&(struct way){.rules = &rules}, &d, d.len, 0);
+    free(input);
+}
+
+/* What is not kept of a huge mail must not change how its start is read. */
+Test(session, huge_mail_is_cut_between_characters)
+{
+    struct session_rules rules = fake_rules();
+    rules.mail_max_size = 1000000;
+    for (size_t shift = 0; shift < 4; shift++) {
+        char *input = malloc(700000);
+        size_t len = (size_t)sprintf(input, MAIL_TO_ONE "%.*s", (int)shift, "abc");
+        for (size_t i = 0; i < 100000; i++) {
+            len += (size_t)sprintf(input + len, "\xd0\x96\xe2\x82\xac");
+        }
+        strcpy(input + len, "\r\n.\r\n");
+        struct fake_gateway *g = malloc(sizeof *g);
+        fake_open(g, &rules, false, 0);
+        fake_feed(g, input, len + 5);
+        cr_assert(memmem(g->submitted.data, g->submitted.len, "\xd0\x96\xe2\x82\xac", 5) != NULL,
+                  "read in another charset: %.*s", (int)g->submitted.len, g->submitted.data);
+        fake_free(g);
+        free(g);
+        free(input);
+    }
+}
+
+/* One dialect within the other's open message: the message is refused, never sent half. */
+Test(session, dialects_do_not_mix_in_one_message)
+{
+    static const struct dialogue dialogues[] = {
+        {S("MAIL FROM:<>\nRCPT TO:<34600000000>\nFROM Acme\nTO 34600000001\nDATA\nx\n.\n"),
+         "250 2.1.0, 250 2.1.5, 503 5.5.1, 503 5.5.1, 354, 503 5.5.1", ""},
+        {S("FROM Acme\nTO 34600000001\nMAIL FROM:<>\nRCPT TO:<34600000000>\nDATA\nx\n.\n"),
+         "250 2.1.0, 250 2.1.5, 503 5.5.1, 503 5.5.1, 354, 503 5.5.1", ""},
+        {S("MAIL FROM:<>\nRCPT TO:<34600000000>\nTEXT x\nSEND 34600000001 y\nDATA\nz\n.\n"),
+         "250 2.1.0, 250 2.1.5, 503 5.5.1, 250 2.0.0, 354, 250 2.0.0",
+         "Relay +34600000001 y\nRelay +34600000000 z\n"},
+        {S("FROM Acme\nTO 34600000000\nSEND 34600000001 y\nTEXT x\n"),
+         "250 2.1.0, 250 2.1.5, 250 2.0.0, 250 2.0.0",
+         "Relay +34600000001 y\nAcme +34600000000 x\n"},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+Test(session, asking)
+{
+    static const struct dialogue dialogues[] = {
+        {S("STATUS 01KPQB2BM00000000000000001\n"), "250 2.0.0 status id=#1\n", ""},
+        {S("STATUS order-17\nstatus \"my ref\"\nSTATUS my ref\nSTATUS \"a \\\"b\\\"\"\n"),
+         "250 2.0.0 status ref=order-17\n250 2.0.0 status ref=\"my ref\"\n"
+         "250 2.0.0 status ref=\"my ref\"\n250 2.0.0 status ref=\"a \\\"b\\\"\"\n",
+         ""},
+        {S("QUEUE\nQUEUE LIST\nQUEUE LIST deferred\nQUEUE LIST deferred 7\nqueue list 10000\n"),
+         "250 2.0.0 queue\n250-2.0.0 one\n250 2.0.0 list max=100\n"
+         "250-2.0.0 one\n250 2.0.0 list state=deferred max=100\n"
+         "250-2.0.0 one\n250 2.0.0 list state=deferred max=7\n"
+         "250-2.0.0 one\n250 2.0.0 list max=10000\n",
+         ""},
+        {S("STATS\nWATCH\nWATCH since=17\nWATCH order-1 since=3\nWATCH \"my ref\"\nUNWATCH\n"),
+         "250-2.0.0 one\n250 2.0.0 stats\n250 2.0.0 watch\n250 2.0.0 watch since=17\n"
+         "250 2.0.0 watch ref=order-1 since=3\n250 2.0.0 watch ref=\"my ref\"\n"
+         "250 2.0.0 unwatch\n",
+         ""},
+        {S("CANCEL x\nFLUSH\nHOLD\nRELEASE\nRETRY x\n"),
+         "250 2.0.0 cancel ref=x\n250 2.0.0 flush\n250 2.0.0 hold\n250 2.0.0 release\n"
+         "250 2.0.0 retry ref=x\n",
+         ""},
+    };
+    struct session_rules rules = fake_rules();
+    run_all(&(struct way){&rules, true, true}, dialogues, COUNT(dialogues));
+
+    static const struct dialogue bad[] = {
+        {S("STATUS\nQUEUE FOO\nSTATS x\nFLUSH x\n"), "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4",
+         ""},
+        {S("QUEUE LIST 10001\nQUEUE LIST foo\nQUEUE LIST queued 1 2\nWATCH since=x\n"),
+         "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4", ""},
+        {S("WATCH a b\nSTATUS \"\"\nSTATUS \"x\nRETRY\n"),
+         "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4", ""},
+    };
+    run_all(&(struct way){&rules, true, false}, bad, COUNT(bad));
+}
+
+Test(session, control_rights)
+{
+    static const struct dialogue dialogues[] = {
+        {S("QUEUE LIST\nWATCH\nWATCH since=1\nFLUSH\nHOLD\nRELEASE\nRETRY x\n"),
+         "550 5.7.1, 550 5.7.1, 550 5.7.1, 550 5.7.1, 550 5.7.1, 550 5.7.1, 550 5.7.1", ""},
+        {S("STATUS x\nWATCH x\nCANCEL x\nQUEUE\nSTATS\n"),
+         "250 2.0.0, 250 2.0.0, 250 2.0.0, 250 2.0.0, 250-2.0.0, 250 2.0.0", ""},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+Test(session, help)
+{
+    static const struct dialogue dialogues[] = {
+        {S("HELP RSET\nhelp rset \n"),
+         "214-2.0.0 RSET\n214 2.0.0   Forgets the open message.\n"
+         "214-2.0.0 RSET\n214 2.0.0   Forgets the open message.\n",
+         ""},
+        {S("HELP FROB\n"), "501 5.5.4 no such verb, HELP lists them\n", ""},
+    };
+    run_plain(dialogues, COUNT(dialogues));
+    struct session_rules rules = fake_rules();
+    struct fake_gateway *g = malloc(sizeof *g);
+    fake_open(g, &rules, false, 0);
+    fake_feed(g, "HELP\n", 5);
+    static const char *const TOLD[] = {"SEND", "FROM",  "TO",    "TEXT",   "DATA",  "JSON",
+                                       "RSET", "QUEUE", "STATS", "CANCEL", "WATCH", "EHLO"};
+    for (size_t i = 0; i < COUNT(TOLD); i++) {
+        cr_assert_not_null(memmem(g->out.data, g->out.len, TOLD[i], strlen(TOLD[i])), "%s",
+                           TOLD[i]);
+    }
+    fake_free(g);
+    free(g);
+}
+
+/* --- the order of replies --------------------------------------------------------------------- */
+
+struct order {
+    struct fake_gateway *g;
+    struct session_rules rules;
+};
+
+static void order_open(struct order *order)
+{
+    order->rules = fake_rules();
+    order->g = malloc(sizeof *order->g);
+    fake_open(order->g, &order->rules, true, 0);
+}
+
+static void order_close(struct order *order)
+{
+    fake_free(order->g);
+    free(order->g);
+}
+
+/* Feeds without giving a verdict. */
+static void order_feed(struct order *order, const char *text)
+{
+    bool is_fed = session_feed(order->g->session, text, strlen(text));
+    cr_assert(is_fed);
+    while (fake_step(order->g)) {
+    }
+    fake_collect(order->g);
+}
+
+static void order_expect(struct order *order, const char *expected)
+{
+    struct buffer got = BUFFER_EMPTY;
+    while (fake_step(order->g)) {
+    }
+    fake_collect(order->g);
+    codes(&order->g->out, &got);
+    cr_assert_str_eq(got.data, expected);
+    buffer_free(&got);
+}
+
+Test(session, replies_keep_the_order_of_commands)
+{
+    struct order order;
+    order_open(&order);
+    order_feed(&order, "SEND 34600000001 a\nTO 1\nSEND 34600000002 refuse 452\nNOOP\n"
+                       "SEND 34600000003,34600000004 c\n");
+    cr_assert_eq(order.g->pending_count, 3);
+    order_expect(&order, "");
+    fake_decide(order.g, 2);
+    order_expect(&order, "");
+    fake_decide(order.g, 1);
+    order_expect(&order, "");
+    fake_decide(order.g, 0);
+    order_expect(&order, "250 2.0.0, 550 5.1.3, 452 4.3.1, 250 2.0.0, 250-2.0.0, 250 2.0.0");
+    cr_assert_eq(session_open_slots(order.g->session), 0);
+    order_close(&order);
+}
+
+Test(session, asking_waits_for_what_was_said_before)
+{
+    static const char *const ASKING[] = {"STATUS x\n", "QUEUE\n",   "STATS\n", "WATCH\n",
+                                         "CANCEL x\n", "FLUSH\n",   "HOLD\n",  "RELEASE\n",
+                                         "RETRY x\n",  "UNWATCH\n", "QUIT\n"};
+    for (size_t i = 0; i < COUNT(ASKING); i++) {
+        struct order order;
+        order_open(&order);
+        order_feed(&order, "SEND 34600000001 a\nSEND 34600000002 b\n");
+        order_feed(&order, ASKING[i]);
+        cr_assert(order.g->waits, "%s", ASKING[i]);
+        fake_decide(order.g, 1);
+        while (fake_step(order.g)) {
+        }
+        cr_assert(order.g->waits, "%s", ASKING[i]);
+        fake_decide(order.g, 0);
+        while (fake_step(order.g)) {
+        }
+        cr_assert_not(order.g->waits, "%s", ASKING[i]);
+        order_close(&order);
+    }
+}
+
+Test(session, at_most_1024_submissions_wait)
+{
+    struct order order;
+    order_open(&order);
+    for (int i = 0; i < SESSION_MAX_OPEN; i++) {
+        cr_assert_not(order.g->waits);
+        order_feed(&order, "SEND 34600000000 x\n");
+    }
+    cr_assert(order.g->waits);
+    cr_assert_eq(order.g->pending_count, SESSION_MAX_OPEN);
+    /* The last one's verdict frees nothing that can leave; the first one's frees one. */
+    fake_decide(order.g, SESSION_MAX_OPEN - 1);
+    while (fake_step(order.g)) {
+    }
+    cr_assert(order.g->waits);
+    fake_decide(order.g, 0);
+    while (fake_step(order.g)) {
+    }
+    cr_assert_not(order.g->waits);
+    order_feed(&order, "SEND 34600000000 x\n");
+    cr_assert(order.g->waits);
+    cr_assert_eq(order.g->pending_count, SESSION_MAX_OPEN - 1);
+    fake_settle(order.g);
+    cr_assert_eq(order.g->submissions, SESSION_MAX_OPEN + 1);
+    order_close(&order);
+}
+
+Test(session, thousands_in_any_order)
+{
+    struct session_rules rules = fake_rules();
+    struct buffer input = BUFFER_EMPTY;
+    enum { SENDS = 5000 };
+    for (int i = 0; i < SENDS; i++) {
+        buffer_printf(&input, "SEND 34600000000 %d\n%s", i, i % 3 == 0 ? "TO 1\n" : "");
+    }
+    for (uint32_t chance = 1; chance < 4; chance++) {
+        struct fake_gateway *g = malloc(sizeof *g);
+        fake_open(g, &rules, false, chance);
+        fake_feed(g, input.data, input.len);
+        fake_end(g);
+        struct buffer got = BUFFER_EMPTY;
+        struct buffer expected = BUFFER_EMPTY;
+        plain(&g->out, &got);
+        for (int i = 0; i < SENDS; i++) {
+            buffer_printf(&expected,
+                          "250 2.0.0 queued id=#%d to=+34600000000 parts=1 encoding=gsm7\n%s",
+                          i + 1, i % 3 == 0 ? "550 5.1.3 not a telephone number: 1\n" : "");
+        }
+        buffer_append(&expected, "", 1);
+        cr_assert(strcmp(got.data, expected.data) == 0);
+        cr_assert_gt(g->pending_max, 10);
+        buffer_free(&got);
+        buffer_free(&expected);
+        fake_free(g);
+        free(g);
+    }
+    buffer_free(&input);
+}
+
+/* Replies that wait behind a slow verdict are bounded: the session reads no further. */
+Test(session, replies_that_wait_are_bounded)
+{
+    struct order order;
+    order_open(&order);
+    order_feed(&order, "SEND 34600000000 x\n");
+    size_t fed = 0;
+    while (!order.g->waits) {
+        order_feed(&order, "NOOP\nTO 1\n");
+        fed += 10;
+        cr_assert_lt(fed, 1000000, "the session takes commands without end");
+    }
+    fake_settle(order.g);
+    cr_assert_not(order.g->waits);
+    order_close(&order);
+}
+
+static void notify(struct order *order, const char *words)
+{
+    struct buffer line = BUFFER_EMPTY;
+    reply_line(&line, REPLY_EVENT, false, "%s", words);
+    session_notify(order->g->session, line.data, line.len);
+    buffer_free(&line);
+}
+
+Test(session, events_never_come_between)
+{
+    struct order order;
+    order_open(&order);
+    notify(&order, "event=1");
+    order_expect(&order, "120 2.0.0");
+    order_feed(&order, "SEND 34600000001 a\nSEND 34600000002,34600000003 b\n");
+    /* Of a message whose 250 has not left: behind it. */
+    notify(&order, "event=2");
+    order_feed(&order, "TO 34600000000\nSEND 34600000004 c\n");
+    notify(&order, "event=3");
+    notify(&order, "event=4");
+    order_expect(&order, "120 2.0.0");
+    fake_decide(order.g, 1);
+    fake_decide(order.g, 0);
+    order_expect(&order, "120 2.0.0, 250 2.0.0, 250-2.0.0, 250 2.0.0, 120 2.0.0, 250 2.1.5");
+    fake_decide(order.g, 0);
+    order_expect(&order, "120 2.0.0, 250 2.0.0, 250-2.0.0, 250 2.0.0, 120 2.0.0, 250 2.1.5, "
+                         "250 2.0.0, 120 2.0.0, 120 2.0.0");
+    /* Nothing follows the farewell. */
+    order_feed(&order, "QUIT\n");
+    notify(&order, "event=5");
+    cr_assert(order.g->is_closed);
+    order_expect(&order, "120 2.0.0, 250 2.0.0, 250-2.0.0, 250 2.0.0, 120 2.0.0, 250 2.1.5, "
+                         "250 2.0.0, 120 2.0.0, 120 2.0.0, 221 2.0.0");
+    order_close(&order);
+}
+
+/* An event that arrives while a request is being answered goes behind the whole reply. */
+Test(session, events_never_come_within_a_reply)
+{
+    struct order order;
+    order_open(&order);
+    struct session_event event;
+    cr_assert(session_feed(order.g->session, "STATS\n", 6));
+    cr_assert_eq(session_step(order.g->session, FAKE_NOW_MS, &event), SESSION_REQUEST);
+    struct buffer *out = session_answer_begin(order.g->session, event.slot);
+    reply_line(out, REPLY_OK, true, "one");
+    notify(&order, "event=1");
+    reply_line(out, REPLY_OK, false, "two");
+    session_answer_end(order.g->session, event.slot);
+    order_expect(&order, "250-2.0.0, 250 2.0.0, 120 2.0.0");
+    order_close(&order);
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+Test(session, close_from_our_side)
+{
+    struct order order;
+    order_open(&order);
+    order_feed(&order, "SEND 34600000000 x\nTO 34600000000\n");
+    session_close(order.g->session, REPLY_SHUTTING_DOWN);
+    session_close(order.g->session, REPLY_TIMED_OUT); /* too late to say more */
+    order_expect(&order, "");
+    fake_decide(order.g, 0);
+    order_expect(&order, "250 2.0.0, 250 2.1.5, 421 4.3.2");
+    cr_assert(order.g->is_closed);
+    order_close(&order);
+}
+
+Test(session, time_out_names_a_bare_dot)
+{
+    static const struct {
+        const char *input;
+        bool is_named;
+    } rows[] = {
+        {"DATA\r\nhello\n.\n", true},
+        {"DATA\r\n.\n", true},
+        {"DATA\r\nhello\r\n.\n", true},
+        {"DATA\r\nhello\n.\nQUIT\n", true},
+        {"DATA\r\nhello\n.\nmore\r\nand more\r\n", true},
+        {"DATA\r\nhello\n. \n", false},
+        {"DATA\r\nhello\r\n", false},
+        {"DATA\r\nhello\n..\n", false},
+        {"DATA\nhello\n", false},
+        {"NOOP\r\n", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        for (size_t padding = 0; padding < 2; padding++) {
+            struct order order;
+            order_open(&order);
+            char *input = stretch(rows[i].input, 'x', 0, "");
+            if (padding > 0 && strncmp(input, "DATA\r\n", 6) == 0) {
+                /* The content is long enough to be taken in pieces. */
+                free(input);
+                input = stretch("DATA\r\n", 'x', 5000, rows[i].input + 5);
+                input[5006] = '\n';
+            }
+            for (size_t at = 0; input[at] != '\0'; at++) {
+                order_feed(&order, (char[]){input[at], '\0'});
+            }
+            session_close(order.g->session, REPLY_TIMED_OUT);
+            fake_collect(order.g);
+            bool is_named = memmem(order.g->out.data, order.g->out.len, "LF", 2) != NULL;
+            cr_assert_not_null(memmem(order.g->out.data, order.g->out.len, "421 4.4.2", 9));
+            cr_assert_eq(is_named, rows[i].is_named, "row %zu: %.*s", i, (int)order.g->out.len,
+                         order.g->out.data);
+            free(input);
+            order_close(&order);
+        }
+    }
+}
+
+Test(session, tells_whether_it_is_in_content)
+{
+    struct order order;
+    order_open(&order);
+    cr_assert_not(session_is_in_content(order.g->session));
+    order_feed(&order, "DATA\nx\n");
+    cr_assert(session_is_in_content(order.g->session));
+    order_feed(&order, ".\n");
+    cr_assert_not(session_is_in_content(order.g->session));
+    order_close(&order);
+}
