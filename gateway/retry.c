@@ -41,7 +41,6 @@ static const struct row table[] = {
     {401, 401, 0, RETRY_RETURN, RETRY_STOP, true, false, "the API refuses the token"},
     {402, 402, 0, RETRY_RETURN, RETRY_STOP, false, false, "the account is out of balance"},
     {403, 403, 0, RETRY_RETURN, RETRY_STOP, true, false, "the API refuses the token"},
-    {404, 405, 0, RETRY_RETURN, RETRY_STOP, false, false, "the URL or a proxy is wrong"},
     {429, 429, 0, RETRY_RETURN, RETRY_WAIT, false, false, "the rate limit is reached"},
     {400, 499, ABOUT | ALONE | USED | AGAIN, RETRY_RELAYED, RETRY_FINE, false, false, ""},
     {400, 499, ABOUT | ALONE | USED, RETRY_REJECT, RETRY_FINE, false, false, ""},
@@ -50,6 +49,7 @@ static const struct row table[] = {
      "the API refuses every message without naming a field"},
     {400, 499, ABOUT | ALONE, RETRY_REJECT, RETRY_FINE, false, true, ""},
     {400, 499, ABOUT, RETRY_SPLIT, RETRY_FINE, false, false, ""},
+    /* 404, 405, and whatever else is not the API speaking of messages. */
     {400, 499, 0, RETRY_RETURN, RETRY_STOP, false, false, "the URL or a proxy is wrong"},
     {503, 503, 0, RETRY_RETURN, RETRY_BACKOFF, false, false, "the API is out of service"},
     {500, 599, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false, "the API is in trouble"},
@@ -104,9 +104,9 @@ static unsigned facts_of(const struct api_answer *answer, const struct api_refus
         facts |= ABOUT;
     if (request->count == 1)
         facts |= ALONE;
-    if (refusal != NULL && refusal->is_json && refusal->names_field)
+    if (refusal != NULL && refusal->names_field)
         facts |= NAMED;
-    if (refusal != NULL && refusal->is_json && refusal->is_already_used)
+    if (refusal != NULL && refusal->is_already_used)
         facts |= USED;
     if (request->attempts > 1)
         facts |= AGAIN;
