@@ -83,6 +83,9 @@ def run_child(path, names):
         json.dump(outcome.outcomes, file)
 
 
+children = set()  # the processes that run now
+
+
 def kill_group(child):
     """Ends what a class left behind: a relay whose test died must not outlive it."""
     try:
@@ -98,6 +101,7 @@ def run_class(name, tests, patience):
         child = subprocess.Popen([sys.executable, __file__, "--child", result.name] + tests,
                                  stdout=output, stderr=subprocess.STDOUT,
                                  stdin=subprocess.DEVNULL, cwd=ROOT, start_new_session=True)
+        children.add(child)
         trouble = "ended without a result"
         try:
             child.wait(patience)
@@ -106,6 +110,7 @@ def run_class(name, tests, patience):
         finally:
             kill_group(child)
             child.wait()
+            children.discard(child)
         took = time.monotonic() - began
         words = open(output.name, errors="backslashreplace").read()
         try:
@@ -176,10 +181,16 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "4"))) as pool:
         running = {pool.submit(run_class, name, tests, patience): name
                    for name, tests in classes.items()}
-        for future in concurrent.futures.as_completed(running):
-            passed, failed = report(running[future], *future.result())
-            total_passed += passed
-            total_failed += failed
+        try:
+            for future in concurrent.futures.as_completed(running):
+                passed, failed = report(running[future], *future.result())
+                total_passed += passed
+                total_failed += failed
+        except KeyboardInterrupt:  # classes have sessions of their own, so Ctrl-C reached none
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in list(children):
+                kill_group(child)
+            raise
     print("%d passed, %d failed" % (total_passed, total_failed))
     return 0 if total_passed > 0 and total_failed == 0 else 1
 
