@@ -136,8 +136,26 @@ static unsigned packing_parts(const struct packing *p)
     return p->units <= p->alone ? 1 : p->parts;
 }
 
+/* Nearly every text is ASCII and fits one message by itself: then there is nothing to pack. */
+static bool fits_alone(const char *utf8, size_t len, unsigned *units)
+{
+    const unsigned alone = empty_packing[TEXT_GSM7].alone;
+    bool is_plain = len <= alone;
+    *units = 0;
+    for (size_t i = 0; is_plain && i < len; i++) {
+        unsigned char c = (unsigned char)utf8[i];
+        is_plain = c < 0x80 && gsm7_latin1[c] > 0;
+        *units += gsm7_latin1[c];
+    }
+    return is_plain && *units <= alone;
+}
+
 struct text_size text_measure(const char *utf8, size_t len)
 {
+    unsigned units;
+    if (fits_alone(utf8, len, &units)) {
+        return (struct text_size){.encoding = TEXT_GSM7, .units = units, .parts = 1};
+    }
     enum text_encoding encoding = TEXT_GSM7;
     struct packing p = empty_packing[encoding];
     if (!pack_text(&p, utf8, len, encoding)) {
