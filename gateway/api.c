@@ -710,7 +710,7 @@ static bool api_make_places(struct api *api, size_t connections)
     return api->idle != NULL && api->sockets != NULL;
 }
 
-/* A handle is made at once, so that a wrong option shows at the start and not with the first SMS. */
+/* A handle is made at once: a wrong option shows at the start, not with the first message. */
 static bool api_make_first_easy(struct api *api)
 {
     CURL *easy = api_take_easy(api);
