@@ -1,0 +1,121 @@
+/*
+ * Any answer of the API: read or refused, never half-read, and what people get to see of it is
+ * short, clean text. The first byte chooses the reader ('0' to '3'), the rest is the body.
+ */
+#include "gateway/api_json.h"
+
+#include "proto/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+enum { MESSAGES = 3, REASON_MAX = 200 };
+
+static struct message *messages[MESSAGES];
+
+static void require(bool is_true)
+{
+    if (!is_true) {
+        abort();
+    }
+}
+
+/* Three messages, the last two alike; their clientIds are in the dictionary. */
+static void make_messages(void)
+{
+    static const struct {
+        const char *id, *to;
+    } rows[MESSAGES] = {
+        {"01ARZ3NDEKTSV4RRFFQ69G5FA0", "+34600000000"},
+        {"01ARZ3NDEKTSV4RRFFQ69G5FA1", "+34600000001"},
+        {"01ARZ3NDEKTSV4RRFFQ69G5FA2", "+34600000001"},
+    };
+    for (size_t i = 0; i < MESSAGES; i++) {
+        struct message_content content = {
+            .to = rows[i].to, .from = "Acme", .ref = "", .text = "hello", .text_len = 5};
+        require(ulid_parse(rows[i].id, ULID_LENGTH, &content.id));
+        messages[i] = message_new(&content);
+        require(messages[i] != NULL);
+    }
+}
+
+static void check_reason(const char *reason)
+{
+    size_t len = strlen(reason);
+    require(len <= REASON_MAX && text_is_utf8(reason, len));
+    for (size_t i = 0; i < len; i++) {
+        require((unsigned char)reason[i] >= ' ' && reason[i] != 0x7f);
+    }
+}
+
+static void check_item(struct api_item *item)
+{
+    const char *id = item->answer != NULL ? item->answer : "";
+    const char *reason = item->answer != NULL ? id + strlen(id) + 1 : "";
+    require((item->outcome == API_ITEM_ACCEPTED) == (*id != '\0'));
+    require(item->outcome != API_ITEM_UNKNOWN || item->answer == NULL);
+    check_reason(reason);
+    free(item->answer);
+}
+
+static void read_single(const char *body, size_t len)
+{
+    struct api_item item;
+    bool is_read = api_json_read_single(body, len, &item);
+    require(is_read == (item.outcome == API_ITEM_ACCEPTED));
+    check_item(&item);
+}
+
+static void read_bulk(const char *body, size_t len)
+{
+    struct api_item items[MESSAGES];
+    bool is_read = api_json_read_bulk(body, len, messages, MESSAGES, items);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        require(is_read || items[i].outcome == API_ITEM_UNKNOWN);
+        check_item(&items[i]);
+    }
+}
+
+static void read_refusal(const char *body, size_t len)
+{
+    struct api_refusal refusal;
+    api_json_read_refusal(body, len, &refusal);
+    require(refusal.is_json || !(refusal.names_field || refusal.is_already_used || refusal.reason));
+    require(refusal.names_field || !refusal.is_already_used);
+    if (refusal.reason != NULL) {
+        check_reason(refusal.reason);
+        free(refusal.reason);
+    }
+}
+
+static void read_history(const char *body, size_t len)
+{
+    struct api_history page;
+    if (!api_json_read_history(body, len, &page)) {
+        require(page.entries == NULL && page.count == 0);
+        return;
+    }
+    for (size_t i = 0; i < page.count; i++) {
+        require(page.entries[i].id != NULL);
+        require(page.entries[i].client_id == NULL || *page.entries[i].client_id != '\0');
+    }
+    api_history_free(&page);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    static void (*const readers[])(const char *body, size_t len) = {read_single, read_bulk,
+                                                                    read_refusal, read_history};
+    if (size == 0) {
+        return 0;
+    }
+    if (messages[0] == NULL) {
+        make_messages();
+    }
+    readers[bytes[0] % 4]((const char *)bytes + 1, size - 1);
+    return 0;
+}
