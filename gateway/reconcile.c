@@ -137,10 +137,10 @@ static enum reconcile_progress finish(struct scan *scan, const char *doubt)
     return RECONCILE_FINISHED;
 }
 
-/* One finding for each id, or NULL without memory. */
+/* One finding for each id; NULL where there is none, or without memory. */
 static struct queue_resolution *findings_new(const struct ulid *ids, size_t count)
 {
-    struct queue_resolution *findings = calloc(count, sizeof(*findings));
+    struct queue_resolution *findings = count > 0 ? calloc(count, sizeof(*findings)) : NULL;
 
     for (size_t i = 0; findings != NULL && i < count; i++) {
         findings[i].id = ids[i];
@@ -165,7 +165,7 @@ static bool is_new(struct scan *scan, const char *id)
     return true;
 }
 
-/* Notes that one of the ids is on the platform. Of several entries the newest, met first, is kept. */
+/* One of the ids is on the platform. Of several entries the newest, met first, is kept. */
 static void note_client_id(struct scan *scan, const struct api_history_entry *entry)
 {
     struct queue_resolution key;
