@@ -168,7 +168,7 @@ static bool is_new(struct scan *scan, const char *id)
 /* One of the ids is on the platform. Of several entries the newest, met first, is kept. */
 static void note_client_id(struct scan *scan, const struct api_history_entry *entry)
 {
-    struct queue_resolution key;
+    struct queue_resolution key = {.answer = NULL};
 
     if (!ulid_parse(entry->client_id, strlen(entry->client_id), &key.id))
         return;
