@@ -701,6 +701,10 @@ Test(queue, the_same_ref_again)
 Test(queue, a_ref_is_free_after_retention)
 {
     q = new_queue(100, 100000, 50);
+    for (int i = 0; i < 200; i++) { /* more than are forgotten at a time */
+        struct ulid id = add(&(struct spec){0}, 0);
+        queue_cancel(q, &id, 0, true, 1);
+    }
     struct ulid first = add(&(struct spec){.ref = "r"}, 0);
     settle_one(take_one(&first, 1), FATE_RELAYED, 10);
     struct message *m = make(&(struct spec){.ref = "r", .text = "other"});
@@ -882,6 +886,16 @@ Test(queue, the_operator_can_retry_what_is_overdue, .init = setup, .fini = teard
     advance(60);
     take_one(&id, 60);
     take_one(&other, 60);
+}
+
+Test(queue, a_return_is_not_put_off_beyond_its_time, .init = setup, .fini = teardown)
+{
+    struct ulid id = add(&(struct spec){.expires_ms = 40}, 0);
+    struct queue_settlement s = {.message = take_one(&id, 0), .fate = FATE_RETURNED, .due_ms = 70};
+    queue_settle(q, &s, 1, 10);
+    cr_expect_eq(advance(39).next_due_ms, 40);
+    advance(40);
+    expect_state(&id, MESSAGE_EXPIRED, "known unsent");
 }
 
 Test(queue, a_return_can_be_put_off, .init = setup, .fini = teardown)
