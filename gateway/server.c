@@ -273,6 +273,8 @@ static bool find_control_group(struct server *s, const char *name, char *error, 
     if (name[0] == '\0') {
         return true;
     }
+    /* At start-up only, where no other thread asks for groups. */
+    /* cppcheck-suppress getgrnamCalled */
     const struct group *group = getgrnam(name);
     if (group == NULL) {
         snprintf(error, error_size, "listen.control_group: there is no group %s", name);
