@@ -203,7 +203,7 @@ enum mail_result mail_read(const char *content, size_t len, const char *charset,
     while (end > body && is_white(end[-1])) {
         end--;
     }
-    /* A subject's bytes are not what the charset of the body was declared for. */
+    /* What a Content-Type declares is the body's charset; for a bare subject it is a good guess. */
     enum mail_result result =
         append_utf8(headers.subject, NULL, is_declared ? named : charset, subject);
     unfold(subject);

@@ -814,7 +814,7 @@ Test(session, dialects_do_not_mix_in_one_message)
 Test(session, asking)
 {
     static const struct dialogue dialogues[] = {
-        {S("STATUS 01KPQB2BM00000000000000001\n"), "250 2.0.0 status id=#1\n", ""},
+        {S("STATUS 01KPQRJF500000000000000001\n"), "250 2.0.0 status id=#1\n", ""},
         {S("STATUS order-17\nstatus \"my ref\"\nSTATUS my ref\nSTATUS \"a \\\"b\\\"\"\n"),
          "250 2.0.0 status ref=order-17\n250 2.0.0 status ref=\"my ref\"\n"
          "250 2.0.0 status ref=\"my ref\"\n250 2.0.0 status ref=\"a \\\"b\\\"\"\n",

@@ -1,0 +1,53 @@
+/* recipients: each number once, in the order they were named. */
+#include "proto/recipients.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static void number(char e164[NUMBER_SIZE], unsigned n)
+{
+    snprintf(e164, NUMBER_SIZE, "+346%08u", n);
+}
+
+Test(recipients, each_once_in_order)
+{
+    static const size_t COUNTS[] = {1, 2, 3, 5, 1000};
+    struct recipients r = {0};
+    char e164[NUMBER_SIZE];
+    for (size_t i = 0; i < sizeof COUNTS / sizeof COUNTS[0]; i++) {
+        for (int twice = 0; twice < 2; twice++) {
+            for (unsigned n = 0; n < COUNTS[i]; n++) {
+                number(e164, n * 7);
+                cr_assert_eq(recipients_has(&r, e164), twice == 1);
+                cr_assert(recipients_add(&r, e164));
+            }
+        }
+        cr_assert_eq(r.count, COUNTS[i]);
+        for (unsigned n = 0; n < COUNTS[i]; n++) {
+            number(e164, n * 7);
+            cr_assert_str_eq(r.numbers[n], e164);
+        }
+        number(e164, 3);
+        cr_assert_not(recipients_has(&r, e164));
+        /* What was in an earlier message is not in the next one. */
+        recipients_clear(&r);
+        number(e164, 0);
+        cr_assert_not(recipients_has(&r, e164));
+    }
+    recipients_free(&r);
+}
+
+/* A connection that stays for weeks keeps no memory of its largest message. */
+Test(recipients, a_long_list_is_given_back)
+{
+    struct recipients r = {0};
+    char e164[NUMBER_SIZE];
+    for (unsigned n = 0; n < 1000; n++) {
+        number(e164, n);
+        cr_assert(recipients_add(&r, e164));
+    }
+    recipients_clear(&r);
+    cr_assert_leq(r.size, 4);
+    recipients_free(&r);
+}
