@@ -21,13 +21,12 @@ static const char *const name_members[] = {
 
 static const char *const client_id_names[] = {"clientId", "client_id", "client id", "client-id",
                                               NULL};
-static const char *const field_names[] = {"from",      "to",           "text",          "clientId",
-                                          "client_id", "allowUnicode", "allow_unicode", NULL};
+static const char *const field_names[] = {"from",          "to", "text", "allowUnicode",
+                                          "allow_unicode", NULL};
 
 /* In a sentence these stand for the field; "to" and "from" alone do not. */
-static const char *const field_words[] = {"clientId",     "client_id",     "client id",
-                                          "allowUnicode", "allow_unicode", "text",
-                                          "sender",       "recipient",     NULL};
+static const char *const field_words[] = {"text",   "allowUnicode", "allow_unicode",
+                                          "sender", "recipient",    NULL};
 static const char *const field_prepositions[] = {"to", "from", NULL};
 
 /* What follows "to" or "from" where it is the subject of a sentence. */
@@ -141,9 +140,10 @@ static void reason_append(struct api_words *words, const char *utf8)
 /* One complaint; `field` is "" where it names none. */
 static void words_add(struct api_words *words, const char *field, const char *text)
 {
-    bool is_about_field = has_any_word(field, field_names) || names_field_in_prose(text);
     bool is_about_client_id =
         has_any_word(field, client_id_names) || has_any_word(text, client_id_names);
+    bool is_about_field =
+        is_about_client_id || has_any_word(field, field_names) || names_field_in_prose(text);
     words->names_field = words->names_field || is_about_field;
     words->is_already_used =
         words->is_already_used || (is_about_client_id && has_any_word(text, used_words));

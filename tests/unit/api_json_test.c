@@ -490,6 +490,7 @@ Test(api_json, refusals)
          "clientId has already been used"},
         {"{\"errors\":{\"clientId\":[\"must be unique\"]}}", true, true, true,
          "clientId: must be unique"},
+        {"{\"message\":\"Duplicate client-id\"}", true, true, true, "Duplicate client-id"},
         {"{\"message\":\"This token was already used\"}", true, false, false,
          "This token was already used"},
         /* "to" and "from" are also just English. */
