@@ -26,6 +26,7 @@ struct request {
     bool is_probe;
     uint32_t epoch;           /* of the destination when it began */
     int64_t began_ms;         /* monotonic */
+    uint64_t relayed_before;  /* messages relayed in all when it began */
     char anchor[ANCHOR_SIZE]; /* an API id known relayed before it began, "" = none */
     struct message *messages[];
 };
@@ -44,6 +45,9 @@ struct forwarder {
     struct reconcile *reconcile;
     size_t in_flight;        /* POSTs */
     bool is_history_pending; /* a GET /sms is under way */
+    bool has_history_failed; /* the last one brought no page */
+    uint64_t relayed;        /* messages, in all */
+    uint64_t doubt_from;     /* `relayed` when the oldest request that is in doubt began */
     uint32_t last_group;
     char newest_api_id[ANCHOR_SIZE]; /* of the message that was relayed last */
     bool is_draining, is_stopping;
@@ -133,6 +137,7 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     request->is_probe = is_probe;
     request->epoch = f->destination.epoch;
     request->began_ms = now_ms;
+    request->relayed_before = f->relayed;
     memcpy(request->anchor, f->newest_api_id, ANCHOR_SIZE);
     if (!post(f, request)) {
         LOG(LOG_ERROR, "request_failed", LOG_STR("reason", "out of memory"));
@@ -156,9 +161,29 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     return true;
 }
 
+/* Some request ended ambiguous, and the history has not been read for it to the end. */
+static bool has_doubt(const struct forwarder *f)
+{
+    return f->is_history_pending || reconcile_is_scanning(f->reconcile) ||
+           reconcile_due_ms(f->reconcile) != INT64_MAX;
+}
+
+/*
+ * A scan reads back over everything that was relayed after what it looks for, and every page that is
+ * filled meanwhile pushes that further away. So that it gets there, no more is sent than half of
+ * its pages hold until it has; unless the history fails: relaying does not wait for that.
+ */
+static bool would_bury_doubt(const struct forwarder *f)
+{
+    uint64_t reach = (uint64_t)f->options.reconcile.history_pages * f->options.reconcile.per_page;
+    uint64_t above = f->relayed - f->doubt_from + f->in_flight * f->options.bulk_max;
+    return has_doubt(f) && !f->has_history_failed && above > reach / 2;
+}
+
 static bool may_take(const struct forwarder *f, int64_t now_ms)
 {
-    return !f->is_stopping && (!f->is_draining || now_ms < f->drain_until_ms);
+    return !f->is_stopping && (!f->is_draining || now_ms < f->drain_until_ms) &&
+           !would_bury_doubt(f);
 }
 
 static int64_t min_ms(int64_t a, int64_t b)
@@ -236,6 +261,7 @@ static void note_relayed(struct forwarder *f, const struct queue_settlement *set
 {
     const char *api_id = message_answer_api_id(settlement->answer);
     size_t len = strlen(api_id);
+    f->relayed += settlement->fate == FATE_RELAYED ? 1 : 0;
     if (settlement->fate == FATE_RELAYED && len > 0 && len < ANCHOR_SIZE) {
         memcpy(f->newest_api_id, api_id, len + 1);
     }
@@ -250,31 +276,44 @@ static void settle_alike(const struct request *request, enum queue_fate fate,
     }
 }
 
-/* Assigns the halves of a batch that is not to be sent again as it was. */
-static void split(struct forwarder *f, const struct request *request,
-                  struct queue_settlement *settlements)
+/* Assigns halves to messages that are not to be sent together again as they were. */
+static void split(struct forwarder *f, struct queue_settlement *const *settlements, size_t count)
 {
-    uint32_t groups[request->count];
-    retry_split(request->count, &f->last_group, groups);
-    for (size_t i = 0; i < request->count; i++) {
-        settlements[i].group = groups[i];
+    uint32_t groups[count];
+    retry_split(count, &f->last_group, groups);
+    for (size_t i = 0; i < count; i++) {
+        settlements[i]->group = groups[i];
     }
     stats_add(f->stats, STAT_SPLITS, 1);
-    LOG(LOG_INFO, "batch_split", LOG_INT("messages", request->count));
+    LOG(LOG_INFO, "batch_split", LOG_INT("messages", count));
 }
 
-/* A batch that has ended ambiguous too often is split. */
-static void settle_ambiguous(struct forwarder *f, const struct request *request,
-                             struct queue_settlement *settlements)
+static void split_returned(struct forwarder *f, const struct request *request,
+                           struct queue_settlement *settlements)
 {
+    struct queue_settlement *all[request->count];
+    for (size_t i = 0; i < request->count; i++) {
+        all[i] = &settlements[i];
+    }
+    split(f, all, request->count);
+}
+
+/* What has ended ambiguous together too often is split: one of them may be the cause. */
+static void split_ambiguous(struct forwarder *f, const struct request *request,
+                            struct queue_settlement *settlements)
+{
+    struct queue_settlement *ambiguous[request->count];
+    size_t count = 0;
     unsigned ends = 0;
     for (size_t i = 0; i < request->count; i++) {
-        unsigned of_message = request->messages[i]->ambiguous_ends;
-        ends = of_message > ends ? of_message : ends;
+        if (settlements[i].fate == FATE_AMBIGUOUS) {
+            unsigned of_message = request->messages[i]->ambiguous_ends;
+            ends = of_message > ends ? of_message : ends;
+            ambiguous[count++] = &settlements[i];
+        }
     }
-    settle_alike(request, FATE_AMBIGUOUS, settlements);
-    if (retry_splits_ambiguous(request->count, ends)) {
-        split(f, request, settlements);
+    if (retry_splits_ambiguous(count, ends)) {
+        split(f, ambiguous, count);
     }
 }
 
@@ -327,7 +366,7 @@ static struct retry_verdict judge(struct forwarder *f, const struct api_answer *
         break;
     case RETRY_SPLIT:
         settle_alike(request, FATE_RETURNED, settlements);
-        split(f, request, settlements);
+        split_returned(f, request, settlements);
         break;
     case RETRY_REJECT:
         settle_alike(request, FATE_REJECTED, settlements);
@@ -337,7 +376,7 @@ static struct retry_verdict judge(struct forwarder *f, const struct api_answer *
         settle_alike(request, FATE_RETURNED, settlements);
         break;
     case RETRY_AMBIGUOUS:
-        settle_ambiguous(f, request, settlements);
+        settle_alike(request, FATE_AMBIGUOUS, settlements);
         break;
     case RETRY_RELAYED:
         settle_alike(request, FATE_RELAYED, settlements);
@@ -374,26 +413,51 @@ static void log_answer(const struct api_answer *answer, const struct request *re
         LOG_INT("latency_us", answer->latency_us), LOG_STR("error", answer->error));
 }
 
+/* What the fates of a request's messages say of them all. */
+static void account(struct forwarder *f, const struct api_answer *answer,
+                    const struct queue_settlement *settlements, size_t count)
+{
+    bool is_failure = answer->transport != API_ANSWERED || answer->status >= 300;
+    stats_add(f->stats, STAT_REQUESTS_IN_FLIGHT, -1);
+    stats_add(f->stats, STAT_REQUESTS_FAILED, is_failure ? 1 : 0);
+    stats_add(f->stats, STAT_REQUESTS_RATE_LIMITED, answer->status == 429 ? 1 : 0);
+    for (size_t i = 0; i < count; i++) {
+        count_fate(f, settlements[i].fate);
+        note_relayed(f, &settlements[i]);
+    }
+}
+
+/* Some messages of a request are in doubt: their scan will come. */
+static void doubt(struct forwarder *f, const struct request *request, int64_t now_ms)
+{
+    if (!has_doubt(f) || request->relayed_before < f->doubt_from) {
+        f->doubt_from = request->relayed_before;
+    }
+    reconcile_add(f->reconcile, request->began_ms, now_ms,
+                  request->anchor[0] == '\0' ? NULL : request->anchor);
+    stats_add(f->stats, STAT_REQUESTS_AMBIGUOUS, 1);
+}
+
 /* Settles the messages of a POST that has ended, and draws the conclusion for the destination. */
 static void settle(struct forwarder *f, const struct api_answer *answer, struct request *request)
 {
     struct queue_settlement settlements[request->count];
+    struct destination_options limits = {f->options.retry_min_ms, f->options.retry_max_ms};
     int64_t now_ms = clock_monotonic_ms();
     int64_t unix_ms = clock_unix_ms();
-    struct destination_options limits = {f->options.retry_min_ms, f->options.retry_max_ms};
     char *words = NULL;
     for (size_t i = 0; i < request->count; i++) {
         settlements[i] = (struct queue_settlement){.message = request->messages[i],
                                                    .group = request->messages[i]->group};
     }
     f->in_flight--;
-    stats_add(f->stats, STAT_REQUESTS_IN_FLIGHT, -1);
     int64_t held_until_ms = pace_ended(&f->pace, answer->endpoint, answer, now_ms, unix_ms,
                                        destination_backoff_ms(&f->destination, &limits, chance(f)));
     if (request->is_probe) {
         destination_probe_ended(&f->destination);
     }
     struct retry_verdict verdict = judge(f, answer, request, settlements, &words);
+    split_ambiguous(f, request, settlements);
     log_answer(answer, request, &verdict);
     struct destination_event event = {
         .epoch = request->epoch,
@@ -404,20 +468,11 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
         .held_until_ms = held_until_ms,
     };
     destination_apply(&f->destination, &verdict, &event, &limits, now_ms, chance(f));
-    bool is_failure = answer->transport != API_ANSWERED || answer->status >= 300;
-    bool is_ambiguous = has_ambiguous(settlements, request->count);
-    stats_add(f->stats, STAT_REQUESTS_FAILED, is_failure ? 1 : 0);
-    stats_add(f->stats, STAT_REQUESTS_AMBIGUOUS, is_ambiguous ? 1 : 0);
-    stats_add(f->stats, STAT_REQUESTS_RATE_LIMITED, answer->status == 429 ? 1 : 0);
-    for (size_t i = 0; i < request->count; i++) {
-        count_fate(f, settlements[i].fate);
-        note_relayed(f, &settlements[i]);
+    account(f, answer, settlements, request->count);
+    if (has_ambiguous(settlements, request->count)) {
+        doubt(f, request, now_ms);
     }
     queue_settle(f->queue, settlements, request->count, unix_ms);
-    if (is_ambiguous) {
-        reconcile_add(f->reconcile, request->began_ms, now_ms,
-                      request->anchor[0] == '\0' ? NULL : request->anchor);
-    }
     if (verdict.is_token_refused) {
         renew_token(f, now_ms);
     }
@@ -457,6 +512,7 @@ static void read_history(struct forwarder *f, const struct api_answer *answer)
                destination_backoff_ms(&f->destination, &limits, chance(f)));
     bool is_page = answer->transport == API_ANSWERED && answer->status / 100 == 2 &&
                    api_json_read_history(answer->body, answer->body_len, &page);
+    f->has_history_failed = !is_page;
     if (is_page) {
         progress = reconcile_read(f->reconcile, &page);
         api_history_free(&page);
@@ -487,7 +543,8 @@ static void begin_scan(struct forwarder *f, int64_t now_ms)
 static int64_t reconcile(struct forwarder *f)
 {
     int64_t now_ms = clock_monotonic_ms();
-    if (f->is_history_pending) {
+    /* With a token that is refused, history would only refuse too, and that means "cannot tell". */
+    if (f->is_history_pending || f->destination.is_token_refused) {
         return INT64_MAX;
     }
     if (!reconcile_is_scanning(f->reconcile) && reconcile_due_ms(f->reconcile) <= now_ms) {
