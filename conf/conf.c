@@ -48,22 +48,26 @@ struct loader {
 
 static void errors_add(struct conf_errors *errors, const char *where, const char *what)
 {
-    if (errors->count++ >= ERRORS_SHOWN)
+    if (errors->count++ >= ERRORS_SHOWN) {
         return;
+    }
     size_t size = strlen(where) + strlen(": ") + strlen(what) + strlen("\n") + 1;
     char *text = realloc(errors->text, errors->len + size);
-    if (text == NULL)
+    if (text == NULL) {
         return;
+    }
     errors->text = text;
     errors->len += (size_t)snprintf(text + errors->len, size, "%s: %s\n", where, what);
 }
 
 void conf_errors_print(const struct conf_errors *errors, FILE *out)
 {
-    if (errors->count > 0)
+    if (errors->count > 0) {
         fputs(errors->text != NULL ? errors->text : "no memory to say what is wrong\n", out);
-    if (errors->count > ERRORS_SHOWN)
+    }
+    if (errors->count > ERRORS_SHOWN) {
         fprintf(out, "and %zu errors more\n", errors->count - ERRORS_SHOWN);
+    }
 }
 
 void conf_errors_free(struct conf_errors *errors)
@@ -116,11 +120,13 @@ static void complain(struct loader *l, const struct origin *origin, const struct
 static const char *name_shown(const char *name, size_t len, char out[48])
 {
     for (size_t i = 0; i < len; i++) {
-        if (!isalnum((unsigned char)name[i]) && strchr("_.-", name[i]) == NULL)
+        if (!isalnum((unsigned char)name[i]) && strchr("_.-", name[i]) == NULL) {
             len = 0;
+        }
     }
-    if (len == 0 || len > 32)
+    if (len == 0 || len > 32) {
         return "";
+    }
     snprintf(out, 48, " \"%.*s\"", (int)len, name);
     return out;
 }
@@ -131,11 +137,12 @@ static void complain_of_name(struct loader *l, const struct origin *origin, cons
     char shown[48];
     const char *quoted = name_shown(name, strlen(name), shown);
     const struct conf_key *meant = conf_key_nearest(section, name);
-    if (meant != NULL)
+    if (meant != NULL) {
         complain(l, origin, NULL, "there is no setting%s in [%s]; did you mean %s.%s?", quoted,
                  section, meant->section, meant->name);
-    else
+    } else {
         complain(l, origin, NULL, "there is no setting%s in [%s]", quoted, section);
+    }
 }
 
 static void complain_of_section(struct loader *l, const struct origin *origin, const char *section)
@@ -143,10 +150,11 @@ static void complain_of_section(struct loader *l, const struct origin *origin, c
     char shown[48];
     const char *quoted = name_shown(section, strlen(section), shown);
     const char *meant = conf_section_nearest(section);
-    if (meant != NULL)
+    if (meant != NULL) {
         complain(l, origin, NULL, "there is no section%s; did you mean %s?", quoted, meant);
-    else
+    } else {
         complain(l, origin, NULL, "there is no section%s", quoted);
+    }
 }
 
 /* --- settings ----------------------------------------------------------------------------------- */
@@ -169,8 +177,9 @@ static void assign(struct loader *l, const struct conf_key *key, struct origin o
 
 static void assign_defaults(struct loader *l)
 {
-    for (size_t i = 0; i < conf_key_count; i++)
+    for (size_t i = 0; i < conf_key_count; i++) {
         assign(l, &conf_keys[i], (struct origin){.source = SOURCE_DEFAULT}, conf_keys[i].initial);
+    }
 }
 
 /* --- the file ----------------------------------------------------------------------------------- */
@@ -213,13 +222,14 @@ static bool read_line(struct conf_file *f, char *line, size_t size, const char *
     *complaint = NULL;
     while ((c = getc(f->file)) != EOF && c != '\n' && f->bytes < FILE_MAX) {
         f->bytes++;
-        if (iscntrl(c) && c != '\t' && c != '\r')
+        if (iscntrl(c) && c != '\t' && c != '\r') {
             *complaint = "holds a control character";
-        else if (len + 1 < size)
+        } else if (len + 1 < size) {
             line[len++] = (char)c;
-        else
+        } else {
             *complaint = "is too long: a list may go on in the next line, after a space; a token "
                          "may stand in api.token_file";
+        }
     }
     line[len] = '\0';
     f->bytes += c == '\n';
@@ -230,8 +240,9 @@ static bool read_line(struct conf_file *f, char *line, size_t size, const char *
 static bool has_inline_comment(const char *line)
 {
     for (const char *c = line; *c != '\0'; c++) {
-        if (isblank((unsigned char)c[0]) && (c[1] == ';' || c[1] == '#'))
+        if (isblank((unsigned char)c[0]) && (c[1] == ';' || c[1] == '#')) {
             return true;
+        }
     }
     return false;
 }
@@ -259,8 +270,9 @@ static void open_section(struct conf_file *f, char *line)
 /* The line before this one must have become a setting by now. */
 static void settle_line(struct conf_file *f)
 {
-    if (f->is_awaited)
+    if (f->is_awaited) {
         refuse_line(f, "must be key = value, [section] or a comment");
+    }
     f->is_awaited = false;
 }
 
@@ -269,11 +281,13 @@ static void strip_start(struct conf_file *f, char *line)
 {
     static const char mark[] = "\xEF\xBB\xBF";
     const char *start = line;
-    if (f->line == 1 && strncmp(line, mark, strlen(mark)) == 0)
+    if (f->line == 1 && strncmp(line, mark, strlen(mark)) == 0) {
         start += strlen(mark);
+    }
     f->is_indented = f->has_setting && isblank((unsigned char)*start);
-    if (!f->is_indented)
+    if (!f->is_indented) {
         start += strspn(start, " \t\r");
+    }
     memmove(line, start, strlen(start) + 1);
 }
 
@@ -284,8 +298,9 @@ static char *next_line(char *line, int size, void *stream)
     const char *complaint;
 
     settle_line(f);
-    if (!read_line(f, line, (size_t)size, &complaint))
+    if (!read_line(f, line, (size_t)size, &complaint)) {
         return NULL;
+    }
     f->line++;
     if (f->bytes >= FILE_MAX) {
         refuse_line(f, "the file is larger than 1 MiB");
@@ -295,9 +310,10 @@ static char *next_line(char *line, int size, void *stream)
 
     char first = line[strspn(line, " \t\r")];
     bool is_comment = first == '\0' || first == ';' || first == '#';
-    if (complaint == NULL && !is_comment && has_inline_comment(line))
+    if (complaint == NULL && !is_comment && has_inline_comment(line)) {
         complaint = "a comment must stand on a line of its own; a value cannot hold a space "
                     "followed by ; or #";
+    }
     if (complaint != NULL) {
         refuse_line(f, complaint);
         *line = '\0';
@@ -313,14 +329,16 @@ static void append_value(struct conf_file *f, const char *value)
 {
     char why[CONF_WHY_SIZE];
     struct origin origin = file_origin(f);
-    if (f->key == NULL)
+    if (f->key == NULL) {
         return;
-    if (f->key->type != CONF_LIST)
+    }
+    if (f->key->type != CONF_LIST) {
         complain(f->loader, &origin, f->key,
                  "an indented line goes on with the value before it, which only a list may; a "
                  "setting begins at the margin");
-    else if (!conf_key_append(f->key, f->loader->conf, value, why))
+    } else if (!conf_key_append(f->key, f->loader->conf, value, why)) {
         complain(f->loader, &origin, f->key, "%s", why);
+    }
 }
 
 /* Takes a setting from inih. Returns 1 always: what is wrong is in the list of errors. */
@@ -330,8 +348,9 @@ static int take_setting(void *user, const char *section, const char *name, const
     struct origin origin = file_origin(f);
     f->is_awaited = false;
     f->has_setting = true;
-    if (strcmp(section, REFUSED_SECTION) == 0)
+    if (strcmp(section, REFUSED_SECTION) == 0) {
         return 1;
+    }
     if (f->is_indented) {
         append_value(f, value);
         return 1;
@@ -356,16 +375,18 @@ static void read_file(struct loader *l, FILE *file)
 {
     struct conf_file f = {.loader = l, .file = file};
     struct stat status;
-    if (fileno(file) >= 0 && fstat(fileno(file), &status) == 0)
+    if (fileno(file) >= 0 && fstat(fileno(file), &status) == 0) {
         l->file_privacy = conf_secret_privacy(&status);
+    }
 
     size_t errors_before = l->errors->count;
     errno = 0;
     int line = ini_parse_stream(next_line, &f, take_setting, &f);
-    if (ferror(file))
+    if (ferror(file)) {
         errors_add(l->errors, l->name, errno != 0 ? strerror(errno) : "cannot be read");
-    else if (line != 0 && l->errors->count == errors_before)
+    } else if (line != 0 && l->errors->count == errors_before) {
         errors_add(l->errors, l->name, line < 0 ? "no memory to read it" : "cannot be understood");
+    }
 }
 
 /* --- environment and command line --------------------------------------------------------------- */
@@ -375,8 +396,9 @@ static const char *variable_find(char *const *environment, const char *name)
 {
     size_t len = strlen(name);
     for (; environment != NULL && *environment != NULL; environment++) {
-        if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=')
+        if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=') {
             return *environment;
+        }
     }
     return NULL;
 }
@@ -386,8 +408,9 @@ static const struct conf_key *key_of_variable(const char *variable)
     char name[CONF_VARIABLE_SIZE];
     for (size_t i = 0; i < conf_key_count; i++) {
         conf_key_variable(&conf_keys[i], name);
-        if (strncmp(variable, name, strlen(name)) == 0 && variable[strlen(name)] == '=')
+        if (strncmp(variable, name, strlen(name)) == 0 && variable[strlen(name)] == '=') {
             return &conf_keys[i];
+        }
     }
     return NULL;
 }
@@ -401,14 +424,17 @@ static void refuse_variable(struct loader *l, const struct origin *origin, const
     char section[CONF_VARIABLE_SIZE], key[CONF_VARIABLE_SIZE];
     size_t len = strcspn(name, "=");
     const char *underscore = memchr(name, '_', len);
-    if (underscore == NULL || len >= sizeof section)
+    if (underscore == NULL || len >= sizeof section) {
         return;
+    }
     snprintf(section, sizeof section, "%.*s", (int)(underscore - name), name);
     snprintf(key, sizeof key, "%.*s", (int)(name + len - underscore - 1), underscore + 1);
-    for (char *c = section; *c != '\0'; c++)
+    for (char *c = section; *c != '\0'; c++) {
         *c = (char)tolower((unsigned char)*c);
-    if (conf_section_exists(section))
+    }
+    if (conf_section_exists(section)) {
         complain_of_name(l, origin, section, key);
+    }
 }
 
 static void read_environment(struct loader *l, char *const *environment)
@@ -417,13 +443,15 @@ static void read_environment(struct loader *l, char *const *environment)
     for (char *const *v = environment; v != NULL && *v != NULL; v++) {
         struct origin origin = {.source = SOURCE_ENVIRONMENT, .variable = *v};
         const char *value = strchr(*v, '=');
-        if (value == NULL || strncmp(*v, prefix, strlen(prefix)) != 0)
+        if (value == NULL || strncmp(*v, prefix, strlen(prefix)) != 0) {
             continue;
+        }
         const struct conf_key *key = key_of_variable(*v);
-        if (key != NULL)
+        if (key != NULL) {
             assign(l, key, origin, value + 1);
-        else
+        } else {
             refuse_variable(l, &origin, *v + strlen(prefix));
+        }
     }
 
     const char *token = variable_find(environment, "INSTASENT_TOKEN");
@@ -441,8 +469,9 @@ static void read_runtime_directory(struct loader *l, char *const *environment)
     const struct conf_key *key = conf_key_find("listen", "unix");
     char path[256], why[CONF_WHY_SIZE];
     int first = (int)strcspn(directory, ":"); /* a unit may have several */
-    if (first == 0)
+    if (first == 0) {
         return;
+    }
     snprintf(path, sizeof path, "%.*s/smsrelay.sock", first, directory);
     if (!conf_key_set(key, l->conf, path, why)) {
         struct origin origin = {.source = SOURCE_ENVIRONMENT, .variable = variable};
@@ -463,12 +492,13 @@ static void read_override(struct loader *l, const char *text)
     snprintf(section, sizeof section, "%.*s", (int)(dot - text), text);
     snprintf(name, sizeof name, "%.*s", (int)(equals - dot - 1), dot + 1);
     const struct conf_key *key = conf_key_find(section, name);
-    if (key != NULL)
+    if (key != NULL) {
         assign(l, key, origin, equals + 1);
-    else if (conf_section_exists(section))
+    } else if (conf_section_exists(section)) {
         complain_of_name(l, &origin, section, name);
-    else
+    } else {
         complain_of_section(l, &origin, section);
+    }
 }
 
 /* --- what must hold between settings ------------------------------------------------------------ */
@@ -494,14 +524,16 @@ static void check_token(struct loader *l)
         origin_print(l, origin_of(l, token), token, where, sizeof where);
         COMPLAIN(l, token_file, "cannot stand beside a token (%s): keep one of them", where);
     }
-    if (needs_one && !has_token && !has_file)
+    if (needs_one && !has_token && !has_file) {
         COMPLAIN(l, token,
                  "is missing: set api.token_file, api.token or INSTASENT_TOKEN in the "
                  "environment (or, to try without one, api.url = sandbox)");
+    }
     if (has_token && origin_of(l, token)->source == SOURCE_FILE &&
-        l->file_privacy != CONF_SECRET_GOOD)
+        l->file_privacy != CONF_SECRET_GOOD) {
         COMPLAIN(l, token, "stands in a file that %s; or use api.token_file",
                  conf_secret_fault_name(l->file_privacy));
+    }
 }
 
 /* A file that cannot be used is better found now than by the first message. */
@@ -511,23 +543,26 @@ static void check_files(struct loader *l)
     if (*token_file != '\0') {
         struct conf_secret *secret;
         enum conf_secret_fault fault = conf_secret_read(token_file, &secret);
-        if (fault != CONF_SECRET_GOOD)
+        if (fault != CONF_SECRET_GOOD) {
             COMPLAIN(l, conf_key_find("api", "token_file"), "\"%.200s\" %s", token_file,
                      conf_secret_fault_name(fault));
+        }
         conf_secret_free(secret);
     }
     const char *ca_file = l->conf->api.ca_file;
-    if (*ca_file != '\0' && access(ca_file, R_OK) != 0)
+    if (*ca_file != '\0' && access(ca_file, R_OK) != 0) {
         COMPLAIN(l, conf_key_find("api", "ca_file"), "\"%.200s\" cannot be read: %s", ca_file,
                  strerror(errno));
+    }
 }
 
 static void check_waits(struct loader *l)
 {
     const struct conf_key *min = conf_key_find("relay", "retry_min");
     const struct conf_key *max = conf_key_find("relay", "retry_max");
-    if (l->conf->relay.retry_min_ms <= l->conf->relay.retry_max_ms)
+    if (l->conf->relay.retry_min_ms <= l->conf->relay.retry_max_ms) {
         return;
+    }
     const struct conf_key *set = origin_of(l, max)->source != SOURCE_DEFAULT ? max : min;
     COMPLAIN(l, set, "relay.retry_min must not be above relay.retry_max");
 }
@@ -537,11 +572,13 @@ static void check_sender(struct loader *l)
     const struct conf_key *from = conf_key_find("sms", "default_from");
     const struct conf_list *senders = &l->conf->sms.senders;
     if (*l->conf->sms.default_from == '\0' || senders->count == 0 ||
-        origin_of(l, conf_key_find("sms", "senders"))->is_refused)
+        origin_of(l, conf_key_find("sms", "senders"))->is_refused) {
         return;
+    }
     for (size_t i = 0; i < senders->count; i++) {
-        if (strcmp(senders->items[i], l->conf->sms.default_from) == 0)
+        if (strcmp(senders->items[i], l->conf->sms.default_from) == 0) {
             return;
+        }
     }
     COMPLAIN(l, from, "must be one of sms.senders");
 }
@@ -550,8 +587,9 @@ static void check_listeners(struct loader *l)
 {
     const struct conf_key *address = conf_key_find("listen", "address");
     if (l->conf->listen.address.count == 0 && *l->conf->listen.unix_path == '\0' &&
-        !origin_of(l, address)->is_refused)
+        !origin_of(l, address)->is_refused) {
         COMPLAIN(l, address, "must not be empty where there is no listen.unix either");
+    }
 }
 
 static void conf_check(struct loader *l)
@@ -569,8 +607,9 @@ static void conf_check(struct loader *l)
 static void drop_last_slashes(char *url)
 {
     size_t len = strlen(url);
-    while (len > 0 && url[len - 1] == '/')
+    while (len > 0 && url[len - 1] == '/') {
         url[--len] = '\0';
+    }
 }
 
 struct conf *conf_read(FILE *file, const char *name, char *const *overrides,
@@ -589,14 +628,17 @@ struct conf *conf_read(FILE *file, const char *name, char *const *overrides,
     }
 
     assign_defaults(&l);
-    if (errors->count > errors_before) /* a default missing: nothing can be checked against it */
+    if (errors->count > errors_before) { /* a default missing: nothing can be checked against it */
         goto out;
+    }
     read_runtime_directory(&l, environment);
-    if (file != NULL)
+    if (file != NULL) {
         read_file(&l, file);
+    }
     read_environment(&l, environment);
-    for (; overrides != NULL && *overrides != NULL; overrides++)
+    for (; overrides != NULL && *overrides != NULL; overrides++) {
         read_override(&l, *overrides);
+    }
     conf_check(&l);
     drop_last_slashes(l.conf->api.url);
 
@@ -621,16 +663,19 @@ struct conf *conf_load(const char *path, char *const *overrides, char *const *en
         return NULL;
     }
     struct conf *conf = conf_read(file, name, overrides, environment, errors);
-    if (file != NULL)
+    if (file != NULL) {
         fclose(file);
+    }
     return conf;
 }
 
 void conf_free(struct conf *conf)
 {
-    if (conf == NULL)
+    if (conf == NULL) {
         return;
-    for (size_t i = 0; i < conf_key_count; i++)
+    }
+    for (size_t i = 0; i < conf_key_count; i++) {
         conf_key_clear(&conf_keys[i], conf);
+    }
     free(conf);
 }

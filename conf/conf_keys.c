@@ -20,11 +20,13 @@ static const char *listen_complaint(const char *value)
 {
     char host[CONF_HOST_SIZE];
     uint16_t port;
-    if (!conf_address_split(value, host, &port))
+    if (!conf_address_split(value, host, &port)) {
         return "must be HOST:PORT or [IPv6]:PORT";
-    if (!conf_host_is_loopback(host))
+    }
+    if (!conf_host_is_loopback(host)) {
         return "must be on loopback (127.0.0.0/8, ::1, localhost): authentication and TLS do not "
                "exist yet";
+    }
     return NULL;
 }
 
@@ -37,14 +39,17 @@ static const char *socket_complaint(const char *value)
 static const char *api_complaint(const char *value)
 {
     struct conf_url url;
-    if (strcmp(value, "sandbox") == 0)
+    if (strcmp(value, "sandbox") == 0) {
         return NULL;
-    if (!conf_url_split(value, &url) || strpbrk(value, "?#") != NULL)
+    }
+    if (!conf_url_split(value, &url) || strpbrk(value, "?#") != NULL) {
         return "must be https://HOST[:PORT][/PATH], without user, query or fragment, or the word "
                "sandbox";
-    if (!url.is_https && !conf_host_is_loopback(url.host))
+    }
+    if (!url.is_https && !conf_host_is_loopback(url.host)) {
         return "must begin with https:// (http:// is for loopback only), or the token could be "
                "read on the way";
+    }
     return NULL;
 }
 
@@ -58,8 +63,9 @@ static const char *webhook_complaint(const char *value)
 
 static const char *token_complaint(const char *value)
 {
-    if (strlen(value) > CONF_SECRET_MAX)
+    if (strlen(value) > CONF_SECRET_MAX) {
         return "must be at most 4096 bytes long";
+    }
     return conf_secret_is_token(value, strlen(value)) ? NULL
                                                       : "must be printable ASCII without spaces";
 }
@@ -68,8 +74,9 @@ static const char *sender_complaint(const char *value)
 {
     size_t len = strlen(value);
     for (size_t i = 0; i < len; i++) {
-        if (!isprint((unsigned char)value[i]))
+        if (!isprint((unsigned char)value[i])) {
             len = 0;
+        }
     }
     return len >= 1 && len <= 15 ? NULL : "must be 1 to 15 printable ASCII characters";
 }
@@ -86,16 +93,19 @@ static const char *charset_complaint(const char *value)
 {
     static const char sentence[] = "must be a character set that iconv knows (see iconv -l), or "
                                    "the word none";
-    if (strcmp(value, "none") == 0)
+    if (strcmp(value, "none") == 0) {
         return NULL;
+    }
     /* No "//": iconv takes options after it, and one of them drops what it cannot convert. */
     for (const char *c = value; *c != '\0'; c++) {
-        if (!isalnum((unsigned char)*c) && strchr("-_.:+", *c) == NULL)
+        if (!isalnum((unsigned char)*c) && strchr("-_.:+", *c) == NULL) {
             return sentence;
+        }
     }
     iconv_t converter = iconv_open("UTF-8", value);
-    if (converter == (iconv_t)-1)
+    if (converter == (iconv_t)-1) {
         return sentence;
+    }
     iconv_close(converter);
     return NULL;
 }
@@ -241,8 +251,9 @@ const char *conf_type_name(enum conf_type type)
 const struct conf_key *conf_key_find(const char *section, const char *name)
 {
     for (size_t i = 0; i < conf_key_count; i++) {
-        if (strcmp(conf_keys[i].section, section) == 0 && strcmp(conf_keys[i].name, name) == 0)
+        if (strcmp(conf_keys[i].section, section) == 0 && strcmp(conf_keys[i].name, name) == 0) {
             return &conf_keys[i];
+        }
     }
     return NULL;
 }
@@ -250,8 +261,9 @@ const struct conf_key *conf_key_find(const char *section, const char *name)
 bool conf_section_exists(const char *section)
 {
     for (size_t i = 0; i < conf_key_count; i++) {
-        if (strcmp(conf_keys[i].section, section) == 0)
+        if (strcmp(conf_keys[i].section, section) == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -277,8 +289,9 @@ static int distance(const char *a, const char *b)
 {
     int d[NAME_MAX_LEN + 1][NAME_MAX_LEN + 1]; /* [i][j]: of the first i and j letters */
     size_t a_len = strlen(a), b_len = strlen(b);
-    if (a_len > NAME_MAX_LEN || b_len > NAME_MAX_LEN)
+    if (a_len > NAME_MAX_LEN || b_len > NAME_MAX_LEN) {
         return FAR;
+    }
 
     for (size_t i = 0; i <= a_len; i++) {
         for (size_t j = 0; j <= b_len; j++) {
@@ -288,8 +301,9 @@ static int distance(const char *a, const char *b)
             }
             int changed = d[i - 1][j - 1] + !is_same(a[i - 1], b[j - 1]);
             d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1, changed);
-            if (i > 1 && j > 1 && is_same(a[i - 1], b[j - 2]) && is_same(a[i - 2], b[j - 1]))
+            if (i > 1 && j > 1 && is_same(a[i - 1], b[j - 2]) && is_same(a[i - 2], b[j - 1])) {
                 d[i][j] = min3(d[i][j], d[i - 2][j - 2] + 1, FAR);
+            }
         }
     }
     return d[a_len][b_len];
@@ -308,8 +322,9 @@ const struct conf_key *conf_key_nearest(const char *section, const char *name)
     for (size_t i = 0; i < conf_key_count; i++) {
         const struct conf_key *key = &conf_keys[i];
         int d = distance(name, key->name);
-        if (!is_near(d, key->name))
+        if (!is_near(d, key->name)) {
             continue;
+        }
         d += strcmp(section, key->section) != 0; /* of two equally near, the one in the section */
         if (d < least) {
             least = d;
@@ -336,8 +351,9 @@ const char *conf_section_nearest(const char *section)
 void conf_key_variable(const struct conf_key *key, char out[CONF_VARIABLE_SIZE])
 {
     snprintf(out, CONF_VARIABLE_SIZE, "SMSRELAY_%s_%s", key->section, key->name);
-    for (char *c = out; *c != '\0'; c++)
+    for (char *c = out; *c != '\0'; c++) {
         *c = (char)toupper((unsigned char)*c);
+    }
 }
 
 /* --- setting values ----------------------------------------------------------------------------- */
@@ -351,8 +367,9 @@ static void *field(const struct conf_key *key, struct conf *conf)
 static const char *show(const char *value, char out[48])
 {
     size_t n = 0;
-    for (; *value != '\0' && n < 40; value++)
+    for (; *value != '\0' && n < 40; value++) {
         out[n++] = isprint((unsigned char)*value) ? *value : '?';
+    }
     strcpy(out + n, *value != '\0' ? "..." : "");
     return out;
 }
@@ -367,15 +384,18 @@ static bool set_string(const struct conf_key *key, struct conf *conf, const char
                        char why[CONF_WHY_SIZE])
 {
     const char *complaint = NULL;
-    if (*value == '\0')
+    if (*value == '\0') {
         complaint = *key->initial != '\0' ? "must not be empty" : NULL;
-    else if (key->complaint != NULL)
+    } else if (key->complaint != NULL) {
         complaint = key->complaint(value);
-    if (complaint != NULL)
+    }
+    if (complaint != NULL) {
         return refuse(why, complaint);
+    }
     char *copy = strdup(value);
-    if (copy == NULL)
+    if (copy == NULL) {
         return refuse(why, "does not fit in memory");
+    }
     conf_key_clear(key, conf);
     *(char **)field(key, conf) = copy;
     return true;
@@ -388,18 +408,21 @@ bool conf_key_append(const struct conf_key *key, struct conf *conf, const char *
     struct conf_list *list = field(key, conf);
     char shown[48];
     bool is_good = conf_list_append(&more, value);
-    if (!is_good)
+    if (!is_good) {
         refuse(why, errno == ENOMEM ? "does not fit in memory"
                                     : "must be words between commas or spaces, or \"in quotes\"");
+    }
     for (size_t i = 0; is_good && i < more.count; i++) {
         const char *complaint = key->complaint != NULL ? key->complaint(more.items[i]) : NULL;
-        if (complaint == NULL)
+        if (complaint == NULL) {
             continue;
+        }
         snprintf(why, CONF_WHY_SIZE, "\"%s\" %s", show(more.items[i], shown), complaint);
         is_good = false;
     }
-    if (is_good && !conf_list_append(list, value))
+    if (is_good && !conf_list_append(list, value)) {
         is_good = refuse(why, "does not fit in memory");
+    }
     conf_list_clear(&more);
     return is_good;
 }
@@ -411,10 +434,11 @@ static bool set_list(const struct conf_key *key, struct conf *conf, const char *
     struct conf_list old = *list;
     *list = (struct conf_list){NULL, 0};
     bool is_good = conf_key_append(key, conf, value, why);
-    if (is_good)
+    if (is_good) {
         conf_list_clear(&old);
-    else
+    } else {
         *list = old;
+    }
     return is_good;
 }
 
@@ -430,8 +454,9 @@ static bool set_choice(const struct conf_key *key, struct conf *conf, const char
             *(int *)field(key, conf) = index;
             return true;
         }
-        if (word[word_len] == '\0')
+        if (word[word_len] == '\0') {
             break;
+        }
         word += word_len + 1;
     }
     snprintf(why, CONF_WHY_SIZE, "must be one of %s, not \"%s\"", key->words, show(value, shown));
@@ -471,10 +496,11 @@ static bool set_amount(const struct conf_key *key, struct conf *conf, const char
     const struct amount_type *type = &amount_types[key->type];
     int64_t amount;
     if (type->parse(value, &amount) && amount >= key->min && amount <= key->max) {
-        if (key->type == CONF_NUMBER)
+        if (key->type == CONF_NUMBER) {
             *(int *)field(key, conf) = (int)amount;
-        else
+        } else {
             *(int64_t *)field(key, conf) = amount;
+        }
         return true;
     }
     char bounds[96], shown[48];
@@ -488,8 +514,9 @@ bool conf_key_set(const struct conf_key *key, struct conf *conf, const char *val
                   char why[CONF_WHY_SIZE])
 {
     for (const char *c = value; *c != '\0'; c++) {
-        if (iscntrl((unsigned char)*c) && *c != '\t')
+        if (iscntrl((unsigned char)*c) && *c != '\t') {
             return refuse(why, "must not hold control characters");
+        }
     }
     switch (key->type) {
     case CONF_STRING:
@@ -513,8 +540,9 @@ void conf_key_clear(const struct conf_key *key, struct conf *conf)
         conf_list_clear(field(key, conf));
     } else if (key->type == CONF_STRING || key->type == CONF_SECRET) {
         char **string = field(key, conf);
-        if (key->type == CONF_SECRET && *string != NULL)
+        if (key->type == CONF_SECRET && *string != NULL) {
             explicit_bzero(*string, strlen(*string));
+        }
         free(*string);
         *string = NULL;
     }
@@ -528,8 +556,9 @@ void conf_keys_print(FILE *out)
     char allowed[96];
     for (size_t i = 0; i < conf_key_count; i++) {
         const struct conf_key *key = &conf_keys[i];
-        if (strcmp(section, key->section) != 0)
+        if (strcmp(section, key->section) != 0) {
             fprintf(out, "%s[%s]\n", i > 0 ? "\n" : "", key->section);
+        }
         section = key->section;
         switch (key->type) {
         case CONF_STRING:

@@ -30,8 +30,9 @@ static enum conf_secret_fault fault_of_open(int error)
 
 enum conf_secret_fault conf_secret_privacy(const struct stat *file)
 {
-    if (file->st_uid != 0 && file->st_uid != geteuid())
+    if (file->st_uid != 0 && file->st_uid != geteuid()) {
         return CONF_SECRET_FOREIGN;
+    }
     return (file->st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)) != 0 ? CONF_SECRET_EXPOSED
                                                                 : CONF_SECRET_GOOD;
 }
@@ -39,8 +40,9 @@ enum conf_secret_fault conf_secret_privacy(const struct stat *file)
 bool conf_secret_is_token(const char *s, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (s[i] <= ' ' || s[i] >= 0x7f)
+        if (s[i] <= ' ' || s[i] >= 0x7f) {
             return false;
+        }
     }
     return len > 0;
 }
@@ -51,12 +53,15 @@ static ssize_t read_all(int fd, char *bytes, size_t size)
     size_t len = 0;
     while (len < size) {
         ssize_t n = read(fd, bytes + len, size - len);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             continue;
-        if (n < 0)
+        }
+        if (n < 0) {
             return -1;
-        if (n == 0)
+        }
+        if (n == 0) {
             break;
+        }
         len += (size_t)n;
     }
     return (ssize_t)len;
@@ -64,20 +69,26 @@ static ssize_t read_all(int fd, char *bytes, size_t size)
 
 static enum conf_secret_fault secret_new(const char *bytes, size_t len, struct conf_secret **secret)
 {
-    if (len > CONF_SECRET_MAX)
+    if (len > CONF_SECRET_MAX) {
         return CONF_SECRET_TOO_LONG;
-    if (len > 0 && bytes[len - 1] == '\n')
+    }
+    if (len > 0 && bytes[len - 1] == '\n') {
         len--;
-    if (len > 0 && bytes[len - 1] == '\r')
+    }
+    if (len > 0 && bytes[len - 1] == '\r') {
         len--;
-    if (len == 0)
+    }
+    if (len == 0) {
         return CONF_SECRET_EMPTY;
-    if (!conf_secret_is_token(bytes, len))
+    }
+    if (!conf_secret_is_token(bytes, len)) {
         return CONF_SECRET_ODD;
+    }
 
     struct conf_secret *new = malloc(sizeof *new + len + 1);
-    if (new == NULL)
+    if (new == NULL) {
         return CONF_SECRET_NO_MEMORY;
+    }
     new->size = sizeof *new + len + 1;
     memcpy(new->text, bytes, len);
     new->text[len] = '\0';
@@ -89,13 +100,16 @@ static enum conf_secret_fault secret_new(const char *bytes, size_t len, struct c
 static enum conf_secret_fault secret_of_file(int fd, struct conf_secret **secret)
 {
     struct stat file;
-    if (fstat(fd, &file) != 0)
+    if (fstat(fd, &file) != 0) {
         return CONF_SECRET_UNREADABLE;
-    if (!S_ISREG(file.st_mode))
+    }
+    if (!S_ISREG(file.st_mode)) {
         return CONF_SECRET_IRREGULAR;
+    }
     enum conf_secret_fault fault = conf_secret_privacy(&file);
-    if (fault != CONF_SECRET_GOOD)
+    if (fault != CONF_SECRET_GOOD) {
         return fault;
+    }
 
     char bytes[CONF_SECRET_MAX + 1]; /* one more, to see that there is more */
     ssize_t len = read_all(fd, bytes, sizeof bytes);
@@ -109,8 +123,9 @@ enum conf_secret_fault conf_secret_read(const char *path, struct conf_secret **s
     *secret = NULL;
     /* O_NONBLOCK: a FIFO must be refused, not waited for. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
+    if (fd < 0) {
         return fault_of_open(errno);
+    }
     enum conf_secret_fault fault = secret_of_file(fd, secret);
     close(fd);
     return fault;
@@ -123,8 +138,9 @@ const char *conf_secret_text(const struct conf_secret *secret)
 
 void conf_secret_free(struct conf_secret *secret)
 {
-    if (secret == NULL)
+    if (secret == NULL) {
         return;
+    }
     explicit_bzero(secret, secret->size);
     free(secret);
 }

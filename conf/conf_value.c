@@ -29,18 +29,21 @@ static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
 static bool amount_parse(const char *s, const struct unit *units, int64_t *amount)
 {
     size_t digits = strspn(s, "0123456789");
-    if (digits == 0)
+    if (digits == 0) {
         return false;
+    }
 
     int64_t number = 0;
     for (size_t i = 0; i < digits; i++) {
         if (__builtin_mul_overflow(number, 10, &number) ||
-            __builtin_add_overflow(number, s[i] - '0', &number))
+            __builtin_add_overflow(number, s[i] - '0', &number)) {
             return false;
+        }
     }
     for (const struct unit *u = units; u->factor != 0; u++) {
-        if (strcasecmp(s + digits, u->suffix) == 0)
+        if (strcasecmp(s + digits, u->suffix) == 0) {
             return !__builtin_mul_overflow(number, u->factor, amount);
+        }
     }
     return false;
 }
@@ -49,13 +52,15 @@ static void amount_print(int64_t amount, const struct unit *units, char out[CONF
 {
     const struct unit *best = &units[0];
     for (const struct unit *u = units; u->factor != 0; u++) {
-        if (amount % u->factor == 0 && u->factor > best->factor)
+        if (amount % u->factor == 0 && u->factor > best->factor) {
             best = u;
+        }
     }
-    if (amount == 0)
+    if (amount == 0) {
         snprintf(out, CONF_AMOUNT_SIZE, "0");
-    else
+    } else {
         snprintf(out, CONF_AMOUNT_SIZE, "%" PRId64 "%s", amount / best->factor, best->suffix);
+    }
 }
 
 bool conf_number_parse(const char *s, int64_t *number)
@@ -105,12 +110,14 @@ static bool item_next(const char **rest, const char **item, size_t *len)
 static bool item_append(struct conf_list *list, const char *item, size_t len)
 {
     char **items = realloc(list->items, (list->count + 1) * sizeof *items);
-    if (items == NULL)
+    if (items == NULL) {
         return false;
+    }
     list->items = items;
     char *copy = strndup(item, len);
-    if (copy == NULL)
+    if (copy == NULL) {
         return false;
+    }
     list->items[list->count++] = copy;
     return true;
 }
@@ -123,22 +130,27 @@ bool conf_list_append(struct conf_list *list, const char *s)
 
     errno = 0;
     for (;;) {
-        if (!item_next(&s, &item, &len))
+        if (!item_next(&s, &item, &len)) {
             break;
-        if (len == 0)
+        }
+        if (len == 0) {
             return true;
-        if (!item_append(list, item, len))
+        }
+        if (!item_append(list, item, len)) {
             break;
+        }
     }
-    while (list->count > count)
+    while (list->count > count) {
         free(list->items[--list->count]);
+    }
     return false;
 }
 
 void conf_list_clear(struct conf_list *list)
 {
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count; i++) {
         free(list->items[i]);
+    }
     free(list->items);
     *list = (struct conf_list){NULL, 0};
 }
@@ -146,8 +158,9 @@ void conf_list_clear(struct conf_list *list)
 bool conf_address_split(const char *address, char host[CONF_HOST_SIZE], uint16_t *port)
 {
     const char *colon = strrchr(address, ':');
-    if (colon == NULL)
+    if (colon == NULL) {
         return false;
+    }
 
     const char *start = address;
     const char *end = colon;
@@ -155,16 +168,19 @@ bool conf_address_split(const char *address, char host[CONF_HOST_SIZE], uint16_t
     if (is_bracketed) {
         start++;
         end--;
-        if (end <= start || *end != ']')
+        if (end <= start || *end != ']') {
             return false;
+        }
     }
     size_t len = (size_t)(end - start);
-    if (len == 0 || len >= CONF_HOST_SIZE || (memchr(start, ':', len) != NULL) != is_bracketed)
+    if (len == 0 || len >= CONF_HOST_SIZE || (memchr(start, ':', len) != NULL) != is_bracketed) {
         return false;
+    }
 
     int64_t number;
-    if (!conf_number_parse(colon + 1, &number) || number > UINT16_MAX)
+    if (!conf_number_parse(colon + 1, &number) || number > UINT16_MAX) {
         return false;
+    }
     memcpy(host, start, len);
     host[len] = '\0';
     *port = (uint16_t)number;
@@ -176,18 +192,21 @@ bool conf_host_is_loopback(const char *host)
     struct in_addr v4;
     struct in6_addr v6;
 
-    if (inet_pton(AF_INET, host, &v4) == 1)
+    if (inet_pton(AF_INET, host, &v4) == 1) {
         return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
-    if (inet_pton(AF_INET6, host, &v6) == 1)
+    }
+    if (inet_pton(AF_INET6, host, &v6) == 1) {
         return IN6_IS_ADDR_LOOPBACK(&v6);
+    }
     return strcasecmp(host, "localhost") == 0;
 }
 
 static bool host_is_plain(const char *host)
 {
     for (; *host != '\0'; host++) {
-        if (!isalnum((unsigned char)*host) && strchr(".-_:", *host) == NULL)
+        if (!isalnum((unsigned char)*host) && strchr(".-_:", *host) == NULL) {
             return false;
+        }
     }
     return true;
 }
@@ -196,11 +215,13 @@ bool conf_url_split(const char *s, struct conf_url *url)
 {
     static const char http[] = "http://", https[] = "https://";
     url->is_https = strncasecmp(s, https, strlen(https)) == 0;
-    if (!url->is_https && strncasecmp(s, http, strlen(http)) != 0)
+    if (!url->is_https && strncasecmp(s, http, strlen(http)) != 0) {
         return false;
+    }
     for (const char *c = s; *c != '\0'; c++) {
-        if ((unsigned char)*c <= ' ' || *c == 0x7f)
+        if ((unsigned char)*c <= ' ' || *c == 0x7f) {
             return false;
+        }
     }
 
     /* An authority without a port gets one, so that one function knows how hosts are written. */

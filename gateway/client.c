@@ -31,8 +31,9 @@ struct request {
 static bool has_control_character(const char *s)
 {
     for (; *s != '\0'; s++) {
-        if (iscntrl((unsigned char)*s))
+        if (iscntrl((unsigned char)*s)) {
             return true;
+        }
     }
     return false;
 }
@@ -55,8 +56,9 @@ static int run_watch(struct link *link, const struct request *request, int argc,
     int code = run_verb(link, request, argc, argv);
     while (code == EX_OK) {
         code = link_expect(link);
-        if (code == EX_OK)
+        if (code == EX_OK) {
             code = link_print_answer(link);
+        }
     }
     return code;
 }
@@ -67,12 +69,15 @@ static int read_stdin(struct buffer *text)
 {
     char chunk[4096];
     size_t n;
-    while ((n = fread(chunk, 1, sizeof chunk, stdin)) > 0 && text->len <= STDIN_MAX)
+    while ((n = fread(chunk, 1, sizeof chunk, stdin)) > 0 && text->len <= STDIN_MAX) {
         buffer_append(text, chunk, n);
-    if (ferror(stdin))
+    }
+    if (ferror(stdin)) {
         return link_complain(EX_IOERR, "stdin", strerror(errno));
-    if (text->len > STDIN_MAX)
+    }
+    if (text->len > STDIN_MAX) {
         return link_complain(EX_DATAERR, "stdin", "far too long for a message");
+    }
     return EX_OK;
 }
 
@@ -84,12 +89,15 @@ static int read_text(struct buffer *text, int argc, char **argv)
         buffer_puts(text, i > 0 ? " " : "");
         buffer_puts(text, argv[i]);
     }
-    if (argc == 0 && isatty(STDIN_FILENO))
+    if (argc == 0 && isatty(STDIN_FILENO)) {
         fprintf(stderr, "Type the text, then Ctrl-D at the start of a line.\n");
-    if (argc == 0)
+    }
+    if (argc == 0) {
         code = read_stdin(text);
-    while (text->len > 0 && strchr("\r\n", text->data[text->len - 1]) != NULL)
+    }
+    while (text->len > 0 && strchr("\r\n", text->data[text->len - 1]) != NULL) {
         text->len--;
+    }
     return text->has_failed ? link_complain(EX_OSERR, "no memory", "") : code;
 }
 
@@ -105,8 +113,9 @@ static int send_line(struct link *link, const struct request *request, const cha
                      const struct buffer *text)
 {
     buffer_puts(&link->out, "SEND");
-    if (request->from != NULL)
+    if (request->from != NULL) {
         reply_value(&link->out, "FROM", request->from);
+    }
     buffer_append(&link->out, request->options.data, request->options.len);
     buffer_printf(&link->out, " %s ", to);
     buffer_append(&link->out, text->data, text->len);
@@ -122,8 +131,9 @@ static void add_content(struct link *link, const struct buffer *text)
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         const char *next = stop != NULL ? stop + 1 : end;
         stop = stop != NULL ? stop : end;
-        if (stop > line && stop[-1] == '\r')
+        if (stop > line && stop[-1] == '\r') {
             stop--;
+        }
         buffer_puts(&link->out, *line == '.' ? "." : "");
         buffer_append(&link->out, line, (size_t)(stop - line));
         link_end_line(link);
@@ -169,8 +179,9 @@ static void drop_spaces(char *s)
 {
     char *to = s;
     for (; *s != '\0'; s++) {
-        if (*s != ' ')
+        if (*s != ' ') {
             *to++ = *s;
+        }
     }
     *to = '\0';
 }
@@ -182,14 +193,18 @@ static int run_send(struct link *link, const struct request *request, int argc, 
     drop_spaces(to);
     int code = read_text(&text, argc - 2, argv + 2);
     bool is_line = fits_one_line(&text);
-    if (code == EX_OK && *to == '\0')
+    if (code == EX_OK && *to == '\0') {
         code = link_complain(EX_USAGE, "TO is empty", "");
-    if (code == EX_OK && !is_line && request->from == NULL && request->options.len > 0)
+    }
+    if (code == EX_OK && !is_line && request->from == NULL && request->options.len > 0) {
         code = link_complain(EX_USAGE, "a text of several lines with options needs --from too", "");
-    if (code == EX_OK)
+    }
+    if (code == EX_OK) {
         code = is_line ? send_line(link, request, to, &text) : send_lines(link, request, to, &text);
-    if (code == EX_OK)
+    }
+    if (code == EX_OK) {
         code = link_print_answer(link);
+    }
     buffer_free(&text);
     return code;
 }
@@ -240,8 +255,9 @@ static const struct subcommand subcommands[] = {
 static const struct subcommand *subcommand_find(const char *word)
 {
     for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
-        if (strcmp(subcommands[i].name, word) == 0)
+        if (strcmp(subcommands[i].name, word) == 0) {
             return &subcommands[i];
+        }
     }
     return NULL;
 }
@@ -253,8 +269,9 @@ bool client_knows(const char *word)
 
 void client_print_commands(FILE *out)
 {
-    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++)
+    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
         fprintf(out, "  %-10s%s\n", subcommands[i].name, subcommands[i].summary);
+    }
 }
 
 static int print_help(const struct subcommand *subcommand)
@@ -262,8 +279,9 @@ static int print_help(const struct subcommand *subcommand)
     printf("usage: smsrelay %s [-s PATH|HOST:PORT]%s%s\n\n%s: %s\n\n", subcommand->name,
            subcommand->syntax[0] != '\0' ? " " : "", subcommand->syntax, subcommand->name,
            subcommand->summary);
-    if (subcommand->help[0] != '\0')
+    if (subcommand->help[0] != '\0') {
         printf("%s\n", subcommand->help);
+    }
     printf("  -s, --socket TARGET     the relay: a socket's PATH or HOST:PORT; default:\n"
            "                          $SMSRELAY_SOCKET, else %s,\n"
            "                          else %s\n"
@@ -338,8 +356,9 @@ static enum verdict read_options(struct request *request, bool is_send, int argc
 
 static bool are_arguments_good(const struct subcommand *subcommand, int count, char **arguments)
 {
-    if (count < subcommand->min || (subcommand->max >= 0 && count > subcommand->max))
+    if (count < subcommand->min || (subcommand->max >= 0 && count > subcommand->max)) {
         return false;
+    }
     /* The text of a message may have line breaks, what goes into a command may not. */
     int checked = subcommand->run == run_send ? 1 : count;
     for (int i = 0; i < checked; i++) {
@@ -357,12 +376,14 @@ int client_main(int argc, char **argv)
     struct request request = {.options = BUFFER_EMPTY};
     struct link link;
     int code;
-    if (subcommand == NULL)
+    if (subcommand == NULL) {
         return link_complain(EX_USAGE, "unknown subcommand", argv[0]);
+    }
     request.may_take_long = subcommand->run == run_watch;
     enum verdict verdict = read_options(&request, subcommand->run == run_send, argc, argv);
-    if (verdict == VERDICT_RUN && !are_arguments_good(subcommand, argc - optind, argv + optind))
+    if (verdict == VERDICT_RUN && !are_arguments_good(subcommand, argc - optind, argv + optind)) {
         verdict = VERDICT_USAGE;
+    }
     if (verdict != VERDICT_RUN) {
         buffer_free(&request.options);
         return verdict == VERDICT_HELP ? print_help(subcommand) : print_usage(subcommand);
@@ -370,8 +391,9 @@ int client_main(int argc, char **argv)
     /* The runners see the subcommand's name before its arguments, as a main() would. */
     argv[optind - 1] = argv[0];
     code = link_open(&link, request.target, request.may_take_long);
-    if (code == EX_OK)
+    if (code == EX_OK) {
         code = subcommand->run(&link, &request, argc - optind + 1, argv + optind - 1);
+    }
     link_close(&link);
     buffer_free(&request.options);
     return code;

@@ -52,13 +52,15 @@ static int connect_path(const char *path)
 static bool split_target(const char *target, char host[HOST_SIZE], const char **port)
 {
     const char *colon = strrchr(target, ':');
-    if (colon == NULL || colon == target || colon[1] == '\0')
+    if (colon == NULL || colon == target || colon[1] == '\0') {
         return false;
+    }
     bool has_brackets = target[0] == '[' && colon[-1] == ']';
     const char *start = target + has_brackets;
     size_t len = (size_t)(colon - start) - has_brackets;
-    if (len == 0 || len >= HOST_SIZE)
+    if (len == 0 || len >= HOST_SIZE) {
         return false;
+    }
     memcpy(host, start, len);
     host[len] = '\0';
     *port = colon + 1;
@@ -73,8 +75,9 @@ static int connect_host(const char *host, const char *port)
         errno = EADDRNOTAVAIL;
         return -1;
     }
-    for (struct addrinfo *a = found; a != NULL && fd < 0; a = a->ai_next)
+    for (struct addrinfo *a = found; a != NULL && fd < 0; a = a->ai_next) {
         fd = connect_to(a->ai_addr, a->ai_addrlen);
+    }
     freeaddrinfo(found);
     return fd;
 }
@@ -87,18 +90,21 @@ static int link_connect(struct link *link, const char *target)
     if (target == NULL) {
         /* Not everybody may use the socket: who may not still has the port. */
         link->fd = connect_path(LINK_DEFAULT_SOCKET);
-        if (link->fd >= 0)
+        if (link->fd >= 0) {
             return EX_OK;
+        }
         target = LINK_DEFAULT_ADDRESS;
     }
-    if (strchr(target, '/') != NULL)
+    if (strchr(target, '/') != NULL) {
         link->fd = connect_path(target);
-    else if (split_target(target, host, &port))
+    } else if (split_target(target, host, &port)) {
         link->fd = connect_host(host, port);
-    else
+    } else {
         return link_complain(EX_USAGE, "neither a PATH (with a slash) nor HOST:PORT", target);
-    if (link->fd >= 0)
+    }
+    if (link->fd >= 0) {
         return EX_OK;
+    }
     fprintf(stderr, "smsrelay: no relay at %s: %s\n", target, strerror(errno));
     return EX_UNAVAILABLE;
 }
@@ -116,10 +122,12 @@ static bool link_write(struct link *link)
     size_t sent = 0;
     while (sent < link->out.len) {
         ssize_t n = send(link->fd, link->out.data + sent, link->out.len - sent, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             continue;
-        if (n < 0)
+        }
+        if (n < 0) {
             return false;
+        }
         sent += (size_t)n;
     }
     buffer_clear(&link->out);
@@ -143,17 +151,19 @@ static int link_read(struct link *link)
     while (has_more && code == EX_OK) {
         errno = 0;
         ssize_t len = getline(&line, &size, link->replies);
-        while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+        while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r')) {
             line[--len] = '\0';
-        if (len < 0)
+        }
+        if (len < 0) {
             code = link_complain(EX_UNAVAILABLE,
                                  errno == EAGAIN ? "the relay gave no answer in time"
                                                  : "the relay closed the connection",
                                  "");
-        else if (!starts_as_reply(line, (size_t)len))
+        } else if (!starts_as_reply(line, (size_t)len)) {
             code = link_complain(EX_PROTOCOL, "what answers is no smsrelay", "");
-        else
+        } else {
             buffer_printf(&link->answer, "%s\n", line);
+        }
         has_more = len > 3 && line[3] == '-';
     }
     free(line);
@@ -165,12 +175,15 @@ static const char *skip_enhanced_code(const char *s)
 {
     const char *p = s;
     for (int part = 0; part < 3; part++) {
-        if (!isdigit((unsigned char)*p))
+        if (!isdigit((unsigned char)*p)) {
             return s;
-        while (isdigit((unsigned char)*p))
+        }
+        while (isdigit((unsigned char)*p)) {
             p++;
-        if (*p++ != (part < 2 ? '.' : ' '))
+        }
+        if (*p++ != (part < 2 ? '.' : ' ')) {
             return s;
+        }
     }
     return p;
 }
@@ -192,8 +205,9 @@ int link_print_answer(const struct link *link)
 static bool begins_with(const char *answer, const char *start)
 {
     for (size_t i = 0; start[i] != '\0'; i++) {
-        if (answer[i] != start[i] && !(i == 3 && answer[i] == '-'))
+        if (answer[i] != start[i] && !(i == 3 && answer[i] == '-')) {
             return false;
+        }
     }
     return true;
 }
@@ -216,8 +230,9 @@ static int answer_exit_code(const char *answer)
         {"5", EX_DATAERR},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (begins_with(answer, rows[i].start))
+        if (begins_with(answer, rows[i].start)) {
             return rows[i].exit_code;
+        }
     }
     return EX_PROTOCOL;
 }
@@ -226,18 +241,21 @@ static int answer_exit_code(const char *answer)
 int link_expect(struct link *link)
 {
     int code = link_read(link);
-    if (code != EX_OK)
+    if (code != EX_OK) {
         return code;
+    }
     code = answer_exit_code(link->answer.data);
-    if (code != EX_OK)
+    if (code != EX_OK) {
         fprintf(stderr, "%.*s", (int)link->answer.len, link->answer.data);
+    }
     return code;
 }
 
 int link_exchange(struct link *link)
 {
-    if (link->out.has_failed)
+    if (link->out.has_failed) {
         return link_complain(EX_OSERR, "no memory", "");
+    }
     if (!link_write(link)) {
         /* It may have said why before it closed the connection. */
         int code = link_expect(link);
@@ -248,10 +266,11 @@ int link_exchange(struct link *link)
 
 void link_close(struct link *link)
 {
-    if (link->replies != NULL)
+    if (link->replies != NULL) {
         fclose(link->replies);
-    else if (link->fd >= 0)
+    } else if (link->fd >= 0) {
         close(link->fd);
+    }
     buffer_free(&link->out);
     buffer_free(&link->answer);
 }
@@ -260,19 +279,23 @@ int link_open(struct link *link, const char *target, bool may_take_long)
 {
     *link = (struct link){.fd = -1, .out = BUFFER_EMPTY, .answer = BUFFER_EMPTY};
     const char *variable = getenv("SMSRELAY_SOCKET");
-    if (target == NULL && variable != NULL && variable[0] != '\0')
+    if (target == NULL && variable != NULL && variable[0] != '\0') {
         target = variable;
+    }
     int code = link_connect(link, target);
-    if (code != EX_OK)
+    if (code != EX_OK) {
         return code;
+    }
     const struct timeval patience = {.tv_sec = may_take_long ? 0 : PATIENCE_S};
     setsockopt(link->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     link->replies = fdopen(link->fd, "r");
-    if (link->replies == NULL)
+    if (link->replies == NULL) {
         return link_complain(EX_OSERR, "no memory", "");
+    }
     code = link_expect(link);
-    if (code != EX_OK)
+    if (code != EX_OK) {
         return code;
+    }
     /* The relay closes a connection whose first line ends as an HTTP request's, as a text may. */
     buffer_puts(&link->out, "NOOP");
     link_end_line(link);

@@ -86,8 +86,9 @@ enum { STAMP_SIZE = 32, SCRATCH_SIZE = 128, MASK_HEAD = 3, MASK_TAIL = 2 };
 
 static size_t mask_number(const char *number, size_t len, char out[SCRATCH_SIZE])
 {
-    if (len <= MASK_HEAD + MASK_TAIL)
+    if (len <= MASK_HEAD + MASK_TAIL) {
         return (size_t)snprintf(out, SCRATCH_SIZE, "***");
+    }
     return (size_t)snprintf(out, SCRATCH_SIZE, "%.*s***%s", MASK_HEAD, number,
                             number + len - MASK_TAIL);
 }
@@ -109,8 +110,9 @@ static struct span field_text(const struct log_field *field, char scratch[SCRATC
         break;
     case LOG_FIELD_NUMBER:
         text = (struct span){field->value.string.bytes, field->value.string.len};
-        if (log_privacy == LOG_MASK)
+        if (log_privacy == LOG_MASK) {
             text = (struct span){scratch, mask_number(text.bytes, text.len, scratch)};
+        }
         break;
     case LOG_FIELD_ID:
         ulid_format(field->value.id, scratch);
@@ -213,12 +215,13 @@ static void put_quoted(struct line *line, struct span text, bool is_utf8)
     for (size_t i = 0; i < text.len; i += len) {
         const char *s = text.bytes + i;
         len = is_utf8 ? character_length(*s) : 1;
-        if (*s == '"' || *s == '\\')
+        if (*s == '"' || *s == '\\') {
             line_puts(line, *s == '"' ? "\\\"" : "\\\\");
-        else if (is_control(s, len) || (!is_utf8 && !is_ascii(*s)))
+        } else if (is_control(s, len) || (!is_utf8 && !is_ascii(*s))) {
             put_escaped(line, s, len);
-        else
+        } else {
             line_put(line, s, len);
+        }
     }
 }
 
@@ -227,8 +230,9 @@ static bool needs_quotes(struct span text, bool is_utf8)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.bytes[i];
         if (c == ' ' || c == '"' || c == '\\' || c == '=' ||
-            is_control(text.bytes + i, text.len - i))
+            is_control(text.bytes + i, text.len - i)) {
             return true;
+        }
     }
     return text.len == 0 || !is_utf8;
 }
@@ -238,15 +242,17 @@ static void put_text(struct line *line, struct span text)
     size_t whole = text.len;
     if (text.len > LOG_VALUE_MAX) {
         text.len = LOG_VALUE_MAX;
-        while (text.len > 0 && ((unsigned char)text.bytes[text.len] & 0xc0) == 0x80)
+        while (text.len > 0 && ((unsigned char)text.bytes[text.len] & 0xc0) == 0x80) {
             text.len--; /* not within a character */
+        }
     }
     bool is_utf8 = text_is_utf8(text.bytes, text.len);
     bool is_quoted = log_format == LOG_JSON || needs_quotes(text, is_utf8);
-    if (is_quoted)
+    if (is_quoted) {
         put_quoted(line, text, is_utf8);
-    else
+    } else {
         line_put(line, text.bytes, text.len);
+    }
     line_puts(line, text.len < whole ? "..." : "");
     line_puts(line, is_quoted ? "\"" : "");
 }
@@ -256,12 +262,13 @@ static void put_value(struct line *line, const struct log_field *field)
     char scratch[SCRATCH_SIZE];
     struct span text = field_text(field, scratch);
     bool is_bare = field->type == LOG_FIELD_INT || field->type == LOG_FIELD_BOOL;
-    if (!is_bare)
+    if (!is_bare) {
         put_text(line, text);
-    else if (field->type == LOG_FIELD_BOOL && log_format == LOG_JSON)
+    } else if (field->type == LOG_FIELD_BOOL && log_format == LOG_JSON) {
         line_puts(line, field->value.integer != 0 ? "true" : "false");
-    else
+    } else {
         line_put(line, text.bytes, text.len);
+    }
 }
 
 /* Adds a field whole, or leaves it out. */
@@ -274,10 +281,11 @@ static void line_add(struct line *line, struct log_field field)
     line_puts(line, field.name);
     line_puts(line, is_json ? "\":" : "=");
     put_value(line, &field);
-    if (line->is_full)
+    if (line->is_full) {
         line->len = before;
-    else
+    } else {
         line->has_fields = true;
+    }
 }
 
 static void line_begin(struct line *line, enum log_level level, const char *event)
@@ -308,8 +316,9 @@ static void line_write(struct line *line)
         line_add(line, LOG_BOOL("cut", true));
     }
     line_puts(line, log_format == LOG_JSON ? "}\n" : "\n");
-    while (write(STDERR_FILENO, line->text, line->len) < 0 && errno == EINTR)
+    while (write(STDERR_FILENO, line->text, line->len) < 0 && errno == EINTR) {
         continue;
+    }
 }
 
 /* --- repeats -------------------------------------------------------------------------------- */
@@ -334,16 +343,18 @@ static pthread_mutex_t repeats_mutex = PTHREAD_MUTEX_INITIALIZER;
 /* FNV-1a. */
 static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         hash = (hash ^ (unsigned char)bytes[i]) * UINT64_C(1099511628211);
+    }
     return hash;
 }
 
 /* The field that tells one repeat from another, or the end. */
 static const struct log_field *key_field(const struct log_field *fields)
 {
-    while (fields->type == LOG_FIELD_INT || fields->type == LOG_FIELD_BOOL)
+    while (fields->type == LOG_FIELD_INT || fields->type == LOG_FIELD_BOOL) {
         fields++;
+    }
     return fields;
 }
 
@@ -373,10 +384,12 @@ static struct repeat *slot_find(uint64_t hash, int64_t now_ms)
     struct repeat *free_slot = NULL;
     for (size_t i = 0; i < REPEAT_SLOTS; i++) {
         struct repeat *slot = &repeats[i];
-        if (slot->event != NULL && slot->hash == hash)
+        if (slot->event != NULL && slot->hash == hash) {
             return slot;
-        if (slot->event == NULL || (is_over(slot, now_ms) && slot->left_out == 0))
+        }
+        if (slot->event == NULL || (is_over(slot, now_ms) && slot->left_out == 0)) {
             free_slot = slot;
+        }
     }
     return free_slot;
 }
@@ -393,15 +406,18 @@ static bool repeat_count(const struct repeat *now, struct repeat *ended)
     struct repeat *slot = slot_find(now->hash, now->since_ms);
     if (slot != NULL) {
         bool is_known = slot->event != NULL && slot->hash == now->hash;
-        if (is_known && is_over(slot, now->since_ms))
+        if (is_known && is_over(slot, now->since_ms)) {
             *ended = *slot;
-        if (!is_known || is_over(slot, now->since_ms))
+        }
+        if (!is_known || is_over(slot, now->since_ms)) {
             *slot = *now;
+        }
         is_allowed = slot->seen < LOG_REPEATS;
-        if (is_allowed)
+        if (is_allowed) {
             slot->seen++;
-        else
+        } else {
             slot->left_out++;
+        }
     }
     pthread_mutex_unlock(&repeats_mutex);
     return is_allowed;
@@ -427,8 +443,9 @@ static void repeat_sum_up(const struct repeat *ended)
 {
     struct line line;
     line_begin(&line, ended->level, ended->event);
-    if (ended->name != NULL)
+    if (ended->name != NULL) {
         line_add(&line, LOG_BYTES(ended->name, ended->key, ended->key_len));
+    }
     line_add(&line, LOG_INT("again", ended->left_out));
     line_write(&line);
 }
@@ -436,8 +453,9 @@ static void repeat_sum_up(const struct repeat *ended)
 void log_flush_repeats(int64_t now_ms)
 {
     struct repeat ended;
-    while (repeat_take(now_ms, &ended))
+    while (repeat_take(now_ms, &ended)) {
         repeat_sum_up(&ended);
+    }
 }
 
 /* --- events --------------------------------------------------------------------------------- */
@@ -452,12 +470,14 @@ static int64_t monotonic_ms(void)
 /* Who asks for the debug level wants every line. */
 static bool is_left_out(enum log_level level, const char *event, const struct log_field *fields)
 {
-    if (level == LOG_DEBUG)
+    if (level == LOG_DEBUG) {
         return false;
+    }
     struct repeat now = repeat_make(level, event, fields, monotonic_ms()), ended;
     bool is_allowed = repeat_count(&now, &ended);
-    if (ended.left_out > 0)
+    if (ended.left_out > 0) {
         repeat_sum_up(&ended);
+    }
     return !is_allowed;
 }
 
@@ -467,8 +487,9 @@ void log_event(enum log_level level, const char *event, const struct log_field *
     if (!is_left_out(level, event, fields)) {
         struct line line;
         line_begin(&line, level, event);
-        for (; fields->type != LOG_FIELD_END; fields++)
+        for (; fields->type != LOG_FIELD_END; fields++) {
             line_add(&line, *fields);
+        }
         line_write(&line);
     }
     errno = saved_errno;

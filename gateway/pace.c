@@ -37,14 +37,16 @@ const char *pace_knowledge_name(enum pace_knowledge knowledge)
 
 static void clock_learn(struct pace_clock *clock, int64_t date_s, int64_t now_ms)
 {
-    if (date_s <= 0 || date_s > TIME_MAX_S)
+    if (date_s <= 0 || date_s > TIME_MAX_S) {
         return;
+    }
 
     /* One less, because `now_ms` has lost its fraction. */
     int64_t shown_ms = date_s * 1000 - now_ms - 1;
     if (!clock->is_known || now_ms - clock->since_ms >= CLOCK_LIFE_MS ||
-        shown_ms < clock->offset_ms - CLOCK_SET_BACK_MS)
+        shown_ms < clock->offset_ms - CLOCK_SET_BACK_MS) {
         *clock = (struct pace_clock){true, shown_ms, now_ms};
+    }
     clock->offset_ms = greater(clock->offset_ms, shown_ms);
 }
 
@@ -69,8 +71,9 @@ static bool shows_rounding_down(const struct pace_window *w, int64_t reset_ms, i
 static bool read_rate(struct pace *pace, const struct pace_window *w, const struct api_rate *rate,
                       int64_t now_ms, int64_t unix_ms, struct reading *reading)
 {
-    if (!rate->is_present || rate->limit < 0)
+    if (!rate->is_present || rate->limit < 0) {
         return false;
+    }
 
     bool is_unix = rate->reset > UNIX_TIME_FROM_S;
     int64_t reset_s = lesser(greater(rate->reset, 0), TIME_MAX_S);
@@ -78,11 +81,13 @@ static bool read_rate(struct pace *pace, const struct pace_window *w, const stru
     if (is_unix) {
         int64_t offset_ms = pace->clock.is_known ? pace->clock.offset_ms : unix_ms - now_ms;
         reset_ms = reset_s * 1000 - offset_ms;
-        if (shows_rounding_down(w, reset_ms, now_ms))
+        if (shows_rounding_down(w, reset_ms, now_ms)) {
             pace->is_reset_rounded_down = true;
+        }
     }
-    if (pace->is_reset_rounded_down)
+    if (pace->is_reset_rounded_down) {
         reset_ms += ROUNDING_MS;
+    }
     *reading = (struct reading){.remaining = lesser(greater(rate->remaining, 0), rate->limit),
                                 .reset_ms = lesser(reset_ms, now_ms + PACE_WAIT_MAX_MS),
                                 .reset_s = is_unix ? reset_s : now_ms / 1000 + reset_s,
@@ -106,16 +111,18 @@ static void begin_window(struct pace_window *w, const struct reading *reading)
 static void learn(struct pace_window *w, const struct reading *reading, int64_t now_ms)
 {
     if (reading->reset_ms <= now_ms) {
-        if (w->knowledge == PACE_FREE)
+        if (w->knowledge == PACE_FREE) {
             w->knowledge = PACE_UNKNOWN;
+        }
         return;
     }
     if (!is_known(w, now_ms) || reading->reset_s > w->reset_s + reading->tolerance_s) {
         begin_window(w, reading);
         return;
     }
-    if (reading->reset_s < w->reset_s - reading->tolerance_s)
+    if (reading->reset_s < w->reset_s - reading->tolerance_s) {
         return;
+    }
     w->remaining = lesser(w->remaining, reading->remaining);
     if (reading->reset_s >= w->reset_s) {
         w->reset_s = reading->reset_s;
@@ -133,12 +140,15 @@ static int64_t hold(struct pace_window *w, const struct api_rate *rate,
     bool has_retry_after = rate->retry_after_s >= 0;
     int64_t until_ms = 0;
 
-    if (has_retry_after)
+    if (has_retry_after) {
         until_ms = now_ms + lesser(rate->retry_after_s, PACE_WAIT_MAX_MS / 1000) * 1000;
-    if (reading != NULL && (reading->remaining == 0 || !has_retry_after))
+    }
+    if (reading != NULL && (reading->remaining == 0 || !has_retry_after)) {
         until_ms = greater(until_ms, reading->reset_ms);
-    if (until_ms <= now_ms)
+    }
+    if (until_ms <= now_ms) {
         until_ms = now_ms + backoff_ms;
+    }
     w->held_until_ms = greater(w->held_until_ms, until_ms);
     w->knowledge = PACE_UNKNOWN;
     return w->held_until_ms;
@@ -150,12 +160,15 @@ size_t pace_room(const struct pace *pace, enum api_endpoint endpoint, int64_t no
 {
     const struct pace_window *w = &pace->windows[endpoint];
 
-    if (now_ms < w->held_until_ms)
+    if (now_ms < w->held_until_ms) {
         return 0;
-    if (w->knowledge == PACE_FREE)
+    }
+    if (w->knowledge == PACE_FREE) {
         return PACE_UNLIMITED;
-    if (!is_known(w, now_ms))
+    }
+    if (!is_known(w, now_ms)) {
         return w->in_flight == 0 ? 1 : 0;
+    }
 
     uint64_t remaining = (uint64_t)w->remaining;
     uint64_t spoken_for = w->in_flight + w->unaccounted;
@@ -168,12 +181,15 @@ int64_t pace_next_ms(const struct pace *pace, enum api_endpoint endpoint, bool i
     const struct pace_window *w = &pace->windows[endpoint];
     size_t room = pace_room(pace, endpoint, now_ms);
 
-    if (now_ms < w->held_until_ms)
+    if (now_ms < w->held_until_ms) {
         return w->held_until_ms;
-    if (room == 0)
+    }
+    if (room == 0) {
         return is_known(w, now_ms) ? w->reset_ms : INT64_MAX;
-    if (!is_partial || !w->has_partial || !is_known(w, now_ms))
+    }
+    if (!is_partial || !w->has_partial || !is_known(w, now_ms)) {
         return now_ms;
+    }
 
     /* The first t at which t - last >= (reset - t) / room. */
     int64_t rest_ms = w->reset_ms - w->last_partial_ms;
@@ -199,10 +215,11 @@ void pace_began(struct pace *pace, enum api_endpoint endpoint, bool is_partial, 
  */
 static void miss_count(struct pace_window *w, int status, int64_t now_ms)
 {
-    if (is_known(w, now_ms))
+    if (is_known(w, now_ms)) {
         w->unaccounted++;
-    else if (status >= 200 && status < 300)
+    } else if (status >= 200 && status < 300) {
         w->knowledge = PACE_FREE;
+    }
 }
 
 int64_t pace_ended(struct pace *pace, enum api_endpoint endpoint, const struct api_answer *answer,
@@ -216,15 +233,19 @@ int64_t pace_ended(struct pace *pace, enum api_endpoint endpoint, const struct a
         clock_learn(&pace->clock, answer->rate.date_s, now_ms);
         has_reading = read_rate(pace, w, &answer->rate, now_ms, unix_ms, &reading);
     }
-    if (w->in_flight > 0)
+    if (w->in_flight > 0) {
         w->in_flight--;
-    if (answer->transport == API_NOT_SENT)
+    }
+    if (answer->transport == API_NOT_SENT) {
         return 0;
-    if (has_reading)
+    }
+    if (has_reading) {
         learn(w, &reading, now_ms);
-    else
+    } else {
         miss_count(w, answer->status, now_ms);
-    if (answer->transport != API_ANSWERED || answer->status != 429)
+    }
+    if (answer->transport != API_ANSWERED || answer->status != 429) {
         return 0;
+    }
     return hold(w, &answer->rate, has_reading ? &reading : NULL, now_ms, backoff_ms);
 }

@@ -65,8 +65,9 @@ static void merge(struct attempt *a, struct attempt *b)
         a->anchor = b->anchor;
         b->anchor = later;
     }
-    if (b->ended_ms > a->ended_ms)
+    if (b->ended_ms > a->ended_ms) {
         a->ended_ms = b->ended_ms;
+    }
     free(b->anchor);
 }
 
@@ -76,8 +77,9 @@ static const struct attempt *earliest(const struct reconcile *r)
     const struct attempt *first = NULL;
 
     for (size_t i = 0; i < r->waiting; i++) {
-        if (first == NULL || r->attempts[i].began_ms < first->began_ms)
+        if (first == NULL || r->attempts[i].began_ms < first->began_ms) {
             first = &r->attempts[i];
+        }
     }
     return first;
 }
@@ -88,10 +90,11 @@ static void forget_attempts(struct reconcile *r, int64_t cutoff_ms)
     size_t kept = 0;
 
     for (size_t i = 0; i < r->waiting; i++) {
-        if (r->attempts[i].ended_ms <= cutoff_ms)
+        if (r->attempts[i].ended_ms <= cutoff_ms) {
             free(r->attempts[i].anchor);
-        else
+        } else {
             r->attempts[kept++] = r->attempts[i];
+        }
     }
     r->waiting = kept;
 }
@@ -100,10 +103,11 @@ void reconcile_add(struct reconcile *r, int64_t began_ms, int64_t ended_ms, cons
 {
     struct attempt attempt = {began_ms, ended_ms, copy(anchor)};
 
-    if (r->waiting < ATTEMPTS_MAX)
+    if (r->waiting < ATTEMPTS_MAX) {
         r->attempts[r->waiting++] = attempt;
-    else
+    } else {
         merge(&r->attempts[ATTEMPTS_MAX - 1], &attempt);
+    }
 }
 
 /* --- the scan ----------------------------------------------------------------------------- */
@@ -122,8 +126,9 @@ static int compare_texts(const void *a, const void *b)
 /* Frees what the scan owns and ends it. */
 static void clear_scan(struct scan *scan)
 {
-    for (size_t i = 0; i < scan->count; i++)
+    for (size_t i = 0; i < scan->count; i++) {
         free(scan->findings[i].answer);
+    }
     free(scan->findings);
     free(scan->anchor);
     tdestroy(scan->seen, free);
@@ -170,12 +175,14 @@ static void note_client_id(struct scan *scan, const struct api_history_entry *en
 {
     struct queue_resolution key = {.answer = NULL};
 
-    if (!ulid_parse(entry->client_id, strlen(entry->client_id), &key.id))
+    if (!ulid_parse(entry->client_id, strlen(entry->client_id), &key.id)) {
         return;
+    }
     struct queue_resolution *finding =
         bsearch(&key, scan->findings, scan->count, sizeof(key), compare_ids);
-    if (finding == NULL || finding->fate == FATE_RELAYED)
+    if (finding == NULL || finding->fate == FATE_RELAYED) {
         return;
+    }
     finding->fate = FATE_RELAYED;
     finding->answer = message_answer_new(entry->id, NULL);
     scan->found++;
@@ -193,10 +200,12 @@ static struct page_facts note_page(struct scan *scan, const struct api_history *
     for (size_t i = 0; i < page->count; i++) {
         const struct api_history_entry *entry = &page->entries[i];
         scan->has_entries = true;
-        if (is_new(scan, entry->id))
+        if (is_new(scan, entry->id)) {
             facts.has_new = true;
-        if (scan->anchor != NULL && strcmp(entry->id, scan->anchor) == 0)
+        }
+        if (scan->anchor != NULL && strcmp(entry->id, scan->anchor) == 0) {
             facts.has_anchor = true;
+        }
         if (entry->client_id != NULL) {
             scan->has_client_ids = true;
             note_client_id(scan, entry);
@@ -208,8 +217,9 @@ static struct page_facts note_page(struct scan *scan, const struct api_history *
 /* The scan has met an end of the history: what was not found is absent. */
 static enum reconcile_progress finish_at_end(struct scan *scan)
 {
-    if (scan->has_entries && !scan->has_client_ids)
+    if (scan->has_entries && !scan->has_client_ids) {
         return finish(scan, "the API's history has no clientId");
+    }
     return finish(scan, NULL);
 }
 
@@ -227,8 +237,9 @@ static const char hidden[] = "the API's history does not show what is known to b
 /* An empty page is the end of the history, unless it shows nothing at all of what it must hold. */
 static enum reconcile_progress finish_at_empty(struct scan *scan)
 {
-    if (scan->anchor != NULL && !scan->has_entries)
+    if (scan->anchor != NULL && !scan->has_entries) {
         return finish(scan, hidden);
+    }
     return finish_at_end(scan);
 }
 
@@ -238,10 +249,12 @@ static enum reconcile_progress finish_at_empty(struct scan *scan)
  */
 static enum reconcile_progress pass_repeats(struct scan *scan)
 {
-    if (scan->anchor == NULL)
+    if (scan->anchor == NULL) {
         return finish_at_end(scan);
-    if (scan->repeats >= REPEATS_MAX)
+    }
+    if (scan->repeats >= REPEATS_MAX) {
         return finish(scan, hidden);
+    }
     return want_page(scan, scan->page + 1, 0);
 }
 
@@ -251,15 +264,17 @@ struct reconcile *reconcile_new(const struct reconcile_options *options)
 {
     struct reconcile *r = calloc(1, sizeof(*r));
 
-    if (r != NULL)
+    if (r != NULL) {
         r->options = *options;
+    }
     return r;
 }
 
 void reconcile_free(struct reconcile *r)
 {
-    if (r == NULL)
+    if (r == NULL) {
         return;
+    }
     forget_attempts(r, INT64_MAX);
     clear_scan(&r->scan);
     free(r);
@@ -269,13 +284,16 @@ int64_t reconcile_due_ms(const struct reconcile *r)
 {
     int64_t ended_ms = INT64_MAX;
 
-    if (r->scan.state == SCAN_WANTS)
+    if (r->scan.state == SCAN_WANTS) {
         return r->scan.due_ms;
-    if (r->scan.state != SCAN_NONE || r->waiting == 0)
+    }
+    if (r->scan.state != SCAN_NONE || r->waiting == 0) {
         return INT64_MAX;
+    }
     for (size_t i = 0; i < r->waiting; i++) {
-        if (r->attempts[i].ended_ms < ended_ms)
+        if (r->attempts[i].ended_ms < ended_ms) {
             ended_ms = r->attempts[i].ended_ms;
+        }
     }
     int64_t due_ms = ended_ms + r->options.settle_delay_ms;
     return due_ms > r->put_off_ms ? due_ms : r->put_off_ms;
@@ -308,10 +326,11 @@ enum reconcile_progress reconcile_begin(struct reconcile *r, struct ulid *ids, s
         struct attempt again = {first->began_ms, cutoff_ms + PUT_OFF_MS, copy(first->anchor)};
         r->scan.anchor = copy(first->anchor);
         forget_attempts(r, cutoff_ms);
-        if (left_out > 0 && r->waiting == 0)
+        if (left_out > 0 && r->waiting == 0) {
             r->attempts[r->waiting++] = again;
-        else
+        } else {
             free(again.anchor);
+        }
     }
     return count > 0 ? want_page(&r->scan, 1, now_ms) : finish(&r->scan, NULL);
 }
@@ -334,14 +353,18 @@ enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_his
     scan->failures = 0;
     scan->unreadable = 0;
     scan->repeats = facts.has_new ? 0 : scan->repeats + 1;
-    if (scan->found == scan->count)
+    if (scan->found == scan->count) {
         return finish(scan, NULL);
-    if (facts.has_anchor)
+    }
+    if (facts.has_anchor) {
         return finish_at_end(scan);
-    if (page->count == 0)
+    }
+    if (page->count == 0) {
         return finish_at_empty(scan);
-    if (scan->page >= r->options.history_pages)
+    }
+    if (scan->page >= r->options.history_pages) {
         return finish(scan, "the API's history is longer than relay.history_pages");
+    }
     return facts.has_new ? want_page(scan, scan->page + 1, 0) : pass_repeats(scan);
 }
 
@@ -350,10 +373,12 @@ static const char *refusal_of(struct scan *scan, const struct api_answer *answer
 {
     int status = answer->transport == API_ANSWERED ? answer->status : 0;
 
-    if (status >= 200 && status < 300 && ++scan->unreadable >= UNREADABLE_MAX)
+    if (status >= 200 && status < 300 && ++scan->unreadable >= UNREADABLE_MAX) {
         return "the API's history cannot be read";
-    if (status >= 400 && status < 500 && status != 429)
+    }
+    if (status >= 400 && status < 500 && status != 429) {
         return "the API's history is refused";
+    }
     return NULL;
 }
 
@@ -363,8 +388,9 @@ enum reconcile_progress reconcile_refused(struct reconcile *r, const struct api_
     struct scan *scan = &r->scan;
     const char *refusal = refusal_of(scan, answer);
 
-    if (refusal != NULL)
+    if (refusal != NULL) {
         return finish(scan, refusal);
+    }
     scan->failures++;
     return want_page(scan, scan->page,
                      now_ms + retry_backoff_ms(scan->failures, r->options.retry_min_ms,
@@ -377,11 +403,13 @@ struct queue_resolution *reconcile_results(struct reconcile *r, size_t *count)
     struct queue_resolution *findings = scan->findings;
 
     *count = 0;
-    if (scan->state != SCAN_FINISHED)
+    if (scan->state != SCAN_FINISHED) {
         return NULL;
+    }
     for (size_t i = 0; i < scan->count; i++) {
-        if (findings[i].fate == FATE_RELAYED || scan->doubt == NULL || !r->options.holds_unknown)
+        if (findings[i].fate == FATE_RELAYED || scan->doubt == NULL || !r->options.holds_unknown) {
             continue;
+        }
         findings[i].fate = FATE_UNRESOLVED;
         findings[i].answer = message_answer_new(NULL, scan->doubt);
     }

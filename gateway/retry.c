@@ -100,20 +100,27 @@ static unsigned facts_of(const struct api_answer *answer, const struct api_refus
 {
     unsigned facts = 0;
 
-    if (is_about_messages(answer->status, refusal))
+    if (is_about_messages(answer->status, refusal)) {
         facts |= ABOUT;
-    if (request->count == 1)
+    }
+    if (request->count == 1) {
         facts |= ALONE;
-    if (refusal != NULL && refusal->names_field)
+    }
+    if (refusal != NULL && refusal->names_field) {
         facts |= NAMED;
-    if (refusal != NULL && refusal->is_already_used)
+    }
+    if (refusal != NULL && refusal->is_already_used) {
         facts |= USED;
-    if (request->attempts > 1)
+    }
+    if (request->attempts > 1) {
         facts |= AGAIN;
-    if (request->nameless + 1 >= RETRY_NAMELESS_MAX)
+    }
+    if (request->nameless + 1 >= RETRY_NAMELESS_MAX) {
         facts |= TENTH;
-    if (answer->is_body_cut)
+    }
+    if (answer->is_body_cut) {
         facts |= CUT;
+    }
     return facts;
 }
 
@@ -121,8 +128,9 @@ static int64_t retry_after_ms(const struct api_rate *rate)
 {
     int64_t limit_s = RETRY_AFTER_MAX_MS / 1000;
 
-    if (rate->retry_after_s <= 0)
+    if (rate->retry_after_s <= 0) {
         return 0;
+    }
     return (rate->retry_after_s < limit_s ? rate->retry_after_s : limit_s) * 1000;
 }
 
@@ -134,8 +142,9 @@ struct retry_verdict retry_judge(const struct api_answer *answer, const struct a
     const struct row *row = table;
 
     /* The last row takes every status that there is. */
-    while (status < row->first || status > row->last || (row->facts & ~facts) != 0)
+    while (status < row->first || status > row->last || (row->facts & ~facts) != 0) {
         row++;
+    }
     return (struct retry_verdict){
         .outcome = row->outcome,
         .effect = row->effect,
@@ -149,10 +158,11 @@ struct retry_verdict retry_judge(const struct api_answer *answer, const struct a
 struct retry_verdict retry_judge_items(const struct api_item *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (items[i].outcome == API_ITEM_UNKNOWN)
+        if (items[i].outcome == API_ITEM_UNKNOWN) {
             return (struct retry_verdict){.outcome = RETRY_AMBIGUOUS,
                                           .effect = RETRY_BACKOFF,
                                           .why = "the API's answer is not complete"};
+        }
     }
     return (struct retry_verdict){.outcome = RETRY_READ_ITEMS, .effect = RETRY_FINE, .why = ""};
 }
@@ -181,8 +191,9 @@ bool retry_splits_ambiguous(size_t count, unsigned ambiguous_ends)
 
 static uint32_t fresh_group(uint32_t *next_group)
 {
-    if (++*next_group == 0)
+    if (++*next_group == 0) {
         ++*next_group;
+    }
     return *next_group;
 }
 
@@ -192,8 +203,9 @@ void retry_split(size_t count, uint32_t *next_group, uint32_t *groups)
     uint32_t group = fresh_group(next_group);
 
     for (size_t i = 0; i < count; i++) {
-        if (i == half)
+        if (i == half) {
             group = fresh_group(next_group);
+        }
         groups[i] = group;
     }
 }
@@ -204,12 +216,15 @@ int64_t retry_backoff_ms(unsigned failures, int64_t min_ms, int64_t max_ms, doub
 {
     int64_t cap_ms = min_ms;
 
-    if (failures == 0)
+    if (failures == 0) {
         return 0;
-    for (unsigned i = 1; i < failures && cap_ms > 0 && cap_ms < max_ms; i++)
+    }
+    for (unsigned i = 1; i < failures && cap_ms > 0 && cap_ms < max_ms; i++) {
         cap_ms *= 2;
-    if (cap_ms > max_ms)
+    }
+    if (cap_ms > max_ms) {
         cap_ms = max_ms;
+    }
     return (int64_t)((double)cap_ms * random);
 }
 
@@ -227,10 +242,12 @@ static void trim_utf8(char *text)
     size_t len = strlen(text);
     size_t lead = len;
 
-    while (lead > 0 && ((unsigned char)text[lead - 1] & 0xC0) == 0x80)
+    while (lead > 0 && ((unsigned char)text[lead - 1] & 0xC0) == 0x80) {
         lead--;
-    if (lead > 0 && ((unsigned char)text[lead - 1] & 0x80) != 0)
+    }
+    if (lead > 0 && ((unsigned char)text[lead - 1] & 0x80) != 0) {
         text[lead - 1] = '\0';
+    }
 }
 
 static void explain(struct destination *d, const char *why, const struct destination_event *event)
@@ -238,12 +255,14 @@ static void explain(struct destination *d, const char *why, const struct destina
     bool has_words = event->words != NULL && event->words[0] != '\0';
     char status[sizeof(" (HTTP -2147483648)")] = "";
 
-    if (event->status != 0)
+    if (event->status != 0) {
         snprintf(status, sizeof(status), " (HTTP %d)", event->status);
+    }
     int len = snprintf(d->reason, sizeof(d->reason), "%s%s%s%s", why, status, has_words ? ": " : "",
                        has_words ? event->words : "");
-    if (len >= (int)sizeof(d->reason))
+    if (len >= (int)sizeof(d->reason)) {
         trim_utf8(d->reason);
+    }
 }
 
 /* The one place where the state changes. */
@@ -271,10 +290,11 @@ static const enum destination_state state_after[] = {
  */
 static void count_nameless(struct destination *d, const struct retry_verdict *verdict)
 {
-    if (verdict->is_nameless)
+    if (verdict->is_nameless) {
         d->nameless++;
-    else if (verdict->effect == RETRY_FINE && verdict->outcome != RETRY_SPLIT)
+    } else if (verdict->effect == RETRY_FINE && verdict->outcome != RETRY_SPLIT) {
         d->nameless = 0;
+    }
 }
 
 /* The end of what a verdict starts: when the next request may go. */
@@ -312,15 +332,18 @@ void destination_apply(struct destination *d, const struct retry_verdict *verdic
         d->failures = 0;
         return;
     }
-    if (is_stale && (d->state == DESTINATION_FINE || next <= d->state))
+    if (is_stale && (d->state == DESTINATION_FINE || next <= d->state)) {
         return;
+    }
 
-    if (!is_stale && (verdict->effect == RETRY_BACKOFF || verdict->effect == RETRY_WAIT))
+    if (!is_stale && (verdict->effect == RETRY_BACKOFF || verdict->effect == RETRY_WAIT)) {
         d->failures++;
+    }
     int64_t until_ms = wait_end_ms(d, verdict, event, options, now_ms, random);
     d->is_token_refused = verdict->is_token_refused;
-    if (next != DESTINATION_FINE)
+    if (next != DESTINATION_FINE) {
         explain(d, verdict->why, event);
+    }
     enter(d, next, until_ms);
 }
 
@@ -337,17 +360,20 @@ static bool waits_for_probe(const struct destination *d)
 
 enum destination_permission destination_may_send(const struct destination *d, int64_t now_ms)
 {
-    if (d->is_held)
+    if (d->is_held) {
         return DESTINATION_NO;
-    if (!waits_for_probe(d))
+    }
+    if (!waits_for_probe(d)) {
         return DESTINATION_YES;
+    }
     return d->has_probe_in_flight || now_ms < d->until_ms ? DESTINATION_NO : DESTINATION_PROBE;
 }
 
 int64_t destination_next_ms(const struct destination *d, int64_t now_ms)
 {
-    if (d->is_held || !waits_for_probe(d) || d->has_probe_in_flight || d->until_ms <= now_ms)
+    if (d->is_held || !waits_for_probe(d) || d->has_probe_in_flight || d->until_ms <= now_ms) {
         return INT64_MAX;
+    }
     return d->until_ms;
 }
 
@@ -364,8 +390,9 @@ void destination_probe_ended(struct destination *d)
 /* Probes at once. */
 static void hurry(struct destination *d, int64_t now_ms)
 {
-    if (waits_for_probe(d) && d->until_ms > now_ms)
+    if (waits_for_probe(d) && d->until_ms > now_ms) {
         d->until_ms = now_ms;
+    }
 }
 
 void destination_flush(struct destination *d, int64_t now_ms)
@@ -375,8 +402,9 @@ void destination_flush(struct destination *d, int64_t now_ms)
 
 void destination_token_changed(struct destination *d, int64_t now_ms)
 {
-    if (!d->is_token_refused)
+    if (!d->is_token_refused) {
         return;
+    }
     /* What the old token is still answered does not put the probe off. */
     d->epoch++;
     hurry(d, now_ms);
@@ -395,13 +423,17 @@ void destination_release(struct destination *d)
 const char *destination_reason(const struct destination *d, int64_t now_ms, int64_t *until_ms)
 {
     *until_ms = INT64_MAX;
-    if (d->is_held)
+    if (d->is_held) {
         return "held by the operator";
-    if (d->state == DESTINATION_FINE)
+    }
+    if (d->state == DESTINATION_FINE) {
         return NULL;
-    if (d->state == DESTINATION_WAITING && now_ms >= d->until_ms)
+    }
+    if (d->state == DESTINATION_WAITING && now_ms >= d->until_ms) {
         return NULL;
-    if (d->until_ms > now_ms)
+    }
+    if (d->until_ms > now_ms) {
         *until_ms = d->until_ms;
+    }
     return d->reason;
 }

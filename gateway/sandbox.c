@@ -32,8 +32,9 @@ const char *sandbox_message_status(const struct sandbox *sandbox,
     int64_t delay_ms = message->outcome->is_late ? sandbox->settings.report_late_ms
                                                  : sandbox->settings.report_delay_ms;
 
-    if (message->status != NULL)
+    if (message->status != NULL) {
         return message->status;
+    }
     return now_ms - message->at_ms < delay_ms ? "accepted" : message->outcome->settled;
 }
 
@@ -51,8 +52,9 @@ struct evbuffer *sandbox_json_body(struct evhttp_request *request, json_t *value
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 
     json_decref(value);
-    if (body != NULL && text != NULL)
+    if (body != NULL && text != NULL) {
         evbuffer_add(body, text, strlen(text));
+    }
     free(text);
     evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
                       "application/json");
@@ -63,10 +65,11 @@ static void serve(struct evhttp_request *request, struct sandbox_peer *peer, voi
 {
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
 
-    if (path != NULL && strncmp(path, "/sandbox/", strlen("/sandbox/")) == 0)
+    if (path != NULL && strncmp(path, "/sandbox/", strlen("/sandbox/")) == 0) {
         sandbox_control_serve(arg, request, peer);
-    else
+    } else {
         sandbox_api_serve(arg, request, peer);
+    }
 }
 
 static bool read_options(struct sandbox *sandbox, const struct sandbox_options *options,
@@ -74,8 +77,9 @@ static bool read_options(struct sandbox *sandbox, const struct sandbox_options *
 {
     json_t *problem = sandbox_settings_init(&sandbox->settings, options);
 
-    if (problem == NULL)
+    if (problem == NULL) {
         return true;
+    }
     snprintf(error, error_size, "%s", json_string_value(json_object_get(problem, "message")));
     json_decref(problem);
     return false;
@@ -87,18 +91,22 @@ struct sandbox *sandbox_new(struct event_base *base, const struct sandbox_option
     struct sandbox *sandbox = calloc(1, sizeof *sandbox);
 
     snprintf(error, error_size, "out of memory");
-    if (sandbox == NULL)
+    if (sandbox == NULL) {
         return NULL;
-    if (!read_options(sandbox, options, error, error_size))
+    }
+    if (!read_options(sandbox, options, error, error_size)) {
         goto fail;
+    }
     sandbox_store_init(&sandbox->store, (size_t)sandbox->settings.keep, (uint32_t)time(NULL));
     sandbox->reports = sandbox_reports_new(base, &sandbox->settings);
-    if (sandbox->reports == NULL)
+    if (sandbox->reports == NULL) {
         goto fail;
+    }
     sandbox->http =
         sandbox_http_new(base, options->host, options->port, serve, sandbox, error, error_size);
-    if (sandbox->http == NULL)
+    if (sandbox->http == NULL) {
         goto fail;
+    }
     return sandbox;
 fail:
     sandbox_free(sandbox);
@@ -112,8 +120,9 @@ uint16_t sandbox_port(const struct sandbox *sandbox)
 
 void sandbox_free(struct sandbox *sandbox)
 {
-    if (sandbox == NULL)
+    if (sandbox == NULL) {
         return;
+    }
     sandbox_http_free(sandbox->http);
     sandbox_reports_free(sandbox->reports);
     sandbox_faults_clear(&sandbox->faults);
@@ -166,12 +175,15 @@ static int start_without_signals(struct sandbox_thread *thread)
 static void thread_free(struct sandbox_thread *thread)
 {
     sandbox_free(thread->sandbox);
-    if (thread->stop != NULL)
+    if (thread->stop != NULL) {
         event_free(thread->stop);
-    if (thread->base != NULL)
+    }
+    if (thread->base != NULL) {
         event_base_free(thread->base);
-    if (thread->stop_fd >= 0)
+    }
+    if (thread->stop_fd >= 0) {
         close(thread->stop_fd);
+    }
     free(thread);
 }
 
@@ -182,22 +194,27 @@ struct sandbox_thread *sandbox_thread_start(const struct sandbox_options *option
     int result;
 
     snprintf(error, error_size, "out of memory");
-    if (thread == NULL)
+    if (thread == NULL) {
         return NULL;
+    }
     thread->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     thread->base = event_base_new();
-    if (thread->stop_fd < 0 || thread->base == NULL)
+    if (thread->stop_fd < 0 || thread->base == NULL) {
         goto fail;
+    }
     thread->stop = event_new(thread->base, thread->stop_fd, EV_READ, on_stop, thread);
-    if (thread->stop == NULL || event_add(thread->stop, NULL) != 0)
+    if (thread->stop == NULL || event_add(thread->stop, NULL) != 0) {
         goto fail;
+    }
     thread->sandbox = sandbox_new(thread->base, options, error, error_size);
-    if (thread->sandbox == NULL)
+    if (thread->sandbox == NULL) {
         goto fail;
+    }
     thread->port = sandbox_port(thread->sandbox);
     result = start_without_signals(thread);
-    if (result == 0)
+    if (result == 0) {
         return thread;
+    }
     snprintf(error, error_size, "cannot start a thread: %s", strerror(result));
 fail:
     thread_free(thread);
@@ -211,8 +228,9 @@ uint16_t sandbox_thread_port(const struct sandbox_thread *thread)
 
 void sandbox_thread_stop(struct sandbox_thread *thread)
 {
-    if (thread == NULL)
+    if (thread == NULL) {
         return;
+    }
     eventfd_write(thread->stop_fd, 1);
     pthread_join(thread->thread, NULL);
     thread_free(thread);

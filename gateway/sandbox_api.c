@@ -23,8 +23,9 @@ static struct evkeyvalq *headers_of(const struct sandbox_exchange *x)
 static void set_header(const struct sandbox_exchange *x, const char *name, const char *value)
 {
     evhttp_remove_header(headers_of(x), name);
-    if (value != NULL)
+    if (value != NULL) {
         evhttp_add_header(headers_of(x), name, value);
+    }
 }
 
 static void set_number_header(const struct sandbox_exchange *x, const char *name, int64_t value)
@@ -59,8 +60,9 @@ static bool is_path_of(const struct call *call, const char *path)
 {
     size_t len = strlen(call->path);
 
-    if (call->is_prefix)
+    if (call->is_prefix) {
         return strncmp(path, call->path, len) == 0 && path[len] != '\0';
+    }
     return strcmp(path, call->path) == 0;
 }
 
@@ -75,11 +77,13 @@ static bool find_call(struct sandbox_exchange *x)
 
         /* A bulk has a path that an id could have too. */
         if (!is_path_of(&calls[i], x->path) ||
-            (i == SANDBOX_CALL_ONE && is_path_of(&calls[SANDBOX_CALL_BULK], x->path)))
+            (i == SANDBOX_CALL_ONE && is_path_of(&calls[SANDBOX_CALL_BULK], x->path))) {
             continue;
+        }
         x->record.call = (enum sandbox_call)i;
-        if (calls[i].method == method)
+        if (calls[i].method == method) {
             return true;
+        }
         snprintf(allow + strlen(allow), sizeof allow - strlen(allow), "%s%s",
                  *allow == '\0' ? "" : ", ", name);
     }
@@ -104,8 +108,9 @@ static bool is_authorized(struct sandbox_exchange *x)
     x->record.is_authorized = given != NULL && strncasecmp(given, scheme, strlen(scheme)) == 0 &&
                               given[strlen(scheme)] != '\0' &&
                               (wanted == NULL || strcmp(given + strlen(scheme), wanted) == 0);
-    if (!x->record.is_authorized)
+    if (!x->record.is_authorized) {
         sandbox_answer_message(x, 401, "the token is missing or not valid");
+    }
     return x->record.is_authorized;
 }
 
@@ -117,8 +122,9 @@ static bool is_within_limit(struct sandbox_exchange *x)
 
     x->record.is_over_limit =
         !sandbox_window_take(window, x->now_ms, settings->limit, settings->window_ms);
-    if (x->record.is_over_limit)
+    if (x->record.is_over_limit) {
         sandbox_answer_nothing(x, 429);
+    }
     return !x->record.is_over_limit;
 }
 
@@ -132,12 +138,14 @@ static void carry_out(struct sandbox_exchange *x)
         sandbox_answer_message(x, 413, "the request is too large");
         return;
     }
-    if (call->has_body)
+    if (call->has_body) {
         request = json_loadb(x->body == NULL ? "" : x->body, x->body_len, 0, NULL);
-    if (call->has_body && request == NULL)
+    }
+    if (call->has_body && request == NULL) {
         sandbox_answer_message(x, 400, "the body is not JSON");
-    else
+    } else {
         call->carry_out(x, request);
+    }
     json_decref(request);
 }
 
@@ -149,10 +157,11 @@ static void set_rate_headers(const struct sandbox_exchange *x)
     const struct sandbox_window *window = &x->sandbox->windows[calls[x->record.call].window];
     int64_t reset_s = sandbox_window_reset_s(window, x->now_ms, settings->window_ms);
 
-    if (settings->reset_style == SANDBOX_RESET_SECONDS)
+    if (settings->reset_style == SANDBOX_RESET_SECONDS) {
         reset_s -= x->now_ms / 1000;
-    else
+    } else {
         reset_s += settings->date_offset_s;
+    }
     set_number_header(x, "X-RateLimit-Limit", settings->limit);
     set_number_header(x, "X-RateLimit-Remaining",
                       sandbox_window_remaining(window, x->now_ms, settings->limit));
@@ -174,10 +183,12 @@ static void set_usual_headers(const struct sandbox_exchange *x)
     const struct sandbox_settings *settings = &x->sandbox->settings;
 
     set_date(x);
-    if (settings->rate_headers && x->record.call != SANDBOX_CALL_OTHER)
+    if (settings->rate_headers && x->record.call != SANDBOX_CALL_OTHER) {
         set_rate_headers(x);
-    if (settings->retry_after >= 0 && (x->answer.status == 429 || x->answer.status == 503))
+    }
+    if (settings->retry_after >= 0 && (x->answer.status == 429 || x->answer.status == 503)) {
         set_number_header(x, "Retry-After", settings->retry_after);
+    }
 }
 
 /* --- faults ----------------------------------------------------------------------------------- */
@@ -185,12 +196,14 @@ static void set_usual_headers(const struct sandbox_exchange *x)
 /* A header's value from a control call: text, a number, or null for none. */
 static void override_header(const struct sandbox_exchange *x, const char *name, const json_t *value)
 {
-    if (value == NULL)
+    if (value == NULL) {
         return;
-    if (json_is_integer(value))
+    }
+    if (json_is_integer(value)) {
         set_number_header(x, name, json_integer_value(value));
-    else
+    } else {
         set_header(x, name, json_string_value(value));
+    }
 }
 
 static void fault_headers(const struct sandbox_exchange *x)
@@ -206,11 +219,13 @@ static void fault_headers(const struct sandbox_exchange *x)
         set_header(x, "X-RateLimit-Remaining", NULL);
         set_header(x, "X-RateLimit-Reset", NULL);
     }
-    if (fault->content_type != NULL)
+    if (fault->content_type != NULL) {
         set_header(x, "Content-Type", fault->content_type);
+    }
     for (i = json_object_iter(fault->headers); i != NULL;
-         i = json_object_iter_next(fault->headers, i))
+         i = json_object_iter_next(fault->headers, i)) {
         override_header(x, json_object_iter_key(i), json_object_iter_value(i));
+    }
 }
 
 static void answer_text(struct sandbox_exchange *x, int status, const char *text, size_t len)
@@ -218,8 +233,9 @@ static void answer_text(struct sandbox_exchange *x, int status, const char *text
     sandbox_answer_nothing(x, status);
     set_header(x, "Content-Type", len == 0 ? NULL : "text/plain");
     x->reply = evbuffer_new();
-    if (x->reply != NULL)
+    if (x->reply != NULL) {
         evbuffer_add(x->reply, text, len);
+    }
 }
 
 static void fault_answer(struct sandbox_exchange *x)
@@ -227,22 +243,24 @@ static void fault_answer(struct sandbox_exchange *x)
     const struct sandbox_fault *fault = x->fault;
     int status = fault->status != 0 ? (int)fault->status : x->answer.status;
 
-    if (json_is_string(fault->body))
+    if (json_is_string(fault->body)) {
         answer_text(x, status, json_string_value(fault->body), json_string_length(fault->body));
-    else if (fault->body != NULL)
+    } else if (fault->body != NULL) {
         sandbox_answer_json(x, status, json_incref(fault->body));
-    else if (status == 204 || status == 304)
+    } else if (status == 204 || status == 304) {
         answer_text(x, status, "", 0);
-    else if (fault->status != 0)
+    } else if (fault->status != 0) {
         sandbox_answer_message(x, status, "a fault was asked for");
+    }
 }
 
 static void fault_ending(struct sandbox_exchange *x)
 {
     const struct sandbox_fault *fault = x->fault;
 
-    if (fault->hang_ms > 0)
+    if (fault->hang_ms > 0) {
         x->answer.delay_ms += fault->hang_ms;
+    }
     if (fault->hang_ms < 0) {
         x->answer.ending = SANDBOX_HANG;
     } else if (fault->drop) {
@@ -269,16 +287,18 @@ static void meet_fault(struct sandbox_exchange *x)
         return;
     }
     x->fault = sandbox_faults_match(&x->sandbox->faults, x->record.call, x->body, x->body_len);
-    if (x->fault == NULL)
+    if (x->fault == NULL) {
         return;
+    }
     x->record.fault = x->fault->index;
     x->takes = x->fault->accept || x->fault->close_idle;
 }
 
 static void decide(struct sandbox_exchange *x)
 {
-    if (!find_call(x) || !is_authorized(x) || !is_within_limit(x))
+    if (!find_call(x) || !is_authorized(x) || !is_within_limit(x)) {
         return;
+    }
     meet_fault(x);
     carry_out(x);
     if (x->fault != NULL) {
@@ -302,9 +322,11 @@ static const char *method_name(enum evhttp_cmd_type method)
         {EVHTTP_REQ_DELETE, "DELETE"}, {EVHTTP_REQ_HEAD, "HEAD"}, {EVHTTP_REQ_PATCH, "PATCH"},
     };
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (names[i].method == method)
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (names[i].method == method) {
             return names[i].name;
+        }
+    }
     return "OPTIONS";
 }
 
@@ -333,8 +355,9 @@ static const char *path_of(struct evhttp_request *request)
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
     size_t base_len = strlen(SANDBOX_BASE_PATH);
 
-    if (path == NULL || strncmp(path, SANDBOX_BASE_PATH "/", base_len + 1) != 0)
+    if (path == NULL || strncmp(path, SANDBOX_BASE_PATH "/", base_len + 1) != 0) {
         return NULL;
+    }
     return path + base_len;
 }
 
@@ -360,11 +383,13 @@ void sandbox_api_serve(struct sandbox *sandbox, struct evhttp_request *request,
         x.answer.delay_ms = 0;
     }
     set_usual_headers(&x);
-    if (x.fault != NULL)
+    if (x.fault != NULL) {
         fault_headers(&x);
+    }
     record(&x);
-    if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
+    if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
         sandbox_answer_nothing(&x, x.answer.status);
+    }
     x.answer.body = x.reply;
     sandbox_http_answer(peer, request, &x.answer);
 }

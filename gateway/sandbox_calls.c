@@ -19,8 +19,9 @@ enum { DEFAULT_PER_PAGE = 50, MAX_PER_PAGE = 100 };
 void sandbox_answer_nothing(struct sandbox_exchange *x, int status)
 {
     x->answer.status = status;
-    if (x->reply != NULL)
+    if (x->reply != NULL) {
         evbuffer_free(x->reply);
+    }
     x->reply = NULL;
 }
 
@@ -42,8 +43,9 @@ static void refuse_item(struct sandbox_exchange *x, const struct sandbox_item *i
 {
     char *reason = sandbox_item_reason(errors);
 
-    if (x->takes)
+    if (x->takes) {
         sandbox_store_refuse(&x->sandbox->store, item, reason == NULL ? "" : reason, x->now_ms);
+    }
     free(reason);
 }
 
@@ -58,8 +60,9 @@ static void accept_item(struct sandbox_exchange *x, const struct sandbox_item *i
         return;
     }
     message = sandbox_store_accept(store, item, outcome, x->now_ms);
-    if (message == NULL)
+    if (message == NULL) {
         abort(); /* a simulator without memory proves nothing */
+    }
     sandbox_store_id(store, message->number, id);
     sandbox_reports_plan(x->sandbox->reports, message, id);
 }
@@ -72,8 +75,9 @@ static bool is_repeated(struct sandbox_exchange *x, const struct sandbox_item *i
     const struct sandbox_message *earlier =
         item->client_id == NULL ? NULL : sandbox_store_by_client_id(store, item->client_id);
 
-    if (earlier == NULL)
+    if (earlier == NULL) {
         return false;
+    }
     store->counts.repeated_client_ids += x->takes;
     switch ((enum sandbox_duplicate)x->sandbox->settings.duplicate_client_id) {
     case SANDBOX_DUPLICATE_NEW:
@@ -96,12 +100,15 @@ static json_t *take(struct sandbox_exchange *x, const json_t *object, struct san
     json_t *errors = sandbox_item_read(object, item);
 
     outcome = sandbox_outcome_of(x->sandbox->settings.outcomes ? item->to : NULL);
-    if (errors == NULL && outcome->refusal != NULL)
+    if (errors == NULL && outcome->refusal != NULL) {
         errors = sandbox_item_refuse(NULL, "to", outcome->refusal);
-    if (errors == NULL && !is_repeated(x, item, &errors, id))
+    }
+    if (errors == NULL && !is_repeated(x, item, &errors, id)) {
         accept_item(x, item, outcome, id);
-    if (errors != NULL)
+    }
+    if (errors != NULL) {
         refuse_item(x, item, errors);
+    }
     return errors;
 }
 
@@ -127,18 +134,22 @@ void sandbox_post_single(struct sandbox_exchange *x, const json_t *request)
         return;
     }
     entity = sandbox_item_entity(&item, id, settings->echo);
-    if (settings->single_style == SANDBOX_SINGLE_NESTED)
+    if (settings->single_style == SANDBOX_SINGLE_NESTED) {
         entity = json_pack("{s:o}", "entity", entity);
+    }
     sandbox_answer_json(x, 201, entity);
 }
 
 static bool is_bulk(const json_t *request)
 {
-    if (json_array_size(request) < 1 || json_array_size(request) > SANDBOX_BULK_MAX)
+    if (json_array_size(request) < 1 || json_array_size(request) > SANDBOX_BULK_MAX) {
         return false;
-    for (size_t i = 0; i < json_array_size(request); i++)
-        if (!json_is_object(json_array_get(request, i)))
+    }
+    for (size_t i = 0; i < json_array_size(request); i++) {
+        if (!json_is_object(json_array_get(request, i))) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -157,10 +168,11 @@ static void take_item(struct sandbox_exchange *x, const json_t *object, size_t i
         return;
     }
     entity = sandbox_item_entity(&item, id, settings->echo);
-    if (settings->entities_order == SANDBOX_ORDER_REVERSED)
+    if (settings->entities_order == SANDBOX_ORDER_REVERSED) {
         json_array_insert_new(entities, 0, entity);
-    else
+    } else {
         json_array_append_new(entities, entity);
+    }
 }
 
 void sandbox_post_bulk(struct sandbox_exchange *x, const json_t *request)
@@ -168,16 +180,18 @@ void sandbox_post_bulk(struct sandbox_exchange *x, const json_t *request)
     const int64_t reject_all_status = x->sandbox->settings.reject_all_bulk_status;
     json_t *answer, *entities, *refused;
 
-    if (json_is_array(request))
+    if (json_is_array(request)) {
         x->record.count = json_array_size(request);
+    }
     if (!is_bulk(request)) {
         sandbox_answer_message(x, 400, "an array of 1 to 100 message objects is wanted");
         return;
     }
     entities = json_array();
     refused = json_array();
-    for (size_t i = 0; i < json_array_size(request); i++)
+    for (size_t i = 0; i < json_array_size(request); i++) {
         take_item(x, json_array_get(request, i), i, entities, refused);
+    }
     answer = json_pack("{s:O, s:o}", "entities", entities, "errors", refused);
     if (json_array_size(entities) == 0 && reject_all_status != 0) {
         json_object_set_new(answer, "message", json_string("every message was refused"));
@@ -213,8 +227,9 @@ static size_t query_number(struct evkeyvalq *query, const char *name, size_t usu
     const char *text = evhttp_find_header(query, name);
     unsigned long n = text == NULL ? 0 : strtoul(text, NULL, 10);
 
-    if (n == 0)
+    if (n == 0) {
         return usual;
+    }
     return n < max ? n : max;
 }
 
@@ -240,9 +255,10 @@ void sandbox_get_history(struct sandbox_exchange *x, const json_t *request)
         evhttp_clear_headers(&query);
     }
     entities = json_array();
-    for (size_t i = (page - 1) * per_page; i < page * per_page && i < shown; i++)
+    for (size_t i = (page - 1) * per_page; i < page * per_page && i < shown; i++) {
         json_array_append_new(
             entities, history_entry(x, sandbox_ring_at(&sandbox->store.messages, shown - 1 - i)));
+    }
     sandbox_answer_json(x, 200, json_pack("{s:o}", "entities", entities));
 }
 
@@ -254,8 +270,9 @@ void sandbox_get_one(struct sandbox_exchange *x, const json_t *request)
 
     (void)request;
     if (!sandbox->settings.history || message == NULL ||
-        message->at_ms + sandbox->settings.history_delay_ms > x->now_ms)
+        message->at_ms + sandbox->settings.history_delay_ms > x->now_ms) {
         sandbox_answer_message(x, 404, "not found");
-    else
+    } else {
         sandbox_answer_json(x, 200, history_entry(x, message));
+    }
 }

@@ -40,10 +40,11 @@ static void post_faults(struct exchange *x)
     json_t *indexes = json_array();
     json_t *problem = sandbox_faults_add(&x->sandbox->faults, x->request, indexes);
 
-    if (problem != NULL)
+    if (problem != NULL) {
         answer(x, 400, problem);
-    else
+    } else {
         answer(x, 201, json_pack("{s:O}", "added", indexes));
+    }
     json_decref(indexes);
 }
 
@@ -102,9 +103,10 @@ static json_t *show_item(const struct sandbox_message *message)
                                "from", item->from, "to", item->to, "text", item->text, "request",
                                (json_int_t)message->request, "at_ms", (json_int_t)message->at_ms);
 
-    if (item->unicode != SANDBOX_UNICODE_ABSENT)
+    if (item->unicode != SANDBOX_UNICODE_ABSENT) {
         json_object_set_new(object, "allowUnicode",
                             json_boolean(item->unicode == SANDBOX_UNICODE_YES));
+    }
     return object;
 }
 
@@ -149,8 +151,9 @@ static void show_ring(struct exchange *x, const char *name, const struct sandbox
     for (size_t i = 0; i < ring->count; i++) {
         json_t *entry = show(x->sandbox, sandbox_ring_at(ring, i), now_ms);
 
-        if (i > 0)
+        if (i > 0) {
             evbuffer_add(x->reply, ",", 1);
+        }
         json_dump_callback(entry, append, x->reply, JSON_COMPACT);
         json_decref(entry);
     }
@@ -163,8 +166,9 @@ static json_t *show_statuses(const struct sandbox_counts *counts)
     char name[8];
 
     for (int status = 0; status <= SANDBOX_MAX_STATUS; status++) {
-        if (counts->status[status] == 0)
+        if (counts->status[status] == 0) {
             continue;
+        }
         snprintf(name, sizeof name, "%d", status);
         json_object_set_new(object, name, json_integer((json_int_t)counts->status[status]));
     }
@@ -214,8 +218,9 @@ static void get_record(struct exchange *x)
     }
     x->status = 200;
     x->reply = evbuffer_new();
-    if (x->reply == NULL)
+    if (x->reply == NULL) {
         return;
+    }
     evhttp_add_header(evhttp_request_get_output_headers(x->http), "Content-Type",
                       "application/json");
     evbuffer_add(x->reply, "{", 1);
@@ -258,10 +263,12 @@ static const struct sandbox_member report_members[] = {
 static struct sandbox_message *find_message(const struct sandbox_store *store,
                                             const struct report *report)
 {
-    if (report->id != NULL)
+    if (report->id != NULL) {
         return sandbox_store_by_id(store, report->id);
-    if (report->client_id != NULL)
+    }
+    if (report->client_id != NULL) {
         return sandbox_store_by_client_id(store, report->client_id);
+    }
     return NULL;
 }
 
@@ -281,8 +288,9 @@ static void send_report(struct exchange *x, struct report *report)
         sandbox_store_id(store, message->number, id);
         sandbox_reports_send(x->sandbox->reports, message, id, report->status, (int)report->code,
                              report->message);
-        if (report->message == NULL)
+        if (report->message == NULL) {
             sandbox_store_set_status(message, report->status);
+        }
         answer(x, 202, json_pack("{s:s}", "id", id));
     }
 }
@@ -292,12 +300,13 @@ static void post_reports(struct exchange *x)
     struct report report = {0};
     json_t *problem = sandbox_members_check(report_members, x->request);
 
-    if (problem != NULL)
+    if (problem != NULL) {
         answer(x, 400, problem);
-    else if (!sandbox_members_read(report_members, x->request, &report))
+    } else if (!sandbox_members_read(report_members, x->request, &report)) {
         answer_message(x, 500, "out of memory");
-    else
+    } else {
         send_report(x, &report);
+    }
     sandbox_members_free(report_members, &report);
 }
 
@@ -326,10 +335,12 @@ static const struct call *find_call(struct exchange *x)
     bool is_known = false;
 
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-        if (strcmp(calls[i].path, path) != 0)
+        if (strcmp(calls[i].path, path) != 0) {
             continue;
-        if (calls[i].method == evhttp_request_get_command(x->http))
+        }
+        if (calls[i].method == evhttp_request_get_command(x->http)) {
             return &calls[i];
+        }
         is_known = true;
     }
     answer_message(x, is_known ? 405 : 404, is_known ? "method not allowed" : "not found");
@@ -359,10 +370,11 @@ void sandbox_control_serve(struct sandbox *sandbox, struct evhttp_request *reque
     struct exchange x = {.sandbox = sandbox, .http = request};
     const struct call *call;
 
-    if (!peer->is_loopback)
+    if (!peer->is_loopback) {
         answer_message(&x, 403, "control calls come from loopback only");
-    else if ((call = find_call(&x)) != NULL)
+    } else if ((call = find_call(&x)) != NULL) {
         carry_out(&x, call);
+    }
     sandbox_http_answer(peer, request,
                         &(struct sandbox_answer){.status = x.status, .body = x.reply});
 }

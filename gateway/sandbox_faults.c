@@ -39,8 +39,9 @@ static const struct sandbox_member table[] = {
 
 static void fault_free(struct sandbox_fault *fault)
 {
-    if (fault == NULL)
+    if (fault == NULL) {
         return;
+    }
     sandbox_members_free(table, fault);
     json_decref(fault->source);
     free(fault);
@@ -57,8 +58,9 @@ static struct sandbox_fault *fault_new(json_t *source)
 {
     struct sandbox_fault *fault = calloc(1, sizeof *fault);
 
-    if (fault == NULL)
+    if (fault == NULL) {
         return NULL;
+    }
     fault->on = ANY_CALL;
     fault->count = 1;
     fault->truncate = -1;
@@ -66,8 +68,9 @@ static struct sandbox_fault *fault_new(json_t *source)
         fault_free(fault);
         return NULL;
     }
-    if (json_object_get(source, "accept") == NULL)
+    if (json_object_get(source, "accept") == NULL) {
         fault->accept = is_answered_as_usual(fault) && !fault->close_idle;
+    }
     fault->source = json_incref(source);
     return fault;
 }
@@ -77,10 +80,12 @@ static json_t *append(struct sandbox_faults *faults, json_t *source, json_t *ind
     struct sandbox_fault *fault = fault_new(source);
     struct sandbox_fault **end = &faults->first;
 
-    if (fault == NULL)
+    if (fault == NULL) {
         return json_pack("{s:s, s:[]}", "message", "out of memory", "unknown");
-    while (*end != NULL)
+    }
+    while (*end != NULL) {
         end = &(*end)->next;
+    }
     *end = fault;
     fault->index = faults->added++;
     json_array_append_new(indexes, json_integer(fault->index));
@@ -93,10 +98,12 @@ json_t *sandbox_faults_add(struct sandbox_faults *faults, const json_t *value, j
         json_is_array(value) ? json_copy((json_t *)value) : json_pack("[O]", (json_t *)value);
     json_t *problem = NULL;
 
-    for (size_t i = 0; problem == NULL && i < json_array_size(list); i++)
+    for (size_t i = 0; problem == NULL && i < json_array_size(list); i++) {
         problem = sandbox_members_check(table, json_array_get(list, i));
-    for (size_t i = 0; problem == NULL && i < json_array_size(list); i++)
+    }
+    for (size_t i = 0; problem == NULL && i < json_array_size(list); i++) {
         problem = append(faults, json_array_get(list, i), indexes);
+    }
     json_decref(list);
     return problem;
 }
@@ -104,8 +111,9 @@ json_t *sandbox_faults_add(struct sandbox_faults *faults, const json_t *value, j
 static bool is_meant(const struct sandbox_fault *fault, enum sandbox_call call, const void *body,
                      size_t len)
 {
-    if (fault->on != ANY_CALL && fault->on != (int)call)
+    if (fault->on != ANY_CALL && fault->on != (int)call) {
         return false;
+    }
     return fault->containing == NULL ||
            (len > 0 && memmem(body, len, fault->containing, strlen(fault->containing)) != NULL);
 }
@@ -125,12 +133,14 @@ const struct sandbox_fault *sandbox_faults_match(struct sandbox_faults *faults,
     fault_free(faults->spent);
     faults->spent = NULL;
     while ((fault = *link) != NULL) {
-        if (!is_used_up(fault) && is_meant(fault, call, body, len) && fault->skip-- <= 0)
+        if (!is_used_up(fault) && is_meant(fault, call, body, len) && fault->skip-- <= 0) {
             break;
+        }
         link = &fault->next;
     }
-    if (fault == NULL)
+    if (fault == NULL) {
         return NULL;
+    }
     fault->used++;
     if (is_used_up(fault)) {
         *link = fault->next;
@@ -143,10 +153,11 @@ json_t *sandbox_faults_show(const struct sandbox_faults *faults)
 {
     json_t *list = json_array();
 
-    for (const struct sandbox_fault *fault = faults->first; fault != NULL; fault = fault->next)
+    for (const struct sandbox_fault *fault = faults->first; fault != NULL; fault = fault->next) {
         json_array_append_new(list,
                               json_pack("{s:I, s:I, s:O}", "index", (json_int_t)fault->index,
                                         "used", (json_int_t)fault->used, "fault", fault->source));
+    }
     return json_pack("{s:o}", "faults", list);
 }
 

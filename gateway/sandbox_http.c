@@ -74,13 +74,16 @@ static bool make_room(struct sandbox_http *http, size_t fd)
     size_t size = http->peers_size;
     struct sandbox_peer **peers;
 
-    if (fd < size)
+    if (fd < size) {
         return true;
-    while (size <= fd)
+    }
+    while (size <= fd) {
         size = size == 0 ? 64 : size * 2;
+    }
     peers = realloc(http->peers, size * sizeof(struct sandbox_peer *));
-    if (peers == NULL)
+    if (peers == NULL) {
         return false;
+    }
     memset(peers + http->peers_size, 0, (size - http->peers_size) * sizeof *peers);
     http->peers = peers;
     http->peers_size = size;
@@ -115,10 +118,12 @@ static struct sandbox_peer *peer_of(struct sandbox_http *http, struct evhttp_con
 {
     int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
 
-    if (fd < 0)
+    if (fd < 0) {
         return NULL;
-    if ((size_t)fd < http->peers_size && http->peers[fd] != NULL)
+    }
+    if ((size_t)fd < http->peers_size && http->peers[fd] != NULL) {
         return http->peers[fd];
+    }
     return peer_new(http, connection, fd);
 }
 
@@ -127,10 +132,11 @@ static void on_request(struct evhttp_request *request, void *arg)
     struct sandbox_http *http = arg;
     struct sandbox_peer *peer = peer_of(http, evhttp_request_get_connection(request));
 
-    if (peer == NULL)
+    if (peer == NULL) {
         evhttp_send_error(request, HTTP_INTERNAL, NULL);
-    else
+    } else {
         http->serve(request, peer, http->arg);
+    }
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -162,10 +168,12 @@ static void truncate_body(struct evhttp_request *request, struct sandbox_answer 
 
     snprintf(text, sizeof text, "%zu", length);
     evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length", text);
-    if (part != NULL && answer->body != NULL)
+    if (part != NULL && answer->body != NULL) {
         evbuffer_remove_buffer(answer->body, part, answer->truncate);
-    if (answer->body != NULL)
+    }
+    if (answer->body != NULL) {
         evbuffer_free(answer->body);
+    }
     answer->body = part;
     evhttp_request_set_on_complete_cb(request, close_unsaid, NULL);
 }
@@ -180,9 +188,10 @@ static void drop(struct evhttp_request *request, bool is_reset)
         return;
     }
     /* Not SO_LINGER: libevent shuts down before it closes, and a FIN would leave before the RST. */
-    if (is_reset)
+    if (is_reset) {
         connect(bufferevent_getfd(evhttp_connection_get_bufferevent(connection)), &none,
                 sizeof none);
+    }
     evhttp_connection_free(connection);
 }
 
@@ -202,8 +211,9 @@ static void finish(struct evhttp_request *request, struct sandbox_answer *answer
         drop(request, answer->ending == SANDBOX_RESET);
         break;
     }
-    if (answer->body != NULL)
+    if (answer->body != NULL) {
         evbuffer_free(answer->body);
+    }
 }
 
 static void pending_free(struct pending *pending)
@@ -227,8 +237,9 @@ static void wait_for(struct pending *pending)
     int64_t left_us = pending->due_us - monotonic_us();
     struct timeval delay = {left_us / 1000000, left_us % 1000000};
 
-    if (left_us <= 0)
+    if (left_us <= 0) {
         delay = (struct timeval){0, 0};
+    }
     event_add(pending->event, pending->answer.ending == SANDBOX_HANG ? NULL : &delay);
 }
 
@@ -262,18 +273,21 @@ void sandbox_http_answer(struct sandbox_peer *peer, struct evhttp_request *reque
     }
     /* Closing waits for the loop even without a delay: evhttp is still busy with the connection. */
     pending = calloc(1, sizeof *pending);
-    if (pending == NULL)
+    if (pending == NULL) {
         abort();
+    }
     pending->request = request;
     pending->answer = now;
     pending->due_us = monotonic_us() + answer->delay_ms * 1000;
     LIST_INSERT_HEAD(&http->pending, pending, entry);
-    if (answer->ending == SANDBOX_HANG)
+    if (answer->ending == SANDBOX_HANG) {
         pending->event = event_new(http->base, peer->fd, EV_CLOSED, on_due, pending);
-    else
+    } else {
         pending->event = evtimer_new(http->base, on_due, pending);
-    if (pending->event == NULL)
+    }
+    if (pending->event == NULL) {
         abort();
+    }
     wait_for(pending);
 }
 
@@ -297,8 +311,9 @@ static struct evconnlistener *bind_to(struct event_base *base, const char *host,
         return NULL;
     }
     listener = evconnlistener_new_bind(base, NULL, NULL, flags, -1, address, (int)size);
-    if (listener == NULL)
+    if (listener == NULL) {
         snprintf(error, error_size, "%s port %u: %s", host, port, strerror(errno));
+    }
     return listener;
 }
 
@@ -309,18 +324,21 @@ struct sandbox_http *sandbox_http_new(struct event_base *base, const char *host,
     struct sandbox_http *http = calloc(1, sizeof *http);
 
     snprintf(error, error_size, "out of memory");
-    if (http == NULL)
+    if (http == NULL) {
         return NULL;
+    }
     http->base = base;
     http->serve = serve;
     http->arg = arg;
     LIST_INIT(&http->pending);
     http->evhttp = evhttp_new(base);
-    if (http->evhttp == NULL)
+    if (http->evhttp == NULL) {
         goto fail;
+    }
     http->listener = bind_to(base, host, port, error, error_size);
-    if (http->listener == NULL)
+    if (http->listener == NULL) {
         goto fail;
+    }
     if (evhttp_bind_listener(http->evhttp, http->listener) == NULL) {
         evconnlistener_free(http->listener);
         goto fail;
@@ -344,8 +362,10 @@ uint16_t sandbox_http_port(const struct sandbox_http *http)
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
 
-    if (getsockname(evconnlistener_get_fd(http->listener), (struct sockaddr *)&address, &size) != 0)
+    if (getsockname(evconnlistener_get_fd(http->listener), (struct sockaddr *)&address, &size) !=
+        0) {
         return 0;
+    }
     return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
                                                : ((struct sockaddr_in *)&address)->sin_port);
 }
@@ -354,18 +374,22 @@ void sandbox_http_free(struct sandbox_http *http)
 {
     struct pending *pending;
 
-    if (http == NULL)
+    if (http == NULL) {
         return;
+    }
     while ((pending = LIST_FIRST(&http->pending)) != NULL) {
         /* One that lost its connection is nobody's but ours; evhttp frees the others. */
-        if (evhttp_request_get_connection(pending->request) == NULL)
+        if (evhttp_request_get_connection(pending->request) == NULL) {
             evhttp_request_free(pending->request);
-        if (pending->answer.body != NULL)
+        }
+        if (pending->answer.body != NULL) {
             evbuffer_free(pending->answer.body);
+        }
         pending_free(pending);
     }
-    if (http->evhttp != NULL)
+    if (http->evhttp != NULL) {
         evhttp_free(http->evhttp);
+    }
     free(http->peers);
     free(http);
 }

@@ -21,8 +21,9 @@ static size_t count_characters(const char *utf8)
 {
     size_t n = 0;
 
-    for (; *utf8 != '\0'; utf8++)
+    for (; *utf8 != '\0'; utf8++) {
         n += (*utf8 & 0xc0) != 0x80;
+    }
     return n;
 }
 
@@ -38,15 +39,17 @@ static const char *sender_fault(const char *from)
     size_t n = count_characters(from);
 
     if ((n >= 1 && n <= MAX_SENDER_CHARACTERS) ||
-        is_digits(from + (*from == '+'), MIN_SENDER_DIGITS, MAX_DIGITS))
+        is_digits(from + (*from == '+'), MIN_SENDER_DIGITS, MAX_DIGITS)) {
         return NULL;
+    }
     return "is neither text of 1 to 11 characters nor a number";
 }
 
 static const char *recipient_fault(const char *to)
 {
-    if (*to == '+' && to[1] != '0' && is_digits(to + 1, MIN_DIGITS, MAX_DIGITS))
+    if (*to == '+' && to[1] != '0' && is_digits(to + 1, MIN_DIGITS, MAX_DIGITS)) {
         return NULL;
+    }
     return "is not a number in E.164 form";
 }
 
@@ -81,8 +84,9 @@ static const char *field_of(const struct sandbox_item *item, size_t i)
 
 json_t *sandbox_item_refuse(json_t *errors, const char *field, const char *sentence)
 {
-    if (errors == NULL)
+    if (errors == NULL) {
         errors = json_object();
+    }
     json_object_set_new(errors, field, json_pack("[s]", sentence));
     return errors;
 }
@@ -94,12 +98,13 @@ static json_t *read_field(const json_t *object, size_t i, struct sandbox_item *i
     const char *fault = NULL;
 
     *(const char **)((char *)item + fields[i].offset) = text;
-    if (text != NULL)
+    if (text != NULL) {
         fault = fields[i].fault(text);
-    else if (value != NULL && !json_is_null(value))
+    } else if (value != NULL && !json_is_null(value)) {
         fault = "is not a string";
-    else if (!fields[i].is_optional)
+    } else if (!fields[i].is_optional) {
         fault = "is missing";
+    }
     return fault == NULL ? errors : sandbox_item_refuse(errors, sandbox_item_names[i], fault);
 }
 
@@ -108,13 +113,15 @@ json_t *sandbox_item_read(const json_t *object, struct sandbox_item *item)
     const json_t *unicode = json_object_get(object, "allowUnicode");
     json_t *errors = NULL;
 
-    for (size_t i = 0; sandbox_item_names[i] != NULL; i++)
+    for (size_t i = 0; sandbox_item_names[i] != NULL; i++) {
         errors = read_field(object, i, item, errors);
+    }
     item->unicode = SANDBOX_UNICODE_ABSENT;
-    if (json_is_boolean(unicode))
+    if (json_is_boolean(unicode)) {
         item->unicode = json_is_true(unicode) ? SANDBOX_UNICODE_YES : SANDBOX_UNICODE_NO;
-    else if (unicode != NULL && !json_is_null(unicode))
+    } else if (unicode != NULL && !json_is_null(unicode)) {
         errors = sandbox_item_refuse(errors, "allowUnicode", "is not a boolean");
+    }
     return errors;
 }
 
@@ -128,9 +135,10 @@ static json_t *errors_as_list(json_t *errors)
 {
     json_t *list = json_array();
 
-    for (void *i = json_object_iter(errors); i != NULL; i = json_object_iter_next(errors, i))
+    for (void *i = json_object_iter(errors); i != NULL; i = json_object_iter_next(errors, i)) {
         json_array_append_new(list, json_pack("{s:s, s:s}", "field", json_object_iter_key(i),
                                               "message", sentence_at(i)));
+    }
     return list;
 }
 
@@ -140,11 +148,13 @@ char *sandbox_item_reason(json_t *errors)
     size_t size = 0;
     FILE *out = open_memstream(&reason, &size);
 
-    if (out == NULL)
+    if (out == NULL) {
         return NULL;
-    for (void *i = json_object_iter(errors); i != NULL; i = json_object_iter_next(errors, i))
+    }
+    for (void *i = json_object_iter(errors); i != NULL; i = json_object_iter_next(errors, i)) {
         fprintf(out, "%s%s: %s", ftell(out) > 0 ? "; " : "", json_object_iter_key(i),
                 sentence_at(i));
+    }
     fclose(out);
     return reason;
 }
@@ -170,10 +180,12 @@ json_t *sandbox_item_errors(json_t *errors, enum sandbox_errors_as errors_as)
 
 static void echo_fields(json_t *object, const struct sandbox_item *item, unsigned echo)
 {
-    for (size_t i = 0; sandbox_item_names[i] != NULL; i++)
-        if ((echo & 1u << i) != 0 && field_of(item, i) != NULL)
+    for (size_t i = 0; sandbox_item_names[i] != NULL; i++) {
+        if ((echo & 1u << i) != 0 && field_of(item, i) != NULL) {
             json_object_set_new_nocheck(object, sandbox_item_names[i],
                                         json_string_nocheck(field_of(item, i)));
+        }
+    }
 }
 
 json_t *sandbox_item_entity(const struct sandbox_item *item, const char *id, unsigned echo)

@@ -8,9 +8,11 @@
 
 static const struct sandbox_member *find(const struct sandbox_member *table, const char *name)
 {
-    for (; table->name != NULL; table++)
-        if (strcmp(table->name, name) == 0)
+    for (; table->name != NULL; table++) {
+        if (strcmp(table->name, name) == 0) {
             return table;
+        }
+    }
     return NULL;
 }
 
@@ -19,9 +21,11 @@ static int choice_of(const struct sandbox_member *member, const json_t *value)
 {
     const char *name = json_string_value(value);
 
-    for (int i = 0; name != NULL && member->names[i] != NULL; i++)
-        if (strcmp(member->names[i], name) == 0)
+    for (int i = 0; name != NULL && member->names[i] != NULL; i++) {
+        if (strcmp(member->names[i], name) == 0) {
             return i;
+        }
+    }
     return -1;
 }
 
@@ -33,9 +37,11 @@ static bool is_within(const struct sandbox_member *member, const json_t *value)
 
 static bool are_choices(const struct sandbox_member *member, const json_t *list)
 {
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (choice_of(member, json_array_get(list, i)) < 0)
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (choice_of(member, json_array_get(list, i)) < 0) {
             return false;
+        }
+    }
     return json_is_array(list);
 }
 
@@ -70,21 +76,25 @@ json_t *sandbox_members_check(const struct sandbox_member *table, json_t *object
     json_t *unknown = json_array();
     json_t *problem = NULL;
 
-    if (!json_is_object(object))
+    if (!json_is_object(object)) {
         problem = json_pack("{s:s}", "message", "an object is wanted here");
+    }
     for (void *i = json_object_iter(object); i != NULL; i = json_object_iter_next(object, i)) {
         const char *name = json_object_iter_key(i);
         const struct sandbox_member *member = find(table, name);
 
-        if (member == NULL)
+        if (member == NULL) {
             json_array_append_new(unknown, json_string(name));
-        else if (problem == NULL && !is_acceptable(member, json_object_iter_value(i)))
+        } else if (problem == NULL && !is_acceptable(member, json_object_iter_value(i))) {
             problem = json_pack("{s:s+}", "message", name, ": this value will not do");
+        }
     }
-    if (problem == NULL && json_array_size(unknown) > 0)
+    if (problem == NULL && json_array_size(unknown) > 0) {
         problem = json_pack("{s:s}", "message", "unknown members");
-    if (problem != NULL)
+    }
+    if (problem != NULL) {
         json_object_set(problem, "unknown", unknown);
+    }
     json_decref(unknown);
     return problem;
 }
@@ -95,8 +105,9 @@ static bool replace_text(char **text, const json_t *value)
 
     if (json_is_string(value)) {
         copy = strdup(json_string_value(value));
-        if (copy == NULL)
+        if (copy == NULL) {
             return false;
+        }
     }
     free(*text);
     *text = copy;
@@ -118,8 +129,9 @@ static bool read_member(const struct sandbox_member *member, json_t *value, void
         return true;
     case SANDBOX_CHOICES:
         *(unsigned *)field = 0;
-        for (size_t i = 0; i < json_array_size(value); i++)
+        for (size_t i = 0; i < json_array_size(value); i++) {
             *(unsigned *)field |= 1u << choice_of(member, json_array_get(value, i));
+        }
         return true;
     case SANDBOX_TEXT:
     case SANDBOX_TEXT_OR_NULL:
@@ -139,8 +151,9 @@ bool sandbox_members_read(const struct sandbox_member *table, const json_t *obje
     for (; table->name != NULL; table++) {
         json_t *value = json_object_get(object, table->name);
 
-        if (value != NULL && !read_member(table, value, (char *)target + table->offset))
+        if (value != NULL && !read_member(table, value, (char *)target + table->offset)) {
             return false;
+        }
     }
     return true;
 }
@@ -149,9 +162,11 @@ static json_t *show_choices(const struct sandbox_member *member, unsigned bits)
 {
     json_t *list = json_array();
 
-    for (int i = 0; member->names[i] != NULL; i++)
-        if ((bits & 1u << i) != 0)
+    for (int i = 0; member->names[i] != NULL; i++) {
+        if ((bits & 1u << i) != 0) {
             json_array_append_new(list, json_string(member->names[i]));
+        }
+    }
     return list;
 }
 
@@ -187,8 +202,9 @@ json_t *sandbox_members_show(const struct sandbox_member *table, const void *tar
     for (; table->name != NULL; table++) {
         json_t *value = show_member(table, (const char *)target + table->offset);
 
-        if (value != NULL)
+        if (value != NULL) {
             json_object_set_new(object, table->name, value);
+        }
     }
     return object;
 }

@@ -40,8 +40,9 @@ const struct sandbox_outcome *sandbox_outcome_of(const char *to)
     size_t len = to == NULL ? 0 : strlen(to);
     const char *ending = len < ENDING_DIGITS ? "" : to + len - ENDING_DIGITS;
 
-    while (outcome->ending != NULL && strcmp(outcome->ending, ending) != 0)
+    while (outcome->ending != NULL && strcmp(outcome->ending, ending) != 0) {
         outcome++;
+    }
     return outcome;
 }
 
@@ -50,7 +51,8 @@ void sandbox_outcomes_print(FILE *out)
     const struct sandbox_outcome *outcome = outcomes;
 
     fprintf(out, "What becomes of a message is chosen by the last digits of its recipient:\n");
-    for (; outcome->ending != NULL; outcome++)
+    for (; outcome->ending != NULL; outcome++) {
         fprintf(out, "  ...%s  %s\n", outcome->ending, outcome->meaning);
+    }
     fprintf(out, "  all else %s\n", outcome->meaning);
 }

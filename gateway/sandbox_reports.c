@@ -78,8 +78,9 @@ static struct evbuffer *report_json(const struct report *report)
                                "eventAt", report->event_at, "message", report->text);
     char *text = json_dumps(object, JSON_COMPACT);
 
-    if (body != NULL && text != NULL)
+    if (body != NULL && text != NULL) {
         evbuffer_add(body, text, strlen(text));
+    }
     free(text);
     json_decref(object);
     return body;
@@ -104,8 +105,9 @@ static void follow_up(struct report *report)
 
     report->step++;
     if (outcome != NULL && report->step < SANDBOX_MAX_REPORTS &&
-        outcome->reports[report->step].status != NULL)
+        outcome->reports[report->step].status != NULL) {
         status = strdup(outcome->reports[report->step].status);
+    }
     if (status == NULL) {
         report_free(report);
         return;
@@ -151,14 +153,17 @@ static bool lane_connect(struct lane *lane, const struct evhttp_uri *uri)
     bool is_bracketed = *host == '[';
     char *name = strndup(host + is_bracketed, strlen(host) - 2 * (size_t)is_bracketed);
 
-    if (name == NULL)
+    if (name == NULL) {
         return false;
-    if (lane->connection == NULL)
+    }
+    if (lane->connection == NULL) {
         lane->connection = evhttp_connection_base_new(lane->reports->base, NULL, name,
                                                       (uint16_t)evhttp_uri_get_port(uri));
+    }
     free(name);
-    if (lane->connection == NULL)
+    if (lane->connection == NULL) {
         return false;
+    }
     evhttp_connection_set_timeout(lane->connection, TIMEOUT_SECONDS);
     return true;
 }
@@ -172,8 +177,9 @@ static bool lane_post(struct lane *lane, const struct evhttp_uri *uri, struct ev
     struct evkeyvalq *headers;
     char target[1024];
 
-    if (!lane_connect(lane, uri) || (request = evhttp_request_new(on_answer, lane)) == NULL)
+    if (!lane_connect(lane, uri) || (request = evhttp_request_new(on_answer, lane)) == NULL) {
         return false;
+    }
     snprintf(target, sizeof target, "%s%s%s", path == NULL || *path == '\0' ? "/" : path,
              query == NULL ? "" : "?", query == NULL ? "" : query);
     headers = evhttp_request_get_output_headers(request);
@@ -194,21 +200,25 @@ static void lane_send(struct lane *lane, struct report *report)
         lane->report = NULL;
         settle(report, false);
     }
-    if (uri != NULL)
+    if (uri != NULL) {
         evhttp_uri_free(uri);
-    if (body != NULL)
+    }
+    if (body != NULL) {
         evbuffer_free(body);
+    }
 }
 
 /* Closes the connections; what was in flight is ready again. */
 static void disconnect(struct sandbox_reports *reports)
 {
     for (struct lane *lane = reports->lanes; lane < reports->lanes + LANES; lane++) {
-        if (lane->connection != NULL)
+        if (lane->connection != NULL) {
             evhttp_connection_free(lane->connection);
+        }
         lane->connection = NULL;
-        if (lane->report != NULL)
+        if (lane->report != NULL) {
             TAILQ_INSERT_HEAD(&reports->ready, lane->report, entry);
+        }
         lane->report = NULL;
     }
 }
@@ -217,8 +227,9 @@ static struct report *take_ready(struct sandbox_reports *reports)
 {
     struct report *report = TAILQ_FIRST(&reports->ready);
 
-    if (report != NULL)
+    if (report != NULL) {
         TAILQ_REMOVE(&reports->ready, report, entry);
+    }
     return report;
 }
 
@@ -237,11 +248,14 @@ static void dispatch(struct sandbox_reports *reports)
 {
     struct report *report;
 
-    if (reports->webhook == NULL)
+    if (reports->webhook == NULL) {
         give_up(reports);
-    for (struct lane *lane = reports->lanes; lane < reports->lanes + LANES; lane++)
-        if (lane->report == NULL && (report = take_ready(reports)) != NULL)
+    }
+    for (struct lane *lane = reports->lanes; lane < reports->lanes + LANES; lane++) {
+        if (lane->report == NULL && (report = take_ready(reports)) != NULL) {
             lane_send(lane, report);
+        }
+    }
 }
 
 /* The setting may have changed since the lanes were connected. */
@@ -249,8 +263,9 @@ static void follow_webhook(struct sandbox_reports *reports)
 {
     const char *webhook = reports->settings->webhook;
 
-    if (reports->webhook != NULL && webhook != NULL && strcmp(reports->webhook, webhook) == 0)
+    if (reports->webhook != NULL && webhook != NULL && strcmp(reports->webhook, webhook) == 0) {
         return;
+    }
     disconnect(reports);
     free(reports->webhook);
     reports->webhook = copy_of(webhook);
@@ -267,8 +282,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (*report->event_at == '\0')
+    if (*report->event_at == '\0') {
         strftime(report->event_at, sizeof report->event_at, "%FT%TZ", gmtime_r(&now, &utc));
+    }
     TAILQ_REMOVE(&reports->waiting, report, entry);
     TAILQ_INSERT_TAIL(&reports->ready, report, entry);
     follow_webhook(reports);
@@ -287,8 +303,9 @@ static struct report *report_new(struct sandbox_reports *reports,
     }
     report->timer = evtimer_new(reports->base, on_timer, report);
     report->status = strdup(status);
-    if (report->timer == NULL || report->status == NULL)
+    if (report->timer == NULL || report->status == NULL) {
         abort();
+    }
     report->reports = reports;
     report->client_id = copy_of(message->item.client_id);
     strcpy(report->id, id);
@@ -303,11 +320,13 @@ void sandbox_reports_plan(struct sandbox_reports *reports, const struct sandbox_
     const struct sandbox_settings *settings = reports->settings;
     struct report *report;
 
-    if (settings->webhook == NULL || outcome->reports[0].status == NULL)
+    if (settings->webhook == NULL || outcome->reports[0].status == NULL) {
         return;
+    }
     report = report_new(reports, message, id, outcome->reports[0].status);
-    if (report == NULL)
+    if (report == NULL) {
         return;
+    }
     report->code = outcome->reports[0].code;
     report->outcome = outcome;
     report->delay_ms = outcome->is_late ? settings->report_late_ms : settings->report_delay_ms;
@@ -319,8 +338,9 @@ void sandbox_reports_send(struct sandbox_reports *reports, const struct sandbox_
 {
     struct report *report = report_new(reports, message, id, status);
 
-    if (report == NULL)
+    if (report == NULL) {
         return;
+    }
     report->code = code;
     report->text = copy_of(text);
     wait_for(report, 0);
@@ -336,14 +356,16 @@ struct sandbox_reports *sandbox_reports_new(struct event_base *base,
 {
     struct sandbox_reports *reports = calloc(1, sizeof *reports);
 
-    if (reports == NULL)
+    if (reports == NULL) {
         return NULL;
+    }
     reports->base = base;
     reports->settings = settings;
     TAILQ_INIT(&reports->waiting);
     TAILQ_INIT(&reports->ready);
-    for (int i = 0; i < LANES; i++)
+    for (int i = 0; i < LANES; i++) {
         reports->lanes[i].reports = reports;
+    }
     return reports;
 }
 
@@ -352,8 +374,9 @@ void sandbox_reports_clear(struct sandbox_reports *reports)
     struct report *report;
 
     disconnect(reports);
-    while ((report = take_ready(reports)) != NULL)
+    while ((report = take_ready(reports)) != NULL) {
         report_free(report);
+    }
     while ((report = TAILQ_FIRST(&reports->waiting)) != NULL) {
         TAILQ_REMOVE(&reports->waiting, report, entry);
         report_free(report);
@@ -363,8 +386,9 @@ void sandbox_reports_clear(struct sandbox_reports *reports)
 
 void sandbox_reports_free(struct sandbox_reports *reports)
 {
-    if (reports == NULL)
+    if (reports == NULL) {
         return;
+    }
     sandbox_reports_clear(reports);
     free(reports->webhook);
     free(reports);

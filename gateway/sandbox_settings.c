@@ -65,8 +65,9 @@ static bool is_loopback_url(const char *url)
     bool is_fine = scheme != NULL && strcmp(scheme, "http") == 0 && host != NULL &&
                    sandbox_is_loopback(host) && evhttp_uri_get_port(uri) > 0;
 
-    if (uri != NULL)
+    if (uri != NULL) {
         evhttp_uri_free(uri);
+    }
     return is_fine;
 }
 
@@ -75,12 +76,14 @@ json_t *sandbox_settings_merge(struct sandbox_settings *settings, json_t *change
     json_t *problem = sandbox_members_check(table, changes);
     const char *webhook = json_string_value(json_object_get(changes, "webhook"));
 
-    if (problem == NULL && webhook != NULL && !is_loopback_url(webhook))
+    if (problem == NULL && webhook != NULL && !is_loopback_url(webhook)) {
         problem =
             json_pack("{s:s, s:[]}", "message",
                       "webhook: http://, a loopback address and a port are wanted", "unknown");
-    if (problem == NULL && !sandbox_members_read(table, changes, settings))
+    }
+    if (problem == NULL && !sandbox_members_read(table, changes, settings)) {
         problem = json_pack("{s:s, s:[]}", "message", "out of memory", "unknown");
+    }
     return problem;
 }
 
@@ -113,10 +116,12 @@ json_t *sandbox_settings_init(struct sandbox_settings *settings,
     };
     changes = json_pack("{s:I, s:o, s:o}", "latency_ms", (json_int_t)options->latency_ms, "token",
                         text_or_null(options->token), "webhook", text_or_null(options->webhook));
-    if (options->limit != 0)
+    if (options->limit != 0) {
         json_object_set_new(changes, "limit", json_integer(options->limit));
-    if (options->window_ms != 0)
+    }
+    if (options->window_ms != 0) {
         json_object_set_new(changes, "window_ms", json_integer(options->window_ms));
+    }
     problem = sandbox_settings_merge(settings, changes);
     json_decref(changes);
     return problem;

@@ -27,10 +27,12 @@ static bool ring_grow(struct sandbox_ring *ring)
     size_t size = ring->size == 0 ? FIRST_SIZE : ring->size * 2;
     void **slots = calloc(size, sizeof *slots);
 
-    if (slots == NULL)
+    if (slots == NULL) {
         return false;
-    for (size_t i = 0; i < ring->count; i++)
+    }
+    for (size_t i = 0; i < ring->count; i++) {
         slots[i] = sandbox_ring_at(ring, i);
+    }
     free(ring->slots);
     *ring = (struct sandbox_ring){slots, size, 0, ring->count};
     return true;
@@ -38,8 +40,9 @@ static bool ring_grow(struct sandbox_ring *ring)
 
 static bool ring_push(struct sandbox_ring *ring, void *entry)
 {
-    if (ring->count == ring->size && !ring_grow(ring))
+    if (ring->count == ring->size && !ring_grow(ring)) {
         return false;
+    }
     ring->slots[(ring->first + ring->count++) % ring->size] = entry;
     return true;
 }
@@ -60,8 +63,9 @@ static size_t hash(const char *s)
 {
     uint64_t h = UINT64_C(14695981039346656037);
 
-    for (; *s != '\0'; s++)
+    for (; *s != '\0'; s++) {
         h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
+    }
     return (size_t)(h ^ h >> 32);
 }
 
@@ -77,8 +81,9 @@ static bool buckets_grow(struct sandbox_store *store)
     size_t size = old_size == 0 ? FIRST_SIZE : old_size * 2;
     struct sandbox_message **buckets = calloc(size, sizeof(struct sandbox_message *));
 
-    if (buckets == NULL)
+    if (buckets == NULL) {
         return false;
+    }
     store->buckets = buckets;
     store->buckets_size = size;
     for (size_t i = 0; i < old_size; i++) {
@@ -101,11 +106,13 @@ struct sandbox_message *sandbox_store_by_client_id(const struct sandbox_store *s
 {
     struct sandbox_message *message;
 
-    if (store->buckets_size == 0)
+    if (store->buckets_size == 0) {
         return NULL;
+    }
     message = *bucket_of(store, client_id);
-    while (message != NULL && strcmp(message->item.client_id, client_id) != 0)
+    while (message != NULL && strcmp(message->item.client_id, client_id) != 0) {
         message = message->next;
+    }
     return message;
 }
 
@@ -113,8 +120,9 @@ static bool index_message(struct sandbox_store *store, struct sandbox_message *m
 {
     struct sandbox_message **bucket;
 
-    if (store->buckets_used >= store->buckets_size && !buckets_grow(store))
+    if (store->buckets_used >= store->buckets_size && !buckets_grow(store)) {
         return false;
+    }
     bucket = bucket_of(store, message->item.client_id);
     message->next = *bucket;
     *bucket = message;
@@ -127,13 +135,16 @@ static void unindex_message(struct sandbox_store *store, const struct sandbox_me
 {
     struct sandbox_message **link;
 
-    if (message->item.client_id == NULL || store->buckets_size == 0)
+    if (message->item.client_id == NULL || store->buckets_size == 0) {
         return;
+    }
     link = bucket_of(store, message->item.client_id);
-    while (*link != NULL && *link != message)
+    while (*link != NULL && *link != message) {
         link = &(*link)->next;
-    if (*link == NULL)
+    }
+    if (*link == NULL) {
         return;
+    }
     *link = message->next;
     store->buckets_used--;
 }
@@ -160,12 +171,15 @@ static void forget_message(struct sandbox_store *store, struct sandbox_message *
 
 static void trim(struct sandbox_store *store, size_t keep)
 {
-    while (store->requests.count > keep)
+    while (store->requests.count > keep) {
         free(ring_shift(&store->requests));
-    while (store->messages.count > keep)
+    }
+    while (store->messages.count > keep) {
         forget_message(store, ring_shift(&store->messages));
-    while (store->rejected.count > keep)
+    }
+    while (store->rejected.count > keep) {
         free(ring_shift(&store->rejected));
+    }
 }
 
 void sandbox_store_set_keep(struct sandbox_store *store, size_t keep)
@@ -196,8 +210,9 @@ static struct sandbox_request *request_new(const struct sandbox_request *request
     size_t size = strlen(request->target) + 1;
     struct sandbox_request *copy = malloc(sizeof *copy + size);
 
-    if (copy == NULL)
+    if (copy == NULL) {
         return NULL;
+    }
     *copy = *request;
     copy->target = memcpy(copy + 1, request->target, size);
     return copy;
@@ -213,8 +228,9 @@ void sandbox_store_add_request(struct sandbox_store *store, const struct sandbox
     counts->status[request->status]++;
     counts->over_limit += request->is_over_limit;
     counts->full_bulks += request->call == SANDBOX_CALL_BULK && request->count == SANDBOX_BULK_MAX;
-    if (copy != NULL && !ring_push(&store->requests, copy))
+    if (copy != NULL && !ring_push(&store->requests, copy)) {
         free(copy);
+    }
     trim(store, store->keep);
 }
 
@@ -228,8 +244,9 @@ static const char *put(char **to, const char *s)
     size_t size = size_of(s);
     char *start = *to;
 
-    if (s == NULL)
+    if (s == NULL) {
         return NULL;
+    }
     memcpy(start, s, size);
     *to += size;
     return start;
@@ -244,8 +261,9 @@ static struct sandbox_message *message_new(const struct sandbox_store *store,
                size_of(item->to) + size_of(item->text) + size_of(reason));
     char *end;
 
-    if (message == NULL)
+    if (message == NULL) {
         return NULL;
+    }
     *message = (struct sandbox_message){.request = store->next_request, .at_ms = at_ms};
     end = message->strings;
     message->item.client_id = put(&end, item->client_id);
@@ -265,8 +283,9 @@ struct sandbox_message *sandbox_store_accept(struct sandbox_store *store,
     bool is_first =
         item->client_id != NULL && sandbox_store_by_client_id(store, item->client_id) == NULL;
 
-    if (message == NULL)
+    if (message == NULL) {
         return NULL;
+    }
     message->outcome = outcome;
     if (is_first && !index_message(store, message)) {
         free(message);
@@ -288,8 +307,9 @@ void sandbox_store_refuse(struct sandbox_store *store, const struct sandbox_item
     struct sandbox_message *message = message_new(store, item, reason, at_ms);
 
     store->counts.rejected++;
-    if (message != NULL && !ring_push(&store->rejected, message))
+    if (message != NULL && !ring_push(&store->rejected, message)) {
         free(message);
+    }
 }
 
 void sandbox_store_set_status(struct sandbox_message *message, const char *status)
@@ -317,11 +337,13 @@ struct sandbox_message *sandbox_store_by_id(const struct sandbox_store *store, c
 
     if (strlen(id) != SANDBOX_ID_SIZE - 1 || store->messages.count == 0 ||
         sscanf(id, "%8" SCNx32 "%16" SCNx64 "%n", &epoch, &number, &end) != 2 ||
-        end != SANDBOX_ID_SIZE - 1 || epoch != store->epoch)
+        end != SANDBOX_ID_SIZE - 1 || epoch != store->epoch) {
         return NULL;
+    }
     oldest = store->next_number - store->messages.count;
-    if (number < oldest || number >= store->next_number)
+    if (number < oldest || number >= store->next_number) {
         return NULL;
+    }
     return sandbox_ring_at(&store->messages, (size_t)(number - oldest));
 }
 
@@ -333,10 +355,11 @@ size_t sandbox_store_accepted_until(const struct sandbox_store *store, int64_t a
         size_t middle = low + (high - low) / 2;
         const struct sandbox_message *message = sandbox_ring_at(&store->messages, middle);
 
-        if (message->at_ms <= at_ms)
+        if (message->at_ms <= at_ms) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return low;
 }

@@ -11,10 +11,12 @@ static bool is_open(const struct sandbox_window *window, int64_t now_ms)
 bool sandbox_window_take(struct sandbox_window *window, int64_t now_ms, int64_t limit,
                          int64_t window_ms)
 {
-    if (!is_open(window, now_ms))
+    if (!is_open(window, now_ms)) {
         *window = (struct sandbox_window){.ends_ms = now_ms + window_ms, .used = 0};
-    if (window->used >= limit)
+    }
+    if (window->used >= limit) {
         return false;
+    }
     window->used++;
     return true;
 }

@@ -18,8 +18,9 @@ enum { SEPARATOR = 0x1e, STRINGS_MAX = 8 };
 
 static void require(bool is_true)
 {
-    if (!is_true)
+    if (!is_true) {
         abort();
+    }
 }
 
 static void check_bounds(struct conf *conf)
@@ -33,8 +34,9 @@ static void check_bounds(struct conf *conf)
             require(*(char *const *)field != NULL);
             break;
         case CONF_LIST:
-            for (size_t j = 0; j < ((const struct conf_list *)field)->count; j++)
+            for (size_t j = 0; j < ((const struct conf_list *)field)->count; j++) {
                 require(*((const struct conf_list *)field)->items[j] != '\0');
+            }
             break;
         case CONF_NUMBER:
             require(*(const int *)field >= key->min && *(const int *)field <= key->max);
@@ -73,8 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct conf *conf = conf_read(file, "fuzz.conf", overrides, environment, &errors);
     require((conf != NULL) == (errors.count == 0));
     require((errors.text != NULL) == (errors.count > 0));
-    if (conf != NULL)
+    if (conf != NULL) {
         check_bounds(conf);
+    }
 
     conf_free(conf);
     conf_errors_free(&errors);

@@ -44,10 +44,11 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     event_add(term, NULL);
     event_add(interrupt, NULL);
-    if (mode != NULL && strcmp(mode, "thread") == 0)
+    if (mode != NULL && strcmp(mode, "thread") == 0) {
         thread = sandbox_thread_start(&options, error, sizeof error);
-    else
+    } else {
         sandbox = sandbox_new(base, &options, error, sizeof error);
+    }
     if (thread == NULL && sandbox == NULL) {
         fprintf(stderr, "sandbox: %s\n", error);
         return EXIT_FAILURE;

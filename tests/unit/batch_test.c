@@ -52,8 +52,9 @@ static struct batch_plan plan_of(const struct batch_case *c)
     view.ready[PRIORITY_LOW] = c->low;
     view.in_flight = c->in_flight;
     view.connections = 2;
-    if (view.bulk_max == 0)
+    if (view.bulk_max == 0) {
         view.bulk_max = 100;
+    }
     return batch_next(&view, &pace, NOW_MS);
 }
 

@@ -77,11 +77,13 @@ Test(conf, defaults_are_allowed)
 {
     struct conf conf = {0};
     char why[CONF_WHY_SIZE];
-    for (size_t i = 0; i < conf_key_count; i++)
+    for (size_t i = 0; i < conf_key_count; i++) {
         cr_expect(conf_key_set(&conf_keys[i], &conf, conf_keys[i].initial, why), "%s.%s %s",
                   conf_keys[i].section, conf_keys[i].name, why);
-    for (size_t i = 0; i < conf_key_count; i++)
+    }
+    for (size_t i = 0; i < conf_key_count; i++) {
         conf_key_clear(&conf_keys[i], &conf);
+    }
 }
 
 Test(conf, file)
@@ -112,8 +114,9 @@ Test(conf, file)
     const char *addresses[] = {"127.0.0.1:0", "[::1]:2525", "localhost:25", "127.9.9.9:1",
                                "127.9.9.9:2"};
     cr_assert_eq(conf->listen.address.count, COUNT(addresses));
-    for (size_t i = 0; i < COUNT(addresses); i++)
+    for (size_t i = 0; i < COUNT(addresses); i++) {
         cr_expect_str_eq(conf->listen.address.items[i], addresses[i]);
+    }
     cr_expect_str_eq(conf->listen.unix_path, "/run/with space.sock");
     cr_expect_eq(conf->listen.control, CONF_CONTROL_ALL);
     cr_expect_eq(conf->listen.idle_timeout_ms, 1500);
@@ -214,8 +217,9 @@ static const struct {
 
 Test(conf, refused_files)
 {
-    for (size_t i = 0; i < COUNT(refused_files); i++)
+    for (size_t i = 0; i < COUNT(refused_files); i++) {
         assert_refused(refused_files[i].text, NULL, NULL, refused_files[i].errors);
+    }
 }
 
 /* inih cuts lines at its buffer: what is behind must not become a setting of its own. */
@@ -229,8 +233,9 @@ Test(conf, long_lines)
         struct conf_errors errors;
         struct conf *conf = read_text(text, NULL, NULL, &errors);
         cr_expect_null(conf);
-        if (n + (int)len > 260)
+        if (n + (int)len > 260) {
             cr_expect_eq(strncmp(errors.text, "t.conf:3: is too long", 21), 0, "%s", errors.text);
+        }
         cr_expect_eq(errors.count, 1);
         conf_errors_free(&errors);
     }
@@ -240,8 +245,9 @@ Test(conf, the_longest_line)
 {
     char text[512] = SANDBOX "[sms]\nsenders =";
     size_t start = strlen(text) - strlen("senders =");
-    while (strlen(text) - start < 199)
+    while (strlen(text) - start < 199) {
         strcat(text, " a");
+    }
     conf_free(read_good(text, NULL, NULL));
     strcat(text, ",");
     struct conf_errors errors;
@@ -253,8 +259,9 @@ Test(conf, long_list_in_several_lines)
 {
     char text[32768] = SANDBOX "[sms]\nsenders =\n";
     size_t len = strlen(text);
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         len += (size_t)sprintf(text + len, "  sender%d,\n", i);
+    }
     struct conf *conf = read_good(text, NULL, NULL);
     cr_assert_eq(conf->sms.senders.count, 1000);
     cr_expect_str_eq(conf->sms.senders.items[999], "sender999");
@@ -264,8 +271,9 @@ Test(conf, long_list_in_several_lines)
 Test(conf, many_errors_are_counted)
 {
     char *text = malloc(20000);
-    for (int i = 0; i < 5000; i++)
+    for (int i = 0; i < 5000; i++) {
         memcpy(text + 4 * i, "[x]\n", 4);
+    }
     text[19999] = '\0';
     struct conf_errors errors;
     cr_expect_null(read_text(text, NULL, NULL, &errors));
@@ -543,8 +551,9 @@ Test(conf, lists)
         char joined[64] = "";
         bool is_good = conf_list_append(&list, rows[i].text);
         cr_expect_eq(is_good, rows[i].joined != NULL, "%s", rows[i].text);
-        for (size_t j = 0; j < list.count; j++)
+        for (size_t j = 0; j < list.count; j++) {
             strcat(strcat(joined, list.items[j]), "|");
+        }
         cr_expect_str_eq(joined, is_good ? rows[i].joined : "", "%s", rows[i].text);
         conf_list_clear(&list);
     }
@@ -584,8 +593,9 @@ Test(conf, addresses)
         uint16_t port = 0;
         bool is_good = conf_address_split(rows[i].text, host, &port);
         cr_assert_eq(is_good, rows[i].host != NULL, "%s", rows[i].text);
-        if (!is_good)
+        if (!is_good) {
             continue;
+        }
         cr_expect_str_eq(host, rows[i].host);
         cr_expect_eq(port, rows[i].port, "%s", rows[i].text);
         cr_expect_eq(conf_host_is_loopback(host), rows[i].is_loopback, "%s", rows[i].text);
@@ -739,8 +749,9 @@ Test(files, token_files)
         write_file(rows[i].bytes, rows[i].len, rows[i].mode);
         cr_expect_eq(conf_secret_read(path, &secret), rows[i].fault, "row %zu", i);
         cr_assert_eq(secret != NULL, rows[i].token != NULL);
-        if (secret != NULL)
+        if (secret != NULL) {
             cr_expect_str_eq(conf_secret_text(secret), rows[i].token);
+        }
         conf_secret_free(secret);
     }
 
@@ -763,18 +774,20 @@ Test(files, token_files_that_are_none)
     cr_expect_null(secret);
 
     write_file("abc", 3, 0600);
-    if (geteuid() == 0 && chown(path, 65534, 65534) == 0)
+    if (geteuid() == 0 && chown(path, 65534, 65534) == 0) {
         cr_expect_eq(conf_secret_read(path, &secret), CONF_SECRET_FOREIGN);
-    else if (geteuid() != 0 && chmod(path, 0) == 0)
+    } else if (geteuid() != 0 && chmod(path, 0) == 0) {
         cr_expect_eq(conf_secret_read(path, &secret), CONF_SECRET_DENIED);
+    }
 }
 
 Test(conf, every_fault_has_its_own_sentence)
 {
     for (int i = 0; i <= CONF_SECRET_NO_MEMORY; i++) {
-        for (int j = 0; j < i; j++)
+        for (int j = 0; j < i; j++) {
             cr_expect_str_neq(conf_secret_fault_name((enum conf_secret_fault)i),
                               conf_secret_fault_name((enum conf_secret_fault)j));
+        }
     }
 }
 
@@ -817,9 +830,10 @@ static void assert_documents_all(FILE *file)
             cr_expect(line[0] == '[' || line[strspn(line, "#\n")] == '\0', "odd line: %s", line);
         }
     }
-    for (size_t i = 0; i < conf_key_count; i++)
+    for (size_t i = 0; i < conf_key_count; i++) {
         cr_expect_eq(seen[i], 1, "%s.%s stands there %zu times", conf_keys[i].section,
                      conf_keys[i].name, seen[i]);
+    }
 }
 
 Test(conf, smsrelay_conf_documents_every_setting)
@@ -854,8 +868,9 @@ Test(conf, shipped_files_are_good)
 
     FILE *shipped = fopen("conf/smsrelay.conf", "r"), *all = tmpfile();
     char line[256];
-    while (fgets(line, sizeof line, shipped) != NULL)
+    while (fgets(line, sizeof line, shipped) != NULL) {
         fputs(line + (line[0] == '#' && line[1] != ' '), all);
+    }
     rewind(all);
     conf = conf_read(all, "all", NULL, environment, &errors);
     cr_expect_not_null(conf, "%s", errors.text);

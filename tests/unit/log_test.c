@@ -193,15 +193,17 @@ Test(log, the_journal_gets_a_priority_instead_of_a_time)
 static size_t count(const char *text, const char *part)
 {
     size_t n = 0;
-    for (; (text = strstr(text, part)) != NULL; text++)
+    for (; (text = strstr(text, part)) != NULL; text++) {
         n++;
+    }
     return n;
 }
 
 Test(log, repeats_are_left_out_and_summed_up)
 {
-    for (int i = 0; i < LOG_REPEATS + 37; i++)
+    for (int i = 0; i < LOG_REPEATS + 37; i++) {
         LOG(LOG_WARN, "api_failed", LOG_INT("attempt", i), LOG_STR("error", "timed out"));
+    }
     LOG(LOG_WARN, "api_failed", LOG_STR("error", "refused"));
     const char *text = written();
     cr_expect_eq(count(text, "timed out"), LOG_REPEATS, "%s", text);
@@ -220,8 +222,9 @@ Test(log, repeats_are_left_out_and_summed_up)
 
 Test(log, repeated_numbers_stay_masked)
 {
-    for (int i = 0; i < LOG_REPEATS + 1; i++)
+    for (int i = 0; i < LOG_REPEATS + 1; i++) {
         LOG(LOG_INFO, "refused", LOG_NUMBER("to", "+34600000089"));
+    }
     written();
     log_flush_repeats(INT64_MAX);
     cr_expect_str_eq(written(), "T level=info event=refused to=+34***89 again=1\n");
@@ -230,8 +233,9 @@ Test(log, repeated_numbers_stay_masked)
 Test(log, debug_lines_and_different_ones_are_never_left_out)
 {
     log_open(LOG_DEBUG, LOG_LOGFMT, LOG_MASK);
-    for (int i = 0; i < 50; i++)
+    for (int i = 0; i < 50; i++) {
         LOG(LOG_DEBUG, "seen", LOG_STR("value", "same"));
+    }
     cr_expect_eq(count(written(), "\n"), 50);
     for (int i = 0; i < 1000; i++) {
         char value[16];
@@ -251,8 +255,9 @@ Test(log, errno_survives)
 
 static void *write_lines(void *arg)
 {
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 200; i++) {
         LOG(LOG_DEBUG, "seen", LOG_STR("thread", arg), LOG_STR("end", "of line"));
+    }
     return NULL;
 }
 
@@ -262,10 +267,12 @@ Test(log, lines_of_several_threads_do_not_mix)
     pthread_t threads[4];
     fcntl(STDERR_FILENO, F_SETFL, O_APPEND);
     log_open(LOG_DEBUG, LOG_LOGFMT, LOG_MASK);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         pthread_create(&threads[i], NULL, write_lines, names[i]);
-    for (int i = 0; i < 4; i++)
+    }
+    for (int i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
+    }
     const char *text = written();
     cr_expect_eq(count(text, "\n"), 800);
     cr_expect_eq(count(text, "T level=debug event=seen thread="), 800);

@@ -95,8 +95,9 @@ Test(pace, requests_without_an_answer_count)
     struct api_answer unsent = {.transport = API_NOT_SENT, .rate = {.retry_after_s = -1}};
 
     ask(&pace, counted(5, 4, NOON_S + 60, 0), 0);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         pace_began(&pace, API_BULK, false, 1);
+    }
     cr_assert_eq(room(&pace, 1), 0);
     cr_assert_eq(next(&pace, 1), 60000);
     end(&pace, unsent, 2);
@@ -135,8 +136,9 @@ Test(pace, remaining_only_falls_within_a_window)
         ask(&pace, counted(10, rows[i].remaining, rows[i].reset, 0), 1000);
         cr_expect_eq(room(&pace, 1000), rows[i].room, "%s: %zu", rows[i].why, room(&pace, 1000));
         struct pace full = pace;
-        for (int n = 0; n < 10; n++)
+        for (int n = 0; n < 10; n++) {
             pace_began(&full, API_BULK, false, 1000);
+        }
         cr_expect_eq(next(&full, 1000), rows[i].ends_s * 1000, "%s", rows[i].why);
     }
 }
@@ -167,8 +169,9 @@ Test(pace, reset_in_every_form)
         struct pace pace = {0};
         ask(&pace, counted(rows[i].limit, rows[i].remaining, rows[i].reset, 0), 1000);
         cr_expect_eq(room(&pace, 1000), rows[i].room, "%s: %zu", rows[i].why, room(&pace, 1000));
-        for (size_t n = 0; n < 10; n++)
+        for (size_t n = 0; n < 10; n++) {
             pace_began(&pace, API_BULK, false, 1000);
+        }
         cr_expect_eq(next(&pace, 1000), rows[i].next_ms, "%s: %lld", rows[i].why,
                      (long long)next(&pace, 1000));
     }
@@ -279,8 +282,9 @@ Test(pace, a_429_holds_the_endpoint_back)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct pace pace = {0};
         struct api_answer answer = plain(429);
-        if (rows[i].has_rate)
+        if (rows[i].has_rate) {
             answer = counted(10, rows[i].remaining, rows[i].reset, 0);
+        }
         answer.status = 429;
         answer.rate.retry_after_s = rows[i].retry_after_s;
 
@@ -408,8 +412,9 @@ static void arrive(struct simulation *s, struct request *request)
     request->answer =
         counted(c->limit, c->limit - s->used, reset_s, c->has_no_date ? 0 : there_ms / 1000);
     request->answer.status = is_over ? 429 : 201;
-    if (chance(s, 100) < (int64_t)c->lost_percent)
+    if (chance(s, 100) < (int64_t)c->lost_percent) {
         request->answer = (struct api_answer){.transport = API_NO_ANSWER};
+    }
 }
 
 static void start(struct simulation *s)
@@ -426,8 +431,9 @@ static void start(struct simulation *s)
 static void happen(struct simulation *s)
 {
     for (size_t i = 0; i < s->in_flight; i++) {
-        if (!s->requests[i].has_arrived && s->requests[i].arrives_ms <= s->now_ms)
+        if (!s->requests[i].has_arrived && s->requests[i].arrives_ms <= s->now_ms) {
             arrive(s, &s->requests[i]);
+        }
     }
     for (size_t i = 0; i < s->in_flight;) {
         if (!s->requests[i].has_arrived || s->requests[i].answered_ms > s->now_ms) {
@@ -451,14 +457,17 @@ static void simulate(const struct scenario *c, uint64_t windows)
 
     while (s.windows < windows) {
         happen(&s);
-        while (s.in_flight < c->connections && pace_room(&s.pace, API_BULK, s.now_ms) > 0)
+        while (s.in_flight < c->connections && pace_room(&s.pace, API_BULK, s.now_ms) > 0) {
             start(&s);
+        }
         int64_t next_ms = INT64_MAX;
-        if (s.in_flight < c->connections)
+        if (s.in_flight < c->connections) {
             next_ms = pace_next_ms(&s.pace, API_BULK, false, s.now_ms);
-        for (size_t i = 0; i < s.in_flight; i++)
+        }
+        for (size_t i = 0; i < s.in_flight; i++) {
             next_ms = earlier(next_ms, s.requests[i].has_arrived ? s.requests[i].answered_ms
                                                                  : s.requests[i].arrives_ms);
+        }
         cr_assert_neq(next_ms, INT64_MAX, "%s: it hangs", c->name);
         s.now_ms = next_ms > s.now_ms ? next_ms : s.now_ms + (s.in_flight > 0 ? 0 : 1);
     }
@@ -466,9 +475,10 @@ static void simulate(const struct scenario *c, uint64_t windows)
     double share = (double)s.accepted / possible;
     cr_expect_leq(s.over_limit, c->over_limit, "%s, offset %lld: %llu over the limit", c->name,
                   (long long)c->offset_ms, (unsigned long long)s.over_limit);
-    if (c->window_ms >= 60000 && c->lost_percent == 0)
+    if (c->window_ms >= 60000 && c->lost_percent == 0) {
         cr_expect_geq(share, 0.95, "%s, offset %lld: only %.3f of the limit", c->name,
                       (long long)c->offset_ms, share);
+    }
 }
 
 Test(pace, never_over_the_limit_and_hardly_under)

@@ -34,8 +34,9 @@ static struct ulid *ids_of(const char *letters)
 {
     struct ulid *ids = malloc((strlen(letters) + 1) * sizeof(*ids));
     cr_assert_not_null(ids);
-    for (size_t i = 0; letters[i] != '\0'; i++)
+    for (size_t i = 0; letters[i] != '\0'; i++) {
         ids[i] = id_of(letters[i]);
+    }
     return ids;
 }
 
@@ -61,8 +62,9 @@ static const struct api_history *page_of(struct page *page, const char *letters)
         struct ulid id = id_of((char)tolower(letters[i]));
         snprintf(page->api_ids[i], sizeof(page->api_ids[i]), "api-%c", tolower(letters[i]));
         ulid_format(&id, page->client_ids[i]);
-        for (char *c = page->client_ids[i]; isupper(letters[i]) && *c != '\0'; c++)
+        for (char *c = page->client_ids[i]; isupper(letters[i]) && *c != '\0'; c++) {
             *c = (char)tolower(*c);
+        }
         page->entries[i].id = page->api_ids[i];
         page->entries[i].client_id = isdigit(letters[i]) ? NULL : page->client_ids[i];
     }
@@ -159,8 +161,9 @@ Test(reconcile, no_attempt_is_ever_forgotten)
 {
     struct reconcile *r = new_reconcile(false);
 
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         reconcile_add(r, i, 1000 + i * 100, "api-x");
+    }
     int64_t last_ms = 0;
     while (reconcile_due_ms(r) != INT64_MAX) {
         last_ms = reconcile_due_ms(r);
@@ -327,8 +330,9 @@ Test(reconcile, the_anchor_is_that_of_the_attempt_that_began_first)
     } attempts[] = {{300, 1000, "api-z"}, {100, 9000, "api-x"}, {200, 1500, "api-y"}};
     struct reconcile *r = new_reconcile(false);
 
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         reconcile_add(r, attempts[i].began_ms, attempts[i].ended_ms, attempts[i].anchor);
+    }
     begin(r, "a", 12000);
     cr_expect_eq(read_page(r, "zwv"), RECONCILE_CONTINUE);
     cr_expect_eq(read_page(r, "yut"), RECONCILE_CONTINUE);
@@ -342,8 +346,9 @@ Test(reconcile, the_anchor_is_that_of_the_attempt_that_began_first)
 
     /* The first one had none: then none holds, also when there are too many to keep apart. */
     r = new_reconcile(false);
-    for (int i = 50; i >= 0; i--)
+    for (int i = 50; i >= 0; i--) {
         reconcile_add(r, i, 1000, i > 0 ? "api-x" : NULL);
+    }
     begin(r, "a", 12000);
     cr_expect_eq(read_page(r, "xwv"), RECONCILE_CONTINUE);
     cr_expect_eq(read_page(r, ""), RECONCILE_FINISHED);
@@ -367,14 +372,16 @@ Test(reconcile, shifting_pages_hide_nothing)
             char letters[4] = "";
             for (size_t i = 0; i < 3; i++) {
                 size_t position = (page - 1) * 3 + i;
-                if (position < grown)
+                if (position < grown) {
                     letters[i] = (char)('1' + (grown - position - 1) % 9);
-                else if (position - grown < strlen(history))
+                } else if (position - grown < strlen(history)) {
                     letters[i] = history[position - grown];
+                }
             }
             progress = read_page(r, letters);
-            if (grown < 9)
+            if (grown < 9) {
                 grown += shift;
+            }
         }
         const char *got = results_of(r, "abc");
         cr_expect_not_null(strstr(got, "c:relayed"), "shift %zu: %s", shift, got);
@@ -485,8 +492,9 @@ Test(reconcile, many_messages)
     struct reconcile *r = new_reconcile(false);
 
     cr_assert_not_null(ids);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
         ids[i] = ulid_make(1000 + i, random);
+    }
     reconcile_add(r, 0, 0, NULL);
     reconcile_begin(r, ids, COUNT, 0, 10000);
     for (int i = 0; i < COUNT; i += 1000) {

@@ -165,9 +165,10 @@ Test(retry, says_what_is_the_matter)
         {799, "the API's answer makes no sense"},
     };
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         cr_expect_str_eq(judge(rows[i].status, NONE, (struct retry_request){.count = 1}).why,
                          rows[i].why);
+    }
 }
 
 Test(retry, items)
@@ -224,9 +225,10 @@ Test(retry, halves)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         uint32_t next_group = 41, groups[100];
         retry_split(rows[i].count, &next_group, groups);
-        for (size_t n = 0; n < rows[i].count; n++)
+        for (size_t n = 0; n < rows[i].count; n++) {
             cr_expect_eq(groups[n], n < rows[i].first_half ? 42 : 43, "%zu: message %zu",
                          rows[i].count, n);
+        }
         cr_expect_eq(next_group, 43);
     }
 
@@ -248,10 +250,12 @@ Test(retry, one_poison_among_100_is_found_in_seven_splits)
             retry_split(count, &next_group, groups);
             uint32_t its_group = groups[poison - first];
             size_t begin = 0, end = count;
-            while (groups[begin] != its_group)
+            while (groups[begin] != its_group) {
                 begin++;
-            while (groups[end - 1] != its_group)
+            }
+            while (groups[end - 1] != its_group) {
                 end--;
+            }
             first += begin;
             count = end - begin;
             splits++;
@@ -300,10 +304,12 @@ static void apply(struct destination *d, int status, uint32_t epoch, int64_t now
     struct api_refusal refusal = {.is_json = true};
     struct destination_event event = {.epoch = epoch, .status = status};
 
-    if (status == 0)
+    if (status == 0) {
         answer.transport = API_NOT_SENT;
-    if (status == 429)
+    }
+    if (status == 429) {
         event.held_until_ms = now_ms + 5000;
+    }
     struct retry_verdict verdict = retry_judge(&answer, &refusal, &request);
     destination_apply(d, &verdict, &event, &options, now_ms, 0.5);
 }
@@ -377,8 +383,9 @@ Test(destination, what_dies_together_counts_once)
 {
     struct destination d = {0};
 
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         apply(&d, i % 2 == 0 ? 503 : 0, 0, 1000 + i);
+    }
     cr_expect_eq(d.failures, 1);
     cr_expect_eq(d.until_ms, 1500, "and does not put the probe off");
 }

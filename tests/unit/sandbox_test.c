@@ -130,10 +130,11 @@ Test(sandbox_item, names_each_wrong_field)
         json_t *errors = sandbox_item_read(object, &item);
         char *reason = errors == NULL ? NULL : sandbox_item_reason(errors);
 
-        if (table[i].reason == NULL)
+        if (table[i].reason == NULL) {
             cr_assert_null(errors, "%s: %s", table[i].item, reason);
-        else
+        } else {
             cr_assert_str_eq(reason, table[i].reason);
+        }
         free(reason);
         json_decref(errors);
         json_decref(object);
@@ -189,8 +190,9 @@ Test(sandbox_store, finds_what_it_keeps_and_forgets_the_oldest)
         snprintf(client_id, sizeof client_id, "c%d", n);
         cr_assert_eq(message, sandbox_store_by_client_id(&store, client_id));
         cr_assert_eq(message != NULL, n >= GIVEN - KEEP, "message %d", n);
-        if (message != NULL)
+        if (message != NULL) {
             cr_assert_str_eq(message->item.client_id, client_id);
+        }
     }
     cr_assert_eq(store.messages.count, KEEP);
     cr_assert_eq(store.requests.count, KEEP);
@@ -231,8 +233,9 @@ Test(sandbox_store, ids_that_lead_nowhere)
     sandbox_store_init(&store, 10, 7);
     accept_numbered(&store, 1, 0);
     cr_assert_not_null(sandbox_store_by_id(&store, "000000070000000000000001"));
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         cr_assert_null(sandbox_store_by_id(&store, table[i]), "%s", table[i]);
+    }
     sandbox_store_id(&store, sandbox_store_unkept_number(&store), id);
     cr_assert_null(sandbox_store_by_id(&store, id));
     sandbox_store_free(&store);
@@ -252,8 +255,9 @@ Test(sandbox_store, how_many_were_accepted_until)
     accept_numbered(&store, 2, 20);
     accept_numbered(&store, 3, 20);
     accept_numbered(&store, 4, 30);
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         cr_assert_eq(sandbox_store_accepted_until(&store, table[i].at_ms), table[i].count,
                      "until %d", (int)table[i].at_ms);
+    }
     sandbox_store_free(&store);
 }

@@ -26,8 +26,9 @@ Test(stats, names_follow_the_conventions_of_metrics)
         cr_expect_eq(ends_in_total(row->name), row->kind == STATS_COUNTER, "%s", row->name);
         cr_expect(islower((unsigned char)row->help[0]), "%s", row->name);
         cr_expect_null(strchr(row->help, '\n'), "%s", row->name);
-        for (int j = 0; j < i; j++)
+        for (int j = 0; j < i; j++) {
             cr_expect_str_neq(row->name, stats_row((enum stats_name)j)->name);
+        }
     }
     cr_expect_str_eq(stats_kind_name(STATS_COUNTER), "counter");
     cr_expect_str_eq(stats_kind_name(STATS_GAUGE), "gauge");
@@ -43,10 +44,12 @@ static void see(const char *name, int64_t value, void *arg)
     struct seen *seen = arg;
     seen->count++;
     seen->sum += value;
-    if (strcmp(name, "messages_relayed_total") == 0)
+    if (strcmp(name, "messages_relayed_total") == 0) {
         seen->relayed = value;
-    if (strcmp(name, "connections") == 0)
+    }
+    if (strcmp(name, "connections") == 0) {
         seen->connections = value;
+    }
 }
 
 Test(stats, each_number_is_shown_once_with_its_name)
@@ -70,8 +73,9 @@ Test(stats, each_number_is_shown_once_with_its_name)
 
 static void *add_often(void *arg)
 {
-    for (int i = 0; i < 10000; i++)
+    for (int i = 0; i < 10000; i++) {
         stats_add(arg, STAT_COMMANDS, 1);
+    }
     return NULL;
 }
 
@@ -79,9 +83,11 @@ Test(stats, threads_lose_no_count)
 {
     static struct stats stats;
     pthread_t threads[4];
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         pthread_create(&threads[i], NULL, add_often, &stats);
-    for (int i = 0; i < 4; i++)
+    }
+    for (int i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
+    }
     cr_expect_eq(stats_get(&stats, STAT_COMMANDS), 40000);
 }
