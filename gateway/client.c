@@ -148,9 +148,12 @@ static int send_lines(struct link *link, const struct request *request, const ch
                       const struct buffer *text)
 {
     int code = EX_OK;
-    if (request->from != NULL) {
-        buffer_puts(&link->out, "FROM ");
-        reply_quote(&link->out, request->from, strlen(request->from));
+    if (request->from != NULL || request->options.len > 0) {
+        buffer_puts(&link->out, "FROM");
+        if (request->from != NULL) {
+            buffer_putc(&link->out, ' ');
+            reply_quote(&link->out, request->from, strlen(request->from));
+        }
         buffer_append(&link->out, request->options.data, request->options.len);
         link_end_line(link);
         code = link_exchange(link);
@@ -195,9 +198,6 @@ static int run_send(struct link *link, const struct request *request, int argc, 
     bool is_line = fits_one_line(&text);
     if (code == EX_OK && *to == '\0') {
         code = link_complain(EX_USAGE, "TO is empty", "");
-    }
-    if (code == EX_OK && !is_line && request->from == NULL && request->options.len > 0) {
-        code = link_complain(EX_USAGE, "a text of several lines with options needs --from too", "");
     }
     if (code == EX_OK) {
         code = is_line ? send_line(link, request, to, &text) : send_lines(link, request, to, &text);

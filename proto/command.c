@@ -21,7 +21,7 @@ const struct command COMMANDS[] = {
      "UNICODE=no            auto, yes, or no (refuse what is not GSM-7)\n"
      "ACK=relayed           answer when the API has it, not when it is queued\n"
      "Example: SEND +34600000000 Hello from netcat"},
-    {"FROM", ARGUMENT_NEEDED, COMMAND_COLON, command_from, 0, "FROM <sender> [OPT=value ...]",
+    {"FROM", ARGUMENT_NEEDED, COMMAND_COLON, command_from, 0, "FROM [<sender>] [OPT=value ...]",
      "Opens a message; then TO once or more, then TEXT or DATA. Options as in HELP SEND.\n"
      "May be left out where sms.default_from is set."},
     {"TO", ARGUMENT_NEEDED, COMMAND_COLON, command_to, 0, "TO <number>",

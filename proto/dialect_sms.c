@@ -237,13 +237,18 @@ static const char *sender_end(const char *p, const char *end)
     return stop;
 }
 
-/* Reads FROM's sender, bare or in quotes, as option FROM is read. */
+/* Reads FROM's sender, bare or in quotes, as option FROM is read; none where options begin. */
 static bool read_sender(struct session *s, struct options *options, const char **p, const char *end)
 {
     char unquoted[OPTION_VALUE_MAX];
     const char *sender = skip_spaces(*p, end);
     const char *behind = sender;
+    const char *name;
     size_t len;
+    if (option_next(&behind, end, &name, &len, unquoted, &len)) {
+        *p = sender;
+        return true;
+    }
     if (sender < end && *sender == '"') {
         len = option_read_value(&behind, end, unquoted);
         sender = unquoted;
@@ -269,8 +274,11 @@ enum session_step command_from(struct session *s, const struct command *row, con
     draft_open(s, draft, DIALECT_SMS);
     draft->is_refused = true;
     if (!read_sender(s, &draft->options, &arg, end) ||
-        !session_check_sender(s, draft->options.from) ||
         !read_options(s, &draft->options, &arg, end)) {
+        return SESSION_WANTS_INPUT;
+    }
+    const char *from = draft->options.from;
+    if (!session_check_sender(s, from[0] != '\0' ? from : s->rules->default_from)) {
         return SESSION_WANTS_INPUT;
     }
     if (arg != end) {

@@ -144,10 +144,9 @@ class Send(ClientTest):
         self.assertEqual(self.run_client("send", "+34600000000", "one\ntwo"), OK)
         self.assertEqual(self.sent(), ["TO +34600000000", "DATA"])
 
-    def test_lines_with_options_but_no_sender_are_refused_here(self):
-        self.assertEqual(self.run_client("send", "--ttl", "5m", "+34600000000", "one\ntwo"), USAGE)
-        self.assertIn("--from", self.stderr)
-        self.assertEqual(self.sent(), [])
+    def test_lines_with_options_need_no_sender(self):
+        self.assertEqual(self.run_client("send", "--ttl", "5m", "+34600000000", "one\ntwo"), OK)
+        self.assertEqual(self.sent(), ["FROM ttl=5m", "TO +34600000000", "DATA"])
 
     def test_a_refused_recipient_sends_to_nobody(self):
         self.assertEqual(self.run_client("send", "+34600000000,12", "one\ntwo",

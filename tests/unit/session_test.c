@@ -221,6 +221,8 @@ Test(session, from_to_text)
         {S("FROM \"Acme\\x20Shop\"\nTO 34600000000\nTEXT x\n"), "250 2.1.0, 250 2.1.5, 250 2.0.0",
          "Acme Shop +34600000000 x\n"},
         {S("TO 34600000000\nTEXT x\n"), "250 2.1.5, 250 2.0.0", "Relay +34600000000 x\n"},
+        {S("FROM TTL=60\nTO 34600000000\nTEXT x\n"), "250 2.1.0, 250 2.1.5, 250 2.0.0",
+         "Relay +34600000000 x ttl=60000\n"},
         /* The same number counts once, a refused one is left out. */
         {S("TO 34600000000\nTO +34600000000\nTO 1\nTEXT x\n"),
          "250 2.1.5, 250 2.1.5, 550 5.1.3, 250 2.0.0", "Relay +34600000000 x\n"},
