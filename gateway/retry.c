@@ -360,9 +360,6 @@ static bool waits_for_probe(const struct destination *d)
 
 enum destination_permission destination_may_send(const struct destination *d, int64_t now_ms)
 {
-    if (d->is_held) {
-        return DESTINATION_NO;
-    }
     if (!waits_for_probe(d)) {
         return DESTINATION_YES;
     }
@@ -371,7 +368,7 @@ enum destination_permission destination_may_send(const struct destination *d, in
 
 int64_t destination_next_ms(const struct destination *d, int64_t now_ms)
 {
-    if (d->is_held || !waits_for_probe(d) || d->has_probe_in_flight || d->until_ms <= now_ms) {
+    if (!waits_for_probe(d) || d->has_probe_in_flight || d->until_ms <= now_ms) {
         return INT64_MAX;
     }
     return d->until_ms;
@@ -410,22 +407,9 @@ void destination_token_changed(struct destination *d, int64_t now_ms)
     hurry(d, now_ms);
 }
 
-void destination_hold(struct destination *d)
-{
-    d->is_held = true;
-}
-
-void destination_release(struct destination *d)
-{
-    d->is_held = false;
-}
-
 const char *destination_reason(const struct destination *d, int64_t now_ms, int64_t *until_ms)
 {
     *until_ms = INT64_MAX;
-    if (d->is_held) {
-        return "held by the operator";
-    }
     if (d->state == DESTINATION_FINE) {
         return NULL;
     }

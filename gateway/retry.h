@@ -135,7 +135,6 @@ struct destination {
     unsigned failures;        /* in a row; what failed together counts once */
     unsigned nameless;        /* lone refusals in a row that named no field */
     bool is_token_refused;    /* STOPPED because of the token */
-    bool is_held;             /* by the operator, whatever the state */
     bool has_probe_in_flight; /* only ever one */
     int64_t until_ms;         /* not before, in every state but FINE */
     uint32_t epoch;           /* rises with every change: tells what answers are out of date */
@@ -185,10 +184,6 @@ void destination_flush(struct destination *d, int64_t now_ms);
 
 /* There is another token: if the old one was refused, the probe is due now. */
 void destination_token_changed(struct destination *d, int64_t now_ms);
-
-/* HOLD and RELEASE. What else keeps it from sending stays as it is. */
-void destination_hold(struct destination *d);
-void destination_release(struct destination *d);
 
 /*
  * For QUEUE: why nothing is relayed, or NULL when it is. `*until_ms` is when that may end,

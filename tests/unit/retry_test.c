@@ -552,23 +552,6 @@ Test(destination, another_token)
     cr_expect_eq(d.state, DESTINATION_FINE);
 }
 
-Test(destination, hold_and_release)
-{
-    struct destination d = {0};
-    int64_t until_ms = 0;
-
-    destination_hold(&d);
-    cr_expect_eq(destination_may_send(&d, 0), DESTINATION_NO);
-    cr_expect_eq(destination_next_ms(&d, 0), INT64_MAX);
-    cr_expect_str_eq(destination_reason(&d, 0, &until_ms), "held by the operator");
-    cr_expect_eq(until_ms, INT64_MAX);
-    apply(&d, 503, d.epoch, 1000);
-    destination_flush(&d, 1000);
-    cr_expect_eq(destination_may_send(&d, 5000), DESTINATION_NO, "whatever else");
-    destination_release(&d);
-    cr_expect_eq(destination_may_send(&d, 5000), DESTINATION_PROBE);
-}
-
 Test(destination, reason_with_the_apis_words)
 {
     struct destination d = {0};
