@@ -316,19 +316,18 @@ static size_t letters(const char *bytes, size_t len)
     return n;
 }
 
-/* A line as UTF-8: itself, or converted into s->line; false when it cannot be. */
-static bool convert_line(struct session *s, struct line *line)
+/* An argument as UTF-8: itself, or converted into s->line; false when it cannot be. */
+static bool convert_argument(struct session *s, const char **arg, size_t *len)
 {
-    if (text_is_utf8(line->bytes, line->len)) {
+    if (text_is_utf8(*arg, *len)) {
         return true;
     }
     buffer_clear(&s->line);
-    if (s->rules->charset == NULL ||
-        !text_to_utf8(line->bytes, line->len, s->rules->charset, &s->line)) {
+    if (s->rules->charset == NULL || !text_to_utf8(*arg, *len, s->rules->charset, &s->line)) {
         return false;
     }
-    line->bytes = s->line.data;
-    line->len = s->line.len;
+    *arg = s->line.data == NULL ? "" : s->line.data;
+    *len = s->line.len;
     return true;
 }
 
@@ -426,12 +425,10 @@ static enum session_step take_line(struct session *s, struct line line, struct s
     if (has_control_chars(line.bytes, line.len)) {
         return refuse_line(s, row, REPLY_CONTROL_CHARS);
     }
-    size_t word_len = line.len - arg_len;
-    if (!convert_line(s, &line)) {
+    if (!convert_argument(s, &arg, &arg_len)) {
         return refuse_line(s, row, s->line.has_failed ? REPLY_CANNOT_STORE : REPLY_BAD_CHARSET);
     }
-    /* The word is ASCII, so it keeps its length in every charset that a line can come in. */
-    return run_command(s, row, line.bytes + word_len, line.len - word_len, event);
+    return run_command(s, row, arg, arg_len, event);
 }
 
 /* What a terminal or an editor puts before its first line: a byte order mark, telnet options. */

@@ -72,7 +72,7 @@ struct session {
     struct draft open;   /* FROM, MAIL */
     struct draft single; /* SEND, JSON: never outlives the command */
     struct content content;
-    struct buffer line;    /* the command line at hand, where it had to be converted to UTF-8 */
+    struct buffer line; /* the argument or content at hand, where it had to be converted to UTF-8 */
     struct buffer subject; /* of the mail at hand */
     struct buffer text;    /* the text at hand, where it is not the input's own bytes */
     struct json_batch *json;

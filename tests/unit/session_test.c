@@ -235,6 +235,8 @@ Test(session, from_to_text)
         /* A second FROM opens a new message. */
         {S("TO 34600000000\nFROM Acme\nTO 34600000001\nTEXT x\n"),
          "250 2.1.5, 250 2.1.0, 250 2.1.5, 250 2.0.0", "Acme +34600000001 x\n"},
+        {S("FROM REF=x\nTO 34600000000\nTEXT x\n"), "250 2.1.0, 250 2.1.5, 250 2.0.0",
+         "Relay +34600000000 x ref=x\n"},
         {S("FROM Acme x=1 and more\nFROM Acme REF=a b\n"), "501 5.5.4, 501 5.5.4", ""},
     };
     run(dialogues, COUNT(dialogues));
@@ -557,6 +559,38 @@ Test(session, charsets)
     struct session_rules rules = fake_rules();
     rules.charset = NULL;
     run_rules(&rules, none, COUNT(none));
+}
+
+/* Only what follows the word is converted: a charset may change how long things are. */
+Test(session, charsets_that_are_not_like_ascii)
+{
+    static const char *const CHARSETS[] = {"UTF-16LE", "UTF-32BE",  "EBCDIC-US",
+                                           "UTF-7",    "SHIFT_JIS", "nonsense"};
+    static const char *const LINES[] = {
+        "SEND \xff\xfe\x80\x81 \xe9\n",
+        "TO \xff\n",
+        "TEXT \xe9\n",
+        "STATUS \x80\x80\x80\n",
+        "JSON \xe9{}\n",
+        "DATA\n\xe9\xe9\n.\n",
+        "HELP \xff\xff\n",
+        "VRFY \xe9\n",
+    };
+    for (size_t i = 0; i < COUNT(CHARSETS); i++) {
+        struct session_rules rules = fake_rules();
+        rules.charset = CHARSETS[i];
+        rules.max_errors = 0;
+        struct fake_gateway *g = malloc(sizeof *g);
+        fake_open(g, &rules, true, 0);
+        for (size_t j = 0; j < COUNT(LINES); j++) {
+            fake_feed(g, LINES[j], strlen(LINES[j]));
+        }
+        struct buffer got = BUFFER_EMPTY;
+        codes(&g->out, &got);
+        buffer_free(&got);
+        fake_free(g);
+        free(g);
+    }
 }
 
 Test(session, unicode_and_replacements)
