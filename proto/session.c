@@ -160,6 +160,13 @@ size_t session_held(const struct session *s)
     return s->slots.held;
 }
 
+struct session_counts session_counts_take(struct session *s)
+{
+    struct session_counts counts = s->counts;
+    s->counts = (struct session_counts){0};
+    return counts;
+}
+
 bool session_is_in_content(const struct session *s)
 {
     return s->content.is_open;
@@ -219,6 +226,7 @@ static void count_errors(struct session *s)
     for (size_t i = 0; i < sizeof SYNTAX_ERRORS / sizeof SYNTAX_ERRORS[0]; i++) {
         is_error = is_error || has_code(&s->local, SYNTAX_ERRORS[i]);
     }
+    s->counts.errors += is_error ? 1 : 0;
     if (!has_code(&s->local, "354")) {
         s->errors = is_error ? s->errors + 1 : 0;
     }
@@ -286,6 +294,7 @@ void session_close(struct session *s, enum reply reply)
 static enum session_step refuse_stranger(struct session *s)
 {
     s->is_closing = true;
+    s->counts.strangers++;
     return session_say(s, REPLY_GUARD, "%s", reply_text(REPLY_GUARD));
 }
 
@@ -422,6 +431,7 @@ static enum session_step take_line(struct session *s, struct line line, struct s
         line_unread(&s->reader);
         return SESSION_WAITS;
     }
+    s->counts.commands++;
     if (has_control_chars(line.bytes, line.len)) {
         return refuse_line(s, row, REPLY_CONTROL_CHARS);
     }

@@ -156,6 +156,15 @@ void session_close(struct session *s, enum reply reply);
 size_t session_open_slots(const struct session *s);
 /* Bytes of replies and events that wait for a verdict before them; they are not in the output. */
 size_t session_held(const struct session *s);
+
+struct session_counts {
+    uint32_t commands;  /* lines that began with a known verb */
+    uint32_t errors;    /* replies 500, 501 and 503 */
+    uint32_t strangers; /* 1 when the guard has closed the session */
+};
+/* What there was since the last call. */
+struct session_counts session_counts_take(struct session *s);
+
 /* Within a message's content: a stop would cut it. */
 bool session_is_in_content(const struct session *s);
 

@@ -62,7 +62,8 @@ struct session {
     bool is_closing;    /* no command is read any more */
     bool has_submitted; /* `open` was submitted by the last step and is to be forgotten */
     unsigned errors;    /* syntax errors in a row */
-    int64_t now_ms;     /* of this step */
+    struct session_counts counts;
+    int64_t now_ms; /* of this step */
 
     struct line_reader reader;
     struct buffer out;
