@@ -132,16 +132,17 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     struct server *s = arg;
     int32_t owner;
     bool has_control;
-    if (s->count >= s->options.max_connections && s->idlest != NULL) {
+    if (s->count >= 2 * s->options.max_connections) {
+        /* Those that were told to go do not: nobody more is sent away for one that cannot stay. */
+        turn_away(s, fd);
+        return;
+    }
+    if (s->count >= s->options.max_connections) {
         LOG(LOG_WARN, "connections_full", LOG_INT("max", s->options.max_connections));
         stats_add(s->relay->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
         struct conn *idlest = s->idlest;
         on_active(s, idlest); /* should it take its time, it is not asked to go twice */
         conn_close(idlest, REPLY_SHUTTING_DOWN);
-    }
-    if (s->count >= 2 * s->options.max_connections) {
-        turn_away(s, fd);
-        return;
     }
     identify(s, fd, address->sa_family == AF_UNIX, &owner, &has_control);
     struct conn *c = conn_new(&s->context, fd, owner, has_control);
@@ -232,15 +233,26 @@ static bool listen_tcp(struct server *s, const struct server_address *address, c
     return false;
 }
 
-/* A socket that nobody listens on is what a killed relay left behind. */
+/*
+ * A socket that nobody listens on is what a killed relay left behind. Anything else at that path is
+ * somebody's, and a mistake in the settings (connecting to a plain file is refused, too).
+ */
 static bool remove_stale(const struct sockaddr_un *address)
 {
+    struct stat status;
+    if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
+        errno = EADDRINUSE;
+        return false;
+    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool is_stale = fd >= 0 &&
                     connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
                     errno == ECONNREFUSED;
     if (fd >= 0) {
         close(fd);
+    }
+    if (!is_stale) {
+        errno = EADDRINUSE;
     }
     return is_stale && unlink(address->sun_path) == 0;
 }
