@@ -14,12 +14,13 @@
 #include <sys/uio.h>
 
 enum {
+    FEED_MAX = 512,            /* bytes of input at a time: a HELP is 5, its reply is 1500 */
     INPUT_HIGH = 64 * 1024,    /* so much is read ahead of a session that waits */
     OUTPUT_HIGH = 64 * 1024,   /* with so many bytes of replies unread, no command is read */
     OUTPUT_LOW = 16 * 1024,    /* ... until so few are left */
     WATCHER_HIGH = 256 * 1024, /* a watcher that leaves so much unread is cut off */
     OUTPUT_KEPT = 512,         /* an idle session keeps no larger output buffer */
-    CLOSE_WAIT_S = 5           /* for a client that does not read our last reply or close itself */
+    CLOSE_WAIT_MS = 5000       /* for a client that does not read our last reply or close itself */
 };
 
 struct conn {
@@ -29,12 +30,14 @@ struct conn {
     struct bufferevent *bev;
     struct session *session;
     struct requests_client client;
+    int64_t closes_ms; /* monotonic: when a client that goes on talking is closed all the same */
     size_t in_intake;  /* submissions whose verdict is due from intake */
     bool has_awaits;   /* watch holds replies back for it */
     bool is_touched;   /* in the context's list */
     bool has_read_all; /* the client sends nothing more, and the session knows it */
     bool is_eof;       /* the client sends nothing more */
     bool is_mute;      /* the client cannot be written to: replies are dropped */
+    bool is_leaving;   /* it was told to go: the session reads no further */
     bool is_closing;   /* the session has ended; its last replies are being sent */
     bool is_shut;      /* ... and have been: only the client's own end is waited for */
     bool is_doomed;    /* to be freed as soon as nothing points here any more */
@@ -76,7 +79,7 @@ void conn_free(struct conn *c)
         return;
     }
     if (c->client.is_watching || c->has_awaits) {
-        watch_forget(relay_of(c)->watch, c);
+        requests_forget(relay_of(c), &c->client);
     }
     if (c->is_touched) {
         untouch(c);
@@ -106,11 +109,24 @@ static bool finish(struct conn *c)
 
 static void begin_close(struct conn *c)
 {
-    static const struct timeval PATIENCE = {.tv_sec = CLOSE_WAIT_S};
+    static const struct timeval PATIENCE = {.tv_sec = CLOSE_WAIT_MS / 1000};
     c->is_closing = true;
+    c->closes_ms = clock_monotonic_ms() + CLOSE_WAIT_MS;
     evbuffer_drain(bufferevent_get_input(c->bev),
                    evbuffer_get_length(bufferevent_get_input(c->bev)));
     bufferevent_set_timeouts(c->bev, &PATIENCE, &PATIENCE);
+    /* A time-out has disabled it, but the client's end must be seen, or the lack of it. */
+    bufferevent_enable(c->bev, EV_READ);
+}
+
+/* What comes after the end is read, so that closing does not reset the connection, but not for ever. */
+static void swallow(struct conn *c)
+{
+    struct evbuffer *input = bufferevent_get_input(c->bev);
+    evbuffer_drain(input, evbuffer_get_length(input));
+    if (clock_monotonic_ms() >= c->closes_ms) {
+        conn_free(c);
+    }
 }
 
 /* --- from the session to the world ------------------------------------------------------------ */
@@ -130,6 +146,21 @@ static void answer(struct conn *c, const struct session_event *event)
     struct buffer *out = session_answer_begin(c->session, event->slot);
     requests_answer(relay_of(c), &c->client, &event->request, out);
     session_answer_end(c->session, event->slot);
+}
+
+static void count(struct conn *c)
+{
+    struct stats *stats = relay_of(c)->stats;
+    struct session_counts counts = session_counts_take(c->session);
+    if (counts.commands > 0) {
+        stats_add(stats, STAT_COMMANDS, counts.commands);
+    }
+    if (counts.errors > 0) {
+        stats_add(stats, STAT_PROTOCOL_ERRORS, counts.errors);
+    }
+    if (counts.strangers > 0) {
+        stats_add(stats, STAT_GUARD_CLOSED, counts.strangers);
+    }
 }
 
 /* Sends what the session has said. Returns false when it could not be said for want of memory. */
@@ -154,11 +185,12 @@ static bool feed(struct conn *c)
     struct evbuffer *input = bufferevent_get_input(c->bev);
     struct evbuffer_iovec chunk;
     if (evbuffer_peek(input, -1, NULL, &chunk, 1) > 0 && chunk.iov_len > 0) {
-        stats_add(relay_of(c)->stats, STAT_BYTES_IN, (int64_t)chunk.iov_len);
-        if (!session_feed(c->session, chunk.iov_base, chunk.iov_len)) {
+        size_t len = chunk.iov_len < FEED_MAX ? chunk.iov_len : FEED_MAX;
+        stats_add(relay_of(c)->stats, STAT_BYTES_IN, (int64_t)len);
+        if (!session_feed(c->session, chunk.iov_base, len)) {
             session_close(c->session, REPLY_SHUTTING_DOWN);
         }
-        evbuffer_drain(input, chunk.iov_len);
+        evbuffer_drain(input, len);
         return true;
     }
     if (c->is_eof && !c->has_read_all) {
@@ -174,7 +206,7 @@ static bool is_stuffed(const struct conn *c)
 {
     size_t unread =
         evbuffer_get_length(bufferevent_get_output(c->bev)) + session_output(c->session)->len;
-    return !c->is_mute && unread > OUTPUT_HIGH;
+    return !c->is_mute && !c->is_leaving && unread > OUTPUT_HIGH;
 }
 
 /* Carries on until there is nothing to do but wait. The conn may be gone afterwards. */
@@ -203,6 +235,7 @@ static void advance(struct conn *c)
             break;
         }
     }
+    count(c);
     if (!write_output(c)) {
         conn_free(c);
     } else if (c->is_closing) {
@@ -212,6 +245,9 @@ static void advance(struct conn *c)
 
 void conn_close(struct conn *c, enum reply reply)
 {
+    /* Nothing is carried out any more, so unread replies need not hold that up: they are what it may
+     * never read. */
+    c->is_leaving = true;
     session_close(c->session, reply);
     advance(c);
 }
@@ -221,8 +257,9 @@ void conn_close(struct conn *c, enum reply reply)
 static void on_read(struct bufferevent *bev, void *arg)
 {
     struct conn *c = arg;
+    (void)bev;
     if (c->is_closing) {
-        evbuffer_drain(bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
+        swallow(c);
         return;
     }
     c->context->active(c->context->server, c);
@@ -236,17 +273,35 @@ static void on_write(struct bufferevent *bev, void *arg)
     advance(arg);
 }
 
+/* Neither who waits for a reply of ours nor who watches need say anything. */
+static bool is_silence_fine(const struct conn *c)
+{
+    return session_open_slots(c->session) > 0 || c->client.is_watching;
+}
+
+/* The client has sent nothing for too long, or read nothing of what is due to it. */
+static void on_timeout(struct conn *c, bool is_reading)
+{
+    if (is_reading && !c->is_closing && is_silence_fine(c)) {
+        bufferevent_enable(c->bev, EV_READ);
+        return;
+    }
+    if (!c->is_closing) {
+        stats_add(relay_of(c)->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
+    }
+    if (is_reading && !c->is_closing) {
+        conn_close(c, REPLY_TIMED_OUT);
+    } else {
+        conn_free(c);
+    }
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     (void)bev;
     struct conn *c = arg;
     if ((what & BEV_EVENT_TIMEOUT) != 0) {
-        if (c->is_closing) {
-            conn_free(c);
-        } else if ((what & BEV_EVENT_READING) != 0) {
-            stats_add(relay_of(c)->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
-            conn_close(c, REPLY_TIMED_OUT);
-        }
+        on_timeout(c, (what & BEV_EVENT_READING) != 0);
         return;
     }
     /* A reset, too, is only the end of what it has sent: that is carried out all the same. */
@@ -314,7 +369,7 @@ void conn_changed(void *client, const struct queue_change *change)
     buffer_append(&line, "\r\n", 2);
     session_notify(c->session, line.data, line.len);
     touch(c);
-    size_t unread = session_output(c->session)->len +
+    size_t unread = session_output(c->session)->len + session_held(c->session) +
                     (c->bev == NULL ? 0 : evbuffer_get_length(bufferevent_get_output(c->bev)));
     c->is_doomed = c->is_doomed || line.has_failed || unread > WATCHER_HIGH;
     buffer_free(&line);
@@ -366,7 +421,7 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t 
     if (context->idle_timeout_ms > 0) {
         struct timeval patience = {.tv_sec = context->idle_timeout_ms / 1000,
                                    .tv_usec = context->idle_timeout_ms % 1000 * 1000};
-        bufferevent_set_timeouts(bev, &patience, NULL);
+        bufferevent_set_timeouts(bev, &patience, &patience);
     }
     bufferevent_enable(bev, EV_READ | EV_WRITE);
     write_output(c);

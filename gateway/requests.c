@@ -144,6 +144,18 @@ static void answer_stats(const struct relay *relay, struct requests_client *clie
 
 /* --- watching --------------------------------------------------------------------------------- */
 
+static void set_watching(const struct relay *relay, struct requests_client *client, bool watches)
+{
+    stats_add(relay->stats, STAT_WATCHERS, (watches ? 1 : 0) - (client->is_watching ? 1 : 0));
+    client->is_watching = watches;
+}
+
+void requests_forget(const struct relay *relay, struct requests_client *client)
+{
+    set_watching(relay, client, false);
+    watch_forget(relay->watch, client->client);
+}
+
 static void answer_watch(const struct relay *relay, struct requests_client *client,
                          const struct request *request, struct buffer *out)
 {
@@ -156,7 +168,6 @@ static void answer_watch(const struct relay *relay, struct requests_client *clie
     size_t count = 0;
     struct ulid *ids = is_named ? named_ids(relay, client, request, &count) : NULL;
     size_t watched = 0;
-    client->is_watching = true;
     for (size_t i = 0; i < count; i++) {
         struct message_status status;
         if (queue_status(relay->queue, &ids[i], client->owner, client->has_control, &status)) {
@@ -170,6 +181,7 @@ static void answer_watch(const struct relay *relay, struct requests_client *clie
     } else if (!is_named && !watch_all(relay->watch, client->client)) {
         reply_line(out, REPLY_CANNOT_STORE, false, "cannot watch now");
     } else {
+        set_watching(relay, client, true);
         reply_line(out, REPLY_OK, false, "watching%s", is_named ? "" : " all");
     }
 }
@@ -179,6 +191,7 @@ static void answer_unwatch(const struct relay *relay, struct requests_client *cl
 {
     (void)request;
     watch_end(relay->watch, client->client);
+    set_watching(relay, client, false);
     reply_line(out, REPLY_OK, false, "not watching");
 }
 

@@ -19,11 +19,14 @@ struct requests_client {
     void *client; /* as watch knows it */
     int32_t owner;
     bool has_control;
-    bool is_watching; /* set when it has asked for that */
+    bool is_watching; /* set while it is told of changes */
 };
 
 /* Carries a request out and appends the whole reply to `out`. */
 void requests_answer(const struct relay *relay, struct requests_client *client,
                      const struct request *request, struct buffer *out);
+
+/* The client is gone: ends what it watches. */
+void requests_forget(const struct relay *relay, struct requests_client *client);
 
 #endif
