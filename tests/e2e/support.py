@@ -6,6 +6,7 @@ The program is $SMSRELAY, run by $SMSRELAY_WRAPPER (words) if that is set; $SMSR
 it was built (release, asan, tsan, cover).
 """
 
+import collections
 import glob
 import http.client
 import json
@@ -288,7 +289,8 @@ class Client:
     def __init__(self, address, greets=True, ending="\r\n"):
         self.ending = ending
         self.events = []  # lines 120 and 121 that came between replies
-        self.input = b""
+        self.input = b""  # the start of a line
+        self.lines = collections.deque()
         self.socket = open_socket(address)
         if greets:
             self.greeting = self.read_reply()[0]
@@ -312,14 +314,14 @@ class Client:
 
     def read_line(self):
         """The next line without its end; None at the end of the connection."""
-        while b"\n" not in self.input:
+        while not self.lines:
             chunk = self.socket.recv(65536)
             if not chunk:
-                if self.input:
-                    raise AssertionError("the connection ended within a line: %r" % self.input)
+                assert not self.input, "the connection ended within a line: %r" % self.input
                 return None
-            self.input += chunk
-        line, self.input = self.input.split(b"\n", 1)
+            *lines, self.input = (self.input + chunk).split(b"\n")
+            self.lines.extend(lines)
+        line = self.lines.popleft()
         assert line.endswith(b"\r"), line
         return line[:-1].decode("utf-8")
 
