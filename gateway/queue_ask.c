@@ -42,7 +42,7 @@ static int compare_ids(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct ulid));
 }
 
-/* Hands over the ids, sorted, or NULL when there are none. */
+/* Hands over the ids, or NULL when there are none. */
 static struct ulid *ids_finish(struct ids *ids, size_t *count)
 {
     *count = ids->count;
@@ -50,8 +50,17 @@ static struct ulid *ids_finish(struct ids *ids, size_t *count)
         free(ids->array);
         return NULL;
     }
-    qsort(ids->array, ids->count, sizeof(*ids->array), compare_ids);
     return ids->array;
+}
+
+/* The same, sorted: by time of submission. */
+static struct ulid *ids_finish_sorted(struct ids *ids, size_t *count)
+{
+    struct ulid *array = ids_finish(ids, count);
+    if (array != NULL) {
+        qsort(array, *count, sizeof(*array), compare_ids);
+    }
+    return array;
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -85,7 +94,7 @@ struct ulid *queue_list(struct queue *q, int state, size_t max, size_t *count)
         }
     }
     queue_leave(q);
-    struct ulid *sorted = ids_finish(&ids, count);
+    struct ulid *sorted = ids_finish_sorted(&ids, count);
     *count = smaller(*count, max);
     return sorted;
 }
@@ -107,7 +116,7 @@ struct ulid *queue_find_ref(struct queue *q, const char *ref, int32_t owner, siz
         m = queue_refs_older(&q->refs, m);
     }
     queue_leave(q);
-    return ids_finish(&ids, count);
+    return ids_finish_sorted(&ids, count);
 }
 
 struct ulid *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count, size_t *left_out)

@@ -30,7 +30,8 @@ enum scan_state {
 /* What is not yet known absent or present is RETURNED: absent until it is found. */
 struct scan {
     enum scan_state state;
-    struct queue_resolution *findings; /* sorted by id */
+    struct queue_resolution *findings; /* in the order of the ids that were given */
+    struct queue_resolution **by_id;   /* the same, sorted */
     size_t count, found;
     char *anchor;
     unsigned page;
@@ -114,8 +115,8 @@ void reconcile_add(struct reconcile *r, int64_t began_ms, int64_t ended_ms, cons
 
 static int compare_ids(const void *a, const void *b)
 {
-    const struct queue_resolution *x = a, *y = b;
-    return memcmp(x->id.bytes, y->id.bytes, ULID_BYTES);
+    const struct queue_resolution *const *x = a, *const *y = b;
+    return memcmp((*x)->id.bytes, (*y)->id.bytes, ULID_BYTES);
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -130,6 +131,7 @@ static void clear_scan(struct scan *scan)
         free(scan->findings[i].answer);
     }
     free(scan->findings);
+    free(scan->by_id);
     free(scan->anchor);
     tdestroy(scan->seen, free);
     *scan = (struct scan){.state = SCAN_NONE};
@@ -142,16 +144,27 @@ static enum reconcile_progress finish(struct scan *scan, const char *doubt)
     return RECONCILE_FINISHED;
 }
 
-/* One finding for each id; NULL where there is none, or without memory. */
-static struct queue_resolution *findings_new(const struct ulid *ids, size_t count)
+/* A scan with one finding for each id, in no state yet. Returns false without memory. */
+static bool fill_scan(struct scan *scan, const struct ulid *ids, size_t count)
 {
-    struct queue_resolution *findings = count > 0 ? calloc(count, sizeof(*findings)) : NULL;
-
-    for (size_t i = 0; findings != NULL && i < count; i++) {
-        findings[i].id = ids[i];
-        findings[i].fate = FATE_RETURNED;
+    *scan = (struct scan){.state = SCAN_NONE};
+    if (count == 0) {
+        return true;
     }
-    return findings;
+    scan->findings = calloc(count, sizeof(*scan->findings));
+    scan->by_id = calloc(count, sizeof(struct queue_resolution *));
+    if (scan->findings == NULL || scan->by_id == NULL) {
+        clear_scan(scan);
+        return false;
+    }
+    scan->count = count;
+    for (size_t i = 0; i < count; i++) {
+        scan->findings[i].id = ids[i];
+        scan->findings[i].fate = FATE_RETURNED;
+        scan->by_id[i] = &scan->findings[i];
+    }
+    qsort(scan->by_id, count, sizeof(struct queue_resolution *), compare_ids);
+    return true;
 }
 
 /*
@@ -173,16 +186,17 @@ static bool is_new(struct scan *scan, const char *id)
 /* One of the ids is on the platform. Of several entries the newest, met first, is kept. */
 static void note_client_id(struct scan *scan, const struct api_history_entry *entry)
 {
-    struct queue_resolution key = {.answer = NULL};
+    struct queue_resolution wanted = {.answer = NULL}, *key = &wanted;
 
-    if (!ulid_parse(entry->client_id, strlen(entry->client_id), &key.id)) {
+    if (scan->count == 0 || !ulid_parse(entry->client_id, strlen(entry->client_id), &wanted.id)) {
         return;
     }
-    struct queue_resolution *finding =
-        bsearch(&key, scan->findings, scan->count, sizeof(key), compare_ids);
-    if (finding == NULL || finding->fate == FATE_RELAYED) {
+    struct queue_resolution **found =
+        bsearch(&key, scan->by_id, scan->count, sizeof(key), compare_ids);
+    if (found == NULL || (*found)->fate == FATE_RELAYED) {
         return;
     }
+    struct queue_resolution *finding = *found;
     finding->fate = FATE_RELAYED;
     finding->answer = message_answer_new(entry->id, NULL);
     scan->found++;
@@ -314,14 +328,13 @@ enum reconcile_progress reconcile_begin(struct reconcile *r, struct ulid *ids, s
 {
     int64_t cutoff_ms = reconcile_cutoff_ms(r, now_ms);
     const struct attempt *first = earliest(r);
-    struct queue_resolution *findings = findings_new(ids, count);
+    bool is_filled = fill_scan(&r->scan, ids, count);
 
     free(ids);
-    if (findings == NULL && count > 0) {
+    if (!is_filled) {
         r->put_off_ms = now_ms + PUT_OFF_MS;
         return RECONCILE_CONTINUE;
     }
-    r->scan = (struct scan){.findings = findings, .count = count};
     if (first != NULL) {
         struct attempt again = {first->began_ms, cutoff_ms + PUT_OFF_MS, copy(first->anchor)};
         r->scan.anchor = copy(first->anchor);
