@@ -38,7 +38,7 @@ class Dialogue:
         self.config, self.is_held, self.ending, self.ways = {}, False, b"\r\n", WAYS
         self.connections = [[]]  # lists of (line number, kind, text)
         for word in words:
-            self.direct("held" if word == "held" else "config: " + word)
+            self.direct({"held": "held", "lines": "ways: lines"}.get(word, "config: " + word))
         for number, line in enumerate(text.split("\n"), 1):
             kind = line[:2]
             if line.startswith("#"):
@@ -100,6 +100,8 @@ class Conversation:
             for number, kind, text in steps:
                 self.step(number, kind, text)
             self.send()
+            if self.way == "lines":  # else the replies must come to a client that has ended
+                self.receive()
             self.end()
             self.receive()
             self.check(self.next_line() is None, 0, "more was received")
@@ -184,3 +186,17 @@ class Conversation:
     def check(self, is_true, number, words):
         if not is_true:
             raise AssertionError("%s:%d (%s): %s" % (self.dialogue.name, number, self.way, words))
+
+
+def example(name, text, words=()):
+    """A transcript as people read it: its ids, times and the like stand for any."""
+    lines = []
+    for line in text.split("\n"):
+        line = re.sub(r"\b(%s)\b" % ULID, r"<id:\1>", line)
+        if line.startswith("S:"):
+            line = re.sub(r"\b%s\b" % TIME, "<time>", line)
+            line = re.sub(r"\b(event|oldest)=\d+", r"\1=<n>", line)
+            line = re.sub(r"\bapi=\S+", "api=<word>", line)
+            line = re.sub(r"relay\.example|0\.1\.0", "<word>", line)
+        lines.append(line)
+    return Dialogue(name, "\n".join(lines), words)
