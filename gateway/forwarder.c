@@ -21,6 +21,7 @@ enum { ORDER_FLUSH = 1, ORDER_TOKEN = 2, ORDER_DRAIN = 4, ORDER_STOP = 8 };
 
 /* A POST under way; the tag of its answer. */
 struct request {
+    struct request *next; /* in forwarder.under_way */
     size_t count;
     enum api_endpoint endpoint;
     bool is_probe;
@@ -43,7 +44,8 @@ struct forwarder {
     struct pace pace;
     struct destination destination;
     struct reconcile *reconcile;
-    size_t in_flight;        /* POSTs */
+    struct request *under_way;
+    size_t in_flight;        /* POSTs: how many those are */
     bool is_history_pending; /* a GET /sms is under way */
     bool has_history_failed; /* the last one brought no page */
     uint64_t relayed;        /* messages, in all */
@@ -144,6 +146,8 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
         give_back(f, request);
         return false;
     }
+    request->next = f->under_way;
+    f->under_way = request;
     f->in_flight++;
     pace_began(&f->pace, request->endpoint, plan->is_partial, now_ms);
     if (is_probe) {
@@ -438,6 +442,16 @@ static void doubt(struct forwarder *f, const struct request *request, int64_t no
     stats_add(f->stats, STAT_REQUESTS_AMBIGUOUS, 1);
 }
 
+static void land(struct forwarder *f, const struct request *request)
+{
+    struct request **p = &f->under_way;
+    while (*p != request) {
+        p = &(*p)->next;
+    }
+    *p = request->next;
+    f->in_flight--;
+}
+
 /* Settles the messages of a POST that has ended, and draws the conclusion for the destination. */
 static void settle(struct forwarder *f, const struct api_answer *answer, struct request *request)
 {
@@ -450,7 +464,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
         settlements[i] = (struct queue_settlement){.message = request->messages[i],
                                                    .group = request->messages[i]->group};
     }
-    f->in_flight--;
+    land(f, request);
     int64_t held_until_ms = pace_ended(&f->pace, answer->endpoint, answer, now_ms, unix_ms,
                                        destination_backoff_ms(&f->destination, &limits, chance(f)));
     if (request->is_probe) {
@@ -595,6 +609,9 @@ static bool is_finished(const struct forwarder *f)
     if (!f->is_draining && !f->is_stopping) {
         return false;
     }
+    if (f->is_stopping) {
+        return true;
+    }
     if (f->in_flight > 0 || f->is_history_pending) {
         return false;
     }
@@ -697,6 +714,11 @@ void forwarder_free(struct forwarder *f)
     }
     api_free(f->api);
     reconcile_free(f->reconcile);
+    while (f->under_way != NULL) {
+        struct request *next = f->under_way->next;
+        free(f->under_way);
+        f->under_way = next;
+    }
     free(f);
 }
 

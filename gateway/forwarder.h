@@ -55,8 +55,9 @@ void forwarder_flush(struct forwarder *f);
 void forwarder_token_changed(struct forwarder *f);
 
 /*
- * Ends the thread. Requests in flight finish; with `drains` what is queued is relayed for up to
- * drain_timeout, without it nothing more is sent. Any thread; a second call can only shorten it.
+ * Ends the thread. With `drains` requests in flight finish and what is queued is relayed for up to
+ * drain_timeout; without it all ends at once, and what was in flight stays SENDING: the API may have
+ * it. Any thread; a second call can only shorten it.
  */
 void forwarder_stop(struct forwarder *f, bool drains);
 
