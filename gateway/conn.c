@@ -53,6 +53,11 @@ struct conn_links *conn_links(struct conn *c)
     return &c->links;
 }
 
+bool conn_has_unsent(const struct conn *c)
+{
+    return !c->is_mute && evbuffer_get_length(bufferevent_get_output(c->bev)) > 0;
+}
+
 /* --- closing ---------------------------------------------------------------------------------- */
 
 static void untouch(struct conn *c)

@@ -44,6 +44,9 @@ void conn_close(struct conn *c, enum reply reply);
 /* Closes at once; what was submitted stays submitted. */
 void conn_free(struct conn *c);
 
+/* Tells whether replies wait in the relay to be sent. */
+bool conn_has_unsent(const struct conn *c);
+
 struct conn_links *conn_links(struct conn *c);
 
 /* For intake's and watch's options, where `client` is a conn. What they bring is sent by

@@ -30,7 +30,12 @@
 
 extern char **environ;
 
-enum { URL_SIZE = 128, ERROR_SIZE = 512, HOSTNAME_SIZE = 256 };
+enum {
+    URL_SIZE = 128,
+    ERROR_SIZE = 512,
+    HOSTNAME_SIZE = 256,
+    FAREWELL_MS = 1000 /* at most so long for replies to leave when all else has ended */
+};
 
 /* Everything that runs, in the order in which it is made. */
 struct daemon {
@@ -209,6 +214,15 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     log_flush_repeats(clock_monotonic_ms());
 }
 
+/* The last replies, and 421, were written as the loop ended: they still have to leave. */
+static void say_farewell(struct daemon *d)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + FAREWELL_MS;
+    while (d->stops < 2 && server_has_unsent(d->server) && clock_monotonic_ms() < deadline_ms) {
+        event_base_loop(d->base, EVLOOP_ONCE);
+    }
+}
+
 /* What is left has nowhere to stay: that is never silent. */
 static void count_lost(struct daemon *d)
 {
@@ -330,6 +344,16 @@ static void add_events(struct daemon *d)
     event_add(d->on_second, &SECOND);
 }
 
+/* From here on the end is near enough: another signal would only spoil the exit code. */
+static void block_stop_signals(void)
+{
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &stops, NULL);
+}
+
 /* Frees in the opposite order; what was not made is NULL. */
 static void free_daemon(struct daemon *d)
 {
@@ -379,6 +403,7 @@ static int run_daemon(struct daemon *d)
     }
     forwarder_join(d->relay.forwarder);
     if (code == EX_OK) {
+        say_farewell(d);
         count_lost(d);
     }
     return code;
@@ -400,6 +425,7 @@ static int serve(const struct arguments *arguments)
     d->base = event_base_new();
     int code = d->base == NULL ? fail("no event base", EX_OSERR) : run_daemon(d);
     log_flush_repeats(INT64_MAX);
+    block_stop_signals();
     free_daemon(d);
     conf_free(d->conf);
     free(d);

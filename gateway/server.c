@@ -30,7 +30,6 @@ struct server {
     struct event *resume;          /* accepts again after descriptors had run out */
     struct conn *idlest, *busiest; /* the list of clients, longest idle first */
     size_t count;
-    bool is_stopping;
 };
 
 /* --- the list of clients ---------------------------------------------------------------------- */
@@ -351,13 +350,21 @@ static void close_listeners(struct server *s)
 
 void server_stop(struct server *s)
 {
-    s->is_stopping = true;
     event_del(s->resume);
     close_listeners(s);
     for (struct conn *c = s->idlest, *next; c != NULL; c = next) {
         next = conn_links(c)->next;
         conn_close(c, REPLY_SHUTTING_DOWN);
     }
+}
+
+bool server_has_unsent(const struct server *s)
+{
+    struct conn *c = s->idlest;
+    while (c != NULL && !conn_has_unsent(c)) {
+        c = conn_links(c)->next;
+    }
+    return c != NULL;
 }
 
 void server_free(struct server *s)

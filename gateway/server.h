@@ -45,6 +45,9 @@ void server_free(struct server *server);
 /* Takes no more clients, and says 421 to those there are, where they are not within a message. */
 void server_stop(struct server *server);
 
+/* Tells whether replies to clients wait in the relay to be sent. O(clients). */
+bool server_has_unsent(const struct server *server);
+
 /* For intake's and watch's `settled` and `dispatched`. */
 void server_flush(void *server);
 
