@@ -1,0 +1,213 @@
+"""How a relay starts, stops, drains, and what it says of what it could not relay."""
+
+import os
+import select
+import signal
+import socket
+import tempfile
+import time
+import unittest
+
+from support import OK, PATIENCE, TO, UNAVAILABLE, TestCase, run
+
+NOWHERE = "http://127.0.0.1:1/"  # nobody listens on port 1
+
+
+class Stop(TestCase):
+    def test_exit_codes(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            relay = self.relay()
+            relay.stop(code=OK, number=number)
+            self.assertEqual(len(relay.log("stopping")), 1)
+            self.assertEqual(len(relay.log("stopped", level="info")), 1)
+            self.assertEqual(relay.log("messages_lost"), [])
+
+    def test_idle_clients_are_told(self):
+        for _ in range(10):
+            relay = self.relay()
+            clients = [self.client(relay) for _ in range(20)]
+            in_content = self.client(relay)
+            in_content.send("TO " + TO, "DATA", "half a text")
+            in_content.read_replies(2)
+            relay.stop()
+            for client in clients + [in_content]:
+                self.assertReply(client.read_reply(), "421 4.3.2")
+                self.assertIsNone(client.read_line())
+
+    def test_nobody_new_is_taken(self):
+        relay = self.relay()
+        relay.sandbox.settings(latency_ms=500)
+        client = self.client(relay)
+        client.submit()
+        client.send("SEND ACK=relayed %s text" % TO)
+        relay.send_signal(signal.SIGTERM)
+        relay.wait_log("stopping")
+        with self.assertRaises(ConnectionRefusedError):
+            relay.connect()
+        self.assertReply(client.read_reply(), "250 2.0.0 relayed")
+
+    def test_what_is_in_flight_finishes(self):
+        sandbox = self.separate_sandbox(latency="300ms")
+        relay = self.relay({"log.level": "debug"}, sandbox=sandbox)
+        client = self.client(relay)
+        client.send("SEND ACK=relayed %s text" % TO)
+        relay.wait_log("request_began")
+        relay.send_signal(signal.SIGTERM)
+        self.assertReply(client.read_reply(), "250 2.0.0 relayed")
+        self.assertReply(client.read_reply(), "421 4.3.2")
+        self.assertIsNone(client.read_line())
+        self.assertEqual(relay.wait(), OK)
+        self.assertEqual(relay.log("messages_lost"), [])
+        self.assertEqual(len(sandbox.texts()), 1)
+
+    def test_the_queue_is_drained(self):
+        sandbox = self.separate_sandbox(latency="20ms")
+        relay = self.relay({"relay.bulk_max": 10}, sandbox=sandbox)
+        client = self.client(relay)
+        client.send(*["SEND %s text %d" % (TO, i) for i in range(500)])
+        client.read_replies(500)
+        relay.stop()
+        self.assertEqual(relay.log("messages_lost"), [])
+        self.assertEqual(sorted(sandbox.texts()), sorted("text %d" % i for i in range(500)))
+        self.assertEqual(relay.log("stopped")[0]["relayed"], "500")
+
+    def test_all_that_was_answered_250_is_relayed(self):
+        """A stop in the middle of a flood: every 250 is a message that arrives."""
+        sandbox = self.separate_sandbox()
+        relay = self.relay(sandbox=sandbox)
+        client = self.client(relay)
+        client.send(*["SEND %s text %d" % (TO, i) for i in range(3000)])
+        client.read_replies(10)
+        relay.send_signal(signal.SIGTERM)
+        taken = 10
+        while (reply := client.read_reply())[0].startswith("250"):
+            taken += 1
+        self.assertReply(reply, "421 4.3.2") if taken < 3000 else None
+        self.assertEqual(relay.wait(), OK)
+        self.assertEqual(sorted(sandbox.texts()), sorted("text %d" % i for i in range(taken)))
+
+
+class Lost(TestCase):
+    def lose(self, settings=None, *lines, **options):
+        relay = self.relay(settings, **options)
+        with relay.connect() as client:
+            for line in lines:
+                self.assertReply(client.ask(line), "250")
+        began = time.monotonic()
+        relay.stop(code=OK)
+        lost = relay.log("messages_lost", level="error")
+        self.assertEqual(len(lost), 1)
+        return lost[0], time.monotonic() - began
+
+    def test_no_api(self):
+        send = "SEND %s text" % TO
+        lost, _ = self.lose({"api.url": NOWHERE, "api.token": "t", "queue.drain_timeout": "200ms"},
+                            send, send, send)
+        self.assertEqual(lost["messages"], "3")
+
+    def test_held_by_the_operator(self):
+        """What is on hold stays so: there is nothing to wait for."""
+        lost, seconds = self.lose({"queue.drain_timeout": "1h"}, "HOLD", "SEND %s text" % TO)
+        self.assertEqual(lost["messages"], "1")
+        self.assertLess(seconds, PATIENCE)
+
+    def test_scheduled_for_later(self):
+        lost, seconds = self.lose({"queue.drain_timeout": "1h"}, "SEND AT=+1h %s text" % TO,
+                                  "SEND ACK=relayed %s text" % TO)
+        self.assertEqual((lost["messages"], lost["scheduled"]), ("1", "1"))
+
+    def test_a_second_signal_ends_it_at_once(self):
+        relay = self.relay({"api.timeout": "1h", "queue.drain_timeout": "1h", "log.level": "debug"})
+        relay.sandbox.faults(dict(hang_ms=-1))
+        client = self.client(relay)
+        client.submit()
+        relay.wait_log("request_began")
+        client.ask("HOLD")
+        client.submit()
+        relay.send_signal(signal.SIGTERM)
+        relay.wait_log("stopping", times=1)
+        self.assertReply(client.read_reply(), "421 4.3.2")
+        self.assertIsNone(relay.process.poll())
+        relay.stop(code=OK)
+        self.assertEqual(len(relay.log("stopping")), 2)
+        lost = relay.log("messages_lost")[0]
+        self.assertEqual((lost["messages"], lost["maybe_sent"]), ("2", "1"))
+
+    def test_an_unread_reply_does_not_hold_it_up(self):
+        """A client that reads nothing has no say in when the relay ends."""
+        relay = self.relay()
+        client = self.client(relay, greets=False)
+        client.socket.setblocking(False)
+        while select.select([], [client.socket], [], 0.5)[1]:
+            try:
+                client.socket.send(b"HELP\r\n" * 1000)
+            except BlockingIOError:
+                pass
+        relay.stop()
+
+
+class Hangup(TestCase):
+    def test_the_token_file_is_read_again(self):
+        """SIGHUP does not end it, and makes a new token count at once."""
+        sandbox = self.separate_sandbox(token="new-token")
+        with tempfile.TemporaryDirectory() as folder:
+            path = folder + "/token"
+            with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+                file.write("old-token\n")
+            relay = self.relay({"api.token_file": path}, sandbox=sandbox,
+                               env={"INSTASENT_TOKEN": None})
+            client = self.client(relay)
+            name = client.submit()
+            relay.wait_log("relaying_stopped")
+            with open(path, "r+") as file:  # the watch of the folder may see it first: fine
+                file.write("new-token\n")
+            relay.send_signal(signal.SIGHUP)
+            self.assertEqual(relay.await_state(name, "relayed")["state"], "relayed")
+            relay.wait_log("relaying_resumed")
+            self.assertEqual(len(sandbox.texts()), 1)
+            relay.stop()
+
+    def test_without_a_token_file(self):
+        relay = self.relay()
+        relay.send_signal(signal.SIGHUP)
+        relay.ask("SEND ACK=relayed %s text" % TO)
+
+
+class Start(TestCase):
+    def test_what_the_log_says(self):
+        relay = self.relay()
+        started = relay.log("started")[0]
+        self.assertEqual(started["api"], "sandbox")
+        self.assertIn("memory", started["queue"])
+        self.assertRegex(relay.addresses[0], r"^127\.0\.0\.1:\d+$")
+
+    def test_the_greeting_names_the_host(self):
+        greeting = self.client(self.relay()).greeting
+        self.assertRegex(greeting, r"^220 %s ESMTP smsrelay \d" % socket.gethostname())
+
+    def test_a_sandbox_that_cannot_listen(self):
+        relay = self.relay()
+        done = run("serve", "-o", "api.url=sandbox", "-o", "listen.address=127.0.0.1:0", "-o",
+                   "sandbox.address=" + relay.sandbox.host)
+        self.assertEqual(done.returncode, UNAVAILABLE)
+        self.assertIn("start_failed", done.stderr)
+
+    def test_json_log(self):
+        import json
+        relay = self.relay({"log.format": "json"}, ready=None)
+        relay.written.acquire()
+        relay.written.release()
+        deadline = time.monotonic() + PATIENCE
+        with relay.written:
+            while len(relay.lines) < 3:
+                self.assertTrue(relay.written.wait(deadline - time.monotonic()))
+        self.assertEqual(json.loads(relay.lines[-1])["event"], "started")
+
+    def test_sandbox_alone(self):
+        sandbox = self.separate_sandbox()
+        self.assertEqual(sandbox.summary()["messages"], 0)
+        sandbox.stop(code=OK, number=signal.SIGINT)
+
+
+if __name__ == "__main__":
+    unittest.main()
