@@ -62,6 +62,7 @@ class RelayingTest(TestCase):
     """`start` begins a relay; `finish` ends it and returns the record of what it did."""
 
     settings = {}
+    daemon = None
 
     @classmethod
     def setUpClass(cls):
@@ -81,6 +82,8 @@ class RelayingTest(TestCase):
 
     def start(self, settings=None, **options):
         """A relay and a client; the simulated API begins anew."""
+        if self.daemon:
+            self.daemon.kill()  # what a failed subtest left
         self.begin_anew()
         chosen = dict(QUICK, **self.settings)
         chosen.update(settings or {})
