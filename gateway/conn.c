@@ -8,13 +8,15 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 enum {
-    FEED_MAX = 512,            /* bytes of input at a time: a HELP is 5, its reply is 1500 */
+    LIBEVENT_READ_MAX = 4096,  /* EVBUFFER_MAX_READ of libevent 2.1 */
     INPUT_HIGH = 64 * 1024,    /* so much is read ahead of a session that waits */
     OUTPUT_HIGH = 64 * 1024,   /* with so many bytes of replies unread, no command is read */
     OUTPUT_LOW = 16 * 1024,    /* ... until so few are left */
@@ -34,6 +36,7 @@ struct conn {
     size_t in_intake;  /* submissions whose verdict is due from intake */
     bool has_awaits;   /* watch holds replies back for it */
     bool is_touched;   /* in the context's list */
+    bool is_readable;  /* its socket may hold more than libevent has read this turn */
     bool has_read_all; /* the client sends nothing more, and the session knows it */
     bool is_eof;       /* the client sends nothing more */
     bool is_mute;      /* the client cannot be written to: replies are dropped */
@@ -168,6 +171,22 @@ static void count(struct conn *c)
     }
 }
 
+/*
+ * Sends bytes, at once if nothing is before them: asking libevent costs two more system calls and a
+ * turn of the loop. What the socket does not take goes through libevent; so do errors.
+ * Returns false without memory.
+ */
+static bool write_bytes(struct conn *c, const char *bytes, size_t len)
+{
+    if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0) {
+        ssize_t sent = send(bufferevent_getfd(c->bev), bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        size_t done = sent > 0 ? (size_t)sent : 0;
+        bytes += done;
+        len -= done;
+    }
+    return len == 0 || bufferevent_write(c->bev, bytes, len) == 0;
+}
+
 /* Sends what the session has said. Returns false when it could not be said for want of memory. */
 static bool write_output(struct conn *c)
 {
@@ -175,7 +194,7 @@ static bool write_output(struct conn *c)
     bool is_whole = !out->has_failed;
     if (out->len > 0 && !c->is_mute) {
         stats_add(relay_of(c)->stats, STAT_BYTES_OUT, (int64_t)out->len);
-        is_whole = bufferevent_write(c->bev, out->data, out->len) == 0 && is_whole;
+        is_whole = write_bytes(c, out->data, out->len) && is_whole;
     }
     buffer_clear(out);
     if (out->size > OUTPUT_KEPT) {
@@ -184,18 +203,44 @@ static bool write_output(struct conn *c)
     return is_whole;
 }
 
+static void feed_bytes(struct conn *c, const char *bytes, size_t len)
+{
+    stats_add(relay_of(c)->stats, STAT_BYTES_IN, (int64_t)len);
+    if (!session_feed(c->session, bytes, len)) {
+        session_close(c->session, REPLY_SHUTTING_DOWN);
+    }
+}
+
+/*
+ * Reads what libevent has left in the socket: it takes 4 KB a turn at most, six system calls for 27
+ * messages. Once a turn, so that one client does not keep the others waiting. Ends and errors are
+ * left to libevent.
+ */
+static bool read_ahead(struct conn *c)
+{
+    if (!c->is_readable) {
+        return false;
+    }
+    c->is_readable = false;
+    char *chunk = c->context->chunk;
+    ssize_t len = recv(bufferevent_getfd(c->bev), chunk, CONN_CHUNK, MSG_DONTWAIT);
+    if (len > 0) {
+        feed_bytes(c, chunk, (size_t)len);
+    }
+    return len > 0;
+}
+
 /* Gives the session more input. Returns false when there is none. */
 static bool feed(struct conn *c)
 {
     struct evbuffer *input = bufferevent_get_input(c->bev);
     struct evbuffer_iovec chunk;
     if (evbuffer_peek(input, -1, NULL, &chunk, 1) > 0 && chunk.iov_len > 0) {
-        size_t len = chunk.iov_len < FEED_MAX ? chunk.iov_len : FEED_MAX;
-        stats_add(relay_of(c)->stats, STAT_BYTES_IN, (int64_t)len);
-        if (!session_feed(c->session, chunk.iov_base, len)) {
-            session_close(c->session, REPLY_SHUTTING_DOWN);
-        }
-        evbuffer_drain(input, len);
+        feed_bytes(c, chunk.iov_base, chunk.iov_len);
+        evbuffer_drain(input, chunk.iov_len);
+        return true;
+    }
+    if (read_ahead(c)) {
         return true;
     }
     if (c->is_eof && !c->has_read_all) {
@@ -214,31 +259,35 @@ static bool is_stuffed(const struct conn *c)
     return !c->is_mute && !c->is_leaving && unread > OUTPUT_HIGH;
 }
 
+/* Carries one event out. Returns false when there is nothing to do but wait. */
+static bool carry_on(struct conn *c, int64_t now_ms)
+{
+    struct session_event event;
+    switch (session_step(c->session, now_ms, &event)) {
+    case SESSION_WANTS_INPUT:
+        return feed(c);
+    case SESSION_WAITS:
+        return false;
+    case SESSION_PAUSES:
+        return write_output(c);
+    case SESSION_SUBMISSION:
+        submit(c, &event, now_ms);
+        return true;
+    case SESSION_REQUEST:
+        answer(c, &event);
+        return true;
+    case SESSION_CLOSES:
+        begin_close(c);
+        return false;
+    }
+    return false;
+}
+
 /* Carries on until there is nothing to do but wait. The conn may be gone afterwards. */
 static void advance(struct conn *c)
 {
     int64_t now_ms = clock_unix_ms();
-    bool is_waiting = c->is_closing;
-    while (!is_waiting && !is_stuffed(c)) {
-        struct session_event event;
-        switch (session_step(c->session, now_ms, &event)) {
-        case SESSION_WANTS_INPUT:
-            is_waiting = !feed(c);
-            break;
-        case SESSION_WAITS:
-            is_waiting = true;
-            break;
-        case SESSION_SUBMISSION:
-            submit(c, &event, now_ms);
-            break;
-        case SESSION_REQUEST:
-            answer(c, &event);
-            break;
-        case SESSION_CLOSES:
-            begin_close(c);
-            is_waiting = true;
-            break;
-        }
+    while (!c->is_closing && !is_stuffed(c) && carry_on(c, now_ms)) {
     }
     count(c);
     if (!write_output(c)) {
@@ -262,12 +311,13 @@ void conn_close(struct conn *c, enum reply reply)
 static void on_read(struct bufferevent *bev, void *arg)
 {
     struct conn *c = arg;
-    (void)bev;
     if (c->is_closing) {
         swallow(c);
         return;
     }
     c->context->active(c->context->server, c);
+    /* Less than it takes at a time is all there was. */
+    c->is_readable = evbuffer_get_length(bufferevent_get_input(bev)) >= LIBEVENT_READ_MAX;
     advance(c);
 }
 
@@ -417,6 +467,10 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t 
         free(c);
         return NULL;
     }
+    int on = 1;
+    /* A reply is whole when it is written: it does not wait for the client's acknowledgement of the
+     * last one (RFC 896 meets delayed ACKs: 40 ms). Fails at a Unix socket, which needs it not. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     c->bev = bev;
     c->context = context;
     c->client = (struct requests_client){.client = c, .owner = owner, .has_control = has_control};

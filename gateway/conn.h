@@ -16,10 +16,13 @@
 
 struct conn;
 
+enum { CONN_CHUNK = 64 * 1024 };
+
 /* The same for all clients; made by the server, outlives them. */
 struct conn_context {
     const struct relay *relay;
     int64_t idle_timeout_ms; /* 0 = none */
+    char chunk[CONN_CHUNK];  /* what was read from one client, until its session has it */
     struct conn *touched;    /* got verdicts or changes that have not been flushed */
     void (*active)(void *server, struct conn *conn); /* it has sent something */
     void (*ended)(void *server, struct conn *conn);  /* its memory goes when this returns */

@@ -14,7 +14,7 @@
 #include <strings.h>
 
 /* Replies that wait behind a slow verdict: with more of them no further command is read. */
-enum { HELD_MAX = 64 * 1024 };
+enum { HELD_MAX = 64 * 1024, OUTPUT_MAX = 32 * 1024 };
 
 /* --- slots: the order of replies -------------------------------------------------------------- */
 
@@ -629,6 +629,10 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
         }
         if (s->slots.count >= SESSION_MAX_OPEN || s->slots.held >= HELD_MAX) {
             return SESSION_WAITS;
+        }
+        if (s->out.len >= OUTPUT_MAX) {
+            /* HELP is 5 bytes, its reply 1500: a chunk of input can be megabytes of output. */
+            return SESSION_PAUSES;
         }
         bool has_read = true;
         if (s->json != NULL) {

@@ -52,6 +52,7 @@ enum { SESSION_MAX_OPEN = 1024 };
 enum session_step {
     SESSION_WANTS_INPUT, /* everything that was fed has been used */
     SESSION_WAITS,       /* for verdicts; do not feed, call again after one was given */
+    SESSION_PAUSES,      /* there is much output; take it and call again */
     SESSION_SUBMISSION,  /* event.submission, verdict by session_accept or session_refuse */
     SESSION_REQUEST,     /* event.request, answer by session_answer_begin/_end */
     SESSION_CLOSES       /* flush the output and close; nothing comes after this */

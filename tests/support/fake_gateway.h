@@ -243,6 +243,9 @@ static inline bool fake_step(struct fake_gateway *g)
     case SESSION_WAITS:
     case SESSION_CLOSES:
         break;
+    case SESSION_PAUSES:
+        fake_collect(g);
+        break;
     case SESSION_SUBMISSION:
         fake_take(g, &event);
         break;
@@ -251,7 +254,7 @@ static inline bool fake_step(struct fake_gateway *g)
         fake_answer(g, &event);
         break;
     }
-    return step == SESSION_SUBMISSION || step == SESSION_REQUEST;
+    return step == SESSION_SUBMISSION || step == SESSION_REQUEST || step == SESSION_PAUSES;
 }
 
 /* Carries events out until the session wants input or has closed. */
