@@ -96,12 +96,13 @@ static bool reserve(struct intake *in, size_t count)
     return true;
 }
 
-/* A flood's arrays are not kept for the quiet time after it. */
+/* A flood's arrays are not kept for the quiet time after it, nor made anew within it. */
 static void forget_gathered(struct intake *in)
 {
+    bool is_quiet = in->message_count < in->message_size / 8;
     in->gathered_count = 0;
     in->message_count = 0;
-    if (in->message_size > GATHER_KEPT) {
+    if (in->message_size > GATHER_KEPT && is_quiet) {
         free(in->gathered);
         free(in->messages);
         free(in->receipts);
