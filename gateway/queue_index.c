@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BITS = 10, FIRST_BUCKETS = 1 << FIRST_BITS, PREFETCH_AHEAD = 8 };
+enum { FIRST_BITS = 10, FIRST_BUCKETS = 1 << FIRST_BITS, PREFETCH_CHAIN = 3, PREFETCH_STEP = 8 };
 
 static struct message **link_of(const struct queue_index *index, const struct message *m)
 {
@@ -76,6 +76,25 @@ static bool segment_reserve(struct queue_index *index, size_t bucket)
     return index->segments[segment] != NULL;
 }
 
+/*
+ * Buckets are split in their order. With a million messages an insertion would spend half its time
+ * waiting for the messages of its bucket to come from memory, had they not been asked for in
+ * advance: the n-th of a chain when the one before it, which leads to it, has had time to come.
+ */
+static void prefetch(const struct queue_index *index, size_t added, size_t mask)
+{
+    for (size_t n = 0; n < PREFETCH_CHAIN; n++) {
+        size_t ahead = (PREFETCH_CHAIN - n) * PREFETCH_STEP;
+        const struct message *m = *bucket_at(index, (added + ahead) & mask);
+        for (size_t i = 0; i < n && m != NULL; i++) {
+            m = *link_of(index, m);
+        }
+        if (m != NULL) {
+            __builtin_prefetch((const void *)((uintptr_t)m + index->hash_offset));
+        }
+    }
+}
+
 /* Adds one bucket and moves there what belongs to it from the one bucket where that can be. */
 static void split_one(struct queue_index *index)
 {
@@ -86,10 +105,7 @@ static void split_one(struct queue_index *index)
     size_t mask = SIZE_MAX >> __builtin_clzll((unsigned long long)added);
     struct message **target = bucket_at(index, added);
     struct message **from = bucket_at(index, added & (mask >> 1));
-    /* Buckets are split in their order. With a million messages an insertion would spend half its
-     * time waiting for this one's to come from memory, had they not been asked for in advance. */
-    const struct message *soon = *bucket_at(index, (added + PREFETCH_AHEAD) & (mask >> 1));
-    __builtin_prefetch((const void *)((uintptr_t)soon + index->hash_offset));
+    prefetch(index, added, mask >> 1);
     while (*from != NULL) {
         struct message *m = *from;
         struct message **link = link_of(index, m);
