@@ -136,3 +136,23 @@ Test(json, options_arrive)
     cr_assert_eq(options.ack, ACK_RELAYED);
     json_batch_free(batch);
 }
+
+Test(json, allow_unicode_is_yes_or_no)
+{
+    static const struct {
+        const char *input;
+        enum text_unicode unicode;
+    } rows[] = {{"{\"to\":\"1\",\"text\":\"x\",\"allowUnicode\":true}", TEXT_UNICODE_YES},
+                {"{\"to\":\"1\",\"text\":\"x\",\"allowUnicode\":false}", TEXT_UNICODE_NO},
+                {"{\"to\":\"1\",\"text\":\"x\"}", TEXT_UNICODE_AUTO}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct buffer error = BUFFER_EMPTY;
+        struct json_item item;
+        struct options options;
+        options_init(&options, TEXT_UNICODE_AUTO);
+        struct json_batch *batch = json_batch_new(rows[i].input, strlen(rows[i].input), &error);
+        cr_assert(json_batch_read(batch, 0, NOW_MS, &item, &options, &error));
+        cr_assert_eq(options.unicode, rows[i].unicode, "%s", rows[i].input);
+        json_batch_free(batch);
+    }
+}
