@@ -287,10 +287,17 @@ static bool carry_on(struct conn *c, int64_t now_ms)
 static void advance(struct conn *c)
 {
     int64_t now_ms = clock_unix_ms();
-    while (!c->is_closing && !is_stuffed(c) && carry_on(c, now_ms)) {
-    }
+    bool is_whole;
+    bool was_stuffed;
+    do {
+        while (!c->is_closing && !is_stuffed(c) && carry_on(c, now_ms)) {
+        }
+        was_stuffed = is_stuffed(c);
+        is_whole = write_output(c);
+        /* What the socket took at once brings no on_write that would go on. */
+    } while (is_whole && was_stuffed && !c->is_closing && !is_stuffed(c));
     count(c);
-    if (!write_output(c)) {
+    if (!is_whole) {
         conn_free(c);
     } else if (c->is_closing) {
         finish(c);

@@ -123,6 +123,16 @@ class Flood(RelayingTest):
         self.assertEqual(sorted(c[1] for c in record.calls()), [30] + 10 * [100])
         self.assertEqual(record.calls()[-1], ("bulk", 30, 201))
 
+    def test_more_than_may_wait_at_once_in_one_write(self):
+        """Every reply comes, though the client says nothing more and the last ones fill a buffer."""
+        self.start({"log.level": "info"})
+        self.c.ask("HOLD")
+        for count in (1023, 1024, 1025, 1100, 2000, 3000):
+            with self.subTest(count):
+                self.send(texts(count))
+        self.assertEqual(int(self.c.queue()["queued"]), 9196)
+        self.finish()
+
     def test_bulk_max(self):
         for bulk_max, kind in ((7, "bulk"), (1, "single")):
             with self.subTest(bulk_max):
