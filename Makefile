@@ -10,9 +10,9 @@ VERSION  = 0.1.0
 
 # What a fresh Debian 12 lacks: to build and run, and on top of that to test.
 RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libjansson-dev libinih-dev \
-                libunistring-dev
+                libunistring-dev netcat-openbsd
 TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-dev clang-format \
-                cppcheck valgrind netcat-openbsd
+                cppcheck valgrind
 
 LIBRARIES = libevent libevent_pthreads libcurl jansson inih
 # libunistring has no .pc file. Asked of pkg-config only where something is compiled, so that `make deps` works without it.
@@ -40,6 +40,9 @@ CC       = $(CC_$(VARIANT))
 CFLAGS   = -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(FLAGS_$(VARIANT))
 CPPFLAGS = -I. -DSMSRELAY_VERSION='"$(VERSION)"'
 LDFLAGS  = -pthread -Wl,--as-needed $(LINK_$(VARIANT))
+
+# `make V=1` shows the commands.
+QUIET = $(if $(V),,@echo '  $(1)  $@';)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
 MAIN    = $(BUILD)/gateway/main.o
@@ -72,7 +75,7 @@ build/smsrelay: build/release/smsrelay
 	@ln -f $< $@
 
 $(BUILD)/smsrelay: $(MAIN) $(LIBS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # Everything of one variant that the checks run: `make VARIANT=asan programs`.
 programs: $(BUILD)/smsrelay $(UNIT) $(STRESS)
@@ -85,20 +88,20 @@ $(BUILD)/lib%.a:
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call QUIET,CC)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcriterion
+	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcriterion
 $(BUILD)/stress/%: $(BUILD)/tests/stress/%.o $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 
@@ -123,7 +126,7 @@ deps:
 	$(call install_missing,$(TEST_PACKAGES))
 
 run: deps-run
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@exec tests/support/run-relay build/smsrelay
 
 # --- checks -------------------------------------------------------------------------------------
