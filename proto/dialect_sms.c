@@ -378,7 +378,7 @@ enum session_step command_data(struct session *s, const struct command *row, con
     (void)event;
     /* Always 354, even where there is nothing to submit to: the text of a client that pipelines
      * must never be taken for commands. */
-    s->content = (struct content){.is_open = true};
+    content_open(&s->content);
     return session_say(s, REPLY_GO_ON, "%s", reply_text(REPLY_GO_ON));
 }
 
@@ -460,7 +460,7 @@ static enum session_step submit_mail(struct session *s, struct session_event *ev
     return draft_submit(s, &s->open, text, s->line.len, event);
 }
 
-enum session_step content_end(struct session *s, struct session_event *event)
+enum session_step submit_content(struct session *s, struct session_event *event)
 {
     if (!take_open(s)) {
         return SESSION_WANTS_INPUT;

@@ -16,89 +16,6 @@
 /* Replies that wait behind a slow verdict: with more of them no further command is read. */
 enum { HELD_MAX = 64 * 1024, OUTPUT_MAX = 32 * 1024 };
 
-/* --- slots: the order of replies -------------------------------------------------------------- */
-
-static struct slot *slot_at(const struct slots *slots, uint32_t number)
-{
-    return &slots->ring[number & (slots->size - 1)];
-}
-
-static bool slots_grow(struct slots *slots)
-{
-    uint32_t size = slots->size == 0 ? 4 : 2 * slots->size;
-    struct slot *ring = calloc(size, sizeof *ring);
-    if (ring == NULL) {
-        return false;
-    }
-    for (uint32_t n = slots->first; n != slots->first + slots->count; n++) {
-        ring[n & (size - 1)] = *slot_at(slots, n);
-    }
-    free(slots->ring);
-    slots->ring = ring;
-    slots->size = size;
-    return true;
-}
-
-/* Opens the next slot. Returns NULL without memory. */
-static struct slot *slot_open(struct session *s, uint32_t *number)
-{
-    struct slots *slots = &s->slots;
-    if (slots->count == slots->size && !slots_grow(slots)) {
-        return NULL;
-    }
-    *number = slots->first + slots->count;
-    slots->count++;
-    struct slot *slot = slot_at(slots, *number);
-    *slot = (struct slot){.text = BUFFER_EMPTY};
-    return slot;
-}
-
-/* Where a slot's reply is written: straight to the output when it is its turn. */
-static struct buffer *slot_buffer(struct session *s, uint32_t number)
-{
-    return number == s->slots.first ? &s->out : &slot_at(&s->slots, number)->text;
-}
-
-/* The slot has its verdict: it and the answered ones behind it leave. */
-static void slot_close(struct session *s, uint32_t number)
-{
-    struct slots *slots = &s->slots;
-    assert(number - slots->first < slots->count);
-    slot_at(slots, number)->is_answered = true;
-    slots->held += slot_at(slots, number)->text.len;
-    while (slots->count > 0 && slot_at(slots, slots->first)->is_answered) {
-        struct slot *slot = slot_at(slots, slots->first);
-        buffer_append(&s->out, slot->text.data, slot->text.len);
-        slots->held -= slot->text.len;
-        buffer_free(&slot->text);
-        slots->first++;
-        slots->count--;
-    }
-    if (slots->count == 0 && slots->size > 64) {
-        free(slots->ring);
-        slots->ring = NULL;
-        slots->size = 0;
-    }
-}
-
-/* Appends text that needs no verdict behind everything that is still due. */
-static void say_in_turn(struct session *s, const char *text, size_t len)
-{
-    struct slots *slots = &s->slots;
-    uint32_t number = slots->first + slots->count - 1;
-    if (slots->count == 0) {
-        buffer_append(&s->out, text, len);
-    } else if (slot_at(slots, number)->is_answered || slot_open(s, &number) != NULL) {
-        struct slot *slot = slot_at(slots, number);
-        size_t before = slot->text.len;
-        buffer_append(&slot->text, text, len);
-        slots->held += slot->text.len - before;
-        slot->is_answered = true;
-    } else {
-        s->out.has_failed = true;
-    }
-}
-
 /* --- life ------------------------------------------------------------------------------------- */
 
 struct session *session_new(const struct session_rules *rules, bool has_control)
@@ -119,10 +36,7 @@ void session_free(struct session *s)
     if (s == NULL) {
         return;
     }
-    for (uint32_t n = s->slots.first; n != s->slots.first + s->slots.count; n++) {
-        buffer_free(&slot_at(&s->slots, n)->text);
-    }
-    free(s->slots.ring);
+    slots_free(&s->slots);
     line_reader_free(&s->reader);
     recipients_free(&s->open.recipients);
     recipients_free(&s->single.recipients);
@@ -237,7 +151,7 @@ static void say_local(struct session *s)
 {
     if (s->local.len > 0) {
         count_errors(s);
-        say_in_turn(s, s->local.data, s->local.len);
+        slots_say(&s->slots, s->local.data, s->local.len, &s->out);
         buffer_clear(&s->local);
     }
 }
@@ -253,38 +167,17 @@ static void close_if_hopeless(struct session *s)
     }
 }
 
-/* Follows the input of a CRLF client's DATA. */
-static void search_dot(struct dot_search *search, const char *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        bool is_lf = bytes[i] == '\n';
-        search->has_found = search->has_found || (is_lf && search->is_at_dot);
-        search->is_at_dot = bytes[i] == '.' && !search->is_in_line;
-        search->is_in_line = !is_lf;
-    }
-}
-
-/* A CRLF client waits for the answer to a content that ended, as it thinks, in LF . LF. */
-static bool is_stalled_at_bare_dot(struct session *s)
-{
-    if (!s->content.is_open || s->reader.ending != LINE_ENDING_CRLF) {
-        return false;
-    }
-    search_dot(&s->content.bare_dot, line_peek(&s->reader), line_pending(&s->reader));
-    return s->content.bare_dot.has_found;
-}
-
 void session_close(struct session *s, enum reply reply)
 {
     if (s->is_closing) {
         return;
     }
-    const char *words = reply == REPLY_TIMED_OUT && is_stalled_at_bare_dot(s)
+    const char *words = reply == REPLY_TIMED_OUT && content_is_at_bare_dot(&s->content, &s->reader)
                             ? "content not ended: its dot stood before a bare LF, but this client "
                               "ends its lines with CRLF"
                             : reply_text(reply);
     session_say(s, reply, "%s", words);
-    say_in_turn(s, s->local.data, s->local.len);
+    slots_say(&s->slots, s->local.data, s->local.len, &s->out);
     buffer_clear(&s->local);
     s->is_closing = true;
 }
@@ -520,56 +413,6 @@ static bool next_command(struct session *s, enum session_step *step, struct sess
     return false;
 }
 
-/* --- content ---------------------------------------------------------------------------------- */
-
-static void keep_content(struct content *content, const char *bytes, size_t len)
-{
-    size_t room = CONTENT_KEPT_MAX - content->kept.len;
-    content->received += len;
-    buffer_append(&content->kept, bytes, len < room ? len : room);
-}
-
-/* Takes one line, or a piece of one, of the content of DATA. Returns true at its end. */
-static bool take_content(struct session *s, enum line_result result, const struct line *line)
-{
-    struct content *content = &s->content;
-    const char *bytes = line->bytes;
-    size_t len = line->len;
-    if (s->reader.ending == LINE_ENDING_CRLF) {
-        search_dot(&content->bare_dot, bytes, len);
-        content->bare_dot.is_in_line = content->bare_dot.is_in_line && result != LINE_WHOLE;
-    }
-    if (line->is_start && len > 0 && bytes[0] == '.') {
-        if (len == 1 && result == LINE_WHOLE) {
-            return true;
-        }
-        bytes++;
-        len--;
-    }
-    keep_content(content, bytes, len);
-    if (result == LINE_WHOLE) {
-        keep_content(content, "\n", 1);
-    }
-    return false;
-}
-
-/* Reads content; false when more input is needed. */
-static bool next_content(struct session *s, enum session_step *step, struct session_event *event)
-{
-    struct line line;
-    for (;;) {
-        enum line_result result = line_next_piece(&s->reader, &line);
-        if (result == LINE_NONE) {
-            return false;
-        }
-        if (take_content(s, result, &line)) {
-            s->content.is_open = false;
-            *step = content_end(s, event);
-            return true;
-        }
-    }
-}
-
 /* --- stepping --------------------------------------------------------------------------------- */
 
 /* Forgets what the last event lent out. */
@@ -607,13 +450,12 @@ static void take_end(struct session *s)
 /* Opens the slot of an event. Without memory the submission is refused instead. */
 static bool open_slot(struct session *s, enum session_step step, struct session_event *event)
 {
-    struct slot *slot = slot_open(s, &event->slot);
-    if (slot == NULL) {
+    bool is_mail =
+        step == SESSION_SUBMISSION && s->has_submitted && s->open.dialect == DIALECT_SMTP;
+    if (!slots_open(&s->slots, is_mail, &event->slot)) {
         session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
         return false;
     }
-    slot->is_mail =
-        step == SESSION_SUBMISSION && s->has_submitted && s->open.dialect == DIALECT_SMTP;
     s->errors = 0;
     return true;
 }
@@ -638,7 +480,8 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
         if (s->json != NULL) {
             step = json_next(s, event);
         } else if (s->content.is_open) {
-            has_read = next_content(s, &step, event);
+            has_read = content_read(&s->content, &s->reader);
+            step = has_read ? submit_content(s, event) : step;
         } else {
             has_read = next_command(s, &step, event);
         }
@@ -722,31 +565,32 @@ static void accept_mail(struct buffer *out, const struct session_receipt *receip
 void session_accept(struct session *s, uint32_t slot, const struct session_receipt *receipts,
                     size_t count)
 {
-    bool is_mail = slot_at(&s->slots, slot)->is_mail;
-    (is_mail ? accept_mail : accept_lines)(slot_buffer(s, slot), receipts, count);
-    slot_close(s, slot);
+    bool is_mail = slots_at(&s->slots, slot)->is_mail;
+    (is_mail ? accept_mail : accept_lines)(slots_buffer(&s->slots, slot, &s->out), receipts, count);
+    slots_close(&s->slots, slot, &s->out);
 }
 
 void session_refuse(struct session *s, uint32_t slot, enum reply reply, const char *words)
 {
-    reply_line(slot_buffer(s, slot), reply, false, "%s", words == NULL ? reply_text(reply) : words);
-    slot_close(s, slot);
+    reply_line(slots_buffer(&s->slots, slot, &s->out), reply, false, "%s",
+               words == NULL ? reply_text(reply) : words);
+    slots_close(&s->slots, slot, &s->out);
 }
 
 struct buffer *session_answer_begin(struct session *s, uint32_t slot)
 {
-    return slot_buffer(s, slot);
+    return slots_buffer(&s->slots, slot, &s->out);
 }
 
 void session_answer_end(struct session *s, uint32_t slot)
 {
-    slot_close(s, slot);
+    slots_close(&s->slots, slot, &s->out);
 }
 
 void session_notify(struct session *s, const char *line, size_t len)
 {
     /* Nothing follows a farewell. */
     if (!s->is_closing) {
-        say_in_turn(s, line, len);
+        slots_say(&s->slots, line, len, &s->out);
     }
 }

@@ -5,26 +5,12 @@
 #ifndef PROTO_SESSION_STATE_H
 #define PROTO_SESSION_STATE_H
 
+#include "proto/content.h"
 #include "proto/json.h"
 #include "proto/line.h"
 #include "proto/recipients.h"
 #include "proto/session.h"
-
-/* The reply to one command, until it is its turn. */
-struct slot {
-    struct buffer text; /* what could not leave yet, without the verdict if it is not answered */
-    bool is_answered;
-    bool is_mail; /* the verdict is one line, as RFC 5321 wants it */
-};
-
-/* Slots in the order of their commands. Slot n lives at n modulo size. */
-struct slots {
-    struct slot *ring;
-    uint32_t size;  /* a power of two, or 0 */
-    uint32_t first; /* number of the oldest open slot */
-    uint32_t count;
-    size_t held; /* bytes of answered slots that wait for the ones before them */
-};
+#include "proto/slots.h"
 
 enum dialect { DIALECT_NONE, DIALECT_SMS, DIALECT_SMTP };
 
@@ -34,24 +20,6 @@ struct draft {
     bool is_refused;      /* its FROM or MAIL was: nothing else of it is taken */
     struct options options;
     struct recipients recipients;
-};
-
-/* Only this much of a content is kept; the rest is swallowed (a text is never that long). */
-enum { CONTENT_KEPT_MAX = 256 * 1024 };
-
-/* Looks for a dot alone between two LFs, in any split of the input. */
-struct dot_search {
-    bool is_in_line; /* the byte before was no LF */
-    bool is_at_dot;  /* the byte before was a dot behind an LF */
-    bool has_found;
-};
-
-/* What DATA collects. */
-struct content {
-    bool is_open;
-    struct buffer kept;         /* lines, each ended by LF, dots unstuffed */
-    size_t received;            /* bytes, also those that were not kept */
-    struct dot_search bare_dot; /* did a CRLF client send LF . LF? It may think that it has ended */
 };
 
 struct session {
@@ -125,7 +93,7 @@ bool session_check_sender(struct session *s, const char *from);
 enum session_step json_next(struct session *s, struct session_event *event);
 
 /* The content of DATA has ended: what became of it. */
-enum session_step content_end(struct session *s, struct session_event *event);
+enum session_step submit_content(struct session *s, struct session_event *event);
 
 /* The commands, in the order of the verb table. */
 command_run command_send, command_from, command_to, command_text, command_data, command_json,
