@@ -240,26 +240,6 @@ static int64_t send_what_may_go(struct forwarder *f)
 
 /* --- settling --------------------------------------------------------------------------------- */
 
-static void count_fate(struct forwarder *f, enum queue_fate fate)
-{
-    switch (fate) {
-    case FATE_RELAYED:
-        stats_add(f->stats, STAT_MESSAGES_RELAYED, 1);
-        break;
-    case FATE_REJECTED:
-        stats_add(f->stats, STAT_MESSAGES_REJECTED, 1);
-        break;
-    case FATE_AMBIGUOUS:
-        stats_add(f->stats, STAT_MESSAGES_AMBIGUOUS, 1);
-        break;
-    case FATE_UNRESOLVED:
-        stats_add(f->stats, STAT_MESSAGES_UNRESOLVED, 1);
-        break;
-    case FATE_RETURNED:
-        break;
-    }
-}
-
 /* The youngest API id that is known to be taken: what began later is younger in the history. */
 static void note_relayed(struct forwarder *f, const struct queue_settlement *settlement)
 {
@@ -426,7 +406,9 @@ static void account(struct forwarder *f, const struct api_answer *answer,
     stats_add(f->stats, STAT_REQUESTS_FAILED, is_failure ? 1 : 0);
     stats_add(f->stats, STAT_REQUESTS_RATE_LIMITED, answer->status == 429 ? 1 : 0);
     for (size_t i = 0; i < count; i++) {
-        count_fate(f, settlements[i].fate);
+        if (settlements[i].fate == FATE_AMBIGUOUS) {
+            stats_add(f->stats, STAT_MESSAGES_AMBIGUOUS, 1);
+        }
         note_relayed(f, &settlements[i]);
     }
 }
@@ -505,7 +487,6 @@ static void resolve(struct forwarder *f)
     for (size_t i = 0; i < count; i++) {
         found += resolutions[i].fate == FATE_RELAYED ? 1 : 0;
         absent += resolutions[i].fate == FATE_RETURNED ? 1 : 0;
-        count_fate(f, resolutions[i].fate);
     }
     stats_add(f->stats, STAT_RECONCILE_FOUND, (int64_t)found);
     stats_add(f->stats, STAT_RECONCILE_ABSENT, (int64_t)absent);

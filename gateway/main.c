@@ -299,6 +299,7 @@ static bool make_parts(struct daemon *d, char *error)
     struct relay *relay = &d->relay;
     snprintf(error, ERROR_SIZE, "out of memory");
     settings_queue(d->conf, &queue);
+    queue.stats = &d->stats;
     queue.wake_forwarder = wake_forwarder;
     queue.wake_arg = d;
     queue.notify_changes = notify_changes;

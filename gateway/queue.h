@@ -16,6 +16,7 @@
 #ifndef GATEWAY_QUEUE_H
 #define GATEWAY_QUEUE_H
 
+#include "gateway/stats.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
@@ -28,6 +29,7 @@ struct queue_options {
     size_t max_messages;  /* unfinished ones */
     size_t max_bytes;     /* of all messages held, finished ones included */
     int64_t retention_ms; /* how long a finished message can be asked for; 0 = forgotten at once */
+    struct stats *stats;  /* counts messages that come to an end; NULL = nobody wants to know */
 
     /* Called without the mutex, by whatever thread made the change. Must not block. NULL = none.
      * The first: what queue_sleep asked for is there. The second: queue_changes_take has

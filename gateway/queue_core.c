@@ -202,6 +202,20 @@ void queue_forget(struct queue *q, struct message *m)
     queue_doom(q, m);
 }
 
+/* Here, since this is the one function that changes a state: messages end in the forwarder's hands,
+ * in a client's, and by themselves. */
+static void count_end(const struct queue *q, enum queue_place place)
+{
+    static const enum stats_name ends[QUEUE_PLACES] = {
+        [PLACE_UNRESOLVED] = STAT_MESSAGES_UNRESOLVED, [PLACE_RELAYED] = STAT_MESSAGES_RELAYED,
+        [PLACE_REJECTED] = STAT_MESSAGES_REJECTED,     [PLACE_EXPIRED] = STAT_MESSAGES_EXPIRED,
+        [PLACE_CANCELED] = STAT_MESSAGES_CANCELED,
+    };
+    if (q->options.stats != NULL && place >= PLACE_UNRESOLVED) {
+        stats_add(q->options.stats, ends[place], 1);
+    }
+}
+
 void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
                 int64_t now_ms)
 {
@@ -210,6 +224,7 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     m->state = state_of_place[to] & 0xF;
     m->is_ambiguous = to == PLACE_AMBIGUOUS;
     put_in_place(q, m, end, now_ms);
+    count_end(q, to);
     if (!message_state_is_finished(state_of_place[to])) {
         return;
     }

@@ -38,7 +38,7 @@ enum stats_kind {
     X(SUBMISSIONS_ACCEPTED, "submissions_accepted_total", STATS_COUNTER, \
        "submissions answered 250") \
     X(SUBMISSIONS_REFUSED, "submissions_refused_total", STATS_COUNTER, \
-       "submissions answered 4xx or 5xx") \
+       "submissions that the queue did not take") \
     X(SUBMISSIONS_FULL, "submissions_full_total", STATS_COUNTER, \
        "of these, because the queue was full") \
     X(MESSAGES_ACCEPTED, "messages_accepted_total", STATS_COUNTER, \
