@@ -43,10 +43,11 @@ static const char *stopped_reason(const struct queue_relaying *relaying)
 }
 
 /*
- * A line for each of `ids` that is still known and the client's. The last line of a reply has
- * another form than those before it, so each is written when the next one is certain.
+ * A line for each of `ids` that is still known and the client's; false when there is none. The last
+ * line of a reply has another form than those before it, so each is written when the next one is
+ * certain.
  */
-static void say_statuses(const struct relay *relay, const struct requests_client *client,
+static bool say_statuses(const struct relay *relay, const struct requests_client *client,
                          const struct ulid *ids, size_t count, struct buffer *out)
 {
     struct queue_relaying relaying;
@@ -69,13 +70,13 @@ static void say_statuses(const struct relay *relay, const struct requests_client
         has_held = true;
     }
     if (!has_held) {
-        say_unknown(out);
-        return;
+        return false;
     }
     reply_begin(out, REPLY_OK, false);
     reply_status(out, &held, stopped);
     buffer_append(out, "\r\n", 2);
     message_status_free(&held);
+    return true;
 }
 
 static void answer_status(const struct relay *relay, struct requests_client *client,
@@ -83,7 +84,9 @@ static void answer_status(const struct relay *relay, struct requests_client *cli
 {
     size_t count;
     struct ulid *ids = named_ids(relay, client, request, &count);
-    say_statuses(relay, client, ids, count, out);
+    if (!say_statuses(relay, client, ids, count, out)) {
+        say_unknown(out);
+    }
     free(ids);
 }
 
@@ -92,10 +95,8 @@ static void answer_queue_list(const struct relay *relay, struct requests_client 
 {
     size_t count;
     struct ulid *ids = queue_list(relay->queue, request->state, request->max, &count);
-    if (count == 0) {
+    if (!say_statuses(relay, client, ids, count, out)) {
         reply_line(out, REPLY_OK, false, "none");
-    } else {
-        say_statuses(relay, client, ids, count, out);
     }
     free(ids);
 }
@@ -202,17 +203,19 @@ static void answer_cancel(const struct relay *relay, struct requests_client *cli
 {
     size_t count;
     struct ulid *ids = named_ids(relay, client, request, &count);
-    size_t canceled = 0;
+    bool is_canceled = false;
     bool is_known = false;
     for (size_t i = 0; i < count; i++) {
         enum queue_change_verdict verdict = queue_cancel(relay->queue, &ids[i], client->owner,
                                                          client->has_control, clock_unix_ms());
         is_known = is_known || verdict != QUEUE_UNKNOWN;
-        canceled += verdict == QUEUE_CHANGED ? 1 : 0;
+        is_canceled = is_canceled || verdict == QUEUE_CHANGED;
     }
-    stats_add(relay->stats, STAT_MESSAGES_CANCELED, (int64_t)canceled);
-    if (canceled > 0) {
-        say_statuses(relay, client, ids, count, out);
+    if (is_canceled) {
+        /* With queue.retention=0 there is nothing left to tell of. */
+        if (!say_statuses(relay, client, ids, count, out)) {
+            reply_line(out, REPLY_OK, false, "canceled");
+        }
     } else if (is_known) {
         reply_line(out, REPLY_UNKNOWN_MESSAGE, false, "it is being sent, or has come to its end");
     } else {
