@@ -316,10 +316,6 @@ class Idle(ConnectionTest):
         self.assertReply(watcher.ask("UNWATCH"), "250")
         self.assertReply(watcher.read_reply(), "421 4.4.2")
 
-    def test_no_time_out_by_default(self):
-        self.assertIn("#idle_timeout = 0", run("check", "--help").stdout + open(
-            os.path.join(os.path.dirname(__file__), "../../conf/smsrelay.conf")).read())
-
 
 class Pipelining(TestCase):
     def test_before_the_greeting(self):
