@@ -413,13 +413,18 @@ static void account(struct forwarder *f, const struct api_answer *answer,
     }
 }
 
-/* Some messages of a request are in doubt: their scan will come. */
+/*
+ * Some messages of a request are in doubt: their scan will come. By then the wall clock, which dates
+ * the messages, must have advanced as far as the monotonic one, which makes the scan due: it was read
+ * first, and here a millisecond makes up for the fraction that was cut off. Else the scan would
+ * leave them out and they would wait for another.
+ */
 static void doubt(struct forwarder *f, const struct request *request, int64_t now_ms)
 {
     if (!has_doubt(f) || request->relayed_before < f->doubt_from) {
         f->doubt_from = request->relayed_before;
     }
-    reconcile_add(f->reconcile, request->began_ms, now_ms,
+    reconcile_add(f->reconcile, request->began_ms, now_ms + 1,
                   request->anchor[0] == '\0' ? NULL : request->anchor);
     stats_add(f->stats, STAT_REQUESTS_AMBIGUOUS, 1);
 }
@@ -439,8 +444,8 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
 {
     struct queue_settlement settlements[request->count];
     struct destination_options limits = {f->options.retry_min_ms, f->options.retry_max_ms};
+    int64_t unix_ms = clock_unix_ms(); /* first: see doubt */
     int64_t now_ms = clock_monotonic_ms();
-    int64_t unix_ms = clock_unix_ms();
     char *words = NULL;
     for (size_t i = 0; i < request->count; i++) {
         settlements[i] = (struct queue_settlement){.message = request->messages[i],

@@ -29,6 +29,7 @@ class AmbiguousTest(RelayingTest):
         self.assertEqual(kinds[before], "history")
         waited_ms = record.requests[before]["at_ms"] - record.requests[before - 1]["at_ms"]
         self.assertGreaterEqual(waited_ms, SETTLE_MS - 1)
+        self.assertEqual(self.daemon.log("reconciled", messages=0), [])  # none came too soon
 
     def assert_found(self, ids, calls, status):
         """The messages were taken: no second POST."""
