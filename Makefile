@@ -41,8 +41,8 @@ CFLAGS   = -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(FLAGS_$(VARIANT))
 CPPFLAGS = -I. -DSMSRELAY_VERSION='"$(VERSION)"'
 LDFLAGS  = -pthread -Wl,--as-needed $(LINK_$(VARIANT))
 
-# `make V=1` shows the commands.
-QUIET = $(if $(V),,@echo '  $(1)  $@';)
+# `make V=1` shows the commands, `make -s` nothing.
+QUIET = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $(1)  $@';)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
 MAIN    = $(BUILD)/gateway/main.o
