@@ -64,6 +64,19 @@ static double chance(struct forwarder *f)
 
 /* --- telling the world ------------------------------------------------------------------------ */
 
+/* The API's words may repeat a number: as private in the log as it is elsewhere. */
+static void hide_numbers(char *s)
+{
+    enum { NUMBER_LIKE = 6 };
+    for (; *s != '\0'; s++) {
+        size_t digits = strspn(s, "0123456789");
+        if (digits >= NUMBER_LIKE) {
+            memset(s, '*', digits);
+        }
+        s += digits > 0 ? digits - 1 : 0;
+    }
+}
+
 /* What QUEUE shows of the destination; logged when it changes. */
 static void publish(struct forwarder *f, int64_t now_ms)
 {
@@ -77,7 +90,10 @@ static void publish(struct forwarder *f, int64_t now_ms)
         is.until_ms = until_ms == INT64_MAX ? 0 : clock_unix_ms() + (until_ms - now_ms);
     }
     queue_relaying_set(f->queue, &is, &was);
-    if (is.is_stopped && (!was.is_stopped || strcmp(is.reason, was.reason) != 0)) {
+    bool is_news = is.is_stopped != was.is_stopped || strcmp(is.reason, was.reason) != 0;
+    hide_numbers(is.reason);
+    hide_numbers(was.reason);
+    if (is.is_stopped && is_news) {
         LOG(LOG_WARN, "relaying_stopped", LOG_STR("reason", is.reason),
             LOG_STR("state", destination_state_name(f->destination.state)));
     } else if (!is.is_stopped && was.is_stopped) {
