@@ -5,6 +5,7 @@
  * the simulator in this process, that one's.
  */
 #include "conf/conf.h"
+#include "conf/conf_keys.h"
 #include "conf/conf_secret.h"
 #include "gateway/client.h"
 #include "gateway/clock.h"
@@ -98,12 +99,38 @@ static bool read_arguments(int argc, char **argv, struct arguments *arguments)
     return arguments->overrides != NULL;
 }
 
+/* Does a "section.key=value" set a secret? */
+static bool sets_secret(const char *override)
+{
+    char start[CONF_VARIABLE_SIZE];
+    for (size_t i = 0; i < conf_key_count; i++) {
+        const struct conf_key *key = &conf_keys[i];
+        int len = snprintf(start, sizeof start, "%s.%s=", key->section, key->name);
+        if (key->type == CONF_SECRET && strncmp(override, start, (size_t)len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Everybody can read arguments in the list of processes: a token does not stay in one. */
+static void wipe_secrets(char *const *overrides)
+{
+    for (; *overrides != NULL; overrides++) {
+        if (sets_secret(*overrides)) {
+            char *value = strchr(*overrides, '=') + 1;
+            explicit_bzero(value, strlen(value));
+        }
+    }
+}
+
 static struct conf *load(const struct arguments *arguments)
 {
     struct conf_errors errors = CONF_NO_ERRORS;
     struct conf *conf = conf_load(arguments->file, arguments->overrides, environ, &errors);
     conf_errors_print(&errors, stderr);
     conf_errors_free(&errors);
+    wipe_secrets(arguments->overrides);
     if (conf != NULL) {
         log_open((enum log_level)conf->log.level, (enum log_format)conf->log.format,
                  (enum log_privacy)conf->log.privacy);
