@@ -1,0 +1,132 @@
+"""Settings as people meet them: where they come from, and what is said of wrong ones."""
+
+import os
+import tempfile
+import unittest
+
+from support import CONFIG, OK, USAGE, TestCase, run
+
+CONF = os.path.join(os.path.dirname(__file__), "../../conf")
+
+
+class ConfTest(TestCase):
+    def file(self, text, mode=0o600):
+        with tempfile.NamedTemporaryFile("w", suffix=".conf", delete=False) as file:
+            file.write(text)
+        os.chmod(file.name, mode)
+        self.addCleanup(os.unlink, file.name)
+        return file.name
+
+
+class Errors(ConfTest):
+    WRONG = ("[listen]\n"
+             "address = 0.0.0.0:2525\n"
+             "max_conections = 10\n"
+             "[api]\n"
+             "url = http://example.com/\n"
+             "[queue]\n"
+             "retention = forever\n"
+             "[nonsense]\n"
+             "a = b\n")
+
+    def test_all_at_once_with_file_and_line(self):
+        path = self.file(self.WRONG)
+        for subcommand in ("check", "serve"):
+            done = run(subcommand, "-c", path)
+            self.assertEqual(done.returncode, CONFIG)
+            self.assertEqual(done.stdout, "")
+            for line, word in ((2, "loopback"), (3, "max_connections"), (5, "https"),
+                               (7, "forever"), (8, "nonsense")):
+                self.assertRegex(done.stderr, r"(?m)^%s:%d: .*%s" % (path, line, word))
+
+    def test_a_missing_token(self):
+        done = run("check", "-o", "api.url=https://example.com/")
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertIn("INSTASENT_TOKEN", done.stderr)
+
+    def test_a_missing_file(self):
+        done = run("serve", "-c", "/nonexistent/smsrelay.conf")
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertIn("/nonexistent/smsrelay.conf", done.stderr)
+
+    def test_overrides_and_variables(self):
+        done = run("check", "-o", "api.url=sandbox", "-o", "queue.retentoin=1h", "-o", "nonsense",
+                   env={"SMSRELAY_RELAY_BULK_MAX": "101", "SMSRELAY_QUEUE_SIZE": "1"})
+        self.assertEqual(done.returncode, CONFIG)
+        for word in ("queue.retention", "section.key=value", "SMSRELAY_RELAY_BULK_MAX",
+                     "SMSRELAY_QUEUE_SIZE"):
+            self.assertIn(word, done.stderr)
+
+    def test_a_token_that_others_can_read(self):
+        path = self.file("secret-token", mode=0o644)
+        done = run("check", "-o", "api.url=https://example.com/", "-o", "api.token_file=" + path)
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertIn(path, done.stderr)
+        self.assertNotIn("secret-token", done.stderr)
+
+    def test_usage(self):
+        for arguments in (["serve", "-c"], ["serve", "-x"], ["check", "file"], ["nonsense"], [],
+                          ["sandbox", "-o"]):
+            with self.subTest(arguments):
+                done = run(*arguments)
+                self.assertEqual(done.returncode, USAGE)
+                self.assertNotEqual(done.stderr, "")
+                self.assertEqual(done.stdout, "")
+
+
+class Good(ConfTest):
+    def test_check_says_nothing(self):
+        done = run("check", "-o", "api.url=sandbox")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (OK, "", ""))
+
+    def test_the_files_that_come_along(self):
+        for name in ("smsrelay.conf", "sandbox.conf"):
+            done = run("check", "-c", os.path.join(CONF, name), env={"INSTASENT_TOKEN": "t"})
+            self.assertEqual((done.returncode, done.stderr), (OK, ""), name)
+
+    def test_help_and_version(self):
+        for option in ("--help", "-h", "help"):
+            done = run(option)
+            self.assertEqual((done.returncode, done.stderr), (OK, ""))
+            for word in ("serve", "check", "sandbox", "send", "watch", "INSTASENT_TOKEN"):
+                self.assertIn(word, done.stdout)
+        self.assertRegex(run("--version").stdout, r"^smsrelay \d+\.\d+\.\d+\n$")
+        for subcommand in ("serve", "check", "sandbox"):
+            self.assertEqual(run(subcommand, "--help").returncode, OK)
+        self.assertIn("9001", run("sandbox", "--help").stdout)
+
+
+class Precedence(ConfTest):
+    def sender(self, *arguments, env=None):
+        """The sender that a message gets."""
+        relay = self.relay({"sms.default_from": None}, arguments=arguments, env=env)
+        client = self.client(relay)
+        return relay.status(client.submit())["from"]
+
+    def test_override_then_environment_then_file(self):
+        path = self.file("[sms]\ndefault_from = File\n")
+        variable = {"SMSRELAY_SMS_DEFAULT_FROM": "Variable"}
+        self.assertEqual(self.sender("-c", path), "File")
+        self.assertEqual(self.sender("-c", path, env=variable), "Variable")
+        self.assertEqual(self.sender("-c", path, "-o", "sms.default_from=Override", env=variable),
+                         "Override")
+
+    def test_the_token_of_the_environment(self):
+        sandbox = self.separate_sandbox(token="right")
+        for env in ({"INSTASENT_TOKEN": "right"},
+                    {"INSTASENT_TOKEN": None, "SMSRELAY_API_TOKEN": "right"},
+                    {"INSTASENT_TOKEN": "right", "SMSRELAY_API_TOKEN": "wrong"}):
+            relay = self.relay(sandbox=sandbox, env=env)
+            client = self.client(relay)
+            self.assertReply(client.ask("SEND ACK=relayed +34600000000 text"), "250 2.0.0 relayed")
+
+    def test_a_list_over_several_lines(self):
+        path = self.file("[sms]\nsenders = Shop, Bank\n  \"The Club\"\n")
+        relay = self.relay({"sms.default_from": "Bank"}, arguments=("-c", path))
+        client = self.client(relay)
+        self.assertReply(client.ask('SEND FROM="The Club" +34600000000 text'), "250")
+        self.assertReply(client.ask("SEND FROM=Other +34600000000 text"), "553 5.1.7")
+
+
+if __name__ == "__main__":
+    unittest.main()
