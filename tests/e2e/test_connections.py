@@ -253,11 +253,11 @@ class TooMany(TestCase):
         self.assertEqual(len(relay.log("connections_full")), 1)
 
     def test_what_it_had_submitted_stays(self):
-        relay = self.relay({"listen.max_connections": 1})
+        relay = self.relay({"listen.max_connections": 1, "log.level": "debug"})
         relay.sandbox.settings(latency_ms=200)
         first = self.client(relay)
         first.send("SEND ACK=relayed %s text" % TO)
-        relay.sandbox.summary()
+        relay.wait_log("request_began")
         self.client(relay)
         self.assertReply(first.read_reply(), "250 2.0.0 relayed")
         self.assertReply(first.read_reply(), "421 4.3.2")
