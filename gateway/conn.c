@@ -21,7 +21,6 @@ enum {
     OUTPUT_HIGH = 64 * 1024,   /* with so many bytes of replies unread, no command is read */
     OUTPUT_LOW = 16 * 1024,    /* ... until so few are left */
     WATCHER_HIGH = 256 * 1024, /* a watcher that leaves so much unread is cut off */
-    OUTPUT_KEPT = 512,         /* an idle session keeps no larger output buffer */
     CLOSE_WAIT_MS = 5000       /* for a client that does not read our last reply or close itself */
 };
 
@@ -196,10 +195,8 @@ static bool write_output(struct conn *c)
         stats_add(relay_of(c)->stats, STAT_BYTES_OUT, (int64_t)out->len);
         is_whole = write_bytes(c, out->data, out->len) && is_whole;
     }
-    buffer_clear(out);
-    if (out->size > OUTPUT_KEPT) {
-        buffer_free(out);
-    }
+    /* Most clients are idle now: none keeps a buffer. */
+    buffer_free(out);
     return is_whole;
 }
 
