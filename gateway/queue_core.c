@@ -211,7 +211,7 @@ static void count_end(const struct queue *q, enum queue_place place)
         [PLACE_REJECTED] = STAT_MESSAGES_REJECTED,     [PLACE_EXPIRED] = STAT_MESSAGES_EXPIRED,
         [PLACE_CANCELED] = STAT_MESSAGES_CANCELED,
     };
-    bool is_end = place >= PLACE_UNRESOLVED && place < QUEUE_PLACES;
+    bool is_end = place >= PLACE_UNRESOLVED && place <= PLACE_CANCELED;
     if (q->options.stats != NULL && is_end) {
         stats_add(q->options.stats, ends[place], 1);
     }
