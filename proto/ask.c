@@ -146,13 +146,15 @@ static bool needs_control(const struct request *request)
     return request->verb == REQUEST_QUEUE_LIST || (request->verb == REQUEST_WATCH && is_unnamed);
 }
 
-enum session_step command_ask(struct session *s, const struct command *row, const char *arg,
-                              size_t len, struct session_event *event)
+enum session_step command_ask(struct session *s, const struct call *call,
+                              struct session_event *event)
 {
+    const char *arg = call->arg;
+    size_t len = call->len;
     struct request *request = &event->request;
-    *request = (struct request){.verb = (enum request_verb)row->verb, .state = -1};
+    *request = (struct request){.verb = (enum request_verb)call->row->verb, .state = -1};
     if (!read_argument(request, arg, arg + len)) {
-        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
     }
     if (needs_control(request) && !s->has_control) {
         return session_say(s, REPLY_NOT_ALLOWED, "this needs control rights (listen.control)");

@@ -99,11 +99,12 @@ static void explain(struct buffer *out, const struct command *row)
     }
 }
 
-enum session_step command_help(struct session *s, const struct command *unused, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_help(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)unused;
     (void)event;
+    const char *arg = call->arg;
+    size_t len = call->len;
     while (len > 0 && (arg[len - 1] == ' ' || arg[len - 1] == '\t')) {
         len--;
     }

@@ -197,10 +197,11 @@ static bool read_recipients(struct session *s, struct draft *draft, const char *
     }
 }
 
-enum session_step command_send(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_send(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)row;
+    const char *arg = call->arg;
+    size_t len = call->len;
     const char *end = arg + len;
     const char *p = skip_spaces(arg, end);
     struct draft *draft = &s->single;
@@ -260,11 +261,12 @@ static bool read_sender(struct session *s, struct options *options, const char *
     return options_set(options, "FROM", strlen("FROM"), sender, len, s->now_ms, &s->local);
 }
 
-enum session_step command_from(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_from(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)row;
     (void)event;
+    const char *arg = call->arg;
+    size_t len = call->len;
     const char *end = arg + len;
     struct draft *draft = &s->open;
     if (draft->dialect == DIALECT_SMTP && !draft->is_refused) {
@@ -282,7 +284,7 @@ enum session_step command_from(struct session *s, const struct command *row, con
         return SESSION_WANTS_INPUT;
     }
     if (arg != end) {
-        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
     }
     draft->is_refused = false;
     return session_say(s, REPLY_SENDER_OK, "from ok, now TO <number>");
@@ -306,11 +308,12 @@ static bool has_open_sms(struct session *s)
     return true;
 }
 
-enum session_step command_to(struct session *s, const struct command *row, const char *arg,
-                             size_t len, struct session_event *event)
+enum session_step command_to(struct session *s, const struct call *call,
+                             struct session_event *event)
 {
-    (void)row;
     (void)event;
+    const char *arg = call->arg;
+    size_t len = call->len;
     const char *end = arg + len;
     const char *number = skip_spaces(arg, end);
     while (end > number && is_space(end[-1])) {
@@ -346,22 +349,21 @@ static bool take_open(struct session *s)
     return true;
 }
 
-enum session_step command_text(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_text(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)row;
+    const char *arg = call->arg;
+    size_t len = call->len;
     if (s->open.dialect == DIALECT_SMTP) {
         return session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction is open, DATA ends it");
     }
     return take_open(s) ? draft_submit(s, &s->open, arg, len, event) : SESSION_WANTS_INPUT;
 }
 
-enum session_step command_rset(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_rset(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)row;
-    (void)arg;
-    (void)len;
+    (void)call;
     (void)event;
     draft_reset(&s->open);
     return session_say(s, REPLY_OK, "forgotten");
@@ -369,12 +371,10 @@ enum session_step command_rset(struct session *s, const struct command *row, con
 
 /* --- DATA ------------------------------------------------------------------------------------- */
 
-enum session_step command_data(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_data(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)row;
-    (void)arg;
-    (void)len;
+    (void)call;
     (void)event;
     /* Always 354, even where there is nothing to submit to: the text of a client that pipelines
      * must never be taken for commands. */
@@ -490,10 +490,11 @@ enum session_step json_next(struct session *s, struct session_event *event)
     return draft_submit(s, draft, item.text, item.text_len, event);
 }
 
-enum session_step command_json(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_json(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)row;
+    const char *arg = call->arg;
+    size_t len = call->len;
     s->json = json_batch_new(arg, len, &s->local);
     s->json_next = 0;
     return s->json == NULL ? SESSION_WANTS_INPUT : json_next(s, event);

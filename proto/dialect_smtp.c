@@ -16,23 +16,19 @@ static bool is_space(char c)
 
 /* --- greeting and small talk ------------------------------------------------------------------ */
 
-enum session_step command_helo(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_helo(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)row;
-    (void)arg;
-    (void)len;
+    (void)call;
     (void)event;
     draft_reset(&s->open);
     return session_say(s, REPLY_HELLO, "%s", s->rules->hostname);
 }
 
-enum session_step command_ehlo(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_ehlo(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)row;
-    (void)arg;
-    (void)len;
+    (void)call;
     (void)event;
     static const char *const EXTENSIONS[] = {"PIPELINING", "8BITMIME", "SMTPUTF8",
                                              "ENHANCEDSTATUSCODES", "HELP"};
@@ -44,34 +40,28 @@ enum session_step command_ehlo(struct session *s, const struct command *row, con
     return session_say(s, REPLY_HELLO, "SIZE %zu", s->rules->mail_max_size);
 }
 
-enum session_step command_noop(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_noop(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)row;
-    (void)arg;
-    (void)len;
+    (void)call;
     (void)event;
     return session_say(s, REPLY_OK, "%s", reply_text(REPLY_OK));
 }
 
-enum session_step command_quit(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_quit(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)row;
-    (void)arg;
-    (void)len;
+    (void)call;
     (void)event;
     s->is_closing = true;
     return session_say(s, REPLY_BYE, "%s", reply_text(REPLY_BYE));
 }
 
-enum session_step command_not_implemented(struct session *s, const struct command *row,
-                                          const char *arg, size_t len, struct session_event *event)
+enum session_step command_not_implemented(struct session *s, const struct call *call,
+                                          struct session_event *event)
 {
-    (void)arg;
-    (void)len;
     (void)event;
-    return session_say(s, REPLY_NOT_IMPLEMENTED, "%s is not offered here", row->word);
+    return session_say(s, REPLY_NOT_IMPLEMENTED, "%s is not offered here", call->row->word);
 }
 
 /* --- paths and parameters --------------------------------------------------------------------- */
@@ -191,11 +181,12 @@ static bool read_parameters(struct session *s, const char *p, const char *end)
 
 /* --- VRFY ------------------------------------------------------------------------------------- */
 
-enum session_step command_vrfy(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_vrfy(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
-    (void)row;
     (void)event;
+    const char *arg = call->arg;
+    size_t len = call->len;
     struct path path;
     char e164[NUMBER_SIZE];
     if (len >= 2 && arg[0] == '<' && arg[len - 1] == '>') {
@@ -223,10 +214,12 @@ static void take_sender(struct session *s, const struct path *path, struct optio
     }
 }
 
-enum session_step command_mail(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_mail(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
     (void)event;
+    const char *arg = call->arg;
+    size_t len = call->len;
     const char *end = arg + len;
     struct draft *draft = &s->open;
     struct path path;
@@ -237,7 +230,7 @@ enum session_step command_mail(struct session *s, const struct command *row, con
     draft_open(s, draft, DIALECT_SMTP);
     draft->is_refused = true;
     if (!read_path("FROM", arg, end, &path)) {
-        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
     }
     take_sender(s, &path, &draft->options);
     const char *from =
@@ -249,17 +242,19 @@ enum session_step command_mail(struct session *s, const struct command *row, con
     return session_say(s, REPLY_SENDER_OK, "sender ok");
 }
 
-enum session_step command_rcpt(struct session *s, const struct command *row, const char *arg,
-                               size_t len, struct session_event *event)
+enum session_step command_rcpt(struct session *s, const struct call *call,
+                               struct session_event *event)
 {
     (void)event;
+    const char *arg = call->arg;
+    size_t len = call->len;
     const char *end = arg + len;
     struct path path;
     if (s->open.dialect != DIALECT_SMTP || s->open.is_refused) {
         return session_say(s, REPLY_BAD_SEQUENCE, "MAIL comes first");
     }
     if (!read_path("TO", arg, end, &path)) {
-        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
     }
     if (!read_parameters(s, path.parameters, end) ||
         !draft_add_recipient(s, &s->open, path.local, path.local_len)) {

@@ -299,7 +299,8 @@ static enum session_step run_command(struct session *s, const struct command *ro
         return session_say(s, REPLY_NOT_ALLOWED, "%s needs control rights (listen.control)",
                            row->word);
     }
-    return row->run(s, row, arg, len, event);
+    const struct call call = {row, arg, len};
+    return row->run(s, &call, event);
 }
 
 /* Carries one command line out. */

@@ -50,13 +50,19 @@ struct session {
 
 struct command;
 
+/* One command as it was sent. */
+struct call {
+    const struct command *row;
+    const char *arg; /* what follows the word, without the one space between them */
+    size_t len;
+};
+
 /*
  * Carries a command out: appends its reply to s->local and returns SESSION_WANTS_INPUT, or fills
- * `event` and returns its kind; the slot is opened by the caller. `arg` is what follows the word, without the one
- * space between them.
+ * `event` and returns its kind; the slot is opened by the caller.
  */
-typedef enum session_step command_run(struct session *s, const struct command *row, const char *arg,
-                                      size_t len, struct session_event *event);
+typedef enum session_step command_run(struct session *s, const struct call *call,
+                                      struct session_event *event);
 
 /* Appends a one-line reply to the command at hand. Always returns SESSION_WANTS_INPUT, so that a
  * command can end with `return session_say(...)`. */
