@@ -311,6 +311,18 @@ class History(AmbiguousTest):
         record = self.finish()
         self.assertOnce(record, ids + more)
 
+    def test_what_is_known_to_be_there_is_not_shown(self):
+        """A history that hides a message that was answered for proves nothing by its silence."""
+        self.start({"relay.settle_delay": "300ms", "relay.on_ambiguous": "hold"})
+        self.api.settings(history_paging=False)
+        self.assertRelayed(self.send("known"))
+        self.api.faults({"drop": True})
+        ids = self.send("x", first=1)
+        self.await_states(ids, "deferred")
+        self.post_elsewhere(150)
+        self.await_states(ids, "unresolved")
+        self.assertEqual(len(self.finish().of_kind("single")), 2)
+
     def test_one_scan_for_many_requests(self):
         self.start({"relay.bulk_max": 5})
         self.api.settings(rate_headers=False)

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 import unittest
 
 from relaying import RelayingTest, eventually
@@ -198,6 +199,24 @@ class Refused(TokenTest):
         self.c.ask("FLUSH")
         record = self.assert_all_relayed(ids)
         self.assertEqual(record.calls(), [("single", 0, 401), ("single", 1, 201)])
+
+    def test_history_is_not_asked_with_it(self):
+        """It would only refuse as well, and that reads as: history cannot tell."""
+        self.start_with_file(**{"relay.settle_delay": "200ms", "relay.on_ambiguous": "hold"})
+        self.api.faults({"drop": True, "accept": True})
+        lost = self.send("lost")
+        self.await_states(lost, "deferred")
+        self.revoke()
+        other = self.send("other", first=1)
+        self.await_stop("refuses the token")
+        later = time.monotonic() + 0.4  # when the scan is long due
+        eventually(lambda: time.monotonic() > later, "settle_delay")
+        self.await_states(lost, "deferred")
+        self.rename_over(NEW)
+        self.assertRelayed(lost + other)
+        record = self.finish()
+        self.assertOnce(record, lost + other)
+        self.assertEqual([r["status"] for r in record.histories()], [200])
 
     def test_a_new_token_is_no_reason_to_ask_when_something_else_is_wrong(self):
         self.start_with_file()
