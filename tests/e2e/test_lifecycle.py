@@ -35,13 +35,13 @@ class Stop(TestCase):
                 self.assertIsNone(client.read_line())
 
     def test_nobody_new_is_taken(self):
-        relay = self.relay()
+        relay = self.relay({"log.level": "debug"})
         relay.sandbox.settings(latency_ms=500)
-        client = self.client(relay)
-        client.submit()
+        client, idle = self.client(relay), self.client(relay)
         client.send("SEND ACK=relayed %s text" % TO)
+        relay.wait_log("request_began")
         relay.send_signal(signal.SIGTERM)
-        relay.wait_log("stopping")
+        self.assertReply(idle.read_reply(), "421 4.3.2")  # by now nobody listens any more
         with self.assertRaises(ConnectionRefusedError):
             relay.connect()
         self.assertReply(client.read_reply(), "250 2.0.0 relayed")
