@@ -1,11 +1,14 @@
 """Connections: how clients come, behave badly, and go."""
 
+import fcntl
 import os
 import resource
 import select
+import signal
 import socket
 import stat
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -90,17 +93,29 @@ class Reset(TestCase):
     """Fire and forget: a client that is gone loses its replies, not its messages."""
 
     def submit_and_vanish(self, vanish, count=100):
+        """The relay stands still meanwhile: it finds the lines and the end of the client at once."""
         relay = self.relay()
         watcher = self.client(relay)
         watcher.ask("HOLD")
         watcher.ask("WATCH")
-        for turn in range(5):
+        for _ in range(5):
+            relay.send_signal(signal.SIGSTOP)
             client = relay.connect(greets=False)
             client.send(*["SEND %s text %d" % (TO, i) for i in range(count)])
+            self.await_sent(client)
             vanish(client)
+            relay.send_signal(signal.SIGCONT)
             for _ in range(count):
                 self.assertIn(" state=queued", watcher.read_event())
         self.assertEqual(watcher.queue()["queued"], str(5 * count))
+
+    def await_sent(self, client):
+        """Until the other side's kernel has it all: a reset throws away what it has not."""
+        deadline = time.monotonic() + PATIENCE
+        unsent = b"\1\0\0\0"
+        while unsent != b"\0\0\0\0":
+            unsent = fcntl.ioctl(client.socket, termios.TIOCOUTQ, b"\0\0\0\0")
+            self.assertLess(time.monotonic(), deadline)
 
     def test_reset_after_100_lines(self):
         self.submit_and_vanish(lambda client: client.reset())
