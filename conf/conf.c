@@ -44,7 +44,7 @@ struct loader {
     struct origin *origins;              /* one for each row of conf_keys */
 };
 
-/* --- errors ------------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static void errors_add(struct conf_errors *errors, const char *where, const char *what)
 {
@@ -157,7 +157,7 @@ static void complain_of_section(struct loader *l, const struct origin *origin, c
     }
 }
 
-/* --- settings ----------------------------------------------------------------------------------- */
+/* --- settings --------------------------------------------------------------------------------- */
 
 static struct origin *origin_of(struct loader *l, const struct conf_key *key)
 {
@@ -182,9 +182,10 @@ static void assign_defaults(struct loader *l)
     }
 }
 
-/* --- the file ----------------------------------------------------------------------------------- */
+/* --- the file --------------------------------------------------------------------------------- */
 
-/* Stands in for a section that was refused: its settings are passed over, they were not asked of. */
+/* Stands in for a section that was refused: its settings are passed over, they were not asked
+ * of. */
 #define REFUSED_SECTION "?"
 
 struct conf_file {
@@ -203,7 +204,8 @@ static struct origin file_origin(const struct conf_file *f)
     return (struct origin){.source = SOURCE_FILE, .line = f->line};
 }
 
-/* Reports what is wrong with the line as a whole; lines that would go on with it are passed over. */
+/* Reports what is wrong with the line as a whole; lines that would go on with it are passed
+ * over. */
 static void refuse_line(struct conf_file *f, const char *why)
 {
     struct origin origin = file_origin(f);
@@ -389,7 +391,7 @@ static void read_file(struct loader *l, FILE *file)
     }
 }
 
-/* --- environment and command line --------------------------------------------------------------- */
+/* --- environment and command line ------------------------------------------------------------- */
 
 /* The "NAME=value" of a variable, or NULL. */
 static const char *variable_find(char *const *environment, const char *name)
@@ -501,7 +503,7 @@ static void read_override(struct loader *l, const char *text)
     }
 }
 
-/* --- what must hold between settings ------------------------------------------------------------ */
+/* --- what must hold between settings ---------------------------------------------------------- */
 
 /* Complains about a setting where it was set. */
 #define COMPLAIN(l, key, ...) complain(l, origin_of(l, key), key, __VA_ARGS__)
@@ -601,7 +603,7 @@ static void conf_check(struct loader *l)
     check_sender(l);
 }
 
-/* --- loading ------------------------------------------------------------------------------------ */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 /* Paths are put behind the URL with a slash of their own. */
 static void drop_last_slashes(char *url)

@@ -14,7 +14,7 @@
 #include <strings.h>
 #include <sys/un.h>
 
-/* --- what strings must be ----------------------------------------------------------------------- */
+/* --- what strings must be --------------------------------------------------------------------- */
 
 static const char *listen_complaint(const char *value)
 {
@@ -110,7 +110,7 @@ static const char *charset_complaint(const char *value)
     return NULL;
 }
 
-/* --- the table ---------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 enum { KB = 1 << 10, MB = 1 << 20 };
 #define GB     ((int64_t)1 << 30)
@@ -246,7 +246,7 @@ const char *conf_type_name(enum conf_type type)
     return "unknown";
 }
 
-/* --- finding rows ------------------------------------------------------------------------------- */
+/* --- finding rows ----------------------------------------------------------------------------- */
 
 const struct conf_key *conf_key_find(const char *section, const char *name)
 {
@@ -356,7 +356,7 @@ void conf_key_variable(const struct conf_key *key, char out[CONF_VARIABLE_SIZE])
     }
 }
 
-/* --- setting values ----------------------------------------------------------------------------- */
+/* --- setting values --------------------------------------------------------------------------- */
 
 static void *field(const struct conf_key *key, struct conf *conf)
 {
@@ -548,7 +548,7 @@ void conf_key_clear(const struct conf_key *key, struct conf *conf)
     }
 }
 
-/* --- the reference ------------------------------------------------------------------------------ */
+/* --- the reference ---------------------------------------------------------------------------- */
 
 void conf_keys_print(FILE *out)
 {

@@ -41,7 +41,8 @@ struct conn_links {
 struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t owner,
                       bool has_control);
 
-/* Says 421 (REPLY_SHUTTING_DOWN or REPLY_TIMED_OUT) and closes; verdicts that are due still come. */
+/* Says 421 (REPLY_SHUTTING_DOWN or REPLY_TIMED_OUT) and closes; verdicts that are due still
+ * come. */
 void conn_close(struct conn *c, enum reply reply);
 
 /* Closes at once; what was submitted stays submitted. */

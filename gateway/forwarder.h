@@ -26,8 +26,8 @@ struct forwarder_options {
     int64_t linger_ms;
     int64_t retry_min_ms, retry_max_ms;
     int64_t drain_timeout_ms;
-    /* Reads the token anew (in the forwarding thread); malloc'ed, NULL when it cannot be read or does not come
-     * from a file. NULL = there is no other token to be had. */
+    /* Reads the token anew (in the forwarding thread); malloc'ed, NULL when it cannot be read or
+     * does not come from a file. NULL = there is no other token to be had. */
     char *(*read_token)(void *arg);
     void *token_arg;
     /* The thread has ended (called in it, last thing): forwarder_join does not wait long now. */
@@ -56,8 +56,8 @@ void forwarder_token_changed(struct forwarder *f);
 
 /*
  * Ends the thread. With `drains` requests in flight finish and what is queued is relayed for up to
- * drain_timeout; without it all ends at once, and what was in flight stays SENDING: the API may have
- * it. Any thread; a second call can only shorten it.
+ * drain_timeout; without it all ends at once, and what was in flight stays SENDING: the API may
+ * have it. Any thread; a second call can only shorten it.
  */
 void forwarder_stop(struct forwarder *f, bool drains);
 

@@ -26,7 +26,8 @@ struct intake {
 
     struct gathered *gathered;
     size_t gathered_count, gathered_size;
-    /* Three arrays that grow together: a message, what its client will be told, the queue's word. */
+    /* Three arrays that grow together: a message, what its client will be told, the queue's
+     * word. */
     struct message **messages;
     struct session_receipt *receipts;
     struct queue_receipt *words;

@@ -45,8 +45,9 @@ struct intake *intake_new(struct event_base *base, struct queue *queue, struct s
 void intake_free(struct intake *intake);
 
 /*
- * Takes a submission in; its verdict comes by `settle` later in the same turn of the loop, never within this
- * call. `client` must stay valid until then. Returns false without memory: refuse it at once.
+ * Takes a submission in; its verdict comes by `settle` later in the same turn of the loop, never
+ * within this call. `client` must stay valid until then. Returns false without memory: refuse it
+ * at once.
  */
 bool intake_submit(struct intake *intake, void *client, uint32_t slot, int32_t owner,
                    const struct submission *submission, int64_t now_ms);

@@ -202,8 +202,8 @@ static void token_changed(void *arg)
 /* --- stopping --------------------------------------------------------------------------------- */
 
 /*
- * First: no new clients, the queue is relayed for up to queue.drain_timeout, then the forwarder ends the
- * loop. Second: at once.
+ * First: no new clients, the queue is relayed for up to queue.drain_timeout, then the forwarder
+ * ends the loop. Second: at once.
  */
 static void on_stop(evutil_socket_t signal_number, short what, void *arg)
 {

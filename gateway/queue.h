@@ -135,8 +135,8 @@ void queue_settle(struct queue *q, struct queue_settlement *settlements, size_t 
 
 /*
  * The ids of the ambiguous messages (DEFERRED, is_ambiguous) whose request ended at or before
- * `cutoff_ms` (INT64_MAX = all), in the order in which they became so, which keeps the messages of a
- * request together and in step; malloc'ed, NULL if there are none or without memory.
+ * `cutoff_ms` (INT64_MAX = all), in the order in which they became so, which keeps the messages
+ * of a request together and in step; malloc'ed, NULL if there are none or without memory.
  * `left_out` (NULL = never mind) is how many ambiguous ones are not among them.
  */
 struct ulid *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count, size_t *left_out);

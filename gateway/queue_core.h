@@ -75,7 +75,8 @@ void queue_leave(struct queue *q);
 /* Dooms a message that is not, or no longer, in the queue. */
 void queue_doom(struct queue *q, struct message *m);
 
-/* The state of the messages at a place, the place of a message, and the lane it has or would get. */
+/* The state of the messages at a place, the place of a message, and the lane it has or would
+ * get. */
 enum message_state queue_place_state(enum queue_place place);
 enum queue_place queue_place_of(const struct message *m);
 enum queue_place queue_lane_of(const struct message *m);

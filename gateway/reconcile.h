@@ -74,10 +74,10 @@ bool reconcile_is_scanning(const struct reconcile *r);
 int64_t reconcile_cutoff_ms(const struct reconcile *r, int64_t now_ms);
 
 /*
- * Begins a scan for the messages `ids`: in any order, malloc'ed, taken over (NULL when there are none:
- * FINISHED at once). `left_out` is how many others are ambiguous but too recent: as long as there
- * are any, another scan will come due, whatever the clocks did.
- * Without memory the scan is put off for a second: CONTINUE, and no page is wanted.
+ * Begins a scan for the messages `ids`: in any order, malloc'ed, taken over (NULL when there are
+ * none: FINISHED at once). `left_out` is how many others are ambiguous but too recent: as long
+ * as there are any, another scan will come due, whatever the clocks did. Without memory the scan
+ * is put off for a second: CONTINUE, and no page is wanted.
  */
 enum reconcile_progress reconcile_begin(struct reconcile *r, struct ulid *ids, size_t count,
                                         size_t left_out, int64_t now_ms);

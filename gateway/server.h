@@ -1,9 +1,9 @@
 /*
  * server: the listeners, and how many clients there may be.
  *
- * Owns the sockets that are listened on, who a client is (SO_PEERCRED), and the list of clients in order of
- * their activity: when there are too many, the longest idle one has to go. Leaves each client to conn.
- * Thread: the loop's.
+ * Owns the sockets that are listened on, who a client is (SO_PEERCRED), and the list of clients
+ * in order of their activity: when there are too many, the longest idle one has to go. Leaves
+ * each client to conn. Thread: the loop's.
  */
 #ifndef GATEWAY_SERVER_H
 #define GATEWAY_SERVER_H

@@ -39,9 +39,9 @@ void watch_free(struct watch *watch);
 void watch_wake(void *watch);
 
 /*
- * Holds the reply of a slot back until every receipt of it is settled (relayed, unresolved, or at an end). The
- * receipts are copied. Returns false when nothing is to be waited for (all settled), or without
- * memory: answer at once.
+ * Holds the reply of a slot back until every receipt of it is settled (relayed, unresolved, or
+ * at an end). The receipts are copied. Returns false when nothing is to be waited for (all
+ * settled), or without memory: answer at once.
  */
 bool watch_await(struct watch *watch, void *client, uint32_t slot,
                  const struct session_receipt *receipts, size_t count);

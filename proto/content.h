@@ -37,7 +37,8 @@ void content_open(struct content *content);
 /* Takes what has arrived. Returns true when the content has ended with it. */
 bool content_read(struct content *content, struct line_reader *reader);
 
-/* Tells whether the client waits for the answer to a content that ended, as it thinks, in LF . LF. */
+/* Tells whether the client waits for the answer to a content that ended, as it thinks, in LF .
+ * LF. */
 bool content_is_at_bare_dot(struct content *content, const struct line_reader *reader);
 
 #endif

@@ -154,8 +154,8 @@ static bool charset_parameter(struct span type, char charset[64])
 }
 
 /*
- * Appends text as UTF-8. What is declared is believed, where it can be true; else UTF-8 is taken for
- * what it is, and the rest for `fallback`.
+ * Appends text as UTF-8. What is declared is believed, where it can be true; else UTF-8 is taken
+ * for what it is, and the rest for `fallback`.
  */
 static enum mail_result append_utf8(struct span span, const char *declared, const char *fallback,
                                     struct buffer *out)

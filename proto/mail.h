@@ -20,11 +20,11 @@ enum mail_result {
 };
 
 /*
- * Reads a content whose lines end in LF, with dots unstuffed. Appends its subject and its text, in UTF-8
- * and without trailing blank lines, to `subject` and `text`. A content without headers is text as
- * it stands: the lines before the first empty one are headers only if each has the shape of one
- * and at least one is a known field. `charset` is for text that says nothing of its own and is not
- * valid UTF-8; NULL = refuse it.
+ * Reads a content whose lines end in LF, with dots unstuffed. Appends its subject and its text,
+ * in UTF-8 and without trailing blank lines, to `subject` and `text`. A content without headers
+ * is text as it stands: the lines before the first empty one are headers only if each has the
+ * shape of one and at least one is a known field. `charset` is for text that says nothing of its
+ * own and is not valid UTF-8; NULL = refuse it.
  */
 enum mail_result mail_read(const char *content, size_t len, const char *charset,
                            struct buffer *subject, struct buffer *text);

@@ -22,10 +22,10 @@ enum { REF_MAX = 64 };
 
 /* What is true in each state: proto/PROTOCOL.md, "States". */
 enum message_state {
-    MESSAGE_QUEUED,    /* waits for its turn */
-    MESSAGE_SCHEDULED, /* waits for its AT time */
-    MESSAGE_SENDING,   /* is in a request that has not been answered */
-    MESSAGE_DEFERRED, /* waits by itself: for a retry, or until it is known whether the API has it */
+    MESSAGE_QUEUED,     /* waits for its turn */
+    MESSAGE_SCHEDULED,  /* waits for its AT time */
+    MESSAGE_SENDING,    /* is in a request that has not been answered */
+    MESSAGE_DEFERRED,   /* waits for a retry, or until it is known whether the API has it */
     MESSAGE_UNRESOLVED, /* whether the API has it could not be found out; waits for the operator */
     MESSAGE_RELAYED,    /* the API has it */
     MESSAGE_REJECTED,   /* final: the API refused it */

@@ -50,15 +50,16 @@ enum reply {
     REPLY_BAD_PARAMETER,   /* 555 5.5.4 */
 };
 
-/* The three digits; and whether the client's syntax is at fault (counts for `listen.max_errors`). */
+/* The three digits; and whether the client's syntax is at fault (counts for
+ * `listen.max_errors`). */
 unsigned reply_code(enum reply reply);
 bool reply_is_syntax_error(enum reply reply);
 /* The wording where there is nothing particular to say. */
 const char *reply_text(enum reply reply);
 
 /*
- * Appends one line: code, "-" if `more` lines of the reply follow, enhanced code, formatted text, CRLF. The
- * format is ours; foreign text in its arguments has been through reply_quote.
+ * Appends one line: code, "-" if `more` lines of the reply follow, enhanced code, formatted
+ * text, CRLF. The format is ours; foreign text in its arguments has been through reply_quote.
  */
 void reply_line(struct buffer *out, enum reply reply, bool more, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -147,7 +147,8 @@ void session_refuse(struct session *s, uint32_t slot, enum reply reply, const ch
 struct buffer *session_answer_begin(struct session *s, uint32_t slot);
 void session_answer_end(struct session *s, uint32_t slot);
 
-/* Appends an unasked-for line (with CRLF) behind the replies that are still due, none once closing. */
+/* Appends an unasked-for line (with CRLF) behind the replies that are still due, none once
+ * closing. */
 void session_notify(struct session *s, const char *line, size_t len);
 
 /* Ends the session from our side: `reply` is REPLY_TIMED_OUT or REPLY_SHUTTING_DOWN. */

@@ -57,7 +57,8 @@ void ulid_format(const struct ulid *id, char text[ULID_SIZE])
     }
 }
 
-/* The value of each character that is a digit, plus one; every clientId of an answer passes here. */
+/* The value of each character that is a digit, plus one; every clientId of an answer passes
+ * here. */
 #define DIGIT(upper, lower, value) [upper] = (value) + 1, [lower] = (value) + 1
 static const unsigned char values[UCHAR_MAX + 1] = {
     ['0'] = 0 + 1,       ['1'] = 1 + 1,       ['2'] = 2 + 1,       ['3'] = 3 + 1,

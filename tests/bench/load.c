@@ -4,11 +4,11 @@
  *     load [-c CONNECTIONS] [-d DEPTH] [-n COUNT] [-e EXPECTED] [-i] [-p SECONDS] ADDRESS LINE
  *     load -I [-c CONNECTIONS] ADDRESS
  *
- * ADDRESS is HOST:PORT or the path of a Unix socket. Each connection reads a greeting and then keeps
- * DEPTH lines unanswered until COUNT were sent by all together; "{}" in LINE becomes the number of
- * the line, in seven digits. Each line must get one reply (which may have several lines, as in
- * SMTP) that begins with EXPECTED (250). -i checks that the id= of the replies are all different.
- * -p is how long it may take in all (120).
+ * ADDRESS is HOST:PORT or the path of a Unix socket. Each connection reads a greeting and then
+ * keeps DEPTH lines unanswered until COUNT were sent by all together; "{}" in LINE becomes the
+ * number of the line, in seven digits. Each line must get one reply (which may have several
+ * lines, as in SMTP) that begins with EXPECTED (250). -i checks that the id= of the replies are
+ * all different. -p is how long it may take in all (120).
  *
  * Prints one JSON object: lines, seconds, rate, latencies in us (from when a line is handed to the
  * kernel, or would be if that took it, to its reply), what was unexpected, CPU seconds, and

@@ -649,7 +649,7 @@ Test(conf, api_urls)
     }
 }
 
-/* --- files -------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static char directory[] = "/tmp/conf_test.XXXXXX";
 static char path[64];
@@ -807,7 +807,7 @@ Test(files, a_token_file_can_be_read_again)
     conf_free(conf);
 }
 
-/* --- what is documented ------------------------------------------------------------------------- */
+/* --- what is documented ----------------------------------------------------------------------- */
 
 /* Asserts that an annotated file shows every setting once, in its section, with its default. */
 static void assert_documents_all(FILE *file)
