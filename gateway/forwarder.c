@@ -189,21 +189,28 @@ static bool has_doubt(const struct forwarder *f)
 }
 
 /*
- * A scan reads back over everything that was relayed after what it looks for, and every page that is
- * filled meanwhile pushes that further away. So that it gets there, no more is sent than half of
- * its pages hold until it has; unless the history fails: relaying does not wait for that.
+ * A scan reads back over everything that was relayed after what it looks for, and every page
+ * that is filled meanwhile pushes that further away. So that it gets there, no more is sent than
+ * half of its pages hold until it has; unless the history fails, or cannot be asked since the
+ * token is refused: relaying does not wait for that, least of all the probe that ends it.
  */
 static bool would_bury_doubt(const struct forwarder *f)
 {
     uint64_t reach = (uint64_t)f->options.reconcile.history_pages * f->options.reconcile.per_page;
     uint64_t above = f->relayed - f->doubt_from + f->in_flight * f->options.bulk_max;
-    return has_doubt(f) && !f->has_history_failed && above > reach / 2;
+    bool can_scan = !f->has_history_failed && !f->destination.is_token_refused;
+    return has_doubt(f) && can_scan && above > reach / 2;
+}
+
+/* Once a stop's time is up nothing is begun any more. */
+static bool has_time(const struct forwarder *f, int64_t now_ms)
+{
+    return !f->is_stopping && (!f->is_draining || now_ms < f->drain_until_ms);
 }
 
 static bool may_take(const struct forwarder *f, int64_t now_ms)
 {
-    return !f->is_stopping && (!f->is_draining || now_ms < f->drain_until_ms) &&
-           !would_bury_doubt(f);
+    return has_time(f, now_ms) && !would_bury_doubt(f);
 }
 
 static int64_t min_ms(int64_t a, int64_t b)
@@ -430,10 +437,10 @@ static void account(struct forwarder *f, const struct api_answer *answer,
 }
 
 /*
- * Some messages of a request are in doubt: their scan will come. By then the wall clock, which dates
- * the messages, must have advanced as far as the monotonic one, which makes the scan due: it was read
- * first, and here a millisecond makes up for the fraction that was cut off. Else the scan would
- * leave them out and they would wait for another.
+ * Some messages of a request are in doubt: their scan will come. By then the wall clock, which
+ * dates the messages, must have advanced as far as the monotonic one, which makes the scan due:
+ * it was read first, and here a millisecond makes up for the fraction that was cut off. Else the
+ * scan would leave them out and they would wait for another.
  */
 static void doubt(struct forwarder *f, const struct request *request, int64_t now_ms)
 {
@@ -565,6 +572,10 @@ static int64_t reconcile(struct forwarder *f)
     }
     if (!reconcile_is_scanning(f->reconcile) && reconcile_due_ms(f->reconcile) <= now_ms) {
         begin_scan(f, now_ms);
+        if (!reconcile_is_scanning(f->reconcile)) {
+            /* What was in doubt has ended by itself: now may go what was held back for it. */
+            return now_ms;
+        }
     }
     unsigned page = reconcile_page_wanted(f->reconcile, now_ms);
     if (page == 0) {
@@ -617,15 +628,15 @@ static bool is_finished(const struct forwarder *f)
     if (f->in_flight > 0 || f->is_history_pending) {
         return false;
     }
-    int64_t now_ms = clock_monotonic_ms();
-    if (!may_take(f, now_ms)) {
+    if (!has_time(f, clock_monotonic_ms())) {
         return true;
     }
     struct queue_totals totals;
     struct queue_relaying relaying;
     queue_totals(f->queue, &totals);
     queue_relaying(f->queue, &relaying);
-    bool is_hopeless = relaying.is_held || f->destination.state == DESTINATION_STOPPED;
+    bool is_hopeless =
+        relaying.is_held || f->destination.state == DESTINATION_STOPPED || would_bury_doubt(f);
     bool has_ready = totals.by_state[MESSAGE_QUEUED] > 0 && !is_hopeless;
     bool has_ambiguous =
         reconcile_is_scanning(f->reconcile) || reconcile_due_ms(f->reconcile) < f->drain_until_ms;
