@@ -567,7 +567,7 @@ static int64_t reconcile(struct forwarder *f)
 {
     int64_t now_ms = clock_monotonic_ms();
     /* With a token that is refused, history would only refuse too, and that means "cannot tell". */
-    if (f->is_history_pending || f->destination.is_token_refused) {
+    if (f->is_history_pending || f->destination.is_token_refused || !has_time(f, now_ms)) {
         return INT64_MAX;
     }
     if (!reconcile_is_scanning(f->reconcile) && reconcile_due_ms(f->reconcile) <= now_ms) {
@@ -669,7 +669,7 @@ static void *run(void *arg)
         if (is_finished(f)) {
             break;
         }
-        if (f->is_draining) {
+        if (f->is_draining && now_ms < f->drain_until_ms) {
             wake_ms = min_ms(wake_ms, f->drain_until_ms);
         }
         api_wait(f->api, wake_ms == INT64_MAX ? -1 : wake_ms > now_ms ? wake_ms - now_ms : 0);

@@ -3,7 +3,9 @@ with the doubt, however it ends; and it holds up neither a probe nor a stop.
 """
 
 import os
+import resource
 import shutil
+import signal
 import tempfile
 import unittest
 
@@ -72,6 +74,21 @@ class Stop(DoubtTest):
         self.send(texts(5))
         self.finish()
         self.assertEqual(self.daemon.log("messages_lost")[0]["messages"], "6")
+
+    def test_the_last_request_is_waited_for_asleep(self):
+        wait_s = 3
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.start({"queue.drain_timeout": "10ms", "api.timeout": "%ds" % wait_s})
+        self.api.faults({"hang_ms": -1})
+        self.send("x")
+        self.await_posts(1)
+        with open("/proc/%d/stat" % self.daemon.pid) as stat:
+            ticks = sum(int(word) for word in stat.read().rsplit(")", 1)[1].split()[11:13])
+        self.daemon.send_signal(signal.SIGTERM)
+        self.finish()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        total_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        self.assertLess(total_s - ticks / os.sysconf("SC_CLK_TCK"), wait_s / 4)
 
 
 class Token(DoubtTest):
