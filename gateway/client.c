@@ -243,7 +243,7 @@ static const struct subcommand subcommands[] = {
     {"queue", run_verb, 0, 3, "[list [STATE] [N]]", "what waits; list: the messages themselves",
      "The list needs control rights.\n"},
     {"stats", run_verb, 0, 0, "", "the relay's counters", ""},
-    {"watch", run_watch, 0, 2, "[ID|REF] [since=EVENT]", "follow a message, or all, until Ctrl-C",
+    {"watch", run_watch, 0, 1, "[ID|REF]", "follow a message, or all, until Ctrl-C",
      "To follow all messages needs control rights.\n"},
     {"flush", run_verb, 0, 0, "", "try everything that waits now", "Needs control rights.\n"},
     {"hold", run_verb, 0, 0, "", "stop relaying", "Needs control rights.\n"},

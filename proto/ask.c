@@ -157,7 +157,8 @@ enum session_step command_ask(struct session *s, const struct call *call,
         return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
     }
     if (needs_control(request) && !s->has_control) {
-        return session_say(s, REPLY_NOT_ALLOWED, "this needs control rights (listen.control)");
+        return session_say(s, REPLY_NOT_ALLOWED,
+                           "this needs control rights: the Unix socket, or listen.control=all");
     }
     return SESSION_REQUEST;
 }

@@ -21,9 +21,9 @@ const struct command COMMANDS[] = {
      "UNICODE=no            auto, yes, or no (refuse what is not GSM-7)\n"
      "ACK=relayed           answer when the API has it, not when it is queued\n"
      "Example: SEND +34600000000 Hello from netcat"},
-    {"FROM", ARGUMENT_NEEDED, COMMAND_COLON, command_from, 0, "FROM [<sender>] [OPT=value ...]",
+    {"FROM", ARGUMENT_NEEDED, COMMAND_COLON, command_from, 0, "FROM <sender> [OPT=value ...]",
      "Opens a message; then TO once or more, then TEXT or DATA. Options as in HELP SEND.\n"
-     "May be left out where sms.default_from is set."},
+     "May be left out where sms.default_from is set, and so may the sender before options."},
     {"TO", ARGUMENT_NEEDED, COMMAND_COLON, command_to, 0, "TO <number>",
      "Adds a recipient to the open message. The same number twice counts once."},
     {"TEXT", ARGUMENT_OPTIONAL, 0, command_text, 0, "TEXT <text>",
@@ -42,7 +42,7 @@ const struct command COMMANDS[] = {
         "How many messages wait, and whether the relay is relaying.\n"
         "QUEUE LIST names them (needs control rights)."),
     ASK("STATS", ARGUMENT_NONE, 0, REQUEST_STATS, "STATS", "Counters since the start."),
-    ASK("WATCH", ARGUMENT_OPTIONAL, 0, REQUEST_WATCH, "WATCH [<id or ref>] [since=<event>]",
+    ASK("WATCH", ARGUMENT_OPTIONAL, 0, REQUEST_WATCH, "WATCH [<id or ref>]",
         "From now on a line 120 for each change of this message, or of all (control rights)."),
     ASK("UNWATCH", ARGUMENT_NONE, 0, REQUEST_UNWATCH, "UNWATCH", "Ends WATCH."),
     ASK("CANCEL", ARGUMENT_NEEDED, 0, REQUEST_CANCEL, "CANCEL <id or ref>",

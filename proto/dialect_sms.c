@@ -295,11 +295,12 @@ static bool has_open_sms(struct session *s)
 {
     struct draft *draft = &s->open;
     if (draft->dialect == DIALECT_SMTP) {
+        draft_spoil(s, DIALECT_SMS);
         session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction is open, RSET forgets it");
         return false;
     }
     if (draft->is_refused) {
-        session_say(s, REPLY_BAD_SEQUENCE, "FROM was refused");
+        session_say(s, REPLY_BAD_SEQUENCE, "this message was refused, FROM or RSET begins anew");
         return false;
     }
     if (draft->dialect == DIALECT_NONE) {
@@ -355,7 +356,8 @@ enum session_step command_text(struct session *s, const struct call *call,
     const char *arg = call->arg;
     size_t len = call->len;
     if (s->open.dialect == DIALECT_SMTP) {
-        return session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction is open, DATA ends it");
+        s->has_submitted = true;
+        return session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction was open, it is forgotten");
     }
     return take_open(s) ? draft_submit(s, &s->open, arg, len, event) : SESSION_WANTS_INPUT;
 }

@@ -195,7 +195,7 @@ enum session_step command_vrfy(struct session *s, const struct call *call,
     }
     take_local_part(arg, len, &path);
     if (!number_parse(path.local, path.local_len, s->rules->default_country, e164)) {
-        return session_say(s, REPLY_BAD_NUMBER, "%s", reply_text(REPLY_BAD_NUMBER));
+        return session_say(s, REPLY_BAD_NUMBER, "not a telephone number");
     }
     return session_say(s, REPLY_RECIPIENT_OK, "%s", e164);
 }
@@ -250,6 +250,9 @@ enum session_step command_rcpt(struct session *s, const struct call *call,
     size_t len = call->len;
     const char *end = arg + len;
     struct path path;
+    if (s->open.dialect == DIALECT_SMS) {
+        draft_spoil(s, DIALECT_SMTP);
+    }
     if (s->open.dialect != DIALECT_SMTP || s->open.is_refused) {
         return session_say(s, REPLY_BAD_SEQUENCE, "MAIL comes first");
     }

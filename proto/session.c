@@ -296,7 +296,8 @@ static enum session_step run_command(struct session *s, const struct command *ro
         return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
     }
     if ((row->flags & COMMAND_CONTROL) != 0 && !s->has_control) {
-        return session_say(s, REPLY_NOT_ALLOWED, "%s needs control rights (listen.control)",
+        return session_say(s, REPLY_NOT_ALLOWED,
+                           "%s needs control rights: the Unix socket, or listen.control=all",
                            row->word);
     }
     const struct call call = {row, arg, len};

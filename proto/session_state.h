@@ -73,7 +73,8 @@ enum session_step session_say(struct session *s, enum reply reply, const char *f
 void draft_reset(struct draft *draft);
 
 /*
- * A FROM or a MAIL (`dialect` says which) was refused: so is what follows it, lest a text meant for
+ * A FROM or a MAIL (`dialect` says which) was refused, or what belongs to the other dialect came
+ * within a message: so is what follows it, lest a text meant for
  * others goes to the recipients of a message that was open. A MAIL within a mail changes nothing
  * (RFC 5321, 4.1.4).
  */
