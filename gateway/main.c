@@ -131,6 +131,10 @@ static struct conf *load(const struct arguments *arguments)
     conf_errors_print(&errors, stderr);
     conf_errors_free(&errors);
     wipe_secrets(arguments->overrides);
+    if (conf != NULL && !settings_check(conf, stderr)) {
+        conf_free(conf);
+        return NULL;
+    }
     if (conf != NULL) {
         log_open((enum log_level)conf->log.level, (enum log_format)conf->log.format,
                  (enum log_privacy)conf->log.privacy);
@@ -568,6 +572,10 @@ int main(int argc, char **argv)
         }
         free(arguments.overrides);
         return code;
+    }
+    if (word[0] != '\0') {
+        fprintf(stderr, "smsrelay: there is no command %s; smsrelay --help lists them\n", word);
+        return EX_USAGE;
     }
     return usage(stderr, EX_USAGE);
 }

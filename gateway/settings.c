@@ -15,6 +15,28 @@ _Static_assert((int)CONF_TRANSLITERATE_ALL == (int)TEXT_TRANSLITERATE_ALL, "sms.
 _Static_assert((int)CONF_SUBJECT_ONLY == (int)SUBJECT_ONLY, "smtp.subject");
 _Static_assert((int)CONF_TOO_LONG_REFUSE == (int)TOO_LONG_REFUSE, "smtp.too_long");
 
+static bool check_sender(const char *key, const char *sender, FILE *out)
+{
+    if (sender_is_valid(sender, strlen(sender))) {
+        return true;
+    }
+    fprintf(out,
+            "%s: \"%s\" cannot be a sender: 1 to 11 letters, digits, spaces or .-_& with a letter "
+            "among them, or 3 to 15 digits\n",
+            key, sender);
+    return false;
+}
+
+bool settings_check(const struct conf *conf, FILE *out)
+{
+    const char *from = conf->sms.default_from;
+    bool is_sound = from[0] == '\0' || check_sender("sms.default_from", from, out);
+    for (size_t i = 0; i < conf->sms.senders.count; i++) {
+        is_sound = check_sender("sms.senders", conf->sms.senders.items[i], out) && is_sound;
+    }
+    return is_sound;
+}
+
 bool settings_session(const struct conf *conf, const char *hostname, struct session_rules *rules)
 {
     const char **senders = calloc(conf->sms.senders.count + 1, sizeof *senders);

@@ -14,7 +14,15 @@
 #include "gateway/server.h"
 #include "proto/session.h"
 
+#include <stdio.h>
+
 enum { SETTINGS_HOST_SIZE = 64 };
+
+/*
+ * What conf cannot know: are sms.default_from and sms.senders senders? Writes a line to `out` for
+ * each that is none. Returns whether all are.
+ */
+bool settings_check(const struct conf *conf, FILE *out);
 
 /* Fills the rules of sessions; free `rules->senders` afterwards. */
 bool settings_session(const struct conf *conf, const char *hostname, struct session_rules *rules);

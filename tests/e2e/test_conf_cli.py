@@ -44,6 +44,13 @@ class Errors(ConfTest):
         self.assertEqual(done.returncode, CONFIG)
         self.assertIn("INSTASENT_TOKEN", done.stderr)
 
+    def test_what_cannot_be_a_sender(self):
+        done = run("check", "-o", "api.url=sandbox", "-o", "sms.senders=Acme,Wonderful-Shop",
+                   "-o", "sms.default_from=Acme")
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertIn('sms.senders: "Wonderful-Shop" cannot be a sender', done.stderr)
+        self.assertNotIn('"Acme"', done.stderr)
+
     def test_a_missing_file(self):
         done = run("serve", "-c", "/nonexistent/smsrelay.conf")
         self.assertEqual(done.returncode, CONFIG)
