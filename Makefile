@@ -59,6 +59,7 @@ C_FILES = $(wildcard proto/*.[ch] conf/*.[ch] gateway/*.[ch] tests/*/*.[ch])
 .SECONDARY:
 
 all: build/smsrelay
+	@: # so that make does not say that there was nothing to do
 
 help:
 	@echo 'make            build build/smsrelay'
