@@ -63,6 +63,16 @@ static struct ulid *ids_finish_sorted(struct ids *ids, size_t *count)
     return array;
 }
 
+/* Ids of one millisecond do not tell which was first; the order of a list does. */
+static void reverse(struct ids *ids)
+{
+    for (size_t i = 0; i < ids->count / 2; i++) {
+        struct ulid swapped = ids->array[i];
+        ids->array[i] = ids->array[ids->count - 1 - i];
+        ids->array[ids->count - 1 - i] = swapped;
+    }
+}
+
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -116,7 +126,8 @@ struct ulid *queue_find_ref(struct queue *q, const char *ref, int32_t owner, siz
         m = queue_refs_older(&q->refs, m);
     }
     queue_leave(q);
-    return ids_finish_sorted(&ids, count);
+    reverse(&ids);
+    return ids_finish(&ids, count);
 }
 
 struct ulid *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count, size_t *left_out)

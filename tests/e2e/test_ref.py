@@ -16,6 +16,15 @@ class Ref(TestCase):
     def send(self, text="text", to=TO, options=""):
         return self.c.ask("SEND REF=r1%s %s %s" % (options, to, text))
 
+    def test_status_lists_in_the_order_of_submission(self):
+        """Their ids do not tell: within a millisecond they are random."""
+        relay = self.relay()
+        numbers = ["+346000000%02d" % n for n in range(50)]
+        with relay.connect() as client:
+            client.ask("SEND REF=order %s text" % ",".join(numbers))
+            told = [parse_reply(line)["to"] for line in client.ask("STATUS order")]
+        self.assertEqual(told, numbers)
+
     def test_a_duplicate_is_answered_like_the_first(self):
         first = parse_reply(self.send()[0])
         self.the_relay.await_state(first["id"], "relayed")
