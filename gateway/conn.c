@@ -96,9 +96,9 @@ void conn_free(struct conn *c)
 }
 
 /*
- * The session has ended. Its replies are sent before the socket goes, and the client's last bytes are
- * read: closing over unread input would reset the connection and take the replies with it.
- * Returns true when the conn is gone.
+ * The session has ended. Its replies are sent before the socket goes, and the client's last
+ * bytes are read: closing over unread input would reset the connection and take the replies with
+ * it. Returns true when the conn is gone.
  */
 static bool finish(struct conn *c)
 {
@@ -126,7 +126,8 @@ static void begin_close(struct conn *c)
     bufferevent_enable(c->bev, EV_READ);
 }
 
-/* What comes after the end is read, so that closing does not reset the connection, but not for ever. */
+/* What comes after the end is read, so that closing does not reset the connection, but not for
+ * ever. */
 static void swallow(struct conn *c)
 {
     struct evbuffer *input = bufferevent_get_input(c->bev);
@@ -303,8 +304,8 @@ static void advance(struct conn *c)
 
 void conn_close(struct conn *c, enum reply reply)
 {
-    /* Nothing is carried out any more, so unread replies need not hold that up: they are what it may
-     * never read. */
+    /* Nothing is carried out any more, so unread replies need not hold that up: they are what it
+     * may never read. */
     c->is_leaving = true;
     session_close(c->session, reply);
     advance(c);
