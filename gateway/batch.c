@@ -108,7 +108,9 @@ static struct batch_plan plan_high(const struct outlook *o)
 /* When a partial batch of `count` may go. */
 static int64_t partial_ms(const struct outlook *o, size_t count)
 {
-    int64_t linger_ms = greater(0, o->view->linger_ms - o->view->oldest_age_ms);
+    /* Below 0 it is where the wall clock was set back. */
+    int64_t age_ms = greater(0, o->view->oldest_age_ms);
+    int64_t linger_ms = greater(0, o->view->linger_ms - age_ms);
 
     if (o->view->in_flight > 0) {
         return INT64_MAX;
