@@ -554,7 +554,9 @@ static void begin_scan(struct forwarder *f, int64_t now_ms)
 {
     size_t count;
     size_t left_out;
-    int64_t cutoff_ms = reconcile_cutoff_ms(f->reconcile, clock_unix_ms());
+    int64_t cutoff_ms = reconcile_covers_all(f->reconcile, now_ms)
+                            ? INT64_MAX
+                            : reconcile_cutoff_ms(f->reconcile, clock_unix_ms());
     struct ulid *ids = queue_ambiguous(f->queue, cutoff_ms, &count, &left_out);
     stats_add(f->stats, STAT_RECONCILE_SCANS, count > 0 ? 1 : 0);
     if (reconcile_begin(f->reconcile, ids, count, left_out, now_ms) == RECONCILE_FINISHED) {

@@ -323,6 +323,18 @@ int64_t reconcile_cutoff_ms(const struct reconcile *r, int64_t now_ms)
     return now_ms - r->options.settle_delay_ms;
 }
 
+bool reconcile_covers_all(const struct reconcile *r, int64_t now_ms)
+{
+    int64_t cutoff_ms = reconcile_cutoff_ms(r, now_ms);
+
+    for (size_t i = 0; i < r->waiting; i++) {
+        if (r->attempts[i].ended_ms > cutoff_ms) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum reconcile_progress reconcile_begin(struct reconcile *r, struct ulid *ids, size_t count,
                                         size_t left_out, int64_t now_ms)
 {

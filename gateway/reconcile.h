@@ -74,6 +74,12 @@ bool reconcile_is_scanning(const struct reconcile *r);
 int64_t reconcile_cutoff_ms(const struct reconcile *r, int64_t now_ms);
 
 /*
+ * Did all requests that wait for a scan end so long ago? Then one that begins now covers whatever is
+ * ambiguous, and the wall clock, which somebody may have set back, is not asked.
+ */
+bool reconcile_covers_all(const struct reconcile *r, int64_t now_ms);
+
+/*
  * Begins a scan for the messages `ids`: in any order, malloc'ed, taken over (NULL when there are
  * none: FINISHED at once). `left_out` is how many others are ambiguous but too recent: as long
  * as there are any, another scan will come due, whatever the clocks did. Without memory the scan

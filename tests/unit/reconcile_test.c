@@ -175,6 +175,19 @@ Test(reconcile, no_attempt_is_ever_forgotten)
     reconcile_free(r);
 }
 
+Test(reconcile, covers_all_when_the_last_attempt_has_settled)
+{
+    struct reconcile *r = new_reconcile(false);
+
+    reconcile_add(r, 500, 1000, NULL);
+    cr_expect(reconcile_covers_all(r, 11000));
+    cr_expect_not(reconcile_covers_all(r, 10999));
+    reconcile_add(r, 600, 5000, NULL);
+    cr_expect_not(reconcile_covers_all(r, 14999), "the later one may still be under way");
+    cr_expect(reconcile_covers_all(r, 15000));
+    reconcile_free(r);
+}
+
 Test(reconcile, who_is_left_out_gets_another_scan)
 {
     struct reconcile *r = new_reconcile(false);
