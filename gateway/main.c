@@ -49,7 +49,7 @@ struct daemon {
     struct relay relay;
     struct server *server;
     struct token_watch *token_watch;
-    struct event *on_term, *on_int, *on_hup, *on_ended, *on_second;
+    struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second;
     unsigned stops; /* how often it was told to stop */
 };
 
@@ -218,8 +218,19 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
         LOG_INT("times", d->stops));
     if (d->stops == 1) {
         server_stop(d->server);
+        /* What was taken in this turn of the loop is in the queue when that is drained. */
+        event_active(d->on_drain, EV_TIMEOUT, 0);
+    } else {
+        forwarder_stop(d->relay.forwarder, false);
     }
-    forwarder_stop(d->relay.forwarder, d->stops == 1);
+}
+
+static void on_drain(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct daemon *d = arg;
+    forwarder_stop(d->relay.forwarder, true);
 }
 
 static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
@@ -371,6 +382,7 @@ static void add_events(struct daemon *d)
     d->on_term = add_signal(d, SIGTERM, on_stop);
     d->on_int = add_signal(d, SIGINT, on_stop);
     d->on_hup = add_signal(d, SIGHUP, on_hangup);
+    d->on_drain = event_new(d->base, -1, 0, on_drain, d);
     d->on_ended = event_new(d->base, -1, 0, on_ended, d);
     d->on_second = event_new(d->base, -1, EV_PERSIST, on_second, d);
     event_add(d->on_second, &SECOND);
@@ -389,7 +401,8 @@ static void block_stop_signals(void)
 /* Frees in the opposite order; what was not made is NULL. */
 static void free_daemon(struct daemon *d)
 {
-    struct event *const events[] = {d->on_term, d->on_int, d->on_hup, d->on_ended, d->on_second};
+    struct event *const events[] = {d->on_term,  d->on_int,   d->on_hup,
+                                    d->on_drain, d->on_ended, d->on_second};
     server_free(d->server);
     token_watch_free(d->token_watch);
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {

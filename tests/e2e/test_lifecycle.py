@@ -86,6 +86,22 @@ class Stop(TestCase):
         self.assertEqual(relay.wait(), OK)
         self.assertEqual(sorted(sandbox.texts()), sorted("text %d" % i for i in range(taken)))
 
+    def test_what_comes_with_the_signal_is_drained(self):
+        """In one turn of the loop: the relay is told to stop, then a message is taken."""
+        for _ in range(10):
+            relay = self.relay()
+            client = self.client(relay)
+            busy = [self.client(relay) for _ in range(40)]  # so that the turn takes its time
+            for other in busy:
+                other.send_bytes(b"NOOP\r\n" * 10000)
+            relay.send_signal(signal.SIGTERM)
+            handled = time.monotonic() + 0.001  # less than what keeps the relay busy
+            while time.monotonic() < handled:
+                pass
+            client.send("SEND %s text" % TO)
+            self.assertEqual(relay.wait(), OK)
+            self.assertEqual(relay.log("messages_lost"), [])
+
 
 class Lost(TestCase):
     def lose(self, settings=None, *lines, **options):
