@@ -244,12 +244,15 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 static bool note_settled(struct await *await, size_t position, const struct queue_change *change)
 {
     struct session_receipt *receipt = &await->receipts[position];
-    bool was_settled = is_settled(receipt->state);
+    if (is_settled(receipt->state)) {
+        /* Unresolved, and then sent again by the operator: it has been waited for. */
+        return false;
+    }
     receipt->state = change->state;
     free((char *)receipt->answer);
     receipt->answer = message_answer_new(message_answer_api_id(change->answer),
                                          message_answer_reason(change->answer));
-    await->open -= !was_settled && is_settled(change->state) ? 1 : 0;
+    await->open -= is_settled(change->state) ? 1 : 0;
     return await->open == 0;
 }
 
