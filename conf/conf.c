@@ -463,21 +463,38 @@ static void read_environment(struct loader *l, char *const *environment)
     }
 }
 
-/* systemd's directory for the service gives listen.unix its default. */
-static void read_runtime_directory(struct loader *l, char *const *environment)
+/* The directories that systemd makes for the service; a setting defaults to a file in each. */
+static const struct directory {
+    const char *variable, *section, *name, *file, *meaning;
+} directories[] = {
+    {"RUNTIME_DIRECTORY", "listen", "unix", "smsrelay.sock", "the socket's path"},
+    {"STATE_DIRECTORY", "queue", "path", "queue.db", "the store's path"},
+};
+
+static void read_directory(struct loader *l, char *const *environment, const struct directory *d)
 {
-    const char *variable = variable_find(environment, "RUNTIME_DIRECTORY");
-    const char *directory = variable != NULL ? strchr(variable, '=') + 1 : "";
-    const struct conf_key *key = conf_key_find("listen", "unix");
-    char path[256], why[CONF_WHY_SIZE];
-    int first = (int)strcspn(directory, ":"); /* a unit may have several */
+    const char *variable = variable_find(environment, d->variable);
+    const char *paths = variable != NULL ? strchr(variable, '=') + 1 : "";
+    const struct conf_key *key = conf_key_find(d->section, d->name);
+    char *path, why[CONF_WHY_SIZE] = "does not fit in memory";
+    int first = (int)strcspn(paths, ":"); /* a unit may have several */
     if (first == 0) {
         return;
     }
-    snprintf(path, sizeof path, "%.*s/smsrelay.sock", first, directory);
-    if (!conf_key_set(key, l->conf, path, why)) {
+    if (asprintf(&path, "%.*s/%s", first, paths, d->file) < 0) {
+        path = NULL;
+    }
+    if (path == NULL || !conf_key_set(key, l->conf, path, why)) {
         struct origin origin = {.source = SOURCE_ENVIRONMENT, .variable = variable};
-        complain(l, &origin, key, "the socket's path %s", why);
+        complain(l, &origin, key, "%s %s", d->meaning, why);
+    }
+    free(path);
+}
+
+static void read_directories(struct loader *l, char *const *environment)
+{
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
+        read_directory(l, environment, &directories[i]);
     }
 }
 
@@ -633,7 +650,7 @@ struct conf *conf_read(FILE *file, const char *name, char *const *overrides,
     if (errors->count > errors_before) { /* a default missing: nothing can be checked against it */
         goto out;
     }
-    read_runtime_directory(&l, environment);
+    read_directories(&l, environment);
     if (file != NULL) {
         read_file(&l, file);
     }

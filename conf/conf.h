@@ -19,6 +19,7 @@
 /* Choices. The order in each is that of the words in conf_keys.c, which are their names. */
 enum conf_control { CONF_CONTROL_UNIX, CONF_CONTROL_ALL };
 enum conf_ambiguous { CONF_AMBIGUOUS_RETRY, CONF_AMBIGUOUS_HOLD };
+enum conf_durability { CONF_DURABILITY_ALWAYS, CONF_DURABILITY_SHUTDOWN, CONF_DURABILITY_NONE };
 enum conf_unicode { CONF_UNICODE_AUTO, CONF_UNICODE_YES, CONF_UNICODE_NO };
 enum conf_transliterate {
     CONF_TRANSLITERATE_PUNCTUATION,
@@ -69,6 +70,8 @@ struct conf {
         int on_ambiguous; /* enum conf_ambiguous */
     } relay;
     struct {
+        char *path;     /* of the store; "" = in memory only, whatever the durability */
+        int durability; /* enum conf_durability */
         int max_messages;
         int64_t max_bytes;
         int64_t max_age_ms;
@@ -124,7 +127,8 @@ struct conf_errors {
  * `path` is the file, which must exist; NULL means CONF_DEFAULT_FILE, which may be missing.
  * `overrides` holds "section.key=value" strings (`-o`), `environment` "NAME=value" strings as in
  * environ: SMSRELAY_<SECTION>_<KEY>, INSTASENT_TOKEN (it beats SMSRELAY_API_TOKEN; empty = not
- * there), RUNTIME_DIRECTORY. Both end in NULL and may be NULL.
+ * there), RUNTIME_DIRECTORY and STATE_DIRECTORY, which give listen.unix and queue.path their
+ * defaults. Both end in NULL and may be NULL.
  *
  * Returns the settings, for conf_free(), or NULL with every error added to `errors`, which the
  * caller initialises with CONF_NO_ERRORS and frees. No error shows the value of a secret.

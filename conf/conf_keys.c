@@ -36,6 +36,16 @@ static const char *socket_complaint(const char *value)
     return strlen(value) < size ? NULL : "must be at most 107 bytes long";
 }
 
+/* SQLite opens the store, and to it ":memory:" and "file:..." are no names of files. */
+static const char *store_complaint(const char *value)
+{
+    bool is_special = *value == ':' || strncasecmp(value, "file:", strlen("file:")) == 0;
+    bool is_directory = value[strlen(value) - 1] == '/';
+    return is_special || is_directory
+               ? "must be the path of a file (put ./ before a name that begins with : or file:)"
+               : NULL;
+}
+
 static const char *api_complaint(const char *value)
 {
     struct conf_url url;
@@ -182,6 +192,10 @@ const struct conf_key conf_keys[] = {
     CHOICE(relay, on_ambiguous, "retry", "retry|hold",
          "if the history cannot tell: send again (may arrive twice), or hold for the operator"),
 
+    STRING(queue, path, "", store_complaint,
+           "file of the durable queue; unset: $STATE_DIRECTORY/queue.db if there is one, else in memory"),
+    CHOICE(queue, durability, "always", "always|shutdown|none",
+           "when messages are on disk: before each 250, only while the relay is stopped, or never"),
     NUMBER(queue, max_messages, "1000000", 1, 100000000, "unfinished messages; then clients get 452"),
     SIZE(queue, max_bytes, "1g", 64 * KB, 1024 * GB, "memory for all messages; then clients get 452"),
     TIME(queue, max_age, "24h", 1, 365 * DAY, "a message not sent by then expires"),
