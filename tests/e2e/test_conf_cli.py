@@ -64,6 +64,13 @@ class Errors(ConfTest):
                      "SMSRELAY_QUEUE_SIZE"):
             self.assertIn(word, done.stderr)
 
+    def test_a_wrong_durability_and_a_path_that_is_no_file(self):
+        path = self.file("[api]\nurl = sandbox\n[queue]\npath = :memory:\ndurability = never\n")
+        done = run("check", "-c", path)
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertRegex(done.stderr, r"(?m)^%s:4: queue\.path: .*file" % path)
+        self.assertRegex(done.stderr, r"(?m)^%s:5: queue\.durability: .*shutdown.*never" % path)
+
     def test_a_token_that_others_can_read(self):
         path = self.file("secret-token", mode=0o644)
         done = run("check", "-o", "api.url=https://example.com/", "-o", "api.token_file=" + path)
@@ -85,6 +92,12 @@ class Good(ConfTest):
     def test_check_says_nothing(self):
         done = run("check", "-o", "api.url=sandbox")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (OK, "", ""))
+
+    def test_check_touches_no_store(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = run("check", "-o", "api.url=sandbox", env={"STATE_DIRECTORY": folder})
+            self.assertEqual((done.returncode, done.stderr), (OK, ""))
+            self.assertEqual(os.listdir(folder), [])
 
     def test_the_files_that_come_along(self):
         for name in ("smsrelay.conf", "sandbox.conf"):

@@ -62,6 +62,8 @@ Test(conf, defaults)
     cr_expect_eq(conf->listen.idle_timeout_ms, 0);
     cr_expect_eq(conf->api.timeout_ms, 30000);
     cr_expect_eq(conf->relay.bulk_max, 100);
+    cr_expect_str_eq(conf->queue.path, "");
+    cr_expect_eq(conf->queue.durability, CONF_DURABILITY_ALWAYS);
     cr_expect_eq(conf->queue.max_messages, 1000000);
     cr_expect_eq(conf->queue.max_bytes, INT64_C(1) << 30);
     cr_expect_eq(conf->queue.retention_ms, INT64_C(7) * 24 * 3600 * 1000);
@@ -175,6 +177,13 @@ static const struct {
      "t.conf:7: relay.retry_min: must be a time from 1ms to 1h (ms, s, m, h, d; plain = seconds), "
      "not \"-1\"\n"
      "t.conf:8: relay.on_ambiguous: must be one of retry|hold, not \"drop\"\n"},
+    {SANDBOX "[queue]\ndurability = sometimes\n",
+     "t.conf:4: queue.durability: must be one of always|shutdown|none, not \"sometimes\"\n"},
+    {SANDBOX "[queue]\ndurability =\n",
+     "t.conf:4: queue.durability: must be one of always|shutdown|none, not \"\"\n"},
+    {SANDBOX "[queue]\n\npath = :memory:\n",
+     "t.conf:5: queue.path: must be the path of a file (put ./ before a name that begins with : or "
+     "file:)\n"},
     {SANDBOX "[listen]\nmax_line = 2m\nmax_errors =\n",
      "t.conf:4: listen.max_line: must be a size from 1k to 1m (k, m, g; plain = bytes), not "
      "\"2m\"\n"
@@ -340,6 +349,91 @@ Test(conf, runtime_directory)
     conf_free(conf);
 }
 
+Test(conf, state_directory)
+{
+    static const struct {
+        const char *text;
+        char *variable, *override;
+        const char *path;
+    } rows[] = {
+        {SANDBOX, "STATE_DIRECTORY=/var/lib/a", NULL, "/var/lib/a/queue.db"},
+        {SANDBOX, "STATE_DIRECTORY=/var/lib/a:/var/lib/b", NULL, "/var/lib/a/queue.db"},
+        {SANDBOX, "STATE_DIRECTORY=", NULL, ""},
+        {SANDBOX, "RUNTIME_DIRECTORY=/run/a", NULL, ""},
+        {SANDBOX "[queue]\npath = /f\n", "STATE_DIRECTORY=/var/lib/a", NULL, "/f"},
+        {SANDBOX "[queue]\npath =\n", "STATE_DIRECTORY=/var/lib/a", NULL, ""},
+        {SANDBOX, "STATE_DIRECTORY=/var/lib/a", "queue.path=relative", "relative"},
+        {SANDBOX, "STATE_DIRECTORY=/var/lib/a", "queue.path=", ""},
+        {SANDBOX, "STATE_DIRECTORY=/var/lib/a", "queue.durability=none", "/var/lib/a/queue.db"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *environment[] = {rows[i].variable, NULL}, *overrides[] = {rows[i].override, NULL};
+        struct conf *conf = read_good(rows[i].text, overrides, environment);
+        cr_expect_str_eq(conf->queue.path, rows[i].path, "row %zu: %s", i, conf->queue.path);
+        conf_free(conf);
+    }
+}
+
+/* A path cut short would be another file. */
+Test(conf, a_long_state_directory_is_kept_whole)
+{
+    char variable[1024] = "STATE_DIRECTORY=", expected[1024];
+    size_t len = strlen(variable);
+    memset(variable + len, '/', 900);
+    snprintf(expected, sizeof expected, "%s/queue.db", variable + len);
+    char *environment[] = {variable, NULL};
+    struct conf *conf = read_good(SANDBOX, NULL, environment);
+    cr_expect_str_eq(conf->queue.path, expected);
+    conf_free(conf);
+}
+
+Test(conf, directories_that_cannot_be_used)
+{
+    char runtime[256] = "RUNTIME_DIRECTORY=";
+    memset(runtime + strlen(runtime), 'a', 100);
+    char *environment[] = {runtime, NULL};
+    char *odd[] = {"STATE_DIRECTORY=/a\001b", NULL};
+    assert_refused(SANDBOX, NULL, environment,
+                   "environment RUNTIME_DIRECTORY: the socket's path must be at most 107 bytes "
+                   "long\n");
+    assert_refused(SANDBOX, NULL, odd,
+                   "environment STATE_DIRECTORY: the store's path must not hold control "
+                   "characters\n");
+}
+
+/* What SQLite would open without a file, or as something else, must not pass for a durable queue. */
+Test(conf, paths_of_the_store)
+{
+    static const struct {
+        const char *path;
+        bool is_allowed;
+    } rows[] = {
+        {"/var/lib/smsrelay/queue.db", true},
+        {"queue.db", true},
+        {"./:memory:", true},
+        {"./file:x", true},
+        {"filed", true},
+        {"/with space/q", true},
+        {":memory:", false},
+        {":", false},
+        {"file:q?mode=memory", false},
+        {"FILE:q", false},
+        {"/var/lib/smsrelay/", false},
+        {"/", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char override[256];
+        snprintf(override, sizeof override, "queue.path=%s", rows[i].path);
+        char *overrides[] = {override, NULL};
+        struct conf_errors errors;
+        struct conf *conf = read_text(SANDBOX, overrides, NULL, &errors);
+        cr_expect_eq(conf != NULL, rows[i].is_allowed, "%s: %s", rows[i].path, errors.text);
+        cr_expect(conf == NULL || strcmp(conf->queue.path, rows[i].path) == 0);
+        conf_errors_free(&errors);
+        conf_free(conf);
+    }
+}
+
 Test(conf, errors_name_their_source)
 {
     char *environment[] = {"SMSRELAY_API_URL=http://example.com", "SMSRELAY_API_ULR=x",
@@ -439,6 +533,9 @@ Test(conf, choices_follow_their_enums)
         {"listen", "control", "all", CONF_CONTROL_ALL},
         {"relay", "on_ambiguous", "retry", CONF_AMBIGUOUS_RETRY},
         {"relay", "on_ambiguous", "hold", CONF_AMBIGUOUS_HOLD},
+        {"queue", "durability", "always", CONF_DURABILITY_ALWAYS},
+        {"queue", "durability", "shutdown", CONF_DURABILITY_SHUTDOWN},
+        {"queue", "durability", "none", CONF_DURABILITY_NONE},
         {"sms", "unicode", "auto", CONF_UNICODE_AUTO},
         {"sms", "unicode", "yes", CONF_UNICODE_YES},
         {"sms", "unicode", "no", CONF_UNICODE_NO},
@@ -864,6 +961,7 @@ Test(conf, shipped_files_are_good)
     conf = conf_load("conf/sandbox.conf", NULL, NULL, &errors);
     cr_assert_not_null(conf, "%s", errors.text);
     cr_expect_str_eq(conf->api.url, "sandbox");
+    cr_expect_str_eq(conf->queue.path, "", "a trial leaves nothing behind");
     conf_free(conf);
 
     FILE *shipped = fopen("conf/smsrelay.conf", "r"), *all = tmpfile();
