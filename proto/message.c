@@ -11,6 +11,8 @@
 _Static_assert(sizeof(struct message) == 96, "every queued message pays for its header");
 _Static_assert(sizeof(struct message) % _Alignof(struct message_ref) == 0,
                "message_ref follows the header");
+_Static_assert(sizeof(struct message_ref) % _Alignof(struct message_row) == 0,
+               "message_row follows the header or message_ref");
 
 static const char *const state_names[MESSAGE_STATES] = {
     [MESSAGE_QUEUED] = "queued",         [MESSAGE_SCHEDULED] = "scheduled",
@@ -30,6 +32,11 @@ static const char *const priority_names[MESSAGE_PRIORITIES] = {
 static size_t ref_bytes(const struct message *m)
 {
     return m->ref_len == 0 ? 0 : sizeof(struct message_ref);
+}
+
+static size_t row_bytes(const struct message *m)
+{
+    return m->is_durable ? sizeof(struct message_row) : 0;
 }
 
 /* Bytes of the four strings, each with its NUL. */
@@ -61,6 +68,7 @@ static void header_fill(struct message *m, const struct message_content *c)
         .encoding = c->size.encoding & 1,
         .allow_unicode = c->allow_unicode,
         .has_ttl = c->has_ttl,
+        .is_durable = c->row != 0,
         .state = c->due_ms != 0 ? MESSAGE_SCHEDULED : MESSAGE_QUEUED,
         .due_ms = c->due_ms,
         .updated_ms = ulid_time_ms(&c->id),
@@ -71,7 +79,8 @@ struct message *message_new(const struct message_content *content)
 {
     struct message header;
     header_fill(&header, content);
-    struct message *m = malloc(sizeof(*m) + ref_bytes(&header) + string_bytes(&header));
+    struct message *m =
+        malloc(sizeof(*m) + ref_bytes(&header) + row_bytes(&header) + string_bytes(&header));
     if (m == NULL) {
         return NULL;
     }
@@ -79,7 +88,10 @@ struct message *message_new(const struct message_content *content)
     if (m->ref_len != 0) {
         *message_ref_links(m) = (struct message_ref){0};
     }
-    char *end = (char *)(m + 1) + ref_bytes(m);
+    if (m->is_durable) {
+        *message_row_links(m) = (struct message_row){.row = content->row};
+    }
+    char *end = (char *)(m + 1) + ref_bytes(m) + row_bytes(m);
     end = append(end, content->to, m->to_len);
     end = append(end, content->from, m->from_len);
     end = append(end, content->ref, m->ref_len);
@@ -104,7 +116,7 @@ static size_t answer_bytes(const char *answer)
 
 size_t message_bytes(const struct message *m)
 {
-    return sizeof(*m) + ref_bytes(m) + string_bytes(m) +
+    return sizeof(*m) + ref_bytes(m) + row_bytes(m) + string_bytes(m) +
            (m->answer == NULL ? 0 : answer_bytes(m->answer));
 }
 
@@ -113,9 +125,14 @@ struct message_ref *message_ref_links(struct message *m)
     return (struct message_ref *)(void *)(m + 1);
 }
 
+struct message_row *message_row_links(struct message *m)
+{
+    return (struct message_row *)(void *)((char *)(m + 1) + ref_bytes(m));
+}
+
 const char *message_to(const struct message *m)
 {
-    return (const char *)(m + 1) + ref_bytes(m);
+    return (const char *)(m + 1) + ref_bytes(m) + row_bytes(m);
 }
 
 const char *message_from(const struct message *m)

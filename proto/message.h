@@ -1,8 +1,8 @@
 /*
  * message: one SMS to one recipient; the one value that crosses layers.
  *
- * A message is one allocation: the header below, the links of its REF if it has one, and its
- * strings. What intake set (id, addresses, text, options) never changes and may be read by any
+ * A message is one allocation: the header below, the links of its REF if it has one, its row in the
+ * store if it is durable, and its strings. What intake set (id, addresses, text, options) never changes and may be read by any
  * thread that the queue has shown the message to. Everything under "changes" belongs to the
  * queue's mutex.
  */
@@ -20,7 +20,8 @@
 
 enum { REF_MAX = 64 };
 
-/* What is true in each state: proto/PROTOCOL.md, "States". */
+/* What is true in each state: proto/PROTOCOL.md, "States". Stores hold these numbers (and those of
+ * enum message_priority): they never change, new ones go to the end. */
 enum message_state {
     MESSAGE_QUEUED,     /* waits for its turn */
     MESSAGE_SCHEDULED,  /* waits for its AT time */
@@ -62,14 +63,17 @@ struct message {
     uint8_t priority : 2; /* enum message_priority */
     uint8_t encoding : 1; /* enum text_encoding */
     bool allow_unicode : 1;
-    bool has_ttl : 1; /* expires_ms comes from TTL=, not from queue.max_age */
+    bool has_ttl : 1;    /* expires_ms comes from TTL=, not from queue.max_age */
+    bool is_durable : 1; /* has a struct message_row */
 
     /* Changes: under the queue's mutex. The zero-width field keeps the two halves in bytes of
      * their own, since one half is read without the mutex. */
     uint8_t : 0;
     uint8_t state : 4;      /* enum message_state */
     bool is_watched : 1;    /* somebody waits for its changes */
-    bool is_ambiguous : 1;  /* was in a request that ended without a trustworthy answer */
+    bool is_ambiguous : 1;  /* waits until it is known whether the API has it */
+    bool may_be_sent : 1;   /* ... and was in a request that ended without a trustworthy answer */
+    uint8_t saving : 2;     /* enum message_saving */
     uint8_t ambiguous_ends; /* how many of its requests ended so, up to 255 */
     uint16_t attempts;
     int64_t due_ms; /* Unix time before which it is not sent: AT, or the next attempt; 0 = now */
@@ -77,6 +81,7 @@ struct message {
     char *answer;       /* "<API id>\0<reason>\0" or NULL; owned, freed with the message */
 
     /* struct message_ref, if ref_len != 0 */
+    /* struct message_row, if is_durable */
     /* char strings[]: to, from, ref, text, each ended by a NUL. */
 };
 
@@ -85,6 +90,20 @@ struct message_ref {
     struct message *same_key_bucket, *same_ref_bucket;
     uint64_t key_hash, ref_hash;   /* of owner, REF and recipient; of owner and REF */
     struct message *newer, *older; /* with the same owner and REF: a ring */
+};
+
+/* Does the store know what the queue knows? Of durable messages only. */
+enum message_saving {
+    MESSAGE_SAVED,
+    MESSAGE_UNSAVED,       /* waits for its turn in the queue's list of unsaved ones */
+    MESSAGE_SAVING,        /* being written */
+    MESSAGE_SAVING_UNSAVED /* being written, and has changed since: in the list again */
+};
+
+/* A durable message's place in the store. */
+struct message_row {
+    int64_t row;                  /* rising; immutable */
+    struct message *next_unsaved; /* the queue's */
 };
 
 /* What a message is made of; borrowed for the call of message_new only. */
@@ -97,6 +116,7 @@ struct message_content {
     bool allow_unicode, has_ttl;
     int64_t due_ms, expires_ms; /* Unix ms, as above */
     int32_t owner;
+    int64_t row; /* in the store; 0 = it is kept in memory only */
 };
 
 /* Returns a new message in state QUEUED (SCHEDULED when due_ms is set), or NULL without memory. */
@@ -110,6 +130,9 @@ size_t message_bytes(const struct message *m);
 
 /* The links of a message that has a REF (ref_len != 0). The queue's own. */
 struct message_ref *message_ref_links(struct message *m);
+
+/* The row of a durable message. `next_unsaved` is the queue's own. */
+struct message_row *message_row_links(struct message *m);
 
 const char *message_to(const struct message *m);
 const char *message_from(const struct message *m);
