@@ -58,11 +58,6 @@ void queue_free(struct queue *q)
 
 /* --- intake --------------------------------------------------------------------------------- */
 
-/* What a submission adds to the queue. */
-struct demand {
-    size_t messages, bytes, timed;
-};
-
 static void forget_past(struct queue *q, size_t steps, int64_t now_ms)
 {
     struct message *m = queue_first_finished(q);
@@ -90,11 +85,18 @@ static struct message *find_holder(struct queue *q, const struct message *m, int
     return holder;
 }
 
+static void add_demand(struct queue_demand *demand, const struct message *m)
+{
+    demand->messages++;
+    demand->bytes += message_bytes(m);
+    demand->timed += queue_look_at_ms(m) != QUEUE_NEVER;
+}
+
 /*
  * Fills the receipts of a submission and lets its messages claim their REFs, so that a duplicate
  * within it is seen too. Returns how many messages that was: fewer than it has after a conflict.
  */
-static size_t claim_refs(struct queue *q, struct queue_submission *s, struct demand *demand,
+static size_t claim_refs(struct queue *q, struct queue_submission *s, struct queue_demand *demand,
                          int64_t now_ms)
 {
     for (size_t i = 0; i < s->count; i++) {
@@ -113,9 +115,7 @@ static size_t claim_refs(struct queue *q, struct queue_submission *s, struct dem
         if (holder != NULL) {
             continue;
         }
-        demand->messages++;
-        demand->bytes += message_bytes(m);
-        demand->timed += queue_look_at_ms(m) != QUEUE_NEVER;
+        add_demand(demand, m);
         if (m->ref_len != 0) {
             queue_refs_claim(&q->refs, m);
         }
@@ -136,28 +136,45 @@ static void unclaim_refs(struct queue *q, struct queue_submission *s, size_t cla
 }
 
 /* Makes room by forgetting finished messages, if that is enough. */
-static bool make_room(struct queue *q, const struct demand *demand)
+static bool make_room(struct queue *q, const struct queue_demand *demand)
 {
+    const struct queue_demand *arriving = &q->arriving;
+    size_t messages = demand->messages + arriving->messages;
+    size_t bytes = demand->bytes + arriving->bytes;
     size_t unfinished_bytes = q->bytes - q->finished_bytes;
-    if (queue_count(q, 0, QUEUE_UNFINISHED) + demand->messages > q->options.max_messages ||
-        unfinished_bytes + demand->bytes > q->options.max_bytes ||
-        !queue_heap_reserve(&q->heap, demand->timed)) {
+    if (queue_count(q, 0, QUEUE_UNFINISHED) + messages > q->options.max_messages ||
+        unfinished_bytes + bytes > q->options.max_bytes ||
+        !queue_heap_reserve(&q->heap, demand->timed + arriving->timed)) {
         return false;
     }
-    while (q->bytes + demand->bytes > q->options.max_bytes) {
-        queue_forget(q, queue_first_finished(q));
+    while (q->bytes + bytes > q->options.max_bytes) {
+        struct message *m = queue_first_finished(q);
+        if (m == NULL) {
+            return false; /* the store is about to learn of their end */
+        }
+        queue_forget(q, m);
     }
     return true;
 }
 
-static enum queue_verdict admit(struct queue *q, struct queue_submission *s, int64_t now_ms)
+/* The verdict on a submission; what it takes is counted as arriving. */
+static enum queue_verdict prepare(struct queue *q, struct queue_submission *s, int64_t now_ms)
 {
-    struct demand demand = {0, 0, 0};
+    struct queue_demand demand = {0, 0, 0};
     size_t claimed = claim_refs(q, s, &demand, now_ms);
     if (claimed < s->count || !make_room(q, &demand)) {
         unclaim_refs(q, s, claimed);
         return claimed < s->count ? QUEUE_REF_CONFLICT : QUEUE_FULL;
     }
+    q->arriving.messages += demand.messages;
+    q->arriving.bytes += demand.bytes;
+    q->arriving.timed += demand.timed;
+    return QUEUE_ACCEPTED;
+}
+
+/* Takes in what was prepared. */
+static void admit(struct queue *q, struct queue_submission *s, int64_t now_ms)
+{
     for (size_t i = 0; i < s->count; i++) {
         if (s->receipts[i].is_duplicate) {
             queue_doom(q, s->messages[i]);
@@ -165,10 +182,24 @@ static enum queue_verdict admit(struct queue *q, struct queue_submission *s, int
             queue_enlist(q, s->messages[i], now_ms);
         }
     }
-    return QUEUE_ACCEPTED;
 }
 
-void queue_add(struct queue *q, struct queue_submission *submissions, size_t count, int64_t now_ms)
+/* Nothing that was prepared is arriving any more: it is here, or it will not come. */
+static void end_arrival(struct queue *q, const struct queue_submission *s)
+{
+    struct queue_demand demand = {0, 0, 0};
+    for (size_t i = 0; i < s->count; i++) {
+        if (!s->receipts[i].is_duplicate) {
+            add_demand(&demand, s->messages[i]);
+        }
+    }
+    q->arriving.messages -= demand.messages;
+    q->arriving.bytes -= demand.bytes;
+    q->arriving.timed -= demand.timed;
+}
+
+void queue_prepare(struct queue *q, struct queue_submission *submissions, size_t count,
+                   int64_t now_ms)
 {
     size_t messages = 0;
     for (size_t i = 0; i < count; i++) {
@@ -182,9 +213,56 @@ void queue_add(struct queue *q, struct queue_submission *submissions, size_t cou
     queue_enter(q);
     forget_past(q, FORGET_STEPS + 2 * messages, now_ms);
     for (size_t i = 0; i < count; i++) {
-        submissions[i].verdict = admit(q, &submissions[i], now_ms);
+        submissions[i].verdict = prepare(q, &submissions[i], now_ms);
     }
     queue_leave(q);
+}
+
+void queue_admit(struct queue *q, struct queue_submission *submissions, size_t count,
+                 bool is_stored, int64_t now_ms)
+{
+    queue_enter(q);
+    for (size_t i = 0; i < count; i++) {
+        struct queue_submission *s = &submissions[i];
+        if (s->verdict != QUEUE_ACCEPTED) {
+            continue;
+        }
+        end_arrival(q, s);
+        if (is_stored) {
+            admit(q, s, now_ms);
+        } else {
+            unclaim_refs(q, s, s->count);
+            s->verdict = QUEUE_NOT_STORED;
+        }
+    }
+    queue_leave(q);
+}
+
+void queue_add(struct queue *q, struct queue_submission *submissions, size_t count, int64_t now_ms)
+{
+    queue_prepare(q, submissions, count, now_ms);
+    queue_admit(q, submissions, count, true, now_ms);
+}
+
+bool queue_restore(struct queue *q, struct message **messages, size_t count, int64_t now_ms)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (messages[i]->ref_len != 0) {
+            queue_refs_hash(&q->refs, messages[i]);
+        }
+    }
+    queue_enter(q);
+    bool is_done = queue_heap_reserve(&q->heap, count);
+    for (size_t i = 0; is_done && i < count; i++) {
+        queue_reenlist(q, messages[i], now_ms);
+    }
+    struct message *finished = queue_first_finished(q);
+    while (is_done && q->bytes > q->options.max_bytes && finished != NULL) {
+        queue_forget(q, finished);
+        finished = queue_first_finished(q);
+    }
+    queue_leave(q);
+    return is_done;
 }
 
 /* --- forwarder ------------------------------------------------------------------------------ */
@@ -293,7 +371,7 @@ static void settle_returned(struct queue *q, const struct queue_settlement *s, i
     struct message *m = s->message;
     m->group = s->group;
     m->attempts--;
-    if (s->due_ms > now_ms && queue_heap_reserve(&q->heap, 1)) {
+    if (s->due_ms > now_ms && queue_heap_reserve(&q->heap, 1 + q->arriving.timed)) {
         m->due_ms = s->due_ms;
         queue_move(q, m, PLACE_DEFERRED, QUEUE_TAIL, now_ms);
     } else {
@@ -321,6 +399,7 @@ static void settle_ambiguous(struct queue *q, const struct queue_settlement *s, 
         m->ambiguous_ends++;
     }
     settle_known(q, m, FATE_AMBIGUOUS, now_ms);
+    m->may_be_sent = true;
 }
 
 static void settle(struct queue *q, struct queue_settlement *s, int64_t now_ms)
@@ -378,6 +457,11 @@ void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t
         struct message *m = find_ambiguous(q, r);
         if (m == NULL) {
             continue;
+        }
+        if (r->fate == FATE_UNRESOLVED && !m->may_be_sent) {
+            r->fate = FATE_RETURNED; /* it was only to be made sure of, after a restart */
+            free(r->answer);
+            r->answer = NULL;
         }
         queue_swap_answer(q, m, &r->answer);
         if (r->fate != FATE_RETURNED) {

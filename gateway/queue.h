@@ -8,15 +8,19 @@
  * due, expires or is forgotten) goes in bounded steps. Memory is allocated there only for what is
  * rare: a change that is watched, the reason of an end of our own, a copied answer; messages and
  * settled answers are freed after it is let go.
- * Leaves to others: when to send and what an answer means (batch, pace, retry), and disk (store).
+ * Leaves to others: when to send and what an answer means (batch, pace, retry), and disk (store):
+ * what changes of a durable message it lists for the store, and forgets no such message before the
+ * store knows how it ended.
  *
  * Threads: intake and queries come from the loop thread, take and settle from the forwarding
- * thread; every function may be called from any thread. Times are Unix ms and passed in.
+ * thread, records from the store's; every function may be called from any thread. Times are Unix ms
+ * and passed in.
  */
 #ifndef GATEWAY_QUEUE_H
 #define GATEWAY_QUEUE_H
 
 #include "gateway/stats.h"
+#include "proto/buffer.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
@@ -38,6 +42,10 @@ struct queue_options {
     void *wake_arg;
     void (*notify_changes)(void *arg);
     void *notify_arg;
+    /* The third: queue_records_take has something; called once until that has given all. NULL =
+     * there is no store, and no message is durable. */
+    void (*wake_store)(void *arg);
+    void *store_arg;
 };
 
 /* Returns a queue, or NULL without memory (or without chance for its hash). Options are copied. */
@@ -49,8 +57,9 @@ void queue_free(struct queue *q);
 
 enum queue_verdict {
     QUEUE_ACCEPTED,
-    QUEUE_FULL,        /* nothing was taken: too many unfinished, too many bytes, or no memory */
-    QUEUE_REF_CONFLICT /* nothing was taken: a REF was used with other content for this recipient */
+    QUEUE_FULL,         /* nothing was taken: too many unfinished, too many bytes, or no memory */
+    QUEUE_REF_CONFLICT, /* nothing was taken: a REF was used with other content for this recipient */
+    QUEUE_NOT_STORED    /* nothing was taken: the store could not write it */
 };
 
 /* What became of one message of an accepted submission. */
@@ -80,6 +89,28 @@ struct queue_submission {
  * oldest first.
  */
 void queue_add(struct queue *q, struct queue_submission *submissions, size_t count, int64_t now_ms);
+
+/*
+ * The same in two steps, with the store in between; only one such pair at a time. queue_prepare
+ * gives the verdicts and makes sure that there is room; what it ACCEPTED has its REFs, but is not in
+ * the queue yet, stays the caller's and is to be stored. queue_admit then takes it in; or, unless
+ * `is_stored`, lets it go: its verdict becomes QUEUE_NOT_STORED, its receipts are cleared and its
+ * messages are the caller's to free. A REF that comes again meanwhile has to wait for the next pair.
+ */
+void queue_prepare(struct queue *q, struct queue_submission *submissions, size_t count,
+                   int64_t now_ms);
+void queue_admit(struct queue *q, struct queue_submission *submissions, size_t count,
+                 bool is_stored, int64_t now_ms);
+
+/*
+ * Takes in what the store holds, in its order, at the start: messages as they were, finished ones
+ * too. What may be sent is DEFERRED and ambiguous until queue_resolve, since a crash may have hidden
+ * that it was sent; `may_be_sent` tells of which that is known. What waits for an AT to come, and the
+ * UNRESOLVED, stay so. The messages pass to the queue, whatever max_messages says; finished ones are
+ * forgotten, oldest first, where they do not fit in max_bytes. Returns false, taking none, without
+ * memory.
+ */
+bool queue_restore(struct queue *q, struct message **messages, size_t count, int64_t now_ms);
 
 /* --- forwarder ---------------------------------------------------------------------------- */
 
@@ -166,6 +197,47 @@ void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t
  */
 bool queue_sleep(struct queue *q, size_t ready, bool on_high);
 
+/* --- the store ---------------------------------------------------------------------------- */
+
+/* What is to be written of one durable message, as it was when it was taken. */
+struct queue_record {
+    struct message *message; /* not freed before queue_records_done; its state is not to be read */
+    int64_t row;
+    enum message_state state;
+    bool may_be_sent;
+    bool is_expiry_lifted; /* expires_ms is no longer that of its submission */
+    unsigned attempts, ambiguous_ends;
+    int64_t due_ms, updated_ms;
+    size_t answer_at; /* its answer, in `answers`; SIZE_MAX = none */
+};
+
+/*
+ * Takes up to `max` records of what has changed since it was last taken, each message once, in the
+ * order in which they first changed; appends their answers to `answers` (fewer are taken without
+ * memory). Returns how many. To be followed by queue_records_done before the next call.
+ */
+size_t queue_records_take(struct queue *q, struct queue_record *records, size_t max,
+                          struct buffer *answers);
+/*
+ * The records are in the store; or, unless `is_saved`, could not be written and are to be taken
+ * again. Finished messages that are saved now are forgotten, but for those with a REF, which are
+ * kept for the retention.
+ */
+void queue_records_done(struct queue *q, const struct queue_record *records, size_t count,
+                        bool is_saved);
+/*
+ * Records of all that is to be kept in a store where nothing is durable while it runs: unfinished
+ * messages and those with a REF, in order of submission, without rows. malloc'ed, NULL if there are
+ * none or without memory (then `*count` says how many there are). No other thread uses the queue.
+ */
+struct queue_record *queue_records_all(struct queue *q, size_t *count, struct buffer *answers);
+/*
+ * A mark for what has changed up to now, and whether all of that has been saved: what it was then,
+ * or something newer.
+ */
+uint64_t queue_unsaved_mark(struct queue *q);
+bool queue_is_saved(struct queue *q, uint64_t mark);
+
 /* --- asking ------------------------------------------------------------------------------- */
 
 /* Copies what is known of one message. Returns false when the id is unknown or another's:
@@ -192,6 +264,7 @@ struct ulid *queue_list(struct queue *q, int state, size_t max, size_t *count);
 
 struct queue_totals {
     size_t by_state[MESSAGE_STATES];
+    size_t ambiguous; /* of the deferred: those that wait for queue_resolve */
     size_t bytes;
     int64_t oldest_ms; /* submission time of the oldest unfinished message, so far as the heads of
                         * the queue's lists tell; 0 when there is none */

@@ -112,9 +112,11 @@ void queue_leave(struct queue *q)
 {
     bool wakes = q->is_asleep && queue_is_wake_due(q);
     bool notifies = q->changes.count > 0 && !q->is_notified;
+    bool stores = q->unsaved.first != NULL && !q->unsaved.is_told;
     struct message *doomed = q->doomed;
     q->is_asleep = q->is_asleep && !wakes;
     q->is_notified = q->is_notified || notifies;
+    q->unsaved.is_told = q->unsaved.is_told || stores;
     q->doomed = NULL;
     pthread_mutex_unlock(&q->mutex);
 
@@ -123,6 +125,9 @@ void queue_leave(struct queue *q)
     }
     if (notifies && q->options.notify_changes != NULL) {
         q->options.notify_changes(q->options.notify_arg);
+    }
+    if (stores && q->options.wake_store != NULL) {
+        q->options.wake_store(q->options.store_arg);
     }
     while (doomed != NULL) {
         struct message *next = doomed->next;
@@ -170,9 +175,8 @@ int64_t queue_look_at_ms(const struct message *m)
 }
 
 /* Puts a message in the list of its state, and in the heap if it waits for a time. */
-static void put_in_place(struct queue *q, struct message *m, enum queue_end end, int64_t now_ms)
+static void put_in_place(struct queue *q, struct message *m, enum queue_end end)
 {
-    m->updated_ms = now_ms;
     chain_insert(&q->places[queue_place_of(m)], m, end);
     int64_t time_ms = queue_look_at_ms(m);
     if (time_ms != QUEUE_NEVER) {
@@ -187,7 +191,39 @@ void queue_enlist(struct queue *q, struct message *m, int64_t now_ms)
 {
     queue_index_insert(&q->by_id, m);
     q->bytes += message_bytes(m);
-    put_in_place(q, m, QUEUE_TAIL, now_ms);
+    m->updated_ms = now_ms;
+    put_in_place(q, m, QUEUE_TAIL);
+}
+
+/* What a message of an earlier run is now: see queue_restore. */
+static void suspect(struct message *m, int64_t now_ms)
+{
+    enum message_state state = (enum message_state)m->state;
+    bool waits_for_at = state == MESSAGE_SCHEDULED && m->due_ms > now_ms;
+    if (message_state_is_finished(state) || state == MESSAGE_UNRESOLVED || waits_for_at) {
+        return;
+    }
+    m->may_be_sent = m->may_be_sent || state == MESSAGE_SENDING;
+    m->state = MESSAGE_DEFERRED;
+    m->is_ambiguous = true;
+    m->due_ms = 0;
+}
+
+void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
+{
+    suspect(m, now_ms);
+    if (m->ref_len != 0) {
+        queue_refs_claim(&q->refs, m);
+    }
+    queue_index_insert(&q->by_id, m);
+    q->bytes += message_bytes(m);
+    put_in_place(q, m, QUEUE_TAIL);
+    if (m->ref_len != 0 && message_state_is_failure((enum message_state)m->state)) {
+        queue_refs_release(&q->refs, m);
+    }
+    if (message_state_is_finished((enum message_state)m->state)) {
+        queue_release(q, m);
+    }
 }
 
 void queue_forget(struct queue *q, struct message *m)
@@ -224,16 +260,27 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     queue_heap_remove(&q->heap, m);
     m->state = state_of_place[to] & 0xF;
     m->is_ambiguous = to == PLACE_AMBIGUOUS;
-    put_in_place(q, m, end, now_ms);
+    m->may_be_sent = m->may_be_sent && to == PLACE_UNRESOLVED;
+    m->updated_ms = now_ms;
+    put_in_place(q, m, end);
     count_end(q, to);
+    queue_unsaved_add(q, m);
     if (!message_state_is_finished(state_of_place[to])) {
         return;
     }
-    q->finished_bytes += message_bytes(m);
     if (m->ref_len != 0 && message_state_is_failure(state_of_place[to])) {
         queue_refs_release(&q->refs, m);
     }
-    if (q->options.retention_ms == 0) {
+    if (!m->is_durable) {
+        queue_release(q, m);
+    }
+}
+
+/* The store answers for what is durable and has ended, but REFs are looked up here. */
+void queue_release(struct queue *q, struct message *m)
+{
+    q->finished_bytes += message_bytes(m);
+    if (q->options.retention_ms == 0 || (m->is_durable && m->ref_len == 0)) {
         queue_forget(q, m);
     }
 }
@@ -264,7 +311,7 @@ void queue_set_reason(struct queue *q, struct message *m, const char *reason)
 
 void queue_expire(struct queue *q, struct message *m, int64_t now_ms)
 {
-    if (m->is_ambiguous) {
+    if (m->may_be_sent) {
         queue_set_reason(q, m, "expired while it was not known whether the API has it");
         queue_move(q, m, PLACE_UNRESOLVED, QUEUE_TAIL, now_ms);
     } else {
@@ -275,7 +322,7 @@ void queue_expire(struct queue *q, struct message *m, int64_t now_ms)
 
 bool queue_is_past(const struct queue *q, const struct message *m, int64_t now_ms)
 {
-    return message_state_is_finished((enum message_state)m->state) &&
+    return message_state_is_finished((enum message_state)m->state) && m->saving == MESSAGE_SAVED &&
            now_ms - m->updated_ms >= q->options.retention_ms;
 }
 
@@ -284,7 +331,8 @@ struct message *queue_first_finished(const struct queue *q)
     struct message *first = NULL;
     for (int place = QUEUE_UNFINISHED; place < QUEUE_PLACES; place++) {
         struct message *m = q->places[place].first;
-        if (m != NULL && (first == NULL || m->updated_ms < first->updated_ms)) {
+        bool is_free = m != NULL && m->saving == MESSAGE_SAVED;
+        if (is_free && (first == NULL || m->updated_ms < first->updated_ms)) {
             first = m;
         }
     }

@@ -47,6 +47,18 @@ struct queue_chain {
     size_t count;
 };
 
+/* Messages whose changes the store has not seen, in the order in which they came here. */
+struct queue_unsaved {
+    struct message *first, *last;
+    uint64_t added, saved; /* how many ever came, and how many of the first of them are saved */
+    bool is_told;          /* wake_store was called, and not all has been taken since */
+};
+
+/* What a submission adds to the queue. */
+struct queue_demand {
+    size_t messages, bytes, timed;
+};
+
 struct queue {
     pthread_mutex_t mutex;
     struct queue_options options;
@@ -55,9 +67,11 @@ struct queue {
     struct queue_refs refs;
     struct queue_heap heap;
     struct queue_changes changes;
-    size_t bytes, finished_bytes; /* of all messages; of those that are finished */
-    unsigned normal_run;          /* normal messages taken since the last low one */
-    struct message *doomed;       /* forgotten; queue_leave frees them without the mutex */
+    size_t bytes, finished_bytes; /* of all messages; of those that may be forgotten */
+    struct queue_demand arriving; /* prepared, not admitted yet */
+    struct queue_unsaved unsaved;
+    unsigned normal_run;    /* normal messages taken since the last low one */
+    struct message *doomed; /* forgotten; queue_leave frees them without the mutex */
 
     bool is_asleep; /* the forwarder is, and wants to be woken for: */
     size_t wake_ready;
@@ -101,6 +115,8 @@ bool queue_is_wake_due(const struct queue *q);
 
 /* Takes in a new message. */
 void queue_enlist(struct queue *q, struct message *m, int64_t now_ms);
+/* Takes in a message that was in the queue of an earlier run; room in the heap was reserved. */
+void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms);
 /* The one function that changes a state. A finished message may be doomed by it. */
 void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
                 int64_t now_ms);
@@ -108,7 +124,10 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
 void queue_move_to_lane(struct queue *q, struct message *m, enum queue_end end, int64_t now_ms);
 /* Ends a message whose time ran out. */
 void queue_expire(struct queue *q, struct message *m, int64_t now_ms);
-/* Forgets a finished message. */
+/* A message has come to its end, and the store, if it is there, knows: it may be forgotten from now
+ * on, or is at once. */
+void queue_release(struct queue *q, struct message *m);
+/* Forgets a finished message that was released. */
 void queue_forget(struct queue *q, struct message *m);
 
 /* Gives a message the answer at `*answer` unless that is NULL, and there the one that it had. */
@@ -116,9 +135,13 @@ void queue_swap_answer(struct queue *q, struct message *m, char **answer);
 /* Gives a message a reason of our own; without memory it keeps what it has. */
 void queue_set_reason(struct queue *q, struct message *m, const char *reason);
 
+/* A durable message has changed: lists it for the store, unless it is listed. */
+void queue_unsaved_add(struct queue *q, struct message *m);
+
 /* Is a message finished, and held for longer than it need be? */
 bool queue_is_past(const struct queue *q, const struct message *m, int64_t now_ms);
-/* The message that finished first of all that are held, or NULL. */
+/* The message that finished first of all that may be forgotten, so far as the heads of their lists
+ * tell, or NULL. */
 struct message *queue_first_finished(const struct queue *q);
 
 #endif
