@@ -10,11 +10,11 @@ VERSION  = 0.1.0
 
 # What a fresh Debian 12 lacks: to build and run, and on top of that to test.
 RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libjansson-dev libinih-dev \
-                libunistring-dev netcat-openbsd
+                libsqlite3-dev libunistring-dev netcat-openbsd
 TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-dev clang-format \
                 cppcheck valgrind
 
-LIBRARIES = libevent libevent_pthreads libcurl jansson inih
+LIBRARIES = libevent libevent_pthreads libcurl jansson inih sqlite3
 # libunistring has no .pc file. Asked of pkg-config only where something is compiled, so that `make deps` works without it.
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
 PKG_LIBS   = $(shell pkg-config --libs $(LIBRARIES)) -lunistring
@@ -46,6 +46,7 @@ QUIET = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $(1)  $@';
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
 MAIN    = $(BUILD)/gateway/main.o
+SUPPORT = $(BUILD)/libsupport.a
 LIBS    = $(BUILD)/libgateway.a $(BUILD)/libproto.a $(BUILD)/libconf.a
 UNIT    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 STRESS  = $(patsubst tests/stress/%.c,$(BUILD)/stress/%,$(wildcard tests/stress/*.c))
@@ -84,6 +85,7 @@ programs: $(BUILD)/smsrelay $(UNIT) $(STRESS)
 $(BUILD)/libproto.a: $(call objects,proto)
 $(BUILD)/libconf.a: $(call objects,conf)
 $(BUILD)/libgateway.a: $(filter-out $(MAIN),$(call objects,gateway))
+$(SUPPORT): $(BUILD)/tests/support/faulty_vfs.o
 $(BUILD)/lib%.a:
 	@rm -f $@ && ar rcs $@ $^
 
@@ -91,10 +93,10 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(LIBS)
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(SUPPORT) $(LIBS)
 	@mkdir -p $(@D)
 	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcriterion
-$(BUILD)/stress/%: $(BUILD)/tests/stress/%.o $(LIBS)
+$(BUILD)/stress/%: $(BUILD)/tests/stress/%.o $(SUPPORT) $(LIBS)
 	@mkdir -p $(@D)
 	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBS)

@@ -48,6 +48,8 @@ enum stats_kind {
     X(PARTS_ACCEPTED, "parts_accepted_total", STATS_COUNTER, "parts of the messages taken") \
     X(MESSAGES_CANCELED, "messages_canceled_total", STATS_COUNTER, \
        "messages taken back by clients") \
+    X(SUBMISSIONS_NOT_STORED, "submissions_not_stored_total", STATS_COUNTER, \
+       "submissions refused because the store could not write them") \
     X(WATCHERS, "watchers", STATS_GAUGE, "clients that watch now") \
     X(WATCHERS_CUT_OFF, "watchers_cut_off_total", STATS_COUNTER, "watchers that did not read") \
     X(MESSAGES_RELAYED, "messages_relayed_total", STATS_COUNTER, "messages that the API took") \
@@ -79,7 +81,14 @@ enum stats_kind {
     X(RECONCILE_FOUND, "reconcile_found_total", STATS_COUNTER, \
        "ambiguous messages found there: relayed") \
     X(RECONCILE_ABSENT, "reconcile_absent_total", STATS_COUNTER, \
-       "ambiguous messages not there: sent again")
+       "ambiguous messages not there: sent again") \
+    X(STORE_COMMITS, "store_commits_total", STATS_COUNTER, "transactions of the store") \
+    X(STORE_SYNCS, "store_syncs_total", STATS_COUNTER, \
+       "of these, those that waited for the disk") \
+    X(STORE_INSERTED, "store_inserted_total", STATS_COUNTER, "messages that the store took") \
+    X(STORE_PURGED, "store_purged_total", STATS_COUNTER, \
+       "messages that it deleted after queue.retention") \
+    X(STORE_FAILURES, "store_failures_total", STATS_COUNTER, "transactions that failed")
 /* clang-format on */
 
 #define STATS_ENUM_(NAME, name, kind, help) STAT_##NAME,

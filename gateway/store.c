@@ -1,0 +1,803 @@
+/*
+ * store: see store.h. Owns the thread, its rounds, and what other threads ask of it; the rows are
+ * store_rows's, the file store_db's, and what is old goes with store_purge.
+ */
+#include "gateway/store.h"
+
+#include "gateway/clock.h"
+#include "gateway/log.h"
+#include "gateway/store_db.h"
+#include "gateway/store_purge.h"
+#include "gateway/store_rows.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    RECORDS_MAX = 4096,   /* changes that one transaction writes */
+    RESTORE_SLICE = 1000, /* messages that queue_restore takes under one lock */
+    RETRY_MS = 1000,      /* between tries while the disk fails */
+    SYNC_WITHIN_MS =
+        1000, /* what was committed without a sync is synced after this at the latest */
+    ANSWERS_KEPT = 1 << 20 /* bytes of the buffer for answers that are kept between rounds */
+};
+
+#define NOTE_ANCHOR "anchor"
+#define NOTE_HELD   "held"
+
+/* Messages to be inserted together. */
+struct insertion {
+    struct message *const *messages;
+    size_t count;
+    void (*inserted)(void *arg, bool is_stored);
+    void *arg;
+    bool is_stored; /* the result */
+};
+
+struct questions {
+    struct store_question *first, **end;
+};
+
+/* What other threads have asked for and a round has not taken. */
+struct work {
+    struct insertion insertion; /* count 0 = none */
+    struct questions questions;
+    bool has_notes; /* a note has changed */
+};
+
+struct store {
+    struct store_options options;
+    struct queue *queue;
+    int lock_fd;
+    pthread_t thread;
+    bool has_thread;
+    size_t calls_due; /* the loop's: insertions and questions without their call */
+    int64_t last_row;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t woken;
+    /* Under the mutex. */
+    bool is_woken, is_stopping;
+    struct work work;
+    struct insertion ended; /* for store_deliver; count 0 = none */
+    struct questions answered;
+    char anchor[STORE_ANCHOR_SIZE];
+    bool is_held;
+
+    atomic_bool is_failing; /* the last try to write has failed; the thread's to change */
+
+    /* The thread's own. */
+    struct store_db db;
+    struct queue_record *records;
+    struct buffer answers;
+    int64_t retry_ms;   /* monotonic: not before, while it fails */
+    int64_t sync_ms;    /* monotonic: when to sync what was not; INT64_MAX = nothing */
+    int64_t undo_first; /* rows of refused messages that a failed commit may have left; 0 = none */
+    int64_t undo_last;
+    struct store_purge purge;
+};
+
+/* --- lists of questions ----------------------------------------------------------------------- */
+
+static void questions_clear(struct questions *list)
+{
+    list->first = NULL;
+    list->end = &list->first;
+}
+
+static void questions_append(struct questions *list, struct store_question *question)
+{
+    question->next = NULL;
+    *list->end = question;
+    list->end = &question->next;
+}
+
+static struct store_question *questions_pop(struct questions *list)
+{
+    struct store_question *question = list->first;
+    if (question != NULL) {
+        list->first = question->next;
+        list->end = list->first == NULL ? &list->first : list->end;
+    }
+    return question;
+}
+
+static void question_free(struct store_question *question)
+{
+    for (size_t i = 0; i < question->count; i++) {
+        message_free(question->messages[i]);
+    }
+    free(question->messages);
+    free(question);
+}
+
+/* --- orders: any thread ------------------------------------------------------------------------ */
+
+static void wake_locked(struct store *s)
+{
+    s->is_woken = true;
+    pthread_cond_signal(&s->woken);
+}
+
+void store_wake(void *arg)
+{
+    struct store *s = arg;
+    pthread_mutex_lock(&s->mutex);
+    wake_locked(s);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+void store_insert(struct store *s, struct message *const *messages, size_t count,
+                  void (*inserted)(void *arg, bool is_stored), void *arg)
+{
+    s->calls_due++;
+    pthread_mutex_lock(&s->mutex);
+    s->work.insertion = (struct insertion){messages, count, inserted, arg, false};
+    wake_locked(s);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+bool store_ask(struct store *s, const struct store_question *question)
+{
+    struct store_question *copy = malloc(sizeof *copy);
+    if (copy == NULL) {
+        return false;
+    }
+    *copy = *question;
+    copy->has_failed = false;
+    copy->messages = NULL;
+    copy->count = 0;
+    s->calls_due++;
+    pthread_mutex_lock(&s->mutex);
+    questions_append(&s->work.questions, copy);
+    wake_locked(s);
+    pthread_mutex_unlock(&s->mutex);
+    return true;
+}
+
+void store_deliver(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    struct insertion ended = s->ended;
+    struct store_question *question = s->answered.first;
+    s->ended.count = 0;
+    questions_clear(&s->answered);
+    pthread_mutex_unlock(&s->mutex);
+
+    if (ended.count > 0) {
+        s->calls_due--;
+        ended.inserted(ended.arg, ended.is_stored);
+    }
+    while (question != NULL) {
+        struct store_question *next = question->next;
+        s->calls_due--;
+        question->answered(question->arg, question);
+        question_free(question);
+        question = next;
+    }
+}
+
+bool store_is_idle(const struct store *s)
+{
+    return s->calls_due == 0;
+}
+
+void store_anchor(struct store *s, char anchor[STORE_ANCHOR_SIZE])
+{
+    pthread_mutex_lock(&s->mutex);
+    memcpy(anchor, s->anchor, STORE_ANCHOR_SIZE);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+void store_set_anchor(struct store *s, const char *anchor)
+{
+    pthread_mutex_lock(&s->mutex);
+    if (strcmp(s->anchor, anchor) != 0) {
+        /* Wakes nobody: it goes with the changes that it belongs to. */
+        snprintf(s->anchor, sizeof s->anchor, "%s", anchor);
+        s->work.has_notes = true;
+    }
+    pthread_mutex_unlock(&s->mutex);
+}
+
+bool store_is_held(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    bool is_held = s->is_held;
+    pthread_mutex_unlock(&s->mutex);
+    return is_held;
+}
+
+void store_set_held(struct store *s, bool is_held)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->is_held = is_held;
+    s->work.has_notes = true;
+    wake_locked(s);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+bool store_has_saved(struct store *s, uint64_t mark)
+{
+    return atomic_load(&s->is_failing) || queue_is_saved(s->queue, mark);
+}
+
+int64_t store_last_row(const struct store *s)
+{
+    return s->last_row;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+static bool write_insertion(struct store *s, const struct insertion *insertion)
+{
+    bool is_good = true;
+    for (size_t i = 0; is_good && i < insertion->count; i++) {
+        struct message *m = insertion->messages[i];
+        is_good = store_rows_insert(&s->db, message_row_links(m)->row, m);
+    }
+    return is_good;
+}
+
+/* With no retention a message that has ended leaves nothing behind. */
+static bool write_record(struct store *s, const struct queue_record *record)
+{
+    if (s->options.retention_ms == 0 && message_state_is_finished(record->state)) {
+        return store_rows_delete(&s->db, record->row, record->row);
+    }
+    return store_rows_save(&s->db, record, s->answers.data);
+}
+
+static bool write_notes(struct store *s)
+{
+    char anchor[STORE_ANCHOR_SIZE];
+    store_anchor(s, anchor);
+    return store_rows_set_note(&s->db, NOTE_ANCHOR, anchor) &&
+           store_rows_set_note(&s->db, NOTE_HELD, store_is_held(s) ? "yes" : "no");
+}
+
+static bool write_all(struct store *s, const struct work *work, size_t records)
+{
+    bool is_good = write_insertion(s, &work->insertion);
+    for (size_t i = 0; is_good && i < records; i++) {
+        is_good = write_record(s, &s->records[i]);
+    }
+    return is_good && (!work->has_notes || write_notes(s));
+}
+
+static void count_commit(struct store *s, const struct work *work, bool syncs)
+{
+    stats_add(s->options.stats, STAT_STORE_COMMITS, 1);
+    stats_add(s->options.stats, STAT_STORE_SYNCS, syncs ? 1 : 0);
+    stats_add(s->options.stats, STAT_STORE_INSERTED, (int64_t)work->insertion.count);
+    if (syncs) {
+        s->sync_ms = INT64_MAX;
+    } else if (s->sync_ms == INT64_MAX) {
+        s->sync_ms = clock_monotonic_ms() + SYNC_WITHIN_MS;
+    }
+}
+
+/* One transaction. Returns false when nothing of it counts. */
+static bool transact(struct store *s, const struct work *work, size_t records, bool syncs)
+{
+    if (!store_db_begin(&s->db, syncs) || !write_all(s, work, records) ||
+        !store_db_commit(&s->db)) {
+        return false;
+    }
+    count_commit(s, work, syncs);
+    return true;
+}
+
+/* --- when the disk fails ---------------------------------------------------------------------- */
+
+/* The rows of messages that are refused now, though a commit may have written them. */
+static void must_undo(struct store *s, const struct insertion *insertion)
+{
+    if (insertion->count == 0) {
+        return;
+    }
+    int64_t first = message_row_links(insertion->messages[0])->row;
+    s->undo_first = s->undo_first == 0 ? first : s->undo_first;
+    s->undo_last = message_row_links(insertion->messages[insertion->count - 1])->row;
+}
+
+/*
+ * A commit that failed in its sync may be in the file all the same. Only the file can tell, so it is
+ * opened anew, as it would be after a crash, and what was refused is deleted, should it be there.
+ * First without a sync, since that is what has failed: it is enough should this process end.
+ */
+static bool reopen(struct store *s, char error[STORE_ERROR_SIZE])
+{
+    if (s->db.handle == NULL && !store_db_open(&s->db, s->options.path, false, error)) {
+        return false;
+    }
+    bool is_undone = s->undo_first == 0;
+    for (int syncs = 0; s->undo_first != 0 && syncs <= 1; syncs++) {
+        is_undone = store_db_begin(&s->db, syncs != 0) &&
+                    store_rows_delete(&s->db, s->undo_first, s->undo_last) && write_notes(s) &&
+                    store_db_commit(&s->db);
+        if (!is_undone) {
+            snprintf(error, STORE_ERROR_SIZE, "%s", store_db_error(&s->db));
+            store_db_roll_back(&s->db);
+            store_db_close(&s->db);
+            return false;
+        }
+    }
+    s->undo_first = s->undo_last = 0;
+    return is_undone;
+}
+
+/* Something could not be written. */
+static void fail(struct store *s, const struct insertion *insertion)
+{
+    char error[STORE_ERROR_SIZE];
+    LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
+        LOG_STR("path", s->options.path));
+    stats_add(s->options.stats, STAT_STORE_FAILURES, 1);
+    must_undo(s, insertion);
+    store_db_roll_back(&s->db);
+    store_db_close(&s->db);
+    if (!reopen(s, error)) {
+        LOG(LOG_ERROR, "store_unusable", LOG_STR("reason", error));
+    }
+    atomic_store(&s->is_failing, true);
+    s->retry_ms = clock_monotonic_ms() + RETRY_MS;
+}
+
+static void recover(struct store *s)
+{
+    LOG(LOG_WARN, "store_recovered", LOG_STR("path", s->options.path));
+    atomic_store(&s->is_failing, false);
+}
+
+/* May something be written? While the disk fails, only every now and then. */
+static bool may_try(struct store *s)
+{
+    char error[STORE_ERROR_SIZE];
+    if (!atomic_load(&s->is_failing)) {
+        return true;
+    }
+    if (clock_monotonic_ms() < s->retry_ms) {
+        return false;
+    }
+    s->retry_ms = clock_monotonic_ms() + RETRY_MS;
+    if (reopen(s, error)) {
+        return true;
+    }
+    LOG(LOG_ERROR, "store_failed", LOG_STR("reason", error), LOG_STR("path", s->options.path));
+    return false;
+}
+
+/* --- answering -------------------------------------------------------------------------------- */
+
+/* Reads the messages that a question asks for. */
+static void read_messages(struct store *s, struct store_question *question)
+{
+    struct store_rows_reader reader;
+    bool is_relayed = question->state == MESSAGE_RELAYED;
+    store_rows_begin(&reader, &s->db, is_relayed ? STORE_READ_RELAYED : STORE_READ_FAILED, true,
+                     is_relayed ? (int64_t)question->max : (int64_t)question->state,
+                     (int64_t)question->max);
+    question->messages = calloc(question->max, sizeof(struct message *));
+    struct message *m;
+    while (question->messages != NULL && question->count < question->max &&
+           (m = store_rows_next(&reader)) != NULL) {
+        question->messages[question->count++] = m;
+    }
+    question->has_failed = question->messages == NULL || reader.fault != NULL;
+    store_rows_end(&reader);
+}
+
+static void read_message(struct store *s, struct store_question *question)
+{
+    question->messages = calloc(1, sizeof(struct message *));
+    struct message *m = question->messages == NULL
+                            ? NULL
+                            : store_rows_find(&s->db, &question->id, &question->has_failed);
+    if (m != NULL) {
+        question->messages[question->count++] = m;
+    }
+}
+
+/* `is_saved`: everything that was so when it was asked is in the store. */
+static void answer(struct store *s, struct store_question *question, bool is_saved)
+{
+    question->has_failed = !is_saved || s->db.handle == NULL;
+    if (question->has_failed) {
+        return;
+    }
+    switch (question->kind) {
+    case STORE_ASK_ID:
+        read_message(s, question);
+        break;
+    case STORE_ASK_STATE:
+        read_messages(s, question);
+        break;
+    case STORE_ASK_NOTHING:
+        break;
+    }
+}
+
+/* Hands over what a round has ended. */
+static void tell(struct store *s, struct work *work, bool is_stored, bool is_saved)
+{
+    struct store_question *question;
+    struct questions answered;
+    bool has_news = work->insertion.count > 0 || work->questions.first != NULL;
+    work->insertion.is_stored = is_stored;
+    questions_clear(&answered);
+    while ((question = questions_pop(&work->questions)) != NULL) {
+        answer(s, question, is_saved);
+        questions_append(&answered, question);
+    }
+    pthread_mutex_lock(&s->mutex);
+    if (work->insertion.count > 0) {
+        s->ended = work->insertion;
+    }
+    while ((question = questions_pop(&answered)) != NULL) {
+        questions_append(&s->answered, question);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    if (has_news) {
+        s->options.notify(s->options.notify_arg);
+    }
+}
+
+/* --- rounds ----------------------------------------------------------------------------------- */
+
+static bool asks_sync(const struct work *work)
+{
+    for (const struct store_question *q = work->questions.first; q != NULL; q = q->next) {
+        if (q->syncs) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void take_work(struct store *s, struct work *work)
+{
+    pthread_mutex_lock(&s->mutex);
+    *work = s->work;
+    if (work->questions.first == NULL) {
+        questions_clear(&work->questions);
+    }
+    s->work.insertion.count = 0;
+    s->work.has_notes = false;
+    questions_clear(&s->work.questions);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static void keep_notes(struct store *s, bool has_notes)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->work.has_notes = s->work.has_notes || has_notes;
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/*
+ * Writes what there is in one transaction. `*records` is how many changes that were; RECORDS_MAX:
+ * there may be more, and the thread will come again. Returns false when it failed.
+ */
+static bool write_round(struct store *s, struct work *work, size_t *records)
+{
+    *records = queue_records_take(s->queue, s->records, RECORDS_MAX, &s->answers);
+    bool syncs = work->insertion.count > 0 || asks_sync(work) || atomic_load(&s->is_failing) ||
+                 clock_monotonic_ms() >= s->sync_ms;
+    /* Where there is nothing to write, a note is what is synced. */
+    bool has_rows = work->insertion.count > 0 || *records > 0;
+    work->has_notes = work->has_notes || (syncs && !has_rows);
+    bool has_work = has_rows || work->has_notes;
+    bool is_good = !has_work || transact(s, work, *records, syncs);
+    if (!is_good) {
+        fail(s, &work->insertion);
+        keep_notes(s, work->has_notes);
+    } else if (has_work && atomic_load(&s->is_failing)) {
+        recover(s);
+    }
+    if (*records > 0) {
+        queue_records_done(s->queue, s->records, *records, is_good);
+    }
+    if (s->answers.size > ANSWERS_KEPT) {
+        buffer_free(&s->answers);
+    }
+    buffer_clear(&s->answers);
+    if (*records > 0 || !is_good) {
+        s->options.saved(s->options.saved_arg);
+    }
+    if (*records == RECORDS_MAX) {
+        store_wake(s);
+    }
+    return is_good;
+}
+
+/* The same when nobody has asked for anything. */
+static bool write_changes(struct store *s, size_t *records)
+{
+    struct work nothing = {.insertion = {.count = 0}};
+    questions_clear(&nothing.questions);
+    return write_round(s, &nothing, records);
+}
+
+/* Everything that has been asked for so far. */
+static void go_round(struct store *s)
+{
+    struct work work;
+    size_t records = 0;
+    take_work(s, &work);
+    bool is_good = may_try(s);
+    if (is_good) {
+        is_good = write_round(s, &work, &records);
+    } else {
+        keep_notes(s, work.has_notes);
+    }
+    bool is_stored = is_good;
+    /* A question is answered when all that was before it is saved. */
+    while (is_good && records == RECORDS_MAX && work.questions.first != NULL) {
+        is_good = write_changes(s, &records);
+    }
+    tell(s, &work, is_stored, is_good);
+}
+
+/* When there is something to do though nobody asks. */
+static int64_t next_ms(const struct store *s)
+{
+    if (atomic_load(&s->is_failing)) {
+        return s->retry_ms;
+    }
+    int64_t purge_ms = store_purge_due_ms(&s->purge);
+    return s->sync_ms < purge_ms ? s->sync_ms : purge_ms;
+}
+
+/* Returns false when the time has come for something that nobody asks for. */
+static bool wait_for_work(struct store *s)
+{
+    int64_t until_ms = next_ms(s);
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    bool is_timed_out = clock_monotonic_ms() >= until_ms;
+    pthread_mutex_lock(&s->mutex);
+    while (!s->is_woken && !s->is_stopping && !is_timed_out) {
+        is_timed_out = pthread_cond_timedwait(&s->woken, &s->mutex, &until) != 0;
+    }
+    bool is_woken = s->is_woken || s->is_stopping;
+    s->is_woken = false;
+    pthread_mutex_unlock(&s->mutex);
+    return is_woken;
+}
+
+static bool is_stopping(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    bool is_stopping = s->is_stopping;
+    pthread_mutex_unlock(&s->mutex);
+    return is_stopping;
+}
+
+static void do_chores(struct store *s)
+{
+    size_t records;
+    int64_t now_ms = clock_monotonic_ms();
+    if (atomic_load(&s->is_failing)) {
+        if (may_try(s)) {
+            write_changes(s, &records);
+        }
+        return;
+    }
+    if (now_ms >= s->sync_ms) {
+        write_changes(s, &records);
+    }
+    if (!atomic_load(&s->is_failing) && now_ms >= store_purge_due_ms(&s->purge)) {
+        int64_t cutoff_ms = clock_unix_ms() - s->options.retention_ms;
+        size_t purged = 0;
+        if (!store_purge_step(&s->purge, &s->db, cutoff_ms, now_ms, &purged)) {
+            fail(s, &(struct insertion){.count = 0});
+        }
+        stats_add(s->options.stats, STAT_STORE_PURGED, (int64_t)purged);
+    }
+}
+
+static void *run(void *arg)
+{
+    struct store *s = arg;
+    pthread_setname_np(pthread_self(), "store");
+    while (!is_stopping(s)) {
+        if (wait_for_work(s)) {
+            go_round(s);
+        }
+        do_chores(s);
+    }
+    return NULL;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static bool read_notes(struct store *s, char *error, size_t error_size)
+{
+    char held[sizeof "yes"];
+    int64_t last_row = store_rows_last(&s->db);
+    if (last_row < 0 || !store_rows_note(&s->db, NOTE_ANCHOR, s->anchor, sizeof s->anchor) ||
+        !store_rows_note(&s->db, NOTE_HELD, held, sizeof held)) {
+        snprintf(error, error_size, "queue.path: %s: %s", s->options.path, store_db_error(&s->db));
+        return false;
+    }
+    s->is_held = strcmp(held, "yes") == 0;
+    s->last_row = last_row;
+    return true;
+}
+
+/* Its file is locked: makes the rest. */
+static bool open_rest(struct store *s, char *error, size_t error_size)
+{
+    char words[STORE_ERROR_SIZE] = "out of memory";
+    s->records = malloc(RECORDS_MAX * sizeof *s->records);
+    bool is_good = s->records != NULL && store_db_open(&s->db, s->options.path, false, words) &&
+                   store_db_check(&s->db, s->options.path, words);
+    snprintf(error, error_size, "%s", words);
+    return is_good && read_notes(s, error, error_size);
+}
+
+struct store *store_open(const struct store_options *options, char *error, size_t error_size)
+{
+    char words[STORE_ERROR_SIZE] = "out of memory";
+    struct store *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        snprintf(error, error_size, "%s", words);
+        return NULL;
+    }
+    s->options = *options;
+    s->sync_ms = INT64_MAX;
+    questions_clear(&s->work.questions);
+    questions_clear(&s->answered);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->woken, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&s->mutex, NULL);
+    store_purge_init(&s->purge);
+    s->lock_fd = store_db_lock(options->path, true, words);
+    snprintf(error, error_size, "%s", words);
+    if (s->lock_fd < 0 || !open_rest(s, error, error_size)) {
+        store_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+/* Reads up to a slice of messages. */
+static size_t read_slice(struct store_rows_reader *reader, struct message **messages)
+{
+    size_t count = 0;
+    while (count < RESTORE_SLICE && (messages[count] = store_rows_next(reader)) != NULL) {
+        count++;
+    }
+    return count;
+}
+
+bool store_restore(struct store *s, struct queue *queue, size_t *count, char *error,
+                   size_t error_size)
+{
+    struct store_rows_reader reader;
+    struct message *slice[RESTORE_SLICE];
+    size_t read;
+    int64_t now_ms = clock_unix_ms();
+    s->queue = queue;
+    *count = 0;
+    store_rows_begin(&reader, &s->db, STORE_READ_HELD, s->options.is_continuous,
+                     now_ms - s->options.retention_ms, 0);
+    while ((read = read_slice(&reader, slice)) > 0) {
+        if (!queue_restore(queue, slice, read, now_ms)) {
+            while (read > 0) {
+                message_free(slice[--read]);
+            }
+            reader.fault = "out of memory";
+            break;
+        }
+        *count += read;
+    }
+    store_rows_end(&reader);
+    if (reader.fault != NULL) {
+        snprintf(error, error_size, "queue.path: %s: %s", s->options.path, reader.fault);
+        return false;
+    }
+    if (s->options.is_continuous) {
+        return true;
+    }
+    if (!store_db_begin(&s->db, true) || !store_rows_delete(&s->db, 0, INT64_MAX) ||
+        !store_db_commit(&s->db)) {
+        snprintf(error, error_size, "queue.path: %s: %s", s->options.path, store_db_error(&s->db));
+        return false;
+    }
+    return true;
+}
+
+int store_start(struct store *s)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&s->thread, NULL, run, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    s->has_thread = error == 0;
+    return error;
+}
+
+/* Writes all that the queue has listed, and syncs it. */
+static bool save_rest(struct store *s)
+{
+    size_t records;
+    bool is_good;
+    s->retry_ms = 0;
+    do {
+        s->sync_ms = 0;
+        is_good = may_try(s) && write_changes(s, &records);
+    } while (is_good && records > 0);
+    return is_good;
+}
+
+/* queue.durability=shutdown: writes all that the queue holds. */
+static bool keep(struct store *s)
+{
+    size_t count;
+    int64_t row = 0;
+    struct queue_record *records = queue_records_all(s->queue, &count, &s->answers);
+    bool is_good = !s->answers.has_failed && (records != NULL || count == 0) &&
+                   store_db_begin(&s->db, true) && write_notes(s);
+    for (size_t i = 0; is_good && i < count; i++) {
+        int64_t first = store_row_first(ulid_time_ms(&records[i].message->id));
+        row = first > row ? first : row + 1;
+        records[i].row = row;
+        is_good = store_rows_insert(&s->db, row, records[i].message) &&
+                  store_rows_save(&s->db, &records[i], s->answers.data);
+    }
+    is_good = is_good && store_db_commit(&s->db);
+    if (!is_good) {
+        LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
+            LOG_STR("path", s->options.path));
+    }
+    free(records);
+    return is_good;
+}
+
+bool store_stop(struct store *s)
+{
+    if (s->has_thread) {
+        pthread_mutex_lock(&s->mutex);
+        s->is_stopping = true;
+        wake_locked(s);
+        pthread_mutex_unlock(&s->mutex);
+        pthread_join(s->thread, NULL);
+        s->has_thread = false;
+    }
+    bool is_saved = s->options.is_continuous ? save_rest(s) : keep(s);
+    store_db_close(&s->db);
+    return is_saved;
+}
+
+void store_free(struct store *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    struct store_question *question;
+    while ((question = questions_pop(&s->work.questions)) != NULL ||
+           (question = questions_pop(&s->answered)) != NULL) {
+        question_free(question);
+    }
+    store_db_close(&s->db);
+    if (s->lock_fd >= 0) {
+        close(s->lock_fd);
+    }
+    buffer_free(&s->answers);
+    free(s->records);
+    pthread_cond_destroy(&s->woken);
+    pthread_mutex_destroy(&s->mutex);
+    free(s);
+}

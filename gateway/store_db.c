@@ -1,0 +1,324 @@
+/* store_db: see store_db.h. */
+#include "gateway/store_db.h"
+
+#include "proto/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+/* "SMSR": tells our files from other databases. */
+#define APPLICATION_ID "1397576530"
+
+/* States are numbers in the file; what the statements say of them must be true here. */
+_Static_assert(MESSAGE_RELAYED == 5 && MESSAGE_REJECTED == 6 && MESSAGE_CANCELED == 8,
+               "the statements below name states by number");
+
+/*
+ * One step for each version of the schema, from the one before it; never changed once released.
+ * What never changes of a message is written once, in `message`; what does change is small, and in
+ * `progress`, so that a change of state does not write the text again. Both are keyed by the time of
+ * submission and a counter: new rows go to the end.
+ */
+static const char *const migrations[] = {
+    "CREATE TABLE message (row INTEGER PRIMARY KEY, id BLOB NOT NULL, owner INTEGER NOT NULL,"
+    " priority INTEGER NOT NULL, encoding INTEGER NOT NULL, parts INTEGER NOT NULL,"
+    " allow_unicode INTEGER NOT NULL, has_ttl INTEGER NOT NULL, due_ms INTEGER NOT NULL,"
+    " expires_ms INTEGER NOT NULL, recipient TEXT NOT NULL, sender TEXT NOT NULL, ref TEXT,"
+    " text TEXT NOT NULL);"
+    "CREATE TABLE progress (row INTEGER PRIMARY KEY, state INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, ambiguous_ends INTEGER NOT NULL, may_be_sent INTEGER NOT NULL,"
+    " is_expiry_lifted INTEGER NOT NULL, due_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,"
+    " api_id TEXT, reason TEXT);"
+    "CREATE INDEX progress_failed ON progress (state, row) WHERE state > 5;"
+    "CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "PRAGMA application_id = " APPLICATION_ID,
+};
+enum { VERSION = sizeof migrations / sizeof migrations[0] };
+
+#define MESSAGE_COLUMNS                                                                          \
+    "m.row, m.id, m.owner, m.priority, m.encoding, m.parts, m.allow_unicode, m.has_ttl,"         \
+    " m.due_ms, m.expires_ms, m.recipient, m.sender, m.ref, m.text, p.row IS NOT NULL, p.state," \
+    " p.attempts, p.ambiguous_ends, p.may_be_sent, p.is_expiry_lifted, p.due_ms, p.updated_ms,"  \
+    " p.api_id, p.reason "
+
+static const char *const texts[STORE_STATEMENTS] = {
+    [STORE_BEGIN] = "BEGIN IMMEDIATE",
+    [STORE_COMMIT] = "COMMIT",
+    [STORE_ROLLBACK] = "ROLLBACK",
+    [STORE_INSERT_MESSAGE] =
+        "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    [STORE_SAVE_PROGRESS] =
+        "REPLACE INTO progress VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [STORE_DELETE_MESSAGES] = "DELETE FROM message WHERE row BETWEEN ?1 AND ?2",
+    [STORE_DELETE_PROGRESS] = "DELETE FROM progress WHERE row BETWEEN ?1 AND ?2",
+    [STORE_SET_NOTE] = "REPLACE INTO note VALUES (?1, ?2)",
+    [STORE_GET_NOTE] = "SELECT value FROM note WHERE name = ?1",
+    [STORE_LAST_ROW] = "SELECT max(row) FROM message",
+    [STORE_READ_HELD] =
+        "SELECT " MESSAGE_COLUMNS "FROM message m LEFT JOIN progress p ON p.row = m.row"
+        " WHERE p.row IS NULL OR p.state < 5"
+        " OR (m.ref IS NOT NULL AND p.updated_ms > ?1) ORDER BY m.row",
+    [STORE_READ_RANGE] =
+        "SELECT " MESSAGE_COLUMNS "FROM message m LEFT JOIN progress p ON p.row = m.row"
+        " WHERE m.row BETWEEN ?1 AND ?2 ORDER BY m.row",
+    [STORE_READ_RELAYED] =
+        "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
+        " WHERE p.state = 5 ORDER BY p.row LIMIT ?1",
+    [STORE_READ_FAILED] =
+        "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
+        " WHERE p.state = ?1 AND p.state > 5 ORDER BY p.row LIMIT ?2",
+    [STORE_READ_PROGRESS] =
+        "SELECT row, state, updated_ms FROM progress WHERE row >= ?1 ORDER BY row LIMIT ?2",
+};
+
+static bool complain(char *error, const char *path, const char *what, const char *advice)
+{
+    snprintf(error, STORE_ERROR_SIZE, "queue.path: %s: %s%s%s", path, what,
+             advice[0] == '\0' ? "" : "; ", advice);
+    return false;
+}
+
+/* --- the lock --------------------------------------------------------------------------------- */
+
+int store_db_lock(const char *path, bool creates, char *error)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | (creates ? O_CREAT : 0), 0600);
+    if (fd < 0) {
+        complain(error, path, strerror(errno),
+                 errno == ENOENT && creates ? "its directory must exist" : "");
+        return -1;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        complain(error, path, errno == EWOULDBLOCK ? "another process uses it" : strerror(errno),
+                 errno == EWOULDBLOCK ? "one relay at a time may have a store" : "");
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* --- the connection --------------------------------------------------------------------------- */
+
+/* In this order: exclusive locking before the first access does without a file of shared memory. */
+static const char *const pragmas[] = {
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA auto_vacuum = INCREMENTAL", /* of a new file only */
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 4000",     /* pages: 16 MB; each checkpoint costs two syncs */
+    "PRAGMA journal_size_limit = 67108864", /* bytes: what a flood made of the log is given back */
+    "PRAGMA temp_store = MEMORY",
+};
+
+static bool run_text(sqlite3 *handle, const char *text)
+{
+    return sqlite3_exec(handle, text, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static bool set_up(sqlite3 *handle, bool is_read_only)
+{
+    int on = 0;
+    if (is_read_only &&
+        (sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, &on) != SQLITE_OK ||
+         !run_text(handle, pragmas[0]) || !run_text(handle, "PRAGMA query_only = ON"))) {
+        return false;
+    }
+    for (size_t i = 0; !is_read_only && i < sizeof pragmas / sizeof pragmas[0]; i++) {
+        if (!run_text(handle, pragmas[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One row, one integer. -1 on failure. */
+static int ask_number(sqlite3 *handle, const char *text)
+{
+    sqlite3_stmt *statement = NULL;
+    int value = -1;
+    if (sqlite3_prepare_v2(handle, text, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        value = sqlite3_column_int(statement, 0);
+    }
+    sqlite3_finalize(statement);
+    return value;
+}
+
+static bool migrate(sqlite3 *handle, int from)
+{
+    char set_version[sizeof "PRAGMA user_version = -2147483648"];
+    snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", VERSION);
+    bool is_good = run_text(handle, "BEGIN IMMEDIATE");
+    for (int version = from; is_good && version < VERSION; version++) {
+        is_good = run_text(handle, migrations[version]);
+    }
+    if (is_good && run_text(handle, set_version) && run_text(handle, "COMMIT")) {
+        return true;
+    }
+    /* The words of the failure are the caller's to tell; ROLLBACK would replace them. */
+    return false;
+}
+
+static bool complain_of_handle(sqlite3 *handle, const char *path, char *error)
+{
+    int code = sqlite3_errcode(handle);
+    bool is_damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    return complain(error, path, sqlite3_errmsg(handle),
+                    is_damaged
+                        ? "it is damaged, or not a store of ours: move it away to start with "
+                          "an empty queue, and keep it (sqlite3 FILE .recover saves what "
+                          "can be saved)"
+                        : "");
+}
+
+static bool prepare(struct store_db *db)
+{
+    for (int i = 0; i < STORE_STATEMENTS; i++) {
+        if (sqlite3_prepare_v3(db->handle, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &db->statements[i], NULL) != SQLITE_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Is it ours, and of a version that we know? Brings it up to date unless it must not change. */
+static bool recognise(struct store_db *db, const char *path, bool is_read_only, char *error)
+{
+    int version = ask_number(db->handle, "PRAGMA user_version");
+    int application = ask_number(db->handle, "PRAGMA application_id");
+    int objects = ask_number(db->handle, "SELECT count(*) FROM sqlite_schema");
+    if (version < 0 || application < 0 || objects < 0) {
+        return complain_of_handle(db->handle, path, error);
+    }
+    bool is_empty = version == 0 && objects == 0;
+    if (!is_empty && application != atoi(APPLICATION_ID)) {
+        return complain(error, path, "it is a database, but not a store of smsrelay", "");
+    }
+    if (version > VERSION) {
+        return complain(error, path, "it was written by a newer smsrelay", "use that one");
+    }
+    if (version < VERSION && is_read_only) {
+        return complain(error, path,
+                        is_empty ? "it is empty" : "it was written by an older smsrelay",
+                        is_empty ? "" : "start the relay once to bring it up to date");
+    }
+    if (version < VERSION && !migrate(db->handle, version)) {
+        return complain_of_handle(db->handle, path, error);
+    }
+    return true;
+}
+
+bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error)
+{
+    *db = (struct store_db){.is_syncing = true};
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX; /* store_db_lock made the file */
+    if (sqlite3_open_v2(path, &db->handle, flags, NULL) != SQLITE_OK || db->handle == NULL) {
+        complain(error, path, db->handle == NULL ? "out of memory" : sqlite3_errmsg(db->handle),
+                 "");
+    } else if (!set_up(db->handle, is_read_only)) {
+        complain_of_handle(db->handle, path, error);
+    } else if (recognise(db, path, is_read_only, error)) {
+        if (prepare(db)) {
+            return true;
+        }
+        complain_of_handle(db->handle, path, error);
+    }
+    store_db_close(db);
+    return false;
+}
+
+bool store_db_check(struct store_db *db, const char *path, char *error)
+{
+    sqlite3_stmt *statement = NULL;
+    bool is_sound = false;
+    if (sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL) ==
+            SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        const char *verdict = (const char *)sqlite3_column_text(statement, 0);
+        is_sound = verdict != NULL && strcmp(verdict, "ok") == 0;
+        if (!is_sound) {
+            complain(error, path, verdict == NULL ? "out of memory" : verdict,
+                     "it is damaged: move it away to start with an empty queue, and keep it "
+                     "(sqlite3 FILE .recover saves what can be saved)");
+        }
+    } else {
+        complain_of_handle(db->handle, path, error);
+    }
+    sqlite3_finalize(statement);
+    return is_sound;
+}
+
+void store_db_close(struct store_db *db)
+{
+    for (int i = 0; i < STORE_STATEMENTS; i++) {
+        sqlite3_finalize(db->statements[i]);
+    }
+    sqlite3_close(db->handle);
+    *db = (struct store_db){0};
+}
+
+/* --- running statements ----------------------------------------------------------------------- */
+
+bool store_db_run(struct store_db *db, enum store_statement which)
+{
+    bool is_good = sqlite3_step(db->statements[which]) == SQLITE_DONE;
+    /* reset repeats the failure of the step, so that store_db_error still tells it. */
+    return sqlite3_reset(db->statements[which]) == SQLITE_OK && is_good;
+}
+
+bool store_db_next_row(struct store_db *db, enum store_statement which, bool *has_failed)
+{
+    int code = sqlite3_step(db->statements[which]);
+    if (code == SQLITE_ROW) {
+        return true;
+    }
+    *has_failed = code != SQLITE_DONE;
+    sqlite3_reset(db->statements[which]);
+    return false;
+}
+
+bool store_db_begin(struct store_db *db, bool syncs)
+{
+    /* Not as a prepared statement: it takes effect when it is compiled. */
+    if (syncs != db->is_syncing && !run_text(db->handle, syncs ? "PRAGMA synchronous = FULL"
+                                                               : "PRAGMA synchronous = NORMAL")) {
+        return false;
+    }
+    db->is_syncing = syncs;
+    return store_db_run(db, STORE_BEGIN);
+}
+
+bool store_db_commit(struct store_db *db)
+{
+    return store_db_run(db, STORE_COMMIT);
+}
+
+void store_db_roll_back(struct store_db *db)
+{
+    if (db->handle != NULL && sqlite3_get_autocommit(db->handle) == 0) {
+        store_db_run(db, STORE_ROLLBACK);
+    }
+}
+
+int store_db_free_pages(struct store_db *db)
+{
+    return ask_number(db->handle, "PRAGMA freelist_count");
+}
+
+bool store_db_vacuum(struct store_db *db, int pages)
+{
+    char text[sizeof "PRAGMA incremental_vacuum(-2147483648)"];
+    snprintf(text, sizeof text, "PRAGMA incremental_vacuum(%d)", pages);
+    return store_db_begin(db, false) && run_text(db->handle, text) && store_db_commit(db);
+}
+
+const char *store_db_error(const struct store_db *db)
+{
+    return db->handle == NULL ? "the database is closed" : sqlite3_errmsg(db->handle);
+}

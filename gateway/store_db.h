@@ -1,0 +1,88 @@
+/*
+ * store_db: the store's file: a SQLite database, open in one process at a time.
+ *
+ * Owns the file's lock, the connection, the schema and its versions, the statements, and how a
+ * transaction begins and ends. What is in the rows is store_rows's affair, when they are written
+ * store's. For store*.c only. Thread: one at a time.
+ */
+#ifndef GATEWAY_STORE_DB_H
+#define GATEWAY_STORE_DB_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { STORE_ERROR_SIZE = 512 };
+
+/* Every statement that the store runs more than once; the texts are in store_db.c. */
+enum store_statement {
+    STORE_BEGIN,
+    STORE_COMMIT,
+    STORE_ROLLBACK,
+    STORE_INSERT_MESSAGE,
+    STORE_SAVE_PROGRESS,
+    STORE_DELETE_MESSAGES, /* the rows from ?1 to ?2 */
+    STORE_DELETE_PROGRESS, /* ... of them */
+    STORE_SET_NOTE,
+    STORE_GET_NOTE,
+    STORE_LAST_ROW,
+    STORE_READ_HELD, /* what is loaded at the start: unfinished, or with a REF and changed after ?1 */
+    STORE_READ_RANGE,    /* the messages whose rows are from ?1 to ?2 */
+    STORE_READ_RELAYED,  /* the first ?1 that are relayed */
+    STORE_READ_FAILED,   /* the first ?2 in a state ?1 beyond that */
+    STORE_READ_PROGRESS, /* from row ?1 on, at most ?2: row, state, time of the last change */
+    STORE_STATEMENTS
+};
+
+struct store_db {
+    sqlite3 *handle;
+    sqlite3_stmt *statements[STORE_STATEMENTS];
+    bool is_syncing; /* commits are synced */
+};
+
+/*
+ * Locks the store for this process, creating its file (mode 0600) if `creates`. Returns a
+ * descriptor, to be closed after everything else that concerns the file, since closing it ends the
+ * locks that SQLite holds; -1 with a sentence in `error` (STORE_ERROR_SIZE bytes).
+ */
+int store_db_lock(const char *path, bool creates, char *error);
+
+/*
+ * Opens the database and prepares the statements. `is_read_only` = nothing is ever written, not
+ * even when it is closed. Returns false with a sentence in `error`.
+ */
+bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error);
+
+/*
+ * Is the database ours, of a version that we know, and sound? Reads all of it. Returns false with a
+ * sentence in `error` that says what to do.
+ */
+bool store_db_check(struct store_db *db, const char *path, char *error);
+
+/* Ends the statements and the connection. One that is not open is fine. */
+void store_db_close(struct store_db *db);
+
+/* Begins a transaction that writes, and ends it. `syncs` = it is on the disk when it is committed;
+ * otherwise only safe from the end of this process, and synced with the next one that is. Return
+ * false on failure. */
+bool store_db_begin(struct store_db *db, bool syncs);
+bool store_db_commit(struct store_db *db);
+/* Gives up what was begun and not committed, if anything. */
+void store_db_roll_back(struct store_db *db);
+
+/* Runs a statement that gives no row, its values bound, and resets it. */
+bool store_db_run(struct store_db *db, enum store_statement which);
+/* Steps a statement that gives rows: true while there is one; then, and on failure, it is reset, and
+ * `has_failed` says which. */
+bool store_db_next_row(struct store_db *db, enum store_statement which, bool *has_failed);
+
+/* How many pages of the file hold nothing; -1 on failure. */
+int store_db_free_pages(struct store_db *db);
+/* Gives up to `pages` of them back to the file system, in a transaction of its own, which is not
+ * synced. Returns false on failure. */
+bool store_db_vacuum(struct store_db *db, int pages);
+
+/* The last failure, in SQLite's words. Valid until the next call. */
+const char *store_db_error(const struct store_db *db);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * store_rows: messages as rows of the store.
+ *
+ * Owns what stands in which column, and reads it with suspicion: a file can be damaged, or written
+ * by somebody else. When rows are written is store's affair. For store*.c only.
+ * Thread: that of the store_db.
+ */
+#ifndef GATEWAY_STORE_ROWS_H
+#define GATEWAY_STORE_ROWS_H
+
+#include "gateway/queue.h"
+#include "gateway/store.h"
+#include "gateway/store_db.h"
+#include "proto/message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* --- writing: all return false on failure, store_db_error says why ------------------------------ */
+
+/* What never changes of a message. */
+bool store_rows_insert(struct store_db *db, int64_t row, const struct message *m);
+/* What changes. `answers` is what queue_records_take filled. */
+bool store_rows_save(struct store_db *db, const struct queue_record *record, const char *answers);
+/* All of the messages of the rows `first` to `last`, or of one row with both alike. */
+bool store_rows_delete(struct store_db *db, int64_t first, int64_t last);
+/* A word under a name; what was there before is replaced. */
+bool store_rows_set_note(struct store_db *db, const char *name, const char *value);
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+/* Copies a note, "" where there is none. Returns false on failure. */
+bool store_rows_note(struct store_db *db, const char *name, char *value, size_t size);
+/* The highest row, 0 when there is none, -1 on failure. */
+int64_t store_rows_last(struct store_db *db);
+
+/* The messages that one of the statements STORE_READ_... gives. */
+struct store_rows_reader {
+    struct store_db *db;
+    enum store_statement which;
+    bool is_durable; /* messages get their rows (queue_records_take will list them) */
+    bool has_ended;
+    const char *fault; /* NULL = all was read; otherwise why not */
+    char words[STORE_ERROR_SIZE];
+};
+/*
+ * Begins. At most two numbers are bound, in their order.
+ * Then the next message, with the state that it was saved in, the caller's; NULL at the end, or with
+ * a `fault`: the statement is reset then. Who stops before calls store_rows_end.
+ */
+void store_rows_begin(struct store_rows_reader *reader, struct store_db *db,
+                      enum store_statement which, bool is_durable, int64_t first, int64_t second);
+struct message *store_rows_next(struct store_rows_reader *reader);
+void store_rows_end(struct store_rows_reader *reader);
+
+/* The message with an id, or NULL: there is none, or `*has_failed`. */
+struct message *store_rows_find(struct store_db *db, const struct ulid *id, bool *has_failed);
+
+#endif
