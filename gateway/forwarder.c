@@ -14,14 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANCHOR_SIZE = 64 };
+enum { ANCHOR_SIZE = STORE_ANCHOR_SIZE, RESOLVE_SLICE = 1000 };
 
 /* What other threads ask of the loop, as bits of `orders`. */
 enum { ORDER_FLUSH = 1, ORDER_TOKEN = 2, ORDER_DRAIN = 4, ORDER_STOP = 8 };
 
-/* A POST under way; the tag of its answer. */
+/* A POST under way, or one that waits for its mark; the tag of its answer. */
 struct request {
-    struct request *next; /* in forwarder.under_way */
+    struct request *next; /* in forwarder.under_way, or .marking */
+    uint64_t mark;        /* of the queue, when its messages were taken */
     size_t count;
     enum api_endpoint endpoint;
     bool is_probe;
@@ -45,11 +46,13 @@ struct forwarder {
     struct destination destination;
     struct reconcile *reconcile;
     struct request *under_way;
-    size_t in_flight;        /* POSTs: how many those are */
-    bool is_history_pending; /* a GET /sms is under way */
-    bool has_history_failed; /* the last one brought no page */
-    uint64_t relayed;        /* messages, in all */
-    uint64_t doubt_from;     /* `relayed` when the oldest request that is in doubt began */
+    struct request *marking, **marking_end; /* not yet posted: the store is not that far */
+    size_t in_flight;                       /* POSTs: how many both are */
+    bool is_history_pending;                /* a GET /sms is under way */
+    bool has_history_failed;                /* the last one brought no page */
+    uint64_t relayed;                       /* messages, in all */
+    uint64_t doubt_from;            /* `relayed` when the oldest request that is in doubt began */
+    char doubt_anchor[ANCHOR_SIZE]; /* and its anchor */
     uint32_t last_group;
     char newest_api_id[ANCHOR_SIZE]; /* of the message that was relayed last */
     bool is_draining, is_stopping;
@@ -103,6 +106,13 @@ static void publish(struct forwarder *f, int64_t now_ms)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
+/* Some request ended ambiguous, and the history has not been read for it to the end. */
+static bool has_doubt(const struct forwarder *f)
+{
+    return f->is_history_pending || reconcile_is_scanning(f->reconcile) ||
+           reconcile_due_ms(f->reconcile) != INT64_MAX;
+}
+
 static enum stats_name requests_stat(enum api_endpoint endpoint)
 {
     switch (endpoint) {
@@ -138,6 +148,91 @@ static bool post(struct forwarder *f, struct request *request)
     return body != NULL && api_post(f->api, request->endpoint, body, len, request);
 }
 
+/* A request is not in flight any more. */
+static void account_end(struct forwarder *f, const struct request *request)
+{
+    f->in_flight--;
+    stats_add(f->stats, STAT_REQUESTS_IN_FLIGHT, -1);
+    if (request->is_probe) {
+        destination_probe_ended(&f->destination);
+    }
+}
+
+/* Sends a request whose mark is saved. */
+static void launch(struct forwarder *f, struct request *request)
+{
+    if (!post(f, request)) {
+        LOG(LOG_ERROR, "request_failed", LOG_STR("reason", "out of memory"));
+        account_end(f, request);
+        give_back(f, request);
+        return;
+    }
+    request->next = f->under_way;
+    f->under_way = request;
+    stats_add(f->stats, requests_stat(request->endpoint), 1);
+    if (request->endpoint == API_BULK) {
+        stats_add(f->stats, STAT_BULK_MESSAGES, (int64_t)request->count);
+        stats_add(f->stats, STAT_BULK_FULL, request->count == f->options.bulk_max ? 1 : 0);
+    }
+    LOG(LOG_DEBUG, "request_began", LOG_STR("endpoint", api_endpoint_name(request->endpoint)),
+        LOG_INT("messages", request->count), LOG_BOOL("probe", request->is_probe));
+}
+
+/* The anchor of the request that began first of those that are in flight or in doubt. */
+static const char *oldest_anchor(const struct forwarder *f)
+{
+    const char *anchor = f->newest_api_id;
+    uint64_t oldest = UINT64_MAX;
+    const struct request *const lists[] = {f->under_way, f->marking};
+    for (size_t i = 0; i < 2; i++) {
+        for (const struct request *r = lists[i]; r != NULL; r = r->next) {
+            if (r->relayed_before < oldest) {
+                oldest = r->relayed_before;
+                anchor = r->anchor;
+            }
+        }
+    }
+    return has_doubt(f) && f->doubt_from <= oldest ? f->doubt_anchor : anchor;
+}
+
+/* Sends what waited for its mark, in the order in which it was taken. */
+static void launch_marked(struct forwarder *f)
+{
+    while (f->marking != NULL && store_has_saved(f->options.store, f->marking->mark)) {
+        struct request *request = f->marking;
+        f->marking = request->next;
+        if (f->marking == NULL) {
+            f->marking_end = &f->marking;
+        }
+        launch(f, request);
+    }
+}
+
+/*
+ * The store learns that these messages are being sent, before they are: else a crash would leave
+ * them queued, and where the history cannot tell, they would be sent twice.
+ */
+static void mark(struct forwarder *f, struct request *request)
+{
+    request->mark = queue_unsaved_mark(f->queue);
+    request->next = NULL;
+    *f->marking_end = request;
+    f->marking_end = &request->next;
+    launch_marked(f);
+}
+
+/* Gives back what was not sent: a stop does not wait for the store. */
+static void drop_marking(struct forwarder *f)
+{
+    while (f->marking != NULL) {
+        struct request *request = f->marking;
+        f->marking = request->next;
+        account_end(f, request);
+        give_back(f, request);
+    }
+    f->marking_end = &f->marking;
+}
+
 /* Takes a batch as planned and sends it. Returns false when nothing was there to take. */
 static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool is_probe,
                        int64_t now_ms)
@@ -145,6 +240,9 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     struct request *request = malloc(sizeof *request + plan->count * sizeof request->messages[0]);
     if (request == NULL) {
         return false;
+    }
+    if (f->options.marks) {
+        store_set_anchor(f->options.store, oldest_anchor(f));
     }
     request->count = queue_take(f->queue, plan->count, clock_unix_ms(), request->messages);
     if (request->count == 0) {
@@ -157,35 +255,19 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     request->began_ms = now_ms;
     request->relayed_before = f->relayed;
     memcpy(request->anchor, f->newest_api_id, ANCHOR_SIZE);
-    if (!post(f, request)) {
-        LOG(LOG_ERROR, "request_failed", LOG_STR("reason", "out of memory"));
-        give_back(f, request);
-        return false;
-    }
-    request->next = f->under_way;
-    f->under_way = request;
     f->in_flight++;
+    stats_add(f->stats, STAT_REQUESTS_IN_FLIGHT, 1);
     pace_began(&f->pace, request->endpoint, plan->is_partial, now_ms);
     if (is_probe) {
         destination_probe_began(&f->destination);
         stats_add(f->stats, STAT_PROBES, 1);
     }
-    stats_add(f->stats, requests_stat(request->endpoint), 1);
-    stats_add(f->stats, STAT_REQUESTS_IN_FLIGHT, 1);
-    if (request->endpoint == API_BULK) {
-        stats_add(f->stats, STAT_BULK_MESSAGES, (int64_t)request->count);
-        stats_add(f->stats, STAT_BULK_FULL, request->count == f->options.bulk_max ? 1 : 0);
+    if (f->options.marks) {
+        mark(f, request);
+    } else {
+        launch(f, request);
     }
-    LOG(LOG_DEBUG, "request_began", LOG_STR("endpoint", api_endpoint_name(request->endpoint)),
-        LOG_INT("messages", request->count), LOG_BOOL("probe", is_probe));
     return true;
-}
-
-/* Some request ended ambiguous, and the history has not been read for it to the end. */
-static bool has_doubt(const struct forwarder *f)
-{
-    return f->is_history_pending || reconcile_is_scanning(f->reconcile) ||
-           reconcile_due_ms(f->reconcile) != INT64_MAX;
 }
 
 /*
@@ -425,7 +507,6 @@ static void account(struct forwarder *f, const struct api_answer *answer,
                     const struct queue_settlement *settlements, size_t count)
 {
     bool is_failure = answer->transport != API_ANSWERED || answer->status >= 300;
-    stats_add(f->stats, STAT_REQUESTS_IN_FLIGHT, -1);
     stats_add(f->stats, STAT_REQUESTS_FAILED, is_failure ? 1 : 0);
     stats_add(f->stats, STAT_REQUESTS_RATE_LIMITED, answer->status == 429 ? 1 : 0);
     for (size_t i = 0; i < count; i++) {
@@ -446,6 +527,7 @@ static void doubt(struct forwarder *f, const struct request *request, int64_t no
 {
     if (!has_doubt(f) || request->relayed_before < f->doubt_from) {
         f->doubt_from = request->relayed_before;
+        memcpy(f->doubt_anchor, request->anchor, ANCHOR_SIZE);
     }
     reconcile_add(f->reconcile, request->began_ms, now_ms + 1,
                   request->anchor[0] == '\0' ? NULL : request->anchor);
@@ -459,7 +541,7 @@ static void land(struct forwarder *f, const struct request *request)
         p = &(*p)->next;
     }
     *p = request->next;
-    f->in_flight--;
+    account_end(f, request);
 }
 
 /* Settles the messages of a POST that has ended, and draws the conclusion for the destination. */
@@ -477,9 +559,6 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
     land(f, request);
     int64_t held_until_ms = pace_ended(&f->pace, answer->endpoint, answer, now_ms, unix_ms,
                                        destination_backoff_ms(&f->destination, &limits, chance(f)));
-    if (request->is_probe) {
-        destination_probe_ended(&f->destination);
-    }
     struct retry_verdict verdict = judge(f, answer, request, settlements, &words);
     split_ambiguous(f, request, settlements);
     log_answer(answer, request, &verdict);
@@ -520,7 +599,12 @@ static void resolve(struct forwarder *f)
     stats_add(f->stats, STAT_RECONCILE_ABSENT, (int64_t)absent);
     LOG(LOG_INFO, "reconciled", LOG_INT("messages", count), LOG_INT("relayed", found),
         LOG_INT("sent_again", absent), LOG_INT("unresolved", count - found - absent));
-    queue_resolve(f->queue, resolutions, count, clock_unix_ms());
+    /* The last ones first, since each goes to the head; after a restart there may be a million. */
+    for (size_t left = count; left > 0;) {
+        size_t slice = left < RESOLVE_SLICE ? left : RESOLVE_SLICE;
+        left -= slice;
+        queue_resolve(f->queue, resolutions + left, slice, clock_unix_ms());
+    }
     free(resolutions);
 }
 
@@ -658,12 +742,33 @@ static void take_answers(struct forwarder *f)
     }
 }
 
+/*
+ * What an earlier run left unfinished may have been sent, whatever the store says of it: one scan
+ * tells, before any of it goes. It began when that run's oldest doubt did, which `anchor` dates.
+ */
+static void doubt_restored(struct forwarder *f)
+{
+    struct queue_totals totals;
+    queue_totals(f->queue, &totals);
+    store_anchor(f->options.store, f->newest_api_id);
+    if (totals.ambiguous > 0) {
+        int64_t now_ms = clock_monotonic_ms();
+        memcpy(f->doubt_anchor, f->newest_api_id, ANCHOR_SIZE);
+        reconcile_add(f->reconcile, now_ms, now_ms,
+                      f->newest_api_id[0] == '\0' ? NULL : f->newest_api_id);
+    }
+}
+
 static void *run(void *arg)
 {
     struct forwarder *f = arg;
     pthread_setname_np(pthread_self(), "forwarder");
+    if (f->options.store != NULL) {
+        doubt_restored(f);
+    }
     for (;;) {
         take_orders(f);
+        launch_marked(f);
         int64_t wake_ms = send_what_may_go(f);
         wake_ms = min_ms(wake_ms, reconcile(f));
         int64_t now_ms = clock_monotonic_ms();
@@ -677,6 +782,7 @@ static void *run(void *arg)
         api_wait(f->api, wake_ms == INT64_MAX ? -1 : wake_ms > now_ms ? wake_ms - now_ms : 0);
         take_answers(f);
     }
+    drop_marking(f);
     if (f->options.ended != NULL) {
         f->options.ended(f->options.ended_arg);
     }
@@ -695,6 +801,7 @@ struct forwarder *forwarder_new(struct queue *queue, struct stats *stats,
     f->queue = queue;
     f->stats = stats;
     f->options = *options;
+    f->marking_end = &f->marking;
     uint64_t seed = (uint64_t)clock_unix_ms() ^ (uint64_t)(uintptr_t)f;
     memcpy(f->chance, &seed, sizeof f->chance);
     f->api = api_new(&options->api);
@@ -729,7 +836,7 @@ void forwarder_free(struct forwarder *f)
     }
     api_free(f->api);
     reconcile_free(f->reconcile);
-    while (f->under_way != NULL) {
+    while (f->under_way != NULL) { /* their messages stay SENDING: the API may have them */
         struct request *next = f->under_way->next;
         free(f->under_way);
         f->under_way = next;

@@ -3,7 +3,8 @@
  *
  * A thin loop around pure policy: batch (what to send now), pace (how fast), retry (what an answer
  * means), reconcile (what became of ambiguous messages). Owns the thread, the requests in flight
- * and the state of the destination. Leaves HTTP to api and messages to the queue.
+ * and the state of the destination. Leaves HTTP to api and messages to the queue. With a store no
+ * request goes before the mark that its messages are being sent is saved there.
  */
 #ifndef GATEWAY_FORWARDER_H
 #define GATEWAY_FORWARDER_H
@@ -12,6 +13,7 @@
 #include "gateway/queue.h"
 #include "gateway/reconcile.h"
 #include "gateway/stats.h"
+#include "gateway/store.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +28,10 @@ struct forwarder_options {
     int64_t linger_ms;
     int64_t retry_min_ms, retry_max_ms;
     int64_t drain_timeout_ms;
+    /* Where marks are saved and the anchor of the scan after a restart is kept; NULL = messages are
+     * kept in memory only. `marks` = it is written while the relay runs. Outlives the forwarder. */
+    struct store *store;
+    bool marks;
     /* Reads the token anew (in the forwarding thread); malloc'ed, NULL when it cannot be read or
      * does not come from a file. NULL = there is no other token to be had. */
     char *(*read_token)(void *arg);
