@@ -32,7 +32,7 @@ struct conn {
     struct session *session;
     struct requests_client client;
     int64_t closes_ms; /* monotonic: when a client that goes on talking is closed all the same */
-    size_t in_intake;  /* submissions whose verdict is due from intake */
+    size_t due_calls;  /* verdicts and replies that others will give; they point here */
     bool has_awaits;   /* watch holds replies back for it */
     bool is_touched;   /* in the context's list */
     bool is_readable;  /* its socket may hold more than libevent has read this turn */
@@ -81,8 +81,8 @@ void conn_free(struct conn *c)
         c->context->ended(c->context->server, c);
     }
     c->is_doomed = true;
-    if (c->in_intake > 0) {
-        /* Its verdicts come within this turn of the loop, and the last one frees it. */
+    if (c->due_calls > 0) {
+        /* They come by themselves, and the last one frees it. */
         return;
     }
     if (c->client.is_watching || c->has_awaits) {
@@ -143,7 +143,7 @@ static void submit(struct conn *c, const struct session_event *event, int64_t no
 {
     const struct relay *relay = relay_of(c);
     if (intake_submit(relay->intake, c, event->slot, c->client.owner, &event->submission, now_ms)) {
-        c->in_intake++;
+        c->due_calls++;
     } else {
         session_refuse(c->session, event->slot, REPLY_CANNOT_STORE, "out of memory");
     }
@@ -152,8 +152,11 @@ static void submit(struct conn *c, const struct session_event *event, int64_t no
 static void answer(struct conn *c, const struct session_event *event)
 {
     struct buffer *out = session_answer_begin(c->session, event->slot);
-    requests_answer(relay_of(c), &c->client, &event->request, out);
-    session_answer_end(c->session, event->slot);
+    if (requests_answer(relay_of(c), &c->client, event->slot, &event->request, out)) {
+        session_answer_end(c->session, event->slot);
+    } else {
+        c->due_calls++;
+    }
 }
 
 static void count(struct conn *c)
@@ -385,10 +388,24 @@ static void touch(struct conn *c)
     }
 }
 
+/* The reply to a request that had to wait. */
+static void answer_late(void *client, uint32_t slot, const struct buffer *reply)
+{
+    struct conn *c = client;
+    c->due_calls--;
+    touch(c);
+    if (!c->is_doomed) {
+        struct buffer *out = session_answer_begin(c->session, slot);
+        buffer_append(out, reply->data, reply->len);
+        out->has_failed = out->has_failed || reply->has_failed;
+        session_answer_end(c->session, slot);
+    }
+}
+
 void conn_settle(const struct intake_verdict *verdict)
 {
     struct conn *c = verdict->client;
-    c->in_intake--;
+    c->due_calls--;
     touch(c);
     if (c->is_doomed) {
         return;
@@ -443,7 +460,7 @@ void conn_flush_touched(struct conn_context *context)
         c->is_touched = false;
         if (!c->is_doomed) {
             advance(c);
-        } else if (c->in_intake == 0) {
+        } else if (c->due_calls == 0) {
             if (c->bev != NULL) {
                 LOG(LOG_INFO, "watcher_cut_off");
                 stats_add(context->relay->stats, STAT_WATCHERS_CUT_OFF, 1);
@@ -478,7 +495,8 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     c->bev = bev;
     c->context = context;
-    c->client = (struct requests_client){.client = c, .owner = owner, .has_control = has_control};
+    c->client = (struct requests_client){
+        .client = c, .answered = answer_late, .owner = owner, .has_control = has_control};
     bufferevent_setcb(bev, on_read, on_write, on_event, c);
     bufferevent_setwatermark(bev, EV_READ, 0, INPUT_HIGH);
     bufferevent_setwatermark(bev, EV_WRITE, OUTPUT_LOW, 0);

@@ -9,6 +9,7 @@
 #include "gateway/intake.h"
 #include "gateway/queue.h"
 #include "gateway/stats.h"
+#include "gateway/store.h"
 #include "gateway/watch.h"
 #include "proto/session.h"
 
@@ -22,6 +23,7 @@ struct relay {
     struct watch *watch;
     struct forwarder *forwarder;
     struct stats *stats;
+    struct store *store; /* written while the relay runs; NULL = messages are kept in memory only */
 };
 
 #endif

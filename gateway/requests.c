@@ -8,17 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef void requests_verb(const struct relay *relay, struct requests_client *client,
-                           const struct request *request, struct buffer *out);
+/* One request being answered. */
+struct call {
+    const struct relay *relay;
+    struct requests_client *client;
+    uint32_t slot;
+    const struct request *request;
+    struct buffer *out; /* for the reply */
+    bool waits;         /* the reply comes when the store has answered */
+};
+
+typedef void requests_verb(struct call *call);
 
 /* --- what is asked about ---------------------------------------------------------------------- */
 
 /* The ids that an argument names: the one, or all messages of a reference. malloc'ed. */
-static struct ulid *named_ids(const struct relay *relay, const struct requests_client *client,
-                              const struct request *request, size_t *count)
+static struct ulid *named_ids(const struct call *call, size_t *count)
 {
+    const struct request *request = call->request;
     if (!request->has_id) {
-        return queue_find_ref(relay->queue, request->ref, client->owner, count);
+        return queue_find_ref(call->relay->queue, request->ref, call->client->owner, count);
     }
     struct ulid *ids = malloc(sizeof *ids);
     *count = ids == NULL ? 0 : 1;
@@ -43,90 +52,241 @@ static const char *stopped_reason(const struct queue_relaying *relaying)
 }
 
 /*
- * A line for each of `ids` that is still known and the client's; false when there is none. The last
- * line of a reply has another form than those before it, so each is written when the next one is
- * certain.
+ * A reply of one line a message. The last line has another form than those before it, so each is
+ * written when the next one is certain.
  */
-static bool say_statuses(const struct relay *relay, const struct requests_client *client,
-                         const struct ulid *ids, size_t count, struct buffer *out)
+struct statuses {
+    struct buffer *out;
+    const char *stopped; /* why nothing is relayed, or NULL */
+    struct message_status held;
+    bool has_held;
+};
+
+static struct statuses statuses_begin(const struct relay *relay, struct queue_relaying *relaying,
+                                      struct buffer *out)
+{
+    queue_relaying(relay->queue, relaying);
+    return (struct statuses){.out = out, .stopped = stopped_reason(relaying)};
+}
+
+static void write_held(struct statuses *s, bool is_followed)
+{
+    if (s->has_held) {
+        reply_begin(s->out, REPLY_OK, is_followed);
+        reply_status(s->out, &s->held, s->stopped);
+        buffer_append(s->out, "\r\n", 2);
+        message_status_free(&s->held);
+    }
+}
+
+/* Adds a line; takes what the status owns. */
+static void statuses_add(struct statuses *s, const struct message_status *status)
+{
+    write_held(s, true);
+    s->held = *status;
+    s->has_held = true;
+}
+
+/* Ends the reply. Returns false when there was no line. */
+static bool statuses_end(struct statuses *s)
+{
+    write_held(s, false);
+    return s->has_held;
+}
+
+/* A line for each of `ids` that is in memory and the client's; false when there is none. */
+static bool say_statuses(const struct call *call, const struct ulid *ids, size_t count)
 {
     struct queue_relaying relaying;
-    queue_relaying(relay->queue, &relaying);
-    const char *stopped = stopped_reason(&relaying);
-    struct message_status held;
-    bool has_held = false;
+    struct statuses statuses = statuses_begin(call->relay, &relaying, call->out);
     for (size_t i = 0; i < count; i++) {
         struct message_status status;
-        if (!queue_status(relay->queue, &ids[i], client->owner, client->has_control, &status)) {
-            continue;
+        if (queue_status(call->relay->queue, &ids[i], call->client->owner,
+                         call->client->has_control, &status)) {
+            statuses_add(&statuses, &status);
         }
-        if (has_held) {
-            reply_begin(out, REPLY_OK, true);
-            reply_status(out, &held, stopped);
-            buffer_append(out, "\r\n", 2);
-            message_status_free(&held);
-        }
-        held = status;
-        has_held = true;
     }
-    if (!has_held) {
-        return false;
-    }
-    reply_begin(out, REPLY_OK, false);
-    reply_status(out, &held, stopped);
-    buffer_append(out, "\r\n", 2);
-    message_status_free(&held);
-    return true;
+    return statuses_end(&statuses);
 }
 
-static void answer_status(const struct relay *relay, struct requests_client *client,
-                          const struct request *request, struct buffer *out)
+/* --- what only the store knows ---------------------------------------------------------------- */
+
+/* A reply that waits for the store; `question.arg` points here. */
+struct late {
+    const struct relay *relay;
+    struct requests_client *client;
+    uint32_t slot;
+    struct buffer reply; /* so far */
+};
+
+static bool is_visible(const struct late *late, const struct message *m)
+{
+    return late->client->has_control || m->owner == late->client->owner;
+}
+
+static void finish(struct late *late)
+{
+    late->client->answered(late->client->client, late->slot, &late->reply);
+    buffer_free(&late->reply);
+    free(late);
+}
+
+static void finish_unread(struct late *late)
+{
+    buffer_clear(&late->reply);
+    reply_line(&late->reply, REPLY_CANNOT_STORE, false, "the store cannot be read now");
+    finish(late);
+}
+
+/* Has the reply wait for an answer of the store's. `reply` (NULL = none) is what it is so far. */
+static void ask_store(struct call *call, struct store_question *question,
+                      void (*answered)(void *late, const struct store_question *question),
+                      struct buffer *reply)
+{
+    struct late *late = malloc(sizeof *late);
+    if (late != NULL) {
+        *late = (struct late){call->relay, call->client, call->slot, BUFFER_EMPTY};
+        question->answered = answered;
+        question->arg = late;
+        call->waits = store_ask(call->relay->store, question);
+    }
+    if (!call->waits) {
+        free(late);
+        buffer_clear(call->out);
+        reply_line(call->out, REPLY_CANNOT_STORE, false, "out of memory");
+    } else if (reply != NULL) {
+        late->reply = *reply;
+        *reply = (struct buffer)BUFFER_EMPTY;
+    }
+}
+
+static void on_messages(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    struct queue_relaying relaying;
+    struct statuses statuses = statuses_begin(late->relay, &relaying, &late->reply);
+    for (size_t i = 0; i < question->count; i++) {
+        if (is_visible(late, question->messages[i])) {
+            struct message_status status;
+            message_status_copy(question->messages[i], &status);
+            statuses_add(&statuses, &status);
+        }
+    }
+    if (question->has_failed) {
+        finish_unread(late);
+        return;
+    }
+    if (!statuses_end(&statuses) && question->kind == STORE_ASK_ID) {
+        say_unknown(&late->reply);
+    } else if (!statuses.has_held) {
+        reply_line(&late->reply, REPLY_OK, false, "none");
+    }
+    finish(late);
+}
+
+/* What was changed is on the disk, or should be and is not. */
+static void on_synced(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    if (question->has_failed) {
+        buffer_clear(&late->reply);
+        reply_line(&late->reply, REPLY_CANNOT_STORE, false,
+                   "done, but the store cannot be written now: a restart would undo it");
+    }
+    finish(late);
+}
+
+/* The reply is complete, but leaves when what it tells is on the disk. */
+static void reply_when_synced(struct call *call)
+{
+    if (call->relay->store != NULL) {
+        struct store_question question = {.kind = STORE_ASK_NOTHING, .syncs = true};
+        struct buffer reply = BUFFER_EMPTY;
+        buffer_append(&reply, call->out->data, call->out->len);
+        buffer_clear(call->out);
+        ask_store(call, &question, on_synced, &reply);
+        buffer_free(&reply);
+    }
+}
+
+/* The one message that is asked about is not in memory: the store may know it as finished. */
+static bool may_be_stored(const struct call *call)
+{
+    return call->relay->store != NULL && call->request->has_id;
+}
+
+static void ask_about_id(struct call *call,
+                         void (*answered)(void *late, const struct store_question *question))
+{
+    struct store_question question = {.kind = STORE_ASK_ID, .id = call->request->id};
+    ask_store(call, &question, answered, NULL);
+}
+
+/* Of a message that is not in memory no more is asked than whether there is one. */
+static bool is_known_to_store(const struct late *late, const struct store_question *question)
+{
+    return question->count > 0 && is_visible(late, question->messages[0]);
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+static void answer_status(struct call *call)
 {
     size_t count;
-    struct ulid *ids = named_ids(relay, client, request, &count);
-    if (!say_statuses(relay, client, ids, count, out)) {
-        say_unknown(out);
+    struct ulid *ids = named_ids(call, &count);
+    if (!say_statuses(call, ids, count)) {
+        if (may_be_stored(call)) {
+            ask_about_id(call, on_messages);
+        } else {
+            say_unknown(call->out);
+        }
     }
     free(ids);
 }
 
-static void answer_queue_list(const struct relay *relay, struct requests_client *client,
-                              const struct request *request, struct buffer *out)
+static void answer_queue_list(struct call *call)
 {
+    const struct request *request = call->request;
     size_t count;
-    struct ulid *ids = queue_list(relay->queue, request->state, request->max, &count);
-    if (!say_statuses(relay, client, ids, count, out)) {
-        reply_line(out, REPLY_OK, false, "none");
+    bool is_finished =
+        request->state >= 0 && message_state_is_finished((enum message_state)request->state);
+    if (is_finished && call->relay->store != NULL) {
+        struct store_question question = {.kind = STORE_ASK_STATE,
+                                          .state = (enum message_state)request->state,
+                                          .max = request->max};
+        ask_store(call, &question, on_messages, NULL);
+        return;
+    }
+    struct ulid *ids = queue_list(call->relay->queue, request->state, request->max, &count);
+    if (!say_statuses(call, ids, count)) {
+        reply_line(call->out, REPLY_OK, false, "none");
     }
     free(ids);
 }
 
-static void answer_queue(const struct relay *relay, struct requests_client *client,
-                         const struct request *request, struct buffer *out)
+static void answer_queue(struct call *call)
 {
-    (void)client;
-    (void)request;
     static const enum message_state TOLD[] = {MESSAGE_QUEUED, MESSAGE_SENDING, MESSAGE_DEFERRED,
                                               MESSAGE_SCHEDULED, MESSAGE_UNRESOLVED};
     struct queue_totals totals;
     struct queue_relaying relaying;
-    queue_totals(relay->queue, &totals);
-    queue_relaying(relay->queue, &relaying);
-    reply_begin(out, REPLY_OK, false);
+    queue_totals(call->relay->queue, &totals);
+    queue_relaying(call->relay->queue, &relaying);
+    reply_begin(call->out, REPLY_OK, false);
     for (size_t i = 0; i < sizeof TOLD / sizeof TOLD[0]; i++) {
-        buffer_printf(out, "%s=%zu ", message_state_name(TOLD[i]), totals.by_state[TOLD[i]]);
+        buffer_printf(call->out, "%s=%zu ", message_state_name(TOLD[i]), totals.by_state[TOLD[i]]);
     }
     int64_t age_ms = totals.oldest_ms == 0 ? 0 : clock_unix_ms() - totals.oldest_ms;
     const char *reason = stopped_reason(&relaying);
-    buffer_printf(out, "oldest=%" PRId64 " relaying=%s", age_ms > 0 ? age_ms / 1000 : 0,
+    buffer_printf(call->out, "oldest=%" PRId64 " relaying=%s", age_ms > 0 ? age_ms / 1000 : 0,
                   reason == NULL ? "yes" : "no");
     if (reason != NULL) {
-        reply_value(out, "reason", reason);
+        reply_value(call->out, "reason", reason);
     }
     if (reason != NULL && !relaying.is_held && relaying.until_ms > 0) {
-        reply_time(out, "until", relaying.until_ms);
+        reply_time(call->out, "until", relaying.until_ms);
     }
-    buffer_append(out, "\r\n", 2);
+    buffer_append(call->out, "\r\n", 2);
 }
 
 static void say_counter(const char *name, int64_t value, void *arg)
@@ -134,13 +294,10 @@ static void say_counter(const char *name, int64_t value, void *arg)
     reply_line(arg, REPLY_OK, true, "%s=%" PRId64, name, value);
 }
 
-static void answer_stats(const struct relay *relay, struct requests_client *client,
-                         const struct request *request, struct buffer *out)
+static void answer_stats(struct call *call)
 {
-    (void)client;
-    (void)request;
-    stats_each(relay->stats, say_counter, out);
-    reply_line(out, REPLY_OK, false, "version=%s", relay->rules->version);
+    stats_each(call->relay->stats, say_counter, call->out);
+    reply_line(call->out, REPLY_OK, false, "version=%s", call->relay->rules->version);
 }
 
 /* --- watching --------------------------------------------------------------------------------- */
@@ -157,109 +314,177 @@ void requests_forget(const struct relay *relay, struct requests_client *client)
     watch_forget(relay->watch, client->client);
 }
 
-static void answer_watch(const struct relay *relay, struct requests_client *client,
-                         const struct request *request, struct buffer *out)
+/* A message that has ended changes no more, but it may be watched. */
+static void on_watched(void *arg, const struct store_question *question)
 {
-    if (request->has_since) {
-        reply_line(out, REPLY_BAD_ARGUMENT, false,
-                   "since= is not offered: past events are not kept");
-        return;
-    }
-    bool is_named = request->has_id || request->ref[0] != '\0';
-    size_t count = 0;
-    struct ulid *ids = is_named ? named_ids(relay, client, request, &count) : NULL;
-    size_t watched = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct message_status status;
-        if (queue_status(relay->queue, &ids[i], client->owner, client->has_control, &status)) {
-            message_status_free(&status);
-            watched += watch_message(relay->watch, client->client, &ids[i]) ? 1 : 0;
-        }
-    }
-    free(ids);
-    if (is_named && watched == 0) {
-        say_unknown(out);
-    } else if (!is_named && !watch_all(relay->watch, client->client)) {
-        reply_line(out, REPLY_CANNOT_STORE, false, "cannot watch now");
+    struct late *late = arg;
+    if (question->has_failed) {
+        finish_unread(late);
+    } else if (!is_known_to_store(late, question)) {
+        say_unknown(&late->reply);
+        finish(late);
     } else {
-        set_watching(relay, client, true);
-        reply_line(out, REPLY_OK, false, "watching%s", is_named ? "" : " all");
+        set_watching(late->relay, late->client, true);
+        reply_line(&late->reply, REPLY_OK, false, "watching");
+        finish(late);
     }
 }
 
-static void answer_unwatch(const struct relay *relay, struct requests_client *client,
-                           const struct request *request, struct buffer *out)
+static void answer_watch(struct call *call)
 {
-    (void)request;
-    watch_end(relay->watch, client->client);
-    set_watching(relay, client, false);
-    reply_line(out, REPLY_OK, false, "not watching");
+    if (call->request->has_since) {
+        reply_line(call->out, REPLY_BAD_ARGUMENT, false,
+                   "since= is not offered: past events are not kept");
+        return;
+    }
+    bool is_named = call->request->has_id || call->request->ref[0] != '\0';
+    size_t count = 0;
+    struct ulid *ids = is_named ? named_ids(call, &count) : NULL;
+    size_t watched = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct message_status status;
+        if (queue_status(call->relay->queue, &ids[i], call->client->owner,
+                         call->client->has_control, &status)) {
+            message_status_free(&status);
+            watched += watch_message(call->relay->watch, call->client->client, &ids[i]) ? 1 : 0;
+        }
+    }
+    free(ids);
+    if (is_named && watched == 0 && may_be_stored(call)) {
+        ask_about_id(call, on_watched);
+    } else if (is_named && watched == 0) {
+        say_unknown(call->out);
+    } else if (!is_named && !watch_all(call->relay->watch, call->client->client)) {
+        reply_line(call->out, REPLY_CANNOT_STORE, false, "cannot watch now");
+    } else {
+        set_watching(call->relay, call->client, true);
+        reply_line(call->out, REPLY_OK, false, "watching%s", is_named ? "" : " all");
+    }
+}
+
+static void answer_unwatch(struct call *call)
+{
+    watch_end(call->relay->watch, call->client->client);
+    set_watching(call->relay, call->client, false);
+    reply_line(call->out, REPLY_OK, false, "not watching");
 }
 
 /* --- changing --------------------------------------------------------------------------------- */
 
-static void answer_cancel(const struct relay *relay, struct requests_client *client,
-                          const struct request *request, struct buffer *out)
+static const char has_ended[] = "it is being sent, or has come to its end";
+
+/* Of an unknown message: the store tells whether there was one. */
+static void on_unknown(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    if (question->has_failed) {
+        finish_unread(late);
+        return;
+    }
+    if (is_known_to_store(late, question)) {
+        reply_line(&late->reply, REPLY_UNKNOWN_MESSAGE, false, "%s", has_ended);
+    } else {
+        say_unknown(&late->reply);
+    }
+    finish(late);
+}
+
+static void refuse_unknown(struct call *call)
+{
+    if (may_be_stored(call)) {
+        ask_about_id(call, on_unknown);
+    } else {
+        say_unknown(call->out);
+    }
+}
+
+static void on_canceled(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    if (question->has_failed) {
+        on_synced(late, question);
+    } else if (question->count == 0) {
+        /* With queue.retention=0 there is nothing left to tell of. */
+        reply_line(&late->reply, REPLY_OK, false, "canceled");
+        finish(late);
+    } else {
+        on_messages(late, question);
+    }
+}
+
+static void say_canceled(struct call *call, const struct ulid *ids, size_t count)
+{
+    if (may_be_stored(call)) {
+        /* What has ended leaves memory as soon as the store has it. */
+        struct store_question question = {
+            .kind = STORE_ASK_ID, .id = call->request->id, .syncs = true};
+        ask_store(call, &question, on_canceled, NULL);
+        return;
+    }
+    if (!say_statuses(call, ids, count)) {
+        reply_line(call->out, REPLY_OK, false, "canceled");
+    }
+    reply_when_synced(call);
+}
+
+static void answer_cancel(struct call *call)
 {
     size_t count;
-    struct ulid *ids = named_ids(relay, client, request, &count);
+    struct ulid *ids = named_ids(call, &count);
     bool is_canceled = false;
     bool is_known = false;
     for (size_t i = 0; i < count; i++) {
-        enum queue_change_verdict verdict = queue_cancel(relay->queue, &ids[i], client->owner,
-                                                         client->has_control, clock_unix_ms());
+        enum queue_change_verdict verdict =
+            queue_cancel(call->relay->queue, &ids[i], call->client->owner,
+                         call->client->has_control, clock_unix_ms());
         is_known = is_known || verdict != QUEUE_UNKNOWN;
         is_canceled = is_canceled || verdict == QUEUE_CHANGED;
     }
     if (is_canceled) {
-        /* With queue.retention=0 there is nothing left to tell of. */
-        if (!say_statuses(relay, client, ids, count, out)) {
-            reply_line(out, REPLY_OK, false, "canceled");
-        }
+        say_canceled(call, ids, count);
     } else if (is_known) {
-        reply_line(out, REPLY_UNKNOWN_MESSAGE, false, "it is being sent, or has come to its end");
+        reply_line(call->out, REPLY_UNKNOWN_MESSAGE, false, "%s", has_ended);
     } else {
-        say_unknown(out);
+        refuse_unknown(call);
     }
     free(ids);
 }
 
-static void answer_retry(const struct relay *relay, struct requests_client *client,
-                         const struct request *request, struct buffer *out)
+static void answer_retry(struct call *call)
 {
-    (void)client;
-    switch (request->has_id ? queue_retry(relay->queue, &request->id, clock_unix_ms())
-                            : QUEUE_UNKNOWN) {
+    switch (call->request->has_id
+                ? queue_retry(call->relay->queue, &call->request->id, clock_unix_ms())
+                : QUEUE_UNKNOWN) {
     case QUEUE_CHANGED:
-        reply_line(out, REPLY_OK, false, "queued again");
+        reply_line(call->out, REPLY_OK, false, "queued again");
+        reply_when_synced(call);
         break;
     case QUEUE_UNKNOWN:
-        say_unknown(out);
+        refuse_unknown(call);
         break;
     case QUEUE_WRONG_STATE:
-        reply_line(out, REPLY_UNKNOWN_MESSAGE, false, "it is not unresolved");
+        reply_line(call->out, REPLY_UNKNOWN_MESSAGE, false, "it is not unresolved");
         break;
     }
 }
 
-static void answer_flush(const struct relay *relay, struct requests_client *client,
-                         const struct request *request, struct buffer *out)
+static void answer_flush(struct call *call)
 {
-    (void)client;
-    (void)request;
-    queue_flush(relay->queue, clock_unix_ms());
-    forwarder_flush(relay->forwarder);
-    reply_line(out, REPLY_OK, false, "trying everything that waits");
+    queue_flush(call->relay->queue, clock_unix_ms());
+    forwarder_flush(call->relay->forwarder);
+    reply_line(call->out, REPLY_OK, false, "trying everything that waits");
 }
 
-static void answer_hold(const struct relay *relay, struct requests_client *client,
-                        const struct request *request, struct buffer *out)
+static void answer_hold(struct call *call)
 {
-    (void)client;
-    bool holds = request->verb == REQUEST_HOLD;
-    queue_hold(relay->queue, holds);
+    bool holds = call->request->verb == REQUEST_HOLD;
+    queue_hold(call->relay->queue, holds);
     LOG(LOG_WARN, holds ? "relaying_held" : "relaying_released");
-    reply_line(out, REPLY_OK, false, "%s", holds ? "held" : "released");
+    reply_line(call->out, REPLY_OK, false, "%s", holds ? "held" : "released");
+    if (call->relay->store != NULL) {
+        store_set_held(call->relay->store, holds);
+        reply_when_synced(call);
+    }
 }
 
 static requests_verb *const VERBS[] = {
@@ -276,8 +501,14 @@ static requests_verb *const VERBS[] = {
     [REQUEST_RETRY] = answer_retry,
 };
 
-void requests_answer(const struct relay *relay, struct requests_client *client,
+bool requests_answer(const struct relay *relay, struct requests_client *client, uint32_t slot,
                      const struct request *request, struct buffer *out)
 {
-    VERBS[request->verb](relay, client, request, out);
+    struct buffer reply = BUFFER_EMPTY;
+    struct call call = {relay, client, slot, request, &reply, false};
+    VERBS[request->verb](&call);
+    buffer_append(out, reply.data, reply.len);
+    out->has_failed = out->has_failed || reply.has_failed;
+    buffer_free(&reply);
+    return !call.waits;
 }

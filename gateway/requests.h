@@ -17,13 +17,19 @@
 /* Who asks. */
 struct requests_client {
     void *client; /* as watch knows it */
+    /* The reply to a request that had to wait for the store. */
+    void (*answered)(void *client, uint32_t slot, const struct buffer *reply);
     int32_t owner;
     bool has_control;
     bool is_watching; /* set while it is told of changes */
 };
 
-/* Carries a request out and appends the whole reply to `out`. */
-void requests_answer(const struct relay *relay, struct requests_client *client,
+/*
+ * Carries a request out and appends the whole reply to `out`. Returns false when the reply has to wait
+ * for the store, and `out` is untouched: it comes by `answered`, in a later turn of the loop, and
+ * until then `client` must stay valid.
+ */
+bool requests_answer(const struct relay *relay, struct requests_client *client, uint32_t slot,
                      const struct request *request, struct buffer *out);
 
 /* The client is gone: ends what it watches. */
