@@ -1,8 +1,8 @@
 /*
  * main: subcommands, start order, stop order; nothing else.
  *
- * Threads: this one becomes the loop thread. It starts the forwarding thread and, where the API is
- * the simulator in this process, that one's.
+ * Threads: this one becomes the loop thread. It starts the forwarding thread, the store's where the
+ * queue is durable, and, where the API is the simulator in this process, that one's.
  */
 #include "conf/conf.h"
 #include "conf/conf_keys.h"
@@ -46,11 +46,14 @@ struct daemon {
     struct stats stats;
     struct event_base *base;
     struct sandbox_thread *sandbox;
+    struct store *store; /* relay.store only if it is written while the relay runs */
     struct relay relay;
     struct server *server;
     struct token_watch *token_watch;
-    struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second;
-    unsigned stops; /* how often it was told to stop */
+    struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_store;
+    unsigned stops;           /* how often it was told to stop */
+    bool has_restored;        /* the queue has what an earlier run left */
+    bool has_forwarder_ended; /* the loop goes on for what the store has still to answer */
 };
 
 /* --- before anything runs --------------------------------------------------------------------- */
@@ -176,6 +179,19 @@ static void flush(void *arg)
     }
 }
 
+/* In the store's thread. */
+static void notify_store(void *arg)
+{
+    struct daemon *d = arg;
+    event_active(d->on_store, EV_TIMEOUT, 0);
+}
+
+static void wake_store(void *arg)
+{
+    struct daemon *d = arg;
+    store_wake(d->store);
+}
+
 static void forwarder_ended(void *arg)
 {
     struct daemon *d = arg;
@@ -240,12 +256,32 @@ static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
     token_changed(arg);
 }
 
+/* Ends the loop when nothing is relayed any more and everybody has got the replies that are due. */
+static void end_if_done(struct daemon *d)
+{
+    bool is_idle = d->relay.store == NULL || store_is_idle(d->relay.store);
+    if (d->has_forwarder_ended && is_idle) {
+        event_base_loopexit(d->base, NULL);
+    }
+}
+
 static void on_ended(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct daemon *d = arg;
-    event_base_loopexit(d->base, NULL);
+    d->has_forwarder_ended = true;
+    end_if_done(d);
+}
+
+static void on_store(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct daemon *d = arg;
+    store_deliver(d->store);
+    flush(d);
+    end_if_done(d);
 }
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
@@ -265,22 +301,27 @@ static void say_farewell(struct daemon *d)
     }
 }
 
-/* What is left has nowhere to stay: that is never silent. */
-static void count_lost(struct daemon *d)
+/* What is left stays in the store; where it has no place to stay, that is never silent. */
+static void settle_rest(struct daemon *d)
 {
     struct queue_totals totals;
-    size_t lost = 0;
+    size_t left = 0;
+    bool is_kept = d->store != NULL && store_stop(d->store);
     queue_totals(d->relay.queue, &totals);
     for (int state = 0; state < MESSAGE_STATES; state++) {
-        lost += message_state_is_finished((enum message_state)state) ? 0 : totals.by_state[state];
+        left += message_state_is_finished((enum message_state)state) ? 0 : totals.by_state[state];
     }
-    if (lost > 0) {
-        LOG(LOG_ERROR, "messages_lost", LOG_STR("reason", "the queue is in memory only"),
-            LOG_INT("messages", lost), LOG_INT("scheduled", totals.by_state[MESSAGE_SCHEDULED]),
+    if (left > 0 && is_kept) {
+        LOG(LOG_INFO, "messages_kept", LOG_STR("path", d->conf->queue.path),
+            LOG_INT("messages", left), LOG_INT("scheduled", totals.by_state[MESSAGE_SCHEDULED]),
+            LOG_INT("maybe_sent", totals.by_state[MESSAGE_SENDING]));
+    } else if (left > 0 && d->relay.store == NULL) {
+        LOG(LOG_ERROR, "messages_lost",
+            LOG_STR("reason",
+                    d->store == NULL ? "the queue is in memory only" : "they could not be saved"),
+            LOG_INT("messages", left), LOG_INT("scheduled", totals.by_state[MESSAGE_SCHEDULED]),
             LOG_INT("maybe_sent", totals.by_state[MESSAGE_SENDING]));
     }
-    LOG(LOG_INFO, "stopped", LOG_STR("version", SMSRELAY_VERSION),
-        LOG_INT("relayed", stats_get(&d->stats, STAT_MESSAGES_RELAYED)));
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -315,6 +356,8 @@ static bool start_forwarder(struct daemon *d, const char *url, char *error)
     options.token_arg = d;
     options.ended = forwarder_ended;
     options.ended_arg = d;
+    options.store = d->store;
+    options.marks = d->relay.store != NULL;
     d->relay.forwarder = token == NULL ? NULL : forwarder_new(d->relay.queue, &d->stats, &options);
     if (token != NULL) {
         explicit_bzero(token, strlen(token));
@@ -327,6 +370,42 @@ static bool start_forwarder(struct daemon *d, const char *url, char *error)
     return d->relay.forwarder != NULL;
 }
 
+/* Opens the store, where the settings name one. */
+static bool open_store(struct daemon *d, char *error)
+{
+    struct store_options options;
+    if (!settings_store(d->conf, &options)) {
+        return true;
+    }
+    options.stats = &d->stats;
+    options.notify = notify_store;
+    options.notify_arg = d;
+    options.saved = wake_forwarder;
+    options.saved_arg = d;
+    d->store = store_open(&options, error, ERROR_SIZE);
+    d->relay.store = options.is_continuous ? d->store : NULL;
+    return d->store != NULL;
+}
+
+/* What an earlier run has left is in the queue again. */
+static bool restore_queue(struct daemon *d, char *error)
+{
+    size_t count;
+    int64_t began_ms = clock_monotonic_ms();
+    d->has_restored =
+        d->store == NULL || store_restore(d->store, d->relay.queue, &count, error, ERROR_SIZE);
+    if (d->store == NULL || !d->has_restored) {
+        return d->has_restored;
+    }
+    if (store_is_held(d->store)) {
+        queue_hold(d->relay.queue, true);
+    }
+    LOG(LOG_INFO, "queue_restored", LOG_STR("path", d->conf->queue.path),
+        LOG_INT("messages", count), LOG_INT("ms", clock_monotonic_ms() - began_ms),
+        LOG_BOOL("held", store_is_held(d->store)));
+    return true;
+}
+
 /* Makes all parts, each after those that it needs. */
 static bool make_parts(struct daemon *d, char *error)
 {
@@ -336,8 +415,12 @@ static bool make_parts(struct daemon *d, char *error)
                                   .acknowledge = conn_acknowledge,
                                   .dispatched = flush,
                                   .arg = d};
-    struct intake_options intake = {
-        .max_age_ms = d->conf->queue.max_age_ms, .settle = settle, .settled = flush, .arg = d};
+    struct intake_options intake = {.max_age_ms = d->conf->queue.max_age_ms,
+                                    .max_bytes = (size_t)d->conf->queue.max_bytes,
+                                    .store = d->relay.store,
+                                    .settle = settle,
+                                    .settled = flush,
+                                    .arg = d};
     struct relay *relay = &d->relay;
     snprintf(error, ERROR_SIZE, "out of memory");
     settings_queue(d->conf, &queue);
@@ -346,6 +429,8 @@ static bool make_parts(struct daemon *d, char *error)
     queue.wake_arg = d;
     queue.notify_changes = notify_changes;
     queue.notify_arg = d;
+    queue.wake_store = d->relay.store == NULL ? NULL : wake_store;
+    queue.store_arg = d;
     relay->base = d->base;
     relay->rules = &d->rules;
     relay->stats = &d->stats;
@@ -353,7 +438,7 @@ static bool make_parts(struct daemon *d, char *error)
     relay->watch = relay->queue == NULL ? NULL : watch_new(d->base, relay->queue, &watch);
     relay->intake =
         relay->watch == NULL ? NULL : intake_new(d->base, relay->queue, &d->stats, &intake);
-    return relay->intake != NULL;
+    return relay->intake != NULL && restore_queue(d, error);
 }
 
 static bool start_server(struct daemon *d, char *error)
@@ -385,6 +470,7 @@ static void add_events(struct daemon *d)
     d->on_drain = event_new(d->base, -1, 0, on_drain, d);
     d->on_ended = event_new(d->base, -1, 0, on_ended, d);
     d->on_second = event_new(d->base, -1, EV_PERSIST, on_second, d);
+    d->on_store = event_new(d->base, -1, 0, on_store, d);
     event_add(d->on_second, &SECOND);
 }
 
@@ -401,8 +487,8 @@ static void block_stop_signals(void)
 /* Frees in the opposite order; what was not made is NULL. */
 static void free_daemon(struct daemon *d)
 {
-    struct event *const events[] = {d->on_term,  d->on_int,   d->on_hup,
-                                    d->on_drain, d->on_ended, d->on_second};
+    struct event *const events[] = {d->on_term,  d->on_int,    d->on_hup,  d->on_drain,
+                                    d->on_ended, d->on_second, d->on_store};
     server_free(d->server);
     token_watch_free(d->token_watch);
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -411,6 +497,7 @@ static void free_daemon(struct daemon *d)
         }
     }
     forwarder_free(d->relay.forwarder);
+    store_free(d->store);
     intake_free(d->relay.intake);
     watch_free(d->relay.watch);
     queue_free(d->relay.queue);
@@ -421,26 +508,47 @@ static void free_daemon(struct daemon *d)
     curl_global_cleanup();
 }
 
-static int run_daemon(struct daemon *d)
+/* What a 250 means. */
+static const char *queue_promise(const struct daemon *d)
 {
-    char error[ERROR_SIZE] = "";
+    if (d->store == NULL) {
+        return "in memory only: a crash or a power failure loses what is queued";
+    }
+    return d->relay.store == NULL
+               ? "in memory, saved at an orderly stop: a crash or a power failure loses it"
+               : "durable: what was answered 250 is on the disk";
+}
+
+/* Makes and starts everything but the listeners. Returns an exit code, EX_OK if all went well. */
+static int start(struct daemon *d, char *error)
+{
     char url[URL_SIZE];
     bool is_sandbox = settings_is_sandbox(d->conf);
-    gethostname(d->hostname, sizeof d->hostname - 1);
+    if (!open_store(d, error)) {
+        return fail(error, EX_CANTCREAT);
+    }
     if (!settings_session(d->conf, d->hostname, &d->rules) || !make_parts(d, error) ||
         (is_sandbox && !start_sandbox(d, url, error)) ||
         !start_forwarder(d, is_sandbox ? url : d->conf->api.url, error)) {
         return fail(error, EX_UNAVAILABLE);
     }
     add_events(d);
+    if (d->relay.store != NULL && store_start(d->store) != 0) {
+        return fail("cannot start the store's thread", EX_OSERR);
+    }
     if (forwarder_start(d->relay.forwarder) != 0) {
         return fail("cannot start the forwarding thread", EX_OSERR);
     }
+    return EX_OK;
+}
+
+static int run(struct daemon *d, char *error)
+{
     int code = EX_OK;
     if (start_server(d, error)) {
         LOG(LOG_INFO, "started", LOG_STR("version", SMSRELAY_VERSION),
-            LOG_STR("api", is_sandbox ? "sandbox" : d->conf->api.url),
-            LOG_STR("queue", "in memory only: a crash or a power failure loses what is queued"));
+            LOG_STR("api", d->sandbox != NULL ? "sandbox" : d->conf->api.url),
+            LOG_STR("queue", queue_promise(d)));
         event_base_dispatch(d->base);
     } else {
         code = fail(error, EX_UNAVAILABLE);
@@ -449,7 +557,24 @@ static int run_daemon(struct daemon *d)
     forwarder_join(d->relay.forwarder);
     if (code == EX_OK) {
         say_farewell(d);
-        count_lost(d);
+    }
+    return code;
+}
+
+static int run_daemon(struct daemon *d)
+{
+    char error[ERROR_SIZE] = "";
+    gethostname(d->hostname, sizeof d->hostname - 1);
+    int code = start(d, error);
+    if (code == EX_OK) {
+        code = run(d, error);
+    }
+    if (d->has_restored) {
+        settle_rest(d);
+    }
+    if (code == EX_OK) {
+        LOG(LOG_INFO, "stopped", LOG_STR("version", SMSRELAY_VERSION),
+            LOG_INT("relayed", stats_get(&d->stats, STAT_MESSAGES_RELAYED)));
     }
     return code;
 }

@@ -67,6 +67,16 @@ bool settings_session(const struct conf *conf, const char *hostname, struct sess
     return true;
 }
 
+bool settings_store(const struct conf *conf, struct store_options *options)
+{
+    *options = (struct store_options){
+        .path = conf->queue.path,
+        .is_continuous = conf->queue.durability == CONF_DURABILITY_ALWAYS,
+        .retention_ms = conf->queue.retention_ms,
+    };
+    return conf->queue.path[0] != '\0' && conf->queue.durability != CONF_DURABILITY_NONE;
+}
+
 void settings_queue(const struct conf *conf, struct queue_options *options)
 {
     *options = (struct queue_options){

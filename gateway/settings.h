@@ -12,6 +12,7 @@
 #include "gateway/queue.h"
 #include "gateway/sandbox.h"
 #include "gateway/server.h"
+#include "gateway/store.h"
 #include "proto/session.h"
 
 #include <stdio.h>
@@ -26,6 +27,12 @@ bool settings_check(const struct conf *conf, FILE *out);
 
 /* Fills the rules of sessions; free `rules->senders` afterwards. */
 bool settings_session(const struct conf *conf, const char *hostname, struct session_rules *rules);
+
+/*
+ * The store of the queue, where there is one: false = messages are kept in memory only. The
+ * callbacks are the caller's to set.
+ */
+bool settings_store(const struct conf *conf, struct store_options *options);
 
 /* The callbacks are the caller's to set. */
 void settings_queue(const struct conf *conf, struct queue_options *options);
