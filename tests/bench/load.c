@@ -1,14 +1,19 @@
 /*
  * load: gives a server lines as fast as it answers them, and measures how fast that is.
  *
- *     load [-c CONNECTIONS] [-d DEPTH] [-n COUNT] [-e EXPECTED] [-i] [-p SECONDS] ADDRESS LINE
+ *     load [-c CONNECTIONS] [-d DEPTH] [-n COUNT] [-e EXPECTED] [-r RATE] [-i] [-s] [-p SECONDS]
+ *          ADDRESS LINE
  *     load -I [-c CONNECTIONS] ADDRESS
  *
  * ADDRESS is HOST:PORT or the path of a Unix socket. Each connection reads a greeting and then
  * keeps DEPTH lines unanswered until COUNT were sent by all together; "{}" in LINE becomes the
  * number of the line, in seven digits. Each line must get one reply (which may have several
  * lines, as in SMTP) that begins with EXPECTED (250). -i checks that the id= of the replies are
- * all different. -p is how long it may take in all (120).
+ * all different. -s is for servers that are silent until they are spoken to; with a LINE that has
+ * line ends within it, this talks to other servers too. -p is how long it may take in all (120).
+ *
+ * With -r not more than RATE lines a second are sent, one client after another, and a latency
+ * begins when its line was due: a server that stalls is charged for all that waited for it.
  *
  * Prints one JSON object: lines, seconds, rate, latencies in us (from when a line is handed to the
  * kernel, or would be if that took it, to its reply), what was unexpected, CPU seconds, and
@@ -20,6 +25,7 @@
  *
  * One thread, and little to do in it: it is not to be what is measured.
  */
+#include "tests/bench/histogram.h"
 #include "tests/bench/ids.h"
 
 #include <arpa/inet.h>
@@ -45,56 +51,6 @@ enum {
     SAMPLE_BYTES = 120 /* of an unexpected reply, to show */
 };
 
-/* --- latencies -------------------------------------------------------------------------------- */
-
-/* Buckets that grow with the value, as in HDR histograms: 64 to an octave, so 1.6 % at most. */
-enum { SUB_BITS = 6, SUB_COUNT = 1 << SUB_BITS, BUCKETS = (64 - SUB_BITS + 1) * SUB_COUNT };
-
-struct histogram {
-    uint64_t counts[BUCKETS];
-    uint64_t total;
-    uint64_t max;
-};
-
-static size_t bucket_of(uint64_t value)
-{
-    if (value < SUB_COUNT) {
-        return (size_t)value;
-    }
-    unsigned shift = 63 - (unsigned)__builtin_clzll(value) - SUB_BITS;
-    return (size_t)(shift + 1) * SUB_COUNT + (size_t)((value >> shift) - SUB_COUNT);
-}
-
-/* The largest value that falls into a bucket. */
-static uint64_t bucket_top(size_t bucket)
-{
-    if (bucket < SUB_COUNT) {
-        return bucket;
-    }
-    size_t shift = bucket / SUB_COUNT - 1;
-    return ((bucket % SUB_COUNT + SUB_COUNT + 1) << shift) - 1;
-}
-
-static void histogram_add(struct histogram *h, uint64_t value)
-{
-    h->counts[bucket_of(value)]++;
-    h->total++;
-    h->max = value > h->max ? value : h->max;
-}
-
-static uint64_t histogram_quantile(const struct histogram *h, double quantile)
-{
-    double rank = quantile * (double)h->total;
-    uint64_t seen = 0;
-    for (size_t i = 0; i < BUCKETS; i++) {
-        seen += h->counts[i];
-        if (seen > 0 && (double)seen >= rank) {
-            return bucket_top(i) < h->max ? bucket_top(i) : h->max;
-        }
-    }
-    return h->max;
-}
-
 /* --- state ------------------------------------------------------------------------------------ */
 
 struct client {
@@ -112,8 +68,9 @@ struct client {
 struct load {
     size_t connections, depth, count;
     const char *expected;
-    bool checks_ids, is_idle;
+    bool checks_ids, is_idle, is_silent;
     unsigned patience_s;
+    double rate; /* lines a second; 0 = as fast as they are answered */
     const char *address;
     const char *line; /* NULL with is_idle */
 
@@ -121,17 +78,12 @@ struct load {
     struct client *clients;
     size_t greeted, sent, answered, unexpected, repeated;
     char sample[SAMPLE_BYTES];
+    size_t next_client;
+    uint64_t began_ns;
     uint64_t now_ns; /* of this turn */
     struct histogram latencies;
     struct ids ids;
 };
-
-static uint64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void give_up(const char *why)
 {
@@ -191,7 +143,7 @@ static char *reserve(struct client *client, size_t len)
     return client->output + client->output_end;
 }
 
-static void add_line(struct load *load, struct client *client)
+static void add_line(struct load *load, struct client *client, uint64_t due_ns)
 {
     char *out = reserve(client, LINE_MAX_BYTES);
     size_t number = load->sent++;
@@ -212,16 +164,46 @@ static void add_line(struct load *load, struct client *client)
     memcpy(out, rest, len);
     memcpy(out + len, "\r\n", 2);
     client->output_end = (size_t)(out + len + 2 - client->output);
-    client->sent_ns[(client->oldest + client->unanswered++) % load->depth] = load->now_ns;
+    client->sent_ns[(client->oldest + client->unanswered++) % load->depth] = due_ns;
 }
 
 /* Fills the window of a client. */
 static void send_lines(struct load *load, struct client *client)
 {
     while (client->unanswered < load->depth && load->sent < load->count) {
-        add_line(load, client);
+        add_line(load, client, load->now_ns);
     }
     flush(load, client);
+}
+
+static uint64_t next_due_ns(const struct load *load)
+{
+    return load->began_ns + (uint64_t)((double)load->sent * 1e9 / load->rate);
+}
+
+/* Sends what is due by now. Returns how long to wait for the next, in ns; -1 = for a reply. */
+static int64_t send_due(struct load *load)
+{
+    size_t full = 0;
+    load->now_ns = clock_ns();
+    while (load->sent < load->count && full < load->connections) {
+        uint64_t due_ns = next_due_ns(load);
+        if (due_ns > load->now_ns) {
+            break;
+        }
+        struct client *client = &load->clients[load->next_client++ % load->connections];
+        if (client->unanswered == load->depth) {
+            full++;
+            continue;
+        }
+        full = 0;
+        add_line(load, client, due_ns);
+    }
+    for (size_t i = 0; i < load->connections; i++) {
+        flush(load, &load->clients[i]);
+    }
+    bool waits_for_reply = load->sent == load->count || full == load->connections;
+    return waits_for_reply ? -1 : (int64_t)(next_due_ns(load) - load->now_ns);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -345,6 +327,8 @@ static void connect_client(struct load *load, struct client *client)
         give_up(strerror(errno));
     }
     fcntl(client->fd, F_SETFL, O_NONBLOCK);
+    client->is_greeted = load->is_silent;
+    load->greeted += load->is_silent;
     client->sent_ns = allocate(load->depth, sizeof *client->sent_ns);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
     epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event);
@@ -352,13 +336,15 @@ static void connect_client(struct load *load, struct client *client)
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-static void turn(struct load *load)
+/* Waits at most so long for replies, takes them, and gives their clients new lines. */
+static void turn(struct load *load, int64_t wait_ns)
 {
     struct epoll_event events[EVENTS];
-    int count = epoll_wait(load->epoll, events, EVENTS, -1);
+    struct timespec wait = {wait_ns / 1000000000, wait_ns % 1000000000};
+    int count = epoll_pwait2(load->epoll, events, EVENTS, wait_ns < 0 ? NULL : &wait, NULL);
     for (int i = 0; i < count; i++) {
         struct client *client = events[i].data.ptr;
-        bool is_begun = load->greeted == load->connections;
+        bool is_begun = load->greeted == load->connections && load->rate == 0;
         if ((events[i].events & ~(uint32_t)EPOLLOUT) != 0) {
             read_input(load, client);
         }
@@ -376,7 +362,7 @@ static void connect_all(struct load *load)
         connect_client(load, &load->clients[i]);
     }
     while (load->greeted < load->connections) {
-        turn(load);
+        turn(load, -1);
     }
 }
 
@@ -390,25 +376,21 @@ static void hold(const struct load *load)
     }
 }
 
-static double us_at(const struct load *load, double quantile)
-{
-    return (double)histogram_quantile(&load->latencies, quantile) / 1000;
-}
-
-static void print_result(const struct load *load, uint64_t began_ns, uint64_t ended_ns)
+static void print_result(const struct load *load)
 {
     struct rusage used;
-    double seconds = (double)(ended_ns - began_ns) / 1e9;
+    double seconds = (double)(clock_ns() - load->began_ns) / 1e9;
     getrusage(RUSAGE_SELF, &used);
     printf("{\"lines\":%zu,\"seconds\":%.6f,\"rate\":%.1f,"
            "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,"
            "\"unexpected\":%zu,\"repeated_ids\":%zu,\"cpu_s\":%.3f,\"began_ns\":%" PRIu64 "}\n",
-           load->answered, seconds, (double)load->answered / seconds, us_at(load, 0.5),
-           us_at(load, 0.99), us_at(load, 0.999), (double)load->latencies.max / 1000,
+           load->answered, seconds, (double)load->answered / seconds,
+           histogram_us(&load->latencies, 0.5), histogram_us(&load->latencies, 0.99),
+           histogram_us(&load->latencies, 0.999), (double)load->latencies.max / 1000,
            load->unexpected, load->repeated,
            (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
                (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6,
-           began_ns);
+           load->began_ns);
     if (load->unexpected > 0) {
         fprintf(stderr, "load: unexpected reply: %s\n", load->sample);
     }
@@ -416,21 +398,20 @@ static void print_result(const struct load *load, uint64_t began_ns, uint64_t en
 
 static void run(struct load *load)
 {
-    uint64_t began_ns = clock_ns();
-    load->now_ns = began_ns;
-    for (size_t i = 0; i < load->connections; i++) {
+    load->began_ns = load->now_ns = clock_ns();
+    for (size_t i = 0; load->rate == 0 && i < load->connections; i++) {
         send_lines(load, &load->clients[i]);
     }
     while (load->answered < load->count) {
-        turn(load);
+        turn(load, load->rate > 0 ? send_due(load) : -1);
     }
-    print_result(load, began_ns, clock_ns());
+    print_result(load);
 }
 
 static bool read_arguments(struct load *load, int argc, char **argv)
 {
     int letter;
-    while ((letter = getopt(argc, argv, "c:d:n:e:p:iI")) != -1) {
+    while ((letter = getopt(argc, argv, "c:d:n:e:r:p:isI")) != -1) {
         switch (letter) {
         case 'c':
             load->connections = strtoul(optarg, NULL, 10);
@@ -446,6 +427,12 @@ static bool read_arguments(struct load *load, int argc, char **argv)
             break;
         case 'p':
             load->patience_s = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'r':
+            load->rate = strtod(optarg, NULL);
+            break;
+        case 's':
+            load->is_silent = true;
             break;
         case 'i':
             load->checks_ids = true;
@@ -469,9 +456,10 @@ int main(int argc, char **argv)
         .connections = 1, .depth = 1, .count = 1, .expected = "250", .patience_s = 120};
     struct rlimit files;
     if (!read_arguments(&load, argc, argv)) {
-        fputs("usage: load [-c CONNECTIONS] [-d DEPTH] [-n COUNT] [-e EXPECTED] [-i] [-p SECONDS] "
-              "ADDRESS LINE\n       load -I [-c CONNECTIONS] ADDRESS\n",
-              stderr);
+        fputs(
+            "usage: load [-c CONNECTIONS] [-d DEPTH] [-n COUNT] [-e EXPECTED] [-r RATE] [-i] [-s] "
+            "[-p SECONDS]\n            ADDRESS LINE\n       load -I [-c CONNECTIONS] ADDRESS\n",
+            stderr);
         return 64;
     }
     getrlimit(RLIMIT_NOFILE, &files);
