@@ -131,7 +131,7 @@ enum column {
 };
 
 /* A number between 0 and `max`; what is not is noted in `is_sound`. */
-static unsigned read_number(sqlite3_stmt *row, enum column column, unsigned max, bool *is_sound)
+static unsigned read_number(sqlite3_stmt *row, int column, unsigned max, bool *is_sound)
 {
     int64_t value = sqlite3_column_int64(row, column);
     *is_sound = *is_sound && sqlite3_column_type(row, column) == SQLITE_INTEGER && value >= 0 &&
@@ -140,7 +140,7 @@ static unsigned read_number(sqlite3_stmt *row, enum column column, unsigned max,
 }
 
 /* A text of at most `max` bytes without a NUL; "" for NULL. */
-static const char *read_text(sqlite3_stmt *row, enum column column, size_t max, bool *is_sound)
+static const char *read_text(sqlite3_stmt *row, int column, size_t max, bool *is_sound)
 {
     const char *text = (const char *)sqlite3_column_text(row, column);
     size_t len = (size_t)sqlite3_column_bytes(row, column);
