@@ -120,10 +120,16 @@ void queue_records_done(struct queue *q, const struct queue_record *records, siz
     queue_leave(q);
 }
 
+/* By the time of submission; what came within a millisecond stays in the order of its list, which
+ * `row` holds: ids do not tell it. */
 static int compare_records(const void *a, const void *b)
 {
     const struct queue_record *x = a, *y = b;
-    return memcmp(&x->message->id, &y->message->id, sizeof(struct ulid));
+    int64_t x_ms = ulid_time_ms(&x->message->id), y_ms = ulid_time_ms(&y->message->id);
+    if (x_ms != y_ms) {
+        return x_ms < y_ms ? -1 : 1;
+    }
+    return x->row < y->row ? -1 : x->row > y->row;
 }
 
 struct queue_record *queue_records_all(struct queue *q, size_t *count, struct buffer *answers)
@@ -138,6 +144,7 @@ struct queue_record *queue_records_all(struct queue *q, size_t *count, struct bu
             }
             if (records != NULL) {
                 record(m, &records[*count], answers);
+                records[*count].row = (int64_t)*count;
             }
             ++*count;
         }
