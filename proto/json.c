@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SECOND_MS = 1000 };
+
 struct json_batch {
     json_t *root;
 };
@@ -153,5 +155,63 @@ bool json_batch_read(const struct json_batch *batch, size_t position, int64_t no
         refuse(error, item->to == NULL ? "to" : "text", "missing");
         return false;
     }
+    return true;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* When a message may be sent at the earliest, if that is still to come: Unix seconds; otherwise 0. */
+static int64_t at_seconds(const struct message *m, int64_t now_ms)
+{
+    bool is_ahead = m->state == MESSAGE_SCHEDULED && m->due_ms > now_ms;
+    return is_ahead ? (m->due_ms + SECOND_MS - 1) / SECOND_MS : 0;
+}
+
+/* Seconds of its life that are left from `at` on, 0 = now; at most as many as TTL may be. */
+static int64_t left_seconds(const struct message *m, int64_t at, int64_t now_ms)
+{
+    const int64_t max = (int64_t)OPTION_MAX_AHEAD_DAYS * 24 * 3600;
+    int64_t begin_ms = at > 0 ? at * SECOND_MS : now_ms;
+    int64_t left = m->expires_ms > begin_ms ? (m->expires_ms - begin_ms) / SECOND_MS : 0;
+    return left < max ? left : max;
+}
+
+/* The RFC 3339 time of `at`, or NULL where that is 0; borrowed from `time`, which is empty. */
+static const char *write_at(struct buffer *time, int64_t at)
+{
+    static const char lead[] = " at=";
+    if (at == 0) {
+        return NULL;
+    }
+    reply_time(time, "at", at * SECOND_MS);
+    buffer_append(time, "", 1);
+    return time->has_failed ? NULL : time->data + strlen(lead);
+}
+
+bool json_write_message(struct buffer *out, const struct message *m, int64_t now_ms)
+{
+    struct buffer time = BUFFER_EMPTY;
+    int64_t at = at_seconds(m, now_ms);
+    int64_t left = left_seconds(m, at, now_ms);
+    if (left == 0) {
+        return false;
+    }
+    /* `s*`: the member is left out where there is no value. */
+    json_t *object =
+        json_pack("{s:s, s:s, s:s%, s:b, s:s*, s:s, s:s*, s:I}", "from", message_from(m), "to",
+                  message_to(m), "text", message_text(m), (size_t)m->text_len, "allowUnicode",
+                  (int)m->allow_unicode, "clientId", m->ref_len > 0 ? message_ref(m) : NULL,
+                  "priority", message_priority_name((enum message_priority)m->priority), "at",
+                  write_at(&time, at), "ttl", (json_int_t)left);
+    char *line = object == NULL || time.has_failed ? NULL : json_dumps(object, JSON_COMPACT);
+    if (line == NULL) {
+        out->has_failed = true;
+    } else {
+        buffer_puts(out, line);
+        buffer_putc(out, '\n');
+    }
+    free(line);
+    json_decref(object);
+    buffer_free(&time);
     return true;
 }

@@ -1,5 +1,6 @@
 /*
- * json: the argument of the JSON verb: one message object, or an array of them.
+ * json: the argument of the JSON verb: one message object, or an array of them; and a message
+ * written as such an object.
  *
  * Owns the members' names and types; their meaning is option's and number's. Uses jansson, which
  * does no I/O here. Thread: the session's. Pure.
@@ -8,6 +9,7 @@
 #define PROTO_JSON_H
 
 #include "proto/buffer.h"
+#include "proto/message.h"
 #include "proto/option.h"
 
 #include <stdbool.h>
@@ -35,5 +37,15 @@ size_t json_batch_count(const struct json_batch *batch);
  */
 bool json_batch_read(const struct json_batch *batch, size_t position, int64_t now_ms,
                      struct json_item *item, struct options *options, struct buffer *error);
+
+/*
+ * Appends a message as an argument of the JSON verb that submits it again, and LF. `at` is told only
+ * of a scheduled message and if it lies ahead, up to the whole second; `ttl` is what is left of its
+ * life (TTL=, or queue.max_age), counted from `at`, in whole seconds.
+ *
+ * Returns false, with nothing appended, when less than a second of it is left at `now_ms` (Unix
+ * time). Without memory, or if its text is not UTF-8, out->has_failed is set.
+ */
+bool json_write_message(struct buffer *out, const struct message *m, int64_t now_ms);
 
 #endif

@@ -156,3 +156,133 @@ Test(json, allow_unicode_is_yes_or_no)
         json_batch_free(batch);
     }
 }
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
+/* A message that would be written so, but for what a test changes. */
+static struct message_content plain(void)
+{
+    return (struct message_content){.to = "+34600000000",
+                                    .from = "Acme Shop",
+                                    .ref = "",
+                                    .text = "Hello",
+                                    .text_len = 5,
+                                    .size = {.parts = 1},
+                                    .priority = PRIORITY_NORMAL,
+                                    .expires_ms = NOW_MS + DAY_MS};
+}
+
+/* Writes a message; returns whether it was, with the line in `out`, ended by a NUL. */
+static bool write_line(struct message_content content, enum message_state state, int64_t now_ms,
+                       struct buffer *out)
+{
+    content.text_len = strlen(content.text);
+    struct message *m = message_new(&content);
+    m->state = state & 0xF;
+    *out = (struct buffer)BUFFER_EMPTY;
+    bool is_written = json_write_message(out, m, now_ms);
+    cr_assert_not(out->has_failed);
+    buffer_append(out, "", 1);
+    message_free(m);
+    return is_written;
+}
+
+/* What is written is what the JSON verb reads, and it means the same message. */
+Test(json, a_written_message_is_read_back)
+{
+    static const char *const TEXTS[] = {
+        "Hello",
+        "two\nlines\tand \"quotes\" \\ {}",
+        "\xe2\x82\xac 5, \xf0\x9f\x98\x80, \xc3\xb1",
+        " spaces around ",
+    };
+    for (size_t i = 0; i < COUNT(TEXTS); i++) {
+        for (int p = 0; p < MESSAGE_PRIORITIES; p++) {
+            struct message_content content = plain();
+            struct buffer line;
+            struct buffer error = BUFFER_EMPTY;
+            struct json_item item;
+            struct options options;
+            content.text = TEXTS[i];
+            content.priority = (enum message_priority)p;
+            content.allow_unicode = p == 0;
+            content.ref = p == 1 ? "" : "order \"17\"";
+            cr_assert(write_line(content, MESSAGE_QUEUED, NOW_MS, &line));
+            cr_assert_eq(strchr(line.data, '\n'), line.data + line.len - 2, "one line");
+
+            options_init(&options, TEXT_UNICODE_AUTO);
+            struct json_batch *batch = json_batch_new(line.data, line.len - 1, &error);
+            cr_assert_not_null(batch, "%s", line.data);
+            cr_assert(json_batch_read(batch, 0, NOW_MS, &item, &options, &error), "%s", line.data);
+            cr_assert_str_eq(item.to, content.to);
+            cr_assert_eq(item.text_len, strlen(TEXTS[i]));
+            cr_assert_str_eq(item.text, TEXTS[i]);
+            cr_assert_str_eq(options.from, content.from);
+            cr_assert_str_eq(options.ref, content.ref);
+            cr_assert_eq(options.priority, content.priority);
+            cr_assert_eq(options.unicode, p == 0 ? TEXT_UNICODE_YES : TEXT_UNICODE_NO);
+            cr_assert_eq(options.ttl_ms, DAY_MS);
+            cr_assert_eq(options.at_ms, 0);
+            json_batch_free(batch);
+            buffer_free(&line);
+        }
+    }
+}
+
+/* Text is written as UTF-8, not as escapes. */
+Test(json, text_is_written_as_utf8)
+{
+    struct message_content content = plain();
+    struct buffer line;
+    content.text = "\xc3\xb1";
+    cr_assert(write_line(content, MESSAGE_QUEUED, NOW_MS, &line));
+    cr_assert_not_null(strstr(line.data, "\"text\":\"\xc3\xb1\""), "%s", line.data);
+    buffer_free(&line);
+}
+
+Test(json, times_that_are_written)
+{
+    static const struct {
+        enum message_state state;
+        int64_t due_ms, expires_ms; /* from NOW_MS, which is 2026-04-21T10:15:00Z */
+        const char *at;             /* NULL = none */
+        const char *ttl;            /* NULL = nothing is written */
+    } rows[] = {
+        {MESSAGE_QUEUED, 0, 90000, NULL, "90"},
+        {MESSAGE_QUEUED, 0, 90999, NULL, "90"},
+        {MESSAGE_QUEUED, 0, 1000, NULL, "1"},
+        {MESSAGE_QUEUED, 0, 999, NULL, NULL},
+        {MESSAGE_QUEUED, 0, 0, NULL, NULL},
+        {MESSAGE_QUEUED, 0, -5000, NULL, NULL},
+        {MESSAGE_UNRESOLVED, 0, INT64_MAX - NOW_MS, NULL, "2592000"},
+        {MESSAGE_SCHEDULED, 60000, 90000, "2026-04-21T10:16:00Z", "30"},
+        {MESSAGE_SCHEDULED, 59001, 90000, "2026-04-21T10:16:00Z", "30"},
+        {MESSAGE_SCHEDULED, 0, 90000, NULL, "90"},
+        {MESSAGE_SCHEDULED, -60000, 90000, NULL, "90"},
+        /* Of one that was tried it is the next try. */
+        {MESSAGE_DEFERRED, 60000, 90000, NULL, "90"},
+        {MESSAGE_SENDING, 60000, 90000, NULL, "90"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct message_content content = plain();
+        struct buffer line;
+        char wanted[64];
+        content.due_ms = NOW_MS + rows[i].due_ms;
+        content.expires_ms = NOW_MS + rows[i].expires_ms;
+        bool is_written = write_line(content, rows[i].state, NOW_MS, &line);
+        cr_assert_eq(is_written, rows[i].ttl != NULL, "%zu", i);
+        cr_assert(is_written || line.len == 1, "%zu", i);
+        cr_assert_eq(strstr(line.data, "\"at\"") != NULL, rows[i].at != NULL, "%s", line.data);
+        if (rows[i].at != NULL) {
+            snprintf(wanted, sizeof wanted, "\"at\":\"%s\"", rows[i].at);
+            cr_assert_not_null(strstr(line.data, wanted), "%s", line.data);
+        }
+        if (is_written) {
+            snprintf(wanted, sizeof wanted, "\"ttl\":%s}", rows[i].ttl);
+            cr_assert_not_null(strstr(line.data, wanted), "%s", line.data);
+        }
+        buffer_free(&line);
+    }
+}
