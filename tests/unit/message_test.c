@@ -84,6 +84,42 @@ Test(message, keeps_its_options)
     message_free(NULL);
 }
 
+/* Its row lies between the links of its REF and its strings: none may overlap another. */
+Test(message, keeps_its_row)
+{
+    static const int64_t rows[] = {0, 1, 1771234567890LL << 15 | 7, INT64_MAX};
+    static const char *const refs[] = {"", "order-7"};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        for (size_t j = 0; j < COUNT(refs); j++) {
+            struct message_content content = plain;
+            content.row = rows[i];
+            content.ref = refs[j];
+            struct message *m = message_new(&content);
+            cr_expect_eq(m->is_durable, rows[i] != 0);
+            cr_expect_eq(m->saving, MESSAGE_SAVED);
+            size_t bytes = message_bytes(m);
+            if (refs[j][0] != '\0') {
+                memset(message_ref_links(m), '#', sizeof(struct message_ref));
+            }
+            if (m->is_durable) {
+                cr_expect_eq(message_row_links(m)->row, rows[i], "row %zu, ref %zu", i, j);
+                cr_expect_null(message_row_links(m)->next_unsaved);
+                memset(message_row_links(m), '#', sizeof(struct message_row));
+                bytes -= sizeof(struct message_row);
+            }
+            cr_expect_str_eq(message_to(m), plain.to);
+            cr_expect_str_eq(message_from(m), plain.from);
+            cr_expect_str_eq(message_ref(m), refs[j]);
+            cr_expect_str_eq(message_text(m), plain.text);
+            message_free(m);
+            content.row = 0;
+            m = message_new(&content);
+            cr_expect_eq(message_bytes(m), bytes, "a row is paid for: row %zu, ref %zu", i, j);
+            message_free(m);
+        }
+    }
+}
+
 Test(message, answer_of_two_strings)
 {
     static const struct {

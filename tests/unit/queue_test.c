@@ -1070,6 +1070,430 @@ Test(queue, memory_for_each_message)
     queue_free(q);
 }
 
+/* --- in two steps, with the store in between -------------------------------------------------- */
+
+/* A submission of one message; the pair of calls is the test's. */
+struct pending {
+    struct message *message;
+    struct queue_receipt receipt;
+};
+
+static struct queue_submission pend(struct pending *p, const struct spec *spec)
+{
+    *p = (struct pending){.message = make(spec)};
+    return (struct queue_submission){&p->message, 1, &p->receipt, QUEUE_FULL};
+}
+
+static size_t count_unfinished(void)
+{
+    struct queue_totals totals;
+    size_t count = 0;
+    queue_totals(q, &totals);
+    for (int state = 0; state < MESSAGE_RELAYED; state++) {
+        count += totals.by_state[state];
+    }
+    return count;
+}
+
+Test(queue, what_is_prepared_is_not_there_yet, .init = setup, .fini = teardown)
+{
+    struct pending p[2];
+    struct queue_submission s[2] = {pend(&p[0], &(struct spec){.ref = "r"}),
+                                    pend(&p[1], &(struct spec){.due_ms = 50})};
+    advance(0);
+    cr_assert_not(queue_sleep(q, 1, true));
+    wakes = 0;
+    queue_prepare(q, s, 2, 0);
+    cr_expect(s[0].verdict == QUEUE_ACCEPTED && s[1].verdict == QUEUE_ACCEPTED);
+    cr_expect_eq(p[0].receipt.state, MESSAGE_QUEUED);
+    cr_expect_eq(p[1].receipt.state, MESSAGE_SCHEDULED);
+    cr_expect_not(is_known(&p[0].receipt.id));
+    cr_expect_eq(count_unfinished(), 0);
+    struct message *m;
+    cr_expect_eq(queue_take(q, 1, 0, &m), 0, "it is not on the disk");
+    cr_expect_eq(wakes, 0);
+    advance(0);
+    cr_assert_not(queue_sleep(q, 1, true));
+    queue_admit(q, s, 2, true, 7);
+    cr_expect_eq(wakes, 1);
+    expect_state(&p[0].receipt.id, MESSAGE_QUEUED, "admitted");
+    expect_state(&p[1].receipt.id, MESSAGE_SCHEDULED, "admitted");
+    take_one(&p[0].receipt.id, 8);
+    cr_expect_eq(advance(8).next_due_ms, 50);
+    advance(50);
+    take_one(&p[1].receipt.id, 50);
+}
+
+Test(queue, what_was_not_stored_leaves_nothing, .init = setup, .fini = teardown)
+{
+    add(&(struct spec){.ref = "old"}, 0);
+    struct pending p[4];
+    struct queue_submission s[4] = {
+        pend(&p[0], &(struct spec){.ref = "r"}), pend(&p[1], &(struct spec){.ref = "old"}),
+        pend(&p[2], &(struct spec){.ref = "r", .text = "other"}), pend(&p[3], &(struct spec){0})};
+    struct queue_totals before, after;
+    queue_totals(q, &before);
+    queue_prepare(q, s, 4, 0);
+    cr_expect(p[1].receipt.is_duplicate);
+    cr_expect_eq(s[2].verdict, QUEUE_REF_CONFLICT);
+    queue_admit(q, s, 4, false, 0);
+    static const enum queue_verdict want[] = {QUEUE_NOT_STORED, QUEUE_NOT_STORED,
+                                              QUEUE_REF_CONFLICT, QUEUE_NOT_STORED};
+    static const struct queue_receipt nothing;
+    for (size_t i = 0; i < COUNT(want); i++) {
+        cr_expect_eq(s[i].verdict, want[i], "submission %zu", i);
+        cr_expect_eq(memcmp(&p[i].receipt, &nothing, sizeof nothing), 0, "submission %zu", i);
+        message_free(p[i].message); /* still the caller's; with ASan, a second owner shows */
+    }
+    queue_totals(q, &after);
+    cr_expect_eq(memcmp(&before, &after, sizeof before), 0);
+    size_t count;
+    cr_expect_null(queue_find_ref(q, "r", 0, &count));
+    add(&(struct spec){.ref = "r", .text = "other"}, 0); /* the REF is free: no conflict */
+    struct ulid *ids = queue_find_ref(q, "old", 0, &count);
+    cr_expect_eq(count, 1, "the first one is still found");
+    free(ids);
+}
+
+Test(queue, a_ref_within_one_batch, .init = setup, .fini = teardown)
+{
+    struct pending p[3];
+    struct queue_submission s[3] = {pend(&p[0], &(struct spec){.ref = "r"}),
+                                    pend(&p[1], &(struct spec){.ref = "r"}),
+                                    pend(&p[2], &(struct spec){.ref = "r", .text = "other"})};
+    queue_prepare(q, s, 3, 0);
+    cr_expect_eq(s[0].verdict, QUEUE_ACCEPTED);
+    cr_expect_eq(s[1].verdict, QUEUE_ACCEPTED);
+    cr_expect(p[1].receipt.is_duplicate && is_same(&p[1].receipt.id, &p[0].receipt.id));
+    cr_expect_eq(s[2].verdict, QUEUE_REF_CONFLICT);
+    queue_admit(q, s, 3, true, 0);
+    message_free(p[2].message);
+    cr_expect_eq(count_unfinished(), 1);
+    struct message *again = make(&(struct spec){.ref = "r"});
+    struct queue_receipt receipt;
+    cr_expect_eq(submit(&again, 1, &receipt, 0), QUEUE_ACCEPTED);
+    cr_expect(receipt.is_duplicate);
+}
+
+Test(queue, its_first_one_ends_while_a_duplicate_is_stored, .init = setup, .fini = teardown)
+{
+    struct ulid first = add(&(struct spec){.ref = "r"}, 0);
+    struct pending p;
+    struct queue_submission s = pend(&p, &(struct spec){.ref = "r"});
+    queue_prepare(q, &s, 1, 0);
+    cr_assert_eq(queue_cancel(q, &first, 0, true, 0), QUEUE_CHANGED);
+    queue_admit(q, &s, 1, true, 0);
+    cr_expect(p.receipt.is_duplicate && is_same(&p.receipt.id, &first));
+    cr_expect_eq(count_unfinished(), 0, "what was true when it came is told");
+    add(&(struct spec){.ref = "r"}, 0);
+}
+
+Test(queue, what_arrives_counts_against_the_bounds)
+{
+    struct message *sample = make(&(struct spec){0});
+    size_t bytes = message_bytes(sample);
+    message_free(sample);
+    const struct {
+        const char *what;
+        size_t max_messages, max_bytes;
+    } cases[] = {{"messages", 3, SIZE_MAX / 2}, {"bytes", 100, 3 * bytes + 1}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        for (int is_stored = 0; is_stored <= 1; is_stored++) {
+            struct pending p[4];
+            struct queue_submission s[4];
+            q = new_queue(cases[i].max_messages, cases[i].max_bytes, FAR);
+            add_plain();
+            for (size_t j = 0; j < COUNT(p); j++) {
+                s[j] = pend(&p[j], &(struct spec){0});
+            }
+            queue_prepare(q, s, 2, 0);
+            cr_expect_eq(s[1].verdict, QUEUE_ACCEPTED, "%s", cases[i].what);
+            queue_prepare(q, &s[2], 1, 0);
+            cr_expect_eq(s[2].verdict, QUEUE_FULL, "%s: that is arriving", cases[i].what);
+            queue_admit(q, s, 3, is_stored != 0, 0);
+            queue_prepare(q, &s[3], 1, 0);
+            cr_expect_eq(s[3].verdict, is_stored ? QUEUE_FULL : QUEUE_ACCEPTED, "%s, stored %d",
+                         cases[i].what, is_stored);
+            queue_admit(q, &s[3], 1, true, 0);
+            cr_expect_eq(count_unfinished(), is_stored ? 3 : 2);
+            for (size_t j = 0; j < COUNT(p); j++) {
+                if (s[j].verdict != QUEUE_ACCEPTED) {
+                    message_free(p[j].message);
+                }
+            }
+            queue_free(q);
+        }
+    }
+}
+
+/* More than the heap has room for at first, between the two calls as well. */
+Test(queue, many_scheduled_at_once, .init = setup, .fini = teardown)
+{
+    enum { MESSAGES = 300 };
+    static struct pending p[MESSAGES];
+    static struct queue_submission s[MESSAGES];
+    for (size_t i = 0; i < MESSAGES; i++) {
+        s[i] = pend(&p[i], &(struct spec){.due_ms = 1000 - (int64_t)i});
+    }
+    queue_prepare(q, s, MESSAGES, 0);
+    for (int i = 0; i < 100; i++) { /* others take places in the heap meanwhile */
+        struct queue_settlement deferred = {
+            .message = (add_plain(), take_one(NULL, 0)), .fate = FATE_RETURNED, .due_ms = 2000};
+        queue_settle(q, &deferred, 1, 0);
+    }
+    queue_admit(q, s, MESSAGES, true, 0);
+    cr_expect_eq(advance(700).next_due_ms, 701);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        advance(701 + (int64_t)i);
+        take_one(&p[MESSAGES - 1 - i].receipt.id, 701 + (int64_t)i);
+    }
+}
+
+/* --- after a restart -------------------------------------------------------------------------- */
+
+enum { NOW = 500 };
+
+/* A message as the store gives it back. */
+static struct message *stored(const struct spec *spec, enum message_state state)
+{
+    struct message *m = make(spec);
+    m->state = state & 0xF;
+    m->updated_ms = 400;
+    m->attempts = state == MESSAGE_QUEUED || state == MESSAGE_SCHEDULED ? 0 : 1;
+    return m;
+}
+
+static struct ulid restore(struct message *m)
+{
+    struct ulid id = m->id;
+    cr_assert(queue_restore(q, &m, 1, NOW));
+    return id;
+}
+
+static size_t count_ambiguous(void)
+{
+    struct queue_totals totals;
+    queue_totals(q, &totals);
+    return totals.ambiguous;
+}
+
+/* What a message was, and what becomes of it: at once, when the history does not have it, when the
+ * history cannot tell, and when its time runs out before that is known. */
+Test(queue, restored_as_what)
+{
+    static const struct {
+        enum message_state was;
+        bool may_be_sent;
+        int64_t due_ms;
+        enum message_state is, absent, untold, overdue;
+    } cases[] = {
+        {MESSAGE_QUEUED, false, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_QUEUED,
+         MESSAGE_EXPIRED},
+        {MESSAGE_SENDING, false, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_UNRESOLVED,
+         MESSAGE_UNRESOLVED},
+        {MESSAGE_DEFERRED, false, 900, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_QUEUED,
+         MESSAGE_EXPIRED},
+        {MESSAGE_DEFERRED, true, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_UNRESOLVED,
+         MESSAGE_UNRESOLVED},
+        {MESSAGE_SCHEDULED, false, NOW, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_QUEUED,
+         MESSAGE_EXPIRED},
+        {MESSAGE_SCHEDULED, false, NOW + 1, MESSAGE_SCHEDULED, MESSAGE_SCHEDULED, MESSAGE_SCHEDULED,
+         MESSAGE_EXPIRED},
+        {MESSAGE_UNRESOLVED, true, 0, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED,
+         MESSAGE_UNRESOLVED},
+        {MESSAGE_UNRESOLVED, false, 0, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED,
+         MESSAGE_UNRESOLVED},
+        {MESSAGE_RELAYED, false, 0, MESSAGE_RELAYED, MESSAGE_RELAYED, MESSAGE_RELAYED,
+         MESSAGE_RELAYED},
+        {MESSAGE_CANCELED, false, 0, MESSAGE_CANCELED, MESSAGE_CANCELED, MESSAGE_CANCELED,
+         MESSAGE_CANCELED},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        for (int what = 0; what < 4; what++) {
+            char words[40];
+            snprintf(words, sizeof words, "case %zu, %d", i, what);
+            setup();
+            /* The REF keeps the finished ones; `due_ms` is what the store has noted of it. */
+            struct message *m = stored(&(struct spec){.ref = "r"}, cases[i].was);
+            m->may_be_sent = cases[i].may_be_sent;
+            m->due_ms = cases[i].due_ms;
+            struct ulid id = restore(m);
+            expect_state(&id, cases[i].is, words);
+            cr_expect_eq(count_ambiguous(), cases[i].is == MESSAGE_DEFERRED, "%s", words);
+            struct message *out;
+            cr_expect_eq(queue_take(q, 1, NOW, &out), 0, "%s: not before it is known", words);
+            if (what == 1) {
+                resolve_one(&id, FATE_RETURNED, NOW);
+                expect_state(&id, cases[i].absent, words);
+            } else if (what == 2) {
+                resolve_one(&id, FATE_UNRESOLVED, NOW);
+                expect_state(&id, cases[i].untold, words);
+            } else if (what == 3 && cases[i].was != MESSAGE_SCHEDULED) {
+                advance(FAR - 1);
+                expect_state(&id, cases[i].is, words);
+                advance(FAR);
+                expect_state(&id, cases[i].overdue, words);
+            }
+            teardown();
+        }
+    }
+}
+
+Test(queue, restored_schedule, .init = setup, .fini = teardown)
+{
+    struct ulid late = restore(stored(&(struct spec){.due_ms = 900}, MESSAGE_SCHEDULED));
+    struct ulid early = restore(stored(&(struct spec){.due_ms = 700}, MESSAGE_SCHEDULED));
+    cr_expect_eq(advance(NOW).next_due_ms, 700);
+    advance(700);
+    take_one(&early, 700);
+    cr_expect_eq(advance(700).next_due_ms, 900);
+    advance(900);
+    take_one(&late, 900);
+}
+
+Test(queue, restored_order_outlives_the_scan, .init = setup, .fini = teardown)
+{
+    enum { MESSAGES = 9 };
+    struct message *messages[MESSAGES];
+    struct ulid ids[MESSAGES];
+    static const enum message_priority lanes[] = {PRIORITY_LOW, PRIORITY_HIGH, PRIORITY_NORMAL};
+    static const enum message_state states[] = {MESSAGE_SENDING, MESSAGE_DEFERRED, MESSAGE_QUEUED};
+    for (size_t i = 0; i < MESSAGES; i++) {
+        messages[i] = stored(&(struct spec){.priority = lanes[i % 3]}, states[i / 3]);
+        ids[i] = messages[i]->id;
+    }
+    cr_assert(queue_restore(q, messages, 4, NOW) && queue_restore(q, messages + 4, 5, NOW));
+    add_plain(); /* came after the start and before the scan: behind those that are older */
+
+    size_t count;
+    struct ulid *found = queue_ambiguous(q, NOW, &count, NULL);
+    cr_assert_eq(count, MESSAGES);
+    cr_expect_eq(memcmp(found, ids, sizeof ids), 0, "in the order of the store");
+    free(found);
+    struct queue_resolution r[MESSAGES];
+    for (size_t i = 0; i < MESSAGES; i++) {
+        r[i] = (struct queue_resolution){.id = ids[i], .fate = FATE_RETURNED};
+    }
+    queue_resolve(q, r, MESSAGES, NOW);
+    static const size_t turns[] = {1, 4, 7, 2, 5, 8};
+    for (size_t i = 0; i < COUNT(turns); i++) {
+        take_one(&ids[turns[i]], NOW);
+    }
+    struct message *m = take_one(NULL, NOW);
+    cr_expect_eq(m->priority, PRIORITY_NORMAL, "the new one, before the low ones");
+    static const size_t low[] = {0, 3, 6};
+    for (size_t i = 0; i < COUNT(low); i++) {
+        take_one(&ids[low[i]], NOW);
+    }
+}
+
+Test(queue, found_in_the_history_after_a_restart, .init = setup, .fini = teardown)
+{
+    struct ulid sent = restore(stored(&(struct spec){0}, MESSAGE_SENDING));
+    struct queue_resolution r = {
+        .id = sent, .fate = FATE_RELAYED, .answer = message_answer_new("api", "")};
+    queue_resolve(q, &r, 1, NOW);
+    expect_state(&sent, MESSAGE_RELAYED, "found");
+    struct ulid new = add_plain();
+    take_one(&new, NOW); /* new messages do not wait for the scan */
+}
+
+/* A REF is answered for what is restored as if nothing had happened. */
+Test(queue, restored_refs)
+{
+    static const struct {
+        enum message_state was;
+        const char *text;
+        enum queue_verdict verdict;
+        bool is_duplicate;
+    } cases[] = {
+        {MESSAGE_QUEUED, "hello", QUEUE_ACCEPTED, true},
+        {MESSAGE_QUEUED, "other", QUEUE_REF_CONFLICT, false},
+        {MESSAGE_UNRESOLVED, "hello", QUEUE_ACCEPTED, true},
+        {MESSAGE_RELAYED, "hello", QUEUE_ACCEPTED, true},
+        {MESSAGE_RELAYED, "other", QUEUE_REF_CONFLICT, false},
+        {MESSAGE_REJECTED, "other", QUEUE_ACCEPTED, false},
+        {MESSAGE_EXPIRED, "hello", QUEUE_ACCEPTED, false},
+        {MESSAGE_CANCELED, "hello", QUEUE_ACCEPTED, false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        setup();
+        struct message *was = stored(&(struct spec){.ref = "r"}, cases[i].was);
+        was->answer = message_answer_new("api", "");
+        struct ulid first = restore(was);
+        struct message *m = make(&(struct spec){.ref = "r", .text = cases[i].text});
+        struct queue_receipt receipt = {0};
+        cr_expect_eq(submit(&m, 1, &receipt, NOW), cases[i].verdict, "case %zu", i);
+        cr_expect_eq(receipt.is_duplicate, cases[i].is_duplicate, "case %zu", i);
+        if (receipt.is_duplicate) {
+            cr_expect(is_same(&receipt.id, &first));
+            cr_expect_str_eq(message_answer_api_id(receipt.answer), "api");
+            free(receipt.answer);
+        }
+        size_t count;
+        struct ulid *ids = queue_find_ref(q, "r", 0, &count);
+        cr_expect_eq(count, cases[i].is_duplicate || cases[i].verdict == QUEUE_REF_CONFLICT ? 1 : 2,
+                     "case %zu", i);
+        free(ids);
+        teardown();
+    }
+}
+
+/* Both were in the store: the REF was free again when the second one came. */
+Test(queue, restored_ref_of_a_failure_and_of_its_successor, .init = setup, .fini = teardown)
+{
+    struct ulid failed = restore(stored(&(struct spec){.ref = "r"}, MESSAGE_REJECTED));
+    struct ulid second = restore(stored(&(struct spec){.ref = "r"}, MESSAGE_QUEUED));
+    struct message *m = make(&(struct spec){.ref = "r"});
+    struct queue_receipt receipt;
+    cr_assert_eq(submit(&m, 1, &receipt, NOW), QUEUE_ACCEPTED);
+    cr_expect(receipt.is_duplicate && is_same(&receipt.id, &second));
+    size_t count;
+    struct ulid *ids = queue_find_ref(q, "r", 0, &count);
+    cr_assert_eq(count, 2);
+    cr_expect(is_same(&ids[0], &failed) && is_same(&ids[1], &second));
+    free(ids);
+}
+
+Test(queue, restores_more_than_it_would_take)
+{
+    struct message *sample = make(&(struct spec){.ref = "0"});
+    size_t bytes = message_bytes(sample);
+    message_free(sample);
+    q = new_queue(2, 3 * bytes, FAR);
+    struct message *messages[6];
+    struct ulid ids[6];
+    for (size_t i = 0; i < 6; i++) {
+        const char ref[] = {(char)('0' + i), '\0'};
+        messages[i] = stored(&(struct spec){.ref = ref}, i < 3 ? MESSAGE_RELAYED : MESSAGE_QUEUED);
+        messages[i]->updated_ms += (int64_t)i;
+        ids[i] = messages[i]->id;
+    }
+    cr_assert(queue_restore(q, messages, 5, NOW));
+    cr_expect_eq(count_unfinished(), 2);
+    cr_expect(!is_known(&ids[0]) && !is_known(&ids[1]) && is_known(&ids[2]), "oldest first");
+    cr_assert(queue_restore(q, messages + 5, 1, NOW));
+    cr_expect_eq(count_unfinished(), 3, "whatever max_messages says: 250 was said");
+    struct queue_receipt receipt;
+    struct message *m = make(&(struct spec){0});
+    cr_expect_eq(submit(&m, 1, &receipt, NOW), QUEUE_FULL);
+    queue_free(q);
+}
+
+Test(queue, restored_and_finished_are_kept_for_what_is_left_of_the_retention)
+{
+    q = new_queue(100, 100000, 150);
+    struct ulid id = restore(stored(&(struct spec){.ref = "r"}, MESSAGE_RELAYED));
+    advance(549);
+    cr_expect(is_known(&id), "it ended at 400");
+    advance(550);
+    cr_expect_not(is_known(&id));
+    struct queue_totals totals;
+    queue_totals(q, &totals);
+    cr_expect_eq(totals.bytes, 0);
+    queue_free(q);
+}
+
 /* --- wake-ups ------------------------------------------------------------------------------- */
 
 enum event {
