@@ -253,7 +253,7 @@ struct message *store_rows_find(struct store_db *db, const struct ulid *id, bool
 {
     struct store_rows_reader reader;
     int64_t first = store_row_first(ulid_time_ms(id));
-    int64_t last = first + (1 << STORE_ROW_COUNTER_BITS) - 1; /* also of the last time there is */
+    int64_t last = first | ((1 << STORE_ROW_COUNTER_BITS) - 1);
     struct message *m;
     store_rows_begin(&reader, db, STORE_READ_RANGE, true, first, last);
     while ((m = store_rows_next(&reader)) != NULL && memcmp(&m->id, id, sizeof *id) != 0) {
