@@ -5,11 +5,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+/* How long a relay that starts waits for those who read its store, and how often it looks. */
+enum { READERS_WAIT_MS = 10000, READERS_PAUSE_MS = 20 };
 
 /* "SMSR": tells our files from other databases. */
 #define APPLICATION_ID "1397576530"
@@ -85,21 +91,58 @@ static bool complain(char *error, const char *path, const char *what, const char
 
 /* --- the lock --------------------------------------------------------------------------------- */
 
-int store_db_lock(const char *path, bool creates, char *error)
+/* One relay, or any number of readers, which are gone in a moment: those are waited for. */
+static bool lock_for_relay(int fd)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC | (creates ? O_CREAT : 0), 0600);
-    if (fd < 0) {
-        complain(error, path, strerror(errno),
-                 errno == ENOENT && creates ? "its directory must exist" : "");
-        return -1;
+    const struct timespec pause = {.tv_nsec = READERS_PAUSE_MS * 1000000L};
+    for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms += READERS_PAUSE_MS) {
+        if (errno != EWOULDBLOCK || waited_ms >= READERS_WAIT_MS ||
+            flock(fd, LOCK_SH | LOCK_NB) != 0) {
+            return false;
+        }
+        flock(fd, LOCK_UN);
+        nanosleep(&pause, NULL);
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        complain(error, path, errno == EWOULDBLOCK ? "another process uses it" : strerror(errno),
-                 errno == EWOULDBLOCK ? "one relay at a time may have a store" : "");
+    return true;
+}
+
+static void complain_of_lock(const char *path, bool is_relay, int reason, char *error)
+{
+    static const struct {
+        int reason;
+        bool is_relay;
+        const char *what; /* NULL = the system's words */
+        const char *advice;
+    } rows[] = {
+        {EWOULDBLOCK, true, "another process uses it", "one relay at a time may have a store"},
+        {EWOULDBLOCK, false, "a relay is running on this store", ""},
+        {ENOENT, true, NULL, "its directory must exist"},
+        {EACCES, false, NULL, "only the user that the relay runs as, and root, can read a store"},
+    };
+    const char *what = NULL;
+    const char *advice = "";
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].reason == reason && rows[i].is_relay == is_relay) {
+            what = rows[i].what;
+            advice = rows[i].advice;
+        }
+    }
+    complain(error, path, what == NULL ? strerror(reason) : what, advice);
+}
+
+int store_db_lock(const char *path, bool is_relay, char *error)
+{
+    int fd = open(path, O_CLOEXEC | (is_relay ? O_RDWR | O_CREAT : O_RDONLY), 0600);
+    if (fd >= 0 && (is_relay ? lock_for_relay(fd) : flock(fd, LOCK_SH | LOCK_NB) == 0)) {
+        return fd;
+    }
+    int reason = errno;
+    complain_of_lock(path, is_relay, reason, error);
+    if (fd >= 0) {
         close(fd);
-        return -1;
     }
-    return fd;
+    errno = reason;
+    return -1;
 }
 
 /* --- the connection --------------------------------------------------------------------------- */
@@ -214,11 +257,48 @@ static bool recognise(struct store_db *db, const char *path, bool is_read_only, 
     return true;
 }
 
+/* Is there a write-ahead log with something in it? A relay that stops in good order leaves none. */
+static bool has_log(const char *path)
+{
+    char log[PATH_MAX];
+    struct stat status;
+    return snprintf(log, sizeof log, "%s-wal", path) < (int)sizeof log && stat(log, &status) == 0 &&
+           status.st_size > 0;
+}
+
+/*
+ * Opens what nobody writes, the caller's lock sees to that, without the least change: the file is
+ * opened for reading only, no log is made where there is none, and none of SQLite's own locks is
+ * wanted, since those take a file that can be written.
+ */
+static int open_to_read(const char *path, sqlite3 **handle)
+{
+    char uri[sizeof "file:?mode=ro&vfs=unix-none" + 3 * PATH_MAX] = "file:";
+    size_t len = strlen(uri);
+    if (strlen(path) >= PATH_MAX) {
+        return SQLITE_CANTOPEN;
+    }
+    for (const char *p = path; *p != '\0'; p++) {
+        len += (size_t)snprintf(uri + len, sizeof uri - len,
+                                strchr("%?#/", *p) != NULL ? "%%%02X" : "%c", *p);
+    }
+    snprintf(uri + len, sizeof uri - len,
+             has_log(path) ? "?mode=ro&vfs=unix-none" : "?immutable=1");
+    return sqlite3_open_v2(uri, handle,
+                           SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+}
+
+/* store_db_lock has made the file. */
+static int open_to_write(const char *path, sqlite3 **handle)
+{
+    return sqlite3_open_v2(path, handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+}
+
 bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error)
 {
     *db = (struct store_db){.is_syncing = true};
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX; /* store_db_lock made the file */
-    if (sqlite3_open_v2(path, &db->handle, flags, NULL) != SQLITE_OK || db->handle == NULL) {
+    int code = is_read_only ? open_to_read(path, &db->handle) : open_to_write(path, &db->handle);
+    if (code != SQLITE_OK || db->handle == NULL) {
         complain(error, path, db->handle == NULL ? "out of memory" : sqlite3_errmsg(db->handle),
                  "");
     } else if (!set_up(db->handle, is_read_only)) {

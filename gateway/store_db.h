@@ -41,15 +41,20 @@ struct store_db {
 };
 
 /*
- * Locks the store for this process, creating its file (mode 0600) if `creates`. Returns a
- * descriptor, to be closed after everything else that concerns the file, since closing it ends the
- * locks that SQLite holds; -1 with a sentence in `error` (STORE_ERROR_SIZE bytes).
+ * Locks the store's file. For a relay: for this process alone; a file that is not there is made
+ * (mode 0600), and readers are waited for, up to ten seconds. Otherwise for a reader: no relay can
+ * start on the store, so what is to be read is read without delay.
+ *
+ * Returns a descriptor, to be closed after everything else that concerns the file, since closing it
+ * ends the locks that SQLite holds; -1 with a sentence in `error` (STORE_ERROR_SIZE bytes) and in
+ * errno EWOULDBLOCK where another has locked it, or why the file cannot be opened.
  */
-int store_db_lock(const char *path, bool creates, char *error);
+int store_db_lock(const char *path, bool is_relay, char *error);
 
 /*
  * Opens the database and prepares the statements. `is_read_only` = nothing is ever written, not
- * even when it is closed. Returns false with a sentence in `error`.
+ * even when it is closed, no file is made, and leave to read is all that it takes. Returns false
+ * with a sentence in `error`.
  */
 bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error);
 
