@@ -2,6 +2,7 @@
 #include "gateway/client.h"
 
 #include "gateway/client_link.h"
+#include "gateway/client_queue.h"
 #include "proto/buffer.h"
 #include "proto/reply.h"
 
@@ -24,6 +25,12 @@ struct request {
     const char *from;
     struct buffer options; /* " REF=x TTL=5m", as they go on the wire */
     bool may_take_long;    /* the relay waits for the API, or the user for events */
+
+    /* Of queue only. */
+    const char *file; /* -c */
+    char **overrides; /* -o; ended by NULL */
+    size_t override_count;
+    bool exports_sent; /* --all */
 };
 
 /* --- the plain subcommands ------------------------------------------------------------------ */
@@ -49,6 +56,12 @@ static int run_verb(struct link *link, const struct request *request, int argc, 
     link_end_line(link);
     int code = link_exchange(link);
     return code == EX_OK ? link_print_answer(link) : code;
+}
+
+/* queue, of a relay that answers. */
+static int run_queue(struct link *link, const struct request *request, int argc, char **argv)
+{
+    return run_verb(link, request, argc, argv);
 }
 
 static int run_watch(struct link *link, const struct request *request, int argc, char **argv)
@@ -237,11 +250,48 @@ static const char send_help[] =
     "      --unicode U         auto, yes, or no: refuse what is not in GSM-7\n"
     "      --ack A             queued, or relayed: wait for the API's answer\n";
 
+static const char queue_help[] =
+    "queue                   how many messages are in which state\n"
+    "queue list [STATE] [N]  the messages, the oldest N (100, at most 10000); needs control "
+    "rights\n"
+    "queue export            the messages that a stopped relay has not relayed, as JSON\n"
+    "\n"
+    "The relay is asked. Where none answers, the store of one that was stopped or killed is read, "
+    "by\n"
+    "the user that it runs as (or root): every message in the state that was saved last. Nothing "
+    "is\n"
+    "changed. The store is that of queue.path, found as `smsrelay serve` finds it: -o, "
+    "environment,\n"
+    "file; without any of them /var/lib/smsrelay/queue.db.\n"
+    "\n"
+    "  -c FILE                 settings other than those of the default file\n"
+    "  -o SECTION.KEY=VALUE    a setting, as -o queue.path=PATH\n"
+    "                          With -c or -o the store is read and no relay asked; with them and\n"
+    "                          -s the relay is asked and, where none answers, the store read.\n"
+    "                          With -s alone no store is read.\n"
+    "\n"
+    "export never asks a relay: stop it first. It writes one JSON object a line, as the verb JSON\n"
+    "takes it, for every message that is not finished; ttl is what is left of its time. Left out, "
+    "and\n"
+    "counted on stderr, are those whose time is over and those that may have been sent already "
+    "(they\n"
+    "were being sent, or the answer was lost):\n"
+    "\n"
+    "      --all               export also what may have been sent already; it may arrive twice\n"
+    "\n"
+    "To hand them to another relay:\n"
+    "\n"
+    "    smsrelay queue export > messages\n"
+    "    (sed 's/^/JSON /' messages; echo QUIT) | nc localhost 2525\n"
+    "\n"
+    "The store still holds them: move it away before a relay starts on it again, or both send "
+    "them.\n";
+
 static const struct subcommand subcommands[] = {
     {"send", run_send, 1, -1, "[OPTION...] TO[,TO...] [TEXT...]", "send a message", send_help},
     {"status", run_verb, 1, -1, "ID|REF", "what became of a message", ""},
-    {"queue", run_verb, 0, 3, "[list [STATE] [N]]", "what waits; list: the messages themselves",
-     "The list needs control rights.\n"},
+    {"queue", run_queue, 0, 3, "[-c FILE] [-o queue.path=PATH] [list [STATE] [N] | export [--all]]",
+     "what waits; list, export: the messages themselves", queue_help},
     {"stats", run_verb, 0, 0, "", "the relay's counters", ""},
     {"watch", run_watch, 0, 1, "[ID|REF]", "follow a message, or all, until Ctrl-C",
      "To follow all messages needs control rights.\n"},
@@ -302,7 +352,16 @@ static int print_usage(const struct subcommand *subcommand)
 /* --- options -------------------------------------------------------------------------------- */
 
 /* Options of the protocol are long options of the same name; so is their value, for getopt. */
-enum { OPTION_FROM = 'f', OPTION_REF = 'r', OPTION_SOCKET = 's', OPTION_HELP = 'h', OPTION_OTHER };
+enum {
+    OPTION_FROM = 'f',
+    OPTION_REF = 'r',
+    OPTION_SOCKET = 's',
+    OPTION_HELP = 'h',
+    OPTION_FILE = 'c',
+    OPTION_OVERRIDE = 'o',
+    OPTION_OTHER = 256, /* no letter */
+    OPTION_ALL
+};
 
 static const struct option send_options[] = {
     {"socket", required_argument, NULL, OPTION_SOCKET},
@@ -321,16 +380,37 @@ static const struct option plain_options[] = {
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
+static const struct option queue_options[] = {
+    {"socket", required_argument, NULL, OPTION_SOCKET},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"all", no_argument, NULL, OPTION_ALL},
+    {NULL, 0, NULL, 0},
+};
+
+/* "+": behind the first argument there are no options, but in a text or a REF there may be dashes. */
+static const struct known_options {
+    const char *letters;
+    const struct option *names;
+} send_known = {"+s:hf:r:", send_options}, plain_known = {"+s:h", plain_options},
+  queue_known = {"s:hc:o:", queue_options};
+
+static const struct known_options *known_options(const struct subcommand *subcommand)
+{
+    if (subcommand->run == run_send) {
+        return &send_known;
+    }
+    return subcommand->run == run_queue ? &queue_known : &plain_known;
+}
 
 enum verdict { VERDICT_RUN, VERDICT_HELP, VERDICT_USAGE };
 
 /* Reads the options; optind is then the first argument. */
-static enum verdict read_options(struct request *request, bool is_send, int argc, char **argv)
+static enum verdict read_options(struct request *request, const struct known_options *known,
+                                 int argc, char **argv)
 {
-    const struct option *known = is_send ? send_options : plain_options;
     int letter, which = 0;
     optind = 0; /* glibc: begin anew, whoever used getopt before */
-    while ((letter = getopt_long(argc, argv, is_send ? "+s:hf:r:" : "+s:h", known, &which)) != -1) {
+    while ((letter = getopt_long(argc, argv, known->letters, known->names, &which)) != -1) {
         switch (letter) {
         case OPTION_SOCKET:
             request->target = optarg;
@@ -344,8 +424,17 @@ static enum verdict read_options(struct request *request, bool is_send, int argc
             reply_value(&request->options, "REF", optarg);
             break;
         case OPTION_OTHER:
-            reply_value(&request->options, known[which].name, optarg);
-            request->may_take_long |= strcmp(known[which].name, "ack") == 0;
+            reply_value(&request->options, known->names[which].name, optarg);
+            request->may_take_long |= strcmp(known->names[which].name, "ack") == 0;
+            break;
+        case OPTION_FILE:
+            request->file = optarg;
+            break;
+        case OPTION_OVERRIDE:
+            request->overrides[request->override_count++] = optarg;
+            break;
+        case OPTION_ALL:
+            request->exports_sent = true;
             break;
         default:
             return VERDICT_USAGE;
@@ -370,31 +459,112 @@ static bool are_arguments_good(const struct subcommand *subcommand, int count, c
     return true;
 }
 
-int client_main(int argc, char **argv)
+/* --- queue, where no relay answers ---------------------------------------------------------- */
+
+static bool names_store(const struct request *request)
+{
+    return request->file != NULL || request->override_count > 0;
+}
+
+/* Is the relay asked, or only a store read? */
+static bool asks_relay(const struct request *request, const struct client_queue *queue)
+{
+    return queue->kind != CLIENT_QUEUE_EXPORT && (request->target != NULL || !names_store(request));
+}
+
+static int read_store(const struct request *request, const struct client_queue *queue,
+                      client_store_finder *find_store)
+{
+    char *path = find_store(request->file, request->overrides);
+    int code = EX_CONFIG;
+    if (path != NULL && path[0] == '\0') {
+        code = link_complain(EX_NOINPUT, "no store to read: queue.path is not set", "");
+    } else if (path != NULL) {
+        code = client_queue_print(queue, path);
+    }
+    free(path);
+    return code;
+}
+
+/* --- running -------------------------------------------------------------------------------- */
+
+/* The relay does not answer: says so, and reads its store if that is what `queue` (or NULL) may do. */
+static int do_without_relay(const struct link *link, const struct request *request,
+                            const struct client_queue *queue, client_store_finder *find_store)
+{
+    int code = link_complain_unmade(link);
+    if (queue == NULL || !link_is_absent(link) ||
+        (request->target != NULL && !names_store(request))) {
+        return code;
+    }
+    int store_code = read_store(request, queue, find_store);
+    bool was_guessed =
+        !names_store(request) && (store_code == EX_NOINPUT || store_code == EX_CONFIG);
+    return was_guessed ? code : store_code;
+}
+
+/* Runs what was read of the command line; `queue` is NULL for all other subcommands. */
+static int run(const struct subcommand *subcommand, const struct request *request,
+               const struct client_queue *queue, client_store_finder *find_store, int argc,
+               char **argv)
+{
+    struct link link;
+    if (queue != NULL && !asks_relay(request, queue)) {
+        return read_store(request, queue, find_store);
+    }
+    int code = link_open(&link, request->target, request->may_take_long);
+    if (code == EX_OK) {
+        code = subcommand->run(&link, request, argc, argv);
+    } else if (link.reason != 0) {
+        code = do_without_relay(&link, request, queue, find_store);
+    }
+    link_close(&link);
+    return code;
+}
+
+/* Do the options of `queue` go with what it is asked for? Says what does not. */
+static bool are_queue_options_good(const struct request *request, const struct client_queue *queue)
+{
+    bool exports = queue->kind == CLIENT_QUEUE_EXPORT;
+    if (exports && request->target != NULL) {
+        link_complain(EX_USAGE, "export reads a store, it asks no relay: no -s", "");
+        return false;
+    }
+    return exports || !request->exports_sent;
+}
+
+int client_main(int argc, char **argv, client_store_finder *find_store)
 {
     const struct subcommand *subcommand = subcommand_find(argv[0]);
     struct request request = {.options = BUFFER_EMPTY};
-    struct link link;
-    int code;
     if (subcommand == NULL) {
         return link_complain(EX_USAGE, "unknown subcommand", argv[0]);
     }
+    bool is_queue = subcommand->run == run_queue;
     request.may_take_long = subcommand->run == run_watch;
-    enum verdict verdict = read_options(&request, subcommand->run == run_send, argc, argv);
-    if (verdict == VERDICT_RUN && !are_arguments_good(subcommand, argc - optind, argv + optind)) {
+    request.overrides = calloc((size_t)argc + 1, sizeof *request.overrides);
+    if (request.overrides == NULL) {
+        return link_complain(EX_OSERR, "no memory", "");
+    }
+    enum verdict verdict = read_options(&request, known_options(subcommand), argc, argv);
+    int count = argc - optind;
+    char **arguments = argv + optind;
+    struct client_queue queue = client_queue_parse(count, arguments);
+    queue.exports_sent = request.exports_sent;
+    if (verdict == VERDICT_RUN && (!are_arguments_good(subcommand, count, arguments) ||
+                                   (is_queue && !are_queue_options_good(&request, &queue)))) {
         verdict = VERDICT_USAGE;
     }
-    if (verdict != VERDICT_RUN) {
-        buffer_free(&request.options);
-        return verdict == VERDICT_HELP ? print_help(subcommand) : print_usage(subcommand);
+    int code;
+    if (verdict == VERDICT_RUN) {
+        /* The runners see the subcommand's name before its arguments, as a main() would. */
+        argv[optind - 1] = argv[0];
+        code = run(subcommand, &request, is_queue ? &queue : NULL, find_store, count + 1,
+                   arguments - 1);
+    } else {
+        code = verdict == VERDICT_HELP ? print_help(subcommand) : print_usage(subcommand);
     }
-    /* The runners see the subcommand's name before its arguments, as a main() would. */
-    argv[optind - 1] = argv[0];
-    code = link_open(&link, request.target, request.may_take_long);
-    if (code == EX_OK) {
-        code = subcommand->run(&link, &request, argc - optind + 1, argv + optind - 1);
-    }
-    link_close(&link);
     buffer_free(&request.options);
+    free(request.overrides);
     return code;
 }

@@ -82,7 +82,7 @@ static int connect_host(const char *host, const char *port)
     return fd;
 }
 
-/* Connects; complains and returns an exit code where that fails. */
+/* Connects; returns an exit code where that fails, having complained or with a reason. */
 static int link_connect(struct link *link, const char *target)
 {
     char host[HOST_SIZE];
@@ -105,7 +105,19 @@ static int link_connect(struct link *link, const char *target)
     if (link->fd >= 0) {
         return EX_OK;
     }
-    fprintf(stderr, "smsrelay: no relay at %s: %s\n", target, strerror(errno));
+    link->target = target;
+    link->reason = errno;
+    return EX_UNAVAILABLE;
+}
+
+bool link_is_absent(const struct link *link)
+{
+    return link->reason == ENOENT || link->reason == ENOTDIR || link->reason == ECONNREFUSED;
+}
+
+int link_complain_unmade(const struct link *link)
+{
+    fprintf(stderr, "smsrelay: no relay at %s: %s\n", link->target, strerror(link->reason));
     return EX_UNAVAILABLE;
 }
 

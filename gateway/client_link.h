@@ -20,6 +20,8 @@ struct link {
     FILE *replies;        /* `fd`, for reading */
     struct buffer out;    /* commands to send: the caller appends, link_exchange empties it */
     struct buffer answer; /* the last reply, codes and all, its lines ended by LF */
+    const char *target;   /* where the relay was looked for; borrowed */
+    int reason;           /* errno: why there is no connection to it; 0 = there is one */
 };
 
 /* Writes "smsrelay: what: about" to stderr, or "smsrelay: what" for "". Returns `code`. */
@@ -28,9 +30,15 @@ int link_complain(int code, const char *what, const char *about);
 /*
  * Connects and waits for the greeting. `target` is a PATH or HOST:PORT, or NULL for the default:
  * see gateway/client.h. With `may_take_long` answers are waited for without limit, else a minute.
- * Returns an exit code, having said what is wrong; link_close is due in any case.
+ * Returns an exit code, having said what is wrong, but for a connection that could not be made
+ * (EX_UNAVAILABLE and a `reason`): link_complain_unmade says it. link_close is due in any case.
  */
 int link_open(struct link *link, const char *target, bool may_take_long);
+
+/* Nobody listens where the relay was looked for: it does not run, or elsewhere. */
+bool link_is_absent(const struct link *link);
+/* Says on stderr that the connection could not be made. Returns an exit code. */
+int link_complain_unmade(const struct link *link);
 
 /* Closes the connection and frees what the link holds. */
 void link_close(struct link *link);

@@ -31,6 +31,9 @@
 
 extern char **environ;
 
+/* What conf/smsrelay.service makes of StateDirectory=. */
+#define SERVICE_STATE_DIRECTORY "/var/lib/smsrelay"
+
 enum {
     URL_SIZE = 128,
     ERROR_SIZE = 512,
@@ -86,7 +89,7 @@ struct arguments {
 static bool read_arguments(int argc, char **argv, struct arguments *arguments)
 {
     size_t count = 0;
-    *arguments = (struct arguments){.overrides = calloc((size_t)argc + 2, sizeof(char *))};
+    *arguments = (struct arguments){.overrides = calloc((size_t)argc + 1, sizeof(char *))};
     for (int i = 1; arguments->overrides != NULL && i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             arguments->wants_help = true;
@@ -618,16 +621,47 @@ static void end_loop(evutil_socket_t signal_number, short what, void *arg)
     event_base_loopexit(arg, NULL);
 }
 
-/* The simulated API alone. */
-static int run_sandbox(const struct arguments *arguments)
+/* For what never calls the API: its token may be missing, or somebody else's to read. */
+static struct conf *load_without_api(const char *file, char *const *overrides)
 {
-    /* It needs no token of the API's, and no settings but its own. */
+    static const char *const no_api[] = {"api.url=sandbox", "api.token=", "api.token_file="};
+    enum { NO_API = sizeof no_api / sizeof no_api[0] };
     size_t count = 0;
-    while (arguments->overrides[count] != NULL) {
+    while (overrides[count] != NULL) {
         count++;
     }
-    arguments->overrides[count] = (char *)"api.url=sandbox";
-    struct conf *conf = load(arguments);
+    char **more = calloc(count + NO_API + 1, sizeof *more);
+    if (more == NULL) {
+        fprintf(stderr, "smsrelay: no memory\n");
+        return NULL;
+    }
+    memcpy(more, overrides, count * sizeof *more);
+    for (size_t i = 0; i < NO_API; i++) {
+        more[count + i] = (char *)no_api[i];
+    }
+    struct conf *conf = load(&(struct arguments){.file = file, .overrides = more});
+    free(more);
+    return conf;
+}
+
+/* Where `smsrelay queue` finds the store: where `serve` would, or where the service has it. */
+static char *find_store(const char *file, char *const *overrides)
+{
+    struct store_options options;
+    setenv("STATE_DIRECTORY", SERVICE_STATE_DIRECTORY, 0);
+    struct conf *conf = load_without_api(file, overrides);
+    char *path = NULL;
+    if (conf != NULL) {
+        path = strdup(settings_store(conf, &options) ? options.path : "");
+    }
+    conf_free(conf);
+    return path;
+}
+
+/* The simulated API alone. It has no settings but its own. */
+static int run_sandbox(const struct arguments *arguments)
+{
+    struct conf *conf = load_without_api(arguments->file, arguments->overrides);
     if (conf == NULL) {
         return EX_CONFIG;
     }
@@ -694,7 +728,7 @@ int main(int argc, char **argv)
         return usage(stdout, EX_OK);
     }
     if (client_knows(word)) {
-        return client_main(argc - 1, argv + 1);
+        return client_main(argc - 1, argv + 1, find_store);
     }
     for (size_t i = 0; i < sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0]; i++) {
         if (strcmp(word, SUBCOMMANDS[i].word) != 0) {
