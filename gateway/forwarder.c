@@ -28,8 +28,8 @@ struct request {
     bool is_probe;
     uint32_t epoch;           /* of the destination when it began */
     int64_t began_ms;         /* monotonic */
-    uint64_t relayed_before;  /* messages relayed in all when it began */
     char anchor[ANCHOR_SIZE]; /* an API id known relayed before it began, "" = none */
+    uint64_t anchored_at;     /* forwarder.relayed when that was */
     struct message *messages[];
 };
 
@@ -55,6 +55,7 @@ struct forwarder {
     char doubt_anchor[ANCHOR_SIZE]; /* and its anchor */
     uint32_t last_group;
     char newest_api_id[ANCHOR_SIZE]; /* of the message that was relayed last */
+    uint64_t newest_at;              /* `relayed`, that one included */
     bool is_draining, is_stopping;
     int64_t drain_until_ms;
     unsigned short chance[3]; /* state of erand48 */
@@ -178,21 +179,29 @@ static void launch(struct forwarder *f, struct request *request)
         LOG_INT("messages", request->count), LOG_BOOL("probe", request->is_probe));
 }
 
-/* The anchor of the request that began first of those that are in flight or in doubt. */
-static const char *oldest_anchor(const struct forwarder *f)
+/*
+ * Has the store keep where a scan after a crash must reach back to: the anchor of the request that
+ * began first of those in flight or in doubt, and how much may have been relayed since.
+ */
+static void keep_anchor(struct forwarder *f)
 {
-    const char *anchor = f->newest_api_id;
-    uint64_t oldest = UINT64_MAX;
     const struct request *const lists[] = {f->under_way, f->marking};
+    const char *anchor = f->newest_api_id;
+    uint64_t anchored_at = f->newest_at;
+    if (has_doubt(f) && f->doubt_from < anchored_at) {
+        anchor = f->doubt_anchor;
+        anchored_at = f->doubt_from;
+    }
     for (size_t i = 0; i < 2; i++) {
         for (const struct request *r = lists[i]; r != NULL; r = r->next) {
-            if (r->relayed_before < oldest) {
-                oldest = r->relayed_before;
+            if (r->anchored_at < anchored_at) {
                 anchor = r->anchor;
+                anchored_at = r->anchored_at;
             }
         }
     }
-    return has_doubt(f) && f->doubt_from <= oldest ? f->doubt_anchor : anchor;
+    uint64_t since = f->relayed - anchored_at + (f->in_flight + 1) * f->options.bulk_max;
+    store_set_anchor(f->options.store, anchor, since);
 }
 
 /* Sends what waited for its mark, in the order in which it was taken. */
@@ -242,7 +251,7 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
         return false;
     }
     if (f->options.marks) {
-        store_set_anchor(f->options.store, oldest_anchor(f));
+        keep_anchor(f);
     }
     request->count = queue_take(f->queue, plan->count, clock_unix_ms(), request->messages);
     if (request->count == 0) {
@@ -253,7 +262,7 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     request->is_probe = is_probe;
     request->epoch = f->destination.epoch;
     request->began_ms = now_ms;
-    request->relayed_before = f->relayed;
+    request->anchored_at = f->newest_at;
     memcpy(request->anchor, f->newest_api_id, ANCHOR_SIZE);
     f->in_flight++;
     stats_add(f->stats, STAT_REQUESTS_IN_FLIGHT, 1);
@@ -353,6 +362,7 @@ static void note_relayed(struct forwarder *f, const struct queue_settlement *set
     f->relayed += settlement->fate == FATE_RELAYED ? 1 : 0;
     if (settlement->fate == FATE_RELAYED && len > 0 && len < ANCHOR_SIZE) {
         memcpy(f->newest_api_id, api_id, len + 1);
+        f->newest_at = f->relayed;
     }
 }
 
@@ -525,8 +535,8 @@ static void account(struct forwarder *f, const struct api_answer *answer,
  */
 static void doubt(struct forwarder *f, const struct request *request, int64_t now_ms)
 {
-    if (!has_doubt(f) || request->relayed_before < f->doubt_from) {
-        f->doubt_from = request->relayed_before;
+    if (!has_doubt(f) || request->anchored_at < f->doubt_from) {
+        f->doubt_from = request->anchored_at;
         memcpy(f->doubt_anchor, request->anchor, ANCHOR_SIZE);
     }
     reconcile_add(f->reconcile, request->began_ms, now_ms + 1,
@@ -744,13 +754,15 @@ static void take_answers(struct forwarder *f)
 
 /*
  * What an earlier run left unfinished may have been sent, whatever the store says of it: one scan
- * tells, before any of it goes. It began when that run's oldest doubt did, which `anchor` dates.
+ * tells, before any of it goes. It reaches back to the anchor of that run's oldest doubt; what may
+ * have been relayed since then counts as if this run had relayed it, so that runs that end before
+ * their scan cannot bury the doubt together.
  */
 static void doubt_restored(struct forwarder *f)
 {
     struct queue_totals totals;
     queue_totals(f->queue, &totals);
-    store_anchor(f->options.store, f->newest_api_id);
+    store_anchor(f->options.store, f->newest_api_id, &f->relayed);
     if (totals.ambiguous > 0) {
         int64_t now_ms = clock_monotonic_ms();
         memcpy(f->doubt_anchor, f->newest_api_id, ANCHOR_SIZE);

@@ -10,6 +10,7 @@
 #include "gateway/store_purge.h"
 #include "gateway/store_rows.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,13 +23,16 @@
 enum {
     RECORDS_MAX = 4096,   /* changes that one transaction writes */
     RESTORE_SLICE = 1000, /* messages that queue_restore takes under one lock */
+    LOG_PAGES = 1000,     /* 4 MB: what is written over is faster synced than what is appended */
     RETRY_MS = 1000,      /* between tries while the disk fails */
     SYNC_WITHIN_MS =
         1000, /* what was committed without a sync is synced after this at the latest */
     ANSWERS_KEPT = 1 << 20 /* bytes of the buffer for answers that are kept between rounds */
 };
 
+enum { NUMBER_NOTE_SIZE = sizeof "18446744073709551615" };
 #define NOTE_ANCHOR "anchor"
+#define NOTE_SINCE  "relayed_since" /* the anchor */
 #define NOTE_HELD   "held"
 
 /* Messages to be inserted together. */
@@ -68,6 +72,7 @@ struct store {
     struct insertion ended; /* for store_deliver; count 0 = none */
     struct questions answered;
     char anchor[STORE_ANCHOR_SIZE];
+    uint64_t relayed_since;
     bool is_held;
 
     atomic_bool is_failing; /* the last try to write has failed; the thread's to change */
@@ -188,19 +193,21 @@ bool store_is_idle(const struct store *s)
     return s->calls_due == 0;
 }
 
-void store_anchor(struct store *s, char anchor[STORE_ANCHOR_SIZE])
+void store_anchor(struct store *s, char anchor[STORE_ANCHOR_SIZE], uint64_t *relayed_since)
 {
     pthread_mutex_lock(&s->mutex);
     memcpy(anchor, s->anchor, STORE_ANCHOR_SIZE);
+    *relayed_since = s->relayed_since;
     pthread_mutex_unlock(&s->mutex);
 }
 
-void store_set_anchor(struct store *s, const char *anchor)
+void store_set_anchor(struct store *s, const char *anchor, uint64_t relayed_since)
 {
     pthread_mutex_lock(&s->mutex);
-    if (strcmp(s->anchor, anchor) != 0) {
+    if (strcmp(s->anchor, anchor) != 0 || s->relayed_since != relayed_since) {
         /* Wakes nobody: it goes with the changes that it belongs to. */
         snprintf(s->anchor, sizeof s->anchor, "%s", anchor);
+        s->relayed_since = relayed_since;
         s->work.has_notes = true;
     }
     pthread_mutex_unlock(&s->mutex);
@@ -257,8 +264,12 @@ static bool write_record(struct store *s, const struct queue_record *record)
 static bool write_notes(struct store *s)
 {
     char anchor[STORE_ANCHOR_SIZE];
-    store_anchor(s, anchor);
+    char since[NUMBER_NOTE_SIZE];
+    uint64_t relayed_since;
+    store_anchor(s, anchor, &relayed_since);
+    snprintf(since, sizeof since, "%" PRIu64, relayed_since);
     return store_rows_set_note(&s->db, NOTE_ANCHOR, anchor) &&
+           store_rows_set_note(&s->db, NOTE_SINCE, since) &&
            store_rows_set_note(&s->db, NOTE_HELD, store_is_held(s) ? "yes" : "no");
 }
 
@@ -307,30 +318,34 @@ static void must_undo(struct store *s, const struct insertion *insertion)
     s->undo_last = message_row_links(insertion->messages[insertion->count - 1])->row;
 }
 
+/* Deletes what was refused, should it be there. */
+static bool undo(struct store *s)
+{
+    return store_db_begin(&s->db, false) &&
+           store_rows_delete(&s->db, s->undo_first, s->undo_last) && write_notes(s) &&
+           store_db_commit(&s->db);
+}
+
 /*
  * A commit that failed in its sync may be in the file all the same. Only the file can tell, so it is
- * opened anew, as it would be after a crash, and what was refused is deleted, should it be there.
- * First without a sync, since that is what has failed: it is enough should this process end.
+ * opened anew, as it would be after a crash, and what was refused is deleted, should it be there:
+ * without a sync, since that is what has failed; it is enough should this process end. Then the log
+ * goes into the database and begins anew: a sync that has failed makes the system forget what it
+ * was to write, so nothing that comes may rest on what is in the log.
  */
 static bool reopen(struct store *s, char error[STORE_ERROR_SIZE])
 {
     if (s->db.handle == NULL && !store_db_open(&s->db, s->options.path, false, error)) {
         return false;
     }
-    bool is_undone = s->undo_first == 0;
-    for (int syncs = 0; s->undo_first != 0 && syncs <= 1; syncs++) {
-        is_undone = store_db_begin(&s->db, syncs != 0) &&
-                    store_rows_delete(&s->db, s->undo_first, s->undo_last) && write_notes(s) &&
-                    store_db_commit(&s->db);
-        if (!is_undone) {
-            snprintf(error, STORE_ERROR_SIZE, "%s", store_db_error(&s->db));
-            store_db_roll_back(&s->db);
-            store_db_close(&s->db);
-            return false;
-        }
+    if ((s->undo_first != 0 && !undo(s)) || !store_db_checkpoint(&s->db, true)) {
+        snprintf(error, STORE_ERROR_SIZE, "%s", store_db_error(&s->db));
+        store_db_roll_back(&s->db);
+        store_db_close(&s->db);
+        return false;
     }
     s->undo_first = s->undo_last = 0;
-    return is_undone;
+    return true;
 }
 
 /* Something could not be written. */
@@ -592,6 +607,10 @@ static void do_chores(struct store *s)
     if (now_ms >= s->sync_ms) {
         write_changes(s, &records);
     }
+    int log_pages = s->options.log_pages > 0 ? s->options.log_pages : LOG_PAGES;
+    if (s->db.log_pages >= log_pages && !store_db_checkpoint(&s->db, false)) {
+        fail(s, &(struct insertion){.count = 0});
+    }
     if (!atomic_load(&s->is_failing) && now_ms >= store_purge_due_ms(&s->purge)) {
         int64_t cutoff_ms = clock_unix_ms() - s->options.retention_ms;
         size_t purged = 0;
@@ -620,18 +639,24 @@ static void *run(void *arg)
 static bool read_notes(struct store *s, char *error, size_t error_size)
 {
     char held[sizeof "yes"];
+    char since[NUMBER_NOTE_SIZE];
     int64_t last_row = store_rows_last(&s->db);
     if (last_row < 0 || !store_rows_note(&s->db, NOTE_ANCHOR, s->anchor, sizeof s->anchor) ||
+        !store_rows_note(&s->db, NOTE_SINCE, since, sizeof since) ||
         !store_rows_note(&s->db, NOTE_HELD, held, sizeof held)) {
         snprintf(error, error_size, "queue.path: %s: %s", s->options.path, store_db_error(&s->db));
         return false;
     }
     s->is_held = strcmp(held, "yes") == 0;
+    s->relayed_since = strtoull(since, NULL, 10);
     s->last_row = last_row;
     return true;
 }
 
-/* Its file is locked: makes the rest. */
+/*
+ * Its file is locked: makes the rest. What a process that was killed has left in the log may not be
+ * on the disk, whatever is to be read there (see reopen): the log begins anew.
+ */
 static bool open_rest(struct store *s, char *error, size_t error_size)
 {
     char words[STORE_ERROR_SIZE] = "out of memory";
@@ -639,7 +664,16 @@ static bool open_rest(struct store *s, char *error, size_t error_size)
     bool is_good = s->records != NULL && store_db_open(&s->db, s->options.path, false, words) &&
                    store_db_check(&s->db, s->options.path, words);
     snprintf(error, error_size, "%s", words);
-    return is_good && read_notes(s, error, error_size);
+    if (!is_good || !read_notes(s, error, error_size)) {
+        return false;
+    }
+    if (!store_db_checkpoint(&s->db, true)) {
+        /* It can be read, so what is in it can be relayed. */
+        LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
+            LOG_STR("path", s->options.path));
+        atomic_store(&s->is_failing, true);
+    }
+    return true;
 }
 
 struct store *store_open(const struct store_options *options, char *error, size_t error_size)

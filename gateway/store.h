@@ -45,6 +45,7 @@ struct store_options {
     const char *path;   /* of the database; its directory exists */
     bool is_continuous; /* queue.durability=always; otherwise what is left at store_stop is kept */
     int64_t retention_ms; /* how long finished messages can be asked for */
+    int log_pages;        /* of 4 KB: how long the write-ahead log gets; 0 = the usual 1000 */
     struct stats *stats;
 
     /* Called in the store's thread. The first: store_deliver has something. The second: changes have
@@ -135,11 +136,12 @@ bool store_ask(struct store *s, const struct store_question *question);
 /* --- what else is kept --------------------------------------------------------------------------- */
 
 /*
- * An API id that was known to be relayed before any request that is in doubt began (reconcile_add),
- * and whether the operator holds the relay: as saved by an earlier run, and from now on. Any thread.
+ * An API id that was known to be relayed before any request that is in doubt began (reconcile_add)
+ * and how many messages may have been relayed since; and whether the operator holds the relay: as
+ * saved by an earlier run, and from now on. Any thread.
  */
-void store_anchor(struct store *s, char anchor[STORE_ANCHOR_SIZE]);
-void store_set_anchor(struct store *s, const char *anchor);
+void store_anchor(struct store *s, char anchor[STORE_ANCHOR_SIZE], uint64_t *relayed_since);
+void store_set_anchor(struct store *s, const char *anchor, uint64_t relayed_since);
 bool store_is_held(struct store *s);
 void store_set_held(struct store *s, bool is_held);
 

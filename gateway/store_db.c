@@ -147,13 +147,10 @@ int store_db_lock(const char *path, bool is_relay, char *error)
 
 /* --- the connection --------------------------------------------------------------------------- */
 
-/* In this order: exclusive locking before the first access does without a file of shared memory. */
+/* After exclusive locking, which before the first access does without a file of shared memory. */
 static const char *const pragmas[] = {
-    "PRAGMA locking_mode = EXCLUSIVE",
-    "PRAGMA auto_vacuum = INCREMENTAL", /* of a new file only */
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    "PRAGMA wal_autocheckpoint = 4000",     /* pages: 16 MB; each checkpoint costs two syncs */
     "PRAGMA journal_size_limit = 67108864", /* bytes: what a flood made of the log is given back */
     "PRAGMA temp_store = MEMORY",
 };
@@ -161,22 +158,6 @@ static const char *const pragmas[] = {
 static bool run_text(sqlite3 *handle, const char *text)
 {
     return sqlite3_exec(handle, text, NULL, NULL, NULL) == SQLITE_OK;
-}
-
-static bool set_up(sqlite3 *handle, bool is_read_only)
-{
-    int on = 0;
-    if (is_read_only &&
-        (sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, &on) != SQLITE_OK ||
-         !run_text(handle, pragmas[0]) || !run_text(handle, "PRAGMA query_only = ON"))) {
-        return false;
-    }
-    for (size_t i = 0; !is_read_only && i < sizeof pragmas / sizeof pragmas[0]; i++) {
-        if (!run_text(handle, pragmas[i])) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* One row, one integer. -1 on failure. */
@@ -190,6 +171,29 @@ static int ask_number(sqlite3 *handle, const char *text)
     }
     sqlite3_finalize(statement);
     return value;
+}
+
+/* Nothing is written to a file that has been set up before: its disk may be the one that fails. */
+static bool set_up(sqlite3 *handle, bool is_read_only)
+{
+    int on = 0;
+    if (!run_text(handle, "PRAGMA locking_mode = EXCLUSIVE")) {
+        return false;
+    }
+    if (is_read_only) {
+        return sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, &on) == SQLITE_OK &&
+               run_text(handle, "PRAGMA query_only = ON");
+    }
+    if (ask_number(handle, "PRAGMA page_count") == 0 &&
+        !run_text(handle, "PRAGMA auto_vacuum = INCREMENTAL")) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof pragmas / sizeof pragmas[0]; i++) {
+        if (!run_text(handle, pragmas[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool migrate(sqlite3 *handle, int from)
@@ -217,6 +221,16 @@ static bool complain_of_handle(sqlite3 *handle, const char *path, char *error)
                           "an empty queue, and keep it (sqlite3 FILE .recover saves what "
                           "can be saved)"
                         : "");
+}
+
+/* In the place of SQLite's own checkpoints, which keep to themselves what goes wrong in them. */
+static int note_log(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+    (void)handle;
+    (void)name;
+    struct store_db *db = arg;
+    db->log_pages = pages;
+    return SQLITE_OK;
 }
 
 static bool prepare(struct store_db *db)
@@ -305,6 +319,7 @@ bool store_db_open(struct store_db *db, const char *path, bool is_read_only, cha
         complain_of_handle(db->handle, path, error);
     } else if (recognise(db, path, is_read_only, error)) {
         if (prepare(db)) {
+            sqlite3_wal_hook(db->handle, note_log, db);
             return true;
         }
         complain_of_handle(db->handle, path, error);
@@ -384,6 +399,16 @@ void store_db_roll_back(struct store_db *db)
     if (db->handle != NULL && sqlite3_get_autocommit(db->handle) == 0) {
         store_db_run(db, STORE_ROLLBACK);
     }
+}
+
+bool store_db_checkpoint(struct store_db *db, bool empties)
+{
+    int mode = empties ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    if (sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, NULL, NULL) != SQLITE_OK) {
+        return false;
+    }
+    db->log_pages = 0;
+    return true;
 }
 
 int store_db_free_pages(struct store_db *db)

@@ -38,6 +38,7 @@ struct store_db {
     sqlite3 *handle;
     sqlite3_stmt *statements[STORE_STATEMENTS];
     bool is_syncing; /* commits are synced */
+    int log_pages;   /* pages of the write-ahead log, as of the last commit */
 };
 
 /*
@@ -80,6 +81,12 @@ bool store_db_run(struct store_db *db, enum store_statement which);
 /* Steps a statement that gives rows: true while there is one; then, and on failure, it is reset, and
  * `has_failed` says which. */
 bool store_db_next_row(struct store_db *db, enum store_statement which, bool *has_failed);
+
+/*
+ * Brings the log into the database, both synced; `empties` = and begins the log anew, so that nothing
+ * that comes rests on what is in it now. Returns false on failure.
+ */
+bool store_db_checkpoint(struct store_db *db, bool empties);
 
 /* How many pages of the file hold nothing; -1 on failure. */
 int store_db_free_pages(struct store_db *db);

@@ -608,21 +608,29 @@ Test(store, notes_outlive_a_restart, .init = setup, .fini = teardown)
     longest[sizeof longest - 1] = '\0';
     const struct {
         const char *anchor;
+        uint64_t since;
         bool is_held;
-    } cases[] = {{"sms_1", true}, {"sms_1", false}, {longest, true}, {"", true}, {"x", false}};
+    } cases[] = {{"sms_1", 0, true},
+                 {"sms_1", 7, false},
+                 {longest, UINT64_MAX, true},
+                 {"", 1, true},
+                 {"x", 0, false}};
+    uint64_t since = 1;
     start();
-    store_anchor(s, anchor);
+    store_anchor(s, anchor, &since);
     cr_expect_str_eq(anchor, "");
+    cr_expect_eq(since, 0);
     cr_expect_not(store_is_held(s));
     for (size_t i = 0; i < COUNT(cases); i++) {
-        store_set_anchor(s, cases[i].anchor);
+        store_set_anchor(s, cases[i].anchor, cases[i].since);
         store_set_held(s, cases[i].is_held);
         if (i % 2 == 0) { /* with a change, or by themselves when it stops */
             accept_one(&(struct message_content){.text = NULL});
         }
         restart();
-        store_anchor(s, anchor);
+        store_anchor(s, anchor, &since);
         cr_expect_str_eq(anchor, cases[i].anchor, "case %zu", i);
+        cr_expect_eq(since, cases[i].since, "case %zu", i);
         cr_expect_eq(store_is_held(s), cases[i].is_held, "case %zu", i);
     }
     stop();
@@ -857,7 +865,7 @@ Test(store, keeps_at_the_stop_and_gives_back_at_the_start, .init = setup, .fini 
     for (size_t i = 0; i < WAITING; i++) { /* of one millisecond */
         ids[i] = accept_one(&(struct message_content){.priority = PRIORITY_NORMAL});
     }
-    store_set_anchor(s, "sms_9");
+    store_set_anchor(s, "sms_9", 3);
     store_set_held(s, true);
     stop();
     cr_expect_eq(sql("SELECT count(*) FROM message"), WAITING + 3);
@@ -865,8 +873,10 @@ Test(store, keeps_at_the_stop_and_gives_back_at_the_start, .init = setup, .fini 
     start();
     cr_expect_eq(restored, WAITING + 3);
     char anchor[STORE_ANCHOR_SIZE];
-    store_anchor(s, anchor);
+    uint64_t since;
+    store_anchor(s, anchor, &since);
     cr_expect_str_eq(anchor, "sms_9");
+    cr_expect_eq(since, 3);
     cr_expect(store_is_held(s));
     struct message_status status;
     cr_assert(queue_status(q, &ref, 0, true, &status));
