@@ -55,6 +55,13 @@ struct work {
     bool has_notes; /* a note has changed */
 };
 
+/* What is kept beside the messages: see store.h. */
+struct notes {
+    char anchor[STORE_ANCHOR_SIZE];
+    uint64_t relayed_since;
+    bool is_held;
+};
+
 struct store {
     struct store_options options;
     struct queue *queue;
@@ -71,9 +78,7 @@ struct store {
     struct work work;
     struct insertion ended; /* for store_deliver; count 0 = none */
     struct questions answered;
-    char anchor[STORE_ANCHOR_SIZE];
-    uint64_t relayed_since;
-    bool is_held;
+    struct notes notes;
 
     atomic_bool is_failing; /* the last try to write has failed; the thread's to change */
 
@@ -81,6 +86,7 @@ struct store {
     struct store_db db;
     struct queue_record *records;
     struct buffer answers;
+    struct notes kept;  /* notes that are true of what is in the file */
     int64_t retry_ms;   /* monotonic: not before, while it fails */
     int64_t sync_ms;    /* monotonic: when to sync what was not; INT64_MAX = nothing */
     int64_t undo_first; /* rows of refused messages that a failed commit may have left; 0 = none */
@@ -196,18 +202,18 @@ bool store_is_idle(const struct store *s)
 void store_anchor(struct store *s, char anchor[STORE_ANCHOR_SIZE], uint64_t *relayed_since)
 {
     pthread_mutex_lock(&s->mutex);
-    memcpy(anchor, s->anchor, STORE_ANCHOR_SIZE);
-    *relayed_since = s->relayed_since;
+    memcpy(anchor, s->notes.anchor, STORE_ANCHOR_SIZE);
+    *relayed_since = s->notes.relayed_since;
     pthread_mutex_unlock(&s->mutex);
 }
 
 void store_set_anchor(struct store *s, const char *anchor, uint64_t relayed_since)
 {
     pthread_mutex_lock(&s->mutex);
-    if (strcmp(s->anchor, anchor) != 0 || s->relayed_since != relayed_since) {
+    if (strcmp(s->notes.anchor, anchor) != 0 || s->notes.relayed_since != relayed_since) {
         /* Wakes nobody: it goes with the changes that it belongs to. */
-        snprintf(s->anchor, sizeof s->anchor, "%s", anchor);
-        s->relayed_since = relayed_since;
+        snprintf(s->notes.anchor, sizeof s->notes.anchor, "%s", anchor);
+        s->notes.relayed_since = relayed_since;
         s->work.has_notes = true;
     }
     pthread_mutex_unlock(&s->mutex);
@@ -216,7 +222,7 @@ void store_set_anchor(struct store *s, const char *anchor, uint64_t relayed_sinc
 bool store_is_held(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
-    bool is_held = s->is_held;
+    bool is_held = s->notes.is_held;
     pthread_mutex_unlock(&s->mutex);
     return is_held;
 }
@@ -224,7 +230,7 @@ bool store_is_held(struct store *s)
 void store_set_held(struct store *s, bool is_held)
 {
     pthread_mutex_lock(&s->mutex);
-    s->is_held = is_held;
+    s->notes.is_held = is_held;
     s->work.has_notes = true;
     wake_locked(s);
     pthread_mutex_unlock(&s->mutex);
@@ -261,25 +267,23 @@ static bool write_record(struct store *s, const struct queue_record *record)
     return store_rows_save(&s->db, record, s->answers.data);
 }
 
-static bool write_notes(struct store *s)
+static bool write_notes(struct store *s, const struct notes *notes)
 {
-    char anchor[STORE_ANCHOR_SIZE];
     char since[NUMBER_NOTE_SIZE];
-    uint64_t relayed_since;
-    store_anchor(s, anchor, &relayed_since);
-    snprintf(since, sizeof since, "%" PRIu64, relayed_since);
-    return store_rows_set_note(&s->db, NOTE_ANCHOR, anchor) &&
+    snprintf(since, sizeof since, "%" PRIu64, notes->relayed_since);
+    return store_rows_set_note(&s->db, NOTE_ANCHOR, notes->anchor) &&
            store_rows_set_note(&s->db, NOTE_SINCE, since) &&
-           store_rows_set_note(&s->db, NOTE_HELD, store_is_held(s) ? "yes" : "no");
+           store_rows_set_note(&s->db, NOTE_HELD, notes->is_held ? "yes" : "no");
 }
 
-static bool write_all(struct store *s, const struct work *work, size_t records)
+static bool write_all(struct store *s, const struct work *work, const struct notes *notes,
+                      size_t records)
 {
     bool is_good = write_insertion(s, &work->insertion);
     for (size_t i = 0; is_good && i < records; i++) {
         is_good = write_record(s, &s->records[i]);
     }
-    return is_good && (!work->has_notes || write_notes(s));
+    return is_good && (!work->has_notes || write_notes(s, notes));
 }
 
 static void count_commit(struct store *s, const struct work *work, bool syncs)
@@ -295,9 +299,10 @@ static void count_commit(struct store *s, const struct work *work, bool syncs)
 }
 
 /* One transaction. Returns false when nothing of it counts. */
-static bool transact(struct store *s, const struct work *work, size_t records, bool syncs)
+static bool transact(struct store *s, const struct work *work, const struct notes *notes,
+                     size_t records, bool syncs)
 {
-    if (!store_db_begin(&s->db, syncs) || !write_all(s, work, records) ||
+    if (!store_db_begin(&s->db, syncs) || !write_all(s, work, notes, records) ||
         !store_db_commit(&s->db)) {
         return false;
     }
@@ -322,7 +327,7 @@ static void must_undo(struct store *s, const struct insertion *insertion)
 static bool undo(struct store *s)
 {
     return store_db_begin(&s->db, false) &&
-           store_rows_delete(&s->db, s->undo_first, s->undo_last) && write_notes(s) &&
+           store_rows_delete(&s->db, s->undo_first, s->undo_last) && write_notes(s, &s->kept) &&
            store_db_commit(&s->db);
 }
 
@@ -496,39 +501,64 @@ static void keep_notes(struct store *s, bool has_notes)
     pthread_mutex_unlock(&s->mutex);
 }
 
+static struct notes read_notes(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    struct notes notes = s->notes;
+    pthread_mutex_unlock(&s->mutex);
+    return notes;
+}
+
+/* The records that were taken are saved, or not. */
+static void end_records(struct store *s, size_t records, bool is_saved)
+{
+    if (records > 0) {
+        queue_records_done(s->queue, s->records, records, is_saved);
+    }
+    if (s->answers.size > ANSWERS_KEPT) {
+        buffer_free(&s->answers);
+    }
+    buffer_clear(&s->answers);
+    if (records > 0 || !is_saved) {
+        s->options.saved(s->options.saved_arg);
+    }
+    if (records == RECORDS_MAX) {
+        store_wake(s); /* there may be more */
+    }
+}
+
 /*
- * Writes what there is in one transaction. `*records` is how many changes that were; RECORDS_MAX:
+ * Writes what there is in one transaction. The anchor says that all that was relayed before it is
+ * known, so it may be written only with the changes that were there when it was set: it is read
+ * before they are taken, and waits where they are too many for one transaction. `*records` is how many changes that were; RECORDS_MAX:
  * there may be more, and the thread will come again. Returns false when it failed.
  */
 static bool write_round(struct store *s, struct work *work, size_t *records)
 {
+    struct notes notes = read_notes(s);
     *records = queue_records_take(s->queue, s->records, RECORDS_MAX, &s->answers);
+    bool is_all = *records < RECORDS_MAX && !s->answers.has_failed;
+    if (!is_all) {
+        memcpy(notes.anchor, s->kept.anchor, sizeof notes.anchor);
+        notes.relayed_since = s->kept.relayed_since;
+    }
     bool syncs = work->insertion.count > 0 || asks_sync(work) || atomic_load(&s->is_failing) ||
                  clock_monotonic_ms() >= s->sync_ms;
     /* Where there is nothing to write, a note is what is synced. */
     bool has_rows = work->insertion.count > 0 || *records > 0;
     work->has_notes = work->has_notes || (syncs && !has_rows);
     bool has_work = has_rows || work->has_notes;
-    bool is_good = !has_work || transact(s, work, *records, syncs);
+    bool is_good = !has_work || transact(s, work, &notes, *records, syncs);
     if (!is_good) {
         fail(s, &work->insertion);
-        keep_notes(s, work->has_notes);
-    } else if (has_work && atomic_load(&s->is_failing)) {
-        recover(s);
+    } else {
+        s->kept = notes;
+        if (has_work && atomic_load(&s->is_failing)) {
+            recover(s);
+        }
     }
-    if (*records > 0) {
-        queue_records_done(s->queue, s->records, *records, is_good);
-    }
-    if (s->answers.size > ANSWERS_KEPT) {
-        buffer_free(&s->answers);
-    }
-    buffer_clear(&s->answers);
-    if (*records > 0 || !is_good) {
-        s->options.saved(s->options.saved_arg);
-    }
-    if (*records == RECORDS_MAX) {
-        store_wake(s);
-    }
+    keep_notes(s, work->has_notes && !(is_good && is_all));
+    end_records(s, *records, is_good);
     return is_good;
 }
 
@@ -636,19 +666,21 @@ static void *run(void *arg)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static bool read_notes(struct store *s, char *error, size_t error_size)
+static bool load_notes(struct store *s, char *error, size_t error_size)
 {
     char held[sizeof "yes"];
     char since[NUMBER_NOTE_SIZE];
     int64_t last_row = store_rows_last(&s->db);
-    if (last_row < 0 || !store_rows_note(&s->db, NOTE_ANCHOR, s->anchor, sizeof s->anchor) ||
+    if (last_row < 0 ||
+        !store_rows_note(&s->db, NOTE_ANCHOR, s->notes.anchor, sizeof s->notes.anchor) ||
         !store_rows_note(&s->db, NOTE_SINCE, since, sizeof since) ||
         !store_rows_note(&s->db, NOTE_HELD, held, sizeof held)) {
         snprintf(error, error_size, "queue.path: %s: %s", s->options.path, store_db_error(&s->db));
         return false;
     }
-    s->is_held = strcmp(held, "yes") == 0;
-    s->relayed_since = strtoull(since, NULL, 10);
+    s->notes.is_held = strcmp(held, "yes") == 0;
+    s->notes.relayed_since = strtoull(since, NULL, 10);
+    s->kept = s->notes;
     s->last_row = last_row;
     return true;
 }
@@ -664,7 +696,7 @@ static bool open_rest(struct store *s, char *error, size_t error_size)
     bool is_good = s->records != NULL && store_db_open(&s->db, s->options.path, false, words) &&
                    store_db_check(&s->db, s->options.path, words);
     snprintf(error, error_size, "%s", words);
-    if (!is_good || !read_notes(s, error, error_size)) {
+    if (!is_good || !load_notes(s, error, error_size)) {
         return false;
     }
     if (!store_db_checkpoint(&s->db, true)) {
@@ -783,7 +815,7 @@ static bool keep(struct store *s)
     int64_t row = 0;
     struct queue_record *records = queue_records_all(s->queue, &count, &s->answers);
     bool is_good = !s->answers.has_failed && (records != NULL || count == 0) &&
-                   store_db_begin(&s->db, true) && write_notes(s);
+                   store_db_begin(&s->db, true) && write_notes(s, &s->notes);
     for (size_t i = 0; is_good && i < count; i++) {
         int64_t first = store_row_first(ulid_time_ms(&records[i].message->id));
         row = first > row ? first : row + 1;
