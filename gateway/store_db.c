@@ -147,14 +147,6 @@ int store_db_lock(const char *path, bool is_relay, char *error)
 
 /* --- the connection --------------------------------------------------------------------------- */
 
-/* After exclusive locking, which before the first access does without a file of shared memory. */
-static const char *const pragmas[] = {
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA journal_size_limit = 67108864", /* bytes: what a flood made of the log is given back */
-    "PRAGMA temp_store = MEMORY",
-};
-
 static bool run_text(sqlite3 *handle, const char *text)
 {
     return sqlite3_exec(handle, text, NULL, NULL, NULL) == SQLITE_OK;
@@ -173,28 +165,11 @@ static int ask_number(sqlite3 *handle, const char *text)
     return value;
 }
 
-/* Nothing is written to a file that has been set up before: its disk may be the one that fails. */
-static bool set_up(sqlite3 *handle, bool is_read_only)
-{
-    int on = 0;
-    if (!run_text(handle, "PRAGMA locking_mode = EXCLUSIVE")) {
-        return false;
-    }
-    if (is_read_only) {
-        return sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, &on) == SQLITE_OK &&
-               run_text(handle, "PRAGMA query_only = ON");
-    }
-    if (ask_number(handle, "PRAGMA page_count") == 0 &&
-        !run_text(handle, "PRAGMA auto_vacuum = INCREMENTAL")) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof pragmas / sizeof pragmas[0]; i++) {
-        if (!run_text(handle, pragmas[i])) {
-            return false;
-        }
-    }
-    return true;
-}
+/* What a file says of itself. */
+struct identity {
+    int version; /* of the schema, 0 = none yet */
+    bool is_empty;
+};
 
 static bool migrate(sqlite3 *handle, int from)
 {
@@ -244,31 +219,55 @@ static bool prepare(struct store_db *db)
     return true;
 }
 
-/* Is it ours, and of a version that we know? Brings it up to date unless it must not change. */
-static bool recognise(struct store_db *db, const char *path, bool is_read_only, char *error)
+/* Is it ours, and of a version that we know? Looks, and changes nothing. */
+static bool recognise(struct store_db *db, const char *path, struct identity *is, char *error)
 {
-    int version = ask_number(db->handle, "PRAGMA user_version");
+    is->version = ask_number(db->handle, "PRAGMA user_version");
     int application = ask_number(db->handle, "PRAGMA application_id");
     int objects = ask_number(db->handle, "SELECT count(*) FROM sqlite_schema");
-    if (version < 0 || application < 0 || objects < 0) {
+    if (is->version < 0 || application < 0 || objects < 0) {
         return complain_of_handle(db->handle, path, error);
     }
-    bool is_empty = version == 0 && objects == 0;
-    if (!is_empty && application != atoi(APPLICATION_ID)) {
+    is->is_empty = is->version == 0 && objects == 0;
+    if (!is->is_empty && application != atoi(APPLICATION_ID)) {
         return complain(error, path, "it is a database, but not a store of smsrelay", "");
     }
-    if (version > VERSION) {
+    if (is->version > VERSION) {
         return complain(error, path, "it was written by a newer smsrelay", "use that one");
     }
-    if (version < VERSION && is_read_only) {
-        return complain(error, path,
-                        is_empty ? "it is empty" : "it was written by an older smsrelay",
-                        is_empty ? "" : "start the relay once to bring it up to date");
-    }
-    if (version < VERSION && !migrate(db->handle, version)) {
-        return complain_of_handle(db->handle, path, error);
-    }
     return true;
+}
+
+/* Makes it fit to be written: a file that has been set up before is not changed by it. */
+static bool set_up(struct store_db *db, const char *path, const struct identity *is, char *error)
+{
+    static const char *const pragmas[] = {
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA journal_size_limit = 67108864", /* bytes: what a flood made of it is given back */
+        "PRAGMA temp_store = MEMORY",
+    };
+    bool is_good = !is->is_empty || run_text(db->handle, "PRAGMA auto_vacuum = INCREMENTAL");
+    for (size_t i = 0; is_good && i < sizeof pragmas / sizeof pragmas[0]; i++) {
+        is_good = run_text(db->handle, pragmas[i]);
+    }
+    is_good = is_good && (is->version == VERSION || migrate(db->handle, is->version));
+    return is_good || complain_of_handle(db->handle, path, error);
+}
+
+/* Makes sure that nothing is written. */
+static bool set_up_to_read(struct store_db *db, const char *path, const struct identity *is,
+                           char *error)
+{
+    int on = 0;
+    if (is->version < VERSION) {
+        return complain(error, path,
+                        is->is_empty ? "it is empty" : "it was written by an older smsrelay",
+                        is->is_empty ? "" : "start the relay once to bring it up to date");
+    }
+    return (sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, &on) == SQLITE_OK &&
+            run_text(db->handle, "PRAGMA query_only = ON")) ||
+           complain_of_handle(db->handle, path, error);
 }
 
 /* Is there a write-ahead log with something in it? A relay that stops in good order leaves none. */
@@ -308,6 +307,18 @@ static int open_to_write(const char *path, sqlite3 **handle)
     return sqlite3_open_v2(path, handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 }
 
+/* Exclusive locking, from the first access on, does without a file of shared memory. */
+static bool identify(struct store_db *db, const char *path, bool is_read_only, char *error)
+{
+    struct identity identity;
+    if (!run_text(db->handle, "PRAGMA locking_mode = EXCLUSIVE")) {
+        return complain_of_handle(db->handle, path, error);
+    }
+    return recognise(db, path, &identity, error) &&
+           (is_read_only ? set_up_to_read(db, path, &identity, error)
+                         : set_up(db, path, &identity, error));
+}
+
 bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error)
 {
     *db = (struct store_db){.is_syncing = true};
@@ -315,9 +326,7 @@ bool store_db_open(struct store_db *db, const char *path, bool is_read_only, cha
     if (code != SQLITE_OK || db->handle == NULL) {
         complain(error, path, db->handle == NULL ? "out of memory" : sqlite3_errmsg(db->handle),
                  "");
-    } else if (!set_up(db->handle, is_read_only)) {
-        complain_of_handle(db->handle, path, error);
-    } else if (recognise(db, path, is_read_only, error)) {
+    } else if (identify(db, path, is_read_only, error)) {
         if (prepare(db)) {
             sqlite3_wal_hook(db->handle, note_log, db);
             return true;
