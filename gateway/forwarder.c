@@ -795,6 +795,9 @@ static void *run(void *arg)
         take_answers(f);
     }
     drop_marking(f);
+    if (f->options.store != NULL) {
+        keep_anchor(f);
+    }
     if (f->options.ended != NULL) {
         f->options.ended(f->options.ended_arg);
     }

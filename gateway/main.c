@@ -308,8 +308,14 @@ static void say_farewell(struct daemon *d)
 static void settle_rest(struct daemon *d)
 {
     struct queue_totals totals;
+    struct queue_relaying relaying;
     size_t left = 0;
-    bool is_kept = d->store != NULL && store_stop(d->store);
+    queue_relaying(d->relay.queue, &relaying);
+    if (d->store != NULL) {
+        store_set_held(d->store, relaying.is_held);
+    }
+    bool is_saved = d->store != NULL && store_stop(d->store);
+    bool is_kept = is_saved || d->relay.store != NULL;
     queue_totals(d->relay.queue, &totals);
     for (int state = 0; state < MESSAGE_STATES; state++) {
         left += message_state_is_finished((enum message_state)state) ? 0 : totals.by_state[state];
@@ -318,7 +324,7 @@ static void settle_rest(struct daemon *d)
         LOG(LOG_INFO, "messages_kept", LOG_STR("path", d->conf->queue.path),
             LOG_INT("messages", left), LOG_INT("scheduled", totals.by_state[MESSAGE_SCHEDULED]),
             LOG_INT("maybe_sent", totals.by_state[MESSAGE_SENDING]));
-    } else if (left > 0 && d->relay.store == NULL) {
+    } else if (left > 0) {
         LOG(LOG_ERROR, "messages_lost",
             LOG_STR("reason",
                     d->store == NULL ? "the queue is in memory only" : "they could not be saved"),
@@ -593,6 +599,7 @@ static int serve(const struct arguments *arguments)
     forbid_core_dumps();
     raise_descriptor_limit();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk to the store */
     evthread_use_pthreads();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     d->base = event_base_new();
