@@ -1,0 +1,129 @@
+"""SIGKILL at any moment, thousands of times: what got its 250 arrives, and nothing arrives twice.
+
+    KILL_SEED=n         repeats a plan (killing.py tells what is in it)
+    KILL_SECONDS=n      how long a test kills (35; 15 where the program is slow)
+    SOAK=1 SOAK_KILLS=n the long one (2000)
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+import unittest
+
+from killing import Trial
+from support import IS_SLOW, VARIANT, TestCase
+
+SECONDS = float(os.environ.get("KILL_SECONDS") or (35 if VARIANT == "release" else 15))
+SOAK_KILLS = int(os.environ.get("SOAK_KILLS") or 2000)
+KILLS_A_ROUND = 150  # then a new store: a start must not take longer and longer
+
+
+class KillTest(TestCase):
+    def trial(self, *settings, **options):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        trial = Trial(folder, *settings, **options)
+        self.addCleanup(trial.close)
+        print("seed %d" % trial.seed, flush=True)
+        return trial
+
+    def reckon(self, trial, **options):
+        trial.settle()
+        found = trial.wrongs(**options)
+        print("# kill: %s: %s" % (type(self).__name__, trial.figures(found)), flush=True)
+        trial.relay.stop()
+        trial.api.stop()
+        with contextlib.closing(sqlite3.connect(trial.settings["queue.path"])) as store:
+            self.assertEqual(store.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+        return found
+
+    def assertNothing(self, trial, found):
+        """Nothing went wrong; else the first few cases are told in full."""
+        if found:
+            words = dict(found, twice=trial.tell_twice(found))
+            self.fail("\n".join([trial.figures(found)] + [
+                "%s: %s" % (kind, case) for kind, cases in sorted(words.items())
+                for case in cases[:5]]))
+
+
+class Kill(KillTest):
+    def test_nothing_lost_nothing_twice(self):
+        trial = self.trial()
+        trial.run(SECONDS)
+        self.assertNothing(trial, self.reckon(trial))
+
+
+@unittest.skipIf(IS_SLOW, "no flood without speed")
+class Flood(KillTest):
+    """More is relayed than a scan can keep up with, in one life and over several: then relaying has
+    to wait for the scan, or what is in doubt is buried.
+    """
+
+    def test_nothing_lost_nothing_twice(self):
+        trial = self.trial(burst=60, life_s=1, latencies=[40])
+        trial.run(SECONDS / 2)
+        self.assertNothing(trial, self.reckon(trial))
+
+
+class Blind(KillTest):
+    """The history names no clientId: what became of a request in doubt cannot be found out."""
+
+    # Requests are small, so that what may be doubled is little beside all that must not be; and
+    # none runs out of time by itself, so that only a kill or a fault makes a doubt.
+    bulk_max, connections = 8, 2
+    settings = {"relay.bulk_max": bulk_max, "relay.connections": connections, "api.timeout": "30s"}
+
+    def blind_trial(self, on_ambiguous):
+        return self.trial(dict(self.settings, **{"relay.on_ambiguous": on_ambiguous}),
+                          has_hangs=False, history_client_id=False)
+
+
+class BlindRetry(Blind):
+    def test_only_what_was_in_doubt_arrives_twice(self):
+        trial = self.blind_trial("retry")
+        trial.run(SECONDS / 3)
+        found = self.reckon(trial)
+        twice = found.pop("twice", [])
+        self.assertNothing(trial, found)
+        # A request's outcome is in the same commit as the mark of the next one in its place, so at
+        # no time the store calls more requests unfinished than there are connections. What a fault
+        # struck is left out; after an orderly stop there is no doubt.
+        doubtful = trial.doubtful_requests(twice)
+        for life, requests in doubtful.items():
+            limit = self.connections if trial.lives[life][1] < 0 else 0
+            self.assertLessEqual(len(requests), limit, "life %d, seed %d" % (life, trial.seed))
+        print("# kill: doubled: %d messages; %d requests in flight at %d kills, the rest by faults"
+              % (len(twice), sum(map(len, doubtful.values())), len(doubtful)), flush=True)
+
+
+class BlindHold(Blind):
+    def test_none_arrives_twice_and_what_has_not_is_listed(self):
+        trial = self.blind_trial("hold")
+        trial.run(SECONDS / 3)
+        found = self.reckon(trial, may_be_unresolved=True)
+        self.assertNothing(trial, found)
+        struck = sum(r["fault"] is not None and r["method"] == "POST"
+                     for r in trial.record.requests)
+        doubts = sum(trial.kills.values()) * self.connections + struck
+        self.assertLessEqual(len(trial.unresolved), doubts * self.bulk_max)
+
+
+class Soak(KillTest):
+    @unittest.skipUnless(os.environ.get("SOAK"), "SOAK=1 runs it (make soak)")
+    def test_thousands_of_kills(self):
+        kills = 0
+        while kills < SOAK_KILLS:
+            with self.subTest(kills=kills):
+                trial = self.trial()
+                try:
+                    trial.run(kills=min(KILLS_A_ROUND, SOAK_KILLS - kills))
+                    self.assertNothing(trial, self.reckon(trial))
+                finally:
+                    trial.close()
+            kills += KILLS_A_ROUND
+
+
+if __name__ == "__main__":
+    unittest.main()
