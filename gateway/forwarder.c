@@ -51,7 +51,9 @@ struct forwarder {
     bool is_history_pending;                /* a GET /sms is under way */
     bool has_history_failed;                /* the last one brought no page */
     uint64_t relayed;                       /* messages, in all */
-    uint64_t doubt_from;            /* `relayed` when the oldest request that is in doubt began */
+    uint64_t posted;                        /* messages, in all, each as often as it was */
+    uint64_t scan_from;  /* `posted` of what the history held for sure when the scan began */
+    uint64_t doubt_from; /* `relayed` when the oldest request that is in doubt began */
     char doubt_anchor[ANCHOR_SIZE]; /* and its anchor */
     uint32_t last_group;
     char newest_api_id[ANCHOR_SIZE]; /* of the message that was relayed last */
@@ -170,6 +172,7 @@ static void launch(struct forwarder *f, struct request *request)
     }
     request->next = f->under_way;
     f->under_way = request;
+    f->posted += request->count;
     stats_add(f->stats, requests_stat(request->endpoint), 1);
     if (request->endpoint == API_BULK) {
         stats_add(f->stats, STAT_BULK_MESSAGES, (int64_t)request->count);
@@ -631,7 +634,7 @@ static void read_history(struct forwarder *f, const struct api_answer *answer)
                    api_json_read_history(answer->body, answer->body_len, &page);
     f->has_history_failed = !is_page;
     if (is_page) {
-        progress = reconcile_read(f->reconcile, &page);
+        progress = reconcile_read(f->reconcile, &page, f->posted - f->scan_from);
         api_history_free(&page);
     } else {
         progress = reconcile_refused(f->reconcile, answer, now_ms, chance(f));
@@ -652,6 +655,10 @@ static void begin_scan(struct forwarder *f, int64_t now_ms)
                             ? INT64_MAX
                             : reconcile_cutoff_ms(f->reconcile, clock_unix_ms());
     struct ulid *ids = queue_ambiguous(f->queue, cutoff_ms, &count, &left_out);
+    f->scan_from = f->posted;
+    for (const struct request *r = f->under_way; r != NULL; r = r->next) {
+        f->scan_from -= r->count;
+    }
     stats_add(f->stats, STAT_RECONCILE_SCANS, count > 0 ? 1 : 0);
     if (reconcile_begin(f->reconcile, ids, count, left_out, now_ms) == RECONCILE_FINISHED) {
         resolve(f);

@@ -37,6 +37,7 @@ struct scan {
     unsigned page;
     int64_t due_ms;
     unsigned failures, unreadable, repeats; /* in a row */
+    unsigned repeated;                      /* pages with nothing new, in all */
     void *seen;                             /* API ids, a tree of tsearch */
     bool has_entries, has_client_ids;       /* of anything, so far */
     const char *doubt;                      /* why absence proves nothing; NULL = it does */
@@ -258,15 +259,16 @@ static enum reconcile_progress finish_at_empty(struct scan *scan)
 }
 
 /*
- * A page with nothing new is the end where there is no anchor to come. Where there is one, it is
- * the shift, or, if that does not stop, a history that cannot be paged: the rest was not seen.
+ * A page with nothing new. Without an anchor to come a short one is the end. A full one is the shift:
+ * what we have sent ourselves explains as many as that fills, others may have sent as well; if it
+ * does not stop, it is a history that cannot be paged: the rest was not seen.
  */
-static enum reconcile_progress pass_repeats(struct scan *scan)
+static enum reconcile_progress pass_repeats(struct scan *scan, bool is_full, unsigned explained)
 {
-    if (scan->anchor == NULL) {
+    if (scan->anchor == NULL && !is_full) {
         return finish_at_end(scan);
     }
-    if (scan->repeats >= REPEATS_MAX) {
+    if (scan->repeats >= REPEATS_MAX && scan->repeated > explained) {
         return finish(scan, hidden);
     }
     return want_page(scan, scan->page + 1, 0);
@@ -370,14 +372,19 @@ void reconcile_page_asked(struct reconcile *r)
     r->scan.state = SCAN_ASKED;
 }
 
-enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_history *page)
+enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_history *page,
+                                       uint64_t added)
 {
     struct scan *scan = &r->scan;
     struct page_facts facts = note_page(scan, page);
+    uint64_t filled = (added + r->options.per_page - 1) / r->options.per_page;
+    unsigned explained =
+        filled < r->options.history_pages ? (unsigned)filled : r->options.history_pages;
 
     scan->failures = 0;
     scan->unreadable = 0;
     scan->repeats = facts.has_new ? 0 : scan->repeats + 1;
+    scan->repeated += facts.has_new ? 0 : 1;
     if (scan->found == scan->count) {
         return finish(scan, NULL);
     }
@@ -387,10 +394,13 @@ enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_his
     if (page->count == 0) {
         return finish_at_empty(scan);
     }
-    if (scan->page >= r->options.history_pages) {
+    /* Pages that our own messages have filled show nothing of what is looked for. */
+    unsigned passed = scan->repeated < explained ? scan->repeated : explained;
+    if (scan->page - passed >= r->options.history_pages) {
         return finish(scan, "the API's history is longer than relay.history_pages");
     }
-    return facts.has_new ? want_page(scan, scan->page + 1, 0) : pass_repeats(scan);
+    return facts.has_new ? want_page(scan, scan->page + 1, 0)
+                         : pass_repeats(scan, page->count >= r->options.per_page, explained);
 }
 
 /* Does an answer without a page mean that history will not answer at all? */

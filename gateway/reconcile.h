@@ -14,9 +14,9 @@
  *   reconcile_refused
  *   reconcile_results         for queue_resolve; the next scan may begin
  *
- * Pages shift while messages are accepted, by as many as are accepted between two pages. That
- * only repeats entries; but where more than a page arrives in the time of a request, a scan does
- * not get on.
+ * Pages shift while messages are accepted, by as many as are accepted between two pages. That only
+ * repeats entries; how many of them our own messages explain is a parameter, and the forwarder sends
+ * no more than a scan can pass.
  *
  * All `now_ms` are monotonic; `random` is in [0, 1).
  */
@@ -94,11 +94,14 @@ unsigned reconcile_page_wanted(const struct reconcile *r, int64_t now_ms);
 void reconcile_page_asked(struct reconcile *r);
 
 /*
- * Reads the page that was asked for. The scan ends when all are found, at the anchor, at an empty
- * page, at one that repeats only what was seen (with an anchor to come: at the third in a row,
- * for that may be the shift), or after history_pages.
+ * Reads the page that was asked for. `added` is how many messages of ours may have come into the
+ * history since the scan began. The scan ends when all are found, at the anchor, at an empty page,
+ * without an anchor at a short page with nothing new, or after history_pages (not counting those that
+ * only repeat for what was `added`). Full pages in a row with nothing new that `added` does not
+ * explain, three of them, end it too: then it could not be told.
  */
-enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_history *page);
+enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_history *page,
+                                       uint64_t added);
 
 /*
  * There is no page to read. Its answer decides: no connection, 429, 5xx or a redirect: again

@@ -77,7 +77,7 @@ static enum reconcile_progress read_page(struct reconcile *r, const char *letter
     cr_assert_gt(reconcile_page_wanted(r, INT64_MAX), 0, "no page is wanted before \"%s\"",
                  letters);
     reconcile_page_asked(r);
-    return reconcile_read(r, page_of(&page, letters));
+    return reconcile_read(r, page_of(&page, letters), 0);
 }
 
 /* "a:relayed=api-a b:returned", and frees the results. */
@@ -134,7 +134,7 @@ Test(reconcile, begins_when_the_attempt_has_settled)
     cr_expect_eq(reconcile_page_wanted(r, 11000), 0);
     cr_expect_eq(reconcile_due_ms(r), INT64_MAX, "a page is under way");
     struct page page;
-    cr_expect_eq(reconcile_read(r, page_of(&page, "a")), RECONCILE_FINISHED);
+    cr_expect_eq(reconcile_read(r, page_of(&page, "a"), 0), RECONCILE_FINISHED);
     cr_expect_eq(reconcile_due_ms(r), INT64_MAX, "finished, not fetched");
     cr_expect(reconcile_is_scanning(r));
     cr_expect_str_eq(results_of(r, "a"), "a:relayed=api-a");
@@ -257,8 +257,9 @@ Test(reconcile, ends)
         {"at an empty page, before the anchor: an old one", "api-t", {"zyx", ""}, ABSENT, ABSENT},
         {"an empty history", NULL, {""}, ABSENT, ABSENT},
         {"an empty history that must hold the anchor", "api-t", {""}, ABSENT, UNRESOLVED},
-        {"at the last page, repeated", NULL, {"zyx", "wvu", "wvu"}, ABSENT, ABSENT},
-        {"pages that are ignored", NULL, {"zyx", "zyx"}, ABSENT, ABSENT},
+        {"at a short last page, repeated", NULL, {"zyx", "wv", "wv"}, ABSENT, ABSENT},
+        {"pages that are ignored", NULL, {"zyx", "zyx", "zyx", "zyx"}, ABSENT, UNRESOLVED},
+        {"shifted by a page, without an anchor", NULL, {"zyx", "zyx", "wba", "c"}, ALL, ALL},
         {"pages that are ignored, and the anchor not shown",
          "api-t",
          {"zyx", "zyx", "zyx", "zyx"},
@@ -291,6 +292,28 @@ Test(reconcile, ends)
     }
 }
 
+Test(reconcile, passes_as_many_repeats_as_our_own_messages_explain)
+{
+    enum { REPEATS = 20, ADDED = 3 * REPEATS - 2 };
+    for (int is_explained = 0; is_explained <= 1; is_explained++) {
+        struct reconcile *r = new_reconcile(true);
+        struct page page;
+        begin(r, "a", 11000);
+        read_page(r, "zyx");
+        enum reconcile_progress progress = RECONCILE_CONTINUE;
+        for (int i = 0; i < REPEATS && progress == RECONCILE_CONTINUE; i++) {
+            reconcile_page_asked(r);
+            progress = reconcile_read(r, page_of(&page, "zyx"), is_explained ? ADDED : 0);
+        }
+        cr_expect_eq(progress, is_explained ? RECONCILE_CONTINUE : RECONCILE_FINISHED);
+        if (is_explained) {
+            cr_expect_eq(read_page(r, "wva"), RECONCILE_FINISHED, "more pages than history_pages");
+        }
+        cr_expect_str_eq(results_of(r, "a"), is_explained ? "a:relayed=api-a" : "a:unresolved");
+        reconcile_free(r);
+    }
+}
+
 Test(reconcile, of_a_message_that_is_there_twice_the_newest_counts)
 {
     struct reconcile *r = new_reconcile(false);
@@ -303,7 +326,7 @@ Test(reconcile, of_a_message_that_is_there_twice_the_newest_counts)
     ulid_format(&id, client_id);
     begin(r, "ab", 11000);
     reconcile_page_asked(r);
-    cr_expect_eq(reconcile_read(r, &page), RECONCILE_CONTINUE, "b was not seen");
+    cr_expect_eq(reconcile_read(r, &page, 0), RECONCILE_CONTINUE, "b was not seen");
     read_page(r, "");
     cr_expect_str_eq(results_of(r, "ab"), "a:relayed=api-2 b:returned");
     reconcile_free(r);
@@ -518,7 +541,7 @@ Test(reconcile, many_messages)
         snprintf(api_id, sizeof(api_id), "%d", i);
         ulid_format(&id, client_id);
         reconcile_page_asked(r);
-        reconcile_read(r, &page);
+        reconcile_read(r, &page, 0);
     }
     size_t count = 0, relayed = 0;
     struct queue_resolution *results = reconcile_results(r, &count);
