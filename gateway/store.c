@@ -368,6 +368,7 @@ static void fail(struct store *s, const struct insertion *insertion)
     }
     atomic_store(&s->is_failing, true);
     s->retry_ms = clock_monotonic_ms() + RETRY_MS;
+    s->options.saved(s->options.saved_arg); /* who waits need not wait for this disk */
 }
 
 static void recover(struct store *s)
@@ -519,7 +520,7 @@ static void end_records(struct store *s, size_t records, bool is_saved)
         buffer_free(&s->answers);
     }
     buffer_clear(&s->answers);
-    if (records > 0 || !is_saved) {
+    if (records > 0) {
         s->options.saved(s->options.saved_arg);
     }
     if (records == RECORDS_MAX) {
