@@ -205,7 +205,9 @@ class Changes(DiskTest):
         """It is done, but a restart would undo it: no 250."""
         self.begin("sync ioerr")
         self.refuse(1)
-        for line in ("HOLD", "CANCEL " + self.waiting[0], "RELEASE"):
+        self.assertReply(self.c.ask("HOLD"), NOT_STORED)
+        self.await_states(self.waiting, "queued")  # the last probe has ended
+        for line in ("CANCEL " + self.waiting[0], "RELEASE"):
             self.assertReply(self.c.ask(line), NOT_STORED)
         self.assertReply(self.c.ask("STATUS " + self.done[0]), NOT_STORED)  # it is not unknown
         self.assertReply(self.c.ask("QUEUE LIST relayed"), NOT_STORED)
