@@ -279,6 +279,23 @@ Test(queue_records, a_change_during_a_save_is_the_next_record, .init = setup, .f
     EXPECT_NO_ROWS("all told");
 }
 
+Test(queue_records, changes_around_a_save_are_one_record, .init = setup, .fini = teardown)
+{
+    struct message *taken[2];
+    add(1);
+    add(2);
+    cr_assert_eq(queue_take(q, 2, 0, taken), 2);
+    EXPECT_ROWS("sending", 1, 2);
+    settle_one(taken[0], FATE_RETURNED); /* while they are written */
+    settle_one(taken[1], FATE_AMBIGUOUS);
+    done(2, true);
+    take_one(); /* and after */
+    EXPECT_ROWS("each once", 1, 2);
+    done(2, true);
+    EXPECT_NO_ROWS("all told");
+    cr_expect(queue_is_saved(q, queue_unsaved_mark(q)));
+}
+
 Test(queue_records, what_could_not_be_written_comes_again_in_order, .init = setup, .fini = teardown)
 {
     struct message *taken[3];
@@ -492,6 +509,53 @@ Test(queue_records, what_is_not_saved_makes_no_room)
     cr_expect_eq(s.verdict, QUEUE_ACCEPTED);
     cr_expect(is_known(&second) && is_known(&receipt.id));
     teardown();
+}
+
+/* The one that ended first is not saved, the one after it is: no room can be made before it. */
+Test(queue_records, what_is_saved_first_does_not_drag_others_along)
+{
+    struct message *sample = make(1, "1");
+    size_t bytes = message_bytes(sample);
+    message_free(sample);
+    begin(FAR, 2 * bytes);
+    struct message *taken[2];
+    struct ulid first = add_with_ref(1, "1"), second = add_with_ref(2, "2");
+    taken[0] = take_one();
+    taken[1] = take_one();
+    save_all();
+    settle_one(taken[1], FATE_RETURNED);
+    settle_one(taken[0], FATE_RELAYED);
+    settle_one(take_one(), FATE_RELAYED);
+    cr_assert_eq(take(1), 1);
+    cr_assert_eq(records[0].row, 2);
+    done(1, true);
+    struct message *m = make(3, "3");
+    struct queue_receipt receipt;
+    struct queue_submission s = {&m, 1, &receipt, QUEUE_ACCEPTED};
+    queue_add(q, &s, 1, 0);
+    cr_expect_eq(s.verdict, QUEUE_FULL);
+    cr_expect(is_known(&first) && is_known(&second));
+    save_all();
+    queue_add(q, &s, 1, 0);
+    cr_expect_eq(s.verdict, QUEUE_ACCEPTED);
+    teardown();
+}
+
+Test(queue_records, a_ref_is_held_until_its_end_is_saved, .fini = teardown)
+{
+    begin(50, SIZE_MAX / 2);
+    struct ulid first = add_with_ref(1, "r");
+    settle_one(take_one(), FATE_RELAYED);
+    for (int is_saved = 0; is_saved <= 1; is_saved++) { /* its retention is over */
+        struct message *m = make(2, "r");
+        struct queue_receipt receipt;
+        struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL};
+        queue_add(q, &s, 1, 200);
+        cr_expect_eq(receipt.is_duplicate, !is_saved);
+        cr_expect_eq(is_known(&first), !is_saved);
+        free(receipt.answer);
+        save_all();
+    }
 }
 
 /* --- all at once ------------------------------------------------------------------------------ */
