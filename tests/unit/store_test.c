@@ -30,6 +30,7 @@ static struct stats stats;
 static char folder[PATH_SIZE], path[PATH_SIZE], error[WORDS_SIZE];
 static size_t restored;
 static struct store_options options; /* of the next start */
+static int64_t base_ms; /* of the next row: now, or what has ended would be past its retention */
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
@@ -118,6 +119,7 @@ static void setup(void)
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%.100s/queue.db", folder);
     options = (struct store_options){.is_continuous = true, .retention_ms = HOUR_MS};
+    base_ms = clock_unix_ms();
 }
 
 static int remove_one(const char *name, const struct stat *status, int kind, struct FTW *place)
@@ -156,8 +158,6 @@ static int sql(const char *text)
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
-
-static int64_t base_ms = 1771234567000; /* of the next row */
 
 /* A message as intake makes it, in the next row; what `like` does not tell is plain. */
 static struct message *make(const struct message_content *like)
@@ -850,7 +850,6 @@ Test(store, keeps_at_the_stop_and_gives_back_at_the_start, .init = setup, .fini 
     enum { WAITING = 300 };
     struct ulid ids[WAITING], ref, sending, doubtful;
     options.is_continuous = false;
-    base_ms = clock_unix_ms();
     start();
     sending = accept_one(&(struct message_content){.priority = PRIORITY_HIGH});
     doubtful = accept_one(&(struct message_content){.priority = PRIORITY_HIGH});
@@ -914,7 +913,6 @@ Test(store, keeps_at_the_stop_and_gives_back_at_the_start, .init = setup, .fini 
 Test(store, from_always_to_shutdown_and_back, .init = setup, .fini = teardown)
 {
     static const bool modes[] = {true, false, false, true, true, false};
-    base_ms = clock_unix_ms();
     size_t messages = 0;
     for (size_t i = 0; i < COUNT(modes); i++) {
         options.is_continuous = modes[i];
