@@ -323,12 +323,21 @@ static void must_undo(struct store *s, const struct insertion *insertion)
     s->undo_last = message_row_links(insertion->messages[insertion->count - 1])->row;
 }
 
-/* Deletes what was refused, should it be there. */
+/* Deletes what was refused, should it be there. Nothing is written if it is not. */
 static bool undo(struct store *s)
 {
-    return store_db_begin(&s->db, false) &&
-           store_rows_delete(&s->db, s->undo_first, s->undo_last) && write_notes(s, &s->kept) &&
-           store_db_commit(&s->db);
+    int there = s->undo_first == 0 ? 0 : store_rows_count(&s->db, s->undo_first, s->undo_last);
+    if (there <= 0) {
+        return there == 0;
+    }
+    bool is_undone = store_db_begin(&s->db, false) &&
+                     store_rows_delete(&s->db, s->undo_first, s->undo_last) &&
+                     store_db_commit(&s->db);
+    if (!is_undone) {
+        LOG(LOG_ERROR, "refused_messages_kept", LOG_STR("reason", store_db_error(&s->db)),
+            LOG_INT("messages", there));
+    }
+    return is_undone;
 }
 
 /*
@@ -343,7 +352,7 @@ static bool reopen(struct store *s, char error[STORE_ERROR_SIZE])
     if (s->db.handle == NULL && !store_db_open(&s->db, s->options.path, false, error)) {
         return false;
     }
-    if ((s->undo_first != 0 && !undo(s)) || !store_db_checkpoint(&s->db, true)) {
+    if (!undo(s) || !store_db_checkpoint(&s->db, true)) {
         snprintf(error, STORE_ERROR_SIZE, "%s", store_db_error(&s->db));
         store_db_roll_back(&s->db);
         store_db_close(&s->db);

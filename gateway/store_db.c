@@ -65,6 +65,7 @@ static const char *const texts[STORE_STATEMENTS] = {
     [STORE_SET_NOTE] = "REPLACE INTO note VALUES (?1, ?2)",
     [STORE_GET_NOTE] = "SELECT value FROM note WHERE name = ?1",
     [STORE_LAST_ROW] = "SELECT max(row) FROM message",
+    [STORE_COUNT_RANGE] = "SELECT count(*) FROM message WHERE row BETWEEN ?1 AND ?2",
     [STORE_READ_HELD] =
         "SELECT " MESSAGE_COLUMNS "FROM message m LEFT JOIN progress p ON p.row = m.row"
         " WHERE p.row IS NULL OR p.state < 5"
@@ -193,8 +194,7 @@ static bool complain_of_handle(sqlite3 *handle, const char *path, char *error)
     return complain(error, path, sqlite3_errmsg(handle),
                     is_damaged
                         ? "it is damaged, or not a store of ours: move it away to start with "
-                          "an empty queue, and keep it (sqlite3 FILE .recover saves what "
-                          "can be saved)"
+                          "an empty queue, and keep it: smsrelay queue export may still read it"
                         : "");
 }
 
@@ -348,8 +348,8 @@ bool store_db_check(struct store_db *db, const char *path, char *error)
         is_sound = verdict != NULL && strcmp(verdict, "ok") == 0;
         if (!is_sound) {
             complain(error, path, verdict == NULL ? "out of memory" : verdict,
-                     "it is damaged: move it away to start with an empty queue, and keep it "
-                     "(sqlite3 FILE .recover saves what can be saved)");
+                     "it is damaged: move it away to start with an empty queue, and keep it: "
+                     "smsrelay queue export may still read it");
         }
     } else {
         complain_of_handle(db->handle, path, error);

@@ -26,6 +26,7 @@ enum store_statement {
     STORE_SET_NOTE,
     STORE_GET_NOTE,
     STORE_LAST_ROW,
+    STORE_COUNT_RANGE,
     STORE_READ_HELD, /* what is loaded at the start: unfinished, or with a REF and changed after ?1 */
     STORE_READ_RANGE,    /* the messages whose rows are from ?1 to ?2 */
     STORE_READ_RELAYED,  /* the first ?1 that are relayed */

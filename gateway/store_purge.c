@@ -63,7 +63,10 @@ static bool delete_rows(struct store_db *db, const struct stretch *stretch)
 static bool shrink(struct store_purge *purge, struct store_db *db, int64_t now_ms)
 {
     int free_pages = store_db_free_pages(db);
-    purge->is_shrinking = free_pages > FREE_PAGES_MAX;
+    /* A step that gave nothing back: the file was made without auto_vacuum. */
+    bool is_stuck = purge->free_pages == free_pages;
+    purge->free_pages = free_pages;
+    purge->is_shrinking = free_pages > FREE_PAGES_MAX && !is_stuck;
     purge->due_ms = purge->is_shrinking ? now_ms : now_ms + REST_MS;
     return free_pages >= 0 && (!purge->is_shrinking || store_db_vacuum(db, VACUUM_PAGES));
 }
@@ -83,6 +86,7 @@ bool store_purge_step(struct store_purge *purge, struct store_db *db, int64_t cu
     bool is_end = stretch.seen < ROWS_MAX || stretch.last_row >= store_row_first(cutoff_ms);
     purge->next_row = is_end ? 0 : stretch.last_row + 1;
     purge->is_shrinking = is_end;
+    purge->free_pages = -1;
     purge->due_ms = now_ms;
     return true;
 }

@@ -18,6 +18,7 @@
 struct store_purge {
     int64_t next_row;  /* where the pass goes on; 0 = a new one */
     int64_t due_ms;    /* monotonic */
+    int free_pages;    /* before the last step of that */
     bool is_shrinking; /* the pass is over, its space is being given back */
 };
 

@@ -92,6 +92,18 @@ bool store_rows_note(struct store_db *db, const char *name, char *value, size_t 
     return !has_failed;
 }
 
+int store_rows_count(struct store_db *db, int64_t first, int64_t last)
+{
+    bool has_failed = false;
+    int count = 0;
+    sqlite3_bind_int64(db->statements[STORE_COUNT_RANGE], 1, first);
+    sqlite3_bind_int64(db->statements[STORE_COUNT_RANGE], 2, last);
+    while (store_db_next_row(db, STORE_COUNT_RANGE, &has_failed)) {
+        count = sqlite3_column_int(db->statements[STORE_COUNT_RANGE], 0);
+    }
+    return has_failed ? -1 : count;
+}
+
 int64_t store_rows_last(struct store_db *db)
 {
     bool has_failed = false;

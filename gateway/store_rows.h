@@ -32,6 +32,8 @@ bool store_rows_set_note(struct store_db *db, const char *name, const char *valu
 
 /* Copies a note, "" where there is none. Returns false on failure. */
 bool store_rows_note(struct store_db *db, const char *name, char *value, size_t size);
+/* How many messages are in the rows `first` to `last`; -1 on failure. */
+int store_rows_count(struct store_db *db, int64_t first, int64_t last);
 /* The highest row, 0 when there is none, -1 on failure. */
 int64_t store_rows_last(struct store_db *db);
 
