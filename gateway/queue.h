@@ -105,7 +105,7 @@ void queue_admit(struct queue *q, struct queue_submission *submissions, size_t c
 /*
  * Takes in what the store holds, in its order, at the start: messages as they were, finished ones
  * too. What may be sent is DEFERRED and ambiguous until queue_resolve, since a crash may have hidden
- * that it was sent; `may_be_sent` tells of which that is known. What waits for an AT to come, and the
+ * that it was sent; `may_be_sent` tells of which that is known. It does not expire before. What waits for an AT to come, and the
  * UNRESOLVED, stay so. The messages pass to the queue, whatever max_messages says; finished ones are
  * forgotten, oldest first, where they do not fit in max_bytes. Returns false, taking none, without
  * memory.

@@ -192,7 +192,7 @@ static enum queue_change_verdict cancel(struct queue *q, struct message *m, int6
     if (state == MESSAGE_SENDING || message_state_is_finished(state)) {
         return QUEUE_WRONG_STATE;
     }
-    bool may_be_sent = m->may_be_sent || state == MESSAGE_UNRESOLVED;
+    bool may_be_sent = m->is_ambiguous || state == MESSAGE_UNRESOLVED;
     queue_set_reason(
         q, m, may_be_sent ? "canceled, but it may have been sent" : "canceled before it was sent");
     queue_move(q, m, PLACE_CANCELED, QUEUE_TAIL, now_ms);

@@ -204,6 +204,8 @@ static void suspect(struct message *m, int64_t now_ms)
         return;
     }
     m->may_be_sent = m->may_be_sent || state == MESSAGE_SENDING;
+    /* Else a scan would leave out what a clock that has been set back since dated. */
+    m->updated_ms = m->updated_ms < now_ms ? m->updated_ms : now_ms;
     m->state = MESSAGE_DEFERRED;
     m->is_ambiguous = true;
     m->due_ms = 0;
@@ -218,6 +220,10 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
     queue_index_insert(&q->by_id, m);
     q->bytes += message_bytes(m);
     put_in_place(q, m, QUEUE_TAIL);
+    if (m->is_ambiguous) {
+        /* Its time is looked at when the scan has told: it may have been sent within it. */
+        queue_heap_remove(&q->heap, m);
+    }
     if (m->ref_len != 0 && message_state_is_failure((enum message_state)m->state)) {
         queue_refs_release(&q->refs, m);
     }

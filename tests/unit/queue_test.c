@@ -1288,15 +1288,15 @@ Test(queue, restored_as_what)
         enum message_state is, absent, untold, overdue;
     } cases[] = {
         {MESSAGE_QUEUED, false, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_QUEUED,
-         MESSAGE_EXPIRED},
+         MESSAGE_DEFERRED},
         {MESSAGE_SENDING, false, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_UNRESOLVED,
-         MESSAGE_UNRESOLVED},
+         MESSAGE_DEFERRED},
         {MESSAGE_DEFERRED, false, 900, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_QUEUED,
-         MESSAGE_EXPIRED},
+         MESSAGE_DEFERRED},
         {MESSAGE_DEFERRED, true, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_UNRESOLVED,
-         MESSAGE_UNRESOLVED},
+         MESSAGE_DEFERRED},
         {MESSAGE_SCHEDULED, false, NOW, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_QUEUED,
-         MESSAGE_EXPIRED},
+         MESSAGE_DEFERRED},
         {MESSAGE_SCHEDULED, false, NOW + 1, MESSAGE_SCHEDULED, MESSAGE_SCHEDULED, MESSAGE_SCHEDULED,
          MESSAGE_EXPIRED},
         {MESSAGE_UNRESOLVED, true, 0, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED,
@@ -1333,6 +1333,11 @@ Test(queue, restored_as_what)
                 expect_state(&id, cases[i].is, words);
                 advance(FAR);
                 expect_state(&id, cases[i].overdue, words);
+                if (cases[i].overdue == MESSAGE_DEFERRED) { /* the scan is asked first */
+                    resolve_one(&id, FATE_RETURNED, FAR);
+                    advance(FAR);
+                    expect_state(&id, MESSAGE_EXPIRED, words);
+                }
             }
             teardown();
         }
