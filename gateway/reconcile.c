@@ -38,6 +38,7 @@ struct scan {
     int64_t due_ms;
     unsigned failures, unreadable, repeats; /* in a row */
     unsigned repeated;                      /* pages with nothing new, in all */
+    unsigned barren;                        /* pages on which nothing was found, in all */
     void *seen;                             /* API ids, a tree of tsearch */
     bool has_entries, has_client_ids;       /* of anything, so far */
     const char *doubt;                      /* why absence proves nothing; NULL = it does */
@@ -376,6 +377,7 @@ enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_his
                                        uint64_t added)
 {
     struct scan *scan = &r->scan;
+    size_t found_before = scan->found;
     struct page_facts facts = note_page(scan, page);
     uint64_t filled = (added + r->options.per_page - 1) / r->options.per_page;
     unsigned explained =
@@ -385,6 +387,7 @@ enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_his
     scan->unreadable = 0;
     scan->repeats = facts.has_new ? 0 : scan->repeats + 1;
     scan->repeated += facts.has_new ? 0 : 1;
+    scan->barren += scan->found > found_before ? 0 : 1;
     if (scan->found == scan->count) {
         return finish(scan, NULL);
     }
@@ -396,7 +399,7 @@ enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_his
     }
     /* Pages that our own messages have filled show nothing of what is looked for. */
     unsigned passed = scan->repeated < explained ? scan->repeated : explained;
-    if (scan->page - passed >= r->options.history_pages) {
+    if (scan->barren - passed >= r->options.history_pages) {
         return finish(scan, "the API's history is longer than relay.history_pages");
     }
     return facts.has_new ? want_page(scan, scan->page + 1, 0)

@@ -35,7 +35,7 @@ struct reconcile;
 
 struct reconcile_options {
     int64_t settle_delay_ms; /* what was sent may be under way for so long */
-    unsigned history_pages;  /* pages that a scan asks for at most */
+    unsigned history_pages;  /* pages without a find that a scan asks for at most */
     unsigned per_page;
     bool holds_unknown; /* relay.on_ambiguous=hold: leave what cannot be told to the operator */
     int64_t retry_min_ms, retry_max_ms; /* between calls that fail for now */
@@ -96,8 +96,8 @@ void reconcile_page_asked(struct reconcile *r);
 /*
  * Reads the page that was asked for. `added` is how many messages of ours may have come into the
  * history since the scan began. The scan ends when all are found, at the anchor, at an empty page,
- * without an anchor at a short page with nothing new, or after history_pages (not counting those that
- * only repeat for what was `added`). Full pages in a row with nothing new that `added` does not
+ * without an anchor at a short page with nothing new, or after history_pages on which nothing was found
+ * (nor counting those that only repeat for what was `added`). Full pages in a row with nothing new that `added` does not
  * explain, three of them, end it too: then it could not be told.
  */
 enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_history *page,

@@ -342,8 +342,9 @@ Test(reconcile, history_pages_prove_nothing)
         cr_assert_not_null(r);
         reconcile_add(r, 500, 1000, NULL);
         begin(r, "ab", 11000);
-        cr_expect_eq(read_page(r, "zya"), RECONCILE_CONTINUE);
-        cr_expect_eq(read_page(r, "xwv"), RECONCILE_FINISHED);
+        cr_expect_eq(read_page(r, "zya"), RECONCILE_CONTINUE, "a find: it is worth going on");
+        cr_expect_eq(read_page(r, "xwv"), RECONCILE_CONTINUE);
+        cr_expect_eq(read_page(r, "uts"), RECONCILE_FINISHED);
         cr_expect_str_eq(results_of(r, "ab"), holds_unknown ? "a:relayed=api-a b:unresolved"
                                                             : "a:relayed=api-a b:returned");
 
@@ -541,8 +542,9 @@ Test(reconcile, many_messages)
         snprintf(api_id, sizeof(api_id), "%d", i);
         ulid_format(&id, client_id);
         reconcile_page_asked(r);
-        reconcile_read(r, &page, 0);
+        cr_assert_eq(reconcile_read(r, &page, 0), RECONCILE_CONTINUE, "each page has a find");
     }
+    cr_assert_eq(read_page(r, ""), RECONCILE_FINISHED);
     size_t count = 0, relayed = 0;
     struct queue_resolution *results = reconcile_results(r, &count);
     cr_assert_eq(count, COUNT);
