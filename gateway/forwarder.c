@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANCHOR_SIZE = STORE_ANCHOR_SIZE, RESOLVE_SLICE = 1000 };
+enum { ANCHOR_SIZE = STORE_ANCHOR_SIZE, RESOLVE_SLICE = 1000, MARK_LATE_MS = 5000 };
 
 /* What other threads ask of the loop, as bits of `orders`. */
 enum { ORDER_FLUSH = 1, ORDER_TOKEN = 2, ORDER_DRAIN = 4, ORDER_STOP = 8 };
@@ -83,6 +83,12 @@ static void hide_numbers(char *s)
     }
 }
 
+/* When the first request that waits for its mark has waited too long; INT64_MAX = none does. */
+static int64_t marks_late_ms(const struct forwarder *f)
+{
+    return f->marking == NULL ? INT64_MAX : f->marking->began_ms + MARK_LATE_MS;
+}
+
 /* What QUEUE shows of the destination; logged when it changes. */
 static void publish(struct forwarder *f, int64_t now_ms)
 {
@@ -90,6 +96,9 @@ static void publish(struct forwarder *f, int64_t now_ms)
     struct queue_relaying is = {0};
     int64_t until_ms = INT64_MAX;
     const char *reason = destination_reason(&f->destination, now_ms, &until_ms);
+    if (reason == NULL && now_ms >= marks_late_ms(f)) {
+        reason = "the disk of the queue does not answer";
+    }
     if (reason != NULL) {
         is.is_stopped = true;
         strncpy(is.reason, reason, sizeof is.reason - 1);
@@ -773,7 +782,7 @@ static void doubt_restored(struct forwarder *f)
     if (totals.ambiguous > 0) {
         int64_t now_ms = clock_monotonic_ms();
         memcpy(f->doubt_anchor, f->newest_api_id, ANCHOR_SIZE);
-        reconcile_add(f->reconcile, now_ms, now_ms,
+        reconcile_add(f->reconcile, now_ms, now_ms + 1, /* see doubt */
                       f->newest_api_id[0] == '\0' ? NULL : f->newest_api_id);
     }
 }
@@ -791,6 +800,12 @@ static void *run(void *arg)
         int64_t wake_ms = send_what_may_go(f);
         wake_ms = min_ms(wake_ms, reconcile(f));
         int64_t now_ms = clock_monotonic_ms();
+        if (!has_time(f, now_ms)) {
+            drop_marking(f);
+        }
+        if (now_ms < marks_late_ms(f)) {
+            wake_ms = min_ms(wake_ms, marks_late_ms(f));
+        }
         publish(f, now_ms);
         if (is_finished(f)) {
             break;

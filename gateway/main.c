@@ -159,7 +159,9 @@ static int fail(const char *what, int code)
 static void wake_forwarder(void *arg)
 {
     struct daemon *d = arg;
-    forwarder_wake(d->relay.forwarder);
+    if (d->relay.forwarder != NULL) {
+        forwarder_wake(d->relay.forwarder);
+    }
 }
 
 static void notify_changes(void *arg)
@@ -241,6 +243,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
         event_active(d->on_drain, EV_TIMEOUT, 0);
     } else {
         forwarder_stop(d->relay.forwarder, false);
+        event_base_loopexit(d->base, NULL); /* whatever the store has still to answer */
     }
 }
 
@@ -316,6 +319,11 @@ static void settle_rest(struct daemon *d)
     }
     bool is_saved = d->store != NULL && store_stop(d->store);
     bool is_kept = is_saved || d->relay.store != NULL;
+    if (d->relay.store != NULL && !is_saved) {
+        LOG(LOG_ERROR, "store_incomplete",
+            LOG_STR("reason", "what became of some messages could not be saved: "
+                              "the next start will ask the API for them"));
+    }
     queue_totals(d->relay.queue, &totals);
     for (int state = 0; state < MESSAGE_STATES; state++) {
         left += message_state_is_finished((enum message_state)state) ? 0 : totals.by_state[state];
