@@ -50,8 +50,12 @@ struct queue_chain {
 /* Messages whose changes the store has not seen, in the order in which they came here. */
 struct queue_unsaved {
     struct message *first, *last;
+    size_t count;
     uint64_t added, saved; /* how many ever came, and how many of the first of them are saved */
-    bool is_told;          /* wake_store was called, and not all has been taken since */
+    /* After a write that failed: `saved` stays until so many are saved, then it is `redone`, since
+     * what changed during that write has lost its place among the first. */
+    uint64_t redo, redone;
+    bool is_told; /* wake_store was called, and not all has been taken since */
 };
 
 /* What a submission adds to the queue. */

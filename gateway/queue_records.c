@@ -16,6 +16,7 @@ static void append(struct queue_unsaved *unsaved, struct message *m)
     *(unsaved->first == NULL ? &unsaved->first : &message_row_links(unsaved->last)->next_unsaved) =
         m;
     unsaved->last = m;
+    unsaved->count++;
 }
 
 static void prepend(struct queue_unsaved *unsaved, struct message *m)
@@ -23,6 +24,7 @@ static void prepend(struct queue_unsaved *unsaved, struct message *m)
     message_row_links(m)->next_unsaved = unsaved->first;
     unsaved->last = unsaved->first == NULL ? m : unsaved->last;
     unsaved->first = m;
+    unsaved->count++;
 }
 
 void queue_unsaved_add(struct queue *q, struct message *m)
@@ -73,6 +75,7 @@ size_t queue_records_take(struct queue *q, struct queue_record *records, size_t 
         }
         taken++;
         unsaved->first = message_row_links(m)->next_unsaved;
+        unsaved->count--;
         m->saving = MESSAGE_SAVING;
     }
     unsaved->is_told = unsaved->first != NULL;
@@ -90,6 +93,17 @@ static void end_saved(struct queue *q, struct message *m)
     if (message_state_is_finished((enum message_state)m->state)) {
         queue_release(q, m);
     }
+}
+
+/* Marks are reached by so many more. */
+static void advance(struct queue_unsaved *unsaved, uint64_t count)
+{
+    if (count < unsaved->redo) {
+        unsaved->redo -= count;
+        return;
+    }
+    unsaved->saved = (unsaved->redo > 0 ? unsaved->redone : unsaved->saved) + count - unsaved->redo;
+    unsaved->redo = 0;
 }
 
 static void end_unsaved(struct queue *q, struct message *m)
@@ -112,10 +126,11 @@ void queue_records_done(struct queue *q, const struct queue_record *records, siz
             end_unsaved(q, records[i - 1].message);
         }
     }
-    unsaved->saved += is_saved ? count : 0;
-    if (unsaved->first == NULL) {
-        /* What changed while a write failed is in the list once, but was counted twice. */
-        unsaved->saved = unsaved->added;
+    if (is_saved) {
+        advance(unsaved, count);
+    } else {
+        unsaved->redo = unsaved->count;
+        unsaved->redone = unsaved->added;
     }
     queue_leave(q);
 }

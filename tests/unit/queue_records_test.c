@@ -387,6 +387,27 @@ Test(queue_records, a_failed_save_reaches_no_mark_and_leaves_none_behind, .init 
     cr_expect(queue_is_saved(q, queue_unsaved_mark(q)));
 }
 
+/* It changed while a write failed, so others that changed later are written before it now. */
+Test(queue_records, a_mark_waits_for_what_was_moved_back, .init = setup, .fini = teardown)
+{
+    add(1);
+    add(2);
+    struct message *m = take_one();
+    uint64_t mark = queue_unsaved_mark(q);
+    take_one();
+    EXPECT_ROWS("sending", 1, 2);
+    settle_one(m, FATE_RETURNED);
+    done(2, false);
+    bool is_written = false;
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(take(1), 1);
+        is_written = is_written || records[0].row == 1;
+        done(1, true);
+        cr_expect_eq(queue_is_saved(q, mark), is_written);
+    }
+    cr_expect(queue_is_saved(q, queue_unsaved_mark(q)));
+}
+
 Test(queue_records, marks_are_reached_while_there_is_always_more, .init = setup, .fini = teardown)
 {
     enum { ROUNDS = 50 };
