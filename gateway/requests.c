@@ -164,6 +164,10 @@ static void on_messages(void *arg, const struct store_question *question)
 {
     struct late *late = arg;
     struct queue_relaying relaying;
+    if (question->has_failed) {
+        finish_unread(late);
+        return;
+    }
     struct statuses statuses = statuses_begin(late->relay, &relaying, &late->reply);
     for (size_t i = 0; i < question->count; i++) {
         if (is_visible(late, question->messages[i])) {
@@ -171,10 +175,6 @@ static void on_messages(void *arg, const struct store_question *question)
             message_status_copy(question->messages[i], &status);
             statuses_add(&statuses, &status);
         }
-    }
-    if (question->has_failed) {
-        finish_unread(late);
-        return;
     }
     if (!statuses_end(&statuses) && question->kind == STORE_ASK_ID) {
         say_unknown(&late->reply);

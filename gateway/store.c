@@ -454,27 +454,22 @@ static void answer(struct store *s, struct store_question *question, bool is_sav
     }
 }
 
-/* Hands over what a round has ended. */
+/* Hands over what a round has ended: first what 250s wait for, then what takes reading. */
 static void tell(struct store *s, struct work *work, bool is_stored, bool is_saved)
 {
     struct store_question *question;
-    struct questions answered;
-    bool has_news = work->insertion.count > 0 || work->questions.first != NULL;
-    work->insertion.is_stored = is_stored;
-    questions_clear(&answered);
+    if (work->insertion.count > 0) {
+        work->insertion.is_stored = is_stored;
+        pthread_mutex_lock(&s->mutex);
+        s->ended = work->insertion;
+        pthread_mutex_unlock(&s->mutex);
+        s->options.notify(s->options.notify_arg);
+    }
     while ((question = questions_pop(&work->questions)) != NULL) {
         answer(s, question, is_saved);
-        questions_append(&answered, question);
-    }
-    pthread_mutex_lock(&s->mutex);
-    if (work->insertion.count > 0) {
-        s->ended = work->insertion;
-    }
-    while ((question = questions_pop(&answered)) != NULL) {
+        pthread_mutex_lock(&s->mutex);
         questions_append(&s->answered, question);
-    }
-    pthread_mutex_unlock(&s->mutex);
-    if (has_news) {
+        pthread_mutex_unlock(&s->mutex);
         s->options.notify(s->options.notify_arg);
     }
 }
@@ -595,6 +590,7 @@ static void go_round(struct store *s)
     bool is_stored = is_good;
     /* A question is answered when all that was before it is saved. */
     while (is_good && records == RECORDS_MAX && work.questions.first != NULL) {
+        s->sync_ms = asks_sync(&work) ? 0 : s->sync_ms;
         is_good = write_changes(s, &records);
     }
     tell(s, &work, is_stored, is_good);

@@ -34,7 +34,7 @@ enum { STORE_ANCHOR_SIZE = 64, STORE_ROW_COUNTER_BITS = 15 };
  */
 static inline int64_t store_row_first(int64_t unix_ms)
 {
-    return unix_ms << STORE_ROW_COUNTER_BITS;
+    return unix_ms * (1 << STORE_ROW_COUNTER_BITS);
 }
 static inline int64_t store_row_ms(int64_t row)
 {

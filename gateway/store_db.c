@@ -68,7 +68,7 @@ static const char *const texts[STORE_STATEMENTS] = {
     [STORE_COUNT_RANGE] = "SELECT count(*) FROM message WHERE row BETWEEN ?1 AND ?2",
     [STORE_READ_HELD] =
         "SELECT " MESSAGE_COLUMNS "FROM message m LEFT JOIN progress p ON p.row = m.row"
-        " WHERE p.row IS NULL OR p.state < 5"
+        " WHERE p.row IS NULL OR p.state NOT IN (5, 6, 7, 8)"
         " OR (m.ref IS NOT NULL AND p.updated_ms > ?1) ORDER BY m.row",
     [STORE_READ_RANGE] =
         "SELECT " MESSAGE_COLUMNS "FROM message m LEFT JOIN progress p ON p.row = m.row"

@@ -29,6 +29,7 @@ static struct queue *q;
 static struct stats stats;
 static char folder[PATH_SIZE], path[PATH_SIZE], error[WORDS_SIZE];
 static size_t restored;
+static bool wakes_store = true;
 static struct store_options options; /* of the next start */
 static int64_t base_ms; /* of the next row: now, or what has ended would be past its retention */
 
@@ -84,7 +85,7 @@ static bool try_start(void)
         .max_messages = 100000,
         .max_bytes = SIZE_MAX / 2,
         .retention_ms = options.retention_ms,
-        .wake_store = options.is_continuous ? wake_store : NULL,
+        .wake_store = options.is_continuous && wakes_store ? wake_store : NULL,
     });
     if (!store_restore(s, q, &restored, error, sizeof error)) {
         queue_free(q);
@@ -764,6 +765,27 @@ Test(store, commits_in_groups, .init = setup, .fini = teardown)
     cr_assert_eq(queue_take(q, MESSAGES, base_ms, taken), MESSAGES);
     await_saved();
     cr_expect_eq(stats_get(&stats, STAT_STORE_COMMITS), commits + 2);
+    stop();
+}
+
+/* Changes that no transaction holds alone: the last ones are on the disk, too, when it is said. */
+Test(store, who_asks_for_it_waits_for_the_disk_for_all_of_them, .init = setup, .fini = teardown)
+{
+    enum { MESSAGES = 5000 };
+    static struct message *messages[MESSAGES], *taken[MESSAGES];
+    struct answer answer;
+    wakes_store = false; /* so that the question finds all of them */
+    start();
+    for (size_t i = 0; i < MESSAGES; i++) {
+        messages[i] = make(&(struct message_content){.ref = ""});
+    }
+    accept_all(messages, MESSAGES, base_ms);
+    int64_t commits = stats_get(&stats, STAT_STORE_COMMITS);
+    int64_t syncs = stats_get(&stats, STAT_STORE_SYNCS);
+    cr_assert_eq(queue_take(q, MESSAGES, base_ms, taken), MESSAGES);
+    ask((struct store_question){.kind = STORE_ASK_NOTHING, .syncs = true}, &answer);
+    cr_expect_eq(stats_get(&stats, STAT_STORE_COMMITS) - commits, 2);
+    cr_expect_eq(stats_get(&stats, STAT_STORE_SYNCS) - syncs, 2);
     stop();
 }
 
