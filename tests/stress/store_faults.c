@@ -26,8 +26,10 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,17 +50,17 @@
 #endif
 
 enum {
-    STRIDE = IS_SLOW ? 7 : 1, /* under ThreadSanitizer every seventh place will do */
-    ROUNDS = 3,               /* of submissions before the relay looks whether the disk is well */
-    ROUNDS_AFTER = 2,         /* and after */
-    BATCH = 2,                /* submissions that are written together */
-    SUBMISSIONS_MAX = 400,    /* of a trial */
-    LOG_PAGES = 6,
-    PARALLEL =
-        IS_SLOW ? 8 : 150, /* trials: a relay waits a second before it tries its disk again */
+    STRIDE = IS_SLOW ? 7 : 1,     /* under ThreadSanitizer every seventh place will do */
+    PARALLEL = IS_SLOW ? 8 : 150, /* trials: a relay rests a second before it tries a disk again */
     TRIAL_SECONDS = 60,
+    ROUNDS = 3,            /* of submissions before the disk is looked after */
+    ROUNDS_AFTER = 2,      /* and after */
+    BATCH = 2,             /* submissions that are written together */
+    SUBMISSIONS_MAX = 400, /* of a trial */
+    SHORT_LOG = 6,         /* pages of the write-ahead log */
+    LONG_LOG = 10000,
     WAIT_MS = 15000, /* for a verdict, or until the disk is used again */
-    NAP_MS = 50,
+    NAP_MS = 50,     /* between submissions while the disk is not used */
     COMPLAINT_BYTES = 300,
     PATH_BYTES = 256
 };
@@ -70,6 +72,7 @@ struct kind {
     bool heals;                /* once something was refused the disk is well again */
     bool has_past;             /* it happens to a relay that comes after one that was killed */
     bool restarts;      /* and after it comes one on a disk that is well, before the power goes */
+    bool has_long_log;  /* nothing goes from the log into the database by itself */
     uint64_t cut_after; /* the power goes so many operations after the fault; 0 = at the end */
 
     /* So many messages may be there though they were refused: a batch that was written before the
@@ -95,8 +98,10 @@ static const struct kind kinds[] = {
     {"sync-once", ONCE(SYNC, IOERR, .heals = true)},
     {"sync-sticky", STICKY(SYNC, IOERR, .heals = true)},
     {"sync-sticky-again", STICKY(SYNC, IOERR, .heals = true, .has_past = true)},
+    {"sync-once-long-log", ONCE(SYNC, IOERR, .heals = true, .has_long_log = true)},
+    {"sync-sticky-long-log", STICKY(SYNC, IOERR, .heals = true, .has_long_log = true)},
     {"sync-for-good", STICKY(SYNC, IOERR, .heals = false)},
-    {"sync-then-restart", STICKY(SYNC, IOERR, .restarts = true)},
+    {"sync-then-restart", STICKY(SYNC, IOERR, .restarts = true, .has_long_log = true)},
     {"sync-then-power-2", ONCE(SYNC, IOERR, .cut_after = 2)},
     {"sync-then-power-5", ONCE(SYNC, IOERR, .cut_after = 5)},
     {"sync-then-power-12", ONCE(SYNC, IOERR, .cut_after = 12)},
@@ -129,7 +134,7 @@ struct ledger {
     enum verdict verdicts[SUBMISSIONS_MAX];
     unsigned submitted, accepted, refused;
     bool is_over; /* the relay ended where it should */
-    bool has_struck;
+    atomic_bool has_struck;
     uint64_t operations[FAULTY_OPERATIONS]; /* that the disk has seen, without a fault */
     char complaint[COMPLAINT_BYTES];        /* "" = all is well */
 };
@@ -137,6 +142,7 @@ struct ledger {
 static struct ledger *ledger;    /* of this process's trial */
 static char folder[PATH_BYTES];  /* of this process's trial */
 static char folders[PATH_BYTES]; /* of all trials */
+static int log_pages;            /* of this process's trial */
 static bool is_single;
 
 static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -174,10 +180,13 @@ static void left_folder(char path[PATH_BYTES], size_t loss)
     snprintf(path, PATH_BYTES, "%.200s/left%zu", folder, loss);
 }
 
+/* The end of a relay's life; never lets the mutex go, since the other thread may come here too. */
 static void cut_power(void *unused)
 {
+    static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
     (void)unused;
     char path[PATH_BYTES];
+    pthread_mutex_lock(&once);
     model_path(path);
     if (!faulty_vfs_save(path)) {
         complain("cannot write to %s: %s", path, strerror(errno));
@@ -403,7 +412,7 @@ static bool start(struct relay *relay)
     relay->store = store_open(&(struct store_options){.path = path,
                                                       .is_continuous = true,
                                                       .retention_ms = 3600000,
-                                                      .log_pages = LOG_PAGES,
+                                                      .log_pages = log_pages,
                                                       .stats = &relay->stats,
                                                       .notify = notify,
                                                       .notify_arg = relay,
@@ -605,6 +614,7 @@ static void run(const struct kind *kind, uint64_t nth)
 static void try(const struct trial *trial)
 {
     ledger = trial->ledger;
+    log_pages = trial->kind->has_long_log ? LONG_LOG : SHORT_LOG;
     alarm(TRIAL_SECONDS + 10);
     snprintf(folder, sizeof folder, "%.100s/%s-%u", folders, trial->kind->name,
              (unsigned)trial->nth);
