@@ -723,7 +723,9 @@ int main(int argc, char **argv)
     size_t size = PARALLEL * sizeof(struct ledger);
     /* cppcheck-suppress invalidFunctionArg */ /* -1 = no file is right */
     struct ledger *ledgers = mmap(NULL, size, PROT_READ | PROT_WRITE, shared, -1, 0);
-    strcpy(folders, "/tmp/store_faults.XXXXXX");
+    /* In memory where that can be had: what lasts is the model's affair, not the host's disk's. */
+    snprintf(folders, sizeof folders, "%s/store_faults.XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (ledgers == MAP_FAILED || mkdtemp(folders) == NULL) {
         perror("store_faults");
         return 1;
