@@ -849,6 +849,9 @@ bool store_stop(struct store *s)
         s->has_thread = false;
     }
     bool is_saved = s->options.is_continuous ? save_rest(s) : keep(s);
+    if (is_saved && !store_db_finish(&s->db)) {
+        LOG(LOG_WARN, "store_log_left", LOG_STR("path", s->options.path));
+    }
     store_db_close(&s->db);
     return is_saved;
 }

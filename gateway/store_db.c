@@ -238,6 +238,13 @@ static bool recognise(struct store_db *db, const char *path, struct identity *is
     return true;
 }
 
+/* SQLite empties the log when it closes, unless it is told not to. */
+static bool keep_log_at_close(sqlite3 *handle, bool keeps)
+{
+    return sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps ? 1 : 0, NULL) ==
+           SQLITE_OK;
+}
+
 /* Makes it fit to be written: a file that has been set up before is not changed by it. */
 static bool set_up(struct store_db *db, const char *path, const struct identity *is, char *error)
 {
@@ -252,20 +259,20 @@ static bool set_up(struct store_db *db, const char *path, const struct identity 
         is_good = run_text(db->handle, pragmas[i]);
     }
     is_good = is_good && (is->version == VERSION || migrate(db->handle, is->version));
-    return is_good || complain_of_handle(db->handle, path, error);
+    return (is_good && keep_log_at_close(db->handle, true)) ||
+           complain_of_handle(db->handle, path, error);
 }
 
 /* Makes sure that nothing is written. */
 static bool set_up_to_read(struct store_db *db, const char *path, const struct identity *is,
                            char *error)
 {
-    int on = 0;
     if (is->version < VERSION) {
         return complain(error, path,
                         is->is_empty ? "it is empty" : "it was written by an older smsrelay",
                         is->is_empty ? "" : "start the relay once to bring it up to date");
     }
-    return (sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, &on) == SQLITE_OK &&
+    return (keep_log_at_close(db->handle, true) &&
             run_text(db->handle, "PRAGMA query_only = ON")) ||
            complain_of_handle(db->handle, path, error);
 }
@@ -319,6 +326,33 @@ static bool identify(struct store_db *db, const char *path, bool is_read_only, c
                          : set_up(db, path, &identity, error));
 }
 
+/*
+ * Writes what the log holds over itself, and syncs it. After a sync that failed the system counts as
+ * written what never got to the disk, and another sync does not bring it there; what is copied from
+ * it into the database would be there without it.
+ */
+static bool rewrite_log(sqlite3 *handle)
+{
+    sqlite3_file *log = NULL;
+    sqlite3_int64 size = 0;
+    char block[4096];
+    if (sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK ||
+        log == NULL || log->pMethods == NULL) {
+        return true; /* there is none */
+    }
+    if (log->pMethods->xFileSize(log, &size) != SQLITE_OK) {
+        return false;
+    }
+    for (sqlite3_int64 at = 0; at < size; at += (int)sizeof block) {
+        int len = size - at < (int)sizeof block ? (int)(size - at) : (int)sizeof block;
+        if (log->pMethods->xRead(log, block, len, at) != SQLITE_OK ||
+            log->pMethods->xWrite(log, block, len, at) != SQLITE_OK) {
+            return false;
+        }
+    }
+    return size == 0 || log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) == SQLITE_OK;
+}
+
 bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error)
 {
     *db = (struct store_db){.is_syncing = true};
@@ -355,6 +389,9 @@ bool store_db_check(struct store_db *db, const char *path, char *error)
         complain_of_handle(db->handle, path, error);
     }
     sqlite3_finalize(statement);
+    if (!is_sound && !has_log(path)) {
+        keep_log_at_close(db->handle, false); /* or an empty one would be left */
+    }
     return is_sound;
 }
 
@@ -413,11 +450,21 @@ void store_db_roll_back(struct store_db *db)
 bool store_db_checkpoint(struct store_db *db, bool empties)
 {
     int mode = empties ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    if (empties && !rewrite_log(db->handle)) {
+        return false;
+    }
     if (sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, NULL, NULL) != SQLITE_OK) {
         return false;
     }
     db->log_pages = 0;
     return true;
+}
+
+bool store_db_finish(struct store_db *db)
+{
+    bool is_good = store_db_checkpoint(db, true) && keep_log_at_close(db->handle, false);
+    store_db_close(db);
+    return is_good;
 }
 
 int store_db_free_pages(struct store_db *db)

@@ -66,8 +66,11 @@ bool store_db_open(struct store_db *db, const char *path, bool is_read_only, cha
  */
 bool store_db_check(struct store_db *db, const char *path, char *error);
 
-/* Ends the statements and the connection. One that is not open is fine. */
+/* Ends the statements and the connection; the log stays as it is. One that is not open is fine. */
 void store_db_close(struct store_db *db);
+/* The same in good order: the log goes into the database first, and then goes. Returns false when it
+ * stays: nothing is lost, it is read at the next start. */
+bool store_db_finish(struct store_db *db);
 
 /* Begins a transaction that writes, and ends it. `syncs` = it is on the disk when it is committed;
  * otherwise only safe from the end of this process, and synced with the next one that is. Return

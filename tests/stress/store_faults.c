@@ -103,6 +103,8 @@ static const struct kind kinds[] = {
     {"sync-for-good", STICKY(SYNC, IOERR, .heals = false)},
     {"sync-then-restart", STICKY(SYNC, IOERR, .restarts = true, .has_long_log = true)},
     {"sync-then-power-2", ONCE(SYNC, IOERR, .cut_after = 2)},
+    {"sync-then-power-3", ONCE(SYNC, IOERR, .cut_after = 3)},
+    {"sync-then-power-4", ONCE(SYNC, IOERR, .cut_after = 4)},
     {"sync-then-power-5", ONCE(SYNC, IOERR, .cut_after = 5)},
     {"sync-then-power-12", ONCE(SYNC, IOERR, .cut_after = 12)},
     {"sync-then-power-25", ONCE(SYNC, IOERR, .cut_after = 25)},
