@@ -171,6 +171,8 @@ def main():
     os.environ["SMSRELAY"] = os.path.abspath(os.environ["SMSRELAY"])
     if arguments.child:
         sys.path.insert(0, HERE)
+        # A shell ignores it for what it runs in the background, and that is inherited.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         run_child(arguments.child, arguments.words)
         return 0
 
