@@ -26,6 +26,8 @@ enum conf_transliterate {
     CONF_TRANSLITERATE_NO,
     CONF_TRANSLITERATE_ALL
 };
+enum conf_signature { CONF_SIGNATURE_DROP, CONF_SIGNATURE_KEEP };
+enum conf_auto_submitted { CONF_AUTO_SUBMITTED_REFUSE, CONF_AUTO_SUBMITTED_SEND };
 enum conf_subject { CONF_SUBJECT_PREFIX, CONF_SUBJECT_IGNORE, CONF_SUBJECT_ONLY };
 enum conf_too_long { CONF_TOO_LONG_TRUNCATE, CONF_TOO_LONG_REFUSE };
 enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARN, CONF_LOG_INFO, CONF_LOG_DEBUG };
@@ -88,7 +90,9 @@ struct conf {
         int transliterate; /* enum conf_transliterate */
     } sms;
     struct {
-        int subject; /* enum conf_subject */
+        int subject;        /* enum conf_subject */
+        int signature;      /* enum conf_signature */
+        int auto_submitted; /* enum conf_auto_submitted */
         int max_parts;
         int too_long; /* enum conf_too_long */
         int64_t max_size;

@@ -221,6 +221,8 @@ const struct conf_key conf_keys[] = {
     NUMBER(smtp, max_parts, "3", 1, 100, "parts of a message that came as mail"),
     CHOICE(smtp, too_long, "truncate", "truncate|refuse", "what happens to a mail that is longer"),
     SIZE(smtp, max_size, "25m", KB, GB, "the largest mail"),
+    CHOICE(smtp, signature, "drop", "drop|keep", "what stands behind a line of \"-- \" in a mail"),
+    CHOICE(smtp, auto_submitted, "refuse", "refuse|send", "bounces and automatic replies"),
 
     STRING(sandbox, address, "", listen_complaint,
          "where the simulated API listens: HOST:PORT on loopback; none = any free port"),

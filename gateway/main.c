@@ -16,6 +16,7 @@
 #include "gateway/server.h"
 #include "gateway/settings.h"
 #include "gateway/token.h"
+#include "proto/mail.h"
 
 #include <curl/curl.h>
 #include <event2/event.h>
@@ -610,6 +611,7 @@ static int serve(const struct arguments *arguments)
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk to the store */
     evthread_use_pthreads();
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    mail_init();
     d->base = event_base_new();
     int code = d->base == NULL ? fail("no event base", EX_OSERR) : run_daemon(d);
     log_flush_repeats(INT64_MAX);

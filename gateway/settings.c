@@ -62,6 +62,8 @@ bool settings_session(const struct conf *conf, const char *hostname, struct sess
         .mail_subject = (enum session_subject)conf->smtp.subject,
         .mail_max_parts = (unsigned)conf->smtp.max_parts,
         .mail_too_long = (enum session_too_long)conf->smtp.too_long,
+        .mail_keeps_signature = conf->smtp.signature == CONF_SIGNATURE_KEEP,
+        .mail_takes_automatic = conf->smtp.auto_submitted == CONF_AUTO_SUBMITTED_SEND,
         .mail_max_size = (size_t)conf->smtp.max_size,
     };
     return true;

@@ -434,6 +434,27 @@ static size_t whole_len(const char *s, size_t len)
     return len > 0 && (unsigned char)s[len - 1] >= 0xC0 ? len - 1 : len;
 }
 
+static enum session_step refuse_mail(struct session *s, enum mail_result result)
+{
+    switch (result) {
+    case MAIL_OK:
+        break;
+    case MAIL_NO_TEXT:
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "no text in it, only attachments");
+    case MAIL_BAD_CHARSET:
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "the content is not in its charset");
+    case MAIL_TOO_COMPLEX:
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "too many headers, parts or levels");
+    case MAIL_AUTOMATIC:
+        return session_say(s, REPLY_NOT_ALLOWED, "bounces and automatic replies are not sent");
+    case MAIL_LOOP:
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "too many hops: a loop");
+    case MAIL_NO_MEMORY:
+        break;
+    }
+    return session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+}
+
 static enum session_step submit_mail(struct session *s, struct session_event *event)
 {
     if (s->content.received > s->rules->mail_max_size) {
@@ -443,16 +464,20 @@ static enum session_step submit_mail(struct session *s, struct session_event *ev
     const char *content = s->content.kept.data == NULL ? "" : s->content.kept.data;
     size_t len = s->content.kept.len;
     len = s->content.received > len ? whole_len(content, len) : len;
-    enum mail_result result = mail_read(content, len, s->rules->charset, &s->subject, &s->line);
-    switch (result) {
-    case MAIL_OK:
-        break;
-    case MAIL_NOT_TEXT:
-        return session_say(s, REPLY_NOT_UNDERSTOOD, "only plain text is understood");
-    case MAIL_BAD_CHARSET:
-        return session_say(s, REPLY_NOT_UNDERSTOOD, "the content is not in its charset");
-    case MAIL_NO_MEMORY:
-        return session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+    const struct mail_rules rules = {
+        .charset = s->rules->charset,
+        .keeps_signature = s->rules->mail_keeps_signature,
+        .takes_automatic = s->rules->mail_takes_automatic,
+    };
+    struct mail mail = {0};
+    enum mail_result result = mail_read(content, len, &rules, &mail);
+    buffer_free(&s->subject);
+    buffer_free(&s->line);
+    buffer_free(&mail.ignored);
+    s->subject = mail.subject;
+    s->line = mail.text;
+    if (result != MAIL_OK) {
+        return refuse_mail(s, result);
     }
     join_subject(s, &s->line);
     if (s->line.has_failed) {

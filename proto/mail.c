@@ -1,11 +1,17 @@
 /* mail: see mail.h. */
 #include "proto/mail.h"
 
-#include "proto/text.h"
+#include "proto/mail_text.h"
 
-#include <stdbool.h>
+#include <gmime/gmime.h>
 #include <string.h>
 #include <strings.h>
+
+/*
+ * Bounds of what GMime is given: the cost of headers, parts and levels grows with their product.
+ * A newsletter with all its pictures has 50 parts in 4 levels.
+ */
+enum { HEADERS_MAX = 2000, PARTS_MAX = 500, LEVELS_MAX = 32, HOPS_MAX = 100, IGNORED_MAX = 256 };
 
 struct span {
     const char *s;
@@ -14,7 +20,8 @@ struct span {
 
 /* The fields that this module reads, in one pass over the headers. */
 struct headers {
-    struct span subject, content_type, encoding;
+    struct span subject, content_type, encoding, disposition, auto_submitted;
+    unsigned hops; /* Received fields */
 };
 
 static const char *const KNOWN_FIELDS[] = {
@@ -26,6 +33,11 @@ static const char *const KNOWN_FIELDS[] = {
 static bool span_is(struct span span, const char *word)
 {
     return strlen(word) == span.len && (span.len == 0 || strncasecmp(span.s, word, span.len) == 0);
+}
+
+static bool span_starts_with(struct span span, const char *word)
+{
+    return span.len >= strlen(word) && strncasecmp(span.s, word, strlen(word)) == 0;
 }
 
 static bool is_white(char c)
@@ -44,6 +56,8 @@ static struct span trim(struct span span)
     }
     return span;
 }
+
+/* --- the headers ------------------------------------------------------------------------------ */
 
 /* The length of a field's name (RFC 5322, 3.6.8), 0 when the line is no field. */
 static size_t field_name_len(const char *line, size_t len)
@@ -72,12 +86,15 @@ static void keep(struct headers *headers, struct span name, struct span value)
         struct span *value;
     } wanted[] = {{"Subject", &headers->subject},
                   {"Content-Type", &headers->content_type},
-                  {"Content-Transfer-Encoding", &headers->encoding}};
+                  {"Content-Transfer-Encoding", &headers->encoding},
+                  {"Content-Disposition", &headers->disposition},
+                  {"Auto-Submitted", &headers->auto_submitted}};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
-        if (span_is(name, wanted[i].name) && wanted[i].value->s == NULL) {
+        if (wanted[i].value->s == NULL && span_is(name, wanted[i].name)) {
             *wanted[i].value = trim(value);
         }
     }
+    headers->hops += span_is(name, "Received") ? 1 : 0;
 }
 
 /* The end of the line at `s`, its LF not counted. */
@@ -111,42 +128,52 @@ static const char *read_headers(const char *s, const char *end, struct headers *
     return s < end ? s + 1 : end;
 }
 
-static bool is_plain_text(const struct headers *headers)
+/* --- bounds ----------------------------------------------------------------------------------- */
+
+/* The boundary parameters met so far: what they begin with, where a line can begin with it. */
+struct boundaries {
+    struct span values[LEVELS_MAX];
+    size_t count;
+};
+
+/* Takes in the boundary that a line of a header names. Returns false when there are too many. */
+static bool take_boundary(struct boundaries *boundaries, struct span line)
 {
-    static const char *const PLAIN_ENCODINGS[] = {"", "7bit", "8bit", "binary"};
-    struct span type = headers->content_type;
-    const char *semicolon = type.len > 0 ? memchr(type.s, ';', type.len) : NULL;
-    if (semicolon != NULL) {
-        type = trim((struct span){type.s, (size_t)(semicolon - type.s)});
+    static const char WORD[] = "boundary";
+    for (size_t i = 0; i + sizeof WORD < line.len; i++) {
+        if ((line.s[i] | 0x20) != 'b' || strncasecmp(line.s + i, WORD, sizeof WORD - 1) != 0) {
+            continue;
+        }
+        const char *end = line.s + line.len;
+        const char *value = memchr(line.s + i, '=', line.len - i);
+        if (value == NULL) {
+            return true;
+        }
+        value++;
+        while (value < end && (is_white(*value) || *value == '"')) {
+            value++;
+        }
+        const char *stop = value;
+        while (stop < end && !is_white(*stop) && *stop != '"' && *stop != ';') {
+            stop++;
+        }
+        if (boundaries->count == LEVELS_MAX) {
+            return false;
+        }
+        boundaries->values[boundaries->count++] = (struct span){value, (size_t)(stop - value)};
+        return true;
     }
-    bool is_plain = type.len == 0 || span_is(type, "text/plain") || span_is(type, "text");
-    bool is_unencoded = false;
-    for (size_t i = 0; i < sizeof PLAIN_ENCODINGS / sizeof PLAIN_ENCODINGS[0]; i++) {
-        is_unencoded = is_unencoded || span_is(headers->encoding, PLAIN_ENCODINGS[i]);
-    }
-    return is_plain && is_unencoded;
+    return true;
 }
 
-/* The charset parameter of a Content-Type; false when there is none that fits `charset`. */
-static bool charset_parameter(struct span type, char charset[64])
+static bool is_boundary(const struct boundaries *boundaries, struct span line)
 {
-    static const char NAME[] = "charset=";
-    for (size_t i = 0; i + sizeof NAME - 1 < type.len; i++) {
-        if (strncasecmp(type.s + i, NAME, sizeof NAME - 1) == 0) {
-            struct span value = {type.s + i + sizeof NAME - 1, type.len - i - (sizeof NAME - 1)};
-            if (value.len > 0 && value.s[0] == '"') {
-                value.s++;
-                value.len--;
-            }
-            size_t len = 0;
-            while (len < value.len && strchr("\"; \t\n", value.s[len]) == NULL) {
-                len++;
-            }
-            if (len == 0 || len >= 64) {
-                return false;
-            }
-            memcpy(charset, value.s, len);
-            charset[len] = '\0';
+    if (line.len < 2 || line.s[0] != '-' || line.s[1] != '-') {
+        return false;
+    }
+    for (size_t i = 0; i < boundaries->count; i++) {
+        struct span value = boundaries->values[i];
+        if (line.len - 2 >= value.len && memcmp(line.s + 2, value.s, value.len) == 0) {
             return true;
         }
     }
@@ -154,62 +181,303 @@ static bool charset_parameter(struct span type, char charset[64])
 }
 
 /*
- * Appends text as UTF-8. What is declared is believed, where it can be true; else UTF-8 is taken
- * for what it is, and the rest for `fallback`.
+ * Counts headers, parts and levels. It is generous in what it takes for one of them, so that GMime
+ * cannot find more.
  */
-static enum mail_result append_utf8(struct span span, const char *declared, const char *fallback,
-                                    struct buffer *out)
+static bool is_within_bounds(const char *s, const char *end)
 {
-    if (span.len == 0 || (declared != NULL && text_to_utf8(span.s, span.len, declared, out))) {
-        return MAIL_OK;
-    }
-    if (text_is_utf8(span.s, span.len)) {
-        buffer_append(out, span.s, span.len);
-    } else if (declared != NULL || fallback == NULL ||
-               !text_to_utf8(span.s, span.len, fallback, out)) {
-        return out->has_failed ? MAIL_NO_MEMORY : MAIL_BAD_CHARSET;
-    }
-    return out->has_failed ? MAIL_NO_MEMORY : MAIL_OK;
-}
-
-/* Takes out the line ends of a folded field (RFC 5322, 2.2.3). */
-static void unfold(struct buffer *field)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < field->len; i++) {
-        if (field->data[i] != '\n') {
-            field->data[kept++] = field->data[i];
+    struct boundaries boundaries = {.count = 0};
+    size_t headers = 0, parts = 0, nested = 0;
+    bool is_in_headers = true, nests = false;
+    while (s < end) {
+        const char *stop = line_end(s, end);
+        struct span line = {s, (size_t)(stop - s)};
+        s = stop < end ? stop + 1 : end;
+        if (is_boundary(&boundaries, line)) {
+            is_in_headers = true;
+            nests = false;
+            parts++;
+        } else if (is_in_headers && trim(line).len == 0) {
+            is_in_headers = nests; /* a message within begins with headers of its own */
+            nested += nests ? 1 : 0;
+            nests = false;
+        } else if (is_in_headers) {
+            headers++;
+            for (size_t i = 0; i < line.len; i++) {
+                headers += line.s[i] == ';' ? 1 : 0; /* a parameter costs as much */
+            }
+            nests = nests || memmem(line.s, line.len, "essage/", 7) != NULL ||
+                    memmem(line.s, line.len, "ESSAGE/", 7) != NULL;
+            if (!take_boundary(&boundaries, line)) {
+                return false;
+            }
+        }
+        if (headers > HEADERS_MAX || parts > PARTS_MAX || nested > LEVELS_MAX) {
+            return false;
         }
     }
-    field->len = kept;
+    return true;
 }
 
-enum mail_result mail_read(const char *content, size_t len, const char *charset,
-                           struct buffer *subject, struct buffer *text)
+/* --- parts ------------------------------------------------------------------------------------ */
+
+/* What is looked for, and what was found. */
+struct choice {
+    GMimePart *plain;         /* the first one with something in it; borrowed from the tree */
+    struct buffer plain_text; /* decoded, in its own charset */
+    struct buffer *ignored;
+    bool has_multipart;
+};
+
+static bool has_text(const struct buffer *text)
+{
+    for (size_t i = 0; i < text->len; i++) {
+        if (!is_white(text->data[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Undoes a part's transfer encoding. */
+static void decode(GMimePart *part, struct buffer *out)
+{
+    GMimeDataWrapper *content = g_mime_part_get_content(part);
+    if (content == NULL) {
+        return;
+    }
+    GMimeStream *stream = g_mime_stream_mem_new();
+    g_mime_data_wrapper_write_to_stream(content, stream);
+    GByteArray *bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(stream));
+    buffer_append(out, bytes->data, bytes->len);
+    g_object_unref(stream);
+}
+
+/* Notes what an attachment calls itself. */
+static void ignore(struct choice *choice, GMimePart *part)
+{
+    const char *name = g_mime_part_get_filename(part);
+    char *type = NULL;
+    if (name == NULL) {
+        GMimeContentType *is = g_mime_object_get_content_type(GMIME_OBJECT(part));
+        name = type = g_mime_content_type_get_mime_type(is);
+    }
+    if (name != NULL && choice->ignored->len + strlen(name) < IGNORED_MAX) {
+        buffer_puts(choice->ignored, choice->ignored->len > 0 ? ", " : "");
+        buffer_puts(choice->ignored, name);
+    }
+    g_free(type);
+}
+
+static void look_at_part(struct choice *choice, GMimePart *part)
+{
+    GMimeContentType *type = g_mime_object_get_content_type(GMIME_OBJECT(part));
+    bool is_plain = type == NULL || g_mime_content_type_is_type(type, "text", "plain");
+    if (!is_plain || g_mime_part_is_attachment(part)) {
+        ignore(choice, part);
+    } else if (choice->plain == NULL) {
+        decode(part, &choice->plain_text);
+        if (has_text(&choice->plain_text)) {
+            choice->plain = part;
+        } else {
+            buffer_clear(&choice->plain_text);
+        }
+    }
+}
+
+/* Walks the tree, depth first. Its depth is bounded by LEVELS_MAX. */
+static void look_at(struct choice *choice, GMimeObject *object) /* NOLINT(misc-no-recursion) */
+{
+    if (GMIME_IS_MULTIPART(object)) {
+        GMimeMultipart *multipart = GMIME_MULTIPART(object);
+        int count = g_mime_multipart_get_count(multipart);
+        choice->has_multipart = true;
+        for (int i = 0; i < count; i++) {
+            look_at(choice, g_mime_multipart_get_part(multipart, i));
+        }
+    } else if (GMIME_IS_MESSAGE_PART(object)) {
+        GMimeMessage *message = g_mime_message_part_get_message(GMIME_MESSAGE_PART(object));
+        GMimeObject *inner = message != NULL ? g_mime_message_get_mime_part(message) : NULL;
+        if (inner != NULL) {
+            look_at(choice, inner);
+        }
+    } else if (GMIME_IS_PART(object)) {
+        look_at_part(choice, GMIME_PART(object));
+    }
+}
+
+/* A field for GMime: as it came, folded lines and all. */
+static void add_field(GByteArray *bytes, const char *name, struct span value)
+{
+    if (value.s != NULL) {
+        g_byte_array_append(bytes, (const guint8 *)name, (guint)strlen(name));
+        g_byte_array_append(bytes, (const guint8 *)": ", 2);
+        g_byte_array_append(bytes, (const guint8 *)value.s, (guint)value.len);
+        g_byte_array_append(bytes, (const guint8 *)"\n", 1);
+    }
+}
+
+/* Lets GMime parse the body, with those of the headers that say what it is. */
+static GMimeObject *parse(const struct headers *headers, const char *body, const char *end)
+{
+    GByteArray *bytes = g_byte_array_sized_new((guint)(end - body) + 512);
+    add_field(bytes, "Content-Type", headers->content_type);
+    add_field(bytes, "Content-Transfer-Encoding", headers->encoding);
+    add_field(bytes, "Content-Disposition", headers->disposition);
+    if (bytes->len == 0) {
+        g_byte_array_append(bytes, (const guint8 *)"Content-Type: text/plain\n", 25);
+    }
+    g_byte_array_append(bytes, (const guint8 *)"\n", 1);
+    g_byte_array_append(bytes, (const guint8 *)body, (guint)(end - body));
+    GMimeStream *stream = g_mime_stream_mem_new_with_byte_array(bytes);
+    GMimeParser *parser = g_mime_parser_new_with_stream(stream);
+    GMimeObject *object = g_mime_parser_construct_part(parser, NULL);
+    g_object_unref(parser);
+    g_object_unref(stream);
+    return object;
+}
+
+/* --- text ------------------------------------------------------------------------------------- */
+
+static const char *charset_of(GMimePart *part)
+{
+    const char *charset = g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset");
+    return charset != NULL && charset[0] != '\0' ? g_mime_charset_iconv_name(charset) : NULL;
+}
+
+static bool parameter_is(GMimePart *part, const char *name, const char *value)
+{
+    const char *is = g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), name);
+    return is != NULL && strcasecmp(is, value) == 0;
+}
+
+static enum mail_result take_plain(GMimePart *part, const struct buffer *decoded,
+                                   const struct mail_rules *rules, struct buffer *text)
+{
+    if (!mail_text_to_utf8(decoded->data, decoded->len, charset_of(part), rules->charset, text)) {
+        return MAIL_BAD_CHARSET;
+    }
+    if (parameter_is(part, "format", "flowed")) {
+        mail_text_unflow(text, parameter_is(part, "delsp", "yes"));
+    }
+    if (!rules->keeps_signature) {
+        mail_text_drop_signature(text);
+    }
+    return MAIL_OK;
+}
+
+/* Undoes folding (RFC 5322, 2.2.3) and encoded words (RFC 2047). */
+static enum mail_result take_subject(struct span value, const char *guess,
+                                     const struct mail_rules *rules, struct buffer *subject)
+{
+    enum { SUBJECT_MAX = 8192 };
+    struct buffer raw = BUFFER_EMPTY;
+    size_t len = value.len < SUBJECT_MAX ? value.len : SUBJECT_MAX;
+    if (len == 0) {
+        return MAIL_OK;
+    }
+    bool is_good = mail_text_to_utf8(value.s, len, guess, rules->charset, &raw);
+    for (size_t i = 0, kept = 0; i < raw.len; i++) {
+        if (raw.data[i] != '\n' && raw.data[i] != '\0') {
+            raw.data[kept++] = raw.data[i];
+        }
+        if (i + 1 == raw.len) {
+            raw.len = kept;
+            break;
+        }
+    }
+    buffer_append(&raw, "", 1);
+    if (is_good && !raw.has_failed) {
+        char *decoded = g_mime_utils_header_decode_text(NULL, raw.data);
+        is_good = mail_text_to_utf8(decoded, strlen(decoded), NULL, rules->charset, subject);
+        g_free(decoded);
+        for (size_t i = 0; i < subject->len; i++) {
+            subject->data[i] = is_white(subject->data[i]) ? ' ' : subject->data[i];
+        }
+        mail_text_trim(subject);
+    }
+    bool has_failed = raw.has_failed;
+    buffer_free(&raw);
+    return has_failed ? MAIL_NO_MEMORY : is_good ? MAIL_OK : MAIL_BAD_CHARSET;
+}
+
+static enum mail_result take_text(struct choice *choice, const char *body, size_t len,
+                                  const struct mail_rules *rules, struct buffer *text)
+{
+    if (choice->plain != NULL) {
+        return take_plain(choice->plain, &choice->plain_text, rules, text);
+    }
+    /* Its boundary is nowhere: what it holds is text as it stands. */
+    if (choice->has_multipart && choice->ignored->len == 0 &&
+        !mail_text_to_utf8(body, len, NULL, rules->charset, text)) {
+        return MAIL_BAD_CHARSET;
+    }
+    return MAIL_OK;
+}
+
+/* --- public ----------------------------------------------------------------------------------- */
+
+void mail_init(void)
+{
+    g_mime_init();
+}
+
+void mail_free(struct mail *mail)
+{
+    buffer_free(&mail->subject);
+    buffer_free(&mail->text);
+    buffer_free(&mail->ignored);
+}
+
+/* What must not become a message, and what must not be parsed. */
+static enum mail_result refuse(const struct headers *headers, const char *content, const char *end,
+                               const struct mail_rules *rules)
+{
+    if (headers->hops > HOPS_MAX) {
+        return MAIL_LOOP;
+    }
+    if (!rules->takes_automatic && (span_starts_with(headers->auto_submitted, "auto-replied") ||
+                                    span_starts_with(headers->content_type, "multipart/report"))) {
+        return MAIL_AUTOMATIC;
+    }
+    return is_within_bounds(content, end) ? MAIL_OK : MAIL_TOO_COMPLEX;
+}
+
+enum mail_result mail_read(const char *content, size_t len, const struct mail_rules *rules,
+                           struct mail *mail)
 {
     const char *end = content + len;
     struct headers headers = {0};
-    char named[64];
     const char *body = read_headers(content, end, &headers);
     if (body == NULL) {
         body = content;
         headers = (struct headers){0};
     }
-    if (!is_plain_text(&headers)) {
-        return MAIL_NOT_TEXT;
+    enum mail_result result = refuse(&headers, content, end, rules);
+    if (result != MAIL_OK) {
+        return result;
     }
-    bool is_declared =
-        charset_parameter(headers.content_type, named) && strcasecmp(named, "us-ascii") != 0;
-    while (end > body && is_white(end[-1])) {
-        end--;
+    GMimeObject *object = parse(&headers, body, end);
+    struct choice choice = {.ignored = &mail->ignored};
+    if (object != NULL) {
+        look_at(&choice, object);
     }
-    /* What a Content-Type declares is the body's charset; for a bare subject it is a good guess. */
-    enum mail_result result =
-        append_utf8(headers.subject, NULL, is_declared ? named : charset, subject);
-    unfold(subject);
+    const char *guess = choice.plain != NULL ? charset_of(choice.plain) : NULL;
+    result = take_subject(headers.subject, guess, rules, &mail->subject);
     if (result == MAIL_OK) {
-        result = append_utf8((struct span){body, (size_t)(end - body)}, is_declared ? named : NULL,
-                             charset, text);
+        result = take_text(&choice, body, (size_t)(end - body), rules, &mail->text);
+        mail_text_trim(&mail->text);
+    }
+    if (choice.plain_text.has_failed || mail->text.has_failed) {
+        result = MAIL_NO_MEMORY;
+    }
+    if (result == MAIL_OK && mail->text.len == 0 && mail->ignored.len > 0 &&
+        mail->subject.len == 0) {
+        result = MAIL_NO_TEXT;
+    }
+    buffer_free(&choice.plain_text);
+    if (object != NULL) {
+        g_object_unref(object);
     }
     return result;
 }

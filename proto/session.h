@@ -44,6 +44,8 @@ struct session_rules {
     unsigned mail_max_parts;
     enum session_too_long mail_too_long;
     size_t mail_max_size;
+    bool mail_keeps_signature; /* what stands behind "-- " is text */
+    bool mail_takes_automatic; /* bounces and automatic replies are mails like others */
 };
 
 /* Open slots of submissions that one session may have. */

@@ -4,10 +4,12 @@
  *
  * The first four bytes choose the settings, the size of the chunks and the order of the verdicts.
  */
+#include "proto/mail.h"
 #include "tests/support/fake_gateway.h"
 
 #include <stdint.h>
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 /* Room for what is said behind one slow verdict: replies, and the lines of one submission. */
@@ -119,6 +121,14 @@ static void run(struct fake_gateway *g, uint64_t *last)
         check_lines(&g->out, last);
         buffer_clear(&g->out);
     }
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    mail_init();
+    return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
