@@ -129,7 +129,7 @@ void link_end_line(struct link *link)
     buffer_puts(&link->out, "\r\n");
 }
 
-static bool link_write(struct link *link)
+bool link_send(struct link *link)
 {
     size_t sent = 0;
     while (sent < link->out.len) {
@@ -152,8 +152,7 @@ static bool starts_as_reply(const char *line, size_t len)
            isdigit((unsigned char)line[2]) && (line[3] == ' ' || line[3] == '-');
 }
 
-/* Reads one reply, of any number of lines, into link->answer. Returns an exit code. */
-static int link_read(struct link *link)
+int link_receive(struct link *link)
 {
     char *line = NULL;
     size_t size = 0;
@@ -252,7 +251,7 @@ static int answer_exit_code(const char *answer)
 /* Reads a reply; a refusal is shown whole, on stderr. */
 int link_expect(struct link *link)
 {
-    int code = link_read(link);
+    int code = link_receive(link);
     if (code != EX_OK) {
         return code;
     }
@@ -268,7 +267,7 @@ int link_exchange(struct link *link)
     if (link->out.has_failed) {
         return link_complain(EX_OSERR, "no memory", "");
     }
-    if (!link_write(link)) {
+    if (!link_send(link)) {
         /* It may have said why before it closed the connection. */
         int code = link_expect(link);
         return code != EX_OK ? code : EX_UNAVAILABLE;
@@ -287,14 +286,19 @@ void link_close(struct link *link)
     buffer_free(&link->answer);
 }
 
-int link_open(struct link *link, const char *target, bool may_take_long)
+int link_dial(struct link *link, const char *target)
 {
     *link = (struct link){.fd = -1, .out = BUFFER_EMPTY, .answer = BUFFER_EMPTY};
     const char *variable = getenv("SMSRELAY_SOCKET");
     if (target == NULL && variable != NULL && variable[0] != '\0') {
         target = variable;
     }
-    int code = link_connect(link, target);
+    return link_connect(link, target);
+}
+
+int link_open(struct link *link, const char *target, bool may_take_long)
+{
+    int code = link_dial(link, target);
     if (code != EX_OK) {
         return code;
     }

@@ -35,6 +35,9 @@ int link_complain(int code, const char *what, const char *about);
  */
 int link_open(struct link *link, const char *target, bool may_take_long);
 
+/* The same, but only connects: the relay's greeting is unread, `replies` is NULL. */
+int link_dial(struct link *link, const char *target);
+
 /* Nobody listens where the relay was looked for: it does not run, or elsewhere. */
 bool link_is_absent(const struct link *link);
 /* Says on stderr that the connection could not be made. Returns an exit code. */
@@ -52,6 +55,12 @@ void link_end_line(struct link *link);
  */
 int link_exchange(struct link *link);
 int link_expect(struct link *link);
+
+/* Sends what `out` holds; false where the connection does not take it. */
+bool link_send(struct link *link);
+/* Reads one reply, of any number of lines and meaning, into `answer`. Returns an exit code: EX_OK,
+ * or, told on stderr, EX_UNAVAILABLE where none came, EX_PROTOCOL, EX_OSERR. */
+int link_receive(struct link *link);
 
 /* Writes the last reply to stdout without its codes. Returns an exit code. */
 int link_print_answer(const struct link *link);

@@ -8,6 +8,7 @@
 #include "conf/conf_keys.h"
 #include "conf/conf_secret.h"
 #include "gateway/client.h"
+#include "gateway/client_sendmail.h"
 #include "gateway/clock.h"
 #include "gateway/conn.h"
 #include "gateway/log.h"
@@ -723,6 +724,7 @@ static int usage(FILE *out, int code)
         out);
     client_print_commands(out);
     fputs(
+        "  sendmail  submit the mail on stdin, as /usr/sbin/sendmail; so does a link of that name\n"
         "\nWithout -c the file is " CONF_DEFAULT_FILE ", if there is one. INSTASENT_TOKEN in the\n"
         "environment gives the API's token; every setting can be given as SMSRELAY_SECTION_KEY.\n",
         out);
@@ -737,6 +739,12 @@ static const struct {
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
+    if (argc > 0 && strcmp(basename(argv[0]), "sendmail") == 0) {
+        return client_sendmail(argc, argv);
+    }
+    if (strcmp(word, "sendmail") == 0) {
+        return client_sendmail(argc - 1, argv + 1);
+    }
     if (strcmp(word, "--version") == 0) {
         puts("smsrelay " SMSRELAY_VERSION);
         return EX_OK;
