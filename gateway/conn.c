@@ -142,7 +142,12 @@ static void swallow(struct conn *c)
 static void submit(struct conn *c, const struct session_event *event, int64_t now_ms)
 {
     const struct relay *relay = relay_of(c);
-    if (intake_submit(relay->intake, c, event->slot, c->client.owner, &event->submission, now_ms)) {
+    const struct submission *submission = &event->submission;
+    if (submission->ignored_len > 0) {
+        LOG(LOG_INFO, "attachments_ignored",
+            LOG_BYTES("names", submission->ignored, submission->ignored_len));
+    }
+    if (intake_submit(relay->intake, c, event->slot, c->client.owner, submission, now_ms)) {
         c->due_calls++;
     } else {
         session_refuse(c->session, event->slot, REPLY_CANNOT_STORE, "out of memory");

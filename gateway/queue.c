@@ -78,9 +78,16 @@ static bool has_same_content(const struct message *a, const struct message *b)
 static struct message *find_holder(struct queue *q, const struct message *m, int64_t now_ms)
 {
     struct message *holder = m->ref_len == 0 ? NULL : queue_refs_holder(&q->refs, m);
-    if (holder != NULL && queue_is_past(q, holder, now_ms)) {
-        queue_forget(q, holder);
-        holder = NULL;
+    while (holder != NULL) {
+        if (queue_is_past(q, holder, now_ms)) {
+            queue_forget(q, holder);
+        } else if (message_has_mail_ref(holder) &&
+                   ulid_time_ms(&holder->id) <= now_ms - MESSAGE_MAIL_REF_MS) {
+            queue_refs_release(&q->refs, holder);
+        } else {
+            break;
+        }
+        holder = queue_refs_holder(&q->refs, m);
     }
     return holder;
 }

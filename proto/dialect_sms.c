@@ -154,6 +154,8 @@ enum session_step draft_submit(struct session *s, struct draft *draft, const cha
         .size = size,
         .allow_unicode = size.encoding == TEXT_UCS2 || options->unicode == TEXT_UNICODE_YES,
         .options = options,
+        .ignored = s->mail.ignored.data,
+        .ignored_len = s->mail.ignored.len,
     };
     return SESSION_SUBMISSION;
 }
@@ -406,21 +408,40 @@ static enum session_step submit_text(struct session *s, struct session_event *ev
     return draft_submit(s, &s->open, text, len, event);
 }
 
-/* Puts a mail's subject and text together, as smtp.subject says. */
-static void join_subject(struct session *s, struct buffer *text)
+/* Puts a mail's subject in front of its text, or in its place, as smtp.subject says. */
+static void join_subject(struct session *s)
 {
     enum session_subject rule = s->rules->mail_subject;
-    if (rule == SUBJECT_IGNORE || s->subject.len == 0) {
+    struct buffer *subject = &s->mail.subject;
+    if (rule == SUBJECT_IGNORE || subject->len == 0) {
         return;
     }
-    struct buffer joined = BUFFER_EMPTY;
-    buffer_append(&joined, s->subject.data, s->subject.len);
-    if (rule == SUBJECT_PREFIX && text->len > 0) {
-        buffer_putc(&joined, '\n');
-        buffer_append(&joined, text->data, text->len);
+    if (rule == SUBJECT_PREFIX && s->mail.text.len > 0) {
+        buffer_putc(subject, '\n');
+        buffer_append(subject, s->mail.text.data, s->mail.text.len);
     }
-    buffer_free(text);
-    *text = joined;
+    buffer_free(&s->mail.text);
+    s->mail.text = *subject;
+    *subject = (struct buffer)BUFFER_EMPTY;
+}
+
+/* What headers ask for; and without a REF of its own, a mail that comes again is known by itself. */
+static bool take_mail_options(struct session *s)
+{
+    struct options *options = &s->open.options;
+    const struct mail *mail = &s->mail;
+    for (size_t i = 0; i < mail->option_count; i++) {
+        const struct mail_option *option = &mail->options[i];
+        if (!options_set(options, option->name, strlen(option->name), option->field.value,
+                         option->field.len, s->now_ms, &s->local)) {
+            return false;
+        }
+    }
+    if (options->ref[0] == '\0') {
+        const char *from = options->from[0] != '\0' ? options->from : s->rules->default_from;
+        mail_ref(mail, from, mail->text.data, mail->text.len, options->ref);
+    }
+    return true;
 }
 
 /* The length of a content whose end was not kept, without a character that was cut in two. */
@@ -469,22 +490,19 @@ static enum session_step submit_mail(struct session *s, struct session_event *ev
         .keeps_signature = s->rules->mail_keeps_signature,
         .takes_automatic = s->rules->mail_takes_automatic,
     };
-    struct mail mail = {0};
-    enum mail_result result = mail_read(content, len, &rules, &mail);
-    buffer_free(&s->subject);
-    buffer_free(&s->line);
-    buffer_free(&mail.ignored);
-    s->subject = mail.subject;
-    s->line = mail.text;
+    enum mail_result result = mail_read(content, len, &rules, &s->mail);
     if (result != MAIL_OK) {
         return refuse_mail(s, result);
     }
-    join_subject(s, &s->line);
-    if (s->line.has_failed) {
-        return session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+    join_subject(s);
+    if (s->mail.text.has_failed) {
+        return refuse_mail(s, MAIL_NO_MEMORY);
     }
-    const char *text = s->line.data == NULL ? "" : s->line.data;
-    return draft_submit(s, &s->open, text, s->line.len, event);
+    if (!take_mail_options(s)) {
+        return SESSION_WANTS_INPUT;
+    }
+    const char *text = s->mail.text.data == NULL ? "" : s->mail.text.data;
+    return draft_submit(s, &s->open, text, s->mail.text.len, event);
 }
 
 enum session_step submit_content(struct session *s, struct session_event *event)

@@ -4,6 +4,7 @@
 #include "proto/mail_text.h"
 
 #include <gmime/gmime.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -20,8 +21,9 @@ struct span {
 
 /* The fields that this module reads, in one pass over the headers. */
 struct headers {
-    struct span subject, content_type, encoding, disposition, auto_submitted;
-    unsigned hops; /* Received fields */
+    struct span subject, content_type, encoding, disposition, auto_submitted, message_id, date;
+    unsigned hops;     /* Received fields */
+    struct mail *mail; /* where what is for others than this module is noted */
 };
 
 static const char *const KNOWN_FIELDS[] = {
@@ -79,6 +81,20 @@ static bool is_known(struct span name)
     return false;
 }
 
+/* Others than these are somebody else's. */
+static void keep_option(struct mail *mail, struct span name, struct span value)
+{
+    static const char *const NAMES[] = {"X-SMS-Ref", "X-SMS-TTL", "X-SMS-Priority", "X-SMS-At"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        if (span_is(name, NAMES[i]) && mail->option_count < MAIL_OPTIONS_MAX) {
+            mail->options[mail->option_count++] = (struct mail_option){
+                NAMES[i] + strlen("X-SMS-"),
+                {value.s, value.len},
+            };
+        }
+    }
+}
+
 static void keep(struct headers *headers, struct span name, struct span value)
 {
     const struct {
@@ -88,13 +104,18 @@ static void keep(struct headers *headers, struct span name, struct span value)
                   {"Content-Type", &headers->content_type},
                   {"Content-Transfer-Encoding", &headers->encoding},
                   {"Content-Disposition", &headers->disposition},
-                  {"Auto-Submitted", &headers->auto_submitted}};
+                  {"Auto-Submitted", &headers->auto_submitted},
+                  {"Message-ID", &headers->message_id},
+                  {"Date", &headers->date}};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         if (wanted[i].value->s == NULL && span_is(name, wanted[i].name)) {
             *wanted[i].value = trim(value);
         }
     }
     headers->hops += span_is(name, "Received") ? 1 : 0;
+    if (span_starts_with(name, "X-SMS-")) {
+        keep_option(headers->mail, name, trim(value));
+    }
 }
 
 /* The end of the line at `s`, its LF not counted. */
@@ -422,11 +443,39 @@ void mail_init(void)
     g_mime_init();
 }
 
+static void digest(GChecksum *sum, const char *s, size_t len)
+{
+    g_checksum_update(sum, (const guchar *)s, (gssize)len);
+    g_checksum_update(sum, (const guchar *)"", 1);
+}
+
+void mail_ref(const struct mail *mail, const char *from, const char *text, size_t len,
+              char ref[REF_MAX + 1])
+{
+    enum { DIGITS = 32 };
+    if (mail->message_id.len == 0) {
+        ref[0] = '\0';
+        return;
+    }
+    GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
+    digest(sum, mail->message_id.value, mail->message_id.len);
+    digest(sum, mail->date.len > 0 ? mail->date.value : "", mail->date.len);
+    digest(sum, from, strlen(from));
+    digest(sum, len > 0 ? text : "", len);
+    snprintf(ref, REF_MAX + 1, MESSAGE_MAIL_REF "%.*s", DIGITS, g_checksum_get_string(sum));
+    g_checksum_free(sum);
+}
+
 void mail_free(struct mail *mail)
 {
-    buffer_free(&mail->subject);
-    buffer_free(&mail->text);
-    buffer_free(&mail->ignored);
+    struct buffer *const buffers[] = {&mail->subject, &mail->text, &mail->ignored};
+    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
+        if (buffers[i]->data != NULL) {
+            buffer_free(buffers[i]);
+        }
+    }
+    mail->option_count = 0;
+    mail->message_id = mail->date = (struct mail_field){NULL, 0};
 }
 
 /* What must not become a message, and what must not be parsed. */
@@ -447,12 +496,15 @@ enum mail_result mail_read(const char *content, size_t len, const struct mail_ru
                            struct mail *mail)
 {
     const char *end = content + len;
-    struct headers headers = {0};
+    struct headers headers = {.mail = mail};
     const char *body = read_headers(content, end, &headers);
     if (body == NULL) {
         body = content;
         headers = (struct headers){0};
+        mail->option_count = 0;
     }
+    mail->message_id = (struct mail_field){headers.message_id.s, headers.message_id.len};
+    mail->date = (struct mail_field){headers.date.s, headers.date.len};
     enum mail_result result = refuse(&headers, content, end, rules);
     if (result != MAIL_OK) {
         return result;

@@ -9,6 +9,7 @@
 #define PROTO_MAIL_H
 
 #include "proto/buffer.h"
+#include "proto/message.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,11 +34,29 @@ struct mail_rules {
     bool takes_automatic; /* MAIL_AUTOMATIC is not looked for */
 };
 
+/* A part of the content that was read; it is borrowed. */
+struct mail_field {
+    const char *value; /* not NUL-terminated; NULL = there is none */
+    size_t len;
+};
+
+/* What a header `X-SMS-<name>` asks for, as option <name> does. */
+struct mail_option {
+    const char *name;
+    struct mail_field field;
+};
+
+/* More of them than there are, so that a repeated one is seen. */
+enum { MAIL_OPTIONS_MAX = 8 };
+
 /* All empty (`{0}`) before mail_read. */
 struct mail {
     struct buffer subject; /* UTF-8, one line */
     struct buffer text;    /* UTF-8, lines that end in LF, no blank ones at its ends */
     struct buffer ignored; /* what attachments call themselves, UTF-8, a comma between */
+    struct mail_field message_id, date;
+    struct mail_option options[MAIL_OPTIONS_MAX];
+    size_t option_count;
 };
 
 /*
@@ -49,6 +68,13 @@ struct mail {
  */
 enum mail_result mail_read(const char *content, size_t len, const struct mail_rules *rules,
                            struct mail *mail);
+
+/*
+ * Writes the REF by which a mail that is submitted again is known: made of its Message-ID and Date,
+ * of its sender and of its text as it will be sent; "" where it has no Message-ID.
+ */
+void mail_ref(const struct mail *mail, const char *from, const char *text, size_t len,
+              char ref[REF_MAX + 1]);
 
 /* Frees what mail_read has filled; it is empty and usable again. */
 void mail_free(struct mail *mail);

@@ -150,6 +150,11 @@ const char *message_text(const struct message *m)
     return message_ref(m) + m->ref_len + 1;
 }
 
+bool message_has_mail_ref(const struct message *m)
+{
+    return strncmp(message_ref(m), MESSAGE_MAIL_REF, strlen(MESSAGE_MAIL_REF)) == 0;
+}
+
 const char *message_answer_api_id(const char *answer)
 {
     return answer == NULL ? "" : answer;

@@ -20,6 +20,11 @@
 
 enum { REF_MAX = 64 };
 
+/* How the REFs begin that are made of mails; no client may choose such a one, and they are good for
+ * an hour only. */
+#define MESSAGE_MAIL_REF "mail:"
+enum { MESSAGE_MAIL_REF_MS = 60 * 60 * 1000 };
+
 /* What is true in each state: proto/PROTOCOL.md, "States". Stores hold these numbers (and those of
  * enum message_priority): they never change, new ones go to the end. */
 enum message_state {
@@ -138,6 +143,9 @@ const char *message_to(const struct message *m);
 const char *message_from(const struct message *m);
 const char *message_ref(const struct message *m); /* "" when it has none */
 const char *message_text(const struct message *m);
+
+/* Was its REF made of a mail? */
+bool message_has_mail_ref(const struct message *m);
 
 /* The API's id for it and why it is in its state; "" where there is none. */
 const char *message_api_id(const struct message *m);

@@ -156,7 +156,9 @@ static bool set_ref(struct options *options, const char *s, size_t len, int64_t 
 {
     (void)now_ms;
     struct ulid id;
-    if (len == 0 || len > REF_MAX || ulid_parse(s, len, &id)) {
+    bool is_of_mail = len >= sizeof MESSAGE_MAIL_REF - 1 &&
+                      memcmp(s, MESSAGE_MAIL_REF, sizeof MESSAGE_MAIL_REF - 1) == 0;
+    if (len == 0 || len > REF_MAX || is_of_mail || ulid_parse(s, len, &id)) {
         return false;
     }
     for (size_t i = 0; i < len; i++) {
@@ -232,7 +234,7 @@ static const struct {
     const char *rule;
 } TABLE[] = {
     {"REF", set_ref, REPLY_BAD_ARGUMENT,
-     "1 to 64 printable ASCII characters, not of the shape of an id"},
+     "1 to 64 printable ASCII characters, not of the shape of an id, nor beginning with mail:"},
     {"TTL", set_ttl, REPLY_BAD_ARGUMENT, "seconds, or 90s, 5m, 2h, 1d; at least 1s, at most 30d"},
     {"PRIORITY", set_priority, REPLY_BAD_ARGUMENT, "high, normal or low"},
     {"AT", set_at, REPLY_BAD_ARGUMENT,

@@ -41,8 +41,8 @@ void session_free(struct session *s)
     recipients_free(&s->open.recipients);
     recipients_free(&s->single.recipients);
     json_batch_free(s->json);
-    struct buffer *const buffers[] = {&s->out,  &s->local,   &s->content.kept,
-                                      &s->line, &s->subject, &s->text};
+    struct buffer *const buffers[] = {&s->out, &s->local, &s->content.kept, &s->line, &s->text};
+    mail_free(&s->mail);
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
         buffer_free(buffers[i]);
     }
@@ -425,12 +425,13 @@ static void forget_lent(struct session *s)
         s->has_submitted = false;
     }
     recipients_clear(&s->single.recipients);
-    struct buffer *const lent[] = {&s->line, &s->subject, &s->text};
+    struct buffer *const lent[] = {&s->line, &s->text};
     for (size_t i = 0; i < sizeof lent / sizeof lent[0]; i++) {
         if (lent[i]->data != NULL) {
             buffer_free(lent[i]);
         }
     }
+    mail_free(&s->mail);
     if (!s->content.is_open && s->content.kept.data != NULL) {
         buffer_free(&s->content.kept);
     }

@@ -70,6 +70,8 @@ struct submission {
     struct text_size size;
     bool allow_unicode;
     const struct options *options;
+    const char *ignored; /* what attachments of a mail call themselves, not NUL-terminated */
+    size_t ignored_len;  /* 0 = there were none */
 };
 
 enum request_verb {

@@ -8,6 +8,7 @@
 #include "proto/content.h"
 #include "proto/json.h"
 #include "proto/line.h"
+#include "proto/mail.h"
 #include "proto/recipients.h"
 #include "proto/session.h"
 #include "proto/slots.h"
@@ -42,8 +43,8 @@ struct session {
     struct draft single; /* SEND, JSON: never outlives the command */
     struct content content;
     struct buffer line; /* the argument or content at hand, where it had to be converted to UTF-8 */
-    struct buffer subject; /* of the mail at hand */
-    struct buffer text;    /* the text at hand, where it is not the input's own bytes */
+    struct mail mail;   /* the mail at hand */
+    struct buffer text; /* the text at hand, where it is not the input's own bytes */
     struct json_batch *json;
     size_t json_next;
 };

@@ -718,6 +718,27 @@ Test(queue, a_ref_is_free_after_retention)
     queue_free(q);
 }
 
+/* Not for the retention, and also while its first message still waits. */
+Test(queue, a_mail_is_known_for_an_hour, .init = setup, .fini = teardown)
+{
+    static const struct spec mail = {.ref = "mail:0123", .expires_ms = INT64_MAX};
+    struct message *m = make(&mail);
+    struct queue_receipt receipt;
+    struct ulid first = m->id;
+    int64_t over_ms = ulid_time_ms(&first) + MESSAGE_MAIL_REF_MS;
+    cr_assert_eq(submit(&m, 1, &receipt, 0), QUEUE_ACCEPTED);
+    struct message *again = make(&mail);
+    cr_expect_eq(submit(&again, 1, &receipt, over_ms - 1), QUEUE_ACCEPTED);
+    cr_expect(receipt.is_duplicate && is_same(&receipt.id, &first));
+    struct ulid second = add(&mail, over_ms);
+    cr_expect(is_known(&first) && is_known(&second));
+    size_t count = 0;
+    free(queue_find_ref(q, mail.ref, 0, &count));
+    cr_expect_eq(count, 2);
+    settle_one(take_one(&first, over_ms), FATE_REJECTED, over_ms);
+    expect_state(&second, MESSAGE_QUEUED, "the other one");
+}
+
 Test(queue, duplicates_within_a_call, .init = setup, .fini = teardown)
 {
     struct message *one[] = {make(&(struct spec){.ref = "r"}), make(&(struct spec){.ref = "r"}),

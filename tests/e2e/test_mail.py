@@ -1,0 +1,82 @@
+"""Mails: what their headers ask for, and what becomes of one that comes twice."""
+
+import email.message
+import smtplib
+import unittest
+
+from support import TO, TestCase, parse_reply
+
+OTHER = "+34600000001"
+
+
+class Mail(TestCase):
+    def setUp(self):
+        self.the_relay = self.relay()
+        self.c = self.client(self.the_relay)
+
+    def send(self, content, to=(TO,)):
+        """Submits a content. Returns the reply to it."""
+        host, port = self.the_relay.addresses[0].split(":")
+        with smtplib.SMTP(host, port) as client:
+            client.ehlo("device")
+            client.mail("device@example.com")
+            for number in to:
+                client.rcpt("%s@sms.example" % number)
+            code, words = client.data(content)
+        return "%d %s" % (code, words.decode())
+
+    def status(self, reply):
+        return parse_reply(self.c.ask("STATUS %s" % parse_reply(reply)["id"])[0])
+
+    def test_what_its_headers_ask_for(self):
+        self.c.ask("HOLD")
+        reply = self.send("From: a\r\nX-SMS-Ref: order-7\r\nX-SMS-At: +1h\r\n\r\ntext\r\n")
+        status = self.status(reply)
+        self.assertEqual((status["ref"], status["state"]), ("order-7", "scheduled"))
+        self.assertEqual(self.c.ask("STATUS order-7")[0], self.c.ask("STATUS " + status["id"])[0])
+
+    def test_what_they_cannot_ask_for(self):
+        for header in ("X-SMS-TTL: soon", "X-SMS-Priority: urgent", "X-SMS-At: yesterday",
+                       "X-SMS-Ref: mail:1", "X-SMS-Ref: a\r\nX-SMS-Ref: b"):
+            reply = self.send("From: a\r\n%s\r\n\r\ntext\r\n" % header)
+            self.assertRegex(reply, "^501 5.5.4 ", header)
+        self.assertEqual(self.c.stats()["messages_accepted_total"], "0")
+
+    def test_one_that_comes_again(self):
+        content = "From: a\r\nMessage-ID: <1@a>\r\nDate: today\r\n\r\ntext\r\n"
+        first = self.send(content)
+        self.assertEqual(self.send("Received: from b\r\n" + content), first)
+        self.assertRegex(self.status(first)["ref"], "^mail:[0-9a-f]{32}$")
+        for other in (content.replace("text", "another"), content.replace("today", "later"),
+                      content.replace("1@a", "2@a")):
+            self.assertNotEqual(self.send(other), first)
+        self.assertNotEqual(self.send(content, to=(OTHER,)), first)
+        stats = self.c.stats()
+        self.assertEqual((stats["messages_accepted_total"], stats["messages_duplicate_total"]),
+                         ("5", "1"))
+
+    def test_one_that_has_no_message_id(self):
+        content = "From: a\r\nDate: today\r\n\r\ntext\r\n"
+        self.assertNotEqual(self.send(content), self.send(content))
+
+    def test_what_a_mail_library_makes(self):
+        mail = email.message.EmailMessage()
+        mail["Subject"] = "Größe"
+        mail.set_content("Zu viel: 9 \N{EURO SIGN}\n", cte="base64")
+        mail.add_attachment(b"1,2\n", maintype="application", subtype="octet-stream",
+                            filename="liste-\N{EURO SIGN}.csv")
+        reply = self.send(mail.as_bytes())
+        self.the_relay.await_state(parse_reply(reply)["id"], "relayed")
+        self.assertEqual(self.the_relay.sandbox.texts(), ["Größe\nZu viel: 9 \N{EURO SIGN}"])
+        self.assertEqual([line["names"] for line in self.the_relay.log("attachments_ignored")],
+                         ["liste-\N{EURO SIGN}.csv"])
+
+    def test_what_is_no_mail_of_a_person(self):
+        for content in ("Auto-Submitted: auto-replied\r\nFrom: a\r\n\r\nI am away\r\n",
+                        "From: a\r\nContent-Type: multipart/report; boundary=b\r\n\r\n--b\r\n"):
+            self.assertRegex(self.send(content), "^550 5.7.1 ")
+        self.assertRegex(self.send("From: a\r\nPrecedence: bulk\r\n\r\ntext\r\n"), "^250 ")
+
+
+if __name__ == "__main__":
+    unittest.main()
