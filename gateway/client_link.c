@@ -304,6 +304,7 @@ int link_open(struct link *link, const char *target, bool may_take_long)
     }
     const struct timeval patience = {.tv_sec = may_take_long ? 0 : PATIENCE_S};
     setsockopt(link->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(link->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     link->replies = fdopen(link->fd, "r");
     if (link->replies == NULL) {
         return link_complain(EX_OSERR, "no memory", "");

@@ -32,6 +32,7 @@ class Server:
         self.content_limit = content_limit  # closes after so many bytes of it
         self.lines = []
         self.content = None
+        self.started = threading.Event()  # content has come
         self.ended_by_dot = False
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(PATIENCE)
@@ -68,12 +69,13 @@ class Server:
         if not self.say(stream, reply):
             return False
         if reply.startswith("354"):
-            self.content = b""
+            self.content = bytearray()
             for piece in stream:
                 if piece == b".\r\n":
                     self.ended_by_dot = True
                     return self.say(stream, dict(self.answers)["."])
                 self.content += piece
+                self.started.set()
                 if self.content_limit is not None and len(self.content) > self.content_limit:
                     return False
         return True
@@ -385,6 +387,25 @@ class Content(SendmailTest):
         self.server.close()
         self.assertFalse(self.server.ended_by_dot)
 
+    def test_stdin_that_breaks_within_a_big_mail(self):
+        self.server = Server()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            writer = socket.create_connection(listener.getsockname())
+            stdin, _ = listener.accept()
+        process = subprocess.Popen(
+            self.command("-i", "a"), stdin=stdin, stderr=subprocess.PIPE,
+            env=support.clean_environment(SMSRELAY_SOCKET=self.server.address))
+        stdin.close()
+        writer.sendall(b"x\n" * 150000)
+        self.server.started.wait(PATIENCE)
+        writer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        writer.close()
+        self.assertEqual(process.wait(PATIENCE), IOERR)
+        self.assertIn(b"stdin", process.stderr.read())
+        process.stderr.close()
+        self.server.close()
+        self.assertFalse(self.server.ended_by_dot)
+
     def test_stdin_that_cannot_be_read(self):
         self.server = Server()
         folder = os.open(self.folder.name, os.O_RDONLY)
@@ -441,12 +462,20 @@ class Refusals(SendmailTest):
     def test_no_relay(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             address = "127.0.0.1:%d" % listener.getsockname()[1]
-        # Even a writer of much gets the exit code, not a broken pipe.
-        self.assertEqual(self.call(address, "-i", "a", stdin=b"x\n" * 500000), TEMPFAIL)
+        self.assertEqual(self.call(address, "-i", "a", stdin="x"), TEMPFAIL)
         self.assertIn("no relay at " + address, self.stderr)
         self.assertEqual(self.call("/nonexistent/socket", "-i", "a", stdin="x"), TEMPFAIL)
         self.assertEqual(self.call("nonsense", "-i", "a", stdin="x"), CONFIG)
         self.assertEqual(self.call(address, "-bs"), TEMPFAIL)
+
+    def test_a_writer_of_much_gets_the_exit_code_and_no_broken_pipe(self):
+        process = subprocess.Popen(
+            self.command("-i", "a"), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=support.clean_environment(SMSRELAY_SOCKET="/nonexistent/socket"))
+        for _ in range(1000):
+            process.stdin.write(b"x\n" * 1000)
+        process.stdin.close()
+        self.assertEqual(process.wait(PATIENCE), TEMPFAIL)
 
     def test_the_others_get_the_mail(self):
         self.assertEqual(self.call_server("-i", "a", "b", "c", answers={
