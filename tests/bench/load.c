@@ -1,8 +1,8 @@
 /*
  * load: gives a server lines as fast as it answers them, and measures how fast that is.
  *
- *     load [-c CONNECTIONS] [-d DEPTH] [-n COUNT] [-e EXPECTED] [-r RATE] [-i] [-s] [-p SECONDS]
- *          ADDRESS LINE
+ *     load [-c CONNECTIONS] [-d DEPTH] [-n COUNT] [-e EXPECTED] [-m REPLIES] [-r RATE] [-i] [-s]
+ *          [-p SECONDS] ADDRESS LINE
  *     load -I [-c CONNECTIONS] ADDRESS
  *
  * ADDRESS is HOST:PORT or the path of a Unix socket. Each connection reads a greeting and then
@@ -10,7 +10,8 @@
  * number of the line, in seven digits. Each line must get one reply (which may have several
  * lines, as in SMTP) that begins with EXPECTED (250). -i checks that the id= of the replies are
  * all different. -s is for servers that are silent until they are spoken to; with a LINE that has
- * line ends within it, this talks to other servers too. -p is how long it may take in all (120).
+ * line ends within it, this talks to other servers too: -m is how many replies they give to it, of
+ * which the last one is the one that is meant. -p is how long it may take in all (120).
  *
  * With -r not more than RATE lines a second are sent, one client after another, and a latency
  * begins when its line was due: a server that stalls is charged for all that waited for it.
@@ -59,14 +60,15 @@ struct client {
     bool wants_write;
     uint64_t *sent_ns; /* a ring of `depth`: when the unanswered lines were sent, oldest first */
     size_t oldest, unanswered;
-    char *output; /* what the kernel has not taken yet */
+    size_t replies; /* to the oldest so far */
+    char *output;   /* what the kernel has not taken yet */
     size_t output_start, output_end, output_size;
     char *carry; /* the beginning of a line of which the rest has not come */
     size_t carry_len;
 };
 
 struct load {
-    size_t connections, depth, count;
+    size_t connections, depth, count, replies;
     const char *expected;
     bool checks_ids, is_idle, is_silent;
     unsigned patience_s;
@@ -229,6 +231,11 @@ static void on_greeting(struct load *load, struct client *client, const char *li
 static void on_reply(struct load *load, struct client *client, const char *line, size_t len)
 {
     size_t expected_len = strlen(load->expected);
+    bool is_continued = len > 3 && line[3] == '-';
+    if (client->replies + 1 < load->replies && len > 0 && line[0] < '4') {
+        client->replies += is_continued ? 0 : 1;
+        return;
+    }
     if (len < expected_len || memcmp(line, load->expected, expected_len) != 0) {
         if (load->unexpected++ == 0) {
             snprintf(load->sample, sizeof load->sample, "%.*s", (int)len, line);
@@ -236,10 +243,10 @@ static void on_reply(struct load *load, struct client *client, const char *line,
     } else if (load->checks_ids) {
         check_id(load, line, len);
     }
-    bool is_continued = len > 3 && line[3] == '-';
     if (is_continued) {
         return;
     }
+    client->replies = 0;
     if (client->unanswered == 0) {
         give_up("a reply to nothing");
     }
@@ -411,7 +418,7 @@ static void run(struct load *load)
 static bool read_arguments(struct load *load, int argc, char **argv)
 {
     int letter;
-    while ((letter = getopt(argc, argv, "c:d:n:e:r:p:isI")) != -1) {
+    while ((letter = getopt(argc, argv, "c:d:n:e:m:r:p:isI")) != -1) {
         switch (letter) {
         case 'c':
             load->connections = strtoul(optarg, NULL, 10);
@@ -424,6 +431,9 @@ static bool read_arguments(struct load *load, int argc, char **argv)
             break;
         case 'e':
             load->expected = optarg;
+            break;
+        case 'm':
+            load->replies = strtoul(optarg, NULL, 10);
             break;
         case 'p':
             load->patience_s = (unsigned)strtoul(optarg, NULL, 10);
@@ -452,14 +462,19 @@ static bool read_arguments(struct load *load, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static struct load load = {
-        .connections = 1, .depth = 1, .count = 1, .expected = "250", .patience_s = 120};
+    static struct load load = {.connections = 1,
+                               .depth = 1,
+                               .count = 1,
+                               .replies = 1,
+                               .expected = "250",
+                               .patience_s = 120};
     struct rlimit files;
     if (!read_arguments(&load, argc, argv)) {
-        fputs(
-            "usage: load [-c CONNECTIONS] [-d DEPTH] [-n COUNT] [-e EXPECTED] [-r RATE] [-i] [-s] "
-            "[-p SECONDS]\n            ADDRESS LINE\n       load -I [-c CONNECTIONS] ADDRESS\n",
-            stderr);
+        fputs("usage: load [-c CONNECTIONS] [-d DEPTH] [-n COUNT] [-e EXPECTED] [-m REPLIES] [-r "
+              "RATE] "
+              "[-i] [-s]\n            [-p SECONDS] ADDRESS LINE\n       load -I [-c CONNECTIONS] "
+              "ADDRESS\n",
+              stderr);
         return 64;
     }
     getrlimit(RLIMIT_NOFILE, &files);
