@@ -22,6 +22,7 @@ struct span {
 /* The fields that this module reads, in one pass over the headers. */
 struct headers {
     struct span subject, content_type, encoding, disposition, auto_submitted, message_id, date;
+    size_t count;
     unsigned hops;     /* Received fields */
     struct mail *mail; /* where what is for others than this module is noted */
 };
@@ -112,6 +113,7 @@ static void keep(struct headers *headers, struct span name, struct span value)
             *wanted[i].value = trim(value);
         }
     }
+    headers->count++;
     headers->hops += span_is(name, "Received") ? 1 : 0;
     if (span_starts_with(name, "X-SMS-")) {
         keep_option(headers->mail, name, trim(value));
@@ -244,21 +246,13 @@ static bool is_within_bounds(const char *s, const char *end)
 
 /* What is looked for, and what was found. */
 struct choice {
-    GMimePart *plain;         /* the first one with something in it; borrowed from the tree */
-    struct buffer plain_text; /* decoded, in its own charset */
+    bool has_plain;         /* the first text/plain part with something in it */
+    GMimeContentType *type; /* of that; a reference, NULL = it names none */
+    struct span text;       /* of that, decoded, in its own charset */
+    struct buffer decoded;  /* where `text` is, if it had to be decoded */
     struct buffer *ignored;
     bool has_multipart;
 };
-
-static bool has_text(const struct buffer *text)
-{
-    for (size_t i = 0; i < text->len; i++) {
-        if (!is_white(text->data[i])) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* Undoes a part's transfer encoding. */
 static void decode(GMimePart *part, struct buffer *out)
@@ -290,18 +284,25 @@ static void ignore(struct choice *choice, GMimePart *part)
     g_free(type);
 }
 
+static void choose(struct choice *choice, GMimeContentType *type, struct span text)
+{
+    choice->has_plain = true;
+    choice->type = type;
+    choice->text = text;
+}
+
 static void look_at_part(struct choice *choice, GMimePart *part)
 {
     GMimeContentType *type = g_mime_object_get_content_type(GMIME_OBJECT(part));
     bool is_plain = type == NULL || g_mime_content_type_is_type(type, "text", "plain");
     if (!is_plain || g_mime_part_is_attachment(part)) {
         ignore(choice, part);
-    } else if (choice->plain == NULL) {
-        decode(part, &choice->plain_text);
-        if (has_text(&choice->plain_text)) {
-            choice->plain = part;
-        } else {
-            buffer_clear(&choice->plain_text);
+    } else if (!choice->has_plain) {
+        buffer_clear(&choice->decoded);
+        decode(part, &choice->decoded);
+        struct span text = {choice->decoded.data, choice->decoded.len};
+        if (trim(text).len > 0) {
+            choose(choice, type != NULL ? g_object_ref(type) : NULL, text);
         }
     }
 }
@@ -358,28 +359,55 @@ static GMimeObject *parse(const struct headers *headers, const char *body, const
     return object;
 }
 
+/* Is the body text as it stands? Then no parser is needed, and most alerts are that. */
+static bool is_bare(const struct headers *headers)
+{
+    enum { TYPE_MAX = 256 };
+    static const char *const ENCODINGS[] = {"", "7bit", "8bit", "binary"};
+    struct span type = headers->content_type;
+    bool is_unencoded = false;
+    for (size_t i = 0; i < sizeof ENCODINGS / sizeof ENCODINGS[0]; i++) {
+        is_unencoded = is_unencoded || span_is(headers->encoding, ENCODINGS[i]);
+    }
+    bool is_plain = type.len == 0 || span_is(type, "text/plain") ||
+                    (type.len <= TYPE_MAX && span_starts_with(type, "text/plain;"));
+    return is_unencoded && is_plain && headers->disposition.len == 0;
+}
+
+static void take_bare(struct choice *choice, const struct headers *headers, struct span body)
+{
+    GMimeContentType *type = NULL;
+    if (headers->content_type.len > strlen("text/plain")) {
+        char *value = g_strndup(headers->content_type.s, headers->content_type.len);
+        type = g_mime_content_type_parse(NULL, value);
+        g_free(value);
+    }
+    choose(choice, type, body);
+}
+
 /* --- text ------------------------------------------------------------------------------------- */
 
-static const char *charset_of(GMimePart *part)
+static const char *charset_of(GMimeContentType *type)
 {
-    const char *charset = g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset");
+    const char *charset = type != NULL ? g_mime_content_type_get_parameter(type, "charset") : NULL;
     return charset != NULL && charset[0] != '\0' ? g_mime_charset_iconv_name(charset) : NULL;
 }
 
-static bool parameter_is(GMimePart *part, const char *name, const char *value)
+static bool parameter_is(GMimeContentType *type, const char *name, const char *value)
 {
-    const char *is = g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), name);
+    const char *is = type != NULL ? g_mime_content_type_get_parameter(type, name) : NULL;
     return is != NULL && strcasecmp(is, value) == 0;
 }
 
-static enum mail_result take_plain(GMimePart *part, const struct buffer *decoded,
-                                   const struct mail_rules *rules, struct buffer *text)
+static enum mail_result take_plain(const struct choice *choice, const struct mail_rules *rules,
+                                   struct buffer *text)
 {
-    if (!mail_text_to_utf8(decoded->data, decoded->len, charset_of(part), rules->charset, text)) {
+    if (!mail_text_to_utf8(choice->text.s, choice->text.len, charset_of(choice->type),
+                           rules->charset, text)) {
         return MAIL_BAD_CHARSET;
     }
-    if (parameter_is(part, "format", "flowed")) {
-        mail_text_unflow(text, parameter_is(part, "delsp", "yes"));
+    if (parameter_is(choice->type, "format", "flowed")) {
+        mail_text_unflow(text, parameter_is(choice->type, "delsp", "yes"));
     }
     if (!rules->keeps_signature) {
         mail_text_drop_signature(text);
@@ -387,53 +415,90 @@ static enum mail_result take_plain(GMimePart *part, const struct buffer *decoded
     return MAIL_OK;
 }
 
-/* Undoes folding (RFC 5322, 2.2.3) and encoded words (RFC 2047). */
+/* Undoes encoded words (RFC 2047). They can hold anything, so it is looked at anew. */
+static bool decode_words(struct buffer *subject, const struct mail_rules *rules)
+{
+    buffer_append(subject, "", 1);
+    if (subject->has_failed) {
+        return true;
+    }
+    char *decoded = g_mime_utils_header_decode_text(NULL, subject->data);
+    buffer_clear(subject);
+    bool is_good = mail_text_to_utf8(decoded, strlen(decoded), NULL, rules->charset, subject);
+    g_free(decoded);
+    return is_good;
+}
+
+/* Undoes folding (RFC 5322, 2.2.3) and encoded words. */
 static enum mail_result take_subject(struct span value, const char *guess,
                                      const struct mail_rules *rules, struct buffer *subject)
 {
     enum { SUBJECT_MAX = 8192 };
-    struct buffer raw = BUFFER_EMPTY;
     size_t len = value.len < SUBJECT_MAX ? value.len : SUBJECT_MAX;
     if (len == 0) {
         return MAIL_OK;
     }
-    bool is_good = mail_text_to_utf8(value.s, len, guess, rules->charset, &raw);
-    for (size_t i = 0, kept = 0; i < raw.len; i++) {
-        if (raw.data[i] != '\n' && raw.data[i] != '\0') {
-            raw.data[kept++] = raw.data[i];
-        }
-        if (i + 1 == raw.len) {
-            raw.len = kept;
-            break;
+    if (!mail_text_to_utf8(value.s, len, guess, rules->charset, subject)) {
+        return MAIL_BAD_CHARSET;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < subject->len; i++) {
+        if (subject->data[i] != '\n' && subject->data[i] != '\0') {
+            subject->data[kept++] = subject->data[i];
         }
     }
-    buffer_append(&raw, "", 1);
-    if (is_good && !raw.has_failed) {
-        char *decoded = g_mime_utils_header_decode_text(NULL, raw.data);
-        is_good = mail_text_to_utf8(decoded, strlen(decoded), NULL, rules->charset, subject);
-        g_free(decoded);
-        for (size_t i = 0; i < subject->len; i++) {
-            subject->data[i] = is_white(subject->data[i]) ? ' ' : subject->data[i];
-        }
-        mail_text_trim(subject);
+    subject->len = kept;
+    if (kept > 0 && memmem(subject->data, kept, "=?", 2) != NULL && !decode_words(subject, rules)) {
+        return MAIL_BAD_CHARSET;
     }
-    bool has_failed = raw.has_failed;
-    buffer_free(&raw);
-    return has_failed ? MAIL_NO_MEMORY : is_good ? MAIL_OK : MAIL_BAD_CHARSET;
+    for (size_t i = 0; i < subject->len; i++) {
+        subject->data[i] = is_white(subject->data[i]) ? ' ' : subject->data[i];
+    }
+    mail_text_trim(subject);
+    return subject->has_failed ? MAIL_NO_MEMORY : MAIL_OK;
 }
 
-static enum mail_result take_text(struct choice *choice, const char *body, size_t len,
+static enum mail_result take_text(const struct choice *choice, struct span body,
                                   const struct mail_rules *rules, struct buffer *text)
 {
-    if (choice->plain != NULL) {
-        return take_plain(choice->plain, &choice->plain_text, rules, text);
+    if (choice->has_plain) {
+        return take_plain(choice, rules, text);
     }
     /* Its boundary is nowhere: what it holds is text as it stands. */
     if (choice->has_multipart && choice->ignored->len == 0 &&
-        !mail_text_to_utf8(body, len, NULL, rules->charset, text)) {
+        !mail_text_to_utf8(body.s, body.len, NULL, rules->charset, text)) {
         return MAIL_BAD_CHARSET;
     }
     return MAIL_OK;
+}
+
+/* Finds the text and takes it over, and the subject. */
+static enum mail_result read_body(const struct headers *headers, struct span body,
+                                  const struct mail_rules *rules, struct mail *mail)
+{
+    struct choice choice = {.ignored = &mail->ignored};
+    GMimeObject *object = NULL;
+    if (is_bare(headers)) {
+        take_bare(&choice, headers, body);
+    } else {
+        object = parse(headers, body.s, body.s + body.len);
+        if (object != NULL) {
+            look_at(&choice, object);
+        }
+    }
+    enum mail_result result =
+        take_subject(headers->subject, charset_of(choice.type), rules, &mail->subject);
+    if (result == MAIL_OK) {
+        result = take_text(&choice, body, rules, &mail->text);
+        mail_text_trim(&mail->text);
+    }
+    if (choice.decoded.has_failed || mail->text.has_failed) {
+        result = MAIL_NO_MEMORY;
+    }
+    buffer_free(&choice.decoded);
+    g_clear_object(&choice.type);
+    g_clear_object(&object);
+    return result;
 }
 
 /* --- public ----------------------------------------------------------------------------------- */
@@ -489,7 +554,9 @@ static enum mail_result refuse(const struct headers *headers, const char *conten
                                     span_starts_with(headers->content_type, "multipart/report"))) {
         return MAIL_AUTOMATIC;
     }
-    return is_within_bounds(content, end) ? MAIL_OK : MAIL_TOO_COMPLEX;
+    bool is_bounded = headers->count <= HEADERS_MAX;
+    return is_bounded && (is_bare(headers) || is_within_bounds(content, end)) ? MAIL_OK
+                                                                              : MAIL_TOO_COMPLEX;
 }
 
 enum mail_result mail_read(const char *content, size_t len, const struct mail_rules *rules,
@@ -509,27 +576,10 @@ enum mail_result mail_read(const char *content, size_t len, const struct mail_ru
     if (result != MAIL_OK) {
         return result;
     }
-    GMimeObject *object = parse(&headers, body, end);
-    struct choice choice = {.ignored = &mail->ignored};
-    if (object != NULL) {
-        look_at(&choice, object);
-    }
-    const char *guess = choice.plain != NULL ? charset_of(choice.plain) : NULL;
-    result = take_subject(headers.subject, guess, rules, &mail->subject);
-    if (result == MAIL_OK) {
-        result = take_text(&choice, body, (size_t)(end - body), rules, &mail->text);
-        mail_text_trim(&mail->text);
-    }
-    if (choice.plain_text.has_failed || mail->text.has_failed) {
-        result = MAIL_NO_MEMORY;
-    }
+    result = read_body(&headers, (struct span){body, (size_t)(end - body)}, rules, mail);
     if (result == MAIL_OK && mail->text.len == 0 && mail->ignored.len > 0 &&
         mail->subject.len == 0) {
         result = MAIL_NO_TEXT;
-    }
-    buffer_free(&choice.plain_text);
-    if (object != NULL) {
-        g_object_unref(object);
     }
     return result;
 }
