@@ -84,6 +84,7 @@ struct conf {
         char *default_from;
         struct conf_list senders;
         char *default_country;
+        char *aliases; /* path of a file */
         char *charset; /* an iconv name, or "none" */
         int unicode;   /* enum conf_unicode */
         int max_parts;

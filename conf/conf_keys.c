@@ -208,6 +208,8 @@ const struct conf_key conf_keys[] = {
     LIST(sms, senders, "", sender_complaint, "the only senders allowed; none = any"),
     STRING(sms, default_country, "", country_complaint,
          "calling code for numbers without + or 00; none = they are international"),
+    STRING(sms, aliases, "", NULL,
+           "file of names that stand for numbers, lines `name: number, number`; read anew at SIGHUP"),
     STRING(sms, charset, "windows-1252", charset_complaint,
          "what text is in that is not UTF-8; none = refuse it"),
     CHOICE(sms, unicode, "auto", "auto|yes|no",

@@ -456,7 +456,7 @@ int client_sendmail(int argc, char **argv)
         return run_submission(&flags, argv + first);
     case 's':
         return run_dialogue();
-    case 'i': /* newaliases, which packages run when they are installed: there is no such file */
+    case 'i': /* newaliases, which packages run: the relay reads its own when it is reloaded */
         return EX_OK;
     case 'p':
         return link_complain(EX_UNAVAILABLE, "`smsrelay queue list` shows the queue", "");

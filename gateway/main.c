@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "conf/conf_keys.h"
 #include "conf/conf_secret.h"
+#include "gateway/aliases.h"
 #include "gateway/client.h"
 #include "gateway/client_sendmail.h"
 #include "gateway/clock.h"
@@ -48,6 +49,7 @@ struct daemon {
     struct conf *conf;
     char hostname[HOSTNAME_SIZE];
     struct session_rules rules;
+    struct alias_table *aliases; /* rules.aliases; replaced as a whole, between two events */
     struct stats stats;
     struct event_base *base;
     struct sandbox_thread *sandbox;
@@ -148,6 +150,19 @@ static struct conf *load(const struct arguments *arguments)
                  (enum log_privacy)conf->log.privacy);
     }
     return conf;
+}
+
+/* The aliases, where the settings name a file of them. Returns false after saying what is wrong. */
+static bool load_aliases(const struct conf *conf, struct alias_table **aliases)
+{
+    const char *path = conf->sms.aliases;
+    struct buffer errors = BUFFER_EMPTY;
+    *aliases = path[0] == '\0' ? NULL : aliases_read(path, conf->sms.default_country, &errors);
+    if (errors.len > 0) {
+        fwrite(errors.data, 1, errors.len, stderr);
+    }
+    buffer_free(&errors);
+    return path[0] == '\0' || *aliases != NULL;
 }
 
 static int fail(const char *what, int code)
@@ -257,11 +272,36 @@ static void on_drain(evutil_socket_t fd, short what, void *arg)
     forwarder_stop(d->relay.forwarder, true);
 }
 
+/* Sessions copy the numbers of an alias: none holds on to the old table. */
+static void reload_aliases(struct daemon *d)
+{
+    const char *path = d->conf->sms.aliases;
+    struct buffer errors = BUFFER_EMPTY;
+    if (path[0] == '\0') {
+        return;
+    }
+    struct alias_table *fresh = aliases_read(path, d->conf->sms.default_country, &errors);
+    if (fresh != NULL) {
+        d->rules.aliases = fresh;
+        alias_table_free(d->aliases);
+        d->aliases = fresh;
+        LOG(LOG_INFO, "aliases_read", LOG_STR("file", path),
+            LOG_INT("aliases", alias_table_count(fresh)),
+            LOG_INT("numbers", alias_table_numbers(fresh)));
+    } else {
+        buffer_putc(&errors, '\0');
+        const char *reason = errors.has_failed ? "out of memory" : errors.data;
+        LOG(LOG_ERROR, "aliases_kept", LOG_BYTES("reason", reason, strcspn(reason, "\n")));
+    }
+    buffer_free(&errors);
+}
+
 static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
 {
     (void)signal_number;
     (void)what;
     token_changed(arg);
+    reload_aliases(arg);
 }
 
 /* Ends the loop when nothing is relayed any more and everybody has got the replies that are due. */
@@ -523,6 +563,7 @@ static void free_daemon(struct daemon *d)
     sandbox_thread_stop(d->sandbox);
     event_base_free(d->base);
     free((void *)d->rules.senders);
+    alias_table_free(d->aliases);
     libevent_global_shutdown();
     curl_global_cleanup();
 }
@@ -546,7 +587,7 @@ static int start(struct daemon *d, char *error)
     if (!open_store(d, error)) {
         return fail(error, EX_CANTCREAT);
     }
-    if (!settings_session(d->conf, d->hostname, &d->rules) || !make_parts(d, error) ||
+    if (!settings_session(d->conf, d->hostname, d->aliases, &d->rules) || !make_parts(d, error) ||
         (is_sandbox && !start_sandbox(d, url, error)) ||
         !start_forwarder(d, is_sandbox ? url : d->conf->api.url, error)) {
         return fail(error, EX_UNAVAILABLE);
@@ -602,7 +643,8 @@ static int serve(const struct arguments *arguments)
 {
     struct daemon *d = calloc(1, sizeof *d);
     d->conf = load(arguments);
-    if (d->conf == NULL) {
+    if (d->conf == NULL || !load_aliases(d->conf, &d->aliases)) {
+        conf_free(d->conf);
         free(d);
         return EX_CONFIG;
     }
@@ -628,8 +670,11 @@ static int serve(const struct arguments *arguments)
 static int check(const struct arguments *arguments)
 {
     struct conf *conf = load(arguments);
+    struct alias_table *aliases = NULL;
+    bool is_sound = conf != NULL && load_aliases(conf, &aliases);
+    alias_table_free(aliases);
     conf_free(conf);
-    return conf == NULL ? EX_CONFIG : EX_OK;
+    return is_sound ? EX_OK : EX_CONFIG;
 }
 
 static void end_loop(evutil_socket_t signal_number, short what, void *arg)

@@ -37,7 +37,8 @@ bool settings_check(const struct conf *conf, FILE *out)
     return is_sound;
 }
 
-bool settings_session(const struct conf *conf, const char *hostname, struct session_rules *rules)
+bool settings_session(const struct conf *conf, const char *hostname,
+                      const struct alias_table *aliases, struct session_rules *rules)
 {
     const char **senders = calloc(conf->sms.senders.count + 1, sizeof *senders);
     if (senders == NULL) {
@@ -55,6 +56,7 @@ bool settings_session(const struct conf *conf, const char *hostname, struct sess
         .default_from = conf->sms.default_from,
         .senders = senders,
         .default_country = conf->sms.default_country,
+        .aliases = aliases,
         .charset = strcmp(conf->sms.charset, "none") == 0 ? NULL : conf->sms.charset,
         .unicode = (enum text_unicode)conf->sms.unicode,
         .transliterate = (enum text_transliterate)conf->sms.transliterate,

@@ -25,8 +25,9 @@ enum { SETTINGS_HOST_SIZE = 64 };
  */
 bool settings_check(const struct conf *conf, FILE *out);
 
-/* Fills the rules of sessions; free `rules->senders` afterwards. */
-bool settings_session(const struct conf *conf, const char *hostname, struct session_rules *rules);
+/* Fills the rules of sessions; `aliases` may be NULL. Free `rules->senders` afterwards. */
+bool settings_session(const struct conf *conf, const char *hostname,
+                      const struct alias_table *aliases, struct session_rules *rules);
 
 /*
  * The store of the queue, where there is one: false = messages are kept in memory only. The

@@ -25,7 +25,8 @@ const struct command COMMANDS[] = {
      "Opens a message; then TO once or more, then TEXT or DATA. Options as in HELP SEND.\n"
      "May be left out where sms.default_from is set, and so may the sender before options."},
     {"TO", ARGUMENT_NEEDED, COMMAND_COLON, command_to, 0, "TO <number>",
-     "Adds a recipient to the open message. The same number twice counts once."},
+     "Adds a recipient, or all of an alias, to the open message. The same number twice counts\n"
+     "once."},
     {"TEXT", ARGUMENT_OPTIONAL, 0, command_text, 0, "TEXT <text>",
      "Submits the open message with this text, and ends it whatever the answer."},
     {"DATA", ARGUMENT_OPTIONAL, 0, command_data, 0, "DATA",

@@ -50,26 +50,48 @@ bool session_check_sender(struct session *s, const char *from)
     return true;
 }
 
-bool draft_add_recipient(struct session *s, struct draft *draft, const char *number, size_t len)
+enum session_step session_refuse_number(struct session *s, const char *word, size_t len)
 {
-    char e164[NUMBER_SIZE];
-    if (!number_parse(number, len, s->rules->default_country, e164)) {
-        reply_begin(&s->local, REPLY_BAD_NUMBER, false);
-        buffer_puts(&s->local, "not a telephone number: ");
-        reply_quote_start(&s->local, number, len);
-        buffer_append(&s->local, "\r\n", 2);
-        return false;
+    reply_begin(&s->local, REPLY_BAD_NUMBER, false);
+    buffer_puts(&s->local, s->rules->aliases == NULL ? "not a telephone number: "
+                                                     : "neither a telephone number nor an alias: ");
+    reply_quote_start(&s->local, word, len);
+    buffer_append(&s->local, "\r\n", 2);
+    return SESSION_WANTS_INPUT;
+}
+
+/* Adds all of them or, after saying why, none. */
+static bool add_numbers(struct session *s, struct recipients *recipients,
+                        const char (*numbers)[NUMBER_SIZE], size_t count)
+{
+    size_t added = 0;
+    for (size_t i = 0; i < count; i++) {
+        added += recipients_has(recipients, numbers[i]) ? 0 : 1;
     }
-    if (draft->recipients.count >= s->rules->max_recipients &&
-        !recipients_has(&draft->recipients, e164)) {
+    if (recipients->count + added > s->rules->max_recipients && added > 0) {
         session_say(s, REPLY_TOO_MANY, "more than %zu recipients", s->rules->max_recipients);
         return false;
     }
-    if (!recipients_add(&draft->recipients, e164)) {
+    if (!recipients_reserve(recipients, added)) {
         session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
         return false;
     }
+    for (size_t i = 0; i < count; i++) {
+        recipients_add(recipients, numbers[i]);
+    }
     return true;
+}
+
+bool draft_add_recipient(struct session *s, struct draft *draft, const char *word, size_t len)
+{
+    char e164[1][NUMBER_SIZE];
+    struct alias alias = {(const char(*)[NUMBER_SIZE])e164, 1};
+    if (!number_parse(word, len, s->rules->default_country, e164[0]) &&
+        !alias_find(s->rules->aliases, word, len, &alias)) {
+        session_refuse_number(s, word, len);
+        return false;
+    }
+    return add_numbers(s, &draft->recipients, alias.members, alias.count);
 }
 
 /* Control characters that no phone shows; line ends, TAB and form feed are text. */

@@ -188,16 +188,20 @@ enum session_step command_vrfy(struct session *s, const struct call *call,
     const char *arg = call->arg;
     size_t len = call->len;
     struct path path;
+    struct alias alias;
     char e164[NUMBER_SIZE];
     if (len >= 2 && arg[0] == '<' && arg[len - 1] == '>') {
         arg++;
         len -= 2;
     }
     take_local_part(arg, len, &path);
-    if (!number_parse(path.local, path.local_len, s->rules->default_country, e164)) {
-        return session_say(s, REPLY_BAD_NUMBER, "not a telephone number");
+    if (number_parse(path.local, path.local_len, s->rules->default_country, e164)) {
+        return session_say(s, REPLY_RECIPIENT_OK, "%s", e164);
     }
-    return session_say(s, REPLY_RECIPIENT_OK, "%s", e164);
+    if (alias_find(s->rules->aliases, path.local, path.local_len, &alias)) {
+        return session_say(s, REPLY_MAY_BE, "an alias; whose numbers it stands for is not told");
+    }
+    return session_refuse_number(s, path.local, path.local_len);
 }
 
 /* --- the transaction -------------------------------------------------------------------------- */

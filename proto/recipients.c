@@ -67,6 +67,16 @@ bool recipients_add(struct recipients *r, const char e164[NUMBER_SIZE])
     return true;
 }
 
+bool recipients_reserve(struct recipients *r, size_t count)
+{
+    while (r->size - r->count < count) {
+        if (!grow(r)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void recipients_clear(struct recipients *r)
 {
     if (r->size > KEPT_SIZE) {

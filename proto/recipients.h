@@ -24,6 +24,9 @@ bool recipients_has(const struct recipients *r, const char e164[NUMBER_SIZE]);
 /* Adds a number unless it is there already. Returns false without memory. */
 bool recipients_add(struct recipients *r, const char e164[NUMBER_SIZE]);
 
+/* Makes room for `count` more numbers: adding them cannot fail. Returns false without memory. */
+bool recipients_reserve(struct recipients *r, size_t count);
+
 /* Forgets the numbers and keeps the memory of a small list. */
 void recipients_clear(struct recipients *r);
 void recipients_free(struct recipients *r);

@@ -12,6 +12,7 @@
 #ifndef PROTO_SESSION_H
 #define PROTO_SESSION_H
 
+#include "proto/alias.h"
 #include "proto/buffer.h"
 #include "proto/message.h"
 #include "proto/option.h"
@@ -36,7 +37,8 @@ struct session_rules {
     const char *default_from;
     const char *const *senders; /* NULL-terminated; none = all are allowed */
     const char *default_country;
-    const char *charset; /* of input that is not UTF-8; NULL = refuse it */
+    const struct alias_table *aliases; /* NULL = none; may be another one in the next step */
+    const char *charset;               /* of input that is not UTF-8; NULL = refuse it */
     enum text_unicode unicode;
     enum text_transliterate transliterate;
     unsigned max_parts;

@@ -91,8 +91,12 @@ void draft_open(struct session *s, struct draft *draft, enum dialect dialect);
 enum session_step draft_submit(struct session *s, struct draft *draft, const char *text, size_t len,
                                struct session_event *event);
 
-/* Adds a recipient; appends the refusal and returns false when it cannot be one. */
-bool draft_add_recipient(struct session *s, struct draft *draft, const char *number, size_t len);
+/* Adds a recipient, or all of an alias; appends the refusal and returns false when it cannot be
+ * one, or when not all fit: none is added then. */
+bool draft_add_recipient(struct session *s, struct draft *draft, const char *word, size_t len);
+
+/* What is neither a number nor an alias is answered so. Always returns SESSION_WANTS_INPUT. */
+enum session_step session_refuse_number(struct session *s, const char *word, size_t len);
 
 /* The sender that a message without one gets; appends the refusal when there is none. */
 bool session_check_sender(struct session *s, const char *from);

@@ -15,19 +15,24 @@ then on. `E:` says that the client ends its side, `X:` that the relay has closed
 begins another connection to the same relay. All that is received must stand there, but for
 the greeting, which may be left out.
 
-Directives: `# config:` settings of the relay; `# held` stops relaying first; `# ending: lf` (crlf);
+Directives: `# config:` settings of the relay; `# alias:` a line of its aliases file; `# held` stops
+relaying first; `# ending: lf` (crlf);
 `# ways: whole bytes lines`, those that it is run in: everything sent at once, byte by byte, or each
 line when the replies before it have arrived.
 """
 
 import re
 import socket
+import tempfile
 
 from support import Relay, open_socket
 
 WAYS = ("whole", "bytes", "lines")
 ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+# Words behind ```transcript that stand for a directive; others are settings.
+WORDS = {"held": "held", "lines": "ways: lines",
+         "aliases": "alias: oncall: +34600000001, +34600000002"}
 PATTERNS = {"id": ULID, "time": TIME, "n": r"\d+", "word": r"\S+", "text": ".*"}
 ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\"}
 
@@ -36,9 +41,10 @@ class Dialogue:
     def __init__(self, name, text, words=()):
         self.name = name
         self.config, self.is_held, self.ending, self.ways = {}, False, b"\r\n", WAYS
+        self.aliases = ""
         self.connections = [[]]  # lists of (line number, kind, text)
         for word in words:
-            self.direct({"held": "held", "lines": "ways: lines"}.get(word, "config: " + word))
+            self.direct(WORDS.get(word, "config: " + word))
         for number, line in enumerate(text.split("\n"), 1):
             kind = line[:2]
             if line.startswith("#"):
@@ -54,6 +60,8 @@ class Dialogue:
         name, _, value = words.partition(": ")
         if name == "config":
             self.config.update(pair.split("=", 1) for pair in value.split())
+        elif name == "alias":
+            self.aliases += value + "\n"
         elif name == "held":
             self.is_held = True
         elif name == "ending":
@@ -61,10 +69,17 @@ class Dialogue:
         elif name == "ways":
             self.ways = value.split()
 
+    def settings(self, aliases):
+        if not self.aliases:
+            return self.config
+        aliases.write(self.aliases)
+        aliases.flush()
+        return dict(self.config, **{"sms.aliases": aliases.name})
+
     def run(self, way):
         """Runs it against a relay of its own."""
         names = {}
-        with Relay(self.config) as relay:
+        with tempfile.NamedTemporaryFile("w") as aliases, Relay(self.settings(aliases)) as relay:
             if self.is_held:
                 relay.ask("HOLD")
             for steps in self.connections:

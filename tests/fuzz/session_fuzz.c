@@ -12,6 +12,8 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
+static struct alias_table *aliases;
+
 /* Room for what is said behind one slow verdict: replies, and the lines of one submission. */
 enum { HELD_LIMIT = 1024 * 1024 };
 
@@ -32,6 +34,7 @@ static struct session_rules choose_rules(uint8_t a, uint8_t b)
     rules.senders = (a & 4) != 0 ? SENDERS : NULL;
     rules.default_from = (a & 8) != 0 ? "" : "Acme";
     rules.default_country = (a & 16) != 0 ? "34" : "";
+    rules.aliases = (b & 0x40) != 0 ? aliases : NULL;
     rules.charset = CHARSETS[a >> 6];
     rules.unicode = (enum text_unicode)(b % 3);
     rules.transliterate = (enum text_transliterate)(b / 3 % 3);
@@ -127,6 +130,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
+    static const char ALIASES[] = "oncall: +34600000000, +34600000001\n"
+                                  "many: +34600000001, +34600000002, +34600000003, +34600000004\n";
+    struct buffer errors = BUFFER_EMPTY;
+    aliases = alias_table_read("aliases", ALIASES, sizeof ALIASES - 1, NULL, &errors);
+    require(aliases != NULL);
     mail_init();
     return 0;
 }

@@ -51,3 +51,23 @@ Test(recipients, a_long_list_is_given_back)
     cr_assert_leq(r.size, 4);
     recipients_free(&r);
 }
+
+Test(recipients, room_for_more)
+{
+    static const size_t COUNTS[] = {0, 1, 2, 1000};
+    for (size_t i = 0; i < sizeof COUNTS / sizeof COUNTS[0]; i++) {
+        struct recipients r = {0};
+        char e164[NUMBER_SIZE];
+        number(e164, 999999);
+        cr_assert(recipients_add(&r, e164));
+        cr_assert(recipients_reserve(&r, COUNTS[i]));
+        const void *numbers = r.numbers;
+        for (unsigned n = 0; n < COUNTS[i]; n++) {
+            number(e164, n);
+            cr_assert(recipients_add(&r, e164));
+        }
+        cr_expect_eq(r.count, 1 + COUNTS[i]);
+        cr_expect_eq(r.numbers, numbers, "no memory was needed for the %zu", COUNTS[i]);
+        recipients_free(&r);
+    }
+}
