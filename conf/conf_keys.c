@@ -225,6 +225,9 @@ const struct conf_key conf_keys[] = {
     SIZE(smtp, max_size, "25m", KB, GB, "the largest mail"),
     CHOICE(smtp, signature, "drop", "drop|keep", "what stands behind a line of \"-- \" in a mail"),
     CHOICE(smtp, auto_submitted, "refuse", "refuse|send", "bounces and automatic replies"),
+    /* `any` is for loopback and the Unix socket, all that there is: listen_complaint() sees to it. */
+    CHOICE(smtp, auth, "none", "none|any",
+           "logins (AUTH): none, or any = every name and password is taken; loopback only"),
 
     STRING(sandbox, address, "", listen_complaint,
          "where the simulated API listens: HOST:PORT on loopback; none = any free port"),

@@ -68,7 +68,8 @@ const struct command COMMANDS[] = {
      "The number as it would be dialled."},
     {"HELP", ARGUMENT_OPTIONAL, 0, command_help, 0, "HELP [verb]", "This list, or one verb."},
     {"QUIT", ARGUMENT_NONE, COMMAND_WAITS, command_quit, 0, "QUIT", "Closes the connection."},
-    {"AUTH", ARGUMENT_OPTIONAL, 0, command_not_implemented, 0, "AUTH", "Not offered here."},
+    {"AUTH", ARGUMENT_OPTIONAL, 0, command_auth, 0, "AUTH PLAIN|LOGIN [response]",
+     "Logs in (SMTP), where smtp.auth is any: every name and password is taken."},
     {"STARTTLS", ARGUMENT_OPTIONAL, 0, command_not_implemented, 0, "STARTTLS", "Not offered here."},
     {"EXPN", ARGUMENT_OPTIONAL, 0, command_not_implemented, 0, "EXPN", "Not offered here."},
     {0},
@@ -82,6 +83,13 @@ const struct command *command_find(const char *word, size_t len)
         }
     }
     return NULL;
+}
+
+/* Does HELP list it? */
+static bool is_offered(const struct session *s, const struct command *row)
+{
+    return row->run != command_not_implemented &&
+           (row->run != command_auth || s->rules->takes_any_login);
 }
 
 /* One verb: its syntax, then a line of the reply for each line of its text. */
@@ -120,7 +128,7 @@ enum session_step command_help(struct session *s, const struct call *call,
     reply_line(&s->local, REPLY_HELP, true,
                "One line sends an SMS:  SEND +34600000000 Hello from netcat");
     for (const struct command *row = COMMANDS; row->word != NULL; row++) {
-        if (row->run != command_not_implemented) {
+        if (is_offered(s, row)) {
             reply_line(&s->local, REPLY_HELP, true, "  %s", row->syntax);
         }
     }

@@ -37,6 +37,9 @@ enum session_step command_ehlo(struct session *s, const struct call *call,
     for (size_t i = 0; i < sizeof EXTENSIONS / sizeof EXTENSIONS[0]; i++) {
         reply_line(&s->local, REPLY_HELLO, true, "%s", EXTENSIONS[i]);
     }
+    if (s->rules->takes_any_login) {
+        reply_line(&s->local, REPLY_HELLO, true, "AUTH PLAIN LOGIN");
+    }
     return session_say(s, REPLY_HELLO, "SIZE %zu", s->rules->mail_max_size);
 }
 

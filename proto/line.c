@@ -43,6 +43,11 @@ void line_unread(struct line_reader *r)
     r->used = r->last;
 }
 
+void line_wipe(struct line_reader *r)
+{
+    explicit_bzero(r->in.data + r->last, r->used - r->last);
+}
+
 size_t line_pending(const struct line_reader *r)
 {
     return r->in.len - r->used;

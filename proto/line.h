@@ -58,6 +58,10 @@ enum line_result line_next_piece(struct line_reader *r, struct line *line);
 /* Puts the line that line_next gave last back, to be given again; nothing was fed in between. */
 void line_unread(struct line_reader *r);
 
+/* Overwrites the line that was given last, for it was nobody else's business: it is gone with this.
+ */
+void line_wipe(struct line_reader *r);
+
 /* Bytes that are waiting: a whole line, or the start of one. */
 size_t line_pending(const struct line_reader *r);
 

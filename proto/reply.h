@@ -21,11 +21,13 @@ enum reply {
     REPLY_HELP,            /* 214 */
     REPLY_GREETING,        /* 220 */
     REPLY_BYE,             /* 221 */
+    REPLY_AUTHENTICATED,   /* 235 2.7.0 */
     REPLY_OK,              /* 250 2.0.0 */
     REPLY_SENDER_OK,       /* 250 2.1.0 */
     REPLY_RECIPIENT_OK,    /* 250 2.1.5 */
     REPLY_HELLO,           /* 250, to HELO and EHLO */
     REPLY_MAY_BE,          /* 252 */
+    REPLY_CHALLENGE,       /* 334 */
     REPLY_GO_ON,           /* 354 */
     REPLY_SHUTTING_DOWN,   /* 421 4.3.2 */
     REPLY_TIMED_OUT,       /* 421 4.4.2 */
@@ -34,11 +36,15 @@ enum reply {
     REPLY_QUEUE_FULL,      /* 452 4.3.1 */
     REPLY_TOO_MANY,        /* 452 4.5.3: recipients */
     REPLY_MALFORMED,       /* 500 5.5.2 */
+    REPLY_AUTH_TOO_LONG,   /* 500 5.5.6 */
     REPLY_CONTROL_CHARS,   /* 501 5.5.2 */
+    REPLY_BAD_BASE64,      /* 501 5.5.2 */
     REPLY_BAD_ARGUMENT,    /* 501 5.5.4 */
     REPLY_BAD_CHARSET,     /* 501 5.6.7 */
+    REPLY_AUTH_CANCELED,   /* 501 5.7.0 */
     REPLY_NOT_IMPLEMENTED, /* 502 5.5.1 */
     REPLY_BAD_SEQUENCE,    /* 503 5.5.1 */
+    REPLY_BAD_MECHANISM,   /* 504 5.5.4 */
     REPLY_UNKNOWN_MESSAGE, /* 550 5.0.0 */
     REPLY_BAD_NUMBER,      /* 550 5.1.3 */
     REPLY_REF_CONFLICT,    /* 550 5.6.0 */

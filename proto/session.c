@@ -132,7 +132,7 @@ static bool has_code(const struct buffer *reply, const char *code)
     return reply->len >= 3 && memcmp(reply->data, code, 3) == 0;
 }
 
-/* Counts syntax errors in a row. 354 is half an answer and does not break the row. */
+/* Counts syntax errors in a row. 334 and 354 are half an answer and do not break the row. */
 static void count_errors(struct session *s)
 {
     static const char *const SYNTAX_ERRORS[] = {"500", "501", "503"};
@@ -141,7 +141,7 @@ static void count_errors(struct session *s)
         is_error = is_error || has_code(&s->local, SYNTAX_ERRORS[i]);
     }
     s->counts.errors += is_error ? 1 : 0;
-    if (!has_code(&s->local, "354")) {
+    if (!has_code(&s->local, "334") && !has_code(&s->local, "354")) {
         s->errors = is_error ? s->errors + 1 : 0;
     }
 }
@@ -485,6 +485,8 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
         } else if (s->content.is_open) {
             has_read = content_read(&s->content, &s->reader);
             step = has_read ? submit_content(s, event) : step;
+        } else if (s->auth != AUTH_AWAITS_NOTHING) {
+            has_read = auth_next(s, &step);
         } else {
             has_read = next_command(s, &step, event);
         }

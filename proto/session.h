@@ -47,6 +47,7 @@ struct session_rules {
     enum session_too_long mail_too_long;
     size_t mail_max_size;
     bool mail_keeps_signature; /* what stands behind "-- " is text */
+    bool takes_any_login;      /* AUTH is offered; every name and password is taken */
     bool mail_takes_automatic; /* bounces and automatic replies are mails like others */
 };
 

@@ -15,6 +15,14 @@
 
 enum dialect { DIALECT_NONE, DIALECT_SMS, DIALECT_SMTP };
 
+/* What the next line of an AUTH exchange is to be; NOTHING: there is none under way. */
+enum auth_awaits {
+    AUTH_AWAITS_NOTHING,
+    AUTH_AWAITS_CREDENTIALS, /* PLAIN: both at once */
+    AUTH_AWAITS_NAME,        /* LOGIN: one after the other */
+    AUTH_AWAITS_PASSWORD
+};
+
 /* A message that is being put together, by FROM and TO or by MAIL and RCPT. */
 struct draft {
     enum dialect dialect; /* NONE: no open message */
@@ -30,7 +38,9 @@ struct session {
     bool is_ended;      /* the client sends nothing more */
     bool is_closing;    /* no command is read any more */
     bool has_submitted; /* `open` was submitted by the last step and is to be forgotten */
-    unsigned errors;    /* syntax errors in a row */
+    bool is_authenticated;
+    enum auth_awaits auth;
+    unsigned errors; /* syntax errors in a row */
     struct session_counts counts;
     int64_t now_ms; /* of this step */
 
@@ -104,6 +114,9 @@ bool session_check_sender(struct session *s, const char *from);
 /* The next message of a JSON array. */
 enum session_step json_next(struct session *s, struct session_event *event);
 
+/* Reads and answers the next line of an AUTH exchange; false when it has not arrived. */
+bool auth_next(struct session *s, enum session_step *step);
+
 /* The content of DATA has ended: what became of it. */
 enum session_step submit_content(struct session *s, struct session_event *event);
 
@@ -111,7 +124,7 @@ enum session_step submit_content(struct session *s, struct session_event *event)
 command_run command_send, command_from, command_to, command_text, command_data, command_json,
     command_rset;
 command_run command_helo, command_ehlo, command_mail, command_rcpt, command_noop, command_vrfy,
-    command_help, command_quit, command_not_implemented;
+    command_help, command_quit, command_auth, command_not_implemented;
 command_run command_ask;
 
 #endif

@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-/* The verbs of the contract; AUTH and STARTTLS are known, and refused. */
+/* The verbs of the contract; STARTTLS is known, and refused. */
 static const char *const VERBS[] = {
     "SEND",  "FROM",  "TO",      "TEXT",   "DATA",  "JSON", "RSET",    "STATUS", "QUEUE",
     "STATS", "WATCH", "UNWATCH", "CANCEL", "FLUSH", "HOLD", "RELEASE", "RETRY",  "HELO",

@@ -722,6 +722,75 @@ Test(session, smtp)
     run(dialogues, COUNT(dialogues));
 }
 
+/* "me", "secret": alone, and as PLAIN has them. */
+#define NAME     "bWU="
+#define PASSWORD "c2VjcmV0"
+#define PLAIN    "AG1lAHNlY3JldA=="
+
+Test(session, auth)
+{
+    struct session_rules rules = fake_rules();
+    rules.takes_any_login = true;
+    static const struct dialogue dialogues[] = {
+        {S("AUTH PLAIN " PLAIN "\r\nAUTH PLAIN " PLAIN "\r\nEHLO x\r\nauth login\r\n"),
+         "235 2.7.0, 503 5.5.1, 250, 250, 250, 250, 250, 250, 250, 250, 503 5.5.1", ""},
+        {S("AUTH PLAIN\r\n" PLAIN "\r\nNOOP\r\n"), "334, 235 2.7.0, 250 2.0.0", ""},
+        {S("AUTH PLAIN\n" PLAIN "\nNOOP\n"), "334, 235 2.7.0, 250 2.0.0", ""},
+        {S("auth  plain  \r\n\r\nNOOP\r\n"), "334, 235 2.7.0, 250 2.0.0", ""},
+        {S("AUTH PLAIN =\r\nNOOP\r\n"), "235 2.7.0, 250 2.0.0", ""},
+        {S("AUTH LOGIN\r\n" NAME "\r\n" PASSWORD "\r\nNOOP\r\n"), "334, 334, 235 2.7.0, 250 2.0.0",
+         ""},
+        {S("AUTH LOGIN " NAME "\r\n" PASSWORD "\r\n"), "334, 235 2.7.0", ""},
+        {S("AUTH LOGIN =\r\n\r\nNOOP\r\n"), "334, 235 2.7.0, 250 2.0.0", ""},
+        /* What looks like a command is a password here. */
+        {S("AUTH LOGIN\r\nQUIT\r\nRSET\r\nNOOP\r\n"), "334, 334, 235 2.7.0, 250 2.0.0", ""},
+        /* What went wrong may be tried again, and no line of it is taken for something else. */
+        {S("AUTH LOGIN\r\n*\r\nAUTH LOGIN\r\n" NAME "\r\n*\r\nAUTH PLAIN *\r\n"
+           "AUTH PLAIN " PLAIN "\r\n"),
+         "334, 501 5.7.0, 334, 334, 501 5.7.0, 501 5.7.0, 235 2.7.0", ""},
+        {S("AUTH PLAIN AG1\r\nAUTH PLAIN AG=l\r\nAUTH PLAIN A===\r\nNOOP\r\n"
+           "AUTH PLAIN AG1l AHN=\r\nAUTH LOGIN\r\nm\xC3\xA9\r\nAUTH LOGIN\r\n=\r\nNOOP\r\n"),
+         "501 5.5.2, 501 5.5.2, 501 5.5.2, 250 2.0.0, 501 5.5.2, 334, 501 5.5.2, 334, 501 5.5.2, "
+         "250 2.0.0",
+         ""},
+        {S("AUTH\r\nAUTH CRAM-MD5\r\nAUTH PLAI\r\nAUTH PLAINS " PLAIN "\r\nNOOP\r\n"),
+         "501 5.5.4, 504 5.5.4, 504 5.5.4, 504 5.5.4, 250 2.0.0", ""},
+        {S("MAIL FROM:<a@b>\r\nRCPT TO:<34600000000>\r\nAUTH PLAIN " PLAIN
+           "\r\nDATA\r\nx\r\n.\r\n"),
+         "250 2.1.0, 250 2.1.5, 503 5.5.1, 354, 250 2.0.0", "Relay +34600000000 x\n"},
+        {S("TO +34600000000\r\nAUTH LOGIN\r\nTEXT x\r\n"), "250 2.1.5, 503 5.5.1, 250 2.0.0",
+         "Relay +34600000000 x\n"},
+        {S("MAIL FROM:<a@b> FOO=1\r\nAUTH PLAIN " PLAIN "\r\n"), "555 5.5.4, 235 2.7.0", ""},
+        /* A challenge does not make up for what is wrong behind it. */
+        {S("AUTH LOGIN\r\n?\r\nAUTH LOGIN\r\n?\r\nAUTH LOGIN\r\n?\r\nAUTH LOGIN\r\n?\r\n"
+           "AUTH LOGIN\r\n?\r\nNOOP\r\n"),
+         "334, 501 5.5.2, 334, 501 5.5.2, 334, 501 5.5.2, 334, 501 5.5.2, 334, 501 5.5.2, "
+         "421 4.7.0",
+         ""},
+    };
+    run_rules(&rules, dialogues, COUNT(dialogues));
+}
+
+Test(session, auth_with_long_responses)
+{
+    static const struct {
+        size_t len;
+        const char *replies;
+    } cases[] = {
+        {12288, "334, 235 2.7.0, 250 2.0.0"},
+        {12289, "334, 500 5.5.6, 250 2.0.0"},
+        {50000, "334, 500 5.5.6, 250 2.0.0"},
+    };
+    struct session_rules rules = fake_rules();
+    rules.takes_any_login = true;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *input = stretch("AUTH PLAIN\r\n", 'A', cases[i].len, "\r\nNOOP\r\n");
+        const struct dialogue d = {input, strlen(input), cases[i].replies, ""};
+        run_rules(&rules, &d, 1);
+        free(input);
+    }
+}
+
 Test(session, smtp_is_lenient)
 {
     static const char *const MAILS[] = {
