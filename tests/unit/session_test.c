@@ -344,6 +344,84 @@ Test(session, line_ending_is_latched)
     run(dialogues, COUNT(dialogues));
 }
 
+/* Bytes that may hold NULs. */
+struct bytes {
+    const char *bytes;
+    size_t len;
+};
+
+/* Content with `before . after` in its midst and a command behind that; the client ends its lines
+ * with `ending`. Not NUL-terminated: returns the length. */
+static size_t write_smuggling(char *input, const char *opening, const char *ending,
+                              const struct bytes *before, const struct bytes *after)
+{
+    struct buffer b = BUFFER_EMPTY;
+    for (const char *p = opening; *p != '\0'; p++) {
+        buffer_puts(&b, *p == '\n' ? ending : (char[]){*p, '\0'});
+    }
+    buffer_puts(&b, "x");
+    buffer_append(&b, before->bytes, before->len);
+    buffer_puts(&b, ".");
+    buffer_append(&b, after->bytes, after->len);
+    buffer_printf(&b, "SEND +34600000001 smuggled%s.%sNOOP%s", ending, ending, ending);
+    memcpy(input, b.data, b.len);
+    size_t len = b.len;
+    buffer_free(&b);
+    return len;
+}
+
+/* Whether the first dot ends the content; what does is written down here a second time. */
+static bool ends_at_first_dot(const char *input, size_t len, const char *ending)
+{
+    const char *command = memmem(input, len, "SEND", 4);
+    size_t shown = (size_t)(command - input);
+    return ending[0] == '\r' ? memmem(input, shown, "\r\n.\r\n", 5) != NULL
+                             : memmem(input, shown, "\n.\n", 3) != NULL ||
+                                   memmem(input, shown, "\n.\r\n", 4) != NULL;
+}
+
+/* Line ends of every kind around a dot: what is content to the client is never a command. */
+Test(session, nothing_but_the_end_ends_content)
+{
+    static const char *const OPENINGS[] = {"TO 34600000000\nDATA\n",
+                                           "MAIL FROM:<>\nRCPT TO:<34600000000>\nDATA\n"};
+    static const char *const OPENED[] = {"250 2.1.5, 354", "250 2.1.0, 250 2.1.5, 354"};
+    static const char *const ENDINGS[] = {"\r\n", "\n"};
+    static const struct bytes BEFORE[] = {
+        {S("")},         {S("\n")},     {S("\r")},     {S("\r\n")},  {S("\0")},     {S("\n\r")},
+        {S("\r\r\n")},   {S("\r\n\n")}, {S("\r\n\r")}, {S("\n\0")},  {S("\r\0\n")}, {S("\0\r\n")},
+        {S("\r\n\r\n")}, {S("\r\n\0")}, {S("\n ")},    {S("\r\n ")}, {S("\v")},     {S("\x85")},
+    };
+    static const struct bytes AFTER[] = {
+        {S("")},       {S("\n")},     {S("\r")},     {S("\r\n")}, {S("\0")},
+        {S("\r\r\n")}, {S("\r\0\n")}, {S("\0\r\n")}, {S("\0\n")}, {S(" \n")},
+        {S(" \r\n")},  {S(".\r\n")},  {S(".\n")},    {S("\v")},
+    };
+    size_t ended = 0;
+    for (size_t i = 0; i < COUNT(OPENINGS) * COUNT(ENDINGS) * COUNT(BEFORE) * COUNT(AFTER); i++) {
+        const char *opening = OPENINGS[i % COUNT(OPENINGS)];
+        const char *ending = ENDINGS[i / COUNT(OPENINGS) % COUNT(ENDINGS)];
+        size_t row = i / COUNT(OPENINGS) / COUNT(ENDINGS);
+        const struct bytes *before = &BEFORE[row % COUNT(BEFORE)];
+        const struct bytes *after = &AFTER[row / COUNT(BEFORE)];
+        char input[200];
+        char replies[200];
+        size_t len = write_smuggling(input, opening, ending, before, after);
+        bool is_early = ends_at_first_dot(input, len, ending);
+        const char *end = memmem(input, len, is_early ? "SEND" : "NOOP", 4);
+        /* A mail's text is rid of control characters, any other is refused for them. */
+        bool is_taken =
+            i % COUNT(OPENINGS) == 1 || (memchr(input, '\0', (size_t)(end - input)) == NULL &&
+                                         memchr(input, '\v', (size_t)(end - input)) == NULL);
+        snprintf(replies, sizeof replies, "%s, %s%s, 250 2.0.0", OPENED[i % COUNT(OPENINGS)],
+                 is_taken ? "250 2.0.0" : "501 5.5.2", is_early ? ", 250 2.0.0, 500 5.5.2" : "");
+        ended += is_early ? 1 : 0;
+        run(&(struct dialogue){input, len, replies, NULL}, 1);
+    }
+    /* CRLF: the 4 that end in CRLF, and one thing behind the dot. LF: the 7 that end in LF, and two. */
+    cr_assert_eq(ended, COUNT(OPENINGS) * (4 * 1 + 7 * 2), "%zu", ended);
+}
+
 Test(session, lines)
 {
     static const struct dialogue dialogues[] = {
@@ -414,6 +492,27 @@ Test(session, content_lines_may_be_long)
     free(text);
     free(input);
     free(submitted);
+}
+
+/* A dot that ends a long line, and is all that is left of it when its start was taken. */
+Test(session, dot_at_the_end_of_a_long_line_is_text)
+{
+    static const char BEHIND[] = "SEND 34600000001 smuggled\r\n.\r\nNOOP\r\n";
+    struct session_rules rules = fake_rules();
+    for (size_t count = 4090; count < 4100; count++) {
+        char *input =
+            stretch("MAIL FROM:<>\r\nRCPT TO:<34600000000>\r\nDATA\r\n", 'x', count, ".\r\n");
+        size_t len = strlen(input);
+        input = realloc(input, len + sizeof BEHIND);
+        memcpy(input + len, BEHIND, sizeof BEHIND);
+        struct dialogue d = {input, len + sizeof BEHIND - 1,
+                             "250 2.1.0, 250 2.1.5, 354, 250 2.0.0, 250 2.0.0", NULL};
+        rules.mail_max_size = 8192;
+        for (size_t split = len - 5; split <= len; split++) {
+            run_split(&(struct way){.rules = &rules}, &d, split, 0);
+        }
+        free(input);
+    }
 }
 
 /* --- the guard -------------------------------------------------------------------------------- */
