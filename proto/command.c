@@ -27,7 +27,7 @@ const struct command COMMANDS[] = {
     {"TO", ARGUMENT_NEEDED, COMMAND_COLON, command_to, 0, "TO <number>",
      "Adds a recipient, or all of an alias, to the open message. The same number twice counts\n"
      "once."},
-    {"TEXT", ARGUMENT_OPTIONAL, 0, command_text, 0, "TEXT <text>",
+    {"TEXT", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_text, 0, "TEXT <text>",
      "Submits the open message with this text, and ends it whatever the answer."},
     {"DATA", ARGUMENT_OPTIONAL, 0, command_data, 0, "DATA",
      "Lines of text follow, up to a line that holds only a dot; a dot in front of a line is\n"
@@ -36,7 +36,7 @@ const struct command COMMANDS[] = {
      "Messages as the API takes them: from, to, text, allowUnicode, clientId; and ttl,\n"
      "priority, at, unicode, ack. An array gets one reply an element.\n"
      "Example: JSON {\"to\":\"+34600000000\",\"text\":\"Hello\"}"},
-    {"RSET", ARGUMENT_NONE, 0, command_rset, 0, "RSET", "Forgets the open message."},
+    {"RSET", ARGUMENT_NONE, COMMAND_ENDS, command_rset, 0, "RSET", "Forgets the open message."},
     ASK("STATUS", ARGUMENT_NEEDED, 0, REQUEST_STATUS, "STATUS <id or ref>",
         "What became of a message."),
     ASK("QUEUE", ARGUMENT_OPTIONAL, 0, REQUEST_QUEUE, "QUEUE [LIST [state] [n]]",
@@ -56,8 +56,8 @@ const struct command COMMANDS[] = {
         "Ends HOLD (control rights)."),
     ASK("RETRY", ARGUMENT_NEEDED, COMMAND_CONTROL, REQUEST_RETRY, "RETRY <id>",
         "Sends an unresolved message again (control rights)."),
-    {"HELO", ARGUMENT_OPTIONAL, 0, command_helo, 0, "HELO <name>", "Greets (SMTP)."},
-    {"EHLO", ARGUMENT_OPTIONAL, 0, command_ehlo, 0, "EHLO <name>",
+    {"HELO", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_helo, 0, "HELO <name>", "Greets (SMTP)."},
+    {"EHLO", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_ehlo, 0, "EHLO <name>",
      "Greets and lists the extensions (SMTP)."},
     {"MAIL", ARGUMENT_NEEDED, 0, command_mail, 0, "MAIL FROM:<address> [parameters]",
      "Opens a message (SMTP). The local part is the sender if sms.senders lists it."},

@@ -14,7 +14,8 @@ enum command_argument { ARGUMENT_NONE, ARGUMENT_OPTIONAL, ARGUMENT_NEEDED };
 enum {
     COMMAND_WAITS = 1,   /* for the replies to everything before it */
     COMMAND_CONTROL = 2, /* for clients with control rights */
-    COMMAND_COLON = 4    /* "FROM:" is taken for it too */
+    COMMAND_COLON = 4,   /* "FROM:" is taken for it too */
+    COMMAND_ENDS = 8     /* the open message, also where the line is refused */
 };
 
 struct command {

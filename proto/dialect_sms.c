@@ -364,7 +364,7 @@ static bool take_open(struct session *s)
     bool is_mail = s->open.dialect == DIALECT_SMTP;
     s->has_submitted = true;
     if (s->open.is_refused) {
-        session_say(s, REPLY_BAD_SEQUENCE, "%s was refused", is_mail ? "MAIL" : "FROM");
+        session_say(s, REPLY_BAD_SEQUENCE, "this message was refused before its text came");
         return false;
     }
     if (s->open.dialect == DIALECT_NONE || s->open.recipients.count == 0) {

@@ -151,6 +151,10 @@ enum line_result line_next_piece(struct line_reader *r, struct line *line)
 {
     size_t len = 0;
     size_t ending_len = 0;
+    if (r->is_discarding && !discard(r)) {
+        return LINE_NONE;
+    }
+    r->is_discarding = false;
     if (line_pending(r) > 0 && find_end(r, &len, &ending_len)) {
         return take(r, len, ending_len, LINE_WHOLE, line);
     }

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -268,19 +269,32 @@ static bool is_blank(const char *bytes, size_t len)
 /* A line was refused before its command ran, and has the effect of one that its command refused. */
 static void spoil_message(struct session *s, const struct command *row)
 {
-    if (row->run == command_text && s->open.dialect != DIALECT_SMTP) {
+    if ((row->flags & COMMAND_ENDS) != 0) {
         draft_reset(&s->open);
-    } else if (row->run == command_from) {
+    } else if (row->run == command_from ||
+               (row->run == command_to && s->open.dialect == DIALECT_SMTP)) {
         draft_spoil(s, DIALECT_SMS);
-    } else if (row->run == command_mail) {
+    } else if (row->run == command_mail ||
+               (row->run == command_rcpt && s->open.dialect == DIALECT_SMS)) {
         draft_spoil(s, DIALECT_SMTP);
     }
 }
 
-static enum session_step refuse_line(struct session *s, const struct command *row, enum reply reply)
+/* Refuses a line in which `row` was asked for. DATA is gone on with even so, in vain: its content
+ * may be on the way, and must not be taken for commands. */
+static enum session_step refuse_line(struct session *s, const struct command *row, enum reply reply,
+                                     const char *words)
 {
+    if (row->run == command_data) {
+        if (s->open.dialect == DIALECT_NONE) {
+            draft_open(s, &s->open, DIALECT_SMS);
+        }
+        s->open.is_refused = true;
+        content_open(&s->content);
+        return session_say(s, REPLY_GO_ON, "go on, but it will be refused: %s", words);
+    }
     spoil_message(s, row);
-    return session_say(s, reply, "%s", reply_text(reply));
+    return session_say(s, reply, "%s", words);
 }
 
 /* Proves that the command is allowed, then carries it out. */
@@ -289,6 +303,7 @@ static enum session_step run_command(struct session *s, const struct command *ro
 {
     bool has_argument = !is_blank(arg, len);
     if (row->argument == ARGUMENT_NONE && has_argument) {
+        spoil_message(s, row);
         return session_say(s, REPLY_BAD_ARGUMENT, "%s takes no argument", row->word);
     }
     if (row->argument == ARGUMENT_NEEDED && !has_argument) {
@@ -328,10 +343,11 @@ static enum session_step take_line(struct session *s, struct line line, struct s
     }
     s->counts.commands++;
     if (has_control_chars(line.bytes, line.len)) {
-        return refuse_line(s, row, REPLY_CONTROL_CHARS);
+        return refuse_line(s, row, REPLY_CONTROL_CHARS, reply_text(REPLY_CONTROL_CHARS));
     }
     if (!convert_argument(s, &arg, &arg_len)) {
-        return refuse_line(s, row, s->line.has_failed ? REPLY_CANNOT_STORE : REPLY_BAD_CHARSET);
+        enum reply reply = s->line.has_failed ? REPLY_CANNOT_STORE : REPLY_BAD_CHARSET;
+        return refuse_line(s, row, reply, reply_text(reply));
     }
     return run_command(s, row, arg, arg_len, event);
 }
@@ -384,10 +400,10 @@ static enum session_step take_too_long(struct session *s, const struct line *sta
     if (row == NULL && !s->has_begun) {
         return refuse_stranger(s);
     }
-    if (row != NULL) {
-        spoil_message(s, row);
-    }
-    return session_say(s, REPLY_MALFORMED, "line longer than %zu bytes", s->rules->max_line);
+    char words[64];
+    snprintf(words, sizeof words, "line longer than %zu bytes", s->rules->max_line);
+    return row == NULL ? session_say(s, REPLY_MALFORMED, "%s", words)
+                       : refuse_line(s, row, REPLY_MALFORMED, words);
 }
 
 /* Reads and carries out the next line, if there is one; false when there is none. */

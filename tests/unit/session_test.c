@@ -291,6 +291,36 @@ Test(session, broken_text_ends_its_message)
     run_rules(&rules, no_charset, COUNT(no_charset));
 }
 
+/* What would have ended a message, or spoiled the other dialect's, does so as a broken line too:
+ * else the next text goes to the recipients before it as well. */
+Test(session, broken_lines_leave_no_recipients_behind)
+{
+    static const struct dialogue dialogues[] = {
+        {S("TO 34600000000\nRSET now\nTO 34600000001\nTEXT y\n"),
+         "250 2.1.5, 501 5.5.4, 250 2.1.5, 250 2.0.0", "Relay +34600000001 y\n"},
+        {S("TO 34600000000\nRSET\x01\nTO 34600000001\nTEXT y\n"),
+         "250 2.1.5, 501 5.5.2, 250 2.1.5, 250 2.0.0", "Relay +34600000001 y\n"},
+        {S("MAIL FROM:<>\nRCPT TO:<34600000000>\nEHLO \x01\nMAIL FROM:<>\nRCPT TO:<34600000001>\n"
+           "DATA\ny\n.\n"),
+         "250 2.1.0, 250 2.1.5, 501 5.5.2, 250 2.1.0, 250 2.1.5, 354, 250 2.0.0",
+         "Relay +34600000001 y\n"},
+        {S("MAIL FROM:<>\nRCPT TO:<34600000000>\nTEXT x\x01\nDATA\ny\n.\n"),
+         "250 2.1.0, 250 2.1.5, 501 5.5.2, 354, 503 5.5.1", ""},
+        {S("MAIL FROM:<>\nRCPT TO:<34600000000>\nTO 34600000001\x01\nDATA\ny\n.\n"),
+         "250 2.1.0, 250 2.1.5, 501 5.5.2, 354, 503 5.5.1", ""},
+        {S("MAIL FROM:<>\nRCPT TO:<34600000000>\nTO\nDATA\ny\n.\n"),
+         "250 2.1.0, 250 2.1.5, 501 5.5.4, 354, 503 5.5.1", ""},
+        {S("TO 34600000000\nRCPT TO:<34600000001\x01>\nDATA\ny\n.\n"),
+         "250 2.1.5, 501 5.5.2, 354, 503 5.5.1", ""},
+        /* A recipient that is refused in its own dialect is left out, no more. */
+        {S("TO 34600000000\nTO \x01\nTO\nTEXT y\n"), "250 2.1.5, 501 5.5.2, 501 5.5.4, 250 2.0.0",
+         "Relay +34600000000 y\n"},
+        {S("MAIL FROM:<>\nRCPT TO:<34600000000>\nRCPT TO:<\x01>\nRCPT\nDATA\ny\n.\n"),
+         "250 2.1.0, 250 2.1.5, 501 5.5.2, 501 5.5.4, 354, 250 2.0.0", "Relay +34600000000 y\n"},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
 Test(session, data)
 {
     static const struct dialogue dialogues[] = {
@@ -314,6 +344,41 @@ Test(session, data)
          "Relay +34600000000 x\n"},
     };
     run(dialogues, COUNT(dialogues));
+}
+
+/* Of a DATA that cannot be taken as a line the content is still content. */
+Test(session, broken_data_is_not_followed_by_commands)
+{
+    static const struct dialogue dialogues[] = {
+        {S("TO 34600000000\nDATA\x01\nTEXT x\n.\nTEXT y\n"), "250 2.1.5, 354, 503 5.5.1, 503 5.5.1",
+         ""},
+        {S("DATA\x00\nSEND 34600000001 x\n.\nNOOP\n"), "354, 503 5.5.1, 250 2.0.0", ""},
+        {S("NOOP\r\nTO 34600000000\r\nDATA\nSEND 34600000001 x\r\nSEND 34600000001 y\r\n.\r\n"),
+         "250 2.0.0, 250 2.1.5, 354, 503 5.5.1", ""},
+        {S("MAIL FROM:<>\nRCPT TO:<34600000000>\nDATA \x7f\nRSET\n.\nRCPT TO:<34600000000>\n"),
+         "250 2.1.0, 250 2.1.5, 354, 503 5.5.1, 503 5.5.1", ""},
+        {S("TO 34600000000\nDATA \xe9\nTEXT x\n.\nNOOP\n"), "250 2.1.5, 354, 503 5.5.1, 250 2.0.0",
+         ""},
+    };
+    struct session_rules rules = fake_rules();
+    rules.charset = NULL;
+    run_rules(&rules, dialogues, COUNT(dialogues));
+
+    static const char *const ENDS[] = {
+        "\r\nSEND 34600000001 x\r\n.\r\nNOOP\r\n", ".\r\nSEND 34600000001 x\r\n.\r\nNOOP\r\n",
+        "\nSEND 34600000001 x\r\nSEND 34600000001 y\r\n.\r\nNOOP\r\n"};
+    for (size_t i = 0; i < COUNT(ENDS); i++) {
+        for (size_t count = 195; count < 215; count++) {
+            char *input = stretch("NOOP\r\nTO 34600000000\r\nDATA ", 'x', count, ENDS[i]);
+            bool is_good = count + strcspn(ENDS[i], "\r") <= 195;
+            struct dialogue d = {input, strlen(input),
+                                 is_good ? "250 2.0.0, 250 2.1.5, 354, 250 2.0.0, 250 2.0.0"
+                                         : "250 2.0.0, 250 2.1.5, 354, 503 5.5.1, 250 2.0.0",
+                                 is_good ? "Relay +34600000000 \"SEND 34600000001 x\"\n" : ""};
+            run(&d, 1);
+            free(input);
+        }
+    }
 }
 
 Test(session, line_ending_is_latched)
