@@ -14,6 +14,14 @@ static bool is_space(char c)
     return c == ' ' || c == '\t';
 }
 
+static const char *skip_spaces(const char *s, const char *end)
+{
+    while (s < end && is_space(*s)) {
+        s++;
+    }
+    return s;
+}
+
 /* --- greeting and small talk ------------------------------------------------------------------ */
 
 enum session_step command_helo(struct session *s, const struct call *call,
@@ -94,30 +102,41 @@ static void take_local_part(const char *s, size_t len, struct path *path)
     path->local_len = len;
 }
 
+/* The bracket that ends an address; one within quotes is part of it (RFC 5321, 4.1.2). */
+static const char *closing_bracket(const char *s, const char *end)
+{
+    bool is_quoted = false;
+    for (const char *p = s; p < end; p++) {
+        if (*p == '"') {
+            is_quoted = !is_quoted;
+        } else if (*p == '\\' && is_quoted) {
+            p++;
+        } else if (*p == '>' && !is_quoted) {
+            return p;
+        }
+    }
+    /* A quote that nothing ends is one no more. */
+    return memchr(s, '>', (size_t)(end - s));
+}
+
 /* Reads `FROM:<address>` or `TO:<address>`, with spaces and without brackets too. */
 static bool read_path(const char *keyword, const char *arg, const char *end, struct path *path)
 {
     size_t keyword_len = strlen(keyword);
-    while (arg < end && is_space(*arg)) {
-        arg++;
-    }
+    arg = skip_spaces(arg, end);
     if ((size_t)(end - arg) < keyword_len || strncasecmp(arg, keyword, keyword_len) != 0) {
         return false;
     }
     arg += keyword_len;
-    while (arg < end && is_space(*arg)) {
-        arg++;
-    }
+    arg = skip_spaces(arg, end);
     if (arg == end || *arg != ':') {
         return false;
     }
     arg++;
-    while (arg < end && is_space(*arg)) {
-        arg++;
-    }
+    arg = skip_spaces(arg, end);
     const char *stop = arg;
     if (arg < end && *arg == '<') {
-        stop = memchr(arg, '>', (size_t)(end - arg));
+        stop = closing_bracket(arg, end);
         if (stop == NULL) {
             return false;
         }
@@ -151,14 +170,14 @@ static bool read_parameters(struct session *s, const char *p, const char *end)
 {
     static const char *const KNOWN[] = {"SIZE", "BODY",  "SMTPUTF8", "AUTH",
                                         "RET",  "ENVID", "NOTIFY",   "ORCPT"};
-    while (p < end) {
+    for (p = skip_spaces(p, end); p < end; p = skip_spaces(p, end)) {
         const char *word = p;
         while (p < end && !is_space(*p)) {
             p++;
         }
         const char *equals = memchr(word, '=', (size_t)(p - word));
         size_t len = (size_t)((equals == NULL ? p : equals) - word);
-        bool is_known = len == 0;
+        bool is_known = false;
         for (size_t i = 0; i < sizeof KNOWN / sizeof KNOWN[0]; i++) {
             is_known =
                 is_known || (strlen(KNOWN[i]) == len && strncasecmp(word, KNOWN[i], len) == 0);
@@ -175,9 +194,6 @@ static bool read_parameters(struct session *s, const char *p, const char *end)
             session_say(s, REPLY_TOO_LONG, "at most %zu bytes are taken", s->rules->mail_max_size);
             return false;
         }
-        while (p < end && is_space(*p)) {
-            p++;
-        }
     }
     return true;
 }
@@ -188,16 +204,19 @@ enum session_step command_vrfy(struct session *s, const struct call *call,
                                struct session_event *event)
 {
     (void)event;
-    const char *arg = call->arg;
-    size_t len = call->len;
+    const char *end = call->arg + call->len;
+    const char *arg = skip_spaces(call->arg, end);
     struct path path;
     struct alias alias;
     char e164[NUMBER_SIZE];
-    if (len >= 2 && arg[0] == '<' && arg[len - 1] == '>') {
-        arg++;
-        len -= 2;
+    while (end > arg && is_space(end[-1])) {
+        end--;
     }
-    take_local_part(arg, len, &path);
+    if (end - arg >= 2 && arg[0] == '<' && end[-1] == '>') {
+        arg++;
+        end--;
+    }
+    take_local_part(arg, (size_t)(end - arg), &path);
     if (number_parse(path.local, path.local_len, s->rules->default_country, e164)) {
         return session_say(s, REPLY_RECIPIENT_OK, "%s", e164);
     }
