@@ -175,6 +175,22 @@ class Commands(TestCase):
         self.assertEqual(len(reply), 1000)
         self.assertEqual(relay.sandbox.summary()["messages"], 1000)
 
+    def test_1000_recipients_by_mail(self):
+        """Replies fit in clients that hold 512 bytes."""
+        client = self.client(self.relay())
+        client.ask("HOLD")
+        to = ["RCPT TO:<%s@sms.example>" % number for number in numbers(1000).split(",")]
+        client.send("MAIL FROM:<>", *to, "RCPT TO:<+34700000000>", "DATA", "Hello", ".")
+        replies = client.read_replies(1004)
+        codes = ["250 2.1.0"] + 1000 * ["250 2.1.5"] + ["452 4.5.3", "354 go on", "250 2.0.0"]
+        self.assertEqual([reply[0][:9] for reply in replies], codes)
+        for reply in replies:
+            self.assertEqual(len(reply), 1)
+            self.assertLess(len(reply[0]), 511)
+        self.assertIn(" recipients=1000 parts=1", replies[-1][0])
+        self.assertEqual(len(parse_reply(replies[-1][0])["id"].split(",")), 16)
+        self.assertEqual(client.queue()["queued"], "1000")
+
     def test_long_lines(self):
         client = self.client(self.relay({"listen.max_line": "1k"}))
         self.assertReply(client.ask("NOOP " + "x" * 1000), "250")

@@ -1,6 +1,6 @@
 /*
  * Any input, in any chunks, with verdicts in any order: the session answers in whole reply lines,
- * in the order of the commands, and holds no more than it may.
+ * of at most 512 bytes, in the order of the commands, and holds no more than it may.
  *
  * The first four bytes choose the settings, the size of the chunks and the order of the verdicts.
  */
@@ -13,6 +13,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static struct alias_table *aliases;
+
+/* What a reply line may hold (RFC 5321, 4.5.3.1.5). */
+enum { LINE_LIMIT = 512 };
 
 /* Room for what is said behind one slow verdict: replies, and the lines of one submission. */
 enum { HELD_LIMIT = 1024 * 1024 };
@@ -85,6 +88,7 @@ static void check_lines(const struct buffer *out, uint64_t *last)
         const char *line = out->data + start;
         require(i > start && out->data[i - 1] == '\r' && i - start > 4);
         require(memchr(line, '\r', i - 1 - start) == NULL);
+        require(i + 1 - start <= LINE_LIMIT);
         require(line[0] >= '1' && line[0] <= '5' && is_digit(line[1]) && is_digit(line[2]));
         require(line[3] == ' ' || line[3] == '-');
         check_turn(line, i - start, last);

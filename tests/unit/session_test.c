@@ -856,6 +856,140 @@ Test(session, recipients_have_a_limit)
     run(dialogues, COUNT(dialogues));
 }
 
+/* --- sizes ------------------------------------------------------------------------------------ */
+
+/* The longest line of `out`, its CRLF counted (RFC 5321, 4.5.3.1.5). */
+static size_t longest_line(const struct buffer *out)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < out->len;) {
+        const char *end = memmem(out->data + i, out->len - i, "\r\n", 2);
+        cr_assert_not_null(end);
+        size_t len = (size_t)(end + 2 - out->data) - i;
+        longest = len > longest ? len : longest;
+        i += len;
+    }
+    return longest;
+}
+
+/* Exim holds 4096 bytes of a reply, some devices 512 of a line: whatever a client sends. */
+Test(session, replies_fit_in_small_clients)
+{
+    static const struct {
+        const char *before;
+        const char *fill; /* as often as 60,000 bytes allow */
+        const char *behind;
+    } rows[] = {
+        {"EHLO ", "x", ""},
+        {"HELP ", "", ""},
+        {"HELP SEND", "", ""},
+        {"HELP ", "\t\"", ""},
+        {"VRFY ", "x", ""},
+        {"VRFY a", "\t", "b"},
+        {"VRFY ", "\"", ""},
+        {"VRFY ", "\xff", ""},
+        {"VRFY ", "\xe2\x82\xac", ""},
+        {"MAIL FROM:<", "\"", "> X=1"},
+        {"MAIL FROM:<> ", "\"", ""},
+        {"MAIL FROM:<> ", "\xff", "=1"},
+        {"TO ", "\"\\", ""},
+        {"TO a", "\t", "b"},
+        {"FROM ", "\"", ""},
+        {"FROM a ", "b", "=1"},
+        {"SEND ", "\"", " x"},
+        {"SEND ", "a", "=1 34600000000 x"},
+        {"SEND REF=\"", "\\n", "\" 34600000000 x"},
+        {"SEND 34600000000,", "\xff", " x"},
+        {"JSON ", "[", ""},
+        {"JSON ", "\t", "x"},
+        {"JSON \"", "\\\"", ""},
+        {"JSON \"", "\t", ""},
+        {"JSON {\"", "\\n", "\":1}"},
+        {"JSON {\"", "\xe2\x82\xac", "\":1}"},
+        {"JSON {\"to\":\"", "\\n", "\",\"text\":\"x\"}"},
+        {"JSON {\"text\":\"x\",\"to\":\"", "\\\"", "\"}"},
+        {"JSON {\"a\":1,\"a\":\"", "x", "\"}"},
+        {"JSON 1", "0", ""},
+        {"STATUS ", "\"", ""},
+        {"WATCH ", "\"\\", ""},
+        {"QUEUE ", "x", ""},
+        {"AUTH ", "x", ""},
+        {"NOOP ", "\x01", ""},
+        {"NOOP ", "xxxxxxxxxx", "xxxxxxxxxx"},
+        {"", "x", ""},
+    };
+    char hostname[256];
+    memset(hostname, 'h', sizeof hostname - 1);
+    hostname[sizeof hostname - 1] = '\0';
+    struct session_rules rules = fake_rules();
+    rules.hostname = hostname;
+    rules.max_line = 65536;
+    rules.takes_any_login = true;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct buffer input = BUFFER_EMPTY;
+        struct fake_gateway *g = malloc(sizeof *g);
+        buffer_puts(&input, rows[i].before);
+        while (rows[i].fill[0] != '\0' && input.len < 60000) {
+            buffer_puts(&input, rows[i].fill);
+        }
+        buffer_printf(&input, "%s\r\n", rows[i].behind);
+        fake_open(g, &rules, true, 0);
+        fake_feed(g, "NOOP\r\n", 6);
+        fake_collect(g);
+        buffer_clear(&g->out);
+        fake_feed(g, input.data, input.len);
+        cr_assert(g->out.len > 0 && g->out.len <= 4096, "\"%s\": %zu bytes", rows[i].before,
+                  g->out.len);
+        cr_assert_leq(longest_line(&g->out), 512, "\"%s\": %.*s", rows[i].before, (int)g->out.len,
+                      g->out.data);
+        fake_free(g);
+        free(g);
+        buffer_free(&input);
+    }
+}
+
+/* A thousand recipients: one reply line to a mail, and lines of their own in the SMS dialect. */
+Test(session, replies_to_a_thousand_recipients)
+{
+    static const struct {
+        const char *opening;
+        const char *recipient;
+        const char *text;
+        size_t lines;
+        size_t max;
+    } rows[] = {
+        {"MAIL FROM:<>\r\n", "RCPT TO:<+34600%06zu>\r\n", "DATA\r\nx\r\n.\r\n", 1, 512},
+        {"", "TO +34600%06zu\r\n", "TEXT x\r\n", 1000, 100000},
+    };
+    struct session_rules rules = fake_rules();
+    rules.max_recipients = 1000;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct buffer input = BUFFER_EMPTY;
+        struct fake_gateway *g = malloc(sizeof *g);
+        buffer_puts(&input, rows[i].opening);
+        for (size_t n = 0; n < 1000; n++) {
+            buffer_printf(&input, rows[i].recipient, n);
+        }
+        buffer_puts(&input, rows[i].text);
+        fake_open(g, &rules, false, 0);
+        fake_feed(g, input.data, input.len);
+        cr_assert_eq(g->messages, 1000);
+        cr_assert_leq(longest_line(&g->out), 512);
+        const char *verdict = memmem(g->out.data, g->out.len, "2.0.0 queued", 12);
+        cr_assert_not_null(verdict);
+        size_t len = g->out.len - (size_t)(verdict - 4 - g->out.data);
+        size_t lines = 0;
+        for (size_t at = g->out.len - len; at < g->out.len; at++) {
+            lines += g->out.data[at] == '\n' ? 1 : 0;
+        }
+        cr_assert_eq(lines, rows[i].lines);
+        cr_assert_leq(len, rows[i].max);
+        fake_free(g);
+        free(g);
+        buffer_free(&input);
+    }
+}
+
 /* --- the SMTP dialect ------------------------------------------------------------------------- */
 
 #define MAIL_TO_ONE "MAIL FROM:<a@b>\r\nRCPT TO:<34600000000@c>\r\nDATA\r\n"
