@@ -136,7 +136,7 @@ void mail_text_unflow(struct buffer *text, bool deletes_space)
 {
     struct buffer out = BUFFER_EMPTY;
     const char *s = text->data;
-    const char *end = s + text->len;
+    const char *end = s == NULL ? NULL : s + text->len;
     struct span line;
     size_t depth_before = 0;
     bool is_flowing = false;
@@ -179,7 +179,7 @@ static bool is_white(char c)
 void mail_text_drop_signature(struct buffer *text)
 {
     const char *s = text->data;
-    const char *end = s + text->len;
+    const char *end = s == NULL ? NULL : s + text->len;
     bool has_text = false;
     struct span line;
     while (s != NULL && next_line(&s, end, &line)) {

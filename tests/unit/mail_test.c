@@ -163,6 +163,7 @@ Test(mail, lines)
     static const struct mail_case cases[] = {
         {FLOWED "\n\none \ntwo\n three\n", NULL, MAIL_OK, "", "one two\nthree"},
         {FLOWED "; delsp=yes\n\none \ntwo\n", NULL, MAIL_OK, "", "onetwo"},
+        {FLOWED "\n\n", NULL, MAIL_OK, "", ""},
         {FLOWED "\n\n> quoted \n> text\n>> more\nend\n", NULL, MAIL_OK, "",
          "> quoted text\n>> more\nend"},
         {FLOWED "\n\ntext \n-- \nme\n", NULL, MAIL_OK, "", "text"},
