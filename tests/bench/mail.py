@@ -50,7 +50,20 @@ def pipelined(server, count):
     return load(server.address, TRANSACTION, 1, 100, count, options=["-m", str(REPLIES)])
 
 
-def in_turn(name, rounds, measure):
+def sessions(server, count):
+    return send_mail(server.address, 10, count)
+
+
+def queued(relay, count):
+    """As smtp-sink: taken, and sent nowhere."""
+    relay.hold()
+    result = sessions(relay, count)
+    if relay.unfinished() != count:
+        raise Wrong("%d of %d mails are queued" % (relay.unfinished(), count))
+    return result
+
+
+def in_turn(name, rounds, measure, measure_sink):
     """What the relay and smtp-sink do with the same mails."""
     ours, theirs = [], []
     for turn in range(rounds):
@@ -58,7 +71,7 @@ def in_turn(name, rounds, measure):
         with NullApi() as api, Relay(api.url) as relay:
             ours.append(measure(relay))
         with Sink() as sink:
-            theirs.append(measure(sink))
+            theirs.append(measure_sink(sink))
     return ours, theirs
 
 
@@ -67,13 +80,18 @@ def measure_mail(rounds, scale):
     if shutil.which("smtp-sink") is None:
         row("smtp-sink", "not installed")
         return
-    ours, theirs = in_turn("10 sessions", rounds, lambda server: send_mail(server.address, 10,
-                                                                           50000 // scale))
-    share = median_share(ours, theirs)
-    medians = [number(statistics.median(r["rate"] for r in results)) for results in (ours, theirs)]
-    row("smtp-source, 10 sessions", "%9s/s  smtp-sink %s/s  %.2f times" % (*medians, share),
-        ">= 1", share >= 1)
-    ours, theirs = in_turn("pipelined", rounds, lambda server: pipelined(server, 100000 // scale))
+    count = 50000 // scale
+    for name, measure, target in (("queued", queued, 1), ("relayed meanwhile", sessions, None)):
+        ours, theirs = in_turn("10 sessions, " + name, rounds, lambda relay: measure(relay, count),
+                               lambda sink: sessions(sink, count))
+        share = median_share(ours, theirs)
+        medians = [number(statistics.median(r["rate"] for r in both)) for both in (ours, theirs)]
+        row("smtp-source, 10 sessions, " + name,
+            "%9s/s  smtp-sink %s/s  %.2f times" % (*medians, share),
+            *((">= 1", share >= target) if target else ()))
+    count = 100000 // scale
+    ours, theirs = in_turn("pipelined", rounds, lambda relay: pipelined(relay, count),
+                           lambda sink: pipelined(sink, count))
     share = median_share(ours, theirs)
     row("pipelined mails, 1 conn, depth 100: smtp-sink", rate_words(theirs))
     row("pipelined mails, 1 conn, depth 100: smsrelay",
