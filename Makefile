@@ -10,11 +10,11 @@ VERSION  = 0.1.0
 
 # What a fresh Debian 12 lacks: to build and run, and on top of that to test.
 RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libjansson-dev libinih-dev \
-                libsqlite3-dev libunistring-dev libgmime-3.0-dev netcat-openbsd
+                libsqlite3-dev libunistring-dev libgmime-3.0-dev libxml2-dev netcat-openbsd
 TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-dev clang-format \
                 cppcheck valgrind
 
-LIBRARIES = libevent libevent_pthreads libcurl jansson inih sqlite3 gmime-3.0
+LIBRARIES = libevent libevent_pthreads libcurl jansson inih sqlite3 gmime-3.0 libxml-2.0
 # libunistring has no .pc file. Asked of pkg-config only where something is compiled, so that `make deps` works without it.
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
 PKG_LIBS   = $(shell pkg-config --libs $(LIBRARIES)) -lunistring
