@@ -1,6 +1,8 @@
 /* mail: see mail.h. */
 #include "proto/mail.h"
 
+#include "proto/html.h"
+#include "proto/html_input.h"
 #include "proto/mail_text.h"
 
 #include <gmime/gmime.h>
@@ -244,12 +246,17 @@ static bool is_within_bounds(const char *s, const char *end)
 
 /* --- parts ------------------------------------------------------------------------------------ */
 
+/* The first part of its kind with something in it. */
+struct candidate {
+    bool is_found;
+    GMimeContentType *type; /* a reference, NULL = it names none */
+    struct span text;       /* decoded, in its own charset */
+    struct buffer decoded;  /* where `text` is, if it had to be decoded */
+};
+
 /* What is looked for, and what was found. */
 struct choice {
-    bool has_plain;         /* the first text/plain part with something in it */
-    GMimeContentType *type; /* of that; a reference, NULL = it names none */
-    struct span text;       /* of that, decoded, in its own charset */
-    struct buffer decoded;  /* where `text` is, if it had to be decoded */
+    struct candidate plain, html;
     struct buffer *ignored;
     bool has_multipart;
 };
@@ -284,26 +291,29 @@ static void ignore(struct choice *choice, GMimePart *part)
     g_free(type);
 }
 
-static void choose(struct choice *choice, GMimeContentType *type, struct span text)
+static void look_at_text(struct candidate *candidate, GMimeContentType *type, GMimePart *part)
 {
-    choice->has_plain = true;
-    choice->type = type;
-    choice->text = text;
+    if (candidate->is_found) {
+        return;
+    }
+    buffer_clear(&candidate->decoded);
+    decode(part, &candidate->decoded);
+    candidate->text = (struct span){candidate->decoded.data, candidate->decoded.len};
+    candidate->is_found = trim(candidate->text).len > 0;
+    candidate->type = candidate->is_found && type != NULL ? g_object_ref(type) : NULL;
 }
 
 static void look_at_part(struct choice *choice, GMimePart *part)
 {
     GMimeContentType *type = g_mime_object_get_content_type(GMIME_OBJECT(part));
-    bool is_plain = type == NULL || g_mime_content_type_is_type(type, "text", "plain");
-    if (!is_plain || g_mime_part_is_attachment(part)) {
+    if (g_mime_part_is_attachment(part)) {
         ignore(choice, part);
-    } else if (!choice->has_plain) {
-        buffer_clear(&choice->decoded);
-        decode(part, &choice->decoded);
-        struct span text = {choice->decoded.data, choice->decoded.len};
-        if (trim(text).len > 0) {
-            choose(choice, type != NULL ? g_object_ref(type) : NULL, text);
-        }
+    } else if (type == NULL || g_mime_content_type_is_type(type, "text", "plain")) {
+        look_at_text(&choice->plain, type, part);
+    } else if (g_mime_content_type_is_type(type, "text", "html")) {
+        look_at_text(&choice->html, type, part);
+    } else {
+        ignore(choice, part);
     }
 }
 
@@ -374,15 +384,15 @@ static bool is_bare(const struct headers *headers)
     return is_unencoded && is_plain && headers->disposition.len == 0;
 }
 
-static void take_bare(struct choice *choice, const struct headers *headers, struct span body)
+static void take_bare(struct candidate *plain, const struct headers *headers, struct span body)
 {
-    GMimeContentType *type = NULL;
     if (headers->content_type.len > strlen("text/plain")) {
         char *value = g_strndup(headers->content_type.s, headers->content_type.len);
-        type = g_mime_content_type_parse(NULL, value);
+        plain->type = g_mime_content_type_parse(NULL, value);
         g_free(value);
     }
-    choose(choice, type, body);
+    plain->text = body;
+    plain->is_found = true;
 }
 
 /* --- text ------------------------------------------------------------------------------------- */
@@ -399,20 +409,41 @@ static bool parameter_is(GMimeContentType *type, const char *name, const char *v
     return is != NULL && strcasecmp(is, value) == 0;
 }
 
-static enum mail_result take_plain(const struct choice *choice, const struct mail_rules *rules,
+static enum mail_result take_plain(const struct candidate *plain, const struct mail_rules *rules,
                                    struct buffer *text)
 {
-    if (!mail_text_to_utf8(choice->text.s, choice->text.len, charset_of(choice->type),
-                           rules->charset, text)) {
+    if (!mail_text_to_utf8(plain->text.s, plain->text.len, charset_of(plain->type), rules->charset,
+                           text)) {
         return MAIL_BAD_CHARSET;
     }
-    if (parameter_is(choice->type, "format", "flowed")) {
-        mail_text_unflow(text, parameter_is(choice->type, "delsp", "yes"));
+    if (parameter_is(plain->type, "format", "flowed")) {
+        mail_text_unflow(text, parameter_is(plain->type, "delsp", "yes"));
     }
     if (!rules->keeps_signature) {
         mail_text_drop_signature(text);
     }
     return MAIL_OK;
+}
+
+static enum mail_result take_html(const struct candidate *html, const struct mail_rules *rules,
+                                  struct buffer *text)
+{
+    char declared[HTML_CHARSET_MAX + 1];
+    const char *charset = charset_of(html->type);
+    if (charset == NULL && html_charset(html->text.s, html->text.len, declared)) {
+        charset = g_mime_charset_iconv_name(declared);
+    }
+    struct buffer utf8 = BUFFER_EMPTY;
+    enum mail_result result = MAIL_OK;
+    if (!mail_text_to_utf8(html->text.s, html->text.len, charset, rules->charset, &utf8)) {
+        result = MAIL_BAD_CHARSET;
+    } else if (utf8.has_failed) {
+        result = MAIL_NO_MEMORY;
+    } else if (!html_to_text(utf8.data, utf8.len, text)) {
+        result = text->has_failed ? MAIL_NO_MEMORY : MAIL_TOO_COMPLEX;
+    }
+    buffer_free(&utf8);
+    return result;
 }
 
 /* Undoes encoded words (RFC 2047). They can hold anything, so it is looked at anew. */
@@ -461,8 +492,11 @@ static enum mail_result take_subject(struct span value, const char *guess,
 static enum mail_result take_text(const struct choice *choice, struct span body,
                                   const struct mail_rules *rules, struct buffer *text)
 {
-    if (choice->has_plain) {
-        return take_plain(choice, rules, text);
+    if (choice->plain.is_found) {
+        return take_plain(&choice->plain, rules, text);
+    }
+    if (choice->html.is_found) {
+        return take_html(&choice->html, rules, text);
     }
     /* Its boundary is nowhere: what it holds is text as it stands. */
     if (choice->has_multipart && choice->ignored->len == 0 &&
@@ -479,24 +513,29 @@ static enum mail_result read_body(const struct headers *headers, struct span bod
     struct choice choice = {.ignored = &mail->ignored};
     GMimeObject *object = NULL;
     if (is_bare(headers)) {
-        take_bare(&choice, headers, body);
+        take_bare(&choice.plain, headers, body);
     } else {
         object = parse(headers, body.s, body.s + body.len);
         if (object != NULL) {
             look_at(&choice, object);
         }
     }
+    const struct candidate *text = choice.plain.is_found ? &choice.plain : &choice.html;
     enum mail_result result =
-        take_subject(headers->subject, charset_of(choice.type), rules, &mail->subject);
+        take_subject(headers->subject, charset_of(text->type), rules, &mail->subject);
     if (result == MAIL_OK) {
         result = take_text(&choice, body, rules, &mail->text);
         mail_text_trim(&mail->text);
     }
-    if (choice.decoded.has_failed || mail->text.has_failed) {
+    if (choice.plain.decoded.has_failed || choice.html.decoded.has_failed ||
+        mail->text.has_failed) {
         result = MAIL_NO_MEMORY;
     }
-    buffer_free(&choice.decoded);
-    g_clear_object(&choice.type);
+    struct candidate *const candidates[] = {&choice.plain, &choice.html};
+    for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
+        buffer_free(&candidates[i]->decoded);
+        g_clear_object(&candidates[i]->type);
+    }
     g_clear_object(&object);
     return result;
 }
@@ -506,6 +545,7 @@ static enum mail_result read_body(const struct headers *headers, struct span bod
 void mail_init(void)
 {
     g_mime_init();
+    html_init();
 }
 
 static void digest(GChecksum *sum, const char *s, size_t len)

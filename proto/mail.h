@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Readies GMime. Once, before mail_read and before there are threads. */
+/* Readies GMime and libxml2. Once, before mail_read and before there are threads. */
 void mail_init(void);
 
 enum mail_result {

@@ -79,7 +79,15 @@ Test(mail, types)
         {"Content-Type: text/plain\n\nbody", NULL, MAIL_OK, "", "body"},
         {"Content-Type: TEXT/PLAIN ; format=flowed\n\nbody", NULL, MAIL_OK, "", "body"},
         {"Content-Transfer-Encoding: 8BIT\n\nbody", NULL, MAIL_OK, "", "body"},
-        {"Content-Type: text/html\n\nbody", NULL, MAIL_NO_TEXT, "", ""},
+        {"Content-Type: text/html\n\n<p>a<p>b &lt;c&gt;", NULL, MAIL_OK, "", "a\nb <c>"},
+        {"Content-Type: text/html\n\n<p>&nbsp;</p>", NULL, MAIL_OK, "", ""},
+        {"Content-Type: text/html; charset=iso-8859-1\n\n\xe9t\xe9", NULL, MAIL_OK, "",
+         "\xc3\xa9t\xc3\xa9"},
+        {"Content-Type: text/html\n\n<meta charset=koi8-r>\xc4\xc1", NULL, MAIL_OK, "",
+         "\xd0\xb4\xd0\xb0"},
+        {"Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\n"
+         "<a href=3D\"http://a.invalid/b\">log</a>",
+         NULL, MAIL_OK, "", "log http://a.invalid/b"},
         {"Content-Type: multipart/mixed; boundary=x\n\nbody", NULL, MAIL_OK, "", "body"},
         {"Content-Type: text/plainish\n\nbody", NULL, MAIL_NO_TEXT, "", ""},
         {"Content-Transfer-Encoding: base64\n\nYm9keQ==", NULL, MAIL_OK, "", "body"},
@@ -128,6 +136,12 @@ Test(mail, parts)
                "Content-Transfer-Encoding: quoted-printable\nContent-Type: text/plain; "
                "charset=utf-8\n\nHello=20=E2=82=AC=\n!\n--z--\n--a b--\n",
          NULL, MAIL_OK, "", "Hello \xe2\x82\xac!"},
+        {MIXED "Content-Type: multipart/alternative; boundary=z\n\n"
+               "--z\n\n \n--z\nContent-Type: text/html\n\n<b>html</b>\n--z--\n--a b--\n",
+         NULL, MAIL_OK, "", "html"},
+        {MIXED "Content-Type: text/html\nContent-Disposition: attachment; filename=a.html\n\n"
+               "<b>report</b>\n--a b--\n",
+         NULL, MAIL_NO_TEXT, "", ""},
         {MIXED "Content-Type: message/rfc822\n\nSubject: inner\n\nInner text\n--a b--\n", NULL,
          MAIL_OK, "", "Inner text"},
         {"Subject: Motion\n" MIXED PICTURE "--a b--\n", NULL, MAIL_OK, "Motion", ""},

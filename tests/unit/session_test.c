@@ -1127,8 +1127,10 @@ Test(session, mail_content)
          "Relay +34600000000 .dot\n"},
         {S(MAIL_TO_ONE "From: me\r\n\r\n\r\n.\r\n"), MAIL_CODES "554 5.6.0", ""},
         {S(MAIL_TO_ONE ".\r\n"), MAIL_CODES "554 5.6.0", ""},
-        {S(MAIL_TO_ONE "Content-Type: text/html\r\n\r\n<b>x</b>\r\n.\r\n"), MAIL_CODES "554 5.6.0",
-         ""},
+        {S(MAIL_TO_ONE "Content-Type: text/html\r\n\r\n<b>x</b>\r\n.\r\n"), MAIL_CODES "250 2.0.0",
+         "Relay +34600000000 x\n"},
+        {S(MAIL_TO_ONE "Content-Type: text/html\r\n\r\n<img src=x>\r\n.\r\n"),
+         MAIL_CODES "554 5.6.0", ""},
         {S(MAIL_TO_ONE "Subject: x\r\nContent-Type: text/plain; charset=nonsense\r\n\r\n\xe9\r\n"
                        ".\r\n"),
          MAIL_CODES "250 2.0.0", "Relay +34600000000 \"x\\n\xc3\xa9\"\n"},
