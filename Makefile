@@ -12,7 +12,11 @@ VERSION  = 0.1.0
 RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libjansson-dev libinih-dev \
                 libsqlite3-dev libunistring-dev libgmime-3.0-dev libxml2-dev netcat-openbsd
 TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-dev clang-format \
-                cppcheck valgrind
+                cppcheck valgrind curl msmtp swaks perl
+# Unpacked below build/ for the tests, for they are mail servers.
+UNPACKED_PACKAGES = nullmailer
+# Node.js and npm, by command: those of others than Debian are as good.
+NODE_PACKAGES = $(if $(shell command -v npm),,nodejs npm)
 
 LIBRARIES = libevent libevent_pthreads libcurl jansson inih sqlite3 gmime-3.0 libxml-2.0
 # libunistring has no .pc file. Asked of pkg-config only where something is compiled, so that `make deps` works without it.
@@ -106,7 +110,7 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find build -name '*.d' -type f -not -path 'build/clients/*' 2>/dev/null)
 
 # --- running ------------------------------------------------------------------------------------
 
@@ -126,7 +130,8 @@ endef
 deps-run:
 	$(call install_missing,$(RUN_PACKAGES))
 deps:
-	$(call install_missing,$(TEST_PACKAGES))
+	$(call install_missing,$(TEST_PACKAGES) $(NODE_PACKAGES))
+	@tests/support/fetch-clients $(UNPACKED_PACKAGES)
 
 run: deps-run
 	@$(MAKE) --no-print-directory -j$$(nproc) all
