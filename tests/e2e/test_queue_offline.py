@@ -340,8 +340,13 @@ class Running(StoreTest):
 
     def has_open(self, process):
         self.assertIsNone(process.process.poll(), process.lines)
-        links = glob.glob("/proc/%d/fd/*" % process.pid)
-        return any(os.path.realpath(link) == os.path.realpath(self.path) for link in links)
+        for link in glob.glob("/proc/%d/fd/*" % process.pid):
+            try:
+                if os.path.samefile(link, self.path):
+                    return True
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return False
 
     def switches(self, process):
         """How often it has gone to sleep."""
