@@ -15,6 +15,9 @@ TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-de
                 cppcheck valgrind curl msmtp swaks perl
 # Unpacked below build/ for the tests, for they are mail servers.
 UNPACKED_PACKAGES = nullmailer
+# For `make clients`; the libraries are those of Postfix and Exim, which are unpacked as well.
+CLIENTS_PACKAGES = php-cli libphp-phpmailer golang-go ruby default-jdk-headless libjakarta-mail-java \
+                   libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 libidn12 libpcre3
 # Node.js and npm, by command: those of others than Debian are as good.
 NODE_PACKAGES = $(if $(shell command -v npm),,nodejs npm)
 
@@ -59,7 +62,7 @@ BENCH   = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c
 C_FILES = $(wildcard proto/*.[ch] conf/*.[ch] gateway/*.[ch] tests/*/*.[ch])
 
 .PHONY: all help run programs test deps deps-run unit golden e2e asan tsan stress fuzz layers lint format \
-        reformat valgrind bench soak cover install clean
+        reformat valgrind bench clients soak cover install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -71,6 +74,7 @@ help:
 	@echo 'make run        install what is missing, build, start a relay to try (Ctrl-C ends it)'
 	@echo 'make test       install what is missing, then everything that CI checks'
 	@echo '  parts:        unit e2e asan tsan stress fuzz layers lint format valgrind'
+	@echo 'make clients    the same with more mail clients and servers, whose installation is heavy'
 	@echo 'make bench      the figures: intake, relaying, memory'
 	@echo 'make reformat   let clang-format rewrite the sources'
 	@echo 'make cover      line coverage of the unit and end-to-end tests'
@@ -145,6 +149,10 @@ unit golden e2e asan tsan stress fuzz layers lint format valgrind: deps
 	@tests/support/check $@
 bench: deps
 	@tests/bench/run
+clients: deps
+	$(call install_missing,$(CLIENTS_PACKAGES))
+	@tests/support/fetch-clients $(UNPACKED_PACKAGES) postfix exim4-daemon-light
+	@CLIENTS=all TESTS='test_clients test_more_clients' tests/support/check e2e
 cover: deps
 	@tests/support/check cover
 soak: deps
