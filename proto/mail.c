@@ -379,7 +379,9 @@ static bool is_bare(const struct headers *headers)
     for (size_t i = 0; i < sizeof ENCODINGS / sizeof ENCODINGS[0]; i++) {
         is_unencoded = is_unencoded || span_is(headers->encoding, ENCODINGS[i]);
     }
-    bool is_plain = type.len == 0 || span_is(type, "text/plain") ||
+    /* What is no type at all is text/plain (RFC 2045, 5.2). */
+    bool is_plain = type.len == 0 || memchr(type.s, '/', type.len) == NULL ||
+                    span_is(type, "text/plain") ||
                     (type.len <= TYPE_MAX && span_starts_with(type, "text/plain;"));
     return is_unencoded && is_plain && headers->disposition.len == 0;
 }

@@ -79,6 +79,7 @@ Test(mail, types)
         {"Content-Type: text/plain\n\nbody", NULL, MAIL_OK, "", "body"},
         {"Content-Type: TEXT/PLAIN ; format=flowed\n\nbody", NULL, MAIL_OK, "", "body"},
         {"Content-Transfer-Encoding: 8BIT\n\nbody", NULL, MAIL_OK, "", "body"},
+        {"Content-Type: text\n\nbody", NULL, MAIL_OK, "", "body"},
         {"Content-Type: text/html\n\n<p>a<p>b &lt;c&gt;", NULL, MAIL_OK, "", "a\nb <c>"},
         {"Content-Type: text/html\n\n<p>&nbsp;</p>", NULL, MAIL_OK, "", ""},
         {"Content-Type: text/html; charset=iso-8859-1\n\n\xe9t\xe9", NULL, MAIL_OK, "",
