@@ -98,8 +98,11 @@ static int compare_rates(const void *a, const void *b)
 
 /* --- shapes ----------------------------------------------------------------------------------- */
 
-#define FROM  "From: a\n"
-#define MIXED FROM "Content-Type: multipart/mixed; boundary=a\n\n"
+#define FROM    "From: a\n"
+#define HTML    FROM "Content-Type: text/html\n"
+#define QUOTED  "Content-Transfer-Encoding: quoted-printable\n"
+#define HTML_JP FROM "Content-Type: text/html; charset=iso-2022-jp\n"
+#define MIXED   FROM "Content-Type: multipart/mixed; boundary=a\n\n"
 
 static const struct {
     const char *name, *start, *unit, *end;
@@ -126,6 +129,16 @@ static const struct {
     {"joined emoji", FROM "\n", "\xf0\x9f\x98\x80\xe2\x80\x8d", ""},
     {"accents", FROM "\n", "e\xcc\x81", ""},
     {"quotes", FROM "\n", "\xe2\x80\x9c", ""},
+    {"HTML elements", HTML "\n", "<b>x</b>", ""},
+    {"HTML open elements", HTML "\n", "<i>", ""},
+    {"HTML misplaced elements", HTML "\n", "<body>", ""},
+    {"HTML entities", HTML "\n", "&euro;", ""},
+    {"HTML attributes", HTML "\n<p ", "a=b ", ">x"},
+    {"HTML links", HTML "\n", "<a href=http://a.invalid/b>c</a>", ""},
+    {"HTML cells", HTML "\n<table>", "<td>x", ""},
+    {"HTML errors", HTML "\n", "<", ""},
+    {"HTML in quoted-printable", HTML QUOTED "\n", "<br>=E9", ""},
+    {"HTML in a charset that escapes", HTML_JP "\n", "\x1b$B$\"\x1b(B<br>", ""},
     {"a's", FROM "\n", "a", ""},
 };
 
