@@ -17,7 +17,7 @@ TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-de
 UNPACKED_PACKAGES = nullmailer
 # For `make clients`; the libraries are those of Postfix and Exim, which are unpacked as well.
 CLIENTS_PACKAGES = php-cli libphp-phpmailer golang-go ruby default-jdk-headless libjakarta-mail-java \
-                   libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 libidn12 libpcre3
+                   libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 libidn12 libpcre2-8-0
 # Node.js and npm, by command: those of others than Debian are as good.
 NODE_PACKAGES = $(if $(shell command -v npm),,nodejs npm)
 
