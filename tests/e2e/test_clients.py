@@ -21,11 +21,9 @@ DOMAIN = "@sms.example"
 A, B, BAD = "+34600000001", "+34600000002", "+3460"
 LONG = " ".join("%03d words that go on and on," % number for number in range(14))  # 3 parts
 
-# name, recipients, text
-GOOD = [("plain", (A,), "Disk full on nas1"),
-        ("UTF-8", (A,), "Temperatura 38 \u00b0C, m\u00e1s de 30 \u20ac \u2013 \u0394\u03b9\u03b1"),
-        ("long", (A,), LONG),
-        ("two recipients", (A, B), "To both of you")]
+TEXTS = {"plain": "Disk full on nas1",
+         "UTF-8": "Temperatura 38 \u00b0C, m\u00e1s de 30 \u20ac \u2013 \u0394\u03b9\u03b1",
+         "long": LONG}
 
 
 def content(text, ending="\n"):
@@ -54,10 +52,11 @@ class ClientTest(TestCase):
                               stderr=subprocess.STDOUT, env=support.clean_environment(**env))
         return None if done.returncode == 0 else done.stdout.decode(errors="replace")
 
-    def check(self, send, refusal=r"\b55?[01]\b|5\.1\.3|not a telephone number"):
+    def check(self, send, refusal=r"\b55?[01]\b|5\.1\.3|not a telephone number", pair=(A, B)):
         """send(recipients, text) returns None, or the words with which the client failed."""
         expected = []
-        for name, numbers, text in GOOD:
+        good = [(name, [A], text) for name, text in TEXTS.items()]
+        for name, numbers, text in good + [("two recipients", pair, "To both of you")]:
             self.assertIsNone(send([number + DOMAIN for number in numbers], text), name)
             expected += [(number, text) for number in numbers]
         self.assertRegex(send([BAD + DOMAIN], "never") or "sent", refusal)
@@ -96,13 +95,18 @@ class Clients(ClientTest):
 
     def test_msmtp(self):
         self.need("msmtp")
+        with tempfile.NamedTemporaryFile("w") as config:
+            config.write("account default\nhost %s\nport %s\nfrom %s\n" %
+                         (self.host, self.port, SENDER))
+            config.flush()
 
-        def send(to, text):
-            return self.call("msmtp", "--file=/dev/null", "--host=" + self.host,
-                             "--port=" + self.port, "--from=" + SENDER, "--", *to,
-                             stdin=content(text))
+            def send(to, text, *options):
+                return self.call("msmtp", "--file=" + config.name, *options, "--", *to,
+                                 stdin=content(text))
 
-        self.check(send)
+            self.check(send)
+            self.assertIn("does not support DSN", send([A + DOMAIN], "x", "--dsn-notify=failure"))
+            self.assertIn("does not support DSN", send([A + DOMAIN], "x", "--dsn-return=headers"))
 
     def test_swaks(self):
         self.need("swaks")

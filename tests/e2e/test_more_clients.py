@@ -4,9 +4,8 @@
 """
 
 import os
-import smtplib
-import socket
-import subprocess
+import re
+import shutil
 import tempfile
 import unittest
 
@@ -15,6 +14,8 @@ from relaying import eventually
 from support import PATIENCE
 from test_clients import A, BUILD, DOMAIN, FILES, SENDER, ClientTest, content
 
+# Who sends: so that a bounce would become an SMS if it were not refused.
+A_PHONE = "+34600000009@sms.example"
 JARS = "/usr/share/java/jakarta-mail.jar:/usr/share/java/jakarta-activation.jar"
 
 
@@ -28,10 +29,16 @@ class Languages(ClientTest):
         with tempfile.TemporaryDirectory() as folder:
             program = os.path.join(folder, "sendmail")
             os.symlink(support.SMSRELAY, program)
-            self.check(lambda to, text: self.call(
-                "php", "-d", "sendmail_path=%s -t -i" % program,
-                os.path.join(FILES, "mail.php"), SENDER, text, *to,
-                SMSRELAY_SOCKET=self.the_relay.addresses[0]))
+            self.check(lambda to, text: self.php_mail(program, to, text))
+
+    def test_php_mail_without_a_link(self):
+        self.need("php")
+        self.check(lambda to, text: self.php_mail(support.SMSRELAY + " sendmail", to, text))
+
+    def php_mail(self, program, to, text):
+        return self.call("php", "-d", "sendmail_path=%s -t -i" % program,
+                         os.path.join(FILES, "mail.php"), SENDER, text, *to,
+                         SMSRELAY_SOCKET=self.the_relay.addresses[0])
 
     def test_phpmailer(self):
         self.need("php", "/usr/share/php/libphp-phpmailer")
@@ -63,18 +70,21 @@ class Languages(ClientTest):
             stdin=content(text)))
 
     def test_smtp_source(self):
-        """It makes its own texts, and tells a refusal by its exit code."""
+        """It counts several recipients down: 2name, then name."""
         program = os.path.join(BUILD, "postfix", "usr", "sbin", "smtp-source")
         self.need(program)
 
-        def send(number):
-            return self.call(program, "-m", "50", "-s", "5", "-d", "-l", "100", "-f", SENDER, "-t",
-                             number + DOMAIN, "%s:%s" % (self.host, self.port),
-                             LD_LIBRARY_PATH=os.path.join(BUILD, "postfix/usr/lib/postfix"))
+        def send(to, text):
+            with tempfile.NamedTemporaryFile() as mail:
+                mail.write(content(text))
+                mail.flush()
+                number = to[0].lstrip("+")
+                words = ["-t", number] if len(to) == 1 else ["-r", "2", "-t", number[1:]]
+                return self.call(program, "-f", SENDER, *words, "-F", mail.name,
+                                 "%s:%s" % (self.host, self.port),
+                                 LD_LIBRARY_PATH=os.path.join(BUILD, "postfix/usr/lib/postfix"))
 
-        self.assertIsNone(send(A))
-        self.assertRegex(send("+3460") or "sent", "5.1.3")
-        eventually(lambda: len(self.the_relay.sandbox.texts()) == 50, "50 messages are relayed")
+        self.check(send, pair=("+24600000001", "+4600000001"))
 
 
 POSTFIX_MAIN = """\
@@ -86,26 +96,22 @@ command_directory = {root}/usr/sbin
 shlib_directory = {root}/usr/lib/postfix
 meta_directory = {root}/etc/postfix
 import_environment = MAIL_CONFIG MAIL_LOGTAG LD_LIBRARY_PATH={root}/usr/lib/postfix
-export_environment = LD_LIBRARY_PATH={root}/usr/lib/postfix
+export_environment = MAIL_CONFIG LD_LIBRARY_PATH={root}/usr/lib/postfix
 mail_owner = daemon
 setgid_group = mail
 maillog_file = {folder}/log
 maillog_file_prefixes = {folder}
-inet_interfaces = 127.0.0.1
+inet_interfaces = loopback-only
 inet_protocols = ipv4
 myhostname = postfix.example
 mydestination =
-smtputf8_enable = yes
-relayhost = [{host}]:{port}
-smtpd_relay_restrictions = permit_mynetworks, reject
-mynetworks = 127.0.0.0/8
-local_recipient_maps =
 alias_maps =
 disable_dns_lookups = yes
 """
 
+# No listener: mail comes from its sendmail command.
 POSTFIX_MASTER = """\
-127.0.0.1:{listen} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -117,7 +123,6 @@ error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
 proxymap unix - - n - - proxymap
-anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
@@ -170,33 +175,47 @@ class MailServers(ClientTest):
         path = os.path.join(self.folder, path)
         return open(path, errors="replace").read() if os.path.exists(path) else ""
 
-    def test_postfix(self):
+    def start_postfix(self, settings):
+        """Returns the words of its sendmail command, and its environment."""
         root = os.path.join(BUILD, "postfix")
         self.need(root)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            listen = listener.getsockname()[1]
-        self.write("config/main.cf", POSTFIX_MAIN, root=root)
-        self.write("config/master.cf", POSTFIX_MASTER, listen=listen)
+        env = {"LD_LIBRARY_PATH": os.path.join(root, "usr/lib/postfix")}
+        config = os.path.dirname(self.write("config/main.cf", POSTFIX_MAIN + settings, root=root))
+        self.write("config/master.cf", POSTFIX_MASTER)
+        self.write("config/transport", "sms.example smtp:[{host}]:{port}\n")
         for name in ("queue", "data"):
             os.mkdir(os.path.join(self.folder, name))
-        subprocess.run(["chown", "daemon", os.path.join(self.folder, "data")], check=True)
-        env = support.clean_environment(LD_LIBRARY_PATH=os.path.join(root, "usr/lib/postfix"))
-        command = [os.path.join(root, "usr/sbin/postfix"), "-c",
-                   os.path.join(self.folder, "config")]
-        started = subprocess.run(command + ["start"], env=env, capture_output=True, text=True)
-        self.addCleanup(subprocess.run, command + ["stop"], env=env, capture_output=True)
-        self.assertEqual(started.returncode, 0, started.stderr + self.logged("log"))
+        shutil.chown(os.path.join(self.folder, "data"), "daemon")
+
+        def command(name, *words):
+            return self.call(os.path.join(root, "usr/sbin", name), *words, **env)
+
+        self.assertIsNone(command("postmap", "-c", config, os.path.join(config, "transport")))
+        self.assertIsNone(command("postfix", "-c", config, "start"), self.logged("log"))
+        self.addCleanup(command, "postfix", "-c", config, "stop")
+        return (os.path.join(root, "usr/sbin/sendmail"), "-C", config, "-i"), env
+
+    def check_postfix(self, settings):
+        sendmail, env = self.start_postfix(settings)
 
         def send(to, text):
             before = self.logged("log").count("status=")
-            with smtplib.SMTP("127.0.0.1", listen, timeout=PATIENCE) as client:
-                client.sendmail(SENDER, to, content(text, "\r\n"))
+            self.assertIsNone(self.call(*sendmail, "-f", A_PHONE, *to, stdin=content(text), **env))
             eventually(lambda: self.logged("log").count("status=") >= before + len(to),
                        "Postfix has relayed")
             told = [line for line in self.logged("log").splitlines() if "status=" in line]
             return "\n".join(line for line in told[before:] if "status=sent" not in line) or None
 
         self.check(send, refusal="status=bounced .*5.1.3")
+        bounce = "to=<%s>.*status=bounced .*550 5.7.1" % re.escape(A_PHONE)
+        eventually(lambda: re.search(bounce, self.logged("log")), "no bounce for a phone")
+
+    def test_postfix_relayhost(self):
+        self.check_postfix("relayhost = [{host}]:{port}\n")
+
+    def test_postfix_transport_map(self):
+        self.check_postfix("transport_maps = hash:{folder}/config/transport\n"
+                           "default_transport = discard\n")
 
     def test_exim(self):
         program = os.path.join(BUILD, "exim4-daemon-light", "usr", "sbin", "exim4")
@@ -206,22 +225,25 @@ class MailServers(ClientTest):
                            ("group", "Debian-exim:x:8:\n")):
             self.write(name, "{known}" + line, known=open("/etc/" + name).read())
         os.mkdir(os.path.join(self.folder, "spool"))
-        subprocess.run(["chown", "mail:mail", self.folder, os.path.join(self.folder, "spool")],
-                       check=True)
+        for path in (self.folder, os.path.join(self.folder, "spool")):
+            shutil.chown(path, "mail", "mail")
 
         def send(to, text):
             before = len(self.logged("mainlog"))
             # It wants a user of its own, whom only its installation would make.
             said = self.call("unshare", "-m", "sh", "-c",
                              'mount --bind passwd /etc/passwd && mount --bind group /etc/group && '
-                             'exec "$@"', "sh", program, "-C", config, "-odf", "-f", SENDER, *to,
+                             'exec "$@"', "sh", program, "-C", config, "-odf", "-f", A_PHONE, *to,
                              stdin=content(text), cwd=self.folder)
             log = self.logged("mainlog")[before:]
-            if said is None and log.count("=> ") + log.count("-> ") == len(to):
+            told = log.split(" <= <> ")[0]  # what follows is about the bounce
+            if said is None and told.count("=> ") + told.count("-> ") == len(to):
                 return None
             return (said or "") + log
 
         self.check(send, refusal=r"\*\* .*5.1.3")
+        bounce = r"\*\* %s .*550 5.7.1" % re.escape(A_PHONE)
+        eventually(lambda: re.search(bounce, self.logged("mainlog")), "no bounce for a phone")
 
 
 if __name__ == "__main__":
