@@ -101,6 +101,10 @@ struct conf {
         int64_t max_size;
     } smtp;
     struct {
+        char *address; /* "" = no such listener */
+        struct conf_list hosts;
+    } http;
+    struct {
         char *address; /* "" = in this process only, any port */
         char *token;
         int64_t latency_ms;

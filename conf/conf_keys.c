@@ -229,6 +229,10 @@ const struct conf_key conf_keys[] = {
     CHOICE(smtp, auth, "none", "none|any",
            "logins (AUTH): none, or any = every name and password is taken; loopback only"),
 
+    STRING(http, address, "", listen_complaint,
+           "where /metrics, /livez and /readyz are: HOST:PORT on loopback, port 0 = any; none = nowhere"),
+    LIST(http, hosts, "", NULL, "names by which a proxy asks for them, besides loopback"),
+
     STRING(sandbox, address, "", listen_complaint,
          "where the simulated API listens: HOST:PORT on loopback; none = any free port"),
     SECRET(sandbox, token, "sandbox", token_complaint, "the token that the simulated API wants"),

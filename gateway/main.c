@@ -56,6 +56,7 @@ struct daemon {
     struct store *store; /* relay.store only if it is written while the relay runs */
     struct relay relay;
     struct server *server;
+    struct http *http;
     struct token_watch *token_watch;
     struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_store;
     unsigned stops;           /* how often it was told to stop */
@@ -511,6 +512,18 @@ static bool start_server(struct daemon *d, char *error)
     return d->server != NULL;
 }
 
+/* Returns false only where there should be a listener and is none. */
+static bool start_http(struct daemon *d, char *error)
+{
+    char host[SETTINGS_HOST_SIZE];
+    struct http_options options;
+    if (!settings_http(d->conf, host, &options)) {
+        return true;
+    }
+    d->http = http_new(&d->relay, &options, error, ERROR_SIZE);
+    return d->http != NULL;
+}
+
 static struct event *add_signal(struct daemon *d, int signal_number, event_callback_fn callback)
 {
     struct event *event = evsignal_new(d->base, signal_number, callback, d);
@@ -548,6 +561,7 @@ static void free_daemon(struct daemon *d)
 {
     struct event *const events[] = {d->on_term,  d->on_int,    d->on_hup,  d->on_drain,
                                     d->on_ended, d->on_second, d->on_store};
+    http_free(d->http);
     server_free(d->server);
     token_watch_free(d->token_watch);
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -605,7 +619,7 @@ static int start(struct daemon *d, char *error)
 static int run(struct daemon *d, char *error)
 {
     int code = EX_OK;
-    if (start_server(d, error)) {
+    if (start_http(d, error) && start_server(d, error)) {
         LOG(LOG_INFO, "started", LOG_STR("version", SMSRELAY_VERSION),
             LOG_STR("api", d->sandbox != NULL ? "sandbox" : d->conf->api.url),
             LOG_STR("queue", queue_promise(d)));

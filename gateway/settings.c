@@ -158,6 +158,26 @@ bool settings_server(const struct conf *conf, struct server_options *options)
     return true;
 }
 
+bool settings_http(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
+                   struct http_options *options)
+{
+    char named[CONF_HOST_SIZE];
+    uint16_t port;
+    if (conf->http.address[0] == '\0' || !conf_address_split(conf->http.address, named, &port)) {
+        return false;
+    }
+    copy_host(host, named);
+    *options = (struct http_options){
+        .host = host,
+        .port = port,
+        .hosts = (const char *const *)conf->http.hosts.items,
+        .host_count = conf->http.hosts.count,
+        .max_messages = (size_t)conf->queue.max_messages,
+        .max_bytes = (size_t)conf->queue.max_bytes,
+    };
+    return true;
+}
+
 void settings_sandbox(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
                       struct sandbox_options *options)
 {

@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "gateway/forwarder.h"
+#include "gateway/http.h"
 #include "gateway/queue.h"
 #include "gateway/sandbox.h"
 #include "gateway/server.h"
@@ -43,6 +44,10 @@ void settings_forwarder(const struct conf *conf, const char *url, const char *to
 
 /* Fills the options with malloc'ed addresses; "localhost" becomes 127.0.0.1 and ::1. */
 bool settings_server(const struct conf *conf, struct server_options *options);
+
+/* False = there is no http.address. `host` keeps the host. */
+bool settings_http(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
+                   struct http_options *options);
 
 /* sandbox.address "" = any free port of 127.0.0.1. `host` keeps the host. */
 void settings_sandbox(const struct conf *conf, char host[SETTINGS_HOST_SIZE],

@@ -1,0 +1,254 @@
+/* http: see http.h. */
+#include "gateway/http.h"
+
+#include "gateway/clock.h"
+#include "gateway/log.h"
+
+#include <arpa/inet.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { IDLE_SECONDS = 30, MAX_HEADERS = 16384, MAX_BODY = 1024 };
+
+struct http {
+    const struct relay *relay;
+    struct http_options options;
+    struct evhttp *evhttp;
+};
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void answer(struct evhttp_request *request, int status, const char *type,
+                   struct evbuffer *body)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    evhttp_add_header(headers, "Content-Type", type);
+    evhttp_add_header(headers, "Cache-Control", "no-store");
+    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+    evhttp_send_reply(request, status, NULL, body);
+}
+
+static void answer_line(struct evhttp_request *request, int status, const char *line)
+{
+    struct evbuffer *body = evbuffer_new();
+    if (body != NULL) {
+        evbuffer_add_printf(body, "%s\n", line);
+    }
+    answer(request, status, "text/plain; charset=utf-8", body);
+    if (body != NULL) {
+        evbuffer_free(body);
+    }
+}
+
+/* --- /livez and /readyz ----------------------------------------------------------------------- */
+
+static void tell_alive(const struct http *http, struct evhttp_request *request)
+{
+    (void)http;
+    answer_line(request, 200, "alive");
+}
+
+static bool is_nearly_full(size_t is, size_t max)
+{
+    return is >= max - max / 10;
+}
+
+static size_t unfinished(const struct queue_totals *totals)
+{
+    static const enum message_state STATES[] = {MESSAGE_QUEUED, MESSAGE_SENDING, MESSAGE_DEFERRED,
+                                                MESSAGE_SCHEDULED};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof STATES / sizeof STATES[0]; i++) {
+        count += totals->by_state[STATES[i]];
+    }
+    return count;
+}
+
+static void tell_ready(const struct http *http, struct evhttp_request *request)
+{
+    struct queue_relaying relaying;
+    struct queue_totals totals;
+    char line[QUEUE_REASON_SIZE + 64];
+    queue_relaying(http->relay->queue, &relaying);
+    queue_totals(http->relay->queue, &totals);
+    if (relaying.is_held) {
+        answer_line(request, 503, "not ready: held by the operator");
+    } else if (relaying.is_stopped) {
+        snprintf(line, sizeof line, "not ready: %s", relaying.reason);
+        answer_line(request, 503, line);
+    } else if (is_nearly_full(unfinished(&totals), http->options.max_messages) ||
+               is_nearly_full(totals.bytes, http->options.max_bytes)) {
+        answer_line(request, 503, "not ready: the queue is nearly full");
+    } else {
+        answer_line(request, 200, "ready");
+    }
+}
+
+/* --- /metrics --------------------------------------------------------------------------------- */
+
+/* Text format 0.0.4 of Prometheus. */
+static void add_metric(struct evbuffer *out, const char *name, const char *kind, const char *help)
+{
+    evbuffer_add_printf(out, "# HELP smsrelay_%s %s\n# TYPE smsrelay_%s %s\n", name, help, name,
+                        kind);
+}
+
+static void add_number(struct evbuffer *out, const char *name, const char *help, int64_t value)
+{
+    add_metric(out, name, "gauge", help);
+    evbuffer_add_printf(out, "smsrelay_%s %" PRId64 "\n", name, value);
+}
+
+static void add_stats(const struct stats *stats, struct evbuffer *out)
+{
+    for (int i = 0; i < STATS_COUNT; i++) {
+        const struct stats_row *row = stats_row((enum stats_name)i);
+        add_metric(out, row->name, stats_kind_name(row->kind), row->help);
+        evbuffer_add_printf(out, "smsrelay_%s %" PRId64 "\n", row->name,
+                            stats_get(stats, (enum stats_name)i));
+    }
+}
+
+static void add_queue(struct queue *queue, struct evbuffer *out)
+{
+    struct queue_totals totals;
+    struct queue_relaying relaying;
+    queue_totals(queue, &totals);
+    queue_relaying(queue, &relaying);
+    add_metric(out, "queue_messages", "gauge", "messages held, by state");
+    for (int i = 0; i < MESSAGE_STATES; i++) {
+        evbuffer_add_printf(out, "smsrelay_queue_messages{state=\"%s\"} %zu\n",
+                            message_state_name((enum message_state)i), totals.by_state[i]);
+    }
+    int64_t age_ms = totals.oldest_ms == 0 ? 0 : clock_unix_ms() - totals.oldest_ms;
+    add_metric(out, "queue_oldest_seconds", "gauge", "age of the oldest unfinished message");
+    evbuffer_add_printf(out, "smsrelay_queue_oldest_seconds %.3f\n",
+                        age_ms > 0 ? (double)age_ms / 1000 : 0);
+    add_number(out, "queue_bytes", "memory of all messages held", (int64_t)totals.bytes);
+    add_number(out, "relaying", "1 = messages are sent, 0 = held or stopped",
+               !relaying.is_held && !relaying.is_stopped);
+}
+
+static void tell_metrics(const struct http *http, struct evhttp_request *request)
+{
+    struct evbuffer *out = evbuffer_new();
+    if (out == NULL) {
+        answer_line(request, 503, "out of memory");
+        return;
+    }
+    add_stats(http->relay->stats, out);
+    add_queue(http->relay->queue, out);
+    add_metric(out, "build_info", "gauge", "always 1; says the version");
+    evbuffer_add_printf(out, "smsrelay_build_info{version=\"%s\"} 1\n",
+                        http->relay->rules->version);
+    answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", out);
+    evbuffer_free(out);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static const struct page {
+    const char *path;
+    void (*tell)(const struct http *http, struct evhttp_request *request);
+} pages[] = {
+    {"/livez", tell_alive},
+    {"/metrics", tell_metrics},
+    {"/readyz", tell_ready},
+};
+
+static bool is_loopback(const char *host)
+{
+    struct in_addr address;
+    return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+           (inet_pton(AF_INET, host, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127);
+}
+
+static bool is_ours(const struct http *http, const char *host)
+{
+    for (size_t i = 0; host != NULL && i < http->options.host_count; i++) {
+        if (strcasecmp(host, http->options.hosts[i]) == 0) {
+            return true;
+        }
+    }
+    return host != NULL && is_loopback(host);
+}
+
+static void on_request(struct evhttp_request *request, void *arg)
+{
+    const struct http *http = arg;
+    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+    if (!is_ours(http, evhttp_request_get_host(request))) {
+        answer_line(request, 403, "not a host of this relay (http.hosts)");
+        return;
+    }
+    for (size_t i = 0; path != NULL && i < sizeof pages / sizeof pages[0]; i++) {
+        if (strcmp(path, pages[i].path) == 0) {
+            pages[i].tell(http, request);
+            return;
+        }
+    }
+    answer_line(request, 404, "not found; there are /livez, /metrics and /readyz");
+}
+
+/* --- the listener ----------------------------------------------------------------------------- */
+
+static void log_listener(struct evhttp_bound_socket *bound, const char *host)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    char url[96];
+    if (getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &size) == 0) {
+        uint16_t port = address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                                      : ((struct sockaddr_in *)&address)->sin_port;
+        snprintf(url, sizeof url, strchr(host, ':') != NULL ? "http://[%s]:%u" : "http://%s:%u",
+                 host, ntohs(port));
+        LOG(LOG_INFO, "http_listening", LOG_STR("url", url));
+    }
+}
+
+struct http *http_new(const struct relay *relay, const struct http_options *options, char *error,
+                      size_t error_size)
+{
+    struct http *http = calloc(1, sizeof *http);
+    struct evhttp_bound_socket *bound = NULL;
+    if (http != NULL) {
+        *http = (struct http){relay, *options, evhttp_new(relay->base)};
+    }
+    if (http == NULL || http->evhttp == NULL) {
+        snprintf(error, error_size, "out of memory");
+        http_free(http);
+        return NULL;
+    }
+    bound = evhttp_bind_socket_with_handle(http->evhttp, options->host, options->port);
+    if (bound == NULL) {
+        snprintf(error, error_size, "cannot listen on http.address %s:%u", options->host,
+                 options->port);
+        http_free(http);
+        return NULL;
+    }
+    evhttp_set_timeout(http->evhttp, IDLE_SECONDS);
+    evhttp_set_max_headers_size(http->evhttp, MAX_HEADERS);
+    evhttp_set_max_body_size(http->evhttp, MAX_BODY);
+    evhttp_set_default_content_type(http->evhttp, NULL);
+    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+    evhttp_set_gencb(http->evhttp, on_request, http);
+    log_listener(bound, options->host);
+    return http;
+}
+
+void http_free(struct http *http)
+{
+    if (http == NULL) {
+        return;
+    }
+    if (http->evhttp != NULL) {
+        evhttp_free(http->evhttp);
+    }
+    free(http);
+}
