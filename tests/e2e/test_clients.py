@@ -44,7 +44,7 @@ class ClientTest(TestCase):
             if shutil.which(path) is None and not os.path.exists(path):
                 if os.environ.get("CI") == "true":
                     self.fail("%s is missing" % path)
-                self.skipTest("%s is missing" % os.path.basename(path))
+                self.skipTest("%s is missing" % path.replace(ROOT + "/", ""))
 
     def call(self, *words, stdin=b"", timeout=PATIENCE, cwd=None, **env):
         """Runs a client. Returns None when it says that the mail was sent, else what it says."""
