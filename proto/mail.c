@@ -491,21 +491,27 @@ static enum mail_result take_subject(struct span value, const char *guess,
     return subject->has_failed ? MAIL_NO_MEMORY : MAIL_OK;
 }
 
+/* Plain text, unless nothing can be seen of it: then HTML. */
 static enum mail_result take_text(const struct choice *choice, struct span body,
                                   const struct mail_rules *rules, struct buffer *text)
 {
+    enum mail_result result = MAIL_OK;
     if (choice->plain.is_found) {
-        return take_plain(&choice->plain, rules, text);
+        result = take_plain(&choice->plain, rules, text);
+        mail_text_trim(text);
     }
-    if (choice->html.is_found) {
-        return take_html(&choice->html, rules, text);
+    if (choice->html.is_found && result == MAIL_OK && text->len == 0) {
+        result = take_html(&choice->html, rules, text);
+        mail_text_trim(text);
     }
     /* Its boundary is nowhere: what it holds is text as it stands. */
-    if (choice->has_multipart && choice->ignored->len == 0 &&
-        !mail_text_to_utf8(body.s, body.len, NULL, rules->charset, text)) {
-        return MAIL_BAD_CHARSET;
+    if (choice->has_multipart && !choice->plain.is_found && !choice->html.is_found &&
+        choice->ignored->len == 0) {
+        result = mail_text_to_utf8(body.s, body.len, NULL, rules->charset, text) ? MAIL_OK
+                                                                                 : MAIL_BAD_CHARSET;
+        mail_text_trim(text);
     }
-    return MAIL_OK;
+    return result;
 }
 
 /* Finds the text and takes it over, and the subject. */
@@ -527,7 +533,6 @@ static enum mail_result read_body(const struct headers *headers, struct span bod
         take_subject(headers->subject, charset_of(text->type), rules, &mail->subject);
     if (result == MAIL_OK) {
         result = take_text(&choice, body, rules, &mail->text);
-        mail_text_trim(&mail->text);
     }
     if (choice.plain.decoded.has_failed || choice.html.decoded.has_failed ||
         mail->text.has_failed) {

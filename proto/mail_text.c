@@ -5,6 +5,8 @@
 
 #include <string.h>
 #include <strings.h>
+#include <unictype.h>
+#include <unistr.h>
 
 /* --- charsets --------------------------------------------------------------------------------- */
 
@@ -193,6 +195,18 @@ void mail_text_drop_signature(struct buffer *text)
     }
 }
 
+static bool has_visible(const struct buffer *text)
+{
+    for (size_t i = 0; i < text->len;) {
+        ucs4_t c;
+        i += (size_t)u8_mbtouc(&c, (const uint8_t *)text->data + i, text->len - i);
+        if (!uc_is_property_white_space(c) && !uc_is_property_default_ignorable_code_point(c)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void mail_text_trim(struct buffer *text)
 {
     size_t kept = 0;
@@ -215,4 +229,7 @@ void mail_text_trim(struct buffer *text)
         kept--;
     }
     text->len = kept;
+    if (!has_visible(text)) {
+        text->len = 0;
+    }
 }

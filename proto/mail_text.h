@@ -31,7 +31,8 @@ void mail_text_drop_signature(struct buffer *text);
 
 /*
  * Takes out CR, control characters but TAB and LF, white space at the end of each line, and blank
- * lines at both ends.
+ * lines at both ends; and all of it where no character can be seen: Outlook's plain part next to
+ * HTML is often a lone no-break space.
  */
 void mail_text_trim(struct buffer *text);
 

@@ -57,6 +57,8 @@ Test(mail, headers_or_text)
         {": x\nSubject: Hi\n\nbody\n", NULL, MAIL_OK, "", ": x\nSubject: Hi\n\nbody"},
         {"", NULL, MAIL_OK, "", ""},
         {"\n\n\n", NULL, MAIL_OK, "", ""},
+        {"\xc2\xa0\n\xe3\x80\x80\xe2\x80\x8d", NULL, MAIL_OK, "", ""},
+        {"\xc2\xa0 a\xc2\xa0", NULL, MAIL_OK, "", "\xc2\xa0 a\xc2\xa0"},
     };
     check(cases, COUNT(cases));
 }
@@ -139,6 +141,16 @@ Test(mail, parts)
          NULL, MAIL_OK, "", "Hello \xe2\x82\xac!"},
         {MIXED "Content-Type: multipart/alternative; boundary=z\n\n"
                "--z\n\n \n--z\nContent-Type: text/html\n\n<b>html</b>\n--z--\n--a b--\n",
+         NULL, MAIL_OK, "", "html"},
+        {MIXED "Content-Type: multipart/alternative; boundary=z\n\n"
+               "--z\nContent-Type: text/plain; charset=iso-8859-1\n\n\xa0\n \xa0\n"
+               "--z\nContent-Type: text/html\n\n<b>html</b>\n--z--\n--a b--\n",
+         NULL, MAIL_OK, "", "html"},
+        {MIXED "Content-Type: text/plain; charset=utf-16le\nContent-Transfer-Encoding: base64\n\n"
+               "IAANAAoA\n--a b\nContent-Type: text/html\n\n<b>html</b>\n--a b--\n",
+         NULL, MAIL_OK, "", "html"},
+        {MIXED
+         "\n\xef\xbb\xbf\xe2\x80\x8b\n--a b\nContent-Type: text/html\n\n<b>html</b>\n--a b--\n",
          NULL, MAIL_OK, "", "html"},
         {MIXED "Content-Type: text/html\nContent-Disposition: attachment; filename=a.html\n\n"
                "<b>report</b>\n--a b--\n",
