@@ -265,6 +265,7 @@ class TooMany(TestCase):
         self.assertIsNone(b.read_line())
         for client in (a, c, d):
             self.assertReply(client.ask("NOOP"), "250")
+        relay.wait_log("connections_full")
         self.assertEqual(len(relay.log("connections_full")), 1)
 
     def test_what_it_had_submitted_stays(self):

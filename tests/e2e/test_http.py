@@ -19,7 +19,7 @@ class Http(TestCase):
 
     def start(self, settings):
         self.the_relay = self.relay({"http.address": "127.0.0.1:0", **settings})
-        self.host = self.the_relay.log("http_listening")[0]["url"].split("/")[2]
+        self.host = self.the_relay.wait_log("http_listening")["url"].split("/")[2]
 
     def get(self, path, method="GET", host=None):
         """Returns the status and the body."""
