@@ -1,0 +1,40 @@
+/* report: see report.h. */
+#include "proto/report.h"
+
+#include <string.h>
+
+/* In the order in which a message goes through them; final are those from `error` on. */
+static const char *const ORDER[] = {"unknown", "sent",     "accepted", "buffered", "error",
+                                    "failed",  "rejected", "canceled", "expired",  "delivered"};
+enum { FIRST_FINAL = 4, COUNT = sizeof ORDER / sizeof ORDER[0] };
+
+/* What is not known is taken for `unknown`. */
+static int rank(const char *status)
+{
+    for (int i = 0; i < COUNT; i++) {
+        if (strcmp(ORDER[i], status) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+bool report_status_is_final(const char *status)
+{
+    return rank(status) >= FIRST_FINAL;
+}
+
+bool report_supersedes(const struct report *late, const struct report *known)
+{
+    if (known->status[0] == '\0') {
+        return true;
+    }
+    bool is_final = report_status_is_final(late->status);
+    if (is_final != report_status_is_final(known->status)) {
+        return is_final;
+    }
+    if (late->event_ms != known->event_ms) {
+        return late->event_ms > known->event_ms;
+    }
+    return rank(late->status) > rank(known->status);
+}

@@ -1,0 +1,49 @@
+/* Which of two delivery reports counts. */
+#include "proto/report.h"
+
+#include <criterion/criterion.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+Test(report, final)
+{
+    static const char *const finals[] = {"delivered", "error",    "failed",
+                                         "expired",   "canceled", "rejected"};
+    static const char *const others[] = {"", "sent", "accepted", "buffered", "unknown", "stored"};
+    for (size_t i = 0; i < COUNT(finals); i++) {
+        cr_assert(report_status_is_final(finals[i]), "%s", finals[i]);
+    }
+    for (size_t i = 0; i < COUNT(others); i++) {
+        cr_assert_not(report_status_is_final(others[i]), "%s", others[i]);
+    }
+}
+
+Test(report, order)
+{
+    static const struct {
+        struct report known, late;
+        bool supersedes;
+    } cases[] = {
+        {{"", 0, 0}, {"sent", 0, 5}, true},
+        {{"", 0, 0}, {"nonsense", 0, 0}, true},
+        {{"sent", 0, 5}, {"sent", 0, 5}, false},
+        {{"sent", 0, 5}, {"accepted", 0, 6}, true},
+        {{"accepted", 0, 6}, {"sent", 0, 5}, false},
+        {{"sent", 0, 5}, {"accepted", 0, 5}, true},
+        {{"accepted", 0, 5}, {"sent", 0, 5}, false},
+        {{"accepted", 0, 5}, {"handed-over", 0, 6}, true},
+        {{"accepted", 0, 5}, {"handed-over", 0, 5}, false},
+        {{"buffered", 0, 9}, {"delivered", 0, 5}, true},
+        {{"delivered", 0, 5}, {"buffered", 0, 9}, false},
+        {{"delivered", 0, 5}, {"nonsense", 0, 9}, false},
+        {{"failed", 7, 5}, {"delivered", 0, 6}, true},
+        {{"delivered", 0, 6}, {"failed", 7, 5}, false},
+        {{"failed", 7, 5}, {"delivered", 0, 5}, true},
+        {{"delivered", 0, 5}, {"delivered", 0, 5}, false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        cr_assert_eq(report_supersedes(&cases[i].late, &cases[i].known), cases[i].supersedes,
+                     "%s at %d after %s at %d", cases[i].late.status, (int)cases[i].late.event_ms,
+                     cases[i].known.status, (int)cases[i].known.event_ms);
+    }
+}
