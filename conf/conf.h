@@ -102,6 +102,10 @@ struct conf {
     } smtp;
     struct {
         char *address; /* "" = no such listener */
+        char *secret;
+    } reports;
+    struct {
+        char *address; /* "" = no such listener */
         struct conf_list hosts;
     } http;
     struct {

@@ -80,6 +80,15 @@ static const char *token_complaint(const char *value)
                                                       : "must be printable ASCII without spaces";
 }
 
+static const char *secret_complaint(const char *value)
+{
+    static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                     "0123456789-._~"; /* RFC 3986 2.3 */
+    return strlen(value) >= 16 && value[strspn(value, unreserved)] == '\0'
+               ? NULL
+               : "must be 16 or more letters, digits or -._~";
+}
+
 static const char *sender_complaint(const char *value)
 {
     size_t len = strlen(value);
@@ -228,6 +237,11 @@ const struct conf_key conf_keys[] = {
     /* `any` is for loopback and the Unix socket, all that there is: listen_complaint() sees to it. */
     CHOICE(smtp, auth, "none", "none|any",
            "logins (AUTH): none, or any = every name and password is taken; loopback only"),
+
+    STRING(reports, address, "", listen_complaint,
+           "where the API's delivery reports come in: HOST:PORT on loopback, port 0 = any; none = nowhere"),
+    SECRET(reports, secret, "", secret_complaint,
+           "the last part of their path, /dlr/<secret>: all that tells the API from others"),
 
     STRING(http, address, "", listen_complaint,
            "where /metrics, /livez and /readyz are: HOST:PORT on loopback, port 0 = any; none = nowhere"),

@@ -433,28 +433,43 @@ void conn_acknowledge(void *client, uint32_t slot, const struct session_receipt 
     session_accept(c->session, slot, receipts, count);
 }
 
+/* Ends the line of an event and frees it. A watcher that does not read is cut off. */
+static void write_event(struct conn *c, struct buffer *line)
+{
+    buffer_append(line, "\r\n", 2);
+    session_notify(c->session, line->data, line->len);
+    touch(c);
+    size_t unread = session_output(c->session)->len + session_held(c->session) +
+                    (c->bev == NULL ? 0 : evbuffer_get_length(bufferevent_get_output(c->bev)));
+    c->is_doomed = c->is_doomed || line->has_failed || unread > WATCHER_HIGH;
+    buffer_free(line);
+}
+
 void conn_changed(void *client, const struct queue_change *change)
 {
     struct conn *c = client;
     struct buffer line = BUFFER_EMPTY;
     char id[ULID_SIZE];
     ulid_format(&change->id, id);
+    if (change->text != NULL) {
+        reply_begin(&line, REPLY_INBOUND, false);
+        buffer_printf(&line, "event=%" PRIu64 " inbound id=%s to=%s", change->event, id,
+                      change->to);
+        reply_value(&line, "text", change->text);
+        write_event(c, &line);
+        return;
+    }
     reply_begin(&line, REPLY_EVENT, false);
     buffer_printf(&line, "event=%" PRIu64 " id=%s state=%s", change->event, id,
                   message_state_name(change->state));
     if (message_answer_api_id(change->answer)[0] != '\0') {
         reply_value(&line, "api", message_answer_api_id(change->answer));
     }
+    reply_report(&line, &change->report);
     if (message_answer_reason(change->answer)[0] != '\0') {
         reply_value(&line, "reason", message_answer_reason(change->answer));
     }
-    buffer_append(&line, "\r\n", 2);
-    session_notify(c->session, line.data, line.len);
-    touch(c);
-    size_t unread = session_output(c->session)->len + session_held(c->session) +
-                    (c->bev == NULL ? 0 : evbuffer_get_length(bufferevent_get_output(c->bev)));
-    c->is_doomed = c->is_doomed || line.has_failed || unread > WATCHER_HIGH;
-    buffer_free(&line);
+    write_event(c, &line);
 }
 
 void conn_flush_touched(struct conn_context *context)

@@ -2,7 +2,7 @@
 #include "gateway/http.h"
 
 #include "gateway/clock.h"
-#include "gateway/log.h"
+#include "gateway/http_listen.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
@@ -198,20 +198,6 @@ static void on_request(struct evhttp_request *request, void *arg)
 
 /* --- the listener ----------------------------------------------------------------------------- */
 
-static void log_listener(struct evhttp_bound_socket *bound, const char *host)
-{
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    char url[96];
-    if (getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &size) == 0) {
-        uint16_t port = address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                                      : ((struct sockaddr_in *)&address)->sin_port;
-        snprintf(url, sizeof url, strchr(host, ':') != NULL ? "http://[%s]:%u" : "http://%s:%u",
-                 host, ntohs(port));
-        LOG(LOG_INFO, "http_listening", LOG_STR("url", url));
-    }
-}
-
 struct http *http_new(const struct relay *relay, const struct http_options *options, char *error,
                       size_t error_size)
 {
@@ -238,7 +224,7 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
     evhttp_set_default_content_type(http->evhttp, NULL);
     evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
     evhttp_set_gencb(http->evhttp, on_request, http);
-    log_listener(bound, options->host);
+    http_log_listener(bound, options->host, "http_listening");
     return http;
 }
 

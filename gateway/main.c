@@ -41,6 +41,8 @@ enum {
     URL_SIZE = 128,
     ERROR_SIZE = 512,
     HOSTNAME_SIZE = 256,
+    EVENTS_PER_MS =
+        1000,          /* more than there are: numbers of a run are above those of earlier ones */
     FAREWELL_MS = 1000 /* at most so long for replies to leave when all else has ended */
 };
 
@@ -57,6 +59,7 @@ struct daemon {
     struct relay relay;
     struct server *server;
     struct http *http;
+    struct reports *reports;
     struct token_watch *token_watch;
     struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_store;
     unsigned stops;           /* how often it was told to stop */
@@ -257,6 +260,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
         LOG_INT("times", d->stops));
     if (d->stops == 1) {
         server_stop(d->server);
+        reports_stop(d->reports);
         /* What was taken in this turn of the loop is in the queue when that is drained. */
         event_active(d->on_drain, EV_TIMEOUT, 0);
     } else {
@@ -392,6 +396,9 @@ static bool start_sandbox(struct daemon *d, char url[URL_SIZE], char *error)
     char host[SETTINGS_HOST_SIZE];
     struct sandbox_options options;
     settings_sandbox(d->conf, host, &options);
+    if (options.webhook == NULL && d->reports != NULL) {
+        options.webhook = reports_url(d->reports);
+    }
     d->sandbox = sandbox_thread_start(&options, error, ERROR_SIZE);
     if (d->sandbox == NULL) {
         return false;
@@ -485,6 +492,7 @@ static bool make_parts(struct daemon *d, char *error)
     snprintf(error, ERROR_SIZE, "out of memory");
     settings_queue(d->conf, &queue);
     queue.stats = &d->stats;
+    queue.first_event = (uint64_t)clock_unix_ms() * EVENTS_PER_MS;
     queue.wake_forwarder = wake_forwarder;
     queue.wake_arg = d;
     queue.notify_changes = notify_changes;
@@ -522,6 +530,18 @@ static bool start_http(struct daemon *d, char *error)
     }
     d->http = http_new(&d->relay, &options, error, ERROR_SIZE);
     return d->http != NULL;
+}
+
+/* The same. */
+static bool start_reports(struct daemon *d, char *error)
+{
+    char host[SETTINGS_HOST_SIZE];
+    struct reports_options options;
+    if (!settings_reports(d->conf, host, &options)) {
+        return true;
+    }
+    d->reports = reports_new(&d->relay, &options, error, ERROR_SIZE);
+    return d->reports != NULL;
 }
 
 static struct event *add_signal(struct daemon *d, int signal_number, event_callback_fn callback)
@@ -562,6 +582,7 @@ static void free_daemon(struct daemon *d)
     struct event *const events[] = {d->on_term,  d->on_int,    d->on_hup,  d->on_drain,
                                     d->on_ended, d->on_second, d->on_store};
     http_free(d->http);
+    reports_free(d->reports);
     server_free(d->server);
     token_watch_free(d->token_watch);
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -602,7 +623,7 @@ static int start(struct daemon *d, char *error)
         return fail(error, EX_CANTCREAT);
     }
     if (!settings_session(d->conf, d->hostname, d->aliases, &d->rules) || !make_parts(d, error) ||
-        (is_sandbox && !start_sandbox(d, url, error)) ||
+        !start_reports(d, error) || (is_sandbox && !start_sandbox(d, url, error)) ||
         !start_forwarder(d, is_sandbox ? url : d->conf->api.url, error)) {
         return fail(error, EX_UNAVAILABLE);
     }

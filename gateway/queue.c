@@ -25,12 +25,16 @@ struct queue *queue_new(const struct queue_options *options)
     }
     q->options = *options;
     q->told_due_ms = QUEUE_NEVER;
+    q->changes.event = options->first_event;
     bool is_good = queue_index_init(&q->by_id, offsetof(struct message, same_bucket),
                                     offsetof(struct message, id) + ULID_BYTES - sizeof(uint64_t));
     is_good = queue_refs_init(&q->refs) && is_good;
+    q->api_ids = options->expects_reports ? queue_api_ids_new() : NULL;
+    is_good = is_good && (q->api_ids != NULL || !options->expects_reports);
     if (!is_good || pthread_mutex_init(&q->mutex, NULL) != 0) {
         queue_index_free(&q->by_id);
         queue_refs_free(&q->refs);
+        queue_api_ids_free(q->api_ids);
         free(q);
         return NULL;
     }
@@ -52,6 +56,7 @@ void queue_free(struct queue *q)
     queue_heap_free(&q->heap);
     queue_index_free(&q->by_id);
     queue_refs_free(&q->refs);
+    queue_api_ids_free(q->api_ids);
     pthread_mutex_destroy(&q->mutex);
     free(q);
 }
@@ -409,8 +414,24 @@ static void settle_ambiguous(struct queue *q, const struct queue_settlement *s, 
     m->may_be_sent = true;
 }
 
+/* A report came while it was being sent: the API has it, whatever became of the request. */
+static void settle_reported(struct queue *q, const struct queue_settlement *s, int64_t now_ms)
+{
+    struct message *m = s->message;
+    struct report report = message_report(m);
+    const char *api_id = message_answer_api_id(s->answer);
+    q->bytes -= message_bytes(m);
+    message_set_report(m, api_id[0] == '\0' ? message_api_id(m) : api_id, "", &report);
+    q->bytes += message_bytes(m);
+    settle_known(q, m, FATE_RELAYED, now_ms);
+}
+
 static void settle(struct queue *q, struct queue_settlement *s, int64_t now_ms)
 {
+    if (s->message->has_report) {
+        settle_reported(q, s, now_ms);
+        return;
+    }
     queue_swap_answer(q, s->message, &s->answer);
     switch (s->fate) {
     case FATE_RETURNED:

@@ -33,6 +33,8 @@ struct queue_options {
     size_t max_messages;  /* unfinished ones */
     size_t max_bytes;     /* of all messages held, finished ones included */
     int64_t retention_ms; /* how long a finished message can be asked for; 0 = forgotten at once */
+    uint64_t first_event; /* numbers of changes are above this: so they rise from run to run */
+    bool expects_reports; /* API ids are remembered, for reports that name nothing else */
     struct stats *stats;  /* counts messages that come to an end; NULL = nobody wants to know */
 
     /* Called without the mutex, by whatever thread made the change. Must not block. NULL = none.
@@ -197,6 +199,50 @@ void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t
  */
 bool queue_sleep(struct queue *q, size_t ready, bool on_high);
 
+/* --- delivery reports ----------------------------------------------------------------------- */
+
+enum { QUEUE_API_ID_SIZE = 64 }; /* of an API id, and NUL */
+
+enum queue_report_outcome {
+    REPORT_UNMATCHED, /* of no message of ours that was ever sent */
+    REPORT_OLD,       /* says nothing new of its message */
+    REPORT_NEW
+};
+
+/* A delivery report that has come in, and what was found out about it. */
+struct queue_report {
+    bool has_id; /* its clientId has the form of our ids */
+    struct ulid id;
+    char api_id[QUEUE_API_ID_SIZE]; /* "" = it names none */
+    struct report report;
+    const char *text; /* of an inbound message, borrowed; NULL = a delivery report */
+
+    enum queue_report_outcome outcome;
+    bool is_held; /* its message is in memory, where what is known of it is known best */
+    enum message_state state;
+    int32_t owner;
+    char to[NUMBER_SIZE], from[SENDER_SIZE], ref[REF_MAX + 1];
+};
+
+/*
+ * Looks for the messages of reports by their clientId, then by their API id (which are remembered for
+ * the last so many messages relayed: it gets its `id` then), and fills in the rest from what is in
+ * memory; of one that is not there the store may know more.
+ */
+void queue_reports_match(struct queue *q, struct queue_report *reports, size_t count);
+
+/*
+ * The REPORT_NEW among them are on the disk, if anything is: tells watchers, and notes them with the
+ * messages that are in memory. Of an ambiguous one the report proves that the API has it: it is
+ * relayed from now on; so is an unresolved one, or one that was about to be sent again. One that is
+ * being sent is settled when that has ended. Loop thread, between one queue_reports_match and the next.
+ */
+void queue_reports_apply(struct queue *q, struct queue_report *reports, size_t count,
+                         int64_t now_ms);
+
+/* Copies what a report's owner is told of its message, which nobody else has. */
+void queue_report_fill_in(struct queue_report *report, const struct message *m);
+
 /* --- the store ---------------------------------------------------------------------------- */
 
 /* What is to be written of one durable message, as it was when it was taken. */
@@ -310,7 +356,10 @@ struct queue_change {
     struct ulid id;
     int32_t owner;
     enum message_state state;
-    char *answer; /* owned by the taker; NULL when there is none */
+    char *answer;         /* owned by the taker; NULL when there is none */
+    struct report report; /* which came in; with an empty status the state has changed */
+    char *text;           /* or of the inbound message that did; owned; NULL = none */
+    char to[NUMBER_SIZE]; /* the number that had been written to; of reports and inbound only */
 };
 
 /* From now on changes of this message are (not) told. Returns false when it is unknown. Ask for its

@@ -4,6 +4,7 @@
 #include "gateway/queue_changes.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { FIRST_CHANGES = 64 };
 
@@ -11,6 +12,7 @@ void queue_changes_free(struct queue_change *changes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         free(changes[i].answer);
+        free(changes[i].text);
     }
     free(changes);
 }
@@ -35,6 +37,23 @@ static bool reserve_one(struct queue_changes *changes)
     changes->array = array;
     changes->size = size;
     return true;
+}
+
+void queue_changes_note_report(struct queue_changes *changes, const struct queue_report *report)
+{
+    changes->event++;
+    if (reserve_one(changes)) {
+        changes->array[changes->count++] = (struct queue_change){
+            .event = changes->event,
+            .id = report->id,
+            .owner = report->owner,
+            .state = report->state,
+            .answer = message_answer_new(report->api_id, NULL),
+            .report = report->report,
+            .text = report->text == NULL ? NULL : strdup(report->text),
+        };
+        memcpy(changes->array[changes->count - 1].to, report->to, sizeof report->to);
+    }
 }
 
 void queue_changes_note(struct queue_changes *changes, const struct message *m)

@@ -26,4 +26,7 @@ void queue_changes_clear(struct queue_changes *changes);
  */
 void queue_changes_note(struct queue_changes *changes, const struct message *m);
 
+/* The same of a report. The watched messages may have been forgotten, so all are told. */
+void queue_changes_note_report(struct queue_changes *changes, const struct queue_report *report);
+
 #endif

@@ -229,6 +229,8 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
     }
     if (message_state_is_finished((enum message_state)m->state)) {
         queue_release(q, m);
+    } else if (m->has_report) {
+        queue_move(q, m, PLACE_RELAYED, QUEUE_TAIL, now_ms);
     }
 }
 
@@ -268,6 +270,9 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     m->is_ambiguous = to == PLACE_AMBIGUOUS;
     m->may_be_sent = m->may_be_sent && to == PLACE_UNRESOLVED;
     m->updated_ms = now_ms;
+    if (to == PLACE_RELAYED && q->api_ids != NULL && message_api_id(m)[0] != '\0') {
+        queue_api_ids_add(q->api_ids, message_api_id(m), &m->id);
+    }
     put_in_place(q, m, end);
     count_end(q, to);
     queue_unsaved_add(q, m);
@@ -303,6 +308,7 @@ void queue_swap_answer(struct queue *q, struct message *m, char **answer)
         char *old = m->answer;
         q->bytes -= message_bytes(m);
         m->answer = *answer;
+        m->has_report = false; /* it stood behind the old one */
         q->bytes += message_bytes(m);
         *answer = old;
     }

@@ -11,6 +11,7 @@
 #define GATEWAY_QUEUE_CORE_H
 
 #include "gateway/queue.h"
+#include "gateway/queue_api_ids.h"
 #include "gateway/queue_changes.h"
 #include "gateway/queue_heap.h"
 #include "gateway/queue_index.h"
@@ -71,8 +72,9 @@ struct queue {
     struct queue_refs refs;
     struct queue_heap heap;
     struct queue_changes changes;
-    size_t bytes, finished_bytes; /* of all messages; of those that may be forgotten */
-    struct queue_demand arriving; /* prepared, not admitted yet */
+    struct queue_api_ids *api_ids; /* NULL = no reports are expected */
+    size_t bytes, finished_bytes;  /* of all messages; of those that may be forgotten */
+    struct queue_demand arriving;  /* prepared, not admitted yet */
     struct queue_unsaved unsaved;
     unsigned normal_run;    /* normal messages taken since the last low one */
     struct message *doomed; /* forgotten; queue_leave frees them without the mutex */

@@ -314,7 +314,7 @@ void requests_forget(const struct relay *relay, struct requests_client *client)
     watch_forget(relay->watch, client->client);
 }
 
-/* A message that has ended changes no more, but it may be watched. */
+/* A message that has ended changes no more, but reports may come for it. */
 static void on_watched(void *arg, const struct store_question *question)
 {
     struct late *late = arg;
@@ -322,6 +322,9 @@ static void on_watched(void *arg, const struct store_question *question)
         finish_unread(late);
     } else if (!is_known_to_store(late, question)) {
         say_unknown(&late->reply);
+        finish(late);
+    } else if (!watch_message(late->relay->watch, late->client->client, &question->id)) {
+        reply_line(&late->reply, REPLY_CANNOT_STORE, false, "cannot watch now");
         finish(late);
     } else {
         set_watching(late->relay, late->client, true);

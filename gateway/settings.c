@@ -34,6 +34,12 @@ bool settings_check(const struct conf *conf, FILE *out)
     for (size_t i = 0; i < conf->sms.senders.count; i++) {
         is_sound = check_sender("sms.senders", conf->sms.senders.items[i], out) && is_sound;
     }
+    if (conf->reports.address[0] != '\0' && conf->reports.secret[0] == '\0') {
+        fprintf(out,
+                "reports.secret: must be set where reports.address is: without it, anybody could "
+                "post reports\n");
+        is_sound = false;
+    }
     return is_sound;
 }
 
@@ -88,6 +94,7 @@ void settings_queue(const struct conf *conf, struct queue_options *options)
         .max_messages = (size_t)conf->queue.max_messages,
         .max_bytes = (size_t)conf->queue.max_bytes,
         .retention_ms = conf->queue.retention_ms,
+        .expects_reports = conf->reports.address[0] != '\0',
     };
 }
 
@@ -175,6 +182,20 @@ bool settings_http(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
         .max_messages = (size_t)conf->queue.max_messages,
         .max_bytes = (size_t)conf->queue.max_bytes,
     };
+    return true;
+}
+
+bool settings_reports(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
+                      struct reports_options *options)
+{
+    char named[CONF_HOST_SIZE];
+    uint16_t port;
+    if (conf->reports.address[0] == '\0' ||
+        !conf_address_split(conf->reports.address, named, &port)) {
+        return false;
+    }
+    copy_host(host, named);
+    *options = (struct reports_options){.host = host, .port = port, .secret = conf->reports.secret};
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "gateway/forwarder.h"
 #include "gateway/http.h"
 #include "gateway/queue.h"
+#include "gateway/reports.h"
 #include "gateway/sandbox.h"
 #include "gateway/server.h"
 #include "gateway/store.h"
@@ -48,6 +49,10 @@ bool settings_server(const struct conf *conf, struct server_options *options);
 /* False = there is no http.address. `host` keeps the host. */
 bool settings_http(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
                    struct http_options *options);
+
+/* The same of the listener for delivery reports. */
+bool settings_reports(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
+                      struct reports_options *options);
 
 /* sandbox.address "" = any free port of 127.0.0.1. `host` keeps the host. */
 void settings_sandbox(const struct conf *conf, char host[SETTINGS_HOST_SIZE],

@@ -82,6 +82,14 @@ enum stats_kind {
        "ambiguous messages found there: relayed") \
     X(RECONCILE_ABSENT, "reconcile_absent_total", STATS_COUNTER, \
        "ambiguous messages not there: sent again") \
+    X(REPORTS_NEW, "reports_new_total", STATS_COUNTER, \
+       "delivery reports and inbound messages that told something new of a message") \
+    X(REPORTS_OLD, "reports_old_total", STATS_COUNTER, \
+       "those that told nothing new: repeated, or late") \
+    X(REPORTS_UNMATCHED, "reports_unmatched_total", STATS_COUNTER, \
+       "those of messages that are not ours") \
+    X(REPORTS_REFUSED, "reports_refused_total", STATS_COUNTER, \
+       "calls to reports.address answered 404 or 400") \
     X(STORE_COMMITS, "store_commits_total", STATS_COUNTER, "transactions of the store") \
     X(STORE_SYNCS, "store_syncs_total", STATS_COUNTER, \
        "of these, those that waited for the disk") \

@@ -30,6 +30,7 @@ enum {
     ANSWERS_KEPT = 1 << 20 /* bytes of the buffer for answers that are kept between rounds */
 };
 
+enum { STRAYS_MAX = 10000 }; /* reports of no message that are kept */
 enum { NUMBER_NOTE_SIZE = sizeof "18446744073709551615" };
 #define NOTE_ANCHOR "anchor"
 #define NOTE_SINCE  "relayed_since" /* the anchor */
@@ -44,6 +45,15 @@ struct insertion {
     bool is_stored; /* the result */
 };
 
+/* Reports to be saved together. */
+struct reporting {
+    struct queue_report *reports;
+    size_t count;
+    void (*reported)(void *arg, bool is_stored);
+    void *arg;
+    bool is_stored; /* the result */
+};
+
 struct questions {
     struct store_question *first, **end;
 };
@@ -51,6 +61,7 @@ struct questions {
 /* What other threads have asked for and a round has not taken. */
 struct work {
     struct insertion insertion; /* count 0 = none */
+    struct reporting reporting; /* count 0 = none */
     struct questions questions;
     bool has_notes; /* a note has changed */
 };
@@ -76,7 +87,8 @@ struct store {
     /* Under the mutex. */
     bool is_woken, is_stopping;
     struct work work;
-    struct insertion ended; /* for store_deliver; count 0 = none */
+    struct insertion ended;    /* for store_deliver; count 0 = none */
+    struct reporting reported; /* the same */
     struct questions answered;
     struct notes notes;
 
@@ -154,6 +166,16 @@ void store_insert(struct store *s, struct message *const *messages, size_t count
     pthread_mutex_unlock(&s->mutex);
 }
 
+void store_report(struct store *s, struct queue_report *reports, size_t count,
+                  void (*reported)(void *arg, bool is_stored), void *arg)
+{
+    s->calls_due++;
+    pthread_mutex_lock(&s->mutex);
+    s->work.reporting = (struct reporting){reports, count, reported, arg, false};
+    wake_locked(s);
+    pthread_mutex_unlock(&s->mutex);
+}
+
 bool store_ask(struct store *s, const struct store_question *question)
 {
     struct store_question *copy = malloc(sizeof *copy);
@@ -176,14 +198,20 @@ void store_deliver(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
     struct insertion ended = s->ended;
+    struct reporting reported = s->reported;
     struct store_question *question = s->answered.first;
     s->ended.count = 0;
+    s->reported.count = 0;
     questions_clear(&s->answered);
     pthread_mutex_unlock(&s->mutex);
 
     if (ended.count > 0) {
         s->calls_due--;
         ended.inserted(ended.arg, ended.is_stored);
+    }
+    if (reported.count > 0) {
+        s->calls_due--;
+        reported.reported(reported.arg, reported.is_stored);
     }
     while (question != NULL) {
         struct store_question *next = question->next;
@@ -267,6 +295,56 @@ static bool write_record(struct store *s, const struct queue_record *record)
     return store_rows_save(&s->db, record, s->answers.data);
 }
 
+/* Weighs a report against what is stored of its message. */
+static void weigh(struct queue_report *r, const struct message *m)
+{
+    bool was_attempted = r->outcome != REPORT_UNMATCHED;
+    if (!r->is_held) {
+        queue_report_fill_in(r, m);
+        was_attempted = m->state == MESSAGE_RELAYED || m->attempts > 0;
+    }
+    if (was_attempted && r->text != NULL) {
+        r->outcome = REPORT_NEW;
+    } else if (was_attempted) {
+        struct report known = message_report(m);
+        r->outcome = report_supersedes(&r->report, &known) ? REPORT_NEW : REPORT_OLD;
+    }
+}
+
+/* Reports of one transaction may be of one message: each is weighed against those before it. */
+static bool write_report(struct store *s, struct queue_report *r)
+{
+    bool has_failed = false;
+    bool is_good = true;
+    struct message *m = r->has_id ? store_rows_find(&s->db, &r->id, &has_failed) : NULL;
+    if (has_failed) {
+        return false;
+    }
+    if (m != NULL) {
+        weigh(r, m);
+    }
+    if (m != NULL && r->outcome == REPORT_NEW && r->text != NULL) {
+        is_good = store_rows_insert_inbound(&s->db, message_row_links(m)->row, r);
+    } else if (m == NULL || r->outcome == REPORT_UNMATCHED) {
+        is_good = store_rows_insert_stray(&s->db, r);
+    } else if (r->outcome == REPORT_NEW) {
+        is_good = store_rows_save_report(&s->db, message_row_links(m)->row, &r->report);
+    }
+    message_free(m);
+    return is_good;
+}
+
+static bool write_reporting(struct store *s, const struct reporting *reporting)
+{
+    bool is_good = true;
+    bool has_stray = false;
+    for (size_t i = 0; is_good && i < reporting->count; i++) {
+        is_good = write_report(s, &reporting->reports[i]);
+        has_stray = has_stray || reporting->reports[i].outcome == REPORT_UNMATCHED;
+    }
+    return is_good && (!has_stray || store_rows_delete_strays(&s->db, STRAYS_MAX));
+}
+
 static bool write_notes(struct store *s, const struct notes *notes)
 {
     char since[NUMBER_NOTE_SIZE];
@@ -279,7 +357,7 @@ static bool write_notes(struct store *s, const struct notes *notes)
 static bool write_all(struct store *s, const struct work *work, const struct notes *notes,
                       size_t records)
 {
-    bool is_good = write_insertion(s, &work->insertion);
+    bool is_good = write_insertion(s, &work->insertion) && write_reporting(s, &work->reporting);
     for (size_t i = 0; is_good && i < records; i++) {
         is_good = write_record(s, &s->records[i]);
     }
@@ -458,10 +536,11 @@ static void answer(struct store *s, struct store_question *question, bool is_sav
 static void tell(struct store *s, struct work *work, bool is_stored, bool is_saved)
 {
     struct store_question *question;
-    if (work->insertion.count > 0) {
-        work->insertion.is_stored = is_stored;
+    if (work->insertion.count > 0 || work->reporting.count > 0) {
+        work->insertion.is_stored = work->reporting.is_stored = is_stored;
         pthread_mutex_lock(&s->mutex);
-        s->ended = work->insertion;
+        s->ended = work->insertion.count > 0 ? work->insertion : s->ended;
+        s->reported = work->reporting.count > 0 ? work->reporting : s->reported;
         pthread_mutex_unlock(&s->mutex);
         s->options.notify(s->options.notify_arg);
     }
@@ -494,6 +573,7 @@ static void take_work(struct store *s, struct work *work)
         questions_clear(&work->questions);
     }
     s->work.insertion.count = 0;
+    s->work.reporting.count = 0;
     s->work.has_notes = false;
     questions_clear(&s->work.questions);
     pthread_mutex_unlock(&s->mutex);
@@ -547,10 +627,11 @@ static bool write_round(struct store *s, struct work *work, size_t *records)
         memcpy(notes.anchor, s->kept.anchor, sizeof notes.anchor);
         notes.relayed_since = s->kept.relayed_since;
     }
-    bool syncs = work->insertion.count > 0 || asks_sync(work) || atomic_load(&s->is_failing) ||
+    bool has_arrivals = work->insertion.count > 0 || work->reporting.count > 0;
+    bool syncs = has_arrivals || asks_sync(work) || atomic_load(&s->is_failing) ||
                  clock_monotonic_ms() >= s->sync_ms;
     /* Where there is nothing to write, a note is what is synced. */
-    bool has_rows = work->insertion.count > 0 || *records > 0;
+    bool has_rows = has_arrivals || *records > 0;
     work->has_notes = work->has_notes || (syncs && !has_rows);
     bool has_work = has_rows || work->has_notes;
     bool is_good = !has_work || transact(s, work, &notes, *records, syncs);
@@ -826,8 +907,10 @@ static bool keep(struct store *s)
         int64_t first = store_row_first(ulid_time_ms(&records[i].message->id));
         row = first > row ? first : row + 1;
         records[i].row = row;
+        struct report report = message_report(records[i].message); /* nobody else is left */
         is_good = store_rows_insert(&s->db, row, records[i].message) &&
-                  store_rows_save(&s->db, &records[i], s->answers.data);
+                  store_rows_save(&s->db, &records[i], s->answers.data) &&
+                  (report.status[0] == '\0' || store_rows_save_report(&s->db, row, &report));
     }
     is_good = is_good && store_db_commit(&s->db);
     if (!is_good) {

@@ -98,6 +98,15 @@ int64_t store_last_row(const struct store *s);
 void store_insert(struct store *s, struct message *const *messages, size_t count,
                   void (*inserted)(void *arg, bool is_stored), void *arg);
 
+/*
+ * Saves reports that queue_reports_match has seen, in one transaction: fills in what is known of the
+ * messages that are not in memory, and keeps the REPORT_NEW with their messages, and the last ten
+ * thousand that are REPORT_UNMATCHED. `reported` is called by store_deliver when they are on the
+ * disk, or when they are not and will not be. The array is borrowed until then. One call at a time.
+ */
+void store_report(struct store *s, struct queue_report *reports, size_t count,
+                  void (*reported)(void *arg, bool is_stored), void *arg);
+
 /* Calls back for whatever has ended. */
 void store_deliver(struct store *s);
 

@@ -43,6 +43,13 @@ static const char *const migrations[] = {
     "CREATE INDEX progress_failed ON progress (state, row) WHERE state > 5;"
     "CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = " APPLICATION_ID,
+    /* Of `report`, the one of a message that counts; of `stray`, those that are of no message. */
+    "CREATE TABLE report (row INTEGER PRIMARY KEY, status TEXT NOT NULL, code INTEGER NOT NULL,"
+    " event_ms INTEGER NOT NULL);"
+    "CREATE TABLE stray (number INTEGER PRIMARY KEY, client_id TEXT, api_id TEXT,"
+    " status TEXT NOT NULL, code INTEGER NOT NULL, event_ms INTEGER NOT NULL);"
+    "CREATE TABLE inbound (row INTEGER NOT NULL, event_ms INTEGER NOT NULL, text TEXT NOT NULL,"
+    " PRIMARY KEY (row, event_ms, text)) WITHOUT ROWID;",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 
@@ -50,7 +57,8 @@ enum { VERSION = sizeof migrations / sizeof migrations[0] };
     "m.row, m.id, m.owner, m.priority, m.encoding, m.parts, m.allow_unicode, m.has_ttl,"         \
     " m.due_ms, m.expires_ms, m.recipient, m.sender, m.ref, m.text, p.row IS NOT NULL, p.state," \
     " p.attempts, p.ambiguous_ends, p.may_be_sent, p.is_expiry_lifted, p.due_ms, p.updated_ms,"  \
-    " p.api_id, p.reason "
+    " p.api_id, p.reason, r.status, r.code, r.event_ms "
+#define LEFT_JOINS " LEFT JOIN progress p ON p.row = m.row LEFT JOIN report r ON r.row = m.row "
 
 static const char *const texts[STORE_STATEMENTS] = {
     [STORE_BEGIN] = "BEGIN IMMEDIATE",
@@ -62,23 +70,30 @@ static const char *const texts[STORE_STATEMENTS] = {
         "REPLACE INTO progress VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [STORE_DELETE_MESSAGES] = "DELETE FROM message WHERE row BETWEEN ?1 AND ?2",
     [STORE_DELETE_PROGRESS] = "DELETE FROM progress WHERE row BETWEEN ?1 AND ?2",
+    [STORE_DELETE_REPORTS] = "DELETE FROM report WHERE row BETWEEN ?1 AND ?2",
+    [STORE_DELETE_INBOUND] = "DELETE FROM inbound WHERE row BETWEEN ?1 AND ?2",
+    [STORE_INSERT_INBOUND] = "INSERT OR IGNORE INTO inbound VALUES (?1, ?2, ?3)",
+    [STORE_SAVE_REPORT] = "REPLACE INTO report VALUES (?1, ?2, ?3, ?4)",
+    [STORE_INSERT_STRAY] = "INSERT INTO stray (client_id, api_id, status, code, event_ms)"
+                           " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [STORE_DELETE_STRAYS] =
+        "DELETE FROM stray WHERE number <= (SELECT max(number) FROM stray) - ?1",
     [STORE_SET_NOTE] = "REPLACE INTO note VALUES (?1, ?2)",
     [STORE_GET_NOTE] = "SELECT value FROM note WHERE name = ?1",
     [STORE_LAST_ROW] = "SELECT max(row) FROM message",
     [STORE_COUNT_RANGE] = "SELECT count(*) FROM message WHERE row BETWEEN ?1 AND ?2",
-    [STORE_READ_HELD] =
-        "SELECT " MESSAGE_COLUMNS "FROM message m LEFT JOIN progress p ON p.row = m.row"
-        " WHERE p.row IS NULL OR p.state NOT IN (5, 6, 7, 8)"
-        " OR (m.ref IS NOT NULL AND p.updated_ms > ?1) ORDER BY m.row",
-    [STORE_READ_RANGE] =
-        "SELECT " MESSAGE_COLUMNS "FROM message m LEFT JOIN progress p ON p.row = m.row"
-        " WHERE m.row BETWEEN ?1 AND ?2 ORDER BY m.row",
+    [STORE_READ_HELD] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
+                        "WHERE p.row IS NULL OR p.state NOT IN (5, 6, 7, 8)"
+                        " OR (m.ref IS NOT NULL AND p.updated_ms > ?1) ORDER BY m.row",
+    [STORE_READ_RANGE] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
+                         "WHERE m.row BETWEEN ?1 AND ?2 ORDER BY m.row",
     [STORE_READ_RELAYED] =
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
-        " WHERE p.state = 5 ORDER BY p.row LIMIT ?1",
+        " LEFT JOIN report r ON r.row = p.row WHERE p.state = 5 ORDER BY p.row LIMIT ?1",
     [STORE_READ_FAILED] =
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
-        " WHERE p.state = ?1 AND p.state > 5 ORDER BY p.row LIMIT ?2",
+        " LEFT JOIN report r ON r.row = p.row WHERE p.state = ?1 AND p.state > 5 ORDER BY p.row "
+        "LIMIT ?2",
     [STORE_READ_PROGRESS] =
         "SELECT row, state, updated_ms FROM progress WHERE row >= ?1 ORDER BY row LIMIT ?2",
 };

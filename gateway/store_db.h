@@ -23,6 +23,12 @@ enum store_statement {
     STORE_SAVE_PROGRESS,
     STORE_DELETE_MESSAGES, /* the rows from ?1 to ?2 */
     STORE_DELETE_PROGRESS, /* ... of them */
+    STORE_DELETE_REPORTS,  /* ... of them */
+    STORE_DELETE_INBOUND,  /* ... of them */
+    STORE_SAVE_REPORT,
+    STORE_INSERT_INBOUND, /* unless the same is there */
+    STORE_INSERT_STRAY,
+    STORE_DELETE_STRAYS, /* all but the last ?1 */
     STORE_SET_NOTE,
     STORE_GET_NOTE,
     STORE_LAST_ROW,

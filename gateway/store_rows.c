@@ -63,12 +63,55 @@ bool store_rows_save(struct store_db *db, const struct queue_record *record, con
 
 bool store_rows_delete(struct store_db *db, int64_t first, int64_t last)
 {
-    for (enum store_statement which = STORE_DELETE_MESSAGES; which <= STORE_DELETE_PROGRESS;
+    for (enum store_statement which = STORE_DELETE_MESSAGES; which <= STORE_DELETE_INBOUND;
          which++) {
         sqlite3_bind_int64(db->statements[which], 1, first);
         sqlite3_bind_int64(db->statements[which], 2, last);
     }
-    return store_db_run(db, STORE_DELETE_MESSAGES) && store_db_run(db, STORE_DELETE_PROGRESS);
+    return store_db_run(db, STORE_DELETE_MESSAGES) && store_db_run(db, STORE_DELETE_PROGRESS) &&
+           store_db_run(db, STORE_DELETE_REPORTS) && store_db_run(db, STORE_DELETE_INBOUND);
+}
+
+bool store_rows_insert_inbound(struct store_db *db, int64_t row, struct queue_report *r)
+{
+    sqlite3_stmt *insert = db->statements[STORE_INSERT_INBOUND];
+    sqlite3_bind_int64(insert, 1, row);
+    sqlite3_bind_int64(insert, 2, r->report.event_ms);
+    bind_text(insert, 3, r->text, strlen(r->text));
+    bool is_good = store_db_run(db, STORE_INSERT_INBOUND);
+    r->outcome = sqlite3_changes(db->handle) > 0 ? REPORT_NEW : REPORT_OLD;
+    return is_good;
+}
+
+bool store_rows_save_report(struct store_db *db, int64_t row, const struct report *report)
+{
+    sqlite3_stmt *save = db->statements[STORE_SAVE_REPORT];
+    sqlite3_bind_int64(save, 1, row);
+    bind_text(save, 2, report->status, strlen(report->status));
+    sqlite3_bind_int64(save, 3, report->code);
+    sqlite3_bind_int64(save, 4, report->event_ms);
+    return store_db_run(db, STORE_SAVE_REPORT);
+}
+
+bool store_rows_insert_stray(struct store_db *db, const struct queue_report *r)
+{
+    sqlite3_stmt *insert = db->statements[STORE_INSERT_STRAY];
+    char id[ULID_SIZE] = "";
+    if (r->has_id) {
+        ulid_format(&r->id, id);
+    }
+    bind_words(insert, 1, id);
+    bind_words(insert, 2, r->api_id);
+    bind_text(insert, 3, r->report.status, strlen(r->report.status));
+    sqlite3_bind_int64(insert, 4, r->report.code);
+    sqlite3_bind_int64(insert, 5, r->report.event_ms);
+    return store_db_run(db, STORE_INSERT_STRAY);
+}
+
+bool store_rows_delete_strays(struct store_db *db, int64_t but)
+{
+    sqlite3_bind_int64(db->statements[STORE_DELETE_STRAYS], 1, but);
+    return store_db_run(db, STORE_DELETE_STRAYS);
 }
 
 bool store_rows_set_note(struct store_db *db, const char *name, const char *value)
@@ -139,7 +182,10 @@ enum column {
     COLUMN_PROGRESS_DUE_MS,
     COLUMN_UPDATED_MS,
     COLUMN_API_ID,
-    COLUMN_REASON
+    COLUMN_REASON,
+    COLUMN_REPORT_STATUS,
+    COLUMN_REPORT_CODE,
+    COLUMN_REPORT_EVENT_MS
 };
 
 /* A number between 0 and `max`; what is not is noted in `is_sound`. */
@@ -210,6 +256,20 @@ static bool read_progress(sqlite3_stmt *row, struct message *m)
     return is_sound;
 }
 
+/* The delivery report that counts, if there is one. */
+static bool read_report(sqlite3_stmt *row, struct message *m)
+{
+    bool is_sound = true;
+    const char *status = read_text(row, COLUMN_REPORT_STATUS, REPORT_STATUS_MAX, &is_sound);
+    if (!is_sound || status[0] == '\0') {
+        return is_sound;
+    }
+    struct report report = {.code = sqlite3_column_int(row, COLUMN_REPORT_CODE),
+                            .event_ms = sqlite3_column_int64(row, COLUMN_REPORT_EVENT_MS)};
+    memcpy(report.status, status, strlen(status) + 1);
+    return message_set_report(m, message_api_id(m), message_reason(m), &report);
+}
+
 void store_rows_begin(struct store_rows_reader *reader, struct store_db *db,
                       enum store_statement which, bool is_durable, int64_t first, int64_t second)
 {
@@ -248,7 +308,8 @@ struct message *store_rows_next(struct store_rows_reader *reader)
     if (m == NULL) {
         return fault(reader, "out of memory");
     }
-    if (sqlite3_column_int(row, COLUMN_HAS_PROGRESS) != 0 && !read_progress(row, m)) {
+    bool is_sound = sqlite3_column_int(row, COLUMN_HAS_PROGRESS) == 0 || read_progress(row, m);
+    if (!read_report(row, m) || !is_sound) {
         message_free(m);
         return fault(reader, "a message in it makes no sense");
     }

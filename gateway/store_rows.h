@@ -25,6 +25,13 @@ bool store_rows_insert(struct store_db *db, int64_t row, const struct message *m
 bool store_rows_save(struct store_db *db, const struct queue_record *record, const char *answers);
 /* All of the messages of the rows `first` to `last`, or of one row with both alike. */
 bool store_rows_delete(struct store_db *db, int64_t first, int64_t last);
+/* An inbound message that answers the message of a row; REPORT_OLD where the same is there. */
+bool store_rows_insert_inbound(struct store_db *db, int64_t row, struct queue_report *report);
+/* The report that counts of a message's row; one that is of no message; and all but the last so many
+ * of those go. */
+bool store_rows_save_report(struct store_db *db, int64_t row, const struct report *report);
+bool store_rows_insert_stray(struct store_db *db, const struct queue_report *report);
+bool store_rows_delete_strays(struct store_db *db, int64_t but);
 /* A word under a name; what was there before is replaced. */
 bool store_rows_set_note(struct store_db *db, const char *name, const char *value);
 

@@ -319,7 +319,8 @@ bool watch_message(struct watch *w, void *client, const struct ulid *id)
     if (watches_message(w, id, client)) {
         return true;
     }
-    return queue_watch(w->queue, id, true) && add_interest(w, id, client, NULL, 0);
+    (void)queue_watch(w->queue, id, true);
+    return add_interest(w, id, client, NULL, 0);
 }
 
 bool watch_all(struct watch *w, void *client)

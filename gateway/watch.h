@@ -46,8 +46,8 @@ void watch_wake(void *watch);
 bool watch_await(struct watch *watch, void *client, uint32_t slot,
                  const struct session_receipt *receipts, size_t count);
 
-/* Tells `client` of one message's changes, resp. of all. Returns false without memory or when the
- * message is unknown. */
+/* Tells `client` of one message's changes, resp. of all; of one that has left the queue, of the
+ * reports that come for it. Returns false without memory. */
 bool watch_message(struct watch *watch, void *client, const struct ulid *id);
 bool watch_all(struct watch *watch, void *client);
 

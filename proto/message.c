@@ -117,7 +117,8 @@ static size_t answer_bytes(const char *answer)
 size_t message_bytes(const struct message *m)
 {
     return sizeof(*m) + ref_bytes(m) + row_bytes(m) + string_bytes(m) +
-           (m->answer == NULL ? 0 : answer_bytes(m->answer));
+           (m->answer == NULL ? 0 : answer_bytes(m->answer)) +
+           (m->has_report ? sizeof(struct report) : 0);
 }
 
 struct message_ref *message_ref_links(struct message *m)
@@ -197,6 +198,32 @@ char *message_answer_copy(const char *answer)
     return copy == NULL ? NULL : memcpy(copy, answer, bytes);
 }
 
+struct report message_report(const struct message *m)
+{
+    struct report report = REPORT_NONE;
+    if (m->has_report) { /* it is not aligned there */
+        memcpy(&report, m->answer + answer_bytes(m->answer), sizeof report);
+    }
+    return report;
+}
+
+bool message_set_report(struct message *m, const char *api_id, const char *reason,
+                        const struct report *report)
+{
+    char *strings = message_answer_new(api_id, reason);
+    size_t bytes = strings == NULL ? 0 : answer_bytes(strings);
+    char *answer = strings == NULL ? NULL : realloc(strings, bytes + sizeof *report);
+    if (answer == NULL) {
+        free(strings);
+        return false;
+    }
+    memcpy(answer + bytes, report, sizeof *report);
+    free(m->answer);
+    m->answer = answer;
+    m->has_report = true;
+    return true;
+}
+
 const char *message_state_name(enum message_state state)
 {
     return state_names[state];
@@ -265,6 +292,7 @@ void message_status_copy(const struct message *m, struct message_status *status)
         .due_ms = m->due_ms,
         .updated_ms = m->updated_ms,
         .answer = message_answer_copy(m->answer),
+        .report = message_report(m),
     };
     copy_string(status->to, sizeof(status->to), message_to(m), m->to_len);
     copy_string(status->from, sizeof(status->from), message_from(m), m->from_len);

@@ -11,6 +11,7 @@
 
 #include "proto/buffer.h"
 #include "proto/number.h"
+#include "proto/report.h"
 #include "proto/text.h"
 #include "proto/ulid.h"
 
@@ -78,6 +79,7 @@ struct message {
     bool is_watched : 1;    /* somebody waits for its changes */
     bool is_ambiguous : 1;  /* waits until it is known whether the API has it */
     bool may_be_sent : 1;   /* ... and was in a request that ended without a trustworthy answer */
+    bool has_report : 1;    /* a struct report follows the strings of `answer` */
     uint8_t saving : 2;     /* enum message_saving */
     uint8_t ambiguous_ends; /* how many of its requests ended so, up to 255 */
     uint16_t attempts;
@@ -159,6 +161,13 @@ char *message_answer_copy(const char *answer);
 const char *message_answer_api_id(const char *answer);
 const char *message_answer_reason(const char *answer);
 
+/* The delivery report that counts; REPORT_NONE when there is none. */
+struct report message_report(const struct message *m);
+/* Gives a message a report, and with it an API id and a reason ("" = none), which are copied. Returns
+ * false, with nothing changed, without memory. */
+bool message_set_report(struct message *m, const char *api_id, const char *reason,
+                        const struct report *report);
+
 /*
  * "queued", "high": as the protocol spells them. Parse takes either case and returns false, the
  * result untouched, for an unknown word.
@@ -186,6 +195,7 @@ struct message_status {
     char from[SENDER_SIZE];
     char ref[REF_MAX + 1];
     char *answer; /* a copy; owned; NULL when there is none */
+    struct report report;
 };
 
 /* Fills `status`; without memory for the answer it is left out. */

@@ -1,6 +1,7 @@
 /* reply: see reply.h. */
 #include "proto/reply.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -151,6 +152,14 @@ void reply_time(struct buffer *out, const char *key, int64_t unix_ms)
     reply_value(out, key, text);
 }
 
+void reply_report(struct buffer *out, const struct report *report)
+{
+    if (report->status[0] != '\0') {
+        reply_value(out, "dlr", report->status);
+        buffer_printf(out, " code=%" PRId32, report->code);
+    }
+}
+
 /* States in which a message waits for the relay as a whole. */
 static bool waits_for_relay(enum message_state state)
 {
@@ -180,6 +189,7 @@ void reply_status(struct buffer *out, const struct message_status *status, const
     if (api_id[0] != '\0') {
         reply_value(out, "api", api_id);
     }
+    reply_report(out, &status->report);
     if (reason[0] != '\0') {
         reply_value(out, "reason", reason);
     }

@@ -83,6 +83,9 @@ void reply_quote(struct buffer *out, const char *value, size_t len);
 /* The same with the first 64 bytes of what a client wrote, for a reply that names its mistake. */
 void reply_quote_start(struct buffer *out, const char *value, size_t len);
 
+/* Appends ` dlr=` and ` code=`; nothing where there was no report. */
+void reply_report(struct buffer *out, const struct report *report);
+
 /* Appends ` key=` and an RFC 3339 time in UTC, to the second. */
 void reply_time(struct buffer *out, const char *key, int64_t unix_ms);
 

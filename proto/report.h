@@ -20,6 +20,12 @@ struct report {
     int64_t event_ms;                   /* Unix time: its eventAt */
 };
 
+/* There was none. */
+#define REPORT_NONE  \
+    {                \
+        .status = "" \
+    }
+
 /* Will nothing more happen to a message with this status? */
 bool report_status_is_final(const char *status);
 

@@ -1,0 +1,34 @@
+/*
+ * api_json_report: what the API posts to the webhook: delivery reports and inbound messages.
+ *
+ * Reads, and accepts what the API's documentation leaves open. Thread: any. Pure.
+ */
+#ifndef GATEWAY_API_JSON_REPORT_H
+#define GATEWAY_API_JSON_REPORT_H
+
+#include "proto/report.h"
+#include "proto/ulid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct api_report {
+    bool has_client_id; /* of our form */
+    struct ulid client_id;
+    char *api_id;         /* never NULL, "" = none */
+    struct report report; /* its status may be "" where there is a text */
+    char *text; /* of an inbound message ("STOP" of an opt-out that brings none); NULL = this is a
+                 * delivery report */
+};
+
+/*
+ * Reads one object. A missing or unreadable `eventAt` is taken for `now_ms` (Unix ms), a missing
+ * `code` for 0; a status that is longer than any that we could tell of is cut. Returns false, with
+ * nothing to free, when it is no object, names no message, or says neither status nor text, and
+ * without memory.
+ */
+bool api_json_read_report(const char *body, size_t len, int64_t now_ms, struct api_report *report);
+void api_report_free(struct api_report *report);
+
+#endif

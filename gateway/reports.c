@@ -1,0 +1,380 @@
+/*
+ * reports: see reports.h.
+ *
+ * A call is an arrival: it waits (in `waiting`) until no batch is being stored, then it is one of the
+ * batch (`storing`), then it is answered. One that only names an API id that nobody knows yet may be
+ * ahead of the answer to the request that sent its message: it waits longer.
+ */
+#include "gateway/reports.h"
+
+#include "gateway/api_json_report.h"
+#include "gateway/clock.h"
+#include "gateway/http_listen.h"
+#include "gateway/log.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+enum {
+    IDLE_SECONDS = 60,
+    MAX_HEADERS = 16384,
+    MAX_BODY = 65536,
+    BATCH_MAX = 1000,
+    WAITING_MAX = 10000, /* beyond that, callers are told to come again */
+    ANSWER_MS = 4000,    /* the API gives up after 5 s */
+    MATCH_MS = 3000,     /* so long an unknown API id may become known */
+    LOOK_MS = 250        /* how often that is looked at */
+};
+
+#define PATH_START "/dlr/"
+
+struct arrival {
+    STAILQ_ENTRY(arrival) entry;
+    struct evhttp_request *request; /* NULL = answered */
+    struct api_report told;
+    int64_t came_ms; /* monotonic */
+};
+
+STAILQ_HEAD(arrivals, arrival);
+
+struct reports {
+    const struct relay *relay;
+    char *url;        /* "http://<host>:<port>/dlr/<secret>" */
+    const char *path; /* in it */
+    struct evhttp *evhttp;
+    struct evhttp_bound_socket *bound;
+    struct event *start, *look;
+    struct arrivals waiting, storing, unknown;
+    size_t open; /* arrivals in the three */
+    struct queue_report batch[BATCH_MAX];
+    size_t batch_count; /* 0 = nothing is being stored */
+};
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void answer_request(struct evhttp_request *request, int status, const char *words)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    struct evbuffer *body = evbuffer_new();
+    if (body != NULL) {
+        evbuffer_add_printf(body, "%s\n", words);
+    }
+    evhttp_add_header(headers, "Content-Type", "text/plain; charset=utf-8");
+    if (status == HTTP_SERVUNAVAIL) {
+        evhttp_add_header(headers, "Retry-After", "1");
+    }
+    evhttp_send_reply(request, status, NULL, body);
+    if (body != NULL) {
+        evbuffer_free(body);
+    }
+}
+
+static void answer(struct arrival *a, int status, const char *words)
+{
+    if (a->request != NULL) {
+        answer_request(a->request, status, words);
+        a->request = NULL;
+    }
+}
+
+static void arrival_free(struct reports *reports, struct arrival *a)
+{
+    reports->open--;
+    api_report_free(&a->told);
+    free(a);
+}
+
+/* --- batches ---------------------------------------------------------------------------------- */
+
+static void count_outcome(struct reports *reports, const struct queue_report *r)
+{
+    static const enum stats_name names[] = {
+        [REPORT_UNMATCHED] = STAT_REPORTS_UNMATCHED,
+        [REPORT_OLD] = STAT_REPORTS_OLD,
+        [REPORT_NEW] = STAT_REPORTS_NEW,
+    };
+    stats_add(reports->relay->stats, names[r->outcome], 1);
+    if (r->outcome == REPORT_UNMATCHED) {
+        LOG(LOG_DEBUG, "report_unmatched", LOG_STR("status", r->report.status),
+            LOG_STR("api", r->api_id));
+    }
+}
+
+/* May its message become known yet? */
+static bool may_be_early(const struct arrival *a, const struct queue_report *r)
+{
+    return !r->has_id && !a->told.has_client_id && clock_monotonic_ms() - a->came_ms < MATCH_MS;
+}
+
+static void on_stored(void *arg, bool is_stored)
+{
+    struct reports *reports = arg;
+    size_t count = reports->batch_count;
+    reports->batch_count = 0;
+    if (is_stored) {
+        queue_reports_apply(reports->relay->queue, reports->batch, count, clock_unix_ms());
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct arrival *a = STAILQ_FIRST(&reports->storing);
+        STAILQ_REMOVE_HEAD(&reports->storing, entry);
+        if (is_stored) {
+            count_outcome(reports, &reports->batch[i]);
+            answer(a, HTTP_OK, "thank you");
+        } else {
+            answer(a, HTTP_SERVUNAVAIL, "cannot be stored now");
+        }
+        arrival_free(reports, a);
+    }
+    if (!STAILQ_EMPTY(&reports->waiting)) {
+        event_active(reports->start, EV_TIMEOUT, 0);
+    }
+}
+
+static void describe(const struct arrival *a, struct queue_report *r)
+{
+    *r = (struct queue_report){
+        .has_id = a->told.has_client_id,
+        .id = a->told.client_id,
+        .report = a->told.report,
+        .text = a->told.text,
+    };
+    snprintf(r->api_id, sizeof r->api_id, "%s", a->told.api_id);
+}
+
+/* Takes what waits into the batch, but for what may be early. */
+static void gather(struct reports *reports)
+{
+    struct arrival *a;
+    while (reports->batch_count < BATCH_MAX && (a = STAILQ_FIRST(&reports->waiting)) != NULL) {
+        struct queue_report *r = &reports->batch[reports->batch_count];
+        STAILQ_REMOVE_HEAD(&reports->waiting, entry);
+        describe(a, r);
+        if (!r->has_id) {
+            queue_reports_match(reports->relay->queue, r, 1);
+        }
+        if (may_be_early(a, r)) {
+            STAILQ_INSERT_TAIL(&reports->unknown, a, entry);
+        } else {
+            STAILQ_INSERT_TAIL(&reports->storing, a, entry);
+            reports->batch_count++;
+        }
+    }
+}
+
+static void on_start(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct reports *reports = arg;
+    if (reports->batch_count > 0) {
+        return;
+    }
+    gather(reports);
+    if (reports->batch_count == 0) {
+        return;
+    }
+    queue_reports_match(reports->relay->queue, reports->batch, reports->batch_count);
+    if (reports->relay->store != NULL) {
+        store_report(reports->relay->store, reports->batch, reports->batch_count, on_stored,
+                     reports);
+    } else {
+        on_stored(reports, true);
+    }
+}
+
+/* Answers those that have waited too long for the disk; whatever becomes of them, they come again. */
+static void give_up(const struct arrivals *list, int64_t now_ms)
+{
+    struct arrival *a = STAILQ_FIRST(list);
+    while (a != NULL && now_ms - a->came_ms >= ANSWER_MS) {
+        answer(a, HTTP_SERVUNAVAIL, "could not be stored in time");
+        a = STAILQ_NEXT(a, entry);
+    }
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
+    struct reports *reports = arg;
+    int64_t now_ms = clock_monotonic_ms();
+    give_up(&reports->storing, now_ms);
+    give_up(&reports->waiting, now_ms);
+    STAILQ_CONCAT(&reports->waiting, &reports->unknown);
+    if (!STAILQ_EMPTY(&reports->waiting)) {
+        event_active(reports->start, EV_TIMEOUT, 0);
+    }
+    if (reports->open > 0) {
+        event_add(reports->look, &LOOK);
+    }
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+/* In a time that does not tell how much of it was right. */
+static bool is_same(const char *given, const char *secret)
+{
+    size_t len = strlen(secret);
+    size_t given_len = strlen(given);
+    unsigned difference = given_len != len;
+    for (size_t i = 0; i < given_len; i++) {
+        difference |= (unsigned)(given[i] ^ secret[len == 0 ? 0 : i % len]);
+    }
+    return difference == 0;
+}
+
+static bool is_for_us(const struct reports *reports, struct evhttp_request *request)
+{
+    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+    bool is_path = path != NULL && is_same(path, reports->path);
+    return is_path && evhttp_request_get_command(request) == EVHTTP_REQ_POST;
+}
+
+static void on_request(struct evhttp_request *request, void *arg)
+{
+    static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
+    struct reports *reports = arg;
+    struct evbuffer *input = evhttp_request_get_input_buffer(request);
+    if (!is_for_us(reports, request)) {
+        stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
+        answer_request(request, HTTP_NOTFOUND, "not found");
+        return;
+    }
+    if (reports->open >= WAITING_MAX) {
+        answer_request(request, HTTP_SERVUNAVAIL, "too many at once");
+        return;
+    }
+    struct arrival *a = calloc(1, sizeof *a);
+    size_t len = evbuffer_get_length(input);
+    const char *body = (const char *)evbuffer_pullup(input, -1);
+    if (a == NULL || !api_json_read_report(len == 0 ? "" : body, len, clock_unix_ms(), &a->told)) {
+        free(a);
+        stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
+        answer_request(request, HTTP_BADREQUEST, "not a delivery report");
+        return;
+    }
+    a->request = request;
+    a->came_ms = clock_monotonic_ms();
+    STAILQ_INSERT_TAIL(&reports->waiting, a, entry);
+    reports->open++;
+    event_active(reports->start, EV_TIMEOUT, 0);
+    if (!event_pending(reports->look, EV_TIMEOUT, NULL)) {
+        event_add(reports->look, &LOOK);
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+/* Writes down where it listens. Returns false without memory. */
+static bool note_url(struct reports *reports, const struct reports_options *options)
+{
+    char base[HTTP_URL_SIZE];
+    http_url(reports->bound, options->host, base);
+    size_t size = strlen(base) + sizeof PATH_START + strlen(options->secret);
+    reports->url = malloc(size);
+    if (reports->url != NULL) {
+        snprintf(reports->url, size, "%s" PATH_START "%s", base, options->secret);
+        reports->path = reports->url + strlen(base);
+    }
+    return reports->url != NULL;
+}
+
+static bool make_parts(struct reports *reports)
+{
+    reports->evhttp = evhttp_new(reports->relay->base);
+    reports->start = event_new(reports->relay->base, -1, 0, on_start, reports);
+    reports->look = evtimer_new(reports->relay->base, on_look, reports);
+    return reports->evhttp != NULL && reports->start != NULL && reports->look != NULL;
+}
+
+struct reports *reports_new(const struct relay *relay, const struct reports_options *options,
+                            char *error, size_t error_size)
+{
+    struct reports *reports = calloc(1, sizeof *reports);
+    snprintf(error, error_size, "out of memory");
+    if (reports == NULL) {
+        return NULL;
+    }
+    reports->relay = relay;
+    STAILQ_INIT(&reports->waiting);
+    STAILQ_INIT(&reports->storing);
+    STAILQ_INIT(&reports->unknown);
+    if (!make_parts(reports)) {
+        reports_free(reports);
+        return NULL;
+    }
+    reports->bound = evhttp_bind_socket_with_handle(reports->evhttp, options->host, options->port);
+    if (reports->bound == NULL) {
+        snprintf(error, error_size, "cannot listen on reports.address %s:%u", options->host,
+                 options->port);
+        reports_free(reports);
+        return NULL;
+    }
+    if (!note_url(reports, options)) {
+        reports_free(reports);
+        return NULL;
+    }
+    evhttp_set_timeout(reports->evhttp, IDLE_SECONDS);
+    evhttp_set_max_headers_size(reports->evhttp, MAX_HEADERS);
+    evhttp_set_max_body_size(reports->evhttp, MAX_BODY);
+    evhttp_set_default_content_type(reports->evhttp, NULL);
+    evhttp_set_gencb(reports->evhttp, on_request, reports);
+    http_log_listener(reports->bound, options->host, "reports_listening");
+    return reports;
+}
+
+const char *reports_url(const struct reports *reports)
+{
+    return reports->url;
+}
+
+void reports_stop(struct reports *reports)
+{
+    if (reports != NULL && reports->bound != NULL) {
+        evhttp_del_accept_socket(reports->evhttp, reports->bound);
+        reports->bound = NULL;
+    }
+}
+
+static void drop_all(struct reports *reports, struct arrivals *list)
+{
+    struct arrival *a;
+    while ((a = STAILQ_FIRST(list)) != NULL) {
+        STAILQ_REMOVE_HEAD(list, entry);
+        /* One that lost its connection is nobody's but ours; evhttp frees the others. */
+        if (a->request != NULL && evhttp_request_get_connection(a->request) == NULL) {
+            evhttp_request_free(a->request);
+        }
+        arrival_free(reports, a);
+    }
+}
+
+void reports_free(struct reports *reports)
+{
+    if (reports == NULL) {
+        return;
+    }
+    drop_all(reports, &reports->waiting);
+    drop_all(reports, &reports->storing);
+    drop_all(reports, &reports->unknown);
+    if (reports->evhttp != NULL) {
+        evhttp_free(reports->evhttp);
+    }
+    if (reports->start != NULL) {
+        event_free(reports->start);
+    }
+    if (reports->look != NULL) {
+        event_free(reports->look);
+    }
+    if (reports->url != NULL) {
+        explicit_bzero(reports->url, strlen(reports->url));
+    }
+    free(reports->url);
+    free(reports);
+}

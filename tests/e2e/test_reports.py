@@ -1,0 +1,308 @@
+"""Delivery reports and inbound messages, as the API posts them: who may, whose they are, which of two
+counts, what STATUS and WATCH tell of them, and that none is lost once it was answered 200.
+"""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import tempfile
+import threading
+import unittest
+
+from support import CONFIG, IS_SLOW, TO, TestCase, parse_reply, run
+
+SECRET = "s3cret-of-the-tests-0123"
+PATH = "/dlr/" + SECRET
+ULID = "01J0000000000000000000000%s"
+
+
+def at(second):
+    return "2026-04-21T10:15:%02dZ" % second
+
+
+class ReportsTest(TestCase):
+    """A relay in whose simulated API messages get no reports but those that a test posts."""
+
+    settings = {}
+
+    def setUp(self):
+        self.start()
+
+    def start(self, settings=None, **options):
+        chosen = {"reports.address": "127.0.0.1:0", "listen.control": "all"}
+        chosen.update(self.settings)
+        chosen.update(settings or {})
+        options["env"] = {"SMSRELAY_REPORTS_SECRET": SECRET}
+        self.the_relay = self.relay(chosen, **options)
+        self.the_relay.sandbox.settings(webhook=None)
+        self.host = self.the_relay.wait_log("reports_listening")["url"].split("/")[2]
+        self.c = self.client(self.the_relay)
+
+    def post(self, report, path=PATH, method="POST"):
+        """Returns the status and the words of the answer."""
+        connection = http.client.HTTPConnection(self.host, timeout=20)
+        self.addCleanup(connection.close)
+        body = report if isinstance(report, (str, bytes)) else json.dumps(report)
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        words = response.read().decode()
+        connection.close()
+        return response.status, words
+
+    def report(self, status, second=0, **members):
+        code, words = self.post(dict({"status": status, "code": 0, "eventAt": at(second)},
+                                     **members))
+        self.assertEqual(code, 200, words)
+
+    def relayed(self, options=""):
+        """Submits a message and returns its id and its API id."""
+        id = self.c.submit(options=options)
+        return id, self.the_relay.await_state(id, "relayed")["api"]
+
+    def dlr(self, id):
+        line = self.the_relay.ask("STATUS " + id)[0]
+        found = re.search(r' dlr=("[^"]*"|\S+) code=(-?\d+)', line)
+        return (found.group(1).strip('"'), found.group(2)) if found else (None, None)
+
+
+class Webhook(ReportsTest):
+    def test_who_may(self):
+        id, _ = self.relayed()
+        report = {"clientId": id, "status": "delivered", "eventAt": at(0)}
+        for path in ("/", "/dlr/", "/dlr/x", PATH[:-1], PATH + "x", PATH + "/", "/dlr"):
+            self.assertEqual(self.post(report, path=path)[0], 404, path)
+        for method in ("GET", "PUT", "DELETE", "HEAD"):
+            self.assertEqual(self.post(report, method=method)[0], 404, method)
+        self.assertEqual(self.dlr(id), (None, None))
+        self.assertEqual(self.post(report)[0], 200)
+        self.assertEqual(self.dlr(id), ("delivered", "0"))
+
+    def test_what_is_no_report(self):
+        for body in ("", "{", "[]", "1", "null", '{"status":"sent"}', '{"id":"a"}', '{"id":""}',
+                     '{"id":{},"status":"sent"}', '{"id":"a","status":7}', "\xff", "\0",
+                     '{"id":"a","id":"b","status":"sent"}', "[" * 60000):
+            self.assertEqual(self.post(body)[0], 400, body[:40])
+        self.assertEqual(self.post(b" " * 70000)[0], 413)
+        self.assertEqual(self.c.stats()["reports_refused_total"], "14")
+
+    def test_variants(self):
+        for code, told in ((7, "7"), ("8", "8"), (None, "0"), ("x", "0"), (1 << 40, "0"), (-3, "-3")):
+            id, _ = self.relayed()
+            self.report("failed", clientId=id.lower(), code=code)
+            self.assertEqual(self.dlr(id), ("failed", told))
+        id, _ = self.relayed()
+        self.assertEqual(self.post({"client_id": id, "status": "handed over"})[0], 200)
+        self.assertEqual(self.dlr(id), ("handed over", "0"))
+
+    def test_the_secret_is_not_told(self):
+        self.post({"id": "a", "status": "sent"})
+        self.the_relay.stop()
+        self.assertNotIn(SECRET, "\n".join(self.the_relay.lines))
+
+    def test_no_secret_no_listener(self):
+        for secret in ("", "too-short", "no/slashes/here/please"):
+            result = run("check", "-o", "reports.address=127.0.0.1:0", "-o", "api.url=sandbox",
+                         env={"SMSRELAY_REPORTS_SECRET": secret or None})
+            self.assertEqual(result.returncode, CONFIG, secret)
+            self.assertRegex(result.stderr, "reports.secret|REPORTS_SECRET")
+
+
+class Matching(ReportsTest):
+    def test_order(self):
+        cases = [
+            (("sent", 1), ("delivered", 2), "delivered"),
+            (("delivered", 2), ("sent", 1), "delivered"),
+            (("delivered", 1), ("sent", 2), "delivered"),
+            (("buffered", 2), ("accepted", 1), "buffered"),
+            (("failed", 1), ("delivered", 2), "delivered"),
+            (("sent", 1), ("sent", 1), "sent"),
+            (("nonsense", 1), ("delivered", 1), "delivered"),
+        ]
+        for first, second, told in cases:
+            id, _ = self.relayed()
+            self.report(first[0], first[1], clientId=id)
+            self.report(second[0], second[1], clientId=id)
+            self.assertEqual(self.dlr(id)[0], told, (first, second))
+
+    def test_by_api_id(self):
+        id, api = self.relayed()
+        self.report("delivered", id=api)
+        self.assertEqual(self.dlr(id)[0], "delivered")
+        self.report("delivered", id=api, clientId="somebody else's")
+        self.assertEqual(self.c.stats()["reports_unmatched_total"], "0")
+
+    def test_one_of_nobody(self):
+        self.report("delivered", clientId=ULID % 1, id="a")
+        self.assertEqual(self.c.stats()["reports_unmatched_total"], "1")
+        id = self.c.submit(options="AT=+1h")
+        self.report("delivered", clientId=id)
+        self.assertEqual(self.dlr(id), (None, None))
+        self.assertEqual(self.the_relay.status(id)["state"], "scheduled")
+        self.assertEqual(self.c.stats()["reports_unmatched_total"], "2")
+
+    def test_while_it_is_sent(self):
+        """It comes before the answer to the POST: by clientId at once, by API id when that is known."""
+        self.the_relay.sandbox.settings(latency_ms=500)
+        id = self.c.submit()
+        self.the_relay.await_state(id, "sending")
+        self.report("delivered", clientId=id)
+        self.assertEqual(self.dlr(id)[0], "delivered")
+        self.assertEqual(self.the_relay.await_state(id, "relayed")["dlr"], "delivered")
+
+    def test_an_ambiguous_one_is_settled(self):
+        self.the_relay.sandbox.faults({"on": "single", "accept": True, "drop": True},
+                                      {"on": "history", "status": 503, "count": -1})
+        id = self.c.submit()
+        self.the_relay.await_state(id, "deferred")
+        self.report("delivered", clientId=id, id="the-api-id")
+        status = self.the_relay.status(id)
+        self.assertEqual((status["state"], status["dlr"], status["api"]),
+                         ("relayed", "delivered", "the-api-id"))
+
+    def test_an_answer_that_is_lost_after_the_report(self):
+        self.the_relay.sandbox.settings(latency_ms=500)
+        self.the_relay.sandbox.faults({"on": "single", "accept": True, "drop": True},
+                                      {"on": "history", "status": 503, "count": -1})
+        id = self.c.submit()
+        self.the_relay.await_state(id, "sending")
+        self.report("delivered", clientId=id)
+        self.the_relay.await_state(id, "relayed")
+
+
+class Told(ReportsTest):
+    def test_watch(self):
+        id, api = self.relayed()
+        watcher = self.client(self.the_relay)
+        self.assertReply(watcher.ask("WATCH"), "250")
+        one = self.client(self.the_relay)
+        self.assertReply(one.ask("WATCH " + id), "250")
+        self.report("sent", 1, clientId=id)
+        self.report("sent", 1, clientId=id)
+        self.report("failed", 2, clientId=id, code=21)
+        for c in (watcher, one):
+            self.assertRegex(c.read_event(), r"120 2.0.0 event=\d+ id=%s state=relayed.* dlr=sent code=0" % id)
+            self.assertRegex(c.read_event(), r"120 2.0.0 event=\d+ id=%s state=relayed.* dlr=failed code=21" % id)
+
+    def test_inbound(self):
+        id, _ = self.relayed()
+        watcher = self.client(self.the_relay)
+        self.assertReply(watcher.ask("WATCH"), "250")
+        self.report("delivered", 1, clientId=id)
+        reply = {"clientId": id, "status": "delivered", "eventAt": at(2), "message": 'He said "no"\n'}
+        self.assertEqual(self.post(reply)[0], 200)
+        self.assertIn(" dlr=delivered", watcher.read_event())
+        self.assertRegex(watcher.read_event(),
+                         r'121 2.0.0 event=\d+ inbound id=%s to=\%s text="He said \\"no\\"\\n"' %
+                         (id, TO))
+        self.report("stop", 3, clientId=id)
+        self.assertRegex(watcher.read_event(), r'121 2.0.0 event=\d+ inbound .*text=STOP')
+        self.assertEqual(self.dlr(id)[0], "delivered")
+
+    def test_what_the_simulator_reports(self):
+        """The API's whole way: reports come by themselves, in their order."""
+        relay = self.relay({"reports.address": "127.0.0.1:0"},
+                           env={"SMSRELAY_REPORTS_SECRET": SECRET})
+        c = self.client(relay)
+        self.assertReply(c.ask("WATCH"), "250")
+        id = c.submit(to="+34600009008")
+        seen = []
+        while "dlr=delivered" not in (seen[-1] if seen else ""):
+            seen.append(c.read_event())
+        told = [parse_reply(line)["dlr"] for line in seen if " dlr=" in line]
+        self.assertEqual(told, ["sent", "buffered", "delivered"])
+
+
+class Durable(ReportsTest):
+    def setUp(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.settings = {"queue.path": os.path.join(folder, "queue.db")}
+        self.start(sandbox=self.separate_sandbox())
+
+    def restart(self):
+        sandbox = self.the_relay.sandbox
+        self.the_relay.kill()
+        self.start(sandbox=sandbox)
+
+    def test_a_report_is_kept(self):
+        id, _ = self.relayed()
+        other, _ = self.relayed("REF=a")
+        self.report("failed", 5, clientId=id, code=3)
+        self.report("delivered", 5, clientId=other)
+        self.restart()
+        self.assertEqual(self.dlr(id), ("failed", "3"))
+        self.assertEqual(self.dlr("a"), ("delivered", "0"))
+        self.report("sent", 4, clientId=id)
+        self.report("failed", 9, clientId="a")
+        self.assertEqual(self.dlr(id), ("failed", "3"))
+
+    def test_of_an_earlier_run(self):
+        id, _ = self.relayed()
+        self.restart()
+        self.report("delivered", clientId=id)
+        self.assertEqual(self.dlr(id)[0], "delivered")
+
+    def test_one_that_came_before_the_relay_was_killed(self):
+        self.the_relay.sandbox.settings(latency_ms=5000)
+        id = self.c.submit()
+        self.the_relay.await_state(id, "sending")
+        self.report("delivered", clientId=id)
+        self.the_relay.sandbox.faults({"on": "history", "status": 503, "count": -1})
+        self.restart()
+        self.assertEqual(self.the_relay.status(id)["state"], "relayed")
+        self.assertEqual(self.dlr(id)[0], "delivered")
+
+    def test_events_of_forgotten_messages(self):
+        id, _ = self.relayed()
+        watcher = self.client(self.the_relay)
+        self.assertReply(watcher.ask("WATCH " + id), "250")
+        self.report("delivered", clientId=id)
+        self.assertIn("id=%s state=relayed" % id, watcher.read_event())
+
+    def test_inbound_is_told_once(self):
+        id, _ = self.relayed()
+        reply = {"clientId": id, "status": "sent", "eventAt": at(2), "message": "yes"}
+        self.assertEqual(self.post(reply)[0], 200)
+        self.restart()
+        self.assertEqual(self.post(reply)[0], 200)
+        self.assertEqual(self.c.stats()["reports_old_total"], "1")
+
+    def test_by_the_thousand(self):
+        """Many at once, each twice, in any order, while messages flow: none is lost."""
+        count = 300 if IS_SLOW else 2000
+        self.c.send(*["SEND REF=m%d %s text" % (i, TO) for i in range(count)])
+        ids = [parse_reply(self.c.read_reply()[0])["id"] for _ in range(count)]
+        for i in (0, count - 1):
+            self.the_relay.await_state(ids[i], "relayed")
+        self.assertEqual(self.c.stats()["messages_accepted_total"], str(count))
+
+        def post(part):
+            connection = http.client.HTTPConnection(self.host, timeout=60)
+            for status in ("delivered", "sent", "delivered"):
+                for id in part:
+                    connection.request("POST", PATH, json.dumps(
+                        {"clientId": id, "status": status, "eventAt": at(1)}))
+                    response = connection.getresponse()
+                    response.read()
+                    self.assertEqual(response.status, 200)
+            connection.close()
+
+        threads = [threading.Thread(target=post, args=(ids[i::8],)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        self.c.send(*["SEND %s text" % TO] * count)
+        for _ in range(count):
+            self.assertReply(self.c.read_reply(), "250")
+        for thread in threads:
+            thread.join()
+        stats = self.c.stats()
+        self.assertEqual((stats["reports_new_total"], stats["reports_old_total"]),
+                         (str(count), str(2 * count)))
+        self.restart()
+        self.assertEqual({self.dlr("m%d" % i)[0] for i in range(0, count, 97)}, {"delivered"})
+
+
+if __name__ == "__main__":
+    unittest.main()
