@@ -22,6 +22,16 @@ static int32_t read_code(const json_t *value)
     return code >= INT32_MIN && code <= INT32_MAX ? (int32_t)code : 0;
 }
 
+/* As much of a status as we keep, in whole characters. */
+static void copy_status(char to[REPORT_STATUS_MAX + 1], const char *status)
+{
+    size_t len = strnlen(status, REPORT_STATUS_MAX);
+    while (len > 0 && ((unsigned char)status[len] & 0xC0) == 0x80) {
+        len--;
+    }
+    memcpy(to, status, len);
+}
+
 static void read_client_id(const json_t *object, struct api_report *report)
 {
     const json_t *value = api_value_client_id(object);
@@ -39,7 +49,7 @@ static bool read_members(const json_t *object, int64_t now_ms, struct api_report
     const char *status = json_string_value(json_object_get(object, "status"));
     status = status == NULL ? "" : status;
     read_client_id(object, report);
-    memcpy(report->report.status, status, strnlen(status, REPORT_STATUS_MAX));
+    copy_status(report->report.status, status);
     report->report.code = read_code(json_object_get(object, "code"));
     if (at == NULL || !option_parse_time(at, strlen(at), &report->report.event_ms)) {
         report->report.event_ms = now_ms;

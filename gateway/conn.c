@@ -21,6 +21,7 @@ enum {
     OUTPUT_HIGH = 64 * 1024,   /* with so many bytes of replies unread, no command is read */
     OUTPUT_LOW = 16 * 1024,    /* ... until so few are left */
     WATCHER_HIGH = 256 * 1024, /* a watcher that leaves so much unread is cut off */
+    CATCH_UP_MAX = 100,        /* past events that a watcher is told at a time */
     CLOSE_WAIT_MS = 5000       /* for a client that does not read our last reply or close itself */
 };
 
@@ -289,6 +290,25 @@ static bool carry_on(struct conn *c, int64_t now_ms)
     return false;
 }
 
+static void write_change(struct conn *c, const struct queue_change *change);
+
+/* Tells a watcher some of what it has missed; what comes meanwhile is part of that. */
+static void catch_up(struct conn *c)
+{
+    struct queue_change changes[CATCH_UP_MAX];
+    bool is_gone;
+    size_t count = queue_changes_since(relay_of(c)->queue, c->client.caught_up, changes,
+                                       CATCH_UP_MAX, &is_gone);
+    for (size_t i = 0; i < count; i++) {
+        c->client.caught_up = changes[i].event;
+        if (watch_concerns(relay_of(c)->watch, c, &changes[i].id)) {
+            write_change(c, &changes[i]);
+        }
+    }
+    queue_changes_drop(changes, count);
+    c->client.is_catching_up = count == CATCH_UP_MAX;
+}
+
 /* Carries on until there is nothing to do but wait. The conn may be gone afterwards. */
 static void advance(struct conn *c)
 {
@@ -297,6 +317,9 @@ static void advance(struct conn *c)
     bool was_stuffed;
     do {
         while (!c->is_closing && !is_stuffed(c) && carry_on(c, now_ms)) {
+        }
+        while (c->client.is_catching_up && !c->is_closing && !c->is_doomed && !is_stuffed(c)) {
+            catch_up(c);
         }
         was_stuffed = is_stuffed(c);
         is_whole = write_output(c);
@@ -448,6 +471,13 @@ static void write_event(struct conn *c, struct buffer *line)
 void conn_changed(void *client, const struct queue_change *change)
 {
     struct conn *c = client;
+    if (!c->client.is_catching_up && change->event > c->client.caught_up) {
+        write_change(c, change);
+    }
+}
+
+static void write_change(struct conn *c, const struct queue_change *change)
+{
     struct buffer line = BUFFER_EMPTY;
     char id[ULID_SIZE];
     ulid_format(&change->id, id);

@@ -42,8 +42,9 @@ enum {
     ERROR_SIZE = 512,
     HOSTNAME_SIZE = 256,
     EVENTS_PER_MS =
-        1000,          /* more than there are: numbers of a run are above those of earlier ones */
-    FAREWELL_MS = 1000 /* at most so long for replies to leave when all else has ended */
+        1000, /* more than there are: numbers of a run are above those of earlier ones */
+    PAST_CHANGES = 1 << 16, /* kept for WATCH since=; a power of two */
+    FAREWELL_MS = 1000      /* at most so long for replies to leave when all else has ended */
 };
 
 /* Everything that runs, in the order in which it is made. */
@@ -492,6 +493,7 @@ static bool make_parts(struct daemon *d, char *error)
     snprintf(error, ERROR_SIZE, "out of memory");
     settings_queue(d->conf, &queue);
     queue.stats = &d->stats;
+    queue.past_changes = PAST_CHANGES;
     queue.first_event = (uint64_t)clock_unix_ms() * EVENTS_PER_MS;
     queue.wake_forwarder = wake_forwarder;
     queue.wake_arg = d;

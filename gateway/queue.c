@@ -29,12 +29,15 @@ struct queue *queue_new(const struct queue_options *options)
     bool is_good = queue_index_init(&q->by_id, offsetof(struct message, same_bucket),
                                     offsetof(struct message, id) + ULID_BYTES - sizeof(uint64_t));
     is_good = queue_refs_init(&q->refs) && is_good;
+    q->changes.past = options->past_changes > 0 ? queue_past_new(options->past_changes) : NULL;
+    is_good = is_good && (q->changes.past != NULL || options->past_changes == 0);
     q->api_ids = options->expects_reports ? queue_api_ids_new() : NULL;
     is_good = is_good && (q->api_ids != NULL || !options->expects_reports);
     if (!is_good || pthread_mutex_init(&q->mutex, NULL) != 0) {
         queue_index_free(&q->by_id);
         queue_refs_free(&q->refs);
         queue_api_ids_free(q->api_ids);
+        queue_past_free(q->changes.past);
         free(q);
         return NULL;
     }
@@ -57,6 +60,7 @@ void queue_free(struct queue *q)
     queue_index_free(&q->by_id);
     queue_refs_free(&q->refs);
     queue_api_ids_free(q->api_ids);
+    queue_past_free(q->changes.past);
     pthread_mutex_destroy(&q->mutex);
     free(q);
 }

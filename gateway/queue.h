@@ -34,6 +34,7 @@ struct queue_options {
     size_t max_bytes;     /* of all messages held, finished ones included */
     int64_t retention_ms; /* how long a finished message can be asked for; 0 = forgotten at once */
     uint64_t first_event; /* numbers of changes are above this: so they rise from run to run */
+    size_t past_changes;  /* how many are kept for who asks again: 0, or a power of two */
     bool expects_reports; /* API ids are remembered, for reports that name nothing else */
     struct stats *stats;  /* counts messages that come to an end; NULL = nobody wants to know */
 
@@ -371,5 +372,15 @@ void queue_watch_all(struct queue *q, bool is_watched);
  * which there was no memory is missing: its number is skipped. Loop thread. */
 struct queue_change *queue_changes_take(struct queue *q, size_t *count);
 void queue_changes_free(struct queue_change *changes, size_t count);
+/*
+ * Copies up to `max` of the last past_changes changes, in order, beginning after the number `since`;
+ * what is told beside a state (answer) is that of now, and NULL where the message is in another
+ * state now. Returns how many, to be freed with queue_changes_drop; `*is_gone` = some after `since` are
+ * not kept any more.
+ */
+size_t queue_changes_since(struct queue *q, uint64_t since, struct queue_change *changes,
+                           size_t max, bool *is_gone);
+/* Frees what changes hold that are in memory of the caller's. */
+void queue_changes_drop(struct queue_change *changes, size_t count);
 
 #endif

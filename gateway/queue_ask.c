@@ -273,6 +273,27 @@ struct queue_change *queue_changes_take(struct queue *q, size_t *count)
     return array;
 }
 
+size_t queue_changes_since(struct queue *q, uint64_t since, struct queue_change *changes,
+                           size_t max, bool *is_gone)
+{
+    size_t count = 0;
+    *is_gone = since < q->options.first_event;
+    queue_enter(q);
+    if (q->changes.past != NULL) {
+        bool is_past_gone;
+        count = queue_past_read(q->changes.past, since, changes, max, &is_past_gone);
+        *is_gone = *is_gone || is_past_gone;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct message *m = queue_find(q, &changes[i].id);
+        if (m != NULL && m->state == changes[i].state) {
+            changes[i].answer = message_answer_copy(m->answer);
+        }
+    }
+    queue_leave(q);
+    return count;
+}
+
 /* --- the destination -------------------------------------------------------------------------- */
 
 void queue_hold(struct queue *q, bool holds)

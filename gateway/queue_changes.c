@@ -8,12 +8,17 @@
 
 enum { FIRST_CHANGES = 64 };
 
-void queue_changes_free(struct queue_change *changes, size_t count)
+void queue_changes_drop(struct queue_change *changes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         free(changes[i].answer);
         free(changes[i].text);
     }
+}
+
+void queue_changes_free(struct queue_change *changes, size_t count)
+{
+    queue_changes_drop(changes, count);
     free(changes);
 }
 
@@ -39,34 +44,43 @@ static bool reserve_one(struct queue_changes *changes)
     return true;
 }
 
+/* Gives a change its number and keeps it for later. */
+static void number(struct queue_changes *changes, struct queue_change *change)
+{
+    change->event = ++changes->event;
+    if (changes->past != NULL) {
+        queue_past_add(changes->past, change);
+    }
+}
+
 void queue_changes_note_report(struct queue_changes *changes, const struct queue_report *report)
 {
-    changes->event++;
+    struct queue_change change = {
+        .id = report->id,
+        .owner = report->owner,
+        .state = report->state,
+        .report = report->report,
+        .text = (char *)report->text, /* for the past to copy */
+    };
+    memcpy(change.to, report->to, sizeof change.to);
+    number(changes, &change);
     if (reserve_one(changes)) {
-        changes->array[changes->count++] = (struct queue_change){
-            .event = changes->event,
-            .id = report->id,
-            .owner = report->owner,
-            .state = report->state,
-            .answer = message_answer_new(report->api_id, NULL),
-            .report = report->report,
-            .text = report->text == NULL ? NULL : strdup(report->text),
-        };
-        memcpy(changes->array[changes->count - 1].to, report->to, sizeof report->to);
+        change.answer = message_answer_new(report->api_id, NULL);
+        change.text = report->text == NULL ? NULL : strdup(report->text);
+        changes->array[changes->count++] = change;
     }
 }
 
 void queue_changes_note(struct queue_changes *changes, const struct message *m)
 {
-    changes->event++;
-    if (!(m->is_watched || changes->is_all_watched) || !reserve_one(changes)) {
-        return;
-    }
-    changes->array[changes->count++] = (struct queue_change){
-        .event = changes->event,
+    struct queue_change change = {
         .id = m->id,
         .owner = m->owner,
         .state = (enum message_state)m->state,
-        .answer = message_answer_copy(m->answer),
     };
+    number(changes, &change);
+    if ((m->is_watched || changes->is_all_watched) && reserve_one(changes)) {
+        change.answer = message_answer_copy(m->answer);
+        changes->array[changes->count++] = change;
+    }
 }

@@ -8,16 +8,18 @@
 #define GATEWAY_QUEUE_CHANGES_H
 
 #include "gateway/queue.h"
+#include "gateway/queue_past.h"
 
 /* All zeros: nothing has ever changed. */
 struct queue_changes {
-    uint64_t event; /* of the last change of any message */
+    struct queue_past *past; /* the last ones; NULL = they are not kept */
+    uint64_t event;          /* of the last change of any message */
     bool is_all_watched;
     struct queue_change *array;
     size_t count, size;
 };
 
-/* Frees what nobody took. */
+/* Frees what nobody took; not the past. */
 void queue_changes_clear(struct queue_changes *changes);
 
 /*

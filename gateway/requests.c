@@ -116,6 +116,8 @@ struct late {
     const struct relay *relay;
     struct requests_client *client;
     uint32_t slot;
+    bool has_since; /* of WATCH, as in struct request */
+    uint64_t since;
     struct buffer reply; /* so far */
 };
 
@@ -145,7 +147,12 @@ static void ask_store(struct call *call, struct store_question *question,
 {
     struct late *late = malloc(sizeof *late);
     if (late != NULL) {
-        *late = (struct late){call->relay, call->client, call->slot, BUFFER_EMPTY};
+        *late = (struct late){.relay = call->relay,
+                              .client = call->client,
+                              .slot = call->slot,
+                              .has_since = call->request->has_since,
+                              .since = call->request->since,
+                              .reply = BUFFER_EMPTY};
         question->answered = answered;
         question->arg = late;
         call->waits = store_ask(call->relay->store, question);
@@ -314,6 +321,26 @@ void requests_forget(const struct relay *relay, struct requests_client *client)
     watch_forget(relay->watch, client->client);
 }
 
+/* The reply to WATCH; what came after the event asked for is told behind it. */
+static void say_watching(const struct relay *relay, struct requests_client *client,
+                         const struct request *request, struct buffer *out)
+{
+    struct queue_change first;
+    bool is_gone;
+    bool is_named = request->has_id || request->ref[0] != '\0';
+    const char *all = is_named ? "" : " all";
+    set_watching(relay, client, true);
+    if (!request->has_since) {
+        reply_line(out, REPLY_OK, false, "watching%s", all);
+        return;
+    }
+    queue_changes_drop(&first,
+                       queue_changes_since(relay->queue, request->since, &first, 1, &is_gone));
+    client->is_catching_up = true;
+    client->caught_up = request->since;
+    reply_line(out, REPLY_OK, false, "watching%s missed=%s", all, is_gone ? "yes" : "no");
+}
+
 /* A message that has ended changes no more, but reports may come for it. */
 static void on_watched(void *arg, const struct store_question *question)
 {
@@ -327,19 +354,15 @@ static void on_watched(void *arg, const struct store_question *question)
         reply_line(&late->reply, REPLY_CANNOT_STORE, false, "cannot watch now");
         finish(late);
     } else {
-        set_watching(late->relay, late->client, true);
-        reply_line(&late->reply, REPLY_OK, false, "watching");
+        struct request request = {
+            .has_id = true, .has_since = late->has_since, .since = late->since};
+        say_watching(late->relay, late->client, &request, &late->reply);
         finish(late);
     }
 }
 
 static void answer_watch(struct call *call)
 {
-    if (call->request->has_since) {
-        reply_line(call->out, REPLY_BAD_ARGUMENT, false,
-                   "since= is not offered: past events are not kept");
-        return;
-    }
     bool is_named = call->request->has_id || call->request->ref[0] != '\0';
     size_t count = 0;
     struct ulid *ids = is_named ? named_ids(call, &count) : NULL;
@@ -360,14 +383,14 @@ static void answer_watch(struct call *call)
     } else if (!is_named && !watch_all(call->relay->watch, call->client->client)) {
         reply_line(call->out, REPLY_CANNOT_STORE, false, "cannot watch now");
     } else {
-        set_watching(call->relay, call->client, true);
-        reply_line(call->out, REPLY_OK, false, "watching%s", is_named ? "" : " all");
+        say_watching(call->relay, call->client, call->request, call->out);
     }
 }
 
 static void answer_unwatch(struct call *call)
 {
     watch_end(call->relay->watch, call->client->client);
+    call->client->is_catching_up = false;
     set_watching(call->relay, call->client, false);
     reply_line(call->out, REPLY_OK, false, "not watching");
 }

@@ -21,7 +21,9 @@ struct requests_client {
     void (*answered)(void *client, uint32_t slot, const struct buffer *reply);
     int32_t owner;
     bool has_control;
-    bool is_watching; /* set while it is told of changes */
+    bool is_watching;    /* set while it is told of changes */
+    bool is_catching_up; /* ... and past ones are told first, those after `caught_up` */
+    uint64_t caught_up;  /* the number of the last change that it was told so */
 };
 
 /*

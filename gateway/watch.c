@@ -314,6 +314,15 @@ static bool watches_message(const struct watch *w, const struct ulid *id, const 
     return false;
 }
 
+bool watch_concerns(const struct watch *w, const void *client, const struct ulid *id)
+{
+    const struct watcher *watcher = w->watchers;
+    while (watcher != NULL && watcher->client != client) {
+        watcher = watcher->next;
+    }
+    return watcher != NULL || watches_message(w, id, client);
+}
+
 bool watch_message(struct watch *w, void *client, const struct ulid *id)
 {
     if (watches_message(w, id, client)) {

@@ -51,6 +51,9 @@ bool watch_await(struct watch *watch, void *client, uint32_t slot,
 bool watch_message(struct watch *watch, void *client, const struct ulid *id);
 bool watch_all(struct watch *watch, void *client);
 
+/* Does `client` watch this message, or all? */
+bool watch_concerns(const struct watch *watch, const void *client, const struct ulid *id);
+
 /* UNWATCH: no changes any more; replies held back stay so. */
 void watch_end(struct watch *watch, void *client);
 

@@ -200,6 +200,46 @@ class Told(ReportsTest):
         self.assertRegex(watcher.read_event(), r'121 2.0.0 event=\d+ inbound .*text=STOP')
         self.assertEqual(self.dlr(id)[0], "delivered")
 
+    def test_what_was_missed(self):
+        id, _ = self.relayed()
+        other, _ = self.relayed()
+        watcher = self.client(self.the_relay)
+        self.assertReply(watcher.ask("WATCH"), "250")
+        self.report("sent", 1, clientId=id)
+        last = parse_reply(watcher.read_event())["event"]
+        watcher.close()
+        self.report("delivered", 2, clientId=id, code=0)
+        self.report("failed", 2, clientId=other, code=9)
+        self.post({"clientId": id, "status": "sent", "eventAt": at(3), "message": "yes"})
+        again = self.client(self.the_relay)
+        self.assertReply(again.ask("WATCH since=" + last), "250 2.0.0 watching all missed=no")
+        self.assertIn("id=%s state=relayed" % id, again.read_event())
+        self.assertIn(" dlr=failed code=9", again.read_event())
+        self.assertIn("121 2.0.0", again.read_event())
+        self.report("expired", 3, clientId=other)
+        self.assertIn(" dlr=expired", again.read_event())
+        one = self.client(self.the_relay)
+        self.assertReply(one.ask("WATCH %s since=%s" % (other, last)), "250 2.0.0 watching missed=no")
+        self.assertIn(" dlr=failed", one.read_event())
+        self.assertIn(" dlr=expired", one.read_event())
+        self.assertReply(one.ask("WATCH since=1"), "250 2.0.0 watching all missed=yes")
+
+    def test_more_was_missed_than_a_buffer_holds(self):
+        count = 2000 if IS_SLOW else 15000
+        self.c.send("HOLD", *["SEND %s text" % TO] * count)
+        for _ in range(count + 1):
+            self.assertReply(self.c.read_reply(), "250")
+        first = self.client(self.the_relay)
+        self.assertRegex(first.ask("WATCH since=1")[0], "missed=yes")
+        begin = int(parse_reply(first.read_event())["event"])
+        slow = self.client(self.the_relay)
+        slow.send("WATCH since=%d" % begin)
+        self.assertReply(slow.read_reply(), "250")
+        for number in range(begin + 1, begin + count):
+            self.assertIn(" event=%d " % number, slow.read_event())
+        self.c.submit()
+        self.assertIn(" event=%d " % (begin + count), slow.read_event())
+
     def test_what_the_simulator_reports(self):
         """The API's whole way: reports come by themselves, in their order."""
         relay = self.relay({"reports.address": "127.0.0.1:0"},

@@ -80,7 +80,7 @@ class Watch(TestCase):
         client = self.client(self.relay())
         self.assertReply(client.ask("WATCH 01ARZ3NDEKTSV4RRFFQ69G5FAV"), "550 5.0.0")
         self.assertReply(client.ask("WATCH no-such-ref"), "550 5.0.0")
-        self.assertReply(client.ask("WATCH since=1"), "501 5.5.4")
+        self.assertReply(client.ask("WATCH since=x"), "501 5.5.4")
         self.assertReply(client.ask("UNWATCH"), "250")
 
     def test_unwatch(self):

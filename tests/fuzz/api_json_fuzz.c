@@ -1,8 +1,9 @@
 /*
  * Any answer of the API: read or refused, never half-read, and what people get to see of it is
- * short, clean text. The first byte chooses the reader ('0' to '3'), the rest is the body.
+ * short, clean text. The first byte chooses the reader ('0' to '4'), the rest is the body.
  */
 #include "gateway/api_json.h"
+#include "gateway/api_json_report.h"
 
 #include "proto/text.h"
 
@@ -106,16 +107,28 @@ static void read_history(const char *body, size_t len)
     api_history_free(&page);
 }
 
+static void read_report(const char *body, size_t len)
+{
+    struct api_report report;
+    if (api_json_read_report(body, len, 1, &report)) {
+        const char *status = report.report.status;
+        require(report.api_id != NULL && strlen(status) <= REPORT_STATUS_MAX);
+        require(status[0] != '\0' || report.text != NULL);
+        require(text_is_utf8(status, strlen(status)));
+        api_report_free(&report);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static void (*const readers[])(const char *body, size_t len) = {read_single, read_bulk,
-                                                                    read_refusal, read_history};
+    static void (*const readers[])(const char *body, size_t len) = {
+        read_single, read_bulk, read_refusal, read_history, read_report};
     if (size == 0) {
         return 0;
     }
     if (messages[0] == NULL) {
         make_messages();
     }
-    readers[bytes[0] % 4]((const char *)bytes + 1, size - 1);
+    readers[bytes[0] % 5]((const char *)bytes + 1, size - 1);
     return 0;
 }

@@ -1,0 +1,33 @@
+/*
+ * queue_past: the last changes of all messages, for a watcher that has missed some.
+ *
+ * Owns a ring of fixed size, 32 bytes a change: what was told with a change but is not in the ring
+ * (an API id, a reason) can be asked of the message. Thread: any, under the queue's mutex.
+ */
+#ifndef GATEWAY_QUEUE_PAST_H
+#define GATEWAY_QUEUE_PAST_H
+
+#include "gateway/queue.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct queue_past;
+
+/* A ring of `size` changes, a power of two. NULL without memory. */
+struct queue_past *queue_past_new(size_t size);
+/* NULL is fine. */
+void queue_past_free(struct queue_past *past);
+
+/* Keeps a change, but for its answer; its number is that of the last one plus one, or the first. */
+void queue_past_add(struct queue_past *past, const struct queue_change *change);
+
+/*
+ * Copies the changes after the number `since` in their order, up to `max`, without answers. Returns
+ * how many; `*is_gone` = some between `since` and the first of them are not kept any more.
+ */
+size_t queue_past_read(const struct queue_past *past, uint64_t since, struct queue_change *changes,
+                       size_t max, bool *is_gone);
+
+#endif
