@@ -105,6 +105,11 @@ struct conf {
         char *secret;
     } reports;
     struct {
+        char *optout_file;
+        struct conf_list never_optout;
+        struct conf_list stop_words, start_words;
+    } policy;
+    struct {
         char *address; /* "" = no such listener */
         struct conf_list hosts;
     } http;

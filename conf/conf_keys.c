@@ -243,6 +243,13 @@ const struct conf_key conf_keys[] = {
     SECRET(reports, secret, "", secret_complaint,
            "the last part of their path, /dlr/<secret>: all that tells the API from others"),
 
+    STRING(policy, optout_file, "", NULL,
+           "file of numbers that nothing is sent to, one a line; read anew at SIGHUP"),
+    LIST(policy, never_optout, "", NULL, "numbers that no opt-out silences, such as on-call phones"),
+    LIST(policy, stop_words, "STOP, STOPALL, UNSUBSCRIBE, CANCEL, END, QUIT, BAJA, ARRET", NULL,
+         "answers from a phone that put its number on the list"),
+    LIST(policy, start_words, "START, UNSTOP, ALTA", NULL, "answers that take it off"),
+
     STRING(http, address, "", listen_complaint,
            "where /metrics, /livez and /readyz are: HOST:PORT on loopback, port 0 = any; none = nowhere"),
     LIST(http, hosts, "", NULL, "names by which a proxy asks for them, besides loopback"),

@@ -10,8 +10,6 @@
 #include "proto/alias.h"
 #include "proto/buffer.h"
 
-enum { ALIASES_FILE_MAX = 16 * 1024 * 1024 };
-
 /*
  * Reads a file. Returns a table for alias_table_free(), or NULL with what is wrong appended to
  * `errors`, a line each that begins with the path and, where it has one, the line.

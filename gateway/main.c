@@ -278,6 +278,26 @@ static void on_drain(evutil_socket_t fd, short what, void *arg)
     forwarder_stop(d->relay.forwarder, true);
 }
 
+/* What is wrong with a file that was to be read anew; the old one stays. */
+static void log_kept(const char *event, struct buffer *errors)
+{
+    buffer_putc(errors, '\0');
+    const char *reason = errors->has_failed ? "out of memory" : errors->data;
+    LOG(LOG_ERROR, event, LOG_BYTES("reason", reason, strcspn(reason, "\n")));
+}
+
+static void reload_optout(struct daemon *d)
+{
+    struct buffer errors = BUFFER_EMPTY;
+    if (!optout_reload(d->relay.optout, &errors)) {
+        log_kept("optout_kept", &errors);
+    } else if (d->conf->policy.optout_file[0] != '\0') {
+        LOG(LOG_INFO, "optout_read", LOG_STR("file", d->conf->policy.optout_file),
+            LOG_INT("numbers", stats_get(&d->stats, STAT_OPTOUTS)));
+    }
+    buffer_free(&errors);
+}
+
 /* Sessions copy the numbers of an alias: none holds on to the old table. */
 static void reload_aliases(struct daemon *d)
 {
@@ -295,9 +315,7 @@ static void reload_aliases(struct daemon *d)
             LOG_INT("aliases", alias_table_count(fresh)),
             LOG_INT("numbers", alias_table_numbers(fresh)));
     } else {
-        buffer_putc(&errors, '\0');
-        const char *reason = errors.has_failed ? "out of memory" : errors.data;
-        LOG(LOG_ERROR, "aliases_kept", LOG_BYTES("reason", reason, strcspn(reason, "\n")));
+        log_kept("aliases_kept", &errors);
     }
     buffer_free(&errors);
 }
@@ -308,6 +326,7 @@ static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
     (void)what;
     token_changed(arg);
     reload_aliases(arg);
+    reload_optout(arg);
 }
 
 /* Ends the loop when nothing is relayed any more and everybody has got the replies that are due. */
@@ -522,6 +541,25 @@ static bool start_server(struct daemon *d, char *error)
     return d->server != NULL;
 }
 
+/* The list of opt-outs: what the file and an earlier run say. */
+static bool make_optout(struct daemon *d, char *error)
+{
+    struct optout_options options;
+    struct buffer errors = BUFFER_EMPTY;
+    settings_optout(d->conf, &options);
+    options.queue = d->relay.queue;
+    options.store = d->store;
+    options.stats = &d->stats;
+    d->relay.optout = optout_new(&options, &errors);
+    if (d->relay.optout == NULL) {
+        snprintf(error, ERROR_SIZE, "%.*s", (int)strcspn(errors.data, "\n"), errors.data);
+    }
+    buffer_free(&errors);
+    d->rules.has_opted_out = optout_has;
+    d->rules.opted_out_arg = d->relay.optout;
+    return d->relay.optout != NULL;
+}
+
 /* Returns false only where there should be a listener and is none. */
 static bool start_http(struct daemon *d, char *error)
 {
@@ -596,6 +634,7 @@ static void free_daemon(struct daemon *d)
     store_free(d->store);
     intake_free(d->relay.intake);
     watch_free(d->relay.watch);
+    optout_free(d->relay.optout);
     queue_free(d->relay.queue);
     sandbox_thread_stop(d->sandbox);
     event_base_free(d->base);
@@ -625,7 +664,8 @@ static int start(struct daemon *d, char *error)
         return fail(error, EX_CANTCREAT);
     }
     if (!settings_session(d->conf, d->hostname, d->aliases, &d->rules) || !make_parts(d, error) ||
-        !start_reports(d, error) || (is_sandbox && !start_sandbox(d, url, error)) ||
+        !make_optout(d, error) || !start_reports(d, error) ||
+        (is_sandbox && !start_sandbox(d, url, error)) ||
         !start_forwarder(d, is_sandbox ? url : d->conf->api.url, error)) {
         return fail(error, EX_UNAVAILABLE);
     }

@@ -61,6 +61,7 @@ void queue_free(struct queue *q)
     queue_refs_free(&q->refs);
     queue_api_ids_free(q->api_ids);
     queue_past_free(q->changes.past);
+    recipients_free(&q->refused);
     pthread_mutex_destroy(&q->mutex);
     free(q);
 }
@@ -330,6 +331,11 @@ size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **
         }
         if (m->expires_ms <= now_ms) {
             queue_expire(q, m, now_ms);
+            continue;
+        }
+        if (recipients_has(&q->refused, message_to(m))) {
+            queue_set_reason(q, m, "its recipient has opted out");
+            queue_move(q, m, PLACE_REJECTED, QUEUE_TAIL, now_ms);
             continue;
         }
         group = m->group;

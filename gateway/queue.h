@@ -22,6 +22,7 @@
 #include "gateway/stats.h"
 #include "proto/buffer.h"
 #include "proto/message.h"
+#include "proto/recipients.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -348,6 +349,16 @@ void queue_hold(struct queue *q, bool holds);
 void queue_relaying_set(struct queue *q, const struct queue_relaying *relaying,
                         struct queue_relaying *before);
 void queue_relaying(struct queue *q, struct queue_relaying *relaying);
+
+/* --- opt-outs ----------------------------------------------------------------------------- */
+
+/*
+ * Nothing may be sent to these numbers any more: queue_take rejects what is for them. The first
+ * takes the place of all, whose list the queue takes (`all` is then empty); the second changes one,
+ * and returns false without memory. Any thread.
+ */
+void queue_refuse_all(struct queue *q, struct recipients *all);
+bool queue_refuse(struct queue *q, const char *number, bool is_refused);
 
 /* --- watching ----------------------------------------------------------------------------- */
 

@@ -241,6 +241,31 @@ void queue_flush(struct queue *q, int64_t now_ms)
     queue_leave(q);
 }
 
+/* --- opt-outs ----------------------------------------------------------------------------------- */
+
+void queue_refuse_all(struct queue *q, struct recipients *all)
+{
+    queue_enter(q);
+    struct recipients old = q->refused;
+    q->refused = *all;
+    *all = old;
+    queue_leave(q);
+    recipients_free(all);
+}
+
+bool queue_refuse(struct queue *q, const char *number, bool is_refused)
+{
+    queue_enter(q);
+    bool is_good = true;
+    if (is_refused) {
+        is_good = recipients_add(&q->refused, number);
+    } else {
+        recipients_remove(&q->refused, number);
+    }
+    queue_leave(q);
+    return is_good;
+}
+
 /* --- watching ------------------------------------------------------------------------------- */
 
 bool queue_watch(struct queue *q, const struct ulid *id, bool is_watched)

@@ -85,6 +85,7 @@ struct queue {
     int64_t told_due_ms; /* next_due_ms as queue_advance told it last */
 
     struct queue_relaying relaying;
+    struct recipients refused; /* numbers that nothing is sent to */
 
     bool is_notified; /* notify_changes was called, queue_changes_take was not */
 };

@@ -7,6 +7,7 @@
 
 #include "gateway/forwarder.h"
 #include "gateway/intake.h"
+#include "gateway/optout.h"
 #include "gateway/queue.h"
 #include "gateway/stats.h"
 #include "gateway/store.h"
@@ -23,6 +24,7 @@ struct relay {
     struct watch *watch;
     struct forwarder *forwarder;
     struct stats *stats;
+    struct optout *optout;
     struct store *store; /* written while the relay runs; NULL = messages are kept in memory only */
 };
 

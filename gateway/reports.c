@@ -50,7 +50,8 @@ struct reports {
     struct evhttp_bound_socket *bound;
     struct event *start, *look;
     struct arrivals waiting, storing, unknown;
-    size_t open; /* arrivals in the three */
+    struct arrivals heard; /* stored, but what follows from them is not yet */
+    size_t open;           /* arrivals in all of these */
     struct queue_report batch[BATCH_MAX];
     size_t batch_count; /* 0 = nothing is being stored */
 };
@@ -111,6 +112,52 @@ static bool may_be_early(const struct arrival *a, const struct queue_report *r)
     return !r->has_id && !a->told.has_client_id && clock_monotonic_ms() - a->came_ms < MATCH_MS;
 }
 
+/* The phone that has answered may want no more messages, or some again. */
+static bool hear(struct reports *reports, const struct queue_report *r)
+{
+    return r->text != NULL && r->outcome != REPORT_UNMATCHED &&
+           optout_heard(reports->relay->optout, r->to, r->text);
+}
+
+static void on_heard(void *arg, const struct store_question *question)
+{
+    struct reports *reports = arg;
+    struct arrival *a = STAILQ_FIRST(&reports->heard);
+    STAILQ_REMOVE_HEAD(&reports->heard, entry);
+    answer(a, question->has_failed ? HTTP_SERVUNAVAIL : HTTP_OK,
+           question->has_failed ? "cannot be stored now" : "thank you");
+    arrival_free(reports, a);
+}
+
+/* What follows from it is to be on the disk too before the API is answered. */
+static void answer_when_heard(struct reports *reports, struct arrival *a)
+{
+    struct store_question question = {
+        .kind = STORE_ASK_NOTHING, .syncs = true, .answered = on_heard, .arg = reports};
+    STAILQ_INSERT_TAIL(&reports->heard, a, entry);
+    if (!store_ask(reports->relay->store, &question)) {
+        STAILQ_REMOVE(&reports->heard, a, arrival, entry);
+        answer(a, HTTP_SERVUNAVAIL, "out of memory");
+        arrival_free(reports, a);
+    }
+}
+
+static void end_arrival(struct reports *reports, struct arrival *a, const struct queue_report *r,
+                        bool is_stored)
+{
+    if (!is_stored) {
+        answer(a, HTTP_SERVUNAVAIL, "cannot be stored now");
+    } else {
+        count_outcome(reports, r);
+        if (hear(reports, r) && reports->relay->store != NULL) {
+            answer_when_heard(reports, a);
+            return;
+        }
+        answer(a, HTTP_OK, "thank you");
+    }
+    arrival_free(reports, a);
+}
+
 static void on_stored(void *arg, bool is_stored)
 {
     struct reports *reports = arg;
@@ -122,13 +169,7 @@ static void on_stored(void *arg, bool is_stored)
     for (size_t i = 0; i < count; i++) {
         struct arrival *a = STAILQ_FIRST(&reports->storing);
         STAILQ_REMOVE_HEAD(&reports->storing, entry);
-        if (is_stored) {
-            count_outcome(reports, &reports->batch[i]);
-            answer(a, HTTP_OK, "thank you");
-        } else {
-            answer(a, HTTP_SERVUNAVAIL, "cannot be stored now");
-        }
-        arrival_free(reports, a);
+        end_arrival(reports, a, &reports->batch[i], is_stored);
     }
     if (!STAILQ_EMPTY(&reports->waiting)) {
         event_active(reports->start, EV_TIMEOUT, 0);
@@ -205,6 +246,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     struct reports *reports = arg;
     int64_t now_ms = clock_monotonic_ms();
     give_up(&reports->storing, now_ms);
+    give_up(&reports->heard, now_ms);
     give_up(&reports->waiting, now_ms);
     STAILQ_CONCAT(&reports->waiting, &reports->unknown);
     if (!STAILQ_EMPTY(&reports->waiting)) {
@@ -305,6 +347,7 @@ struct reports *reports_new(const struct relay *relay, const struct reports_opti
     STAILQ_INIT(&reports->waiting);
     STAILQ_INIT(&reports->storing);
     STAILQ_INIT(&reports->unknown);
+    STAILQ_INIT(&reports->heard);
     if (!make_parts(reports)) {
         reports_free(reports);
         return NULL;
@@ -363,6 +406,7 @@ void reports_free(struct reports *reports)
     drop_all(reports, &reports->waiting);
     drop_all(reports, &reports->storing);
     drop_all(reports, &reports->unknown);
+    drop_all(reports, &reports->heard);
     if (reports->evhttp != NULL) {
         evhttp_free(reports->evhttp);
     }

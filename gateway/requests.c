@@ -513,6 +513,39 @@ static void answer_hold(struct call *call)
     }
 }
 
+/* --- opt-outs --------------------------------------------------------------------------------- */
+
+static void say_number(const char *number, bool is_given, void *arg)
+{
+    reply_line(arg, REPLY_OK, true, "number=%s given=%s", number, is_given ? "yes" : "no");
+}
+
+static void answer_optout_list(struct call *call)
+{
+    size_t count = optout_each(call->relay->optout, QUEUE_LIST_MAX, say_number, call->out);
+    reply_line(call->out, REPLY_OK, false, "numbers=%zu", count);
+}
+
+static void answer_optout(struct call *call)
+{
+    static const struct {
+        enum reply reply;
+        const char *words;
+    } rows[] = {
+        [OPTOUT_DONE] = {REPLY_OK, "done"},
+        [OPTOUT_NO_CHANGE] = {REPLY_OK, "so it was already"},
+        [OPTOUT_NEVER] = {REPLY_NOT_ALLOWED, "policy.never_optout names it"},
+        [OPTOUT_GIVEN] = {REPLY_NOT_ALLOWED, "policy.optout_file names it"},
+        [OPTOUT_NO_MEMORY] = {REPLY_CANNOT_STORE, "out of memory"},
+    };
+    bool is_listed = call->request->verb == REQUEST_OPTOUT_ADD;
+    enum optout_outcome outcome = optout_set(call->relay->optout, call->request->number, is_listed);
+    reply_line(call->out, rows[outcome].reply, false, "%s", rows[outcome].words);
+    if (outcome == OPTOUT_DONE) {
+        reply_when_synced(call);
+    }
+}
+
 static requests_verb *const VERBS[] = {
     [REQUEST_STATUS] = answer_status,
     [REQUEST_QUEUE] = answer_queue,
@@ -525,6 +558,9 @@ static requests_verb *const VERBS[] = {
     [REQUEST_HOLD] = answer_hold,
     [REQUEST_RELEASE] = answer_hold,
     [REQUEST_RETRY] = answer_retry,
+    [REQUEST_OPTOUT_ADD] = answer_optout,
+    [REQUEST_OPTOUT_REMOVE] = answer_optout,
+    [REQUEST_OPTOUT_LIST] = answer_optout_list,
 };
 
 bool requests_answer(const struct relay *relay, struct requests_client *client, uint32_t slot,

@@ -199,6 +199,20 @@ bool settings_reports(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
     return true;
 }
 
+void settings_optout(const struct conf *conf, struct optout_options *options)
+{
+    *options = (struct optout_options){
+        .file = conf->policy.optout_file,
+        .country_code = conf->sms.default_country,
+        .never = (const char *const *)conf->policy.never_optout.items,
+        .never_count = conf->policy.never_optout.count,
+        .stop_words = (const char *const *)conf->policy.stop_words.items,
+        .stop_count = conf->policy.stop_words.count,
+        .start_words = (const char *const *)conf->policy.start_words.items,
+        .start_count = conf->policy.start_words.count,
+    };
+}
+
 void settings_sandbox(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
                       struct sandbox_options *options)
 {

@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "gateway/forwarder.h"
 #include "gateway/http.h"
+#include "gateway/optout.h"
 #include "gateway/queue.h"
 #include "gateway/reports.h"
 #include "gateway/sandbox.h"
@@ -57,6 +58,9 @@ bool settings_reports(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
 /* sandbox.address "" = any free port of 127.0.0.1. `host` keeps the host. */
 void settings_sandbox(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
                       struct sandbox_options *options);
+
+/* Lends the options what the settings say. */
+void settings_optout(const struct conf *conf, struct optout_options *options);
 
 /* Tells whether the API is the simulator in this process. */
 bool settings_is_sandbox(const struct conf *conf);

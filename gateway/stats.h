@@ -82,6 +82,7 @@ enum stats_kind {
        "ambiguous messages found there: relayed") \
     X(RECONCILE_ABSENT, "reconcile_absent_total", STATS_COUNTER, \
        "ambiguous messages not there: sent again") \
+    X(OPTOUTS, "optouts", STATS_GAUGE, "numbers that have opted out") \
     X(REPORTS_NEW, "reports_new_total", STATS_COUNTER, \
        "delivery reports and inbound messages that told something new of a message") \
     X(REPORTS_OLD, "reports_old_total", STATS_COUNTER, \

@@ -63,7 +63,8 @@ struct work {
     struct insertion insertion; /* count 0 = none */
     struct reporting reporting; /* count 0 = none */
     struct questions questions;
-    bool has_notes; /* a note has changed */
+    bool has_notes;                /* a note has changed */
+    struct optout_change *optouts; /* taken at the last moment, so that any round has them */
 };
 
 /* What is kept beside the messages: see store.h. */
@@ -71,6 +72,14 @@ struct notes {
     char anchor[STORE_ANCHOR_SIZE];
     uint64_t relayed_since;
     bool is_held;
+};
+
+/* A number that has opted out, or in again. */
+struct optout_change {
+    struct optout_change *next;
+    int64_t at_ms;
+    bool is_listed;
+    char number[NUMBER_SIZE];
 };
 
 struct store {
@@ -91,6 +100,7 @@ struct store {
     struct reporting reported; /* the same */
     struct questions answered;
     struct notes notes;
+    struct optout_change *optouts; /* not saved yet, in their order */
 
     atomic_bool is_failing; /* the last try to write has failed; the thread's to change */
 
@@ -264,6 +274,34 @@ void store_set_held(struct store *s, bool is_held)
     pthread_mutex_unlock(&s->mutex);
 }
 
+bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t now_ms)
+{
+    struct optout_change *change = calloc(1, sizeof *change);
+    if (change == NULL) {
+        return false;
+    }
+    change->at_ms = now_ms;
+    change->is_listed = is_listed;
+    memcpy(change->number, number, strlen(number) + 1);
+    pthread_mutex_lock(&s->mutex);
+    struct optout_change **end = &s->optouts;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = change;
+    wake_locked(s);
+    pthread_mutex_unlock(&s->mutex);
+    return true;
+}
+
+void store_each_optout(struct store *s, void (*show)(void *arg, const char *number), void *arg)
+{
+    if (!store_rows_each_optout(&s->db, show, arg)) {
+        LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
+            LOG_STR("path", s->options.path));
+    }
+}
+
 bool store_has_saved(struct store *s, uint64_t mark)
 {
     return atomic_load(&s->is_failing) || queue_is_saved(s->queue, mark);
@@ -354,10 +392,47 @@ static bool write_notes(struct store *s, const struct notes *notes)
            store_rows_set_note(&s->db, NOTE_HELD, notes->is_held ? "yes" : "no");
 }
 
+static bool write_optouts(struct store *s, const struct optout_change *change)
+{
+    bool is_good = true;
+    for (; is_good && change != NULL; change = change->next) {
+        is_good = store_rows_set_optout(&s->db, change->number, change->is_listed, change->at_ms);
+    }
+    return is_good;
+}
+
+static struct optout_change *take_optouts(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    struct optout_change *optouts = s->optouts;
+    s->optouts = NULL;
+    pthread_mutex_unlock(&s->mutex);
+    return optouts;
+}
+
+/* They are saved; or they are not, and come before those that came since. */
+static void end_optouts(struct store *s, struct optout_change *optouts, bool is_saved)
+{
+    struct optout_change **end = &optouts;
+    while (is_saved && optouts != NULL) {
+        struct optout_change *next = optouts->next;
+        free(optouts);
+        optouts = next;
+    }
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    pthread_mutex_lock(&s->mutex);
+    *end = s->optouts;
+    s->optouts = optouts;
+    pthread_mutex_unlock(&s->mutex);
+}
+
 static bool write_all(struct store *s, const struct work *work, const struct notes *notes,
                       size_t records)
 {
-    bool is_good = write_insertion(s, &work->insertion) && write_reporting(s, &work->reporting);
+    bool is_good = write_insertion(s, &work->insertion) && write_reporting(s, &work->reporting) &&
+                   write_optouts(s, work->optouts);
     for (size_t i = 0; is_good && i < records; i++) {
         is_good = write_record(s, &s->records[i]);
     }
@@ -631,7 +706,8 @@ static bool write_round(struct store *s, struct work *work, size_t *records)
     bool syncs = has_arrivals || asks_sync(work) || atomic_load(&s->is_failing) ||
                  clock_monotonic_ms() >= s->sync_ms;
     /* Where there is nothing to write, a note is what is synced. */
-    bool has_rows = has_arrivals || *records > 0;
+    work->optouts = take_optouts(s);
+    bool has_rows = has_arrivals || work->optouts != NULL || *records > 0;
     work->has_notes = work->has_notes || (syncs && !has_rows);
     bool has_work = has_rows || work->has_notes;
     bool is_good = !has_work || transact(s, work, &notes, *records, syncs);
@@ -644,6 +720,7 @@ static bool write_round(struct store *s, struct work *work, size_t *records)
         }
     }
     keep_notes(s, work->has_notes && !(is_good && is_all));
+    end_optouts(s, work->optouts, is_good);
     end_records(s, *records, is_good);
     return is_good;
 }
@@ -902,7 +979,8 @@ static bool keep(struct store *s)
     int64_t row = 0;
     struct queue_record *records = queue_records_all(s->queue, &count, &s->answers);
     bool is_good = !s->answers.has_failed && (records != NULL || count == 0) &&
-                   store_db_begin(&s->db, true) && write_notes(s, &s->notes);
+                   store_db_begin(&s->db, true) && write_notes(s, &s->notes) &&
+                   write_optouts(s, s->optouts);
     for (size_t i = 0; is_good && i < count; i++) {
         int64_t first = store_row_first(ulid_time_ms(&records[i].message->id));
         row = first > row ? first : row + 1;
@@ -949,6 +1027,7 @@ void store_free(struct store *s)
            (question = questions_pop(&s->answered)) != NULL) {
         question_free(question);
     }
+    end_optouts(s, take_optouts(s), true);
     store_db_close(&s->db);
     if (s->lock_fd >= 0) {
         close(s->lock_fd);

@@ -48,6 +48,7 @@ static const char *const migrations[] = {
     " event_ms INTEGER NOT NULL);"
     "CREATE TABLE stray (number INTEGER PRIMARY KEY, client_id TEXT, api_id TEXT,"
     " status TEXT NOT NULL, code INTEGER NOT NULL, event_ms INTEGER NOT NULL);"
+    "CREATE TABLE optout (number TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE inbound (row INTEGER NOT NULL, event_ms INTEGER NOT NULL, text TEXT NOT NULL,"
     " PRIMARY KEY (row, event_ms, text)) WITHOUT ROWID;",
 };
@@ -80,6 +81,9 @@ static const char *const texts[STORE_STATEMENTS] = {
         "DELETE FROM stray WHERE number <= (SELECT max(number) FROM stray) - ?1",
     [STORE_SET_NOTE] = "REPLACE INTO note VALUES (?1, ?2)",
     [STORE_GET_NOTE] = "SELECT value FROM note WHERE name = ?1",
+    [STORE_ADD_OPTOUT] = "REPLACE INTO optout VALUES (?1, ?2)",
+    [STORE_DELETE_OPTOUT] = "DELETE FROM optout WHERE number = ?1",
+    [STORE_READ_OPTOUTS] = "SELECT number FROM optout ORDER BY since_ms",
     [STORE_LAST_ROW] = "SELECT max(row) FROM message",
     [STORE_COUNT_RANGE] = "SELECT count(*) FROM message WHERE row BETWEEN ?1 AND ?2",
     [STORE_READ_HELD] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS

@@ -31,6 +31,9 @@ enum store_statement {
     STORE_DELETE_STRAYS, /* all but the last ?1 */
     STORE_SET_NOTE,
     STORE_GET_NOTE,
+    STORE_ADD_OPTOUT,
+    STORE_DELETE_OPTOUT,
+    STORE_READ_OPTOUTS,
     STORE_LAST_ROW,
     STORE_COUNT_RANGE,
     STORE_READ_HELD, /* what is loaded at the start: unfinished, or with a REF and changed after ?1 */

@@ -114,6 +114,16 @@ bool store_rows_delete_strays(struct store_db *db, int64_t but)
     return store_db_run(db, STORE_DELETE_STRAYS);
 }
 
+bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t now_ms)
+{
+    enum store_statement which = is_listed ? STORE_ADD_OPTOUT : STORE_DELETE_OPTOUT;
+    bind_text(db->statements[which], 1, number, strlen(number));
+    if (is_listed) {
+        sqlite3_bind_int64(db->statements[which], 2, now_ms);
+    }
+    return store_db_run(db, which);
+}
+
 bool store_rows_set_note(struct store_db *db, const char *name, const char *value)
 {
     bind_text(db->statements[STORE_SET_NOTE], 1, name, strlen(name));
@@ -131,6 +141,20 @@ bool store_rows_note(struct store_db *db, const char *name, char *value, size_t 
     while (store_db_next_row(db, STORE_GET_NOTE, &has_failed)) {
         const unsigned char *text = sqlite3_column_text(db->statements[STORE_GET_NOTE], 0);
         snprintf(value, size, "%s", text == NULL ? "" : (const char *)text);
+    }
+    return !has_failed;
+}
+
+bool store_rows_each_optout(struct store_db *db, void (*show)(void *arg, const char *number),
+                            void *arg)
+{
+    bool has_failed = false;
+    while (store_db_next_row(db, STORE_READ_OPTOUTS, &has_failed)) {
+        const char *number =
+            (const char *)sqlite3_column_text(db->statements[STORE_READ_OPTOUTS], 0);
+        if (number != NULL && strlen(number) < NUMBER_SIZE) {
+            show(arg, number);
+        }
     }
     return !has_failed;
 }

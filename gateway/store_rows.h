@@ -32,6 +32,8 @@ bool store_rows_insert_inbound(struct store_db *db, int64_t row, struct queue_re
 bool store_rows_save_report(struct store_db *db, int64_t row, const struct report *report);
 bool store_rows_insert_stray(struct store_db *db, const struct queue_report *report);
 bool store_rows_delete_strays(struct store_db *db, int64_t but);
+/* A number on the list of opt-outs from a time on, or off it. */
+bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t now_ms);
 /* A word under a name; what was there before is replaced. */
 bool store_rows_set_note(struct store_db *db, const char *name, const char *value);
 
@@ -39,6 +41,9 @@ bool store_rows_set_note(struct store_db *db, const char *name, const char *valu
 
 /* Copies a note, "" where there is none. Returns false on failure. */
 bool store_rows_note(struct store_db *db, const char *name, char *value, size_t size);
+/* Calls `show` for every number on the list of opt-outs. Returns false on failure. */
+bool store_rows_each_optout(struct store_db *db, void (*show)(void *arg, const char *number),
+                            void *arg);
 /* How many messages are in the rows `first` to `last`; -1 on failure. */
 int store_rows_count(struct store_db *db, int64_t first, int64_t last);
 /* The highest row, 0 when there is none, -1 on failure. */

@@ -107,6 +107,29 @@ static bool read_watch(struct request *request, const char *p, const char *end)
     return true;
 }
 
+/* `ADD <number>`, `REMOVE <number>` or `LIST` behind OPTOUT; the number is left as it stands. */
+static bool read_optout(struct request *request, const char *p, const char *end)
+{
+    static const struct {
+        const char *word;
+        enum request_verb verb;
+    } forms[] = {{"ADD", REQUEST_OPTOUT_ADD},
+                 {"REMOVE", REQUEST_OPTOUT_REMOVE},
+                 {"LIST", REQUEST_OPTOUT_LIST}};
+    const char *word;
+    size_t len = next_word(&p, end, &word);
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (len == strlen(forms[i].word) && strncasecmp(word, forms[i].word, len) == 0) {
+            request->verb = forms[i].verb;
+            size_t rest = (size_t)(end - p);
+            bool fits = rest <= REF_MAX;
+            memcpy(request->ref, p, fits ? rest : 0);
+            return fits && (rest > 0) == (request->verb != REQUEST_OPTOUT_LIST);
+        }
+    }
+    return false;
+}
+
 static bool read_argument(struct request *request, const char *p, const char *end)
 {
     const char *word;
@@ -129,6 +152,10 @@ static bool read_argument(struct request *request, const char *p, const char *en
             p++;
         }
         return read_name(request, p, (size_t)(end - p));
+    case REQUEST_OPTOUT_ADD:
+    case REQUEST_OPTOUT_REMOVE:
+    case REQUEST_OPTOUT_LIST:
+        return read_optout(request, p, end);
     case REQUEST_STATS:
     case REQUEST_UNWATCH:
     case REQUEST_FLUSH:
@@ -159,6 +186,12 @@ enum session_step command_ask(struct session *s, const struct call *call,
     if (needs_control(request) && !s->has_control) {
         return session_say(s, REPLY_NOT_ALLOWED,
                            "this needs control rights: the Unix socket, or listen.control=all");
+    }
+    bool names_number =
+        request->verb == REQUEST_OPTOUT_ADD || request->verb == REQUEST_OPTOUT_REMOVE;
+    if (names_number && !number_parse(request->ref, strlen(request->ref), s->rules->default_country,
+                                      request->number)) {
+        return session_say(s, REPLY_BAD_NUMBER, "not a telephone number");
     }
     return SESSION_REQUEST;
 }

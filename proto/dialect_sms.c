@@ -82,6 +82,18 @@ static bool add_numbers(struct session *s, struct recipients *recipients,
     return true;
 }
 
+/* The first of them that nothing may be sent to, or NULL. */
+static const char *find_opted_out(const struct session *s, const struct alias *alias)
+{
+    const struct session_rules *rules = s->rules;
+    for (size_t i = 0; rules->has_opted_out != NULL && i < alias->count; i++) {
+        if (rules->has_opted_out(rules->opted_out_arg, alias->members[i])) {
+            return alias->members[i];
+        }
+    }
+    return NULL;
+}
+
 bool draft_add_recipient(struct session *s, struct draft *draft, const char *word, size_t len)
 {
     char e164[1][NUMBER_SIZE];
@@ -89,6 +101,14 @@ bool draft_add_recipient(struct session *s, struct draft *draft, const char *wor
     if (!number_parse(word, len, s->rules->default_country, e164[0]) &&
         !alias_find(s->rules->aliases, word, len, &alias)) {
         session_refuse_number(s, word, len);
+        return false;
+    }
+    const char *opted_out = find_opted_out(s, &alias);
+    if (opted_out != NULL) {
+        bool is_alias = alias.members != (const char(*)[NUMBER_SIZE])e164;
+        session_say(s, REPLY_NOT_ALLOWED,
+                    is_alias ? "a number of %.*s has opted out" : "%.*s has opted out", (int)len,
+                    word);
         return false;
     }
     return add_numbers(s, &draft->recipients, alias.members, alias.count);

@@ -27,6 +27,13 @@ static uint32_t *place(const struct recipients *r, const char *e164)
     return &r->index[i];
 }
 
+static void index_all(struct recipients *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        *place(r, r->numbers[i]) = (uint32_t)i + 1;
+    }
+}
+
 static bool grow(struct recipients *r)
 {
     size_t size = r->size == 0 ? FIRST_SIZE : 2 * r->size;
@@ -42,9 +49,7 @@ static bool grow(struct recipients *r)
     free(r->index);
     r->index = index;
     r->size = size;
-    for (size_t i = 0; i < r->count; i++) {
-        *place(r, r->numbers[i]) = (uint32_t)i + 1;
-    }
+    index_all(r);
     return true;
 }
 
@@ -64,6 +69,20 @@ bool recipients_add(struct recipients *r, const char e164[NUMBER_SIZE])
     *place(r, e164) = (uint32_t)r->count + 1;
     strcpy(r->numbers[r->count], e164);
     r->count++;
+    return true;
+}
+
+bool recipients_remove(struct recipients *r, const char e164[NUMBER_SIZE])
+{
+    uint32_t position = r->count == 0 ? 0 : *place(r, e164);
+    if (position == 0) {
+        return false;
+    }
+    r->count--;
+    memmove(r->numbers[position - 1], r->numbers[position],
+            (r->count - (position - 1)) * sizeof *r->numbers);
+    memset(r->index, 0, 2 * r->size * sizeof *r->index);
+    index_all(r);
     return true;
 }
 

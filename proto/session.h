@@ -37,6 +37,9 @@ struct session_rules {
     const char *default_from;
     const char *const *senders; /* NULL-terminated; none = all are allowed */
     const char *default_country;
+    /* Is this number one that nothing may be sent to? NULL = none is. */
+    bool (*has_opted_out)(const void *arg, const char *e164);
+    const void *opted_out_arg;
     const struct alias_table *aliases; /* NULL = none; may be another one in the next step */
     const char *charset;               /* of input that is not UTF-8; NULL = refuse it */
     enum text_unicode unicode;
@@ -88,7 +91,10 @@ enum request_verb {
     REQUEST_FLUSH,
     REQUEST_HOLD,
     REQUEST_RELEASE,
-    REQUEST_RETRY
+    REQUEST_RETRY,
+    REQUEST_OPTOUT_ADD,
+    REQUEST_OPTOUT_REMOVE,
+    REQUEST_OPTOUT_LIST
 };
 
 /* Something asked of the relay. Rights have been checked but for whose message it is. */
@@ -96,9 +102,10 @@ struct request {
     enum request_verb verb;
     bool has_id;
     struct ulid id;
-    char ref[REF_MAX + 1]; /* set when the argument is no id; "" = no argument */
-    int state;             /* QUEUE LIST: enum message_state or -1 */
-    size_t max;            /* QUEUE LIST */
+    char ref[REF_MAX + 1];    /* set when the argument is no id; "" = no argument */
+    char number[NUMBER_SIZE]; /* OPTOUT: E.164 */
+    int state;                /* QUEUE LIST: enum message_state or -1 */
+    size_t max;               /* QUEUE LIST */
     bool has_since;
     uint64_t since; /* WATCH: the event number */
 };

@@ -197,11 +197,20 @@ static inline void fake_decide_any(struct fake_gateway *g)
 /* The answer to a request names the verb and what was understood of its argument. */
 static inline void fake_answer(struct fake_gateway *g, const struct session_event *event)
 {
-    static const char *const VERBS[] = {
-        [REQUEST_STATUS] = "status",   [REQUEST_QUEUE] = "queue", [REQUEST_QUEUE_LIST] = "list",
-        [REQUEST_STATS] = "stats",     [REQUEST_WATCH] = "watch", [REQUEST_UNWATCH] = "unwatch",
-        [REQUEST_CANCEL] = "cancel",   [REQUEST_FLUSH] = "flush", [REQUEST_HOLD] = "hold",
-        [REQUEST_RELEASE] = "release", [REQUEST_RETRY] = "retry"};
+    static const char *const VERBS[] = {[REQUEST_STATUS] = "status",
+                                        [REQUEST_QUEUE] = "queue",
+                                        [REQUEST_QUEUE_LIST] = "list",
+                                        [REQUEST_STATS] = "stats",
+                                        [REQUEST_WATCH] = "watch",
+                                        [REQUEST_UNWATCH] = "unwatch",
+                                        [REQUEST_CANCEL] = "cancel",
+                                        [REQUEST_FLUSH] = "flush",
+                                        [REQUEST_HOLD] = "hold",
+                                        [REQUEST_RELEASE] = "release",
+                                        [REQUEST_RETRY] = "retry",
+                                        [REQUEST_OPTOUT_ADD] = "add",
+                                        [REQUEST_OPTOUT_REMOVE] = "remove",
+                                        [REQUEST_OPTOUT_LIST] = "numbers"};
     const struct request *request = &event->request;
     struct buffer *out = session_answer_begin(g->session, event->slot);
     bool has_lines = request->verb == REQUEST_STATS || request->verb == REQUEST_QUEUE_LIST;
