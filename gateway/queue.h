@@ -371,7 +371,8 @@ struct queue_change {
     char *answer;         /* owned by the taker; NULL when there is none */
     struct report report; /* which came in; with an empty status the state has changed */
     char *text;           /* or of the inbound message that did; owned; NULL = none */
-    char to[NUMBER_SIZE]; /* the number that had been written to; of reports and inbound only */
+    char to[NUMBER_SIZE]; /* the number that has been written to */
+    char from[SENDER_SIZE], ref[REF_MAX + 1]; /* not of a past change */
 };
 
 /* From now on changes of this message are (not) told. Returns false when it is unknown. Ask for its
@@ -391,6 +392,8 @@ void queue_changes_free(struct queue_change *changes, size_t count);
  */
 size_t queue_changes_since(struct queue *q, uint64_t since, struct queue_change *changes,
                            size_t max, bool *is_gone);
+/* The number of the last change. */
+uint64_t queue_last_event(struct queue *q);
 /* Frees what changes hold that are in memory of the caller's. */
 void queue_changes_drop(struct queue_change *changes, size_t count);
 

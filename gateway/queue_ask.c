@@ -319,6 +319,14 @@ size_t queue_changes_since(struct queue *q, uint64_t since, struct queue_change 
     return count;
 }
 
+uint64_t queue_last_event(struct queue *q)
+{
+    queue_enter(q);
+    uint64_t event = q->changes.event;
+    queue_leave(q);
+    return event;
+}
+
 /* --- the destination -------------------------------------------------------------------------- */
 
 void queue_hold(struct queue *q, bool holds)

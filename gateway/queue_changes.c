@@ -63,6 +63,8 @@ void queue_changes_note_report(struct queue_changes *changes, const struct queue
         .text = (char *)report->text, /* for the past to copy */
     };
     memcpy(change.to, report->to, sizeof change.to);
+    memcpy(change.from, report->from, sizeof change.from);
+    memcpy(change.ref, report->ref, sizeof change.ref);
     number(changes, &change);
     if (reserve_one(changes)) {
         change.answer = message_answer_new(report->api_id, NULL);
@@ -78,8 +80,11 @@ void queue_changes_note(struct queue_changes *changes, const struct message *m)
         .owner = m->owner,
         .state = (enum message_state)m->state,
     };
+    memcpy(change.to, message_to(m), m->to_len + 1U);
     number(changes, &change);
     if ((m->is_watched || changes->is_all_watched) && reserve_one(changes)) {
+        memcpy(change.from, message_from(m), m->from_len + 1U);
+        memcpy(change.ref, message_ref(m), m->ref_len + 1U);
         change.answer = message_answer_copy(m->answer);
         changes->array[changes->count++] = change;
     }

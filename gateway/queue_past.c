@@ -16,13 +16,13 @@ struct entry {
     int32_t owner, code;
     uint8_t state;
     uint8_t status; /* an index of `statuses`, or NO_STATUS or INBOUND */
+    char to[NUMBER_SIZE];
 };
 
 /* An inbound message. */
 struct text {
     uint64_t event;
     char *text;
-    char to[NUMBER_SIZE];
 };
 
 struct queue_past {
@@ -72,7 +72,6 @@ static void add_text(struct queue_past *past, const struct queue_change *change)
     struct text *text = &past->texts[past->next_text++ % TEXTS];
     free(text->text);
     *text = (struct text){.event = change->event, .text = strdup(change->text)};
-    memcpy(text->to, change->to, sizeof text->to);
 }
 
 void queue_past_add(struct queue_past *past, const struct queue_change *change)
@@ -89,6 +88,7 @@ void queue_past_add(struct queue_past *past, const struct queue_change *change)
         .state = (uint8_t)change->state,
         .status = NO_STATUS,
     };
+    memcpy(entry->to, change->to, sizeof entry->to);
     if (change->text != NULL) {
         entry->status = INBOUND;
         add_text(past, change);
@@ -104,7 +104,6 @@ static void read_text(const struct queue_past *past, struct queue_change *change
     for (int i = 0; i < TEXTS; i++) {
         if (past->texts[i].event == change->event && past->texts[i].text != NULL) {
             words = past->texts[i].text;
-            memcpy(change->to, past->texts[i].to, sizeof change->to);
         }
     }
     change->text = strdup(words);
@@ -120,6 +119,7 @@ static void read_entry(const struct queue_past *past, uint64_t event, struct que
         .state = (enum message_state)entry->state,
         .report = {.code = entry->code},
     };
+    memcpy(change->to, entry->to, sizeof change->to);
     if (entry->status == INBOUND) {
         read_text(past, change);
     } else if (entry->status != NO_STATUS) {

@@ -1,7 +1,7 @@
 /*
  * queue_past: the last changes of all messages, for a watcher that has missed some.
  *
- * Owns a ring of fixed size, 32 bytes a change: what was told with a change but is not in the ring
+ * Owns a ring of fixed size, 44 bytes a change: what was told with a change but is not in the ring
  * (an API id, a reason) can be asked of the message. Thread: any, under the queue's mutex.
  */
 #ifndef GATEWAY_QUEUE_PAST_H

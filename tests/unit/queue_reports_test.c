@@ -248,6 +248,9 @@ Test(queue_reports, past_changes)
     cr_expect_eq(changes[1].state, MESSAGE_SENDING);
     cr_expect_str_eq(changes[1].report.status, "");
     cr_expect_str_eq(changes[3].report.status, "sent");
+    cr_expect_str_eq(changes[1].to, changes[3].to);
+    cr_expect_eq(changes[1].to[0], '+');
+    cr_expect_eq(queue_last_event(q), FIRST_EVENT + 4);
     cr_expect_eq(since(FIRST_EVENT + 4, changes, &is_gone), 0);
     cr_expect_not(is_gone);
     for (int i = 2; i < 12; i++) {
