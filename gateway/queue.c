@@ -29,6 +29,7 @@ struct queue *queue_new(const struct queue_options *options)
     bool is_good = queue_index_init(&q->by_id, offsetof(struct message, same_bucket),
                                     offsetof(struct message, id) + ULID_BYTES - sizeof(uint64_t));
     is_good = queue_refs_init(&q->refs) && is_good;
+    q->changes.tells_settled = options->tells_settled;
     q->changes.past = options->past_changes > 0 ? queue_past_new(options->past_changes) : NULL;
     is_good = is_good && (q->changes.past != NULL || options->past_changes == 0);
     q->api_ids = options->expects_reports ? queue_api_ids_new() : NULL;

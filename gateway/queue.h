@@ -37,6 +37,7 @@ struct queue_options {
     uint64_t first_event; /* numbers of changes are above this: so they rise from run to run */
     size_t past_changes;  /* how many are kept for who asks again: 0, or a power of two */
     bool expects_reports; /* API ids are remembered, for reports that name nothing else */
+    bool tells_settled;   /* changes to a settled state are told, watched or not */
     struct stats *stats;  /* counts messages that come to an end; NULL = nobody wants to know */
 
     /* Called without the mutex, by whatever thread made the change. Must not block. NULL = none.

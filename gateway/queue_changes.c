@@ -82,7 +82,9 @@ void queue_changes_note(struct queue_changes *changes, const struct message *m)
     };
     memcpy(change.to, message_to(m), m->to_len + 1U);
     number(changes, &change);
-    if ((m->is_watched || changes->is_all_watched) && reserve_one(changes)) {
+    bool is_told = m->is_watched || changes->is_all_watched ||
+                   (changes->tells_settled && message_state_is_settled(change.state));
+    if (is_told && reserve_one(changes)) {
         memcpy(change.from, message_from(m), m->from_len + 1U);
         memcpy(change.ref, message_ref(m), m->ref_len + 1U);
         change.answer = message_answer_copy(m->answer);

@@ -15,6 +15,7 @@ struct queue_changes {
     struct queue_past *past; /* the last ones; NULL = they are not kept */
     uint64_t event;          /* of the last change of any message */
     bool is_all_watched;
+    bool tells_settled; /* see queue_options */
     struct queue_change *array;
     size_t count, size;
 };

@@ -129,11 +129,6 @@ static bool is_watch_of(const struct interest *interest, const void *client)
 
 /* --- ACK=relayed ------------------------------------------------------------------------------ */
 
-static bool is_settled(enum message_state state)
-{
-    return message_state_is_finished(state) || state == MESSAGE_UNRESOLVED;
-}
-
 static void arm_deadline(struct watch *w)
 {
     struct await *first = w->awaits.next;
@@ -183,8 +178,9 @@ static bool await_one(struct watch *w, struct await *await, const struct session
     receipt->answer = message_answer_new(message_answer_api_id(given->answer),
                                          message_answer_reason(given->answer));
     await->count++;
-    if (is_settled(receipt->state) || (receipt->is_duplicate && !refresh(w, receipt)) ||
-        is_settled(receipt->state)) {
+    if (message_state_is_settled(receipt->state) ||
+        (receipt->is_duplicate && !refresh(w, receipt)) ||
+        message_state_is_settled(receipt->state)) {
         return true;
     }
     await->open++;
@@ -244,7 +240,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 static bool note_settled(struct await *await, size_t position, const struct queue_change *change)
 {
     struct session_receipt *receipt = &await->receipts[position];
-    if (is_settled(receipt->state)) {
+    if (message_state_is_settled(receipt->state)) {
         /* Unresolved, and then sent again by the operator: it has been waited for. */
         return false;
     }
@@ -252,7 +248,7 @@ static bool note_settled(struct await *await, size_t position, const struct queu
     free((char *)receipt->answer);
     receipt->answer = message_answer_new(message_answer_api_id(change->answer),
                                          message_answer_reason(change->answer));
-    await->open -= is_settled(change->state) ? 1 : 0;
+    await->open -= message_state_is_settled(change->state) ? 1 : 0;
     return await->open == 0;
 }
 
@@ -280,19 +276,26 @@ static void dispatch(struct watch *w, const struct queue_change *change)
     }
 }
 
-static void on_changes(evutil_socket_t fd, short what, void *arg)
+void watch_take(struct watch *w)
 {
-    (void)fd;
-    (void)what;
-    struct watch *w = arg;
     size_t count;
     struct queue_change *changes = queue_changes_take(w->queue, &count);
     for (size_t i = 0; i < count; i++) {
         dispatch(w, &changes[i]);
+        if (w->options.taken != NULL) {
+            w->options.taken(w->options.taken_arg, &changes[i]);
+        }
     }
     queue_changes_free(changes, count);
     arm_deadline(w);
     w->options.dispatched(w->options.arg);
+}
+
+static void on_changes(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    watch_take(arg);
 }
 
 void watch_wake(void *arg)

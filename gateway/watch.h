@@ -25,6 +25,9 @@ struct watch_options {
     /* All recipients of a slot are settled, or its time is up. */
     void (*acknowledge)(void *client, uint32_t slot, const struct session_receipt *receipts,
                         size_t count);
+    /* Every change that the queue tells, watched or not; NULL = nobody wants them all. */
+    void (*taken)(void *arg, const struct queue_change *change);
+    void *taken_arg;
     /* Called after a run of calls of the two above: flush what they wrote. */
     void (*dispatched)(void *arg);
     void *arg;
@@ -37,6 +40,9 @@ void watch_free(struct watch *watch);
 
 /* The queue has changes: take them in the loop. Any thread (for queue_options.notify_changes). */
 void watch_wake(void *watch);
+
+/* Takes what the queue has now, without waiting for the loop's turn. */
+void watch_take(struct watch *watch);
 
 /*
  * Holds the reply of a slot back until every receipt of it is settled (relayed, unresolved, or

@@ -274,6 +274,11 @@ bool message_state_is_finished(enum message_state state)
     return state == MESSAGE_RELAYED || message_state_is_failure(state);
 }
 
+bool message_state_is_settled(enum message_state state)
+{
+    return state == MESSAGE_UNRESOLVED || message_state_is_finished(state);
+}
+
 /* Copies a string of known length; what does not fit (intake lets nothing such pass) is cut. */
 static void copy_string(char *to, size_t size, const char *s, size_t len)
 {

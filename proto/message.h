@@ -181,6 +181,8 @@ bool message_priority_parse(const char *word, enum message_priority *priority);
 bool message_state_is_failure(enum message_state state);
 /* Relayed or one of the failures. */
 bool message_state_is_finished(enum message_state state);
+/* Finished or unresolved: it lasts until somebody does something about it. */
+bool message_state_is_settled(enum message_state state);
 
 /*
  * A copy of what STATUS tells about a message, taken under the queue's mutex and used without it.
