@@ -91,6 +91,18 @@ enum stats_kind {
        "those of messages that are not ours") \
     X(REPORTS_REFUSED, "reports_refused_total", STATS_COUNTER, \
        "calls to reports.address answered 404 or 400") \
+    X(CHANGES_WAITING, "changes_waiting", STATS_GAUGE, \
+       "changes that some consumer has not been told of yet") \
+    X(CHANGES_DROPPED, "changes_dropped_total", STATS_COUNTER, \
+       "changes that were never told to a consumer: reports.backlog was full") \
+    X(CHANGES_TOLD_WEBHOOK, "changes_told_webhook_total", STATS_COUNTER, \
+       "changes that reports.webhook has taken") \
+    X(CHANGES_TOLD_EXEC, "changes_told_exec_total", STATS_COUNTER, \
+       "changes that the program of reports.exec has read") \
+    X(WEBHOOK_FAILURES, "webhook_failures_total", STATS_COUNTER, \
+       "requests to reports.webhook that it did not take") \
+    X(EXEC_STARTS, "exec_starts_total", STATS_COUNTER, \
+       "starts of the program of reports.exec") \
     X(STORE_COMMITS, "store_commits_total", STATS_COUNTER, "transactions of the store") \
     X(STORE_SYNCS, "store_syncs_total", STATS_COUNTER, \
        "of these, those that waited for the disk") \
