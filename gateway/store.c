@@ -6,6 +6,7 @@
 
 #include "gateway/clock.h"
 #include "gateway/log.h"
+#include "gateway/store_changes.h"
 #include "gateway/store_db.h"
 #include "gateway/store_purge.h"
 #include "gateway/store_rows.h"
@@ -27,6 +28,8 @@ enum {
     RETRY_MS = 1000,      /* between tries while the disk fails */
     SYNC_WITHIN_MS =
         1000, /* what was committed without a sync is synced after this at the latest */
+    NOTE_WITHIN_MS = 1000, /* the same for how far the consumers of changes are ... */
+    NOTE_AT_ONCE = 256,    /* ... unless so many were told: then with whatever is written */
     ANSWERS_KEPT = 1 << 20 /* bytes of the buffer for answers that are kept between rounds */
 };
 
@@ -64,6 +67,7 @@ struct work {
     struct reporting reporting; /* count 0 = none */
     struct questions questions;
     bool has_notes;                /* a note has changed */
+    bool notes_changes;            /* store_changes_note is due */
     struct optout_change *optouts; /* taken at the last moment, so that any round has them */
 };
 
@@ -95,6 +99,7 @@ struct store {
     pthread_cond_t woken;
     /* Under the mutex. */
     bool is_woken, is_stopping;
+    int64_t note_ms; /* monotonic: when store_changes_note is due; INT64_MAX = nobody is further */
     struct work work;
     struct insertion ended;    /* for store_deliver; count 0 = none */
     struct reporting reported; /* the same */
@@ -114,6 +119,7 @@ struct store {
     int64_t undo_first; /* rows of refused messages that a failed commit may have left; 0 = none */
     int64_t undo_last;
     struct store_purge purge;
+    struct store_changes changes;
 };
 
 /* --- lists of questions ----------------------------------------------------------------------- */
@@ -163,6 +169,18 @@ void store_wake(void *arg)
     struct store *s = arg;
     pthread_mutex_lock(&s->mutex);
     wake_locked(s);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/* The consumers are further than the file says. Any thread. */
+static void note_progress(void *arg)
+{
+    struct store *s = arg;
+    pthread_mutex_lock(&s->mutex);
+    if (s->note_ms == INT64_MAX) {
+        s->note_ms = clock_monotonic_ms() + NOTE_WITHIN_MS;
+        pthread_cond_signal(&s->woken); /* for it to know how long it may sleep */
+    }
     pthread_mutex_unlock(&s->mutex);
 }
 
@@ -327,6 +345,9 @@ static bool write_insertion(struct store *s, const struct insertion *insertion)
 /* With no retention a message that has ended leaves nothing behind. */
 static bool write_record(struct store *s, const struct queue_record *record)
 {
+    if (!store_changes_add_record(&s->changes, &s->db, record, s->answers.data)) {
+        return false;
+    }
     if (s->options.retention_ms == 0 && message_state_is_finished(record->state)) {
         return store_rows_delete(&s->db, record->row, record->row);
     }
@@ -369,7 +390,8 @@ static bool write_report(struct store *s, struct queue_report *r)
         is_good = store_rows_save_report(&s->db, message_row_links(m)->row, &r->report);
     }
     message_free(m);
-    return is_good;
+    return is_good &&
+           (r->outcome != REPORT_NEW || store_changes_add_report(&s->changes, &s->db, r));
 }
 
 static bool write_reporting(struct store *s, const struct reporting *reporting)
@@ -436,7 +458,8 @@ static bool write_all(struct store *s, const struct work *work, const struct not
     for (size_t i = 0; is_good && i < records; i++) {
         is_good = write_record(s, &s->records[i]);
     }
-    return is_good && (!work->has_notes || write_notes(s, notes));
+    return is_good && (!work->has_notes || write_notes(s, notes)) &&
+           (!work->notes_changes || store_changes_note(&s->changes, &s->db));
 }
 
 static void count_commit(struct store *s, const struct work *work, bool syncs)
@@ -460,6 +483,7 @@ static bool transact(struct store *s, const struct work *work, const struct note
         return false;
     }
     count_commit(s, work, syncs);
+    store_changes_commit(&s->changes);
     return true;
 }
 
@@ -505,7 +529,8 @@ static bool reopen(struct store *s, char error[STORE_ERROR_SIZE])
     if (s->db.handle == NULL && !store_db_open(&s->db, s->options.path, false, error)) {
         return false;
     }
-    if (!undo(s) || !store_db_checkpoint(&s->db, true)) {
+    if (!undo(s) || !store_db_checkpoint(&s->db, true) ||
+        !store_changes_recover(&s->changes, &s->db)) {
         snprintf(error, STORE_ERROR_SIZE, "%s", store_db_error(&s->db));
         store_db_roll_back(&s->db);
         store_db_close(&s->db);
@@ -523,6 +548,7 @@ static void fail(struct store *s, const struct insertion *insertion)
         LOG_STR("path", s->options.path));
     stats_add(s->options.stats, STAT_STORE_FAILURES, 1);
     must_undo(s, insertion);
+    store_changes_fail(&s->changes);
     store_db_roll_back(&s->db);
     store_db_close(&s->db);
     if (!reopen(s, error)) {
@@ -687,6 +713,17 @@ static void end_records(struct store *s, size_t records, bool is_saved)
     }
 }
 
+/* Is how far the consumers are to be written down now, `with_others` or alone? */
+static bool takes_progress(struct store *s, bool with_others)
+{
+    size_t unnoted = store_changes_unnoted(&s->changes);
+    pthread_mutex_lock(&s->mutex);
+    bool is_time = clock_monotonic_ms() >= s->note_ms || (with_others && unnoted >= NOTE_AT_ONCE);
+    s->note_ms = is_time ? INT64_MAX : s->note_ms;
+    pthread_mutex_unlock(&s->mutex);
+    return is_time && unnoted > 0;
+}
+
 /*
  * Writes what there is in one transaction. The anchor says that all that was relayed before it is
  * known, so it may be written only with the changes that were there when it was set: it is read
@@ -709,12 +746,17 @@ static bool write_round(struct store *s, struct work *work, size_t *records)
     work->optouts = take_optouts(s);
     bool has_rows = has_arrivals || work->optouts != NULL || *records > 0;
     work->has_notes = work->has_notes || (syncs && !has_rows);
-    bool has_work = has_rows || work->has_notes;
+    work->notes_changes = takes_progress(s, has_rows || work->has_notes);
+    bool has_work = has_rows || work->has_notes || work->notes_changes;
     bool is_good = !has_work || transact(s, work, &notes, *records, syncs);
     if (!is_good) {
         fail(s, &work->insertion);
+        note_progress(s);
     } else {
         s->kept = notes;
+        if (is_all) {
+            store_changes_caught_up(&s->changes);
+        }
         if (has_work && atomic_load(&s->is_failing)) {
             recover(s);
         }
@@ -754,25 +796,25 @@ static void go_round(struct store *s)
     tell(s, &work, is_stored, is_good);
 }
 
-/* When there is something to do though nobody asks. */
+/* When there is something to do though nobody asks. Under the mutex. */
 static int64_t next_ms(const struct store *s)
 {
     if (atomic_load(&s->is_failing)) {
         return s->retry_ms;
     }
     int64_t purge_ms = store_purge_due_ms(&s->purge);
-    return s->sync_ms < purge_ms ? s->sync_ms : purge_ms;
+    int64_t write_ms = s->sync_ms < s->note_ms ? s->sync_ms : s->note_ms;
+    return write_ms < purge_ms ? write_ms : purge_ms;
 }
 
 /* Returns false when the time has come for something that nobody asks for. */
 static bool wait_for_work(struct store *s)
 {
-    int64_t until_ms = next_ms(s);
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-    bool is_timed_out = clock_monotonic_ms() >= until_ms;
     pthread_mutex_lock(&s->mutex);
-    while (!s->is_woken && !s->is_stopping && !is_timed_out) {
-        is_timed_out = pthread_cond_timedwait(&s->woken, &s->mutex, &until) != 0;
+    while (!s->is_woken && !s->is_stopping && clock_monotonic_ms() < next_ms(s)) {
+        int64_t until_ms = next_ms(s);
+        struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+        pthread_cond_timedwait(&s->woken, &s->mutex, &until);
     }
     bool is_woken = s->is_woken || s->is_stopping;
     s->is_woken = false;
@@ -788,6 +830,14 @@ static bool is_stopping(struct store *s)
     return is_stopping;
 }
 
+static bool is_write_due(struct store *s, int64_t now_ms)
+{
+    pthread_mutex_lock(&s->mutex);
+    bool is_due = now_ms >= s->sync_ms || now_ms >= s->note_ms;
+    pthread_mutex_unlock(&s->mutex);
+    return is_due;
+}
+
 static void do_chores(struct store *s)
 {
     size_t records;
@@ -798,7 +848,7 @@ static void do_chores(struct store *s)
         }
         return;
     }
-    if (now_ms >= s->sync_ms) {
+    if (is_write_due(s, now_ms)) {
         write_changes(s, &records);
     }
     int log_pages = s->options.log_pages > 0 ? s->options.log_pages : LOG_PAGES;
@@ -881,7 +931,11 @@ struct store *store_open(const struct store_options *options, char *error, size_
         return NULL;
     }
     s->options = *options;
-    s->sync_ms = INT64_MAX;
+    s->sync_ms = s->note_ms = INT64_MAX;
+    store_changes_init(&s->changes, options->outbox);
+    if (options->outbox != NULL) {
+        outbox_set_keeper(options->outbox, note_progress, s);
+    }
     questions_clear(&s->work.questions);
     questions_clear(&s->answered);
     pthread_condattr_t monotonic;
@@ -910,6 +964,13 @@ static size_t read_slice(struct store_rows_reader *reader, struct message **mess
     return count;
 }
 
+/* What was read is in memory only from here on. */
+static bool take_out(struct store *s)
+{
+    return store_db_begin(&s->db, true) && store_rows_delete(&s->db, 0, INT64_MAX) &&
+           store_changes_take_out(&s->changes, &s->db) && store_db_commit(&s->db);
+}
+
 bool store_restore(struct store *s, struct queue *queue, size_t *count, char *error,
                    size_t error_size)
 {
@@ -936,11 +997,11 @@ bool store_restore(struct store *s, struct queue *queue, size_t *count, char *er
         snprintf(error, error_size, "queue.path: %s: %s", s->options.path, reader.fault);
         return false;
     }
-    if (s->options.is_continuous) {
-        return true;
+    bool is_good = store_changes_load(&s->changes, &s->db);
+    if (is_good && !s->options.is_continuous) {
+        is_good = take_out(s);
     }
-    if (!store_db_begin(&s->db, true) || !store_rows_delete(&s->db, 0, INT64_MAX) ||
-        !store_db_commit(&s->db)) {
+    if (!is_good) {
         snprintf(error, error_size, "queue.path: %s: %s", s->options.path, store_db_error(&s->db));
         return false;
     }
@@ -966,7 +1027,7 @@ static bool save_rest(struct store *s)
     bool is_good;
     s->retry_ms = 0;
     do {
-        s->sync_ms = 0;
+        s->sync_ms = s->note_ms = 0; /* the thread has ended, and so have the consumers */
         is_good = may_try(s) && write_changes(s, &records);
     } while (is_good && records > 0);
     return is_good;
@@ -980,7 +1041,7 @@ static bool keep(struct store *s)
     struct queue_record *records = queue_records_all(s->queue, &count, &s->answers);
     bool is_good = !s->answers.has_failed && (records != NULL || count == 0) &&
                    store_db_begin(&s->db, true) && write_notes(s, &s->notes) &&
-                   write_optouts(s, s->optouts);
+                   write_optouts(s, s->optouts) && store_changes_keep(&s->changes, &s->db);
     for (size_t i = 0; is_good && i < count; i++) {
         int64_t first = store_row_first(ulid_time_ms(&records[i].message->id));
         row = first > row ? first : row + 1;
@@ -1028,6 +1089,7 @@ void store_free(struct store *s)
         question_free(question);
     }
     end_optouts(s, take_optouts(s), true);
+    store_changes_clear(&s->changes);
     store_db_close(&s->db);
     if (s->lock_fd >= 0) {
         close(s->lock_fd);

@@ -16,6 +16,7 @@
 #ifndef GATEWAY_STORE_H
 #define GATEWAY_STORE_H
 
+#include "gateway/outbox.h"
 #include "gateway/queue.h"
 #include "gateway/stats.h"
 #include "proto/message.h"
@@ -47,6 +48,7 @@ struct store_options {
     int64_t retention_ms; /* how long finished messages can be asked for */
     int log_pages;        /* of 4 KB: how long the write-ahead log gets; 0 = the usual 1000 */
     struct stats *stats;
+    struct outbox *outbox; /* what changes is told there when it is committed; NULL = to nobody */
 
     /* Called in the store's thread. The first: store_deliver has something. The second: changes have
      * been saved, or cannot be for now. Must not block. */

@@ -51,6 +51,8 @@ static const char *const migrations[] = {
     "CREATE TABLE optout (number TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE inbound (row INTEGER NOT NULL, event_ms INTEGER NOT NULL, text TEXT NOT NULL,"
     " PRIMARY KEY (row, event_ms, text)) WITHOUT ROWID;",
+    /* What is to be told of, and is not, to every consumer: see store_changes.h. */
+    "CREATE TABLE change (number INTEGER PRIMARY KEY, body TEXT NOT NULL);",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 
@@ -84,6 +86,10 @@ static const char *const texts[STORE_STATEMENTS] = {
     [STORE_ADD_OPTOUT] = "REPLACE INTO optout VALUES (?1, ?2)",
     [STORE_DELETE_OPTOUT] = "DELETE FROM optout WHERE number = ?1",
     [STORE_READ_OPTOUTS] = "SELECT number FROM optout ORDER BY since_ms",
+    [STORE_INSERT_CHANGE] = "INSERT INTO change VALUES (?1, ?2)",
+    [STORE_DELETE_CHANGES] = "DELETE FROM change WHERE number <= ?1",
+    [STORE_COUNT_CHANGE] = "SELECT count(*) FROM change WHERE number = ?1",
+    [STORE_READ_CHANGES] = "SELECT number, body FROM change ORDER BY number",
     [STORE_LAST_ROW] = "SELECT max(row) FROM message",
     [STORE_COUNT_RANGE] = "SELECT count(*) FROM message WHERE row BETWEEN ?1 AND ?2",
     [STORE_READ_HELD] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS

@@ -124,6 +124,19 @@ bool store_rows_set_optout(struct store_db *db, const char *number, bool is_list
     return store_db_run(db, which);
 }
 
+bool store_rows_insert_change(struct store_db *db, uint64_t number, const char *json, size_t len)
+{
+    sqlite3_bind_int64(db->statements[STORE_INSERT_CHANGE], 1, (int64_t)number);
+    bind_text(db->statements[STORE_INSERT_CHANGE], 2, json, len);
+    return store_db_run(db, STORE_INSERT_CHANGE);
+}
+
+bool store_rows_delete_changes(struct store_db *db, uint64_t number)
+{
+    sqlite3_bind_int64(db->statements[STORE_DELETE_CHANGES], 1, (int64_t)number);
+    return store_db_run(db, STORE_DELETE_CHANGES);
+}
+
 bool store_rows_set_note(struct store_db *db, const char *name, const char *value)
 {
     bind_text(db->statements[STORE_SET_NOTE], 1, name, strlen(name));
@@ -159,16 +172,61 @@ bool store_rows_each_optout(struct store_db *db, void (*show)(void *arg, const c
     return !has_failed;
 }
 
-int store_rows_count(struct store_db *db, int64_t first, int64_t last)
+bool store_rows_each_change(struct store_db *db,
+                            bool (*show)(void *arg, uint64_t number, const char *json, size_t len),
+                            void *arg)
+{
+    sqlite3_stmt *row = db->statements[STORE_READ_CHANGES];
+    bool has_failed = false;
+    while (store_db_next_row(db, STORE_READ_CHANGES, &has_failed)) {
+        const char *json = (const char *)sqlite3_column_text(row, 1);
+        if (json == NULL || !show(arg, (uint64_t)sqlite3_column_int64(row, 0), json,
+                                  (size_t)sqlite3_column_bytes(row, 1))) {
+            sqlite3_reset(row);
+            return false;
+        }
+    }
+    return !has_failed;
+}
+
+/* What a statement of one row and one number says, its values bound; -1 on failure. */
+static int read_count(struct store_db *db, enum store_statement which)
 {
     bool has_failed = false;
     int count = 0;
-    sqlite3_bind_int64(db->statements[STORE_COUNT_RANGE], 1, first);
-    sqlite3_bind_int64(db->statements[STORE_COUNT_RANGE], 2, last);
-    while (store_db_next_row(db, STORE_COUNT_RANGE, &has_failed)) {
-        count = sqlite3_column_int(db->statements[STORE_COUNT_RANGE], 0);
+    while (store_db_next_row(db, which, &has_failed)) {
+        count = sqlite3_column_int(db->statements[which], 0);
     }
     return has_failed ? -1 : count;
+}
+
+int store_rows_has_change(struct store_db *db, uint64_t number)
+{
+    sqlite3_bind_int64(db->statements[STORE_COUNT_CHANGE], 1, (int64_t)number);
+    return read_count(db, STORE_COUNT_CHANGE);
+}
+
+bool store_rows_has_saved(struct store_db *db, const struct queue_record *record)
+{
+    sqlite3_stmt *row = db->statements[STORE_READ_PROGRESS];
+    bool has_failed = false;
+    bool has_saved = false;
+    sqlite3_bind_int64(row, 1, record->row);
+    sqlite3_bind_int64(row, 2, 1);
+    while (store_db_next_row(db, STORE_READ_PROGRESS, &has_failed)) {
+        has_saved = sqlite3_column_int64(row, 0) == record->row &&
+                    sqlite3_column_int(row, 1) == (int)record->state &&
+                    sqlite3_column_int64(row, 2) == record->updated_ms;
+    }
+    /* Where nothing is retained, the end of a message is that it is not there. */
+    return has_saved || store_rows_count(db, record->row, record->row) == 0;
+}
+
+int store_rows_count(struct store_db *db, int64_t first, int64_t last)
+{
+    sqlite3_bind_int64(db->statements[STORE_COUNT_RANGE], 1, first);
+    sqlite3_bind_int64(db->statements[STORE_COUNT_RANGE], 2, last);
+    return read_count(db, STORE_COUNT_RANGE);
 }
 
 int64_t store_rows_last(struct store_db *db)

@@ -34,6 +34,9 @@ bool store_rows_insert_stray(struct store_db *db, const struct queue_report *rep
 bool store_rows_delete_strays(struct store_db *db, int64_t but);
 /* A number on the list of opt-outs from a time on, or off it. */
 bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t now_ms);
+/* A change that is to be told; and those up to a number go. */
+bool store_rows_insert_change(struct store_db *db, uint64_t number, const char *json, size_t len);
+bool store_rows_delete_changes(struct store_db *db, uint64_t number);
 /* A word under a name; what was there before is replaced. */
 bool store_rows_set_note(struct store_db *db, const char *name, const char *value);
 
@@ -44,6 +47,15 @@ bool store_rows_note(struct store_db *db, const char *name, char *value, size_t 
 /* Calls `show` for every number on the list of opt-outs. Returns false on failure. */
 bool store_rows_each_optout(struct store_db *db, void (*show)(void *arg, const char *number),
                             void *arg);
+/* Calls `show` for every change, in order, until that returns false. Returns false on failure, and
+ * when it did. */
+bool store_rows_each_change(struct store_db *db,
+                            bool (*show)(void *arg, uint64_t number, const char *json, size_t len),
+                            void *arg);
+/* 1 = the change of this number is there, 0 = it is not, -1 on failure. */
+int store_rows_has_change(struct store_db *db, uint64_t number);
+/* Is it in the store already, what this record says of its message? */
+bool store_rows_has_saved(struct store_db *db, const struct queue_record *record);
 /* How many messages are in the rows `first` to `last`; -1 on failure. */
 int store_rows_count(struct store_db *db, int64_t first, int64_t last);
 /* The highest row, 0 when there is none, -1 on failure. */
