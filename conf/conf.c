@@ -15,6 +15,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -555,6 +556,17 @@ static void check_token(struct loader *l)
     }
 }
 
+static void check_program(struct loader *l)
+{
+    const char *command = l->conf->reports.exec;
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%.*s", (int)strcspn(command, " "), command);
+    if (*path != '\0' && access(path, X_OK) != 0) {
+        COMPLAIN(l, conf_key_find("reports", "exec"), "\"%.200s\" cannot be run: %s", path,
+                 strerror(errno));
+    }
+}
+
 /* A file that cannot be used is better found now than by the first message. */
 static void check_files(struct loader *l)
 {
@@ -568,6 +580,7 @@ static void check_files(struct loader *l)
         }
         conf_secret_free(secret);
     }
+    check_program(l);
     const char *ca_file = l->conf->api.ca_file;
     if (*ca_file != '\0' && access(ca_file, R_OK) != 0) {
         COMPLAIN(l, conf_key_find("api", "ca_file"), "\"%.200s\" cannot be read: %s", ca_file,

@@ -103,6 +103,10 @@ struct conf {
     struct {
         char *address; /* "" = no such listener */
         char *secret;
+        char *webhook; /* "" = there is none, as with exec */
+        char *webhook_secret;
+        char *exec; /* a path and arguments, between spaces */
+        int backlog;
     } reports;
     struct {
         char *optout_file;

@@ -71,6 +71,40 @@ static const char *webhook_complaint(const char *value)
                : "must be an http or https URL on loopback";
 }
 
+/* Changes hold numbers and texts: they are not to be read on the way. */
+static const char *told_complaint(const char *value)
+{
+    struct conf_url url;
+    bool is_url = conf_url_split(value, &url) && strchr(value, '#') == NULL;
+    return is_url && (url.is_https || conf_host_is_loopback(url.host))
+               ? NULL
+               : "must be https://HOST[:PORT][/PATH], without user or fragment (http:// is for "
+                 "loopback only)";
+}
+
+/* `whsec_` and base64, or any other 16 characters or more. */
+static const char *told_secret_complaint(const char *value)
+{
+    static const char prefix[] = "whsec_";
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                 "0123456789+/"; /* RFC 4648, 4 */
+    if (strncmp(value, prefix, strlen(prefix)) != 0) {
+        return strlen(value) >= 16 ? NULL : "must be 16 or more characters";
+    }
+    value += strlen(prefix);
+    size_t len = strlen(value);
+    size_t digits = strspn(value, base64);
+    bool is_whole =
+        len % 4 == 0 && len - digits <= 2 && strspn(value + digits, "=") == len - digits;
+    return is_whole && digits >= 22 ? NULL : "must be 16 or more bytes in base64 behind whsec_";
+}
+
+static const char *program_complaint(const char *value)
+{
+    return *value == '/' ? NULL
+                         : "must be the path of a program, beginning with /, and its arguments";
+}
+
 static const char *token_complaint(const char *value)
 {
     if (strlen(value) > CONF_SECRET_MAX) {
@@ -242,6 +276,14 @@ const struct conf_key conf_keys[] = {
            "where the API's delivery reports come in: HOST:PORT on loopback, port 0 = any; none = nowhere"),
     SECRET(reports, secret, "", secret_complaint,
            "the last part of their path, /dlr/<secret>: all that tells the API from others"),
+    SECRET(reports, webhook, "", told_complaint,
+           "URL of yours that is told, by POST, what becomes of messages; none = none"),
+    SECRET(reports, webhook_secret, "", told_secret_complaint,
+           "what these requests are signed with: whsec_ and base64, or any words"),
+    STRING(reports, exec, "", program_complaint,
+           "program that is told the same on its standard input, and its arguments; none = none"),
+    NUMBER(reports, backlog, "100000", 100, 10000000,
+           "changes that wait for a webhook or a program that does not take them; then the oldest are dropped"),
 
     STRING(policy, optout_file, "", NULL,
            "file of numbers that nothing is sent to, one a line; read anew at SIGHUP"),

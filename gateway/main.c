@@ -12,6 +12,7 @@
 #include "gateway/client_sendmail.h"
 #include "gateway/clock.h"
 #include "gateway/conn.h"
+#include "gateway/consumers.h"
 #include "gateway/log.h"
 #include "gateway/relay.h"
 #include "gateway/sandbox.h"
@@ -56,6 +57,7 @@ struct daemon {
     struct stats stats;
     struct event_base *base;
     struct sandbox_thread *sandbox;
+    struct consumers *consumers;
     struct store *store; /* relay.store only if it is written while the relay runs */
     struct relay relay;
     struct server *server;
@@ -333,8 +335,35 @@ static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
 static void end_if_done(struct daemon *d)
 {
     bool is_idle = d->relay.store == NULL || store_is_idle(d->relay.store);
-    if (d->has_forwarder_ended && is_idle) {
+    bool is_told = d->consumers == NULL || consumers_have_ended(d->consumers);
+    if (d->has_forwarder_ended && is_idle && is_told) {
         event_base_loopexit(d->base, NULL);
+    }
+}
+
+static void consumers_ended(void *arg)
+{
+    end_if_done(arg);
+}
+
+/* All that has changed is in the store, or cannot be. */
+static void on_saved(void *arg, const struct store_question *question)
+{
+    (void)question;
+    struct daemon *d = arg;
+    consumers_stop(d->consumers);
+}
+
+/* Nothing changes any more: what there is is told. */
+static void stop_consumers(struct daemon *d)
+{
+    const struct store_question question = {
+        .kind = STORE_ASK_NOTHING, .answered = on_saved, .arg = d};
+    if (d->relay.store == NULL) {
+        watch_take(d->relay.watch);
+    }
+    if (d->relay.store == NULL || !store_ask(d->store, &question)) {
+        consumers_stop(d->consumers);
     }
 }
 
@@ -344,6 +373,9 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct daemon *d = arg;
     d->has_forwarder_ended = true;
+    if (d->consumers != NULL) {
+        stop_consumers(d);
+    }
     end_if_done(d);
 }
 
@@ -374,6 +406,21 @@ static void say_farewell(struct daemon *d)
     }
 }
 
+/* The same of changes that somebody has not been told of. */
+static void settle_changes(struct daemon *d, bool is_kept)
+{
+    size_t left = d->consumers == NULL ? 0 : outbox_count(consumers_outbox(d->consumers));
+    if (left > 0 && is_kept) {
+        LOG(LOG_INFO, "changes_kept", LOG_STR("path", d->conf->queue.path),
+            LOG_INT("changes", left));
+    } else if (left > 0) {
+        LOG(LOG_ERROR, "changes_lost",
+            LOG_STR("reason",
+                    d->store == NULL ? "the queue is in memory only" : "they could not be saved"),
+            LOG_INT("changes", left));
+    }
+}
+
 /* What is left stays in the store; where it has no place to stay, that is never silent. */
 static void settle_rest(struct daemon *d)
 {
@@ -381,6 +428,9 @@ static void settle_rest(struct daemon *d)
     struct queue_relaying relaying;
     size_t left = 0;
     queue_relaying(d->relay.queue, &relaying);
+    if (d->consumers != NULL) {
+        consumers_end(d->consumers);
+    }
     if (d->store != NULL) {
         store_set_held(d->store, relaying.is_held);
     }
@@ -391,6 +441,7 @@ static void settle_rest(struct daemon *d)
             LOG_STR("reason", "what became of some messages could not be saved: "
                               "the next start will ask the API for them"));
     }
+    settle_changes(d, is_kept);
     queue_totals(d->relay.queue, &totals);
     for (int state = 0; state < MESSAGE_STATES; state++) {
         left += message_state_is_finished((enum message_state)state) ? 0 : totals.by_state[state];
@@ -457,6 +508,20 @@ static bool start_forwarder(struct daemon *d, const char *url, char *error)
     return d->relay.forwarder != NULL;
 }
 
+/* Returns false only where there should be consumers and are none. */
+static bool make_consumers(struct daemon *d, char *error)
+{
+    struct consumers_options options;
+    if (!settings_consumers(d->conf, &options)) {
+        return true;
+    }
+    options.stats = &d->stats;
+    options.ended = consumers_ended;
+    options.arg = d;
+    d->consumers = consumers_new(d->base, &options, error, ERROR_SIZE);
+    return d->consumers != NULL;
+}
+
 /* Opens the store, where the settings name one. */
 static bool open_store(struct daemon *d, char *error)
 {
@@ -469,6 +534,7 @@ static bool open_store(struct daemon *d, char *error)
     options.notify_arg = d;
     options.saved = wake_forwarder;
     options.saved_arg = d;
+    options.outbox = d->consumers == NULL ? NULL : consumers_outbox(d->consumers);
     d->store = store_open(&options, error, ERROR_SIZE);
     d->relay.store = options.is_continuous ? d->store : NULL;
     return d->store != NULL;
@@ -510,8 +576,13 @@ static bool make_parts(struct daemon *d, char *error)
                                     .arg = d};
     struct relay *relay = &d->relay;
     snprintf(error, ERROR_SIZE, "out of memory");
+    if (d->consumers != NULL && relay->store == NULL) {
+        watch.taken = consumers_tell;
+        watch.taken_arg = d->consumers;
+    }
     settings_queue(d->conf, &queue);
     queue.stats = &d->stats;
+    queue.tells_settled = watch.taken != NULL;
     queue.past_changes = PAST_CHANGES;
     queue.first_event = (uint64_t)clock_unix_ms() * EVENTS_PER_MS;
     queue.wake_forwarder = wake_forwarder;
@@ -632,6 +703,7 @@ static void free_daemon(struct daemon *d)
     }
     forwarder_free(d->relay.forwarder);
     store_free(d->store);
+    consumers_free(d->consumers);
     intake_free(d->relay.intake);
     watch_free(d->relay.watch);
     optout_free(d->relay.optout);
@@ -660,6 +732,9 @@ static int start(struct daemon *d, char *error)
 {
     char url[URL_SIZE];
     bool is_sandbox = settings_is_sandbox(d->conf);
+    if (!make_consumers(d, error)) {
+        return fail(error, EX_UNAVAILABLE);
+    }
     if (!open_store(d, error)) {
         return fail(error, EX_CANTCREAT);
     }
@@ -672,6 +747,9 @@ static int start(struct daemon *d, char *error)
     add_events(d);
     if (d->relay.store != NULL && store_start(d->store) != 0) {
         return fail("cannot start the store's thread", EX_OSERR);
+    }
+    if (d->consumers != NULL && consumers_start(d->consumers) != 0) {
+        return fail("cannot start the thread of reports.webhook", EX_OSERR);
     }
     if (forwarder_start(d->relay.forwarder) != 0) {
         return fail("cannot start the forwarding thread", EX_OSERR);

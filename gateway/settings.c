@@ -40,6 +40,12 @@ bool settings_check(const struct conf *conf, FILE *out)
                 "post reports\n");
         is_sound = false;
     }
+    if (conf->reports.webhook[0] != '\0' && conf->reports.webhook_secret[0] == '\0') {
+        fprintf(out,
+                "reports.webhook_secret: must be set where reports.webhook is: without it, anybody "
+                "could make up changes\n");
+        is_sound = false;
+    }
     return is_sound;
 }
 
@@ -197,6 +203,19 @@ bool settings_reports(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
     copy_host(host, named);
     *options = (struct reports_options){.host = host, .port = port, .secret = conf->reports.secret};
     return true;
+}
+
+bool settings_consumers(const struct conf *conf, struct consumers_options *options)
+{
+    bool has_webhook = conf->reports.webhook[0] != '\0';
+    bool has_program = conf->reports.exec[0] != '\0';
+    *options = (struct consumers_options){
+        .webhook = has_webhook ? conf->reports.webhook : NULL,
+        .webhook_secret = conf->reports.webhook_secret,
+        .exec = has_program ? conf->reports.exec : NULL,
+        .backlog = (size_t)conf->reports.backlog,
+    };
+    return has_webhook || has_program;
 }
 
 void settings_optout(const struct conf *conf, struct optout_options *options)

@@ -8,6 +8,7 @@
 #define GATEWAY_SETTINGS_H
 
 #include "conf/conf.h"
+#include "gateway/consumers.h"
 #include "gateway/forwarder.h"
 #include "gateway/http.h"
 #include "gateway/optout.h"
@@ -54,6 +55,9 @@ bool settings_http(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
 /* The same of the listener for delivery reports. */
 bool settings_reports(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
                       struct reports_options *options);
+
+/* False = nobody is told of changes beside the clients. */
+bool settings_consumers(const struct conf *conf, struct consumers_options *options);
 
 /* sandbox.address "" = any free port of 127.0.0.1. `host` keeps the host. */
 void settings_sandbox(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
