@@ -453,11 +453,12 @@ static void end_optouts(struct store *s, struct optout_change *optouts, bool is_
 static bool write_all(struct store *s, const struct work *work, const struct notes *notes,
                       size_t records)
 {
-    bool is_good = write_insertion(s, &work->insertion) && write_reporting(s, &work->reporting) &&
-                   write_optouts(s, work->optouts);
+    bool is_good = write_insertion(s, &work->insertion) && write_optouts(s, work->optouts);
     for (size_t i = 0; is_good && i < records; i++) {
         is_good = write_record(s, &s->records[i]);
     }
+    /* That a message was relayed is told before what is reported of it. */
+    is_good = is_good && write_reporting(s, &work->reporting);
     return is_good && (!work->has_notes || write_notes(s, notes)) &&
            (!work->notes_changes || store_changes_note(&s->changes, &s->db));
 }
