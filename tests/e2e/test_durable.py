@@ -899,7 +899,7 @@ class File(DurableTest):
         with open(self.path, "rb") as file:
             good = file.read()
         page = 4096
-        for damaged in (good[:10 * page + 8] + b"\xff" * 200 + good[10 * page + 208:],
+        for damaged in (good[:20 * page + 8] + b"\xff" * 200 + good[20 * page + 208:],
                         good[:5 * page] + bytes(page) + good[6 * page:], good[:-5 * page]):
             with open(self.path, "wb") as file:
                 file.write(damaged)
