@@ -19,6 +19,7 @@ import threading
 import time
 import unittest
 
+from killing import Trial
 from relaying import eventually
 from support import CONFIG, IS_SLOW, PATIENCE, TO, TestCase, parse_reply, run
 
@@ -469,6 +470,31 @@ class Killed(OutboxTest):
             numbers[change["id"], change["event"], change.get("status")].add(change["number"])
         self.assertEqual({what: n for what, n in numbers.items() if len(n) > 1}, {},
                          "told under two numbers, seed %d" % seed)
+
+
+class ManyLives(OutboxTest):
+    def test_states_are_told_once(self):
+        """What clients were told and what the API has is what the webhook was told, over kills at any
+        moment while messages flow and requests fail (killing.py)."""
+        trial = Trial(self.folder, {"reports.webhook": self.hook.url,
+                                    "reports.webhook_secret": SECRET})
+        self.addCleanup(trial.close)
+        trial.run(kills=4 if IS_SLOW else 40)
+        trial.settle()
+        self.assertEqual(trial.wrongs(), {}, "seed %d" % trial.seed)
+        taken = {message["clientId"] for message in trial.record.messages}
+
+        def told():
+            return {change["id"] for change in self.hook.taken() if change["state"] == "relayed"}
+        self.hook.wait(lambda: told() >= taken, "all that was relayed, seed %d" % trial.seed)
+        trial.relay.stop()
+        self.assertSound()
+        numbers = collections.defaultdict(set)
+        for change in self.hook.taken():
+            numbers[change["id"]].add(change["number"])
+        self.assertEqual({id: n for id, n in numbers.items() if len(n) > 1}, {},
+                         "told under two numbers, seed %d" % trial.seed)
+        self.assertEqual(told(), taken, "seed %d" % trial.seed)
 
 
 class Program(OutboxTest):
