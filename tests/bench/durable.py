@@ -92,7 +92,7 @@ def measure_durable_intake(rounds, scale):
 
 def assert_finished(settings, url):
     """What was relayed must stay relayed: nothing is left for a relay that starts again."""
-    if settings is MEMORY:
+    if settings["queue.path"] == "":
         return
     with Relay(url, settings) as relay:
         if relay.unfinished() != 0:
