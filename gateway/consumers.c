@@ -159,6 +159,16 @@ void consumers_end(struct consumers *c)
     }
 }
 
+void consumers_log_left(struct consumers *c, const char *path, const char *lost_since)
+{
+    size_t left = outbox_count(c->outbox);
+    if (left > 0 && lost_since == NULL) {
+        LOG(LOG_INFO, "changes_kept", LOG_STR("path", path), LOG_INT("changes", left));
+    } else if (left > 0) {
+        LOG(LOG_ERROR, "changes_lost", LOG_STR("reason", lost_since), LOG_INT("changes", left));
+    }
+}
+
 void consumers_free(struct consumers *c)
 {
     if (c != NULL) {

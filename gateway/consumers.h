@@ -43,6 +43,9 @@ void consumers_stop(struct consumers *c);
 bool consumers_have_ended(const struct consumers *c);
 /* Ends those that have not ended, at once; whoever appends may still go on. */
 void consumers_end(struct consumers *c);
+/* Logs what is left untold, if anything: it is kept in the store at `path`, or, unless `lost_since` is
+ * NULL, it is lost, for this reason. */
+void consumers_log_left(struct consumers *c, const char *path, const char *lost_since);
 
 /* NULL is fine. */
 void consumers_free(struct consumers *c);

@@ -7,9 +7,9 @@
 #include "gateway/log.h"
 #include "gateway/pace.h"
 #include "gateway/retry.h"
+#include "gateway/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -852,13 +852,7 @@ struct forwarder *forwarder_new(struct queue *queue, struct stats *stats,
 
 int forwarder_start(struct forwarder *f)
 {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&f->thread, NULL, run, f);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
+    return thread_start(&f->thread, run, f);
 }
 
 void forwarder_join(struct forwarder *f)

@@ -406,21 +406,6 @@ static void say_farewell(struct daemon *d)
     }
 }
 
-/* The same of changes that somebody has not been told of. */
-static void settle_changes(struct daemon *d, bool is_kept)
-{
-    size_t left = d->consumers == NULL ? 0 : outbox_count(consumers_outbox(d->consumers));
-    if (left > 0 && is_kept) {
-        LOG(LOG_INFO, "changes_kept", LOG_STR("path", d->conf->queue.path),
-            LOG_INT("changes", left));
-    } else if (left > 0) {
-        LOG(LOG_ERROR, "changes_lost",
-            LOG_STR("reason",
-                    d->store == NULL ? "the queue is in memory only" : "they could not be saved"),
-            LOG_INT("changes", left));
-    }
-}
-
 /* What is left stays in the store; where it has no place to stay, that is never silent. */
 static void settle_rest(struct daemon *d)
 {
@@ -441,7 +426,13 @@ static void settle_rest(struct daemon *d)
             LOG_STR("reason", "what became of some messages could not be saved: "
                               "the next start will ask the API for them"));
     }
-    settle_changes(d, is_kept);
+    const char *lost_since = NULL;
+    if (!is_kept) {
+        lost_since = d->store == NULL ? "the queue is in memory only" : "they could not be saved";
+    }
+    if (d->consumers != NULL) {
+        consumers_log_left(d->consumers, d->conf->queue.path, lost_since);
+    }
     queue_totals(d->relay.queue, &totals);
     for (int state = 0; state < MESSAGE_STATES; state++) {
         left += message_state_is_finished((enum message_state)state) ? 0 : totals.by_state[state];
@@ -451,10 +442,8 @@ static void settle_rest(struct daemon *d)
             LOG_INT("messages", left), LOG_INT("scheduled", totals.by_state[MESSAGE_SCHEDULED]),
             LOG_INT("maybe_sent", totals.by_state[MESSAGE_SENDING]));
     } else if (left > 0) {
-        LOG(LOG_ERROR, "messages_lost",
-            LOG_STR("reason",
-                    d->store == NULL ? "the queue is in memory only" : "they could not be saved"),
-            LOG_INT("messages", left), LOG_INT("scheduled", totals.by_state[MESSAGE_SCHEDULED]),
+        LOG(LOG_ERROR, "messages_lost", LOG_STR("reason", lost_since), LOG_INT("messages", left),
+            LOG_INT("scheduled", totals.by_state[MESSAGE_SCHEDULED]),
             LOG_INT("maybe_sent", totals.by_state[MESSAGE_SENDING]));
     }
 }

@@ -5,13 +5,13 @@
 #include "gateway/sandbox.h"
 
 #include "gateway/sandbox_parts.h"
+#include "gateway/thread.h"
 
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -159,19 +159,6 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* Signals are for the thread that waits for them. */
-static int start_without_signals(struct sandbox_thread *thread)
-{
-    sigset_t all, before;
-    int result;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    result = pthread_create(&thread->thread, NULL, run, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return result;
-}
-
 static void thread_free(struct sandbox_thread *thread)
 {
     sandbox_free(thread->sandbox);
@@ -211,7 +198,7 @@ struct sandbox_thread *sandbox_thread_start(const struct sandbox_options *option
         goto fail;
     }
     thread->port = sandbox_port(thread->sandbox);
-    result = start_without_signals(thread);
+    result = thread_start(&thread->thread, run, thread);
     if (result == 0) {
         return thread;
     }

@@ -10,10 +10,10 @@
 #include "gateway/store_db.h"
 #include "gateway/store_purge.h"
 #include "gateway/store_rows.h"
+#include "gateway/thread.h"
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1011,12 +1011,7 @@ bool store_restore(struct store *s, struct queue *queue, size_t *count, char *er
 
 int store_start(struct store *s)
 {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&s->thread, NULL, run, s);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&s->thread, run, s);
     s->has_thread = error == 0;
     return error;
 }

@@ -5,13 +5,13 @@
 #include "gateway/log.h"
 #include "gateway/retry.h"
 #include "gateway/signature.h"
+#include "gateway/thread.h"
 #include "proto/buffer.h"
 
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,12 +262,7 @@ static void *run(void *arg)
 
 int webhook_start(struct webhook *w)
 {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&w->thread, NULL, run, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&w->thread, run, w);
     w->has_thread = error == 0;
     return error;
 }
