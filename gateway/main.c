@@ -795,6 +795,7 @@ static int serve(const struct arguments *arguments)
     forbid_core_dumps();
     raise_descriptor_limit();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* who started us may have ignored it, and ends would go unheard */
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk to the store */
     evthread_use_pthreads();
     curl_global_init(CURL_GLOBAL_DEFAULT);

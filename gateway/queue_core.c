@@ -219,7 +219,9 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
     }
     queue_index_insert(&q->by_id, m);
     q->bytes += message_bytes(m);
+    q->changes.tells_settled = false; /* what it was then has been told then */
     put_in_place(q, m, QUEUE_TAIL);
+    q->changes.tells_settled = q->options.tells_settled;
     if (m->is_ambiguous) {
         /* Its time is looked at when the scan has told: it may have been sent within it. */
         queue_heap_remove(&q->heap, m);

@@ -359,7 +359,7 @@ class Stopping(OutboxTest):
         """A relay whose webhook hangs, with three changes."""
         relay = self.start(settings)
         self.hook.is_open.clear()
-        self.ids = self.relay_many(3)
+        self.ids = [self.c.submit(options="REF=r%d" % i) for i in range(3)]
         for id in self.ids:
             relay.await_state(id, "relayed")
         self.hook.wait_requests(1)
