@@ -3,12 +3,14 @@
  *
  * The main thread is the relay's loop: it accepts batches, asks and cancels. A forwarder takes,
  * waits until its mark is saved and settles with fates drawn by lot; a reconciler resolves what is
- * ambiguous and retries what is unresolved; an operator holds and releases. In the end all is relayed.
+ * ambiguous and retries what is unresolved; an operator holds and releases; a listener is told what
+ * becomes of messages. In the end all is relayed, and of each message its end was told once.
  * Then the store is stopped and asked: it must know of each message how it ended, none of them
  * must be left in memory, and every answer must tell what was so before its question.
  * Prints "ok" and exits 0, or says what is wrong and exits 1. To be run under ThreadSanitizer.
  */
 #include "gateway/clock.h"
+#include "gateway/outbox.h"
 #include "gateway/queue.h"
 #include "gateway/store.h"
 
@@ -27,6 +29,7 @@ enum {
     BATCH_MAX = 40, /* messages */
     MESSAGES_MAX = BATCHES * BATCH_MAX,
     TAKEN_MAX = 100,
+    TOLD_MAX = 37,
     WATCHDOG_MS = 20000,
     HOUR_MS = 3600 * 1000,
     PATH_SIZE = 200
@@ -34,8 +37,9 @@ enum {
 
 static struct queue *q;
 static struct store *s;
+static struct outbox *o;
 static struct stats stats;
-static atomic_bool has_failed, is_drain, is_over;
+static atomic_bool has_failed, is_drain, is_over, is_all_told;
 static bool is_retained; /* finished messages are kept in the store */
 static char folder[PATH_SIZE], path[PATH_SIZE];
 
@@ -78,6 +82,7 @@ struct bell {
 };
 static struct bell loop_bell = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
 static struct bell forwarder_bell = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+static struct bell listener_bell = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
 
 static void ring(void *arg)
 {
@@ -224,6 +229,42 @@ static void *operate(void *arg)
     return NULL;
 }
 
+/* --- the listener ------------------------------------------------------------------------------- */
+
+struct heard {
+    size_t ends; /* of messages */
+    uint64_t last;
+};
+
+static bool hear(void *arg, const struct change *change)
+{
+    struct heard *heard = arg;
+    if (change->number <= heard->last) {
+        fail("the numbers of changes do not rise");
+    }
+    heard->last = change->number;
+    heard->ends += strstr(change->json, "\"state\":\"unresolved\"") == NULL ? 1 : 0;
+    return true;
+}
+
+/* Until nothing more can come. */
+static void *listen(void *arg)
+{
+    struct heard *heard = arg;
+    while (!atomic_load(&has_failed)) {
+        bool is_last = atomic_load(&is_all_told);
+        size_t count = outbox_take(o, OUTBOX_WEBHOOK, TOLD_MAX, hear, heard);
+        if (count > 0) {
+            outbox_told(o, OUTBOX_WEBHOOK, heard->last, count);
+        } else if (is_last) {
+            break;
+        } else {
+            wait_for(&listener_bell, WATCHDOG_MS);
+        }
+    }
+    return NULL;
+}
+
 /* --- the loop thread -------------------------------------------------------------------------- */
 
 static size_t answers_due;
@@ -359,10 +400,13 @@ static bool open_store(int64_t retention_ms)
 {
     char error[512] = "";
     size_t restored;
+    o = outbox_new(MESSAGES_MAX, &stats);
+    outbox_join(o, OUTBOX_WEBHOOK, ring, &listener_bell);
     s = store_open(&(struct store_options){.path = path,
                                            .is_continuous = true,
                                            .retention_ms = retention_ms,
                                            .stats = &stats,
+                                           .outbox = o,
                                            .notify = ring,
                                            .notify_arg = &loop_bell,
                                            .saved = ring,
@@ -387,6 +431,7 @@ static void close_store(void)
     }
     queue_free(q);
     store_free(s);
+    outbox_free(o);
 }
 
 static size_t by_end[2]; /* relayed or rejected; canceled */
@@ -414,6 +459,9 @@ static void reckon(void)
 {
     if (!open_store(HOUR_MS) || store_start(s) != 0) {
         return;
+    }
+    if (outbox_count(o) > 0) {
+        fail("%zu changes would be told again", outbox_count(o));
     }
     if (count_unfinished() > 0) {
         fail("%zu messages have not ended in the store", count_unfinished());
@@ -452,7 +500,8 @@ static void run(bool retains)
 {
     static void *(*const threads[])(void *) = {forward, reconcile, operate};
     enum { THREADS = sizeof threads / sizeof threads[0] };
-    pthread_t started[THREADS];
+    pthread_t started[THREADS], listener;
+    struct heard heard = {0, 0};
     is_retained = retains;
     if (!open_store(is_retained ? HOUR_MS : 0) || store_start(s) != 0) {
         return;
@@ -461,6 +510,8 @@ static void run(bool retains)
     memset(is_canceled, 0, sizeof is_canceled);
     atomic_store(&is_drain, false);
     atomic_store(&is_over, false);
+    atomic_store(&is_all_told, false);
+    pthread_create(&listener, NULL, listen, &heard);
     for (size_t i = 0; i < THREADS; i++) {
         pthread_create(&started[i], NULL, threads[i], NULL);
     }
@@ -470,11 +521,17 @@ static void run(bool retains)
     for (size_t i = 1; i < THREADS; i++) {
         pthread_join(started[i], NULL);
     }
+    await_mark();
+    atomic_store(&is_all_told, true);
+    ring(&listener_bell);
+    pthread_join(listener, NULL);
+    if (heard.ends != ids_count) {
+        fail("the ends of %zu messages were told, of %zu", heard.ends, ids_count);
+    }
     if (is_retained) {
         close_store();
         reckon();
     } else {
-        await_mark();
         check_memory();
         close_store();
     }
