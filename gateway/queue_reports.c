@@ -84,6 +84,8 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
             r->state = MESSAGE_RELAYED;
             queue_move(q, m, PLACE_RELAYED, QUEUE_TAIL, now_ms); /* it may be gone now */
         }
+    } else if (r->text == NULL && !message_state_is_finished(r->state)) {
+        r->state = MESSAGE_RELAYED; /* it has ended since it was matched, and is forgotten */
     }
     queue_changes_note_report(&q->changes, r);
 }

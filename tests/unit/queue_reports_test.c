@@ -254,6 +254,27 @@ Test(queue_reports, api_ids_in_sequence)
     }
 }
 
+/* It was relayed and forgotten while the report was on its way to the disk. */
+Test(queue_reports, forgotten_meanwhile)
+{
+    teardown();
+    struct queue_options options = {.max_messages = 100, .max_bytes = FAR};
+    q = queue_new(&options);
+    queue_watch_all(q, true);
+    add(0);
+    struct message *m = take();
+    struct queue_report r = {.has_id = true, .id = id, .report = {.status = "sent"}};
+    queue_reports_match(q, &r, 1);
+    end(m, FATE_RELAYED, "api");
+    queue_reports_apply(q, &r, 1, 10);
+    size_t count;
+    struct queue_change *changes = queue_changes_take(q, &count);
+    cr_assert_eq(count, 4);
+    cr_expect_str_eq(changes[3].report.status, "sent");
+    cr_expect_eq(changes[3].state, MESSAGE_RELAYED, "%s", message_state_name(changes[3].state));
+    queue_changes_free(changes, count);
+}
+
 static size_t since(uint64_t number, struct queue_change *changes, bool *is_gone)
 {
     size_t count = queue_changes_since(q, number, changes, 2 * PAST, is_gone);
