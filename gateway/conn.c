@@ -309,6 +309,13 @@ static void catch_up(struct conn *c)
     c->client.is_catching_up = count == CATCH_UP_MAX;
 }
 
+/* Is there more of the past to tell, and room for it? Behind a reply that is held it would gather. */
+static bool may_catch_up(const struct conn *c)
+{
+    return c->client.is_catching_up && !c->is_closing && !c->is_doomed && !is_stuffed(c) &&
+           session_held(c->session) <= OUTPUT_HIGH;
+}
+
 /* Carries on until there is nothing to do but wait. The conn may be gone afterwards. */
 static void advance(struct conn *c)
 {
@@ -318,7 +325,7 @@ static void advance(struct conn *c)
     do {
         while (!c->is_closing && !is_stuffed(c) && carry_on(c, now_ms)) {
         }
-        while (c->client.is_catching_up && !c->is_closing && !c->is_doomed && !is_stuffed(c)) {
+        while (may_catch_up(c)) {
             catch_up(c);
         }
         was_stuffed = is_stuffed(c);

@@ -336,8 +336,11 @@ static void say_watching(const struct relay *relay, struct requests_client *clie
     }
     queue_changes_drop(&first,
                        queue_changes_since(relay->queue, request->since, &first, 1, &is_gone));
+    /* A number that is still to come is of an earlier run, whose clock was ahead of ours. */
+    uint64_t last = queue_last_event(relay->queue);
+    is_gone = is_gone || request->since > last;
     client->is_catching_up = true;
-    client->caught_up = request->since;
+    client->caught_up = request->since < last ? request->since : last;
     reply_line(out, REPLY_OK, false, "watching%s missed=%s", all, is_gone ? "yes" : "no");
 }
 

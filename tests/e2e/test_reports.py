@@ -242,6 +242,32 @@ class Told(ReportsTest):
         self.c.submit()
         self.assertIn(" event=%d " % (begin + count), slow.read_event())
 
+    def test_since_what_has_not_been(self):
+        """Of an earlier run, whose clock was ahead: nothing is known of it, and nothing is withheld."""
+        self.c.submit()
+        watcher = self.client(self.the_relay)
+        self.assertReply(watcher.ask("WATCH since=1844674407370955000"),
+                         "250 2.0.0 watching all missed=yes")
+        id = self.c.submit()
+        while "id=%s state=relayed" % id not in watcher.read_event():
+            pass
+
+    def test_missed_while_a_reply_is_held(self):
+        """What was missed waits with the reply, not in a buffer that gets the watcher cut off."""
+        count = 6000
+        self.c.send("HOLD", *["SEND %s text" % TO] * count)
+        for reply in self.c.read_replies(count + 1):
+            self.assertReply(reply, "250")
+        watcher = self.client(self.the_relay)
+        watcher.send("WATCH since=1", "SEND ACK=relayed %s text" % TO)
+        self.assertReply(watcher.read_reply(), "250")
+        self.assertReply(self.client(self.the_relay).ask("STATS"), "250")
+        self.c.ask("RELEASE")
+        self.assertReply(watcher.read_reply(), "250 2.0.0 relayed")
+        numbers = [int(parse_reply(watcher.read_event())["event"]) for _ in range(3 * count)]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 3 * count)))
+        self.assertEqual(self.c.stats()["watchers_cut_off_total"], "0")
+
     def test_what_the_simulator_reports(self):
         """The API's whole way: reports come by themselves, in their order."""
         relay = self.relay({"reports.address": "127.0.0.1:0"},
