@@ -38,6 +38,9 @@ static void read_client_id(const json_t *object, struct api_report *report)
     report->has_client_id =
         json_is_string(value) &&
         ulid_parse(json_string_value(value), json_string_length(value), &report->client_id);
+    bool is_none = value == NULL || json_is_null(value) ||
+                   (json_is_string(value) && json_string_length(value) == 0);
+    report->is_foreign = !report->has_client_id && !is_none;
 }
 
 /* Returns false without memory. */
@@ -65,10 +68,9 @@ bool api_json_read_report(const char *body, size_t len, int64_t now_ms, struct a
 {
     json_t *root = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
     *report = (struct api_report){.has_client_id = false};
-    bool is_good =
-        json_is_object(root) && read_members(root, now_ms, report) &&
-        (report->has_client_id || api_value_client_id(root) != NULL || report->api_id[0] != '\0') &&
-        (report->report.status[0] != '\0' || report->text != NULL);
+    bool is_good = json_is_object(root) && read_members(root, now_ms, report) &&
+                   (report->has_client_id || report->is_foreign || report->api_id[0] != '\0') &&
+                   (report->report.status[0] != '\0' || report->text != NULL);
     json_decref(root);
     if (!is_good) {
         api_report_free(report);

@@ -15,6 +15,7 @@
 
 struct api_report {
     bool has_client_id; /* of our form */
+    bool is_foreign;    /* it has one of another form */
     struct ulid client_id;
     char *api_id;         /* never NULL, "" = none */
     struct report report; /* its status may be "" where there is a text */

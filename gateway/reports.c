@@ -3,7 +3,8 @@
  *
  * A call is an arrival: it waits (in `waiting`) until no batch is being stored, then it is one of the
  * batch (`storing`), then it is answered. One that only names an API id that nobody knows yet may be
- * ahead of the answer to the request that sent its message: it waits longer.
+ * ahead of the answer to the request that sent its message: it waits longer. All lists are in the
+ * order in which their arrivals came.
  */
 #include "gateway/reports.h"
 
@@ -106,10 +107,10 @@ static void count_outcome(struct reports *reports, const struct queue_report *r)
     }
 }
 
-/* May its message become known yet? */
+/* May its message become known yet? Ours have a clientId of ours: who names another is a stranger. */
 static bool may_be_early(const struct arrival *a, const struct queue_report *r)
 {
-    return !r->has_id && !a->told.has_client_id && clock_monotonic_ms() - a->came_ms < MATCH_MS;
+    return !r->has_id && !a->told.is_foreign && clock_monotonic_ms() - a->came_ms < MATCH_MS;
 }
 
 /* The phone that has answered may want no more messages, or some again. */
@@ -255,6 +256,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     give_up(&reports->storing, now_ms);
     give_up(&reports->heard, now_ms);
     give_up(&reports->waiting, now_ms);
+    STAILQ_CONCAT(&reports->unknown, &reports->waiting); /* what came first to the front */
     STAILQ_CONCAT(&reports->waiting, &reports->unknown);
     if (!STAILQ_EMPTY(&reports->waiting)) {
         event_active(reports->start, EV_TIMEOUT, 0);

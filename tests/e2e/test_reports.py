@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 import unittest
 
 from support import CONFIG, IS_SLOW, TO, TestCase, parse_reply, run
@@ -141,6 +142,22 @@ class Matching(ReportsTest):
         self.assertEqual(self.dlr(id), (None, None))
         self.assertEqual(self.the_relay.status(id)["state"], "scheduled")
         self.assertEqual(self.c.stats()["reports_unmatched_total"], "2")
+
+    def test_one_of_another_program(self):
+        """Ours always have a clientId of ours: who names another is not kept waiting."""
+        began = time.monotonic()
+        for i in range(5):
+            self.report("delivered", id="x%d" % i, clientId="order-%d" % i)
+        self.assertLess(time.monotonic() - began, 2.5)
+        self.assertEqual(self.c.stats()["reports_unmatched_total"], "5")
+
+    def test_by_api_id_before_the_answer(self):
+        self.the_relay.sandbox.settings(latency_ms=1000)
+        id = self.c.submit()
+        self.the_relay.await_state(id, "sending")
+        api = self.the_relay.sandbox.record()["messages"][0]["id"]
+        self.report("delivered", id=api)
+        self.assertEqual(self.dlr(id)[0], "delivered")
 
     def test_while_it_is_sent(self):
         """It comes before the answer to the POST: by clientId at once, by API id when that is known."""
