@@ -11,6 +11,7 @@
 #include "gateway/api_json_report.h"
 #include "gateway/clock.h"
 #include "gateway/http_listen.h"
+#include "gateway/http_places.h"
 #include "gateway/log.h"
 
 #include <event2/buffer.h>
@@ -23,6 +24,7 @@
 
 enum {
     IDLE_SECONDS = 60,
+    CONNECTIONS_MAX = 256,
     MAX_HEADERS = 16384,
     MAX_BODY = 65536,
     BATCH_MAX = 1000,
@@ -49,6 +51,7 @@ struct reports {
     const char *path; /* in it */
     struct evhttp *evhttp;
     struct evhttp_bound_socket *bound;
+    struct http_places *places;
     struct event *start, *look;
     struct arrivals waiting, storing, unknown;
     struct arrivals heard; /* stored, but what follows from them is not yet */
@@ -368,7 +371,9 @@ struct reports *reports_new(const struct relay *relay, const struct reports_opti
         reports_free(reports);
         return NULL;
     }
-    if (!note_url(reports, options)) {
+    reports->places =
+        http_places_new(relay->base, reports->evhttp, reports->bound, CONNECTIONS_MAX);
+    if (reports->places == NULL || !note_url(reports, options)) {
         reports_free(reports);
         return NULL;
     }
@@ -389,6 +394,7 @@ const char *reports_url(const struct reports *reports)
 void reports_stop(struct reports *reports)
 {
     if (reports != NULL && reports->bound != NULL) {
+        http_places_stop(reports->places);
         evhttp_del_accept_socket(reports->evhttp, reports->bound);
         reports->bound = NULL;
     }
@@ -419,6 +425,7 @@ void reports_free(struct reports *reports)
     if (reports->evhttp != NULL) {
         evhttp_free(reports->evhttp);
     }
+    http_places_free(reports->places);
     if (reports->start != NULL) {
         event_free(reports->start);
     }

@@ -7,11 +7,13 @@ import json
 import os
 import re
 import shutil
+import socket
 import tempfile
 import threading
 import time
 import unittest
 
+from relaying import eventually
 from support import CONFIG, IS_SLOW, TO, TestCase, parse_reply, run
 
 SECRET = "s3cret-of-the-tests-0123"
@@ -96,6 +98,24 @@ class Webhook(ReportsTest):
         id, _ = self.relayed()
         self.assertEqual(self.post({"client_id": id, "status": "handed over"})[0], 200)
         self.assertEqual(self.dlr(id), ("handed over", "0"))
+
+    def test_a_flood_of_connections(self):
+        """Whoever finds the port takes no descriptor from submitters, and gives all back."""
+        host, port = self.host.split(":")
+        descriptors = "/proc/%d/fd" % self.the_relay.pid
+        before = len(os.listdir(descriptors))
+        flood = [socket.create_connection((host, int(port)), timeout=20) for _ in range(300)]
+        self.addCleanup(lambda: [one.close() for one in flood])
+        for one in flood:
+            one.send(b"POST ")
+        self.client(self.the_relay).submit()
+        self.assertLess(len(os.listdir(descriptors)), before + 290)
+        for one in flood:
+            one.close()
+        id, _ = self.relayed()
+        self.report("delivered", clientId=id)
+        self.assertEqual(self.dlr(id)[0], "delivered")
+        eventually(lambda: len(os.listdir(descriptors)) < before + 20, "descriptors given back")
 
     def test_the_secret_is_not_told(self):
         self.post({"id": "a", "status": "sent"})
