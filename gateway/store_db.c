@@ -89,8 +89,8 @@ static const char *const texts[STORE_STATEMENTS] = {
     [STORE_READ_HELD] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
                         "WHERE p.row IS NULL OR p.state NOT IN (5, 6, 7, 8)"
                         " OR (m.ref IS NOT NULL AND p.updated_ms > ?1) ORDER BY m.row",
-    [STORE_READ_RANGE] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
-                         "WHERE m.row BETWEEN ?1 AND ?2 ORDER BY m.row",
+    [STORE_READ_MESSAGE] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
+                           "WHERE m.row BETWEEN ?1 AND ?2 AND m.id = ?3",
     [STORE_READ_RELAYED] =
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
         " LEFT JOIN report r ON r.row = p.row WHERE p.state = 5 ORDER BY p.row LIMIT ?1",

@@ -352,11 +352,9 @@ struct message *store_rows_find(struct store_db *db, const struct ulid *id, bool
     struct store_rows_reader reader;
     int64_t first = store_row_first(ulid_time_ms(id));
     int64_t last = first | ((1 << STORE_ROW_COUNTER_BITS) - 1);
-    struct message *m;
-    store_rows_begin(&reader, db, STORE_READ_RANGE, true, first, last);
-    while ((m = store_rows_next(&reader)) != NULL && memcmp(&m->id, id, sizeof *id) != 0) {
-        message_free(m);
-    }
+    sqlite3_bind_blob(db->statements[STORE_READ_MESSAGE], 3, id->bytes, ULID_BYTES, SQLITE_STATIC);
+    store_rows_begin(&reader, db, STORE_READ_MESSAGE, true, first, last);
+    struct message *m = store_rows_next(&reader);
     *has_failed = reader.fault != NULL;
     store_rows_end(&reader);
     return m;
