@@ -233,6 +233,9 @@ struct queue_report {
  */
 void queue_reports_match(struct queue *q, struct queue_report *reports, size_t count);
 
+/* A message of an earlier run has this API id: as if it had been relayed now. */
+void queue_remember_api_id(void *queue, const char *api_id, const struct ulid *id);
+
 /*
  * The REPORT_NEW among them are on the disk, if anything is: tells watchers, and notes them with the
  * messages that are in memory. Of an ambiguous one the report proves that the API has it: it is

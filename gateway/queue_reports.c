@@ -34,6 +34,16 @@ static void weigh(struct queue_report *r, const struct message *m)
     }
 }
 
+void queue_remember_api_id(void *arg, const char *api_id, const struct ulid *id)
+{
+    struct queue *q = arg;
+    queue_enter(q);
+    if (q->api_ids != NULL) {
+        queue_api_ids_add(q->api_ids, api_id, id);
+    }
+    queue_leave(q);
+}
+
 void queue_reports_match(struct queue *q, struct queue_report *reports, size_t count)
 {
     queue_enter(q);

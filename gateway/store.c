@@ -30,7 +30,8 @@ enum {
     ANSWERS_KEPT = 1 << 20 /* bytes of the buffer for answers that are kept between rounds */
 };
 
-enum { STRAYS_MAX = 10000 }; /* reports of no message that are kept */
+enum { API_IDS_MAX = 100000 }; /* of an earlier run that are recalled: 0.2 s */
+enum { STRAYS_MAX = 10000 };   /* reports of no message that are kept */
 enum { NUMBER_NOTE_SIZE = sizeof "18446744073709551615" };
 #define NOTE_ANCHOR "anchor"
 #define NOTE_SINCE  "relayed_since" /* the anchor */
@@ -911,6 +912,17 @@ static size_t read_slice(struct store_rows_reader *reader, struct message **mess
     return count;
 }
 
+/* Reports may name a message of an earlier run by its API id alone. */
+static bool recall_api_ids(struct store *s, char *error, size_t error_size)
+{
+    bool is_good = !s->options.recalls_api_ids ||
+                   store_rows_each_api_id(&s->db, API_IDS_MAX, queue_remember_api_id, s->queue);
+    if (!is_good) {
+        snprintf(error, error_size, "queue.path: %s: %s", s->options.path, store_db_error(&s->db));
+    }
+    return is_good;
+}
+
 bool store_restore(struct store *s, struct queue *queue, size_t *count, char *error,
                    size_t error_size)
 {
@@ -935,6 +947,9 @@ bool store_restore(struct store *s, struct queue *queue, size_t *count, char *er
     store_rows_end(&reader);
     if (reader.fault != NULL) {
         snprintf(error, error_size, "queue.path: %s: %s", s->options.path, reader.fault);
+        return false;
+    }
+    if (!recall_api_ids(s, error, error_size)) {
         return false;
     }
     if (s->options.is_continuous) {

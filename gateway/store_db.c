@@ -91,6 +91,10 @@ static const char *const texts[STORE_STATEMENTS] = {
                         " OR (m.ref IS NOT NULL AND p.updated_ms > ?1) ORDER BY m.row",
     [STORE_READ_MESSAGE] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
                            "WHERE m.row BETWEEN ?1 AND ?2 AND m.id = ?3",
+    [STORE_READ_API_IDS] =
+        "SELECT m.id, p.api_id FROM (SELECT row, api_id FROM progress WHERE state = 5"
+        " ORDER BY row DESC LIMIT ?1) p CROSS JOIN message m ON m.row = p.row"
+        " WHERE p.api_id IS NOT NULL ORDER BY p.row",
     [STORE_READ_RELAYED] =
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
         " LEFT JOIN report r ON r.row = p.row WHERE p.state = 5 ORDER BY p.row LIMIT ?1",

@@ -349,6 +349,15 @@ class Durable(ReportsTest):
         self.report("delivered", clientId=id)
         self.assertEqual(self.dlr(id)[0], "delivered")
 
+    def test_of_an_earlier_run_by_api_id(self):
+        messages = [self.relayed() for _ in range(5)]
+        self.c.ask("QUEUE LIST relayed")  # answered when they are in the store
+        self.restart()
+        for id, api in messages:
+            self.report("delivered", id=api)
+        for id, _ in messages:
+            self.assertEqual(self.dlr(id)[0], "delivered")
+
     def test_one_that_came_before_the_relay_was_killed(self):
         self.the_relay.sandbox.settings(latency_ms=5000)
         id = self.c.submit()
