@@ -5,6 +5,7 @@ counts, what STATUS and WATCH tell of them, and that none is lost once it was an
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -33,13 +34,13 @@ class ReportsTest(TestCase):
     def setUp(self):
         self.start()
 
-    def start(self, settings=None, **options):
+    def start(self, settings=None, webhook=None, **options):
         chosen = {"reports.address": "127.0.0.1:0", "listen.control": "all"}
         chosen.update(self.settings)
         chosen.update(settings or {})
         options["env"] = {"SMSRELAY_REPORTS_SECRET": SECRET}
         self.the_relay = self.relay(chosen, **options)
-        self.the_relay.sandbox.settings(webhook=None)
+        self.the_relay.sandbox.settings(webhook=webhook)
         self.host = self.the_relay.wait_log("reports_listening")["url"].split("/")[2]
         self.c = self.client(self.the_relay)
 
@@ -326,10 +327,10 @@ class Durable(ReportsTest):
         self.settings = {"queue.path": os.path.join(folder, "queue.db")}
         self.start(sandbox=self.separate_sandbox())
 
-    def restart(self):
+    def restart(self, **options):
         sandbox = self.the_relay.sandbox
         self.the_relay.kill()
-        self.start(sandbox=sandbox)
+        self.start(sandbox=sandbox, **options)
 
     def test_a_report_is_kept(self):
         id, _ = self.relayed()
@@ -416,6 +417,46 @@ class Durable(ReportsTest):
                          (str(count), str(2 * count)))
         self.restart()
         self.assertEqual({self.dlr("m%d" % i)[0] for i in range(0, count, 97)}, {"delivered"})
+
+    def follow(self):
+        """The simulated API posts to the relay of now; what the last one has not answered comes again."""
+        self.webhook = "http://%s%s" % (self.host, PATH)
+        self.the_relay.sandbox.settings(webhook=self.webhook)
+
+    def test_killed_at_any_moment(self):
+        """What was answered 200 is kept, and what was not comes again: each message's last status is
+        there in the end."""
+        outcomes = {"9002": "failed", "9005": "expired", "9006": "error", "9007": "rejected",
+                    "9008": "delivered", "9010": "delivered", "0000": "delivered"}
+        kills, messages = (6, 14) if IS_SLOW else (25, 28)
+        seed = random.randrange(1 << 32)
+        chance = random.Random(seed)
+        sandbox = self.the_relay.sandbox
+        sandbox.settings(report_delay_ms=5, report_retry_ms=20)
+        wanted = {}
+        for _ in range(kills):
+            self.follow()
+            watcher = self.client(self.the_relay)
+            self.assertReply(watcher.ask("WATCH"), "250")
+            endings = [chance.choice(list(outcomes)) for _ in range(messages)]
+            self.c.send(*["SEND +3460000%s text" % ending for ending in endings])
+            for ending, reply in zip(endings, self.c.read_replies(messages)):
+                wanted[parse_reply(reply[0])["id"]] = outcomes[ending]
+            told = chance.randrange(messages)
+            while told > 0:
+                told -= " dlr=" in watcher.read_event()
+            self.restart(webhook=self.webhook)
+        self.follow()
+
+        def look():
+            self.c.send(*["STATUS " + id for id in wanted])
+            found = [parse_reply(reply[0]).get("dlr") for reply in self.c.read_replies(len(wanted))]
+            return found == list(wanted.values())
+        eventually(look, "the last status of each message, seed %d" % seed)
+        reports = sandbox.summary()["reports"]
+        self.assertEqual((reports["failed"], reports["dropped"]), (0, 0), reports)
+        self.assertGreater(reports["retried"], 0)
+        self.assertEqual(self.c.stats()["reports_unmatched_total"], "0")
 
 
 if __name__ == "__main__":
