@@ -100,6 +100,62 @@ class Webhook(ReportsTest):
         self.assertEqual(self.post({"client_id": id, "status": "handed over"})[0], 200)
         self.assertEqual(self.dlr(id), ("handed over", "0"))
 
+    def call(self, report, head="POST %s HTTP/1.1\r\nHost: x\r\n" % PATH):
+        """A call's bytes."""
+        body = json.dumps(report)
+        return ("%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body)).encode()
+
+    def raw(self, *calls):
+        host, port = self.host.split(":")
+        connection = socket.create_connection((host, int(port)), timeout=20)
+        self.addCleanup(connection.close)
+        connection.sendall(b"".join(calls))
+        return connection
+
+    def test_pipelined(self):
+        ids = [self.relayed()[0] for _ in range(5)]
+        calls = [self.call({"clientId": id, "status": "sent", "eventAt": at(1)}) for id in ids * 10]
+        connection = self.raw(*calls)
+        answers = b""
+        while answers.count(b"thank you") < len(calls):
+            answers += connection.recv(65536)
+        self.assertEqual(answers.count(b"HTTP/1.1 200"), len(calls))
+        self.assertEqual(self.c.stats()["reports_old_total"], str(len(calls) - len(ids)))
+
+    def test_callers_that_leave(self):
+        """Before their answer, which has to wait; nobody else notices, and neither does a stop."""
+        early = self.call({"id": "nobody knows it yet", "status": "sent"})
+        for _ in range(10):
+            self.raw(early).close()
+            gone = self.raw(early, early, early[:-5])
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            gone.close()
+            self.raw(early[:60]).close()
+        id, _ = self.relayed()
+        self.report("delivered", clientId=id)
+        waiting = [self.raw(early) for _ in range(10)]
+        eventually(lambda: int(self.c.stats()["reports_unmatched_total"]) >= 10, "those that left")
+        left = self.raw(early)
+        left.close()
+        waiting.append(self.raw(early))
+        self.the_relay.stop()
+
+    def test_forms_of_a_call(self):
+        id, _ = self.relayed()
+        report = {"clientId": id, "status": "sent"}
+        cases = [(PATH + "?from=proxy", "200"), ("http://any.example" + PATH, "200"),
+                 ("/dlr/%73" + SECRET[1:], "404"), ("//dlr/" + SECRET, "404"),
+                 ("/x/.." + PATH, "404"), ("/dlr/" + "x" * 9000, "404"), ("*", "404")]
+        for path, status in cases:
+            connection = self.raw(self.call(report, "POST %s HTTP/1.1\r\nHost: x\r\n" % path))
+            self.assertIn(connection.recv(65536)[9:12].decode(), (status, "400"), path[:40])
+        body = json.dumps(report).encode()
+        chunked = self.raw(b"POST %s HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
+                           % (PATH.encode(), len(body), body))
+        self.assertEqual(chunked.recv(65536)[9:12], b"200")
+        self.assertEqual(self.raw(b"POST %s HTTP/1.1\r\nX: %s\r\n\r\n" % (PATH.encode(), b"x" * 20000)
+                                  ).recv(65536)[9:12], b"400")
+
     def test_a_flood_of_connections(self):
         """Whoever finds the port takes no descriptor from submitters, and gives all back."""
         host, port = self.host.split(":")
