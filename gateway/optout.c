@@ -279,7 +279,7 @@ bool optout_heard(struct optout *o, const struct optout_answer *answer)
         !is_stop && is_one_of(answer->text, o->options.start_words, o->options.start_count);
     const struct saying *last = find_saying(o, number);
     int64_t now_ms = clock_unix_ms();
-    int64_t at_ms = answer->at_ms < now_ms ? answer->at_ms : now_ms;
+    int64_t at_ms = answer->at_ms > 0 && answer->at_ms < now_ms ? answer->at_ms : now_ms;
     if (is_stop && answer->is_new) {
         at_ms = say_time(o, number, at_ms);
     }

@@ -63,7 +63,7 @@ struct optout_answer {
     const char *text;
     bool is_stop;  /* the API says that it wants no more, whatever the text is */
     bool is_new;   /* not one that was heard before */
-    int64_t at_ms; /* Unix time: when, as far as the API tells */
+    int64_t at_ms; /* Unix time: when, as far as the API tells; 0 = it does not */
 };
 
 /*
