@@ -2,6 +2,7 @@
 counts, what STATUS and WATCH tell of them, and that none is lost once it was answered 200.
 """
 
+import concurrent.futures
 import http.client
 import json
 import os
@@ -15,7 +16,8 @@ import time
 import unittest
 
 from relaying import eventually
-from support import CONFIG, IS_SLOW, TO, TestCase, parse_reply, run
+from support import CONFIG, IS_SLOW, TO, VARIANT, WRAPPER, TestCase, parse_reply, run
+from test_disk import build_disk
 
 SECRET = "s3cret-of-the-tests-0123"
 PATH = "/dlr/" + SECRET
@@ -30,6 +32,7 @@ class ReportsTest(TestCase):
     """A relay in whose simulated API messages get no reports but those that a test posts."""
 
     settings = {}
+    env = {}
 
     def setUp(self):
         self.start()
@@ -38,7 +41,7 @@ class ReportsTest(TestCase):
         chosen = {"reports.address": "127.0.0.1:0", "listen.control": "all"}
         chosen.update(self.settings)
         chosen.update(settings or {})
-        options["env"] = {"SMSRELAY_REPORTS_SECRET": SECRET}
+        options["env"] = dict(self.env, SMSRELAY_REPORTS_SECRET=SECRET)
         self.the_relay = self.relay(chosen, **options)
         self.the_relay.sandbox.settings(webhook=webhook)
         self.host = self.the_relay.wait_log("reports_listening")["url"].split("/")[2]
@@ -232,7 +235,8 @@ class Matching(ReportsTest):
         self.the_relay.sandbox.settings(latency_ms=1000)
         id = self.c.submit()
         self.the_relay.await_state(id, "sending")
-        api = self.the_relay.sandbox.record()["messages"][0]["id"]
+        taken = eventually(lambda: self.the_relay.sandbox.record()["messages"], "the message")
+        api = taken[0]["id"]
         self.report("delivered", id=api)
         self.assertEqual(self.dlr(id)[0], "delivered")
 
@@ -513,6 +517,57 @@ class Durable(ReportsTest):
         self.assertEqual((reports["failed"], reports["dropped"]), (0, 0), reports)
         self.assertGreater(reports["retried"], 0)
         self.assertEqual(self.c.stats()["reports_unmatched_total"], "0")
+
+
+@unittest.skipIf(WRAPPER, "what is preloaded would be preloaded into the wrapper")
+@unittest.skipIf(VARIANT == "tsan", "its runtime does not know what is preloaded")
+class Disk(ReportsTest):
+    def setUp(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.orders = os.path.join(folder, "orders")
+        os.mkfifo(self.orders + ".gate")
+        self.env = {"LD_PRELOAD": build_disk(folder), "FAULTY_VFS": self.orders}
+        self.settings = {"queue.path": os.path.join(folder, "queue.db")}
+        self.start(sandbox=self.separate_sandbox())
+
+    def order(self, words):
+        with open(self.orders + ".new", "w") as file:
+            file.write(words + "\n")
+        os.rename(self.orders + ".new", self.orders)
+
+    def test_one_that_hangs(self):
+        """Whatever the disk does, the API is told within five seconds, and has to come again."""
+        id, _ = self.relayed()
+        self.c.ask("QUEUE LIST relayed")
+        self.order("sync hang")
+        reports = [{"id": "early", "status": "sent"}, {"clientId": id, "status": "sent"},
+                   {"id": "early too", "status": "sent"}, {"clientId": id, "status": "delivered"}]
+        began = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(len(reports)) as pool:
+            answers = list(pool.map(self.post, reports))
+        took = time.monotonic() - began
+        self.order("ok")
+        os.close(os.open(self.orders + ".gate", os.O_WRONLY))
+        self.assertEqual([status for status, _ in answers], [503] * len(reports), answers)
+        if not IS_SLOW:
+            self.assertLess(took, 5)
+        self.report("delivered", 1, clientId=id)
+        self.assertEqual(self.dlr(id)[0], "delivered")
+
+    def test_one_that_fails(self):
+        id, _ = self.relayed()
+        self.c.ask("QUEUE LIST relayed")
+        self.order("sync ioerr")
+        stop = {"clientId": id, "status": "stop", "eventAt": at(1)}
+        self.assertEqual(self.post(stop)[0], 503)
+        self.order("ok")
+        eventually(lambda: self.post(stop)[0] == 200, "a disk that works")
+        self.assertReply(self.c.ask("SEND %s text" % TO), "550 5.7.1")
+        sandbox = self.the_relay.sandbox
+        self.the_relay.kill()
+        self.start(sandbox=sandbox)
+        self.assertReply(self.c.ask("SEND %s text" % TO), "550 5.7.1")
 
 
 if __name__ == "__main__":
