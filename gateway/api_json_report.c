@@ -43,12 +43,22 @@ static void read_client_id(const json_t *object, struct api_report *report)
     report->is_foreign = !report->has_client_id && !is_none;
 }
 
+/* The text of an inbound message, or NULL. Beside a status an empty one is only a member that every
+ * report has. */
+static const json_t *find_text(const json_t *object)
+{
+    const json_t *text = json_object_get(object, "message");
+    const char *status = json_string_value(json_object_get(object, "status"));
+    bool has_status = status != NULL && status[0] != '\0';
+    return json_is_string(text) && (json_string_length(text) > 0 || !has_status) ? text : NULL;
+}
+
 /* Returns false without memory. */
 static bool read_members(const json_t *object, int64_t now_ms, struct api_report *report)
 {
     char digits[API_DIGITS_SIZE];
     const char *at = json_string_value(json_object_get(object, "eventAt"));
-    const json_t *text = json_object_get(object, "message");
+    const json_t *text = find_text(object);
     const char *status = json_string_value(json_object_get(object, "status"));
     status = status == NULL ? "" : status;
     read_client_id(object, report);
