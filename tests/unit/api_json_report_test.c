@@ -30,6 +30,8 @@ Test(api_json_report, reports)
          "a", "sent", 0, NOW_MS, NULL},
         {"{\"id\":\"a\",\"status\":\"sent\",\"eventAt\":\"yesterday\"}", false, false, "a", "sent",
          0, NOW_MS, NULL},
+        {"{\"id\":\"a\",\"status\":\"sent\",\"eventAt\":\"1970-01-01T01:00:07.25+01:00\"}", false,
+         false, "a", "sent", 0, 7250, NULL},
         {"{\"id\":\"a\",\"message\":\"yes\"}", false, false, "a", "", 0, NOW_MS, "yes"},
         {"{\"id\":\"a\",\"message\":\"\",\"status\":\"sent\"}", false, false, "a", "sent", 0,
          NOW_MS, NULL},
