@@ -34,7 +34,8 @@ struct reports *reports_new(const struct relay *relay, const struct reports_opti
 /* Where the API is to post to, on this machine: a secret. Lives as long as `reports`. */
 const char *reports_url(const struct reports *reports);
 
-/* Takes no more calls; those that wait are still answered. */
+/* Takes no more connections. Calls that wait for the disk are still answered; one that waits for its API
+ * id to become known is not if the relay ends before: it comes again. */
 void reports_stop(struct reports *reports);
 
 /* Closes every connection; the store has ended. NULL is fine. */
