@@ -299,6 +299,11 @@ static void catch_up(struct conn *c)
     bool is_gone;
     size_t count = queue_changes_since(relay_of(c)->queue, c->client.caught_up, changes,
                                        CATCH_UP_MAX, &is_gone);
+    if (is_gone) { /* it was told what was missed, and more is now */
+        queue_changes_drop(changes, count);
+        c->is_doomed = true;
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         c->client.caught_up = changes[i].event;
         if (watch_concerns(relay_of(c)->watch, c, &changes[i].id)) {
@@ -314,6 +319,16 @@ static bool may_catch_up(const struct conn *c)
 {
     return c->client.is_catching_up && !c->is_closing && !c->is_doomed && !is_stuffed(c) &&
            session_held(c->session) <= OUTPUT_HIGH;
+}
+
+/* Ends a watcher that does not read. */
+static void cut_off(struct conn *c)
+{
+    if (c->bev != NULL) {
+        LOG(LOG_INFO, "watcher_cut_off");
+        stats_add(relay_of(c)->stats, STAT_WATCHERS_CUT_OFF, 1);
+    }
+    conn_free(c);
 }
 
 /* Carries on until there is nothing to do but wait. The conn may be gone afterwards. */
@@ -333,7 +348,9 @@ static void advance(struct conn *c)
         /* What the socket took at once brings no on_write that would go on. */
     } while (is_whole && was_stuffed && !c->is_closing && !is_stuffed(c));
     count(c);
-    if (!is_whole) {
+    if (c->is_doomed) {
+        cut_off(c);
+    } else if (!is_whole) {
         conn_free(c);
     } else if (c->is_closing) {
         finish(c);
@@ -518,11 +535,7 @@ void conn_flush_touched(struct conn_context *context)
         if (!c->is_doomed) {
             advance(c);
         } else if (c->due_calls == 0) {
-            if (c->bev != NULL) {
-                LOG(LOG_INFO, "watcher_cut_off");
-                stats_add(context->relay->stats, STAT_WATCHERS_CUT_OFF, 1);
-            }
-            conn_free(c);
+            cut_off(c);
         }
     }
 }

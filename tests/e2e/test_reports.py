@@ -366,6 +366,25 @@ class Told(ReportsTest):
         self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 3 * count)))
         self.assertEqual(self.c.stats()["watchers_cut_off_total"], "0")
 
+    @unittest.skipIf(IS_SLOW, "it takes more events than are kept")
+    def test_who_catches_up_too_slowly_is_cut_off(self):
+        """What is gone by the time that there is room for it is not left out in silence."""
+        def submit():
+            self.c.send(*["SEND %s text" % TO] * 70000)
+            for reply in self.c.read_replies(70000):
+                self.assertReply(reply, "250")
+        self.c.ask("HOLD")
+        submit()
+        slow = self.client(self.the_relay)
+        self.assertReply(slow.ask("WATCH since=1"), "250 2.0.0 watching all missed=yes")
+        submit()
+        text = b"".join(line + b"\n" for line in slow.lines) + slow.input
+        while chunk := slow.socket.recv(1 << 20):
+            text += chunk
+        numbers = [int(number) for number in re.findall(rb"event=(\d+) .*\r\n", text)]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
+        self.assertEqual(self.c.stats()["watchers_cut_off_total"], "1")
+
     def test_what_the_simulator_reports(self):
         """The API's whole way: reports come by themselves, in their order."""
         relay = self.relay({"reports.address": "127.0.0.1:0"},
