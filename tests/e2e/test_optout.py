@@ -116,6 +116,23 @@ class Refusals(OptoutTest):
         self.assertEqual(len(self.the_relay.sandbox.record()["messages"]), 1)
 
 
+    def test_wherever_it_waits(self):
+        """In each lane, behind a backoff, and in doubt until it is known that the API has not got it."""
+        self.start({"relay.settle_delay": "10ms", "relay.retry_min": "10ms", "relay.retry_max": "50ms"})
+        sandbox = self.the_relay.sandbox
+        sandbox.faults({"on": "single", "drop": True}, {"on": "history", "status": 503, "count": -1})
+        doubtful = self.c.submit()
+        self.the_relay.await_state(doubtful, "deferred")
+        sandbox.faults({"on": "any", "status": 503, "count": -1})
+        waiting = [self.c.submit(options="PRIORITY=" + priority) for priority in ("high", "normal", "low")]
+        self.c.ask("OPTOUT ADD " + TO)
+        sandbox.forget_faults()
+        for id in [doubtful] + waiting:
+            self.assertEqual(self.the_relay.await_state(id, "rejected")["reason"],
+                             "its recipient has opted out")
+        self.assertEqual(sandbox.record()["messages"], [])
+
+
 class Heard(OptoutTest):
     def test_words(self):
         self.start()
