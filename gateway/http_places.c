@@ -6,19 +6,26 @@
  */
 #include "gateway/http_places.h"
 
+#include "gateway/log.h"
+
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { RESUME_MS = 100 }; /* how often it is looked for an empty place while there is none */
+enum { RESUME_MS = 100 }; /* how often it is looked for an empty place, or descriptor */
 
 struct http_places {
+    struct http_places *next;
     struct evconnlistener *listener; /* evhttp's; NULL = it has been stopped */
     struct event *resume;
     size_t max, count;
     struct bufferevent *taken[];
 };
+
+/* All that there are: of a listener that has run out of descriptors libevent tells no more than which
+ * it is. */
+static struct http_places *all;
 
 static bool is_empty(struct bufferevent *bev)
 {
@@ -45,7 +52,7 @@ static void sweep(struct http_places *places)
 
 static void pause_accepting(struct http_places *places)
 {
-    static const struct timeval RESUME = {.tv_usec = RESUME_MS * 1000};
+    static const struct timeval RESUME = {.tv_usec = RESUME_MS * 1000L};
     evconnlistener_disable(places->listener);
     event_add(places->resume, &RESUME);
 }
@@ -60,6 +67,18 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
         evconnlistener_enable(places->listener);
     } else {
         pause_accepting(places);
+    }
+}
+
+/* Without a pause this would come again at once, for ever. */
+static void on_error(struct evconnlistener *listener, void *arg)
+{
+    (void)arg; /* evhttp's */
+    LOG(LOG_ERROR, "accept_failed", LOG_ERRNO(EVUTIL_SOCKET_ERROR()));
+    for (struct http_places *places = all; places != NULL; places = places->next) {
+        if (places->listener == listener) {
+            pause_accepting(places);
+        }
     }
 }
 
@@ -93,7 +112,10 @@ struct http_places *http_places_new(struct event_base *base, struct evhttp *evht
         free(places);
         return NULL;
     }
+    evconnlistener_set_error_cb(places->listener, on_error);
     evhttp_set_bevcb(evhttp, take, places);
+    places->next = all;
+    all = places;
     return places;
 }
 
@@ -110,6 +132,11 @@ void http_places_free(struct http_places *places)
     if (places == NULL) {
         return;
     }
+    struct http_places **link = &all;
+    while (*link != places) {
+        link = &(*link)->next;
+    }
+    *link = places->next;
     for (size_t i = 0; i < places->count; i++) {
         bufferevent_decref(places->taken[i]);
     }

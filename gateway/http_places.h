@@ -2,8 +2,9 @@
  * http_places: how many connections an HTTP listener has at a time.
  *
  * evhttp takes whoever comes, and a flood of connections would leave no descriptor for submitters.
- * Owns the count of a listener's connections; while all places are taken the listener accepts nobody:
- * who comes waits in the kernel's queue. Thread: the event base's.
+ * Owns the count of a listener's connections; while all places are taken, or there is no descriptor,
+ * the listener accepts nobody: who comes waits in the kernel's queue. Thread: the event base's, which
+ * is the same for all listeners.
  */
 #ifndef GATEWAY_HTTP_PLACES_H
 #define GATEWAY_HTTP_PLACES_H

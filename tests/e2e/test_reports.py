@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import socket
 import tempfile
@@ -176,6 +177,23 @@ class Webhook(ReportsTest):
         self.report("delivered", clientId=id)
         self.assertEqual(self.dlr(id)[0], "delivered")
         eventually(lambda: len(os.listdir(descriptors)) < before + 20, "descriptors given back")
+
+    def test_no_descriptors(self):
+        """The relay does not spin, says so, and takes calls again when there are some."""
+        pid = self.the_relay.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        used = len(os.listdir("/proc/%d/fd" % pid))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 2, limits[1]))
+        calls = [self.raw() for _ in range(10)]
+        self.the_relay.wait_log("accept_failed", level="error")
+        for _ in range(3):
+            self.c.submit()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        id, _ = self.relayed()
+        self.report("delivered", clientId=id)
+        self.assertEqual(self.dlr(id)[0], "delivered")
+        for call in calls:
+            call.close()
 
     def test_the_secret_is_not_told(self):
         self.post({"id": "a", "status": "sent"})
