@@ -580,8 +580,9 @@ static bool start_reports(struct daemon *d, char *error)
     if (!settings_reports(d->conf, host, &options)) {
         return true;
     }
-    d->reports = reports_new(&d->relay, &options, error, ERROR_SIZE);
-    return d->reports != NULL;
+    snprintf(error, ERROR_SIZE, "out of memory");
+    d->reports = reports_new(&d->relay);
+    return d->reports != NULL && reports_listen(d->reports, &options, error, ERROR_SIZE);
 }
 
 static struct event *add_signal(struct daemon *d, int signal_number, event_callback_fn callback)
