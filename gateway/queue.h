@@ -223,6 +223,7 @@ struct queue_report {
     bool is_held; /* its message is in memory, where what is known of it is known best */
     enum message_state state;
     int32_t owner;
+    int64_t relayed_ms; /* Unix time at which it was relayed; 0 = not known */
     char to[NUMBER_SIZE], from[SENDER_SIZE], ref[REF_MAX + 1];
 };
 

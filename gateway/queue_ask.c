@@ -220,7 +220,7 @@ static enum queue_change_verdict cancel(struct queue *q, struct message *m, int6
     bool may_be_sent = m->is_ambiguous || state == MESSAGE_UNRESOLVED;
     queue_set_reason(
         q, m, may_be_sent ? "canceled, but it may have been sent" : "canceled before it was sent");
-    queue_move(q, m, PLACE_CANCELED, QUEUE_TAIL, now_ms);
+    queue_conclude(q, m, END_CANCELED, now_ms);
     return QUEUE_CHANGED;
 }
 

@@ -1,6 +1,8 @@
 /* stats: the tables behind the numbers. See the header. Thread: any. */
 #include "gateway/stats.h"
 
+#include "proto/session.h"
+
 #define STATS_ROW_(NAME, name, kind, help) {name, kind, help},
 static const struct stats_row rows[STATS_COUNT] = {STATS_TABLE(STATS_ROW_)};
 #undef STATS_ROW_
@@ -28,6 +30,21 @@ void stats_each(const struct stats *stats, void (*show)(const char *name, int64_
         enum stats_name name = (enum stats_name)which;
         show(rows[name].name, stats_get(stats, name), arg);
     }
+}
+
+void stats_add_up(struct stats *stats, const struct session_tally *tally)
+{
+    uint64_t commands = 0;
+    uint64_t errors = 0;
+    for (size_t i = 0; i < SESSION_VERBS; i++) {
+        commands += tally->commands[i];
+    }
+    for (int i = 0; i < REPLIES; i++) {
+        errors += reply_is_syntax_error((enum reply)i) ? tally->refusals[i] : 0;
+    }
+    stats_set(stats, STAT_COMMANDS, (int64_t)commands);
+    stats_set(stats, STAT_PROTOCOL_ERRORS, (int64_t)errors);
+    stats_set(stats, STAT_GUARD_CLOSED, (int64_t)tally->strangers);
 }
 
 /* --- numbers ---------------------------------------------------------------------------------- */

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct session_tally; /* of proto/session.h */
+
 enum stats_kind {
     STATS_COUNTER, /* only rises, from 0 at the start */
     STATS_GAUGE    /* is what it is now */
@@ -180,6 +182,9 @@ static inline int64_t stats_get(const struct stats *stats, enum stats_name which
 /* Calls `show` for every number, in the order of the table. `name` is a literal. */
 void stats_each(const struct stats *stats, void (*show)(const char *name, int64_t value, void *arg),
                 void *arg);
+
+/* Sets the plain numbers that are sums of the tally. The loop thread's, before they are shown. */
+void stats_add_up(struct stats *stats, const struct session_tally *tally);
 
 /* Adds `count` values to a histogram, at the price of one per bucket. */
 void stats_observe(struct stats *stats, enum stats_histogram which, const int64_t *values,

@@ -1,5 +1,6 @@
 /* Tests of stats: what a reader of STATS or of the metrics sees. */
 #include "gateway/stats.h"
+#include "proto/session.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>
@@ -90,6 +91,21 @@ Test(stats, threads_lose_no_count)
         pthread_join(threads[i], NULL);
     }
     cr_expect_eq(stats_get(&stats, STAT_COMMANDS), 40000);
+}
+
+Test(stats, the_tally_is_added_up)
+{
+    static struct stats stats;
+    struct session_tally tally = {.commands = {3, 0, 4}, .strangers = 2};
+    tally.refusals[REPLY_MALFORMED] = 1;
+    tally.refusals[REPLY_BAD_SEQUENCE] = 2;
+    tally.refusals[REPLY_BAD_NUMBER] = 100;
+    for (int i = 0; i < 2; i++) { /* again is no more */
+        stats_add_up(&stats, &tally);
+        cr_expect_eq(stats_get(&stats, STAT_COMMANDS), 7);
+        cr_expect_eq(stats_get(&stats, STAT_PROTOCOL_ERRORS), 3);
+        cr_expect_eq(stats_get(&stats, STAT_GUARD_CLOSED), 2);
+    }
 }
 
 /* --- histograms ------------------------------------------------------------------------------- */
