@@ -204,6 +204,8 @@ void queue_totals(struct queue *q, struct queue_totals *totals)
     }
     totals->ambiguous = q->places[PLACE_AMBIGUOUS].count;
     totals->bytes = q->bytes;
+    totals->unfinished = queue_count(q, 0, QUEUE_UNFINISHED);
+    totals->unfinished_bytes = q->bytes - q->finished_bytes;
     totals->oldest_ms = queue_oldest_head_ms(q, 0, QUEUE_UNFINISHED);
     total_waits(q, totals);
     queue_leave(q);
