@@ -18,11 +18,14 @@ PROMTOOL = os.path.join(BUILD, "prometheus", "usr", "bin", "promtool")
 
 
 class HttpTest(TestCase):
+    environment = {}
+
     def setUp(self):
         self.start({})
 
     def start(self, settings):
-        self.the_relay = self.relay({"http.address": "127.0.0.1:0", **settings})
+        self.the_relay = self.relay({"http.address": "127.0.0.1:0", **settings},
+                                    env=self.environment)
         self.host = self.the_relay.wait_log("http_listening")["url"].split("/")[2]
 
     def get(self, path, method="GET", host=None):
@@ -315,13 +318,11 @@ class Metrics(HttpTest):
 
 class Reports(HttpTest):
     SECRET = "a-secret-of-sixteen"
+    environment = {"SMSRELAY_REPORTS_SECRET": SECRET}
 
-    def setUp(self):
-        self.the_relay = self.relay({"http.address": "127.0.0.1:0",
-                                     "reports.address": "127.0.0.1:0"},
-                                    env={"SMSRELAY_REPORTS_SECRET": self.SECRET})
+    def start(self, settings):
+        super().start({"reports.address": "127.0.0.1:0", **settings})
         self.the_relay.sandbox.settings(webhook=None)
-        self.host = self.the_relay.wait_log("http_listening")["url"].split("/")[2]
         self.webhook = self.the_relay.wait_log("reports_listening")["url"].split("/")[2]
 
     def report(self, status, later_s=0, **members):
@@ -354,6 +355,16 @@ class Reports(HttpTest):
                      'reports_total{status="other",outcome="old"}': 1,
                      'reports_total{status="inbound",outcome="new"}': 1})
         self.expect_buckets("time_to_delivery_seconds", {"1": 1, "60": 1, "300": 2})
+
+    def test_time_to_delivery_of_one_that_only_the_store_knows(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.the_relay.stop()
+        self.start({"queue.path": os.path.join(folder, "queue.db")})
+        id = self.client(self.the_relay).submit()
+        self.the_relay.await_state(id, "relayed")
+        self.report("delivered", 100, clientId=id)
+        self.expect_buckets("time_to_delivery_seconds", {"60": 0, "300": 1})
 
 
 if __name__ == "__main__":
