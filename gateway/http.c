@@ -3,6 +3,7 @@
 
 #include "gateway/clock.h"
 #include "gateway/http_listen.h"
+#include "gateway/metrics.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
@@ -59,32 +60,38 @@ static bool is_nearly_full(size_t is, size_t max)
     return is >= max - max / 10;
 }
 
-static size_t unfinished(const struct queue_totals *totals)
+/* Writes down why it is not ready. Returns false when it is. */
+static bool complain(const struct http *http, char *words, size_t size)
 {
-    static const enum message_state STATES[] = {MESSAGE_QUEUED, MESSAGE_SENDING, MESSAGE_DEFERRED,
-                                                MESSAGE_SCHEDULED};
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof STATES / sizeof STATES[0]; i++) {
-        count += totals->by_state[STATES[i]];
+    const struct http_options *options = &http->options;
+    struct queue_relaying relaying;
+    struct queue_totals totals;
+    queue_relaying(http->relay->queue, &relaying);
+    queue_totals(http->relay->queue, &totals);
+    int64_t waits_ms = totals.waits_since_ms == 0 ? 0 : clock_unix_ms() - totals.waits_since_ms;
+    if (relaying.is_held) {
+        snprintf(words, size, "held by the operator");
+    } else if (relaying.is_stopped) {
+        snprintf(words, size, "%s", relaying.reason);
+    } else if (is_nearly_full(totals.unfinished, options->max_messages) ||
+               is_nearly_full(totals.unfinished_bytes, options->max_bytes)) {
+        snprintf(words, size, "the queue is nearly full");
+    } else if (options->max_wait_ms > 0 && waits_ms > options->max_wait_ms) {
+        snprintf(words, size, "the oldest message has waited for %" PRId64 " s (http.max_wait)",
+                 waits_ms / 1000);
+    } else {
+        return false;
     }
-    return count;
+    return true;
 }
 
 static void tell_ready(const struct http *http, struct evhttp_request *request)
 {
-    struct queue_relaying relaying;
-    struct queue_totals totals;
-    char line[QUEUE_REASON_SIZE + 64];
-    queue_relaying(http->relay->queue, &relaying);
-    queue_totals(http->relay->queue, &totals);
-    if (relaying.is_held) {
-        answer_line(request, 503, "not ready: held by the operator");
-    } else if (relaying.is_stopped) {
-        snprintf(line, sizeof line, "not ready: %s", relaying.reason);
+    char words[QUEUE_REASON_SIZE];
+    char line[sizeof words + sizeof "not ready: "];
+    if (complain(http, words, sizeof words)) {
+        snprintf(line, sizeof line, "not ready: %s", words);
         answer_line(request, 503, line);
-    } else if (is_nearly_full(unfinished(&totals), http->options.max_messages) ||
-               is_nearly_full(totals.bytes, http->options.max_bytes)) {
-        answer_line(request, 503, "not ready: the queue is nearly full");
     } else {
         answer_line(request, 200, "ready");
     }
@@ -92,63 +99,20 @@ static void tell_ready(const struct http *http, struct evhttp_request *request)
 
 /* --- /metrics --------------------------------------------------------------------------------- */
 
-/* Text format 0.0.4 of Prometheus. */
-static void add_metric(struct evbuffer *out, const char *name, const char *kind, const char *help)
-{
-    evbuffer_add_printf(out, "# HELP smsrelay_%s %s\n# TYPE smsrelay_%s %s\n", name, help, name,
-                        kind);
-}
-
-static void add_number(struct evbuffer *out, const char *name, const char *help, int64_t value)
-{
-    add_metric(out, name, "gauge", help);
-    evbuffer_add_printf(out, "smsrelay_%s %" PRId64 "\n", name, value);
-}
-
-static void add_stats(const struct stats *stats, struct evbuffer *out)
-{
-    for (int i = 0; i < STATS_COUNT; i++) {
-        const struct stats_row *row = stats_row((enum stats_name)i);
-        add_metric(out, row->name, stats_kind_name(row->kind), row->help);
-        evbuffer_add_printf(out, "smsrelay_%s %" PRId64 "\n", row->name,
-                            stats_get(stats, (enum stats_name)i));
-    }
-}
-
-static void add_queue(struct queue *queue, struct evbuffer *out)
-{
-    struct queue_totals totals;
-    struct queue_relaying relaying;
-    queue_totals(queue, &totals);
-    queue_relaying(queue, &relaying);
-    add_metric(out, "queue_messages", "gauge", "messages held, by state");
-    for (int i = 0; i < MESSAGE_STATES; i++) {
-        evbuffer_add_printf(out, "smsrelay_queue_messages{state=\"%s\"} %zu\n",
-                            message_state_name((enum message_state)i), totals.by_state[i]);
-    }
-    int64_t age_ms = totals.oldest_ms == 0 ? 0 : clock_unix_ms() - totals.oldest_ms;
-    add_metric(out, "queue_oldest_seconds", "gauge", "age of the oldest unfinished message");
-    evbuffer_add_printf(out, "smsrelay_queue_oldest_seconds %.3f\n",
-                        age_ms > 0 ? (double)age_ms / 1000 : 0);
-    add_number(out, "queue_bytes", "memory of all messages held", (int64_t)totals.bytes);
-    add_number(out, "relaying", "1 = messages are sent, 0 = held or stopped",
-               !relaying.is_held && !relaying.is_stopped);
-}
-
 static void tell_metrics(const struct http *http, struct evhttp_request *request)
 {
+    struct buffer text = BUFFER_EMPTY;
     struct evbuffer *out = evbuffer_new();
-    if (out == NULL) {
+    metrics_write(http->relay, clock_unix_ms(), &text);
+    if (out == NULL || text.has_failed || evbuffer_add(out, text.data, text.len) != 0) {
         answer_line(request, 503, "out of memory");
-        return;
+    } else {
+        answer(request, 200, METRICS_TYPE, out);
     }
-    add_stats(http->relay->stats, out);
-    add_queue(http->relay->queue, out);
-    add_metric(out, "build_info", "gauge", "always 1; says the version");
-    evbuffer_add_printf(out, "smsrelay_build_info{version=\"%s\"} 1\n",
-                        http->relay->rules->version);
-    answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", out);
-    evbuffer_free(out);
+    buffer_free(&text);
+    if (out != NULL) {
+        evbuffer_free(out);
+    }
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
