@@ -22,36 +22,12 @@ struct http {
     struct evhttp *evhttp;
 };
 
-/* --- answers ---------------------------------------------------------------------------------- */
-
-static void answer(struct evhttp_request *request, int status, const char *type,
-                   struct evbuffer *body)
-{
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-    evhttp_add_header(headers, "Content-Type", type);
-    evhttp_add_header(headers, "Cache-Control", "no-store");
-    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-    evhttp_send_reply(request, status, NULL, body);
-}
-
-static void answer_line(struct evhttp_request *request, int status, const char *line)
-{
-    struct evbuffer *body = evbuffer_new();
-    if (body != NULL) {
-        evbuffer_add_printf(body, "%s\n", line);
-    }
-    answer(request, status, "text/plain; charset=utf-8", body);
-    if (body != NULL) {
-        evbuffer_free(body);
-    }
-}
-
 /* --- /livez and /readyz ----------------------------------------------------------------------- */
 
 static void tell_alive(const struct http *http, struct evhttp_request *request)
 {
     (void)http;
-    answer_line(request, 200, "alive");
+    http_answer_line(request, 200, "alive");
 }
 
 static bool is_nearly_full(size_t is, size_t max)
@@ -78,15 +54,15 @@ static void tell_ready(const struct http *http, struct evhttp_request *request)
     queue_relaying(http->relay->queue, &relaying);
     queue_totals(http->relay->queue, &totals);
     if (relaying.is_held) {
-        answer_line(request, 503, "not ready: held by the operator");
+        http_answer_line(request, 503, "not ready: held by the operator");
     } else if (relaying.is_stopped) {
         snprintf(line, sizeof line, "not ready: %s", relaying.reason);
-        answer_line(request, 503, line);
+        http_answer_line(request, 503, line);
     } else if (is_nearly_full(unfinished(&totals), http->options.max_messages) ||
                is_nearly_full(totals.bytes, http->options.max_bytes)) {
-        answer_line(request, 503, "not ready: the queue is nearly full");
+        http_answer_line(request, 503, "not ready: the queue is nearly full");
     } else {
-        answer_line(request, 200, "ready");
+        http_answer_line(request, 200, "ready");
     }
 }
 
@@ -139,7 +115,7 @@ static void tell_metrics(const struct http *http, struct evhttp_request *request
 {
     struct evbuffer *out = evbuffer_new();
     if (out == NULL) {
-        answer_line(request, 503, "out of memory");
+        http_answer_line(request, 503, "out of memory");
         return;
     }
     add_stats(http->relay->stats, out);
@@ -147,7 +123,7 @@ static void tell_metrics(const struct http *http, struct evhttp_request *request
     add_metric(out, "build_info", "gauge", "always 1; says the version");
     evbuffer_add_printf(out, "smsrelay_build_info{version=\"%s\"} 1\n",
                         http->relay->rules->version);
-    answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", out);
+    http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", out);
     evbuffer_free(out);
 }
 
@@ -184,7 +160,7 @@ static void on_request(struct evhttp_request *request, void *arg)
     const struct http *http = arg;
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
     if (!is_ours(http, evhttp_request_get_host(request))) {
-        answer_line(request, 403, "not a host of this relay (http.hosts)");
+        http_answer_line(request, 403, "not a host of this relay (http.hosts)");
         return;
     }
     for (size_t i = 0; path != NULL && i < sizeof pages / sizeof pages[0]; i++) {
@@ -193,7 +169,7 @@ static void on_request(struct evhttp_request *request, void *arg)
             return;
         }
     }
-    answer_line(request, 404, "not found; there are /livez, /metrics and /readyz");
+    http_answer_line(request, 404, "not found; there are /livez, /metrics and /readyz");
 }
 
 /* --- the listener ----------------------------------------------------------------------------- */

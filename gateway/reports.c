@@ -259,22 +259,10 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-/* In a time that does not tell how much of it was right. */
-static bool is_same(const char *given, const char *secret)
-{
-    size_t len = strlen(secret);
-    size_t given_len = strlen(given);
-    unsigned difference = given_len != len;
-    for (size_t i = 0; i < given_len; i++) {
-        difference |= (unsigned)(given[i] ^ secret[len == 0 ? 0 : i % len]);
-    }
-    return difference == 0;
-}
-
 static bool is_for_us(const struct reports *reports, struct evhttp_request *request)
 {
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-    bool is_path = path != NULL && is_same(path, reports->path);
+    bool is_path = http_is_secret(path, reports->path);
     return is_path && evhttp_request_get_command(request) == EVHTTP_REQ_POST;
 }
 
