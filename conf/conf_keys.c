@@ -251,8 +251,10 @@ const struct conf_key conf_keys[] = {
     LIST(policy, start_words, "START, UNSTOP, ALTA", NULL, "answers that take it off"),
 
     STRING(http, address, "", listen_complaint,
-           "where /metrics, /livez and /readyz are: HOST:PORT on loopback, port 0 = any; none = nowhere"),
+           "where the page, /metrics, /livez and /readyz are: HOST:PORT on loopback, port 0 = any; none = nowhere"),
     LIST(http, hosts, "", NULL, "names by which a proxy asks for them, besides loopback"),
+    CHOICE(http, page_privacy, "mask", "mask|full",
+           "phone numbers on the page: last digits only, or whole, with the API's reasons"),
 
     STRING(sandbox, address, "", listen_complaint,
          "where the simulated API listens: HOST:PORT on loopback; none = any free port"),

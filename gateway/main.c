@@ -563,10 +563,16 @@ static bool make_optout(struct daemon *d, char *error)
 /* Returns false only where there should be a listener and is none. */
 static bool start_http(struct daemon *d, char *error)
 {
-    char host[SETTINGS_HOST_SIZE];
+    char host[SETTINGS_HOST_SIZE], sandbox_host[SETTINGS_HOST_SIZE];
     struct http_options options;
+    struct sandbox_options sandbox;
     if (!settings_http(d->conf, host, &options)) {
         return true;
+    }
+    if (d->sandbox != NULL) {
+        settings_sandbox(d->conf, sandbox_host, &sandbox);
+        options.page.sandbox_host = sandbox.host;
+        options.page.sandbox_port = sandbox_thread_port(d->sandbox);
     }
     d->http = http_new(&d->relay, &options, error, ERROR_SIZE);
     return d->http != NULL;
