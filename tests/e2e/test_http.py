@@ -13,7 +13,7 @@ from test_clients import BUILD
 PROMTOOL = os.path.join(BUILD, "prometheus", "usr", "bin", "promtool")
 
 
-class Http(TestCase):
+class HttpTest(TestCase):
     def setUp(self):
         self.start({})
 
@@ -32,6 +32,8 @@ class Http(TestCase):
         finally:
             connection.close()
 
+
+class Http(HttpTest):
     def metric(self, name):
         found = re.search("^smsrelay_%s (.*)$" % re.escape(name), self.get("/metrics")[1], re.M)
         return found and found.group(1)
