@@ -114,6 +114,7 @@ struct conf {
         char *address; /* "" = no such listener */
         struct conf_list hosts;
         int page_privacy; /* enum conf_page_privacy */
+        int64_t max_wait_ms;
     } http;
     struct {
         char *address; /* "" = in this process only, any port */

@@ -255,6 +255,8 @@ const struct conf_key conf_keys[] = {
     LIST(http, hosts, "", NULL, "names by which a proxy asks for them, besides loopback"),
     CHOICE(http, page_privacy, "mask", "mask|full",
            "phone numbers on the page: last digits only, or whole, with the API's reasons"),
+    TIME(http, max_wait, "15m", 0, 365 * DAY,
+         "/readyz says no when a message has waited so long to be sent; 0 = whatever it waits"),
 
     STRING(sandbox, address, "", listen_complaint,
          "where the simulated API listens: HOST:PORT on loopback; none = any free port"),

@@ -56,7 +56,7 @@ static bool read_members(const json_t *object, int64_t now_ms, struct api_report
     }
     report->api_id = strdup(member(object, "id", digits));
     report->text = json_is_string(text) ? strdup(json_string_value(text)) : NULL;
-    bool is_stop = report->text == NULL && strcmp(report->report.status, "stop") == 0;
+    bool is_stop = report->text == NULL && report_status_is_stop(report->report.status);
     report->text = is_stop ? strdup("STOP") : report->text;
     return report->api_id != NULL && (report->text != NULL || !(is_stop || json_is_string(text)));
 }

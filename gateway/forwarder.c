@@ -4,6 +4,7 @@
 #include "gateway/api_json.h"
 #include "gateway/batch.h"
 #include "gateway/clock.h"
+#include "gateway/history.h"
 #include "gateway/log.h"
 #include "gateway/pace.h"
 #include "gateway/retry.h"
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANCHOR_SIZE = STORE_ANCHOR_SIZE, RESOLVE_SLICE = 1000, MARK_LATE_MS = 5000 };
+enum { ANCHOR_SIZE = STORE_ANCHOR_SIZE, MARK_LATE_MS = 5000 };
 
 /* What other threads ask of the loop, as bits of `orders`. */
 enum { ORDER_FLUSH = 1, ORDER_TOKEN = 2, ORDER_DRAIN = 4, ORDER_STOP = 8 };
@@ -28,6 +29,7 @@ struct request {
     bool is_probe;
     uint32_t epoch;           /* of the destination when it began */
     int64_t began_ms;         /* monotonic */
+    int64_t posted_ms;        /* Unix time */
     char anchor[ANCHOR_SIZE]; /* an API id known relayed before it began, "" = none */
     uint64_t anchored_at;     /* forwarder.relayed when that was */
     struct message *messages[];
@@ -44,16 +46,13 @@ struct forwarder {
     struct api *api;
     struct pace pace;
     struct destination destination;
-    struct reconcile *reconcile;
+    struct history *history;
     struct request *under_way;
     struct request *marking, **marking_end; /* not yet posted: the store is not that far */
     size_t in_flight;                       /* POSTs: how many both are */
-    bool is_history_pending;                /* a GET /sms is under way */
-    bool has_history_failed;                /* the last one brought no page */
     uint64_t relayed;                       /* messages, in all */
     uint64_t posted;                        /* messages, in all, each as often as it was */
-    uint64_t scan_from;  /* `posted` of what the history held for sure when the scan began */
-    uint64_t doubt_from; /* `relayed` when the oldest request that is in doubt began */
+    uint64_t doubt_from;            /* `relayed` when the oldest request that is in doubt began */
     char doubt_anchor[ANCHOR_SIZE]; /* and its anchor */
     uint32_t last_group;
     char newest_api_id[ANCHOR_SIZE]; /* of the message that was relayed last */
@@ -104,6 +103,7 @@ static void publish(struct forwarder *f, int64_t now_ms)
         strncpy(is.reason, reason, sizeof is.reason - 1);
         is.until_ms = until_ms == INT64_MAX ? 0 : clock_unix_ms() + (until_ms - now_ms);
     }
+    stats_set_destination(f->stats, (int)f->destination.state);
     queue_relaying_set(f->queue, &is, &was);
     bool is_news = is.is_stopped != was.is_stopped || strcmp(is.reason, was.reason) != 0;
     hide_numbers(is.reason);
@@ -117,13 +117,6 @@ static void publish(struct forwarder *f, int64_t now_ms)
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
-
-/* Some request ended ambiguous, and the history has not been read for it to the end. */
-static bool has_doubt(const struct forwarder *f)
-{
-    return f->is_history_pending || reconcile_is_scanning(f->reconcile) ||
-           reconcile_due_ms(f->reconcile) != INT64_MAX;
-}
 
 static enum stats_name requests_stat(enum api_endpoint endpoint)
 {
@@ -182,9 +175,12 @@ static void launch(struct forwarder *f, struct request *request)
     request->next = f->under_way;
     f->under_way = request;
     f->posted += request->count;
+    request->posted_ms = clock_unix_ms();
     stats_add(f->stats, requests_stat(request->endpoint), 1);
     if (request->endpoint == API_BULK) {
-        stats_add(f->stats, STAT_BULK_MESSAGES, (int64_t)request->count);
+        int64_t count = (int64_t)request->count;
+        stats_observe(f->stats, HISTOGRAM_BULK, &count, 1);
+        stats_add(f->stats, STAT_BULK_MESSAGES, count);
         stats_add(f->stats, STAT_BULK_FULL, request->count == f->options.bulk_max ? 1 : 0);
     }
     LOG(LOG_DEBUG, "request_began", LOG_STR("endpoint", api_endpoint_name(request->endpoint)),
@@ -200,7 +196,7 @@ static void keep_anchor(struct forwarder *f)
     const struct request *const lists[] = {f->under_way, f->marking};
     const char *anchor = f->newest_api_id;
     uint64_t anchored_at = f->newest_at;
-    if (has_doubt(f) && f->doubt_from < anchored_at) {
+    if (history_is_in_doubt(f->history) && f->doubt_from < anchored_at) {
         anchor = f->doubt_anchor;
         anchored_at = f->doubt_from;
     }
@@ -301,8 +297,8 @@ static bool would_bury_doubt(const struct forwarder *f)
 {
     uint64_t reach = (uint64_t)f->options.reconcile.history_pages * f->options.reconcile.per_page;
     uint64_t above = f->relayed - f->doubt_from + f->in_flight * f->options.bulk_max;
-    bool can_scan = !f->has_history_failed && !f->destination.is_token_refused;
-    return has_doubt(f) && can_scan && above > reach / 2;
+    bool can_scan = !history_has_failed(f->history) && !f->destination.is_token_refused;
+    return history_is_in_doubt(f->history) && can_scan && above > reach / 2;
 }
 
 /* Once a stop's time is up nothing is begun any more. */
@@ -319,6 +315,11 @@ static bool may_take(const struct forwarder *f, int64_t now_ms)
 static int64_t min_ms(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+static int64_t max_ms(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }
 
 /*
@@ -395,6 +396,7 @@ static int64_t note_answer(struct forwarder *f, const struct api_answer *answer,
                                        destination_backoff_ms(&f->destination, &limits, chance(f)));
     publish_window(f, answer->endpoint, now_ms, unix_ms);
     stats_observe(f->stats, latencies[answer->endpoint], &answer->latency_us, 1);
+    stats_count_request(f->stats, answer->endpoint, answer->transport, answer->status);
     return held_until_ms;
 }
 
@@ -556,6 +558,21 @@ static void log_answer(const struct api_answer *answer, const struct request *re
         LOG_INT("latency_us", answer->latency_us), LOG_STR("error", answer->error));
 }
 
+/* How long the messages that a request has relayed had waited for it. */
+static void observe_waits(struct forwarder *f, const struct request *request,
+                          const struct queue_settlement *settlements)
+{
+    int64_t waits_ms[request->count];
+    size_t count = 0;
+    for (size_t i = 0; i < request->count; i++) {
+        const struct message *m = request->messages[i];
+        if (settlements[i].fate == FATE_RELAYED && !m->has_at) {
+            waits_ms[count++] = max_ms(0, request->posted_ms - ulid_time_ms(&m->id));
+        }
+    }
+    stats_observe(f->stats, HISTOGRAM_QUEUE, waits_ms, count);
+}
+
 /* What the fates of a request's messages say of them all. */
 static void account(struct forwarder *f, const struct api_answer *answer,
                     const struct queue_settlement *settlements, size_t count)
@@ -579,11 +596,11 @@ static void account(struct forwarder *f, const struct api_answer *answer,
  */
 static void doubt(struct forwarder *f, const struct request *request, int64_t now_ms)
 {
-    if (!has_doubt(f) || request->anchored_at < f->doubt_from) {
+    if (!history_is_in_doubt(f->history) || request->anchored_at < f->doubt_from) {
         f->doubt_from = request->anchored_at;
         memcpy(f->doubt_anchor, request->anchor, ANCHOR_SIZE);
     }
-    reconcile_add(f->reconcile, request->began_ms, now_ms + 1,
+    history_doubt(f->history, request->began_ms, now_ms + 1,
                   request->anchor[0] == '\0' ? NULL : request->anchor);
     stats_add(f->stats, STAT_REQUESTS_AMBIGUOUS, 1);
 }
@@ -625,6 +642,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
     };
     destination_apply(&f->destination, &verdict, &event, &limits, now_ms, chance(f));
     account(f, answer, settlements, request->count);
+    observe_waits(f, request, settlements);
     if (has_ambiguous(settlements, request->count)) {
         doubt(f, request, now_ms);
     }
@@ -636,104 +654,26 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
     free(request);
 }
 
-/* --- reconciling ------------------------------------------------------------------------------ */
+/* --- history ---------------------------------------------------------------------------------- */
 
-static void resolve(struct forwarder *f)
+/* Asks the API's history for what is due. Returns when to come again. */
+static int64_t ask_history(struct forwarder *f)
 {
-    size_t count;
-    struct queue_resolution *resolutions = reconcile_results(f->reconcile, &count);
-    size_t found = 0;
-    size_t absent = 0;
-    for (size_t i = 0; i < count; i++) {
-        found += resolutions[i].fate == FATE_RELAYED ? 1 : 0;
-        absent += resolutions[i].fate == FATE_RETURNED ? 1 : 0;
-    }
-    stats_add(f->stats, STAT_RECONCILE_FOUND, (int64_t)found);
-    stats_add(f->stats, STAT_RECONCILE_ABSENT, (int64_t)absent);
-    LOG(LOG_INFO, "reconciled", LOG_INT("messages", count), LOG_INT("relayed", found),
-        LOG_INT("sent_again", absent), LOG_INT("unresolved", count - found - absent));
-    /* The last ones first, since each goes to the head; after a restart there may be a million. */
-    for (size_t left = count; left > 0;) {
-        size_t slice = left < RESOLVE_SLICE ? left : RESOLVE_SLICE;
-        left -= slice;
-        queue_resolve(f->queue, resolutions + left, slice, clock_unix_ms());
-    }
-    free(resolutions);
-}
-
-static void read_history(struct forwarder *f, const struct api_answer *answer)
-{
-    struct api_history page;
-    int64_t now_ms = clock_monotonic_ms();
-    enum reconcile_progress progress;
-    f->is_history_pending = false;
-    note_answer(f, answer, now_ms, clock_unix_ms());
-    bool is_page = answer->transport == API_ANSWERED && answer->status / 100 == 2 &&
-                   api_json_read_history(answer->body, answer->body_len, &page);
-    f->has_history_failed = !is_page;
-    if (is_page) {
-        progress = reconcile_read(f->reconcile, &page, f->posted - f->scan_from);
-        api_history_free(&page);
-    } else {
-        progress = reconcile_refused(f->reconcile, answer, now_ms, chance(f));
-        LOG(LOG_WARN, "history_failed", LOG_INT("status", answer->status),
-            LOG_STR("error", answer->error));
-    }
-    if (progress == RECONCILE_FINISHED) {
-        resolve(f);
-    }
-}
-
-/* Begins a scan that has come due. */
-static void begin_scan(struct forwarder *f, int64_t now_ms)
-{
-    size_t count;
-    size_t left_out;
-    int64_t cutoff_ms = reconcile_covers_all(f->reconcile, now_ms)
-                            ? INT64_MAX
-                            : reconcile_cutoff_ms(f->reconcile, clock_unix_ms());
-    struct ulid *ids = queue_ambiguous(f->queue, cutoff_ms, &count, &left_out);
-    f->scan_from = f->posted;
-    for (const struct request *r = f->under_way; r != NULL; r = r->next) {
-        f->scan_from -= r->count;
-    }
-    stats_add(f->stats, STAT_RECONCILE_SCANS, count > 0 ? 1 : 0);
-    if (reconcile_begin(f->reconcile, ids, count, left_out, now_ms) == RECONCILE_FINISHED) {
-        resolve(f);
-    }
-}
-
-/* Carries the scan of the history on. Returns when to come again. */
-static int64_t reconcile(struct forwarder *f)
-{
-    int64_t now_ms = clock_monotonic_ms();
     /* With a token that is refused, history would only refuse too, and that means "cannot tell". */
-    if (f->is_history_pending || f->destination.is_token_refused || !has_time(f, now_ms)) {
+    if (f->destination.is_token_refused || !has_time(f, clock_monotonic_ms())) {
         return INT64_MAX;
     }
-    if (!reconcile_is_scanning(f->reconcile) && reconcile_due_ms(f->reconcile) <= now_ms) {
-        begin_scan(f, now_ms);
-        if (!reconcile_is_scanning(f->reconcile)) {
-            /* What was in doubt has ended by itself: now may go what was held back for it. */
-            return now_ms;
-        }
+    uint64_t landed = f->posted;
+    for (const struct request *r = f->under_way; r != NULL; r = r->next) {
+        landed -= r->count;
     }
-    unsigned page = reconcile_page_wanted(f->reconcile, now_ms);
-    if (page == 0) {
-        return reconcile_due_ms(f->reconcile);
-    }
-    int64_t next_ms = pace_next_ms(&f->pace, API_HISTORY, false, now_ms);
-    if (next_ms > now_ms) {
-        return next_ms;
-    }
-    if (!api_get_history(f->api, page, f->options.reconcile.per_page, NULL)) {
-        return now_ms + f->options.retry_min_ms;
-    }
-    reconcile_page_asked(f->reconcile);
-    pace_began(&f->pace, API_HISTORY, false, now_ms);
-    stats_add(f->stats, STAT_REQUESTS_HISTORY, 1);
-    f->is_history_pending = true;
-    return INT64_MAX;
+    return history_ask(f->history, landed);
+}
+
+static void take_history(struct forwarder *f, const struct api_answer *answer)
+{
+    note_answer(f, answer, clock_monotonic_ms(), clock_unix_ms());
+    history_read(f->history, answer, f->posted, chance(f));
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */
@@ -766,7 +706,7 @@ static bool is_finished(const struct forwarder *f)
     if (f->is_stopping) {
         return true;
     }
-    if (f->in_flight > 0 || f->is_history_pending) {
+    if (f->in_flight > 0 || history_is_scanning(f->history)) {
         return false;
     }
     if (!has_time(f, clock_monotonic_ms())) {
@@ -779,9 +719,7 @@ static bool is_finished(const struct forwarder *f)
     bool is_hopeless =
         relaying.is_held || f->destination.state == DESTINATION_STOPPED || would_bury_doubt(f);
     bool has_ready = totals.by_state[MESSAGE_QUEUED] > 0 && !is_hopeless;
-    bool has_ambiguous =
-        reconcile_is_scanning(f->reconcile) || reconcile_due_ms(f->reconcile) < f->drain_until_ms;
-    return !has_ready && !has_ambiguous;
+    return !has_ready && !history_scans_before(f->history, f->drain_until_ms);
 }
 
 static void take_answers(struct forwarder *f)
@@ -789,7 +727,7 @@ static void take_answers(struct forwarder *f)
     struct api_answer *answer;
     while ((answer = api_next_answer(f->api)) != NULL) {
         if (answer->endpoint == API_HISTORY) {
-            read_history(f, answer);
+            take_history(f, answer);
         } else {
             settle(f, answer, answer->tag);
         }
@@ -811,7 +749,7 @@ static void doubt_restored(struct forwarder *f)
     if (totals.ambiguous > 0) {
         int64_t now_ms = clock_monotonic_ms();
         memcpy(f->doubt_anchor, f->newest_api_id, ANCHOR_SIZE);
-        reconcile_add(f->reconcile, now_ms, now_ms + 1, /* see doubt */
+        history_doubt(f->history, now_ms, now_ms + 1, /* see doubt */
                       f->newest_api_id[0] == '\0' ? NULL : f->newest_api_id);
     }
 }
@@ -827,7 +765,7 @@ static void *run(void *arg)
         take_orders(f);
         launch_marked(f);
         int64_t wake_ms = send_what_may_go(f);
-        wake_ms = min_ms(wake_ms, reconcile(f));
+        wake_ms = min_ms(wake_ms, ask_history(f));
         int64_t now_ms = clock_monotonic_ms();
         if (!has_time(f, now_ms)) {
             drop_marking(f);
@@ -871,8 +809,11 @@ struct forwarder *forwarder_new(struct queue *queue, struct stats *stats,
     uint64_t seed = (uint64_t)clock_unix_ms() ^ (uint64_t)(uintptr_t)f;
     memcpy(f->chance, &seed, sizeof f->chance);
     f->api = api_new(&options->api);
-    f->reconcile = reconcile_new(&options->reconcile);
-    if (f->api == NULL || f->reconcile == NULL) {
+    f->history = f->api == NULL
+                     ? NULL
+                     : history_new(&(struct history_means){f->api, &f->pace, queue, stats},
+                                   &options->reconcile);
+    if (f->history == NULL) {
         forwarder_free(f);
         return NULL;
     }
@@ -900,8 +841,8 @@ void forwarder_free(struct forwarder *f)
     if (f == NULL) {
         return;
     }
+    history_free(f->history);
     api_free(f->api);
-    reconcile_free(f->reconcile);
     while (f->under_way != NULL) { /* their messages stay SENDING: the API may have them */
         struct request *next = f->under_way->next;
         free(f->under_way);

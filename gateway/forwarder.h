@@ -2,8 +2,9 @@
  * forwarder: the forwarding thread: wait, take, send, settle.
  *
  * A thin loop around pure policy: batch (what to send now), pace (how fast), retry (what an answer
- * means), reconcile (what became of ambiguous messages). Owns the thread, the requests in flight
- * and the state of the destination. Leaves HTTP to api and messages to the queue. With a store no
+ * means), reconcile (what became of ambiguous messages). Owns the thread, the POSTs in flight and the
+ * state of the destination. Leaves calls of the API's history to history, HTTP to api and messages to
+ * the queue. With a store no
  * request goes before the mark that its messages are being sent is saved there.
  */
 #ifndef GATEWAY_FORWARDER_H

@@ -52,6 +52,7 @@ struct daemon {
     struct conf *conf;
     char hostname[HOSTNAME_SIZE];
     struct session_rules rules;
+    struct session_tally tally;  /* rules.tally */
     struct alias_table *aliases; /* rules.aliases; replaced as a whole, between two events */
     struct stats stats;
     struct event_base *base;
@@ -521,6 +522,7 @@ static bool make_parts(struct daemon *d, char *error)
     queue.wake_store = d->relay.store == NULL ? NULL : wake_store;
     queue.store_arg = d;
     relay->base = d->base;
+    d->rules.tally = &d->tally;
     relay->rules = &d->rules;
     relay->stats = &d->stats;
     relay->queue = queue_new(&queue);
@@ -586,8 +588,9 @@ static bool start_reports(struct daemon *d, char *error)
     if (!settings_reports(d->conf, host, &options)) {
         return true;
     }
-    d->reports = reports_new(&d->relay, &options, error, ERROR_SIZE);
-    return d->reports != NULL;
+    snprintf(error, ERROR_SIZE, "out of memory");
+    d->reports = reports_new(&d->relay);
+    return d->reports != NULL && reports_listen(d->reports, &options, error, ERROR_SIZE);
 }
 
 static struct event *add_signal(struct daemon *d, int signal_number, event_callback_fn callback)

@@ -168,10 +168,9 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct page_events *events = arg;
-    struct listener *listener;
+    struct listener *listener = LIST_FIRST(&events->listeners);
     page_samples_take(&events->samples);
-    LIST_FOREACH(listener, &events->listeners, entry)
-    {
+    for (; listener != NULL; listener = LIST_NEXT(listener, entry)) {
         if (has_read(listener)) {
             tell(listener, false);
         }

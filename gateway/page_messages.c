@@ -102,7 +102,7 @@ json_t *page_messages(struct queue *queue, bool shows_all)
         json_decref(messages);
         return NULL;
     }
-    struct group groups[CHANGES];
+    struct group groups[CHANGES] = {{0}};
     bool is_gone;
     uint64_t last = queue_last_event(queue);
     size_t count =

@@ -35,7 +35,7 @@ enum {
 
 struct arrival {
     STAILQ_ENTRY(arrival) entry;
-    struct evhttp_request *request; /* NULL = answered */
+    struct evhttp_request *request; /* NULL = nobody waits for an answer, or not any more */
     struct api_report told;
     int64_t came_ms; /* monotonic */
 };
@@ -44,9 +44,9 @@ STAILQ_HEAD(arrivals, arrival);
 
 struct reports {
     const struct relay *relay;
-    char *url;        /* "http://<host>:<port>/dlr/<secret>" */
-    const char *path; /* in it */
-    struct evhttp *evhttp;
+    char *url;             /* "http://<host>:<port>/dlr/<secret>"; NULL = it does not listen */
+    const char *path;      /* in it */
+    struct evhttp *evhttp; /* NULL = the same */
     struct evhttp_bound_socket *bound;
     struct event *start, *look;
     struct arrivals waiting, storing, unknown;
@@ -99,7 +99,14 @@ static void count_outcome(struct reports *reports, const struct queue_report *r)
         [REPORT_OLD] = STAT_REPORTS_OLD,
         [REPORT_NEW] = STAT_REPORTS_NEW,
     };
-    stats_add(reports->relay->stats, names[r->outcome], 1);
+    struct stats *stats = reports->relay->stats;
+    stats_count_report(stats, names[r->outcome], r->text != NULL ? NULL : r->report.status);
+    bool is_delivered = r->text == NULL && strcmp(r->report.status, "delivered") == 0;
+    if (r->outcome == REPORT_NEW && is_delivered && r->relayed_ms > 0) {
+        int64_t took_ms = r->report.event_ms - r->relayed_ms;
+        took_ms = took_ms > 0 ? took_ms : 0; /* eventAt has no fractions of a second */
+        stats_observe(stats, HISTOGRAM_DELIVERY, &took_ms, 1);
+    }
     if (r->outcome == REPORT_UNMATCHED) {
         LOG(LOG_DEBUG, "report_unmatched", LOG_STR("status", r->report.status),
             LOG_STR("api", r->api_id));
@@ -115,8 +122,15 @@ static bool may_be_early(const struct arrival *a, const struct queue_report *r)
 /* The phone that has answered may want no more messages, or some again. */
 static bool hear(struct reports *reports, const struct queue_report *r)
 {
+    struct optout_answer answer = {
+        .number = r->to,
+        .text = r->text,
+        .is_stop = report_status_is_stop(r->report.status),
+        .is_new = r->outcome == REPORT_NEW,
+        .at_ms = r->report.event_ms,
+    };
     return r->text != NULL && r->outcome != REPORT_UNMATCHED &&
-           optout_heard(reports->relay->optout, r->to, r->text);
+           optout_heard(reports->relay->optout, &answer);
 }
 
 static void on_heard(void *arg, const struct store_question *question)
@@ -257,6 +271,25 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+/* Lets a report wait for its batch, and is then its owner; `request` is NULL where nobody is to be
+ * answered. Returns false without memory. */
+static bool arrive(struct reports *reports, struct api_report *told, struct evhttp_request *request)
+{
+    static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
+    struct arrival *a = malloc(sizeof *a);
+    if (a == NULL) {
+        return false;
+    }
+    *a = (struct arrival){.request = request, .told = *told, .came_ms = clock_monotonic_ms()};
+    STAILQ_INSERT_TAIL(&reports->waiting, a, entry);
+    reports->open++;
+    event_active(reports->start, EV_TIMEOUT, 0);
+    if (!event_pending(reports->look, EV_TIMEOUT, NULL)) {
+        event_add(reports->look, &LOOK);
+    }
+    return true;
+}
+
 /* --- requests --------------------------------------------------------------------------------- */
 
 static bool is_for_us(const struct reports *reports, struct evhttp_request *request)
@@ -268,8 +301,8 @@ static bool is_for_us(const struct reports *reports, struct evhttp_request *requ
 
 static void on_request(struct evhttp_request *request, void *arg)
 {
-    static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
     struct reports *reports = arg;
+    struct api_report told;
     struct evbuffer *input = evhttp_request_get_input_buffer(request);
     if (!is_for_us(reports, request)) {
         stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
@@ -280,22 +313,16 @@ static void on_request(struct evhttp_request *request, void *arg)
         answer_request(request, HTTP_SERVUNAVAIL, "too many at once");
         return;
     }
-    struct arrival *a = calloc(1, sizeof *a);
     size_t len = evbuffer_get_length(input);
     const char *body = (const char *)evbuffer_pullup(input, -1);
-    if (a == NULL || !api_json_read_report(len == 0 ? "" : body, len, clock_unix_ms(), &a->told)) {
-        free(a);
+    if (!api_json_read_report(len == 0 ? "" : body, len, clock_unix_ms(), &told)) {
         stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
         answer_request(request, HTTP_BADREQUEST, "not a delivery report");
         return;
     }
-    a->request = request;
-    a->came_ms = clock_monotonic_ms();
-    STAILQ_INSERT_TAIL(&reports->waiting, a, entry);
-    reports->open++;
-    event_active(reports->start, EV_TIMEOUT, 0);
-    if (!event_pending(reports->look, EV_TIMEOUT, NULL)) {
-        event_add(reports->look, &LOOK);
+    if (!arrive(reports, &told, request)) {
+        api_report_free(&told);
+        answer_request(request, HTTP_SERVUNAVAIL, "out of memory");
     }
 }
 
@@ -315,19 +342,9 @@ static bool note_url(struct reports *reports, const struct reports_options *opti
     return reports->url != NULL;
 }
 
-static bool make_parts(struct reports *reports)
-{
-    reports->evhttp = evhttp_new(reports->relay->base);
-    reports->start = event_new(reports->relay->base, -1, 0, on_start, reports);
-    reports->look = evtimer_new(reports->relay->base, on_look, reports);
-    return reports->evhttp != NULL && reports->start != NULL && reports->look != NULL;
-}
-
-struct reports *reports_new(const struct relay *relay, const struct reports_options *options,
-                            char *error, size_t error_size)
+struct reports *reports_new(const struct relay *relay)
 {
     struct reports *reports = calloc(1, sizeof *reports);
-    snprintf(error, error_size, "out of memory");
     if (reports == NULL) {
         return NULL;
     }
@@ -336,20 +353,31 @@ struct reports *reports_new(const struct relay *relay, const struct reports_opti
     STAILQ_INIT(&reports->storing);
     STAILQ_INIT(&reports->unknown);
     STAILQ_INIT(&reports->heard);
-    if (!make_parts(reports)) {
+    reports->start = event_new(relay->base, -1, 0, on_start, reports);
+    reports->look = evtimer_new(relay->base, on_look, reports);
+    if (reports->start == NULL || reports->look == NULL) {
         reports_free(reports);
         return NULL;
+    }
+    return reports;
+}
+
+bool reports_listen(struct reports *reports, const struct reports_options *options, char *error,
+                    size_t error_size)
+{
+    snprintf(error, error_size, "out of memory");
+    reports->evhttp = evhttp_new(reports->relay->base);
+    if (reports->evhttp == NULL) {
+        return false;
     }
     reports->bound = evhttp_bind_socket_with_handle(reports->evhttp, options->host, options->port);
     if (reports->bound == NULL) {
         snprintf(error, error_size, "cannot listen on reports.address %s:%u", options->host,
                  options->port);
-        reports_free(reports);
-        return NULL;
+        return false;
     }
     if (!note_url(reports, options)) {
-        reports_free(reports);
-        return NULL;
+        return false;
     }
     evhttp_set_timeout(reports->evhttp, IDLE_SECONDS);
     evhttp_set_max_headers_size(reports->evhttp, MAX_HEADERS);
@@ -357,7 +385,7 @@ struct reports *reports_new(const struct relay *relay, const struct reports_opti
     evhttp_set_default_content_type(reports->evhttp, NULL);
     evhttp_set_gencb(reports->evhttp, on_request, reports);
     http_log_listener(reports->bound, options->host, "reports_listening");
-    return reports;
+    return true;
 }
 
 const char *reports_url(const struct reports *reports)

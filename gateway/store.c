@@ -274,13 +274,13 @@ void store_set_held(struct store *s, bool is_held)
     pthread_mutex_unlock(&s->mutex);
 }
 
-bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t now_ms)
+bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t at_ms)
 {
     struct optout_change *change = calloc(1, sizeof *change);
     if (change == NULL) {
         return false;
     }
-    change->at_ms = now_ms;
+    change->at_ms = at_ms;
     change->is_listed = is_listed;
     memcpy(change->number, number, strlen(number) + 1);
     pthread_mutex_lock(&s->mutex);
@@ -294,7 +294,8 @@ bool store_note_optout(struct store *s, const char *number, bool is_listed, int6
     return true;
 }
 
-void store_each_optout(struct store *s, void (*show)(void *arg, const char *number), void *arg)
+void store_each_optout(struct store *s,
+                       void (*show)(void *arg, const char *number, int64_t since_ms), void *arg)
 {
     if (!store_rows_each_optout(&s->db, show, arg)) {
         LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
@@ -439,8 +440,12 @@ static bool write_all(struct store *s, const struct work *work, const struct not
     return is_good && (!work->has_notes || write_notes(s, notes));
 }
 
-static void count_commit(struct store *s, const struct work *work, bool syncs)
+static void count_commit(struct store *s, const struct work *work, size_t records, int64_t took_us,
+                         bool syncs)
 {
+    int64_t rows = (int64_t)(work->insertion.count + work->reporting.count + records);
+    stats_observe(s->options.stats, HISTOGRAM_COMMIT_ROWS, &rows, 1);
+    stats_observe(s->options.stats, HISTOGRAM_COMMIT_LATENCY, &took_us, 1);
     stats_add(s->options.stats, STAT_STORE_COMMITS, 1);
     stats_add(s->options.stats, STAT_STORE_SYNCS, syncs ? 1 : 0);
     stats_add(s->options.stats, STAT_STORE_INSERTED, (int64_t)work->insertion.count);
@@ -455,11 +460,12 @@ static void count_commit(struct store *s, const struct work *work, bool syncs)
 static bool transact(struct store *s, const struct work *work, const struct notes *notes,
                      size_t records, bool syncs)
 {
+    int64_t began_us = clock_monotonic_us();
     if (!store_db_begin(&s->db, syncs) || !write_all(s, work, notes, records) ||
         !store_db_commit(&s->db)) {
         return false;
     }
-    count_commit(s, work, syncs);
+    count_commit(s, work, records, clock_monotonic_us() - began_us, syncs);
     return true;
 }
 

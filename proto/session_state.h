@@ -41,8 +41,8 @@ struct session {
     bool is_authenticated;
     enum auth_awaits auth;
     unsigned errors; /* syntax errors in a row */
-    struct session_counts counts;
-    int64_t now_ms; /* of this step */
+    int64_t now_ms;  /* of this step */
+    size_t reply_at; /* where the reply to a slot that is being written begins, in its buffer */
 
     struct line_reader reader;
     struct buffer out;
