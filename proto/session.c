@@ -32,6 +32,15 @@ struct session *session_new(const struct session_rules *rules, bool has_control)
     return s;
 }
 
+static void forget_mail(struct session *s)
+{
+    if (s->mail != NULL) {
+        mail_free(s->mail);
+        free(s->mail);
+        s->mail = NULL;
+    }
+}
+
 void session_free(struct session *s)
 {
     if (s == NULL) {
@@ -43,7 +52,7 @@ void session_free(struct session *s)
     recipients_free(&s->single.recipients);
     json_batch_free(s->json);
     struct buffer *const buffers[] = {&s->out, &s->local, &s->content.kept, &s->line, &s->text};
-    mail_free(&s->mail);
+    forget_mail(s);
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
         buffer_free(buffers[i]);
     }
@@ -456,7 +465,7 @@ static void forget_lent(struct session *s)
             buffer_free(lent[i]);
         }
     }
-    mail_free(&s->mail);
+    forget_mail(s);
     if (!s->content.is_open && s->content.kept.data != NULL) {
         buffer_free(&s->content.kept);
     }

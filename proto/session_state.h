@@ -53,7 +53,7 @@ struct session {
     struct draft single; /* SEND, JSON: never outlives the command */
     struct content content;
     struct buffer line; /* the argument or content at hand, where it had to be converted to UTF-8 */
-    struct mail mail;   /* the mail at hand */
+    struct mail *mail;  /* the mail at hand; NULL = there is none */
     struct buffer text; /* the text at hand, where it is not the input's own bytes */
     struct json_batch *json;
     size_t json_next;
