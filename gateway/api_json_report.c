@@ -17,7 +17,7 @@ static const char *member(const json_t *object, const char *name, char digits[AP
 /* An opt-out may come without its text. Returns false without memory. */
 static bool add_stop(struct api_report *report)
 {
-    bool is_stop = report->text == NULL && strcmp(report->report.status, "stop") == 0;
+    bool is_stop = report->text == NULL && report_status_is_stop(report->report.status);
     report->text = is_stop ? strdup("STOP") : report->text;
     return report->text != NULL || !is_stop;
 }
@@ -74,6 +74,8 @@ bool api_report_from_entry(struct api_report *report, const struct ulid *id,
     bool is_good = report->api_id != NULL && add_stop(report);
     if (!is_good) {
         api_report_free(report);
+    } else if (report->text != NULL) {
+        report->report.event_ms = ulid_time_ms(id);
     }
     return is_good;
 }

@@ -31,8 +31,8 @@ struct api_report {
  */
 bool api_json_read_report(const char *body, size_t len, int64_t now_ms, struct api_report *report);
 /*
- * What an entry of the history says of the message `id`, as if it had been reported: `stop` is an
- * opt-out there, too. Returns false, with nothing to free, without memory.
+ * What an entry of the history says of the message `id`, as if it had been reported. `stop` is an opt-out
+ * there, too, which was said after the message was submitted: that time is its time. Returns false, with nothing to free, without memory.
  */
 bool api_report_from_entry(struct api_report *report, const struct ulid *id,
                            const struct api_history_entry *entry);

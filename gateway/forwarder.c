@@ -365,6 +365,38 @@ static int64_t send_what_may_go(struct forwarder *f)
 
 /* --- settling --------------------------------------------------------------------------------- */
 
+/* What everybody may know of an endpoint's window. That a 429 had it learnt anew changes nothing. */
+static void publish_window(struct forwarder *f, enum api_endpoint endpoint, int64_t now_ms,
+                           int64_t unix_ms)
+{
+    const struct pace_window *w = &f->pace.windows[endpoint];
+    struct stats_window window = {.is_known = w->limit > 0,
+                                  .limit = w->limit,
+                                  .remaining = w->remaining,
+                                  .reset_ms = unix_ms + (w->reset_ms - now_ms)};
+    stats_set_window(f->stats, endpoint, &window);
+}
+
+/*
+ * What an answer says of its endpoint, whatever it says of messages. Returns until when a 429 holds
+ * the endpoint back.
+ */
+static int64_t note_answer(struct forwarder *f, const struct api_answer *answer, int64_t now_ms,
+                           int64_t unix_ms)
+{
+    static const enum stats_histogram latencies[API_ENDPOINTS] = {
+        [API_SINGLE] = HISTOGRAM_API_SMS,
+        [API_BULK] = HISTOGRAM_API_SMS_BULK,
+        [API_HISTORY] = HISTOGRAM_API_HISTORY,
+    };
+    struct destination_options limits = {f->options.retry_min_ms, f->options.retry_max_ms};
+    int64_t held_until_ms = pace_ended(&f->pace, answer->endpoint, answer, now_ms, unix_ms,
+                                       destination_backoff_ms(&f->destination, &limits, chance(f)));
+    publish_window(f, answer->endpoint, now_ms, unix_ms);
+    stats_observe(f->stats, latencies[answer->endpoint], &answer->latency_us, 1);
+    return held_until_ms;
+}
+
 /* The youngest API id that is known to be taken: what began later is younger in the history. */
 static void note_relayed(struct forwarder *f, const struct queue_settlement *settlement,
                          int64_t now_ms)
@@ -584,8 +616,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
                                                    .group = request->messages[i]->group};
     }
     land(f, request);
-    int64_t held_until_ms = pace_ended(&f->pace, answer->endpoint, answer, now_ms, unix_ms,
-                                       destination_backoff_ms(&f->destination, &limits, chance(f)));
+    int64_t held_until_ms = note_answer(f, answer, now_ms, unix_ms);
     struct retry_verdict verdict = judge(f, answer, request, settlements, &words);
     split_ambiguous(f, request, settlements);
     log_answer(answer, request, &verdict);
@@ -628,9 +659,7 @@ static int64_t ask_history(struct forwarder *f)
 
 static void take_history(struct forwarder *f, const struct api_answer *answer)
 {
-    struct destination_options limits = {f->options.retry_min_ms, f->options.retry_max_ms};
-    pace_ended(&f->pace, API_HISTORY, answer, clock_monotonic_ms(), clock_unix_ms(),
-               destination_backoff_ms(&f->destination, &limits, chance(f)));
+    note_answer(f, answer, clock_monotonic_ms(), clock_unix_ms());
     history_read(f->history, answer, f->posted, chance(f));
 }
 

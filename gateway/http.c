@@ -3,11 +3,11 @@
 
 #include "gateway/clock.h"
 #include "gateway/http_listen.h"
+#include "gateway/metrics.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,63 +92,20 @@ static void tell_ready(const struct http *http, struct evhttp_request *request)
 
 /* --- /metrics --------------------------------------------------------------------------------- */
 
-/* Text format 0.0.4 of Prometheus. */
-static void add_metric(struct evbuffer *out, const char *name, const char *kind, const char *help)
-{
-    evbuffer_add_printf(out, "# HELP smsrelay_%s %s\n# TYPE smsrelay_%s %s\n", name, help, name,
-                        kind);
-}
-
-static void add_number(struct evbuffer *out, const char *name, const char *help, int64_t value)
-{
-    add_metric(out, name, "gauge", help);
-    evbuffer_add_printf(out, "smsrelay_%s %" PRId64 "\n", name, value);
-}
-
-static void add_stats(const struct stats *stats, struct evbuffer *out)
-{
-    for (int i = 0; i < STATS_COUNT; i++) {
-        const struct stats_row *row = stats_row((enum stats_name)i);
-        add_metric(out, row->name, stats_kind_name(row->kind), row->help);
-        evbuffer_add_printf(out, "smsrelay_%s %" PRId64 "\n", row->name,
-                            stats_get(stats, (enum stats_name)i));
-    }
-}
-
-static void add_queue(struct queue *queue, struct evbuffer *out)
-{
-    struct queue_totals totals;
-    struct queue_relaying relaying;
-    queue_totals(queue, &totals);
-    queue_relaying(queue, &relaying);
-    add_metric(out, "queue_messages", "gauge", "messages held, by state");
-    for (int i = 0; i < MESSAGE_STATES; i++) {
-        evbuffer_add_printf(out, "smsrelay_queue_messages{state=\"%s\"} %zu\n",
-                            message_state_name((enum message_state)i), totals.by_state[i]);
-    }
-    int64_t age_ms = totals.oldest_ms == 0 ? 0 : clock_unix_ms() - totals.oldest_ms;
-    add_metric(out, "queue_oldest_seconds", "gauge", "age of the oldest unfinished message");
-    evbuffer_add_printf(out, "smsrelay_queue_oldest_seconds %.3f\n",
-                        age_ms > 0 ? (double)age_ms / 1000 : 0);
-    add_number(out, "queue_bytes", "memory of all messages held", (int64_t)totals.bytes);
-    add_number(out, "relaying", "1 = messages are sent, 0 = held or stopped",
-               !relaying.is_held && !relaying.is_stopped);
-}
-
 static void tell_metrics(const struct http *http, struct evhttp_request *request)
 {
+    struct buffer text = BUFFER_EMPTY;
     struct evbuffer *out = evbuffer_new();
-    if (out == NULL) {
+    metrics_write(http->relay, clock_unix_ms(), &text);
+    if (out == NULL || text.has_failed || evbuffer_add(out, text.data, text.len) != 0) {
         answer_line(request, 503, "out of memory");
-        return;
+    } else {
+        answer(request, 200, METRICS_TYPE, out);
     }
-    add_stats(http->relay->stats, out);
-    add_queue(http->relay->queue, out);
-    add_metric(out, "build_info", "gauge", "always 1; says the version");
-    evbuffer_add_printf(out, "smsrelay_build_info{version=\"%s\"} 1\n",
-                        http->relay->rules->version);
-    answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", out);
-    evbuffer_free(out);
+    buffer_free(&text);
+    if (out != NULL) {
+        evbuffer_free(out);
+    }
 }
 
 /* --- requests --------------------------------------------------------------------------------- */

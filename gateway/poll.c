@@ -409,7 +409,7 @@ void poll_end(struct poll *p, const struct ulid *id)
 
 bool poll_status_is_end(const char *status)
 {
-    return report_status_is_final(status) || strcmp(status, "stop") == 0;
+    return report_status_is_final(status) || report_status_is_stop(status);
 }
 
 size_t poll_count(const struct poll *p)

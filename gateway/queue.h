@@ -316,6 +316,12 @@ struct queue_totals {
     size_t bytes;
     int64_t oldest_ms; /* submission time of the oldest unfinished message, so far as the heads of
                         * the queue's lists tell; 0 when there is none */
+    /* The lanes: how many are ready to be sent, and since when the first of them is: since it was
+     * submitted or, with an AT, since it came to its lane. 0 = the lane is empty. */
+    size_t by_lane[MESSAGE_PRIORITIES];
+    int64_t oldest_by_lane_ms[MESSAGE_PRIORITIES];
+    int64_t waits_since_ms; /* the same for all that the relay has to send, also what is being sent
+                             * and what is tried again later; 0 when there is nothing */
 };
 void queue_totals(struct queue *q, struct queue_totals *totals);
 

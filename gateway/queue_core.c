@@ -77,6 +77,11 @@ int64_t queue_oldest_head_ms(const struct queue *q, int first, int end)
     return oldest_ms;
 }
 
+int64_t queue_waits_since_ms(const struct message *m)
+{
+    return m->has_at ? m->updated_ms : ulid_time_ms(&m->id);
+}
+
 /* --- the mutex and who is called after it --------------------------------------------------- */
 
 int64_t queue_next_due_ms(const struct queue *q, bool with_lanes)

@@ -106,6 +106,8 @@ enum queue_place queue_lane_of(const struct message *m);
 size_t queue_count(const struct queue *q, int first, int end);
 /* The earliest submission among the heads of these places, 0 when they are all empty. */
 int64_t queue_oldest_head_ms(const struct queue *q, int first, int end);
+/* Since when a message could have been sent: its submission; with an AT, its last change. */
+int64_t queue_waits_since_ms(const struct message *m);
 
 /* The message with an id, or NULL. */
 struct message *queue_find(const struct queue *q, const struct ulid *id);

@@ -73,8 +73,10 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
     if (m != NULL) {
         known = message_report(m);
     }
-    if (!report_supersedes(&r->report, &known)) {
-        r->outcome = REPORT_OLD; /* since one that came along with it */
+    bool is_repeated = r->text != NULL && q->changes.past != NULL &&
+                       queue_past_has_text(q->changes.past, r);
+    if (is_repeated || !report_supersedes(&r->report, &known)) {
+        r->outcome = REPORT_OLD; /* since one that came along with it, or where there is no store */
         return;
     }
     if (m != NULL) {
@@ -84,6 +86,8 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
             r->state = MESSAGE_RELAYED;
             queue_move(q, m, PLACE_RELAYED, QUEUE_TAIL, now_ms); /* it may be gone now */
         }
+    } else if (r->text == NULL && !message_state_is_finished(r->state)) {
+        r->state = MESSAGE_RELAYED; /* it has ended since it was matched, and is forgotten */
     }
     queue_changes_note_report(&q->changes, r);
 }

@@ -117,8 +117,15 @@ static bool may_be_early(const struct arrival *a, const struct queue_report *r)
 /* The phone that has answered may want no more messages, or some again. */
 static bool hear(struct reports *reports, const struct queue_report *r)
 {
+    struct optout_answer answer = {
+        .number = r->to,
+        .text = r->text,
+        .is_stop = report_status_is_stop(r->report.status),
+        .is_new = r->outcome == REPORT_NEW,
+        .at_ms = r->report.event_ms,
+    };
     return r->text != NULL && r->outcome != REPORT_UNMATCHED &&
-           optout_heard(reports->relay->optout, r->to, r->text);
+           optout_heard(reports->relay->optout, &answer);
 }
 
 static void on_heard(void *arg, const struct store_question *question)

@@ -1,14 +1,19 @@
 /*
- * stats: what the relay counts. STATS shows these, and so does the metrics endpoint.
+ * stats: what the relay counts. STATS shows the plain numbers, the metrics endpoint all.
  *
- * Owns the table of names and the numbers. Each number is a relaxed atomic: exact by itself, but
- * two of them read one after the other need not be of one moment.
+ * Owns the tables of names and the numbers: plain ones, histograms, and what the API has told of its
+ * rate windows. Each number is a relaxed atomic: exact by itself, but two of them read one after the
+ * other need not be of one moment.
  * Thread: any.
  */
 #ifndef GATEWAY_STATS_H
 #define GATEWAY_STATS_H
 
+#include "gateway/api.h"
+
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum stats_kind {
@@ -108,9 +113,44 @@ enum stats_kind {
 enum stats_name { STATS_TABLE(STATS_ENUM_) STATS_COUNT };
 #undef STATS_ENUM_
 
+/* --- histograms ------------------------------------------------------------------------------- */
+
+enum stats_histogram {
+    HISTOGRAM_API_SMS, /* how long requests took, in us; in the order of enum api_endpoint */
+    HISTOGRAM_API_SMS_BULK,
+    HISTOGRAM_API_HISTORY,
+    STATS_HISTOGRAMS
+};
+enum { STATS_BOUNDS_MAX = 14 };
+
+/* A row of the table. Rows of one name follow one another and differ in their label. */
+struct stats_histogram_row {
+    const char *name;
+    const char *label; /* `endpoint="sms"`; "" = none */
+    const char *help;
+    int64_t unit;          /* what is observed is divided by this, to be in the name's unit */
+    const int64_t *bounds; /* rising; a bucket holds what is at most its bound */
+    size_t bound_count;
+};
+const struct stats_histogram_row *stats_histogram_row(enum stats_histogram which);
+
+/* What a histogram is now; `count` is that of all buckets. The last bucket has no bound. */
+struct stats_buckets {
+    int64_t counts[STATS_BOUNDS_MAX + 1];
+    int64_t count, sum;
+};
+
+/* --- the numbers ------------------------------------------------------------------------------ */
+
 /* All zero at first: `static struct stats stats;` is ready for use. */
 struct stats {
     _Atomic int64_t values[STATS_COUNT];
+    struct {
+        _Atomic int64_t counts[STATS_BOUNDS_MAX + 1], sum;
+    } histograms[STATS_HISTOGRAMS];
+    struct {
+        _Atomic int64_t limit, remaining, reset_ms;
+    } windows[API_ENDPOINTS];
 };
 
 /* A row of the table. The strings are literals. */
@@ -144,5 +184,32 @@ static inline int64_t stats_get(const struct stats *stats, enum stats_name which
 /* Calls `show` for every number, in the order of the table. `name` is a literal. */
 void stats_each(const struct stats *stats, void (*show)(const char *name, int64_t value, void *arg),
                 void *arg);
+
+/* Adds `count` values to a histogram, at the price of one per bucket. */
+void stats_observe(struct stats *stats, enum stats_histogram which, const int64_t *values,
+                   size_t count);
+void stats_buckets(const struct stats *stats, enum stats_histogram which,
+                   struct stats_buckets *buckets);
+
+/*
+ * How many requests that send messages have ended, and how long they took together. Between two
+ * readings, the average is the difference of the one by that of the other.
+ */
+void stats_latency(const struct stats *stats, int64_t *count, int64_t *sum_us);
+
+/* --- the API's rate windows ------------------------------------------------------------------- */
+
+/* The window of an endpoint as the API has told it. */
+struct stats_window {
+    bool is_known; /* it was told, and has not ended; nothing else is set otherwise */
+    int64_t limit, remaining;
+    int64_t reset_ms; /* Unix time at which it ends */
+};
+
+/* The forwarding thread's: what is known now. */
+void stats_set_window(struct stats *stats, enum api_endpoint endpoint,
+                      const struct stats_window *window);
+struct stats_window stats_window(const struct stats *stats, enum api_endpoint endpoint,
+                                 int64_t now_ms);
 
 #endif

@@ -274,13 +274,13 @@ void store_set_held(struct store *s, bool is_held)
     pthread_mutex_unlock(&s->mutex);
 }
 
-bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t now_ms)
+bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t at_ms)
 {
     struct optout_change *change = calloc(1, sizeof *change);
     if (change == NULL) {
         return false;
     }
-    change->at_ms = now_ms;
+    change->at_ms = at_ms;
     change->is_listed = is_listed;
     memcpy(change->number, number, strlen(number) + 1);
     pthread_mutex_lock(&s->mutex);
@@ -294,7 +294,8 @@ bool store_note_optout(struct store *s, const char *number, bool is_listed, int6
     return true;
 }
 
-void store_each_optout(struct store *s, void (*show)(void *arg, const char *number), void *arg)
+void store_each_optout(struct store *s,
+                       void (*show)(void *arg, const char *number, int64_t since_ms), void *arg)
 {
     if (!store_rows_each_optout(&s->db, show, arg)) {
         LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),

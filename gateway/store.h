@@ -158,8 +158,9 @@ void store_set_held(struct store *s, bool is_held);
  * The numbers that have opted out: as saved by an earlier run, before store_start; and a change of
  * them, saved with the next transaction (ask for a sync to know when); returns false without memory.
  */
-void store_each_optout(struct store *s, void (*show)(void *arg, const char *number), void *arg);
-bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t now_ms);
+void store_each_optout(struct store *s,
+                       void (*show)(void *arg, const char *number, int64_t since_ms), void *arg);
+bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t at_ms);
 
 /*
  * Need one not wait for the store? All changes up to `mark` (queue_unsaved_mark) are saved, or they

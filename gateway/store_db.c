@@ -83,7 +83,7 @@ static const char *const texts[STORE_STATEMENTS] = {
     [STORE_GET_NOTE] = "SELECT value FROM note WHERE name = ?1",
     [STORE_ADD_OPTOUT] = "REPLACE INTO optout VALUES (?1, ?2)",
     [STORE_DELETE_OPTOUT] = "DELETE FROM optout WHERE number = ?1",
-    [STORE_READ_OPTOUTS] = "SELECT number FROM optout ORDER BY since_ms",
+    [STORE_READ_OPTOUTS] = "SELECT number, since_ms FROM optout ORDER BY since_ms",
     [STORE_LAST_ROW] = "SELECT max(row) FROM message",
     [STORE_COUNT_RANGE] = "SELECT count(*) FROM message WHERE row BETWEEN ?1 AND ?2",
     [STORE_READ_HELD] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS

@@ -114,12 +114,12 @@ bool store_rows_delete_strays(struct store_db *db, int64_t but)
     return store_db_run(db, STORE_DELETE_STRAYS);
 }
 
-bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t now_ms)
+bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t at_ms)
 {
     enum store_statement which = is_listed ? STORE_ADD_OPTOUT : STORE_DELETE_OPTOUT;
     bind_text(db->statements[which], 1, number, strlen(number));
     if (is_listed) {
-        sqlite3_bind_int64(db->statements[which], 2, now_ms);
+        sqlite3_bind_int64(db->statements[which], 2, at_ms);
     }
     return store_db_run(db, which);
 }
@@ -145,15 +145,16 @@ bool store_rows_note(struct store_db *db, const char *name, char *value, size_t 
     return !has_failed;
 }
 
-bool store_rows_each_optout(struct store_db *db, void (*show)(void *arg, const char *number),
+bool store_rows_each_optout(struct store_db *db,
+                            void (*show)(void *arg, const char *number, int64_t since_ms),
                             void *arg)
 {
+    sqlite3_stmt *row = db->statements[STORE_READ_OPTOUTS];
     bool has_failed = false;
     while (store_db_next_row(db, STORE_READ_OPTOUTS, &has_failed)) {
-        const char *number =
-            (const char *)sqlite3_column_text(db->statements[STORE_READ_OPTOUTS], 0);
+        const char *number = (const char *)sqlite3_column_text(row, 0);
         if (number != NULL && strlen(number) < NUMBER_SIZE) {
-            show(arg, number);
+            show(arg, number, sqlite3_column_int64(row, 1));
         }
     }
     return !has_failed;

@@ -33,7 +33,7 @@ bool store_rows_save_report(struct store_db *db, int64_t row, const struct repor
 bool store_rows_insert_stray(struct store_db *db, const struct queue_report *report);
 bool store_rows_delete_strays(struct store_db *db, int64_t but);
 /* A number on the list of opt-outs from a time on, or off it. */
-bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t now_ms);
+bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t at_ms);
 /* A word under a name; what was there before is replaced. */
 bool store_rows_set_note(struct store_db *db, const char *name, const char *value);
 
@@ -42,7 +42,8 @@ bool store_rows_set_note(struct store_db *db, const char *name, const char *valu
 /* Copies a note, "" where there is none. Returns false on failure. */
 bool store_rows_note(struct store_db *db, const char *name, char *value, size_t size);
 /* Calls `show` for every number on the list of opt-outs. Returns false on failure. */
-bool store_rows_each_optout(struct store_db *db, void (*show)(void *arg, const char *number),
+bool store_rows_each_optout(struct store_db *db,
+                            void (*show)(void *arg, const char *number, int64_t since_ms),
                             void *arg);
 /* As store_each_unreported. Returns false on failure. */
 bool store_rows_each_unreported(struct store_db *db, int64_t since_ms, size_t max,

@@ -53,9 +53,15 @@ static bool grow(struct recipients *r)
     return true;
 }
 
+size_t recipients_find(const struct recipients *r, const char e164[NUMBER_SIZE])
+{
+    uint32_t position = r->count == 0 ? 0 : *place(r, e164);
+    return position == 0 ? SIZE_MAX : position - 1U;
+}
+
 bool recipients_has(const struct recipients *r, const char e164[NUMBER_SIZE])
 {
-    return r->count > 0 && *place(r, e164) != 0;
+    return recipients_find(r, e164) != SIZE_MAX;
 }
 
 bool recipients_add(struct recipients *r, const char e164[NUMBER_SIZE])

@@ -24,6 +24,11 @@ bool report_status_is_final(const char *status)
     return rank(status) >= FIRST_FINAL;
 }
 
+bool report_status_is_stop(const char *status)
+{
+    return strcmp(status, "stop") == 0;
+}
+
 bool report_supersedes(const struct report *late, const struct report *known)
 {
     if (known->status[0] == '\0') {

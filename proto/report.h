@@ -29,6 +29,9 @@ struct report {
 /* Will nothing more happen to a message with this status? */
 bool report_status_is_final(const char *status);
 
+/* Is it the word for a phone that wants no more messages? */
+bool report_status_is_stop(const char *status);
+
 /*
  * Does `late` say more about a message than `known`, in whatever order they came? A final status
  * never goes back to one that is not; of two final ones, and of two that are not, the one with the

@@ -134,6 +134,44 @@ class Heard(OptoutTest):
         self.report("stop", 50, clientId=id)
         self.assertEqual(self.listed(), [TO])
 
+    def test_the_word_of_the_api(self):
+        """An opt-out is one whatever the phone has written, and whatever the stop words are."""
+        self.start({"policy.stop_words": "HALT"})
+        for message in (None, "", "no more of this please"):
+            id = self.c.submit(to=OTHER)
+            self.the_relay.await_state(id, "relayed")
+            self.report("stop", 1, clientId=id, message=message)
+            self.assertEqual(self.listed(), [OTHER], message)
+            self.c.ask("OPTOUT REMOVE " + OTHER)
+
+    def test_late_and_repeated(self):
+        """Reports come more than once and out of order: what the phone said last counts."""
+        self.start()
+        id, _ = self.relayed()
+        self.answer(id, "start", 2)
+        self.answer(id, "stop", 3)
+        self.answer(id, "start", 2)
+        self.answer(id, "START", 1)
+        self.assertEqual(self.listed(), [TO])
+        self.answer(id, "start", 4)
+        self.answer(id, "stop", 3)
+        self.assertEqual(self.listed(), [])
+        self.answer(id, "stop", 5)
+        self.assertReply(self.c.ask("OPTOUT REMOVE " + TO), "250 2.0.0 done")
+        self.answer(id, "Stop", 6)
+        self.assertEqual(self.listed(), [TO], "a new one counts, whatever our clock says")
+
+    def test_one_that_the_file_names_too(self):
+        self.write(TO)
+        self.start({"policy.optout_file": self.file})
+        self.write("")
+        self.c.ask("OPTOUT ADD " + TO)
+        self.assertEqual(self.c.stats()["optouts"], "1")
+        self.the_relay.send_signal(signal.SIGHUP)
+        self.the_relay.wait_log("optout_read")
+        self.assertReply(self.c.ask("SEND %s Hello" % TO), REFUSED)
+        self.assertEqual(self.listed(), [TO])
+
     def test_the_on_call_phone(self):
         self.start({"policy.never_optout": ONCALL, "policy.stop_words": "HALT"})
         id = self.c.submit(to=ONCALL)
@@ -158,7 +196,9 @@ class Kept(OptoutTest):
         sandbox = self.the_relay.sandbox
         self.the_relay.kill()
         self.start(sandbox=sandbox)
-        self.assertEqual(self.listed(), [OTHER, TO])
+        self.assertEqual(self.listed(), [TO, OTHER])
+        self.assertReply(self.c.ask("SEND %s Hello" % TO), REFUSED)
+        self.answer(id, "START", 0)
         self.assertReply(self.c.ask("SEND %s Hello" % TO), REFUSED)
 
     def test_it_outlives_a_stop(self):

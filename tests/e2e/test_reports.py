@@ -196,6 +196,8 @@ class Told(ReportsTest):
         self.assertRegex(watcher.read_event(),
                          r'121 2.0.0 event=\d+ inbound id=%s to=\%s text="He said \\"no\\"\\n"' %
                          (id, TO))
+        self.assertEqual(self.post(reply)[0], 200)
+        self.assertEqual(self.c.stats()["reports_old_total"], "1")
         self.report("stop", 3, clientId=id)
         self.assertRegex(watcher.read_event(), r'121 2.0.0 event=\d+ inbound .*text=STOP')
         self.assertEqual(self.dlr(id)[0], "delivered")

@@ -91,3 +91,87 @@ Test(stats, threads_lose_no_count)
     }
     cr_expect_eq(stats_get(&stats, STAT_COMMANDS), 40000);
 }
+
+/* --- histograms ------------------------------------------------------------------------------- */
+
+Test(stats, histograms_follow_the_conventions_of_metrics)
+{
+    for (int i = 0; i < STATS_HISTOGRAMS; i++) {
+        const struct stats_histogram_row *row = stats_histogram_row((enum stats_histogram)i);
+        cr_expect(is_metric_name(row->name), "%s", row->name);
+        cr_expect_not(ends_in_total(row->name), "%s", row->name);
+        cr_expect(islower((unsigned char)row->help[0]), "%s", row->name);
+        cr_expect_gt(row->unit, 0, "%s", row->name);
+        cr_expect_gt(row->bound_count, 0, "%s", row->name);
+        cr_assert_leq(row->bound_count, STATS_BOUNDS_MAX, "%s", row->name);
+        for (size_t j = 1; j < row->bound_count; j++) {
+            cr_expect_gt(row->bounds[j], row->bounds[j - 1], "%s", row->name);
+        }
+    }
+}
+
+Test(stats, a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed)
+{
+    const struct stats_histogram_row *row = stats_histogram_row(HISTOGRAM_API_SMS);
+    const size_t last = row->bound_count;
+    const struct {
+        int64_t value;
+        size_t bucket;
+    } cases[] = {
+        {0, 0},
+        {-5, 0}, /* a clock was set back */
+        {row->bounds[0], 0},
+        {row->bounds[0] + 1, 1},
+        {row->bounds[1], 1},
+        {row->bounds[last - 1], last - 1},
+        {row->bounds[last - 1] + 1, last},
+        {INT64_MAX / 4, last},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static struct stats stats;
+        struct stats_buckets buckets;
+        stats = (struct stats){0};
+        stats_observe(&stats, HISTOGRAM_API_SMS, &cases[i].value, 1);
+        stats_buckets(&stats, HISTOGRAM_API_SMS, &buckets);
+        cr_expect_eq(buckets.counts[cases[i].bucket], 1, "case %zu", i);
+        cr_expect_eq(buckets.count, 1, "case %zu", i);
+        cr_expect_eq(buckets.sum, cases[i].value, "case %zu", i);
+        stats_buckets(&stats, HISTOGRAM_API_SMS_BULK, &buckets);
+        cr_expect_eq(buckets.count, 0, "case %zu", i);
+    }
+}
+
+Test(stats, latency_is_that_of_requests_that_send)
+{
+    static struct stats stats;
+    const int64_t values[] = {1000, 3000, 1000000000};
+    int64_t count;
+    int64_t sum_us;
+    stats_latency(&stats, &count, &sum_us);
+    cr_expect_eq(count, 0);
+    cr_expect_eq(sum_us, 0);
+    stats_observe(&stats, HISTOGRAM_API_SMS, values, 3);
+    stats_observe(&stats, HISTOGRAM_API_SMS_BULK, values, 2);
+    stats_observe(&stats, HISTOGRAM_API_HISTORY, values, 1);
+    stats_latency(&stats, &count, &sum_us);
+    cr_expect_eq(count, 5);
+    cr_expect_eq(sum_us, 1000008000);
+}
+
+/* --- windows ---------------------------------------------------------------------------------- */
+
+Test(stats, a_window_is_known_until_it_ends)
+{
+    static struct stats stats;
+    cr_expect_not(stats_window(&stats, API_BULK, 1000).is_known);
+    stats_set_window(&stats, API_BULK, &(struct stats_window){true, 600, 7, 2000});
+    struct stats_window window = stats_window(&stats, API_BULK, 1999);
+    cr_expect(window.is_known);
+    cr_expect_eq(window.limit, 600);
+    cr_expect_eq(window.remaining, 7);
+    cr_expect_eq(window.reset_ms, 2000);
+    cr_expect_not(stats_window(&stats, API_SINGLE, 1999).is_known);
+    cr_expect_not(stats_window(&stats, API_BULK, 2000).is_known);
+    stats_set_window(&stats, API_BULK, &(struct stats_window){.is_known = false});
+    cr_expect_not(stats_window(&stats, API_BULK, 1000).is_known);
+}
