@@ -74,7 +74,7 @@ help:
 	@echo 'make run        install what is missing, build, start a relay to try (Ctrl-C ends it)'
 	@echo 'make test       install what is missing, then everything that CI checks'
 	@echo '  parts:        unit e2e asan tsan stress fuzz layers lint format valgrind'
-	@echo 'make clients    the same with more mail clients and servers, whose installation is heavy'
+	@echo 'make clients    the same with more mail clients and servers, whose installation is heavy, and Prometheus'
 	@echo 'make bench      the figures: intake, relaying, memory'
 	@echo 'make reformat   let clang-format rewrite the sources'
 	@echo 'make cover      line coverage of the unit and end-to-end tests'
@@ -152,7 +152,7 @@ bench: deps
 clients: deps
 	$(call install_missing,$(CLIENTS_PACKAGES))
 	@tests/support/fetch-clients $(UNPACKED_PACKAGES) postfix exim4-daemon-light
-	@CLIENTS=all TESTS='test_clients test_more_clients' tests/support/check e2e
+	@CLIENTS=all TESTS='test_clients test_more_clients test_prometheus' tests/support/check e2e
 cover: deps
 	@tests/support/check cover
 soak: deps

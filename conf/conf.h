@@ -113,6 +113,7 @@ struct conf {
     struct {
         char *address; /* "" = no such listener */
         struct conf_list hosts;
+        int64_t max_wait_ms;
     } http;
     struct {
         char *address; /* "" = in this process only, any port */

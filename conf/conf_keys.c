@@ -258,6 +258,8 @@ const struct conf_key conf_keys[] = {
     STRING(http, address, "", listen_complaint,
            "where /metrics, /livez and /readyz are: HOST:PORT on loopback, port 0 = any; none = nowhere"),
     LIST(http, hosts, "", NULL, "names by which a proxy asks for them, besides loopback"),
+    TIME(http, max_wait, "15m", 0, 365 * DAY,
+         "/readyz says no when a message has waited so long to be sent; 0 = whatever it waits"),
 
     STRING(sandbox, address, "", listen_complaint,
          "where the simulated API listens: HOST:PORT on loopback; none = any free port"),

@@ -165,21 +165,6 @@ static void answer(struct conn *c, const struct session_event *event)
     }
 }
 
-static void count(struct conn *c)
-{
-    struct stats *stats = relay_of(c)->stats;
-    struct session_counts counts = session_counts_take(c->session);
-    if (counts.commands > 0) {
-        stats_add(stats, STAT_COMMANDS, counts.commands);
-    }
-    if (counts.errors > 0) {
-        stats_add(stats, STAT_PROTOCOL_ERRORS, counts.errors);
-    }
-    if (counts.strangers > 0) {
-        stats_add(stats, STAT_GUARD_CLOSED, counts.strangers);
-    }
-}
-
 /*
  * Sends bytes, at once if nothing is before them: asking libevent costs two more system calls and a
  * turn of the loop. What the socket does not take goes through libevent; so do errors.
@@ -325,7 +310,6 @@ static void advance(struct conn *c)
         is_whole = write_output(c);
         /* What the socket took at once brings no on_write that would go on. */
     } while (is_whole && was_stuffed && !c->is_closing && !is_stuffed(c));
-    count(c);
     if (!is_whole) {
         conn_free(c);
     } else if (c->is_closing) {

@@ -28,6 +28,7 @@ struct request {
     bool is_probe;
     uint32_t epoch;           /* of the destination when it began */
     int64_t began_ms;         /* monotonic */
+    int64_t posted_ms;        /* Unix time */
     char anchor[ANCHOR_SIZE]; /* an API id known relayed before it began, "" = none */
     uint64_t anchored_at;     /* forwarder.relayed when that was */
     struct message *messages[];
@@ -109,6 +110,7 @@ static void publish(struct forwarder *f, int64_t now_ms)
         strncpy(is.reason, reason, sizeof is.reason - 1);
         is.until_ms = until_ms == INT64_MAX ? 0 : clock_unix_ms() + (until_ms - now_ms);
     }
+    stats_set_destination(f->stats, (int)f->destination.state);
     queue_relaying_set(f->queue, &is, &was);
     bool is_news = is.is_stopped != was.is_stopped || strcmp(is.reason, was.reason) != 0;
     hide_numbers(is.reason);
@@ -180,9 +182,12 @@ static void launch(struct forwarder *f, struct request *request)
     request->next = f->under_way;
     f->under_way = request;
     f->posted += request->count;
+    request->posted_ms = clock_unix_ms();
     stats_add(f->stats, requests_stat(request->endpoint), 1);
     if (request->endpoint == API_BULK) {
-        stats_add(f->stats, STAT_BULK_MESSAGES, (int64_t)request->count);
+        int64_t count = (int64_t)request->count;
+        stats_observe(f->stats, HISTOGRAM_BULK, &count, 1);
+        stats_add(f->stats, STAT_BULK_MESSAGES, count);
         stats_add(f->stats, STAT_BULK_FULL, request->count == f->options.bulk_max ? 1 : 0);
     }
     LOG(LOG_DEBUG, "request_began", LOG_STR("endpoint", api_endpoint_name(request->endpoint)),
@@ -320,6 +325,11 @@ static int64_t min_ms(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int64_t max_ms(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /*
  * Sends everything that may go now. Returns until when to sleep (monotonic ms), or 0 when something
  * has changed meanwhile: come again.
@@ -394,6 +404,7 @@ static int64_t note_answer(struct forwarder *f, const struct api_answer *answer,
                                        destination_backoff_ms(&f->destination, &limits, chance(f)));
     publish_window(f, answer->endpoint, now_ms, unix_ms);
     stats_observe(f->stats, latencies[answer->endpoint], &answer->latency_us, 1);
+    stats_count_request(f->stats, answer->endpoint, answer->transport, answer->status);
     return held_until_ms;
 }
 
@@ -561,6 +572,21 @@ static void log_answer(const struct api_answer *answer, const struct request *re
         LOG_INT("latency_us", answer->latency_us), LOG_STR("error", answer->error));
 }
 
+/* How long the messages that a request has relayed had waited for it. */
+static void observe_waits(struct forwarder *f, const struct request *request,
+                          const struct queue_settlement *settlements)
+{
+    int64_t waits_ms[request->count];
+    size_t count = 0;
+    for (size_t i = 0; i < request->count; i++) {
+        const struct message *m = request->messages[i];
+        if (settlements[i].fate == FATE_RELAYED && !m->has_at) {
+            waits_ms[count++] = max_ms(0, request->posted_ms - ulid_time_ms(&m->id));
+        }
+    }
+    stats_observe(f->stats, HISTOGRAM_QUEUE, waits_ms, count);
+}
+
 /* What the fates of a request's messages say of them all. */
 static void account(struct forwarder *f, const struct api_answer *answer,
                     const struct queue_settlement *settlements, size_t count, int64_t now_ms)
@@ -630,6 +656,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
     };
     destination_apply(&f->destination, &verdict, &event, &limits, now_ms, chance(f));
     account(f, answer, settlements, request->count, now_ms);
+    observe_waits(f, request, settlements);
     if (has_ambiguous(settlements, request->count)) {
         doubt(f, request, now_ms);
     }

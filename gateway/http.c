@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,32 +60,38 @@ static bool is_nearly_full(size_t is, size_t max)
     return is >= max - max / 10;
 }
 
-static size_t unfinished(const struct queue_totals *totals)
+/* Writes down why it is not ready. Returns false when it is. */
+static bool complain(const struct http *http, char *words, size_t size)
 {
-    static const enum message_state STATES[] = {MESSAGE_QUEUED, MESSAGE_SENDING, MESSAGE_DEFERRED,
-                                                MESSAGE_SCHEDULED};
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof STATES / sizeof STATES[0]; i++) {
-        count += totals->by_state[STATES[i]];
+    const struct http_options *options = &http->options;
+    struct queue_relaying relaying;
+    struct queue_totals totals;
+    queue_relaying(http->relay->queue, &relaying);
+    queue_totals(http->relay->queue, &totals);
+    int64_t waits_ms = totals.waits_since_ms == 0 ? 0 : clock_unix_ms() - totals.waits_since_ms;
+    if (relaying.is_held) {
+        snprintf(words, size, "held by the operator");
+    } else if (relaying.is_stopped) {
+        snprintf(words, size, "%s", relaying.reason);
+    } else if (is_nearly_full(totals.unfinished, options->max_messages) ||
+               is_nearly_full(totals.unfinished_bytes, options->max_bytes)) {
+        snprintf(words, size, "the queue is nearly full");
+    } else if (options->max_wait_ms > 0 && waits_ms > options->max_wait_ms) {
+        snprintf(words, size, "the oldest message has waited for %" PRId64 " s (http.max_wait)",
+                 waits_ms / 1000);
+    } else {
+        return false;
     }
-    return count;
+    return true;
 }
 
 static void tell_ready(const struct http *http, struct evhttp_request *request)
 {
-    struct queue_relaying relaying;
-    struct queue_totals totals;
-    char line[QUEUE_REASON_SIZE + 64];
-    queue_relaying(http->relay->queue, &relaying);
-    queue_totals(http->relay->queue, &totals);
-    if (relaying.is_held) {
-        answer_line(request, 503, "not ready: held by the operator");
-    } else if (relaying.is_stopped) {
-        snprintf(line, sizeof line, "not ready: %s", relaying.reason);
+    char words[QUEUE_REASON_SIZE];
+    char line[sizeof words + sizeof "not ready: "];
+    if (complain(http, words, sizeof words)) {
+        snprintf(line, sizeof line, "not ready: %s", words);
         answer_line(request, 503, line);
-    } else if (is_nearly_full(unfinished(&totals), http->options.max_messages) ||
-               is_nearly_full(totals.bytes, http->options.max_bytes)) {
-        answer_line(request, 503, "not ready: the queue is nearly full");
     } else {
         answer_line(request, 200, "ready");
     }

@@ -23,6 +23,7 @@ struct http_options {
     size_t host_count;
     size_t max_messages; /* of the queue: /readyz says when it is nearly full */
     size_t max_bytes;
+    int64_t max_wait_ms; /* a message that waits longer is too old for /readyz; 0 = none is */
 };
 
 /*

@@ -52,6 +52,7 @@ struct daemon {
     struct conf *conf;
     char hostname[HOSTNAME_SIZE];
     struct session_rules rules;
+    struct session_tally tally;  /* rules.tally */
     struct alias_table *aliases; /* rules.aliases; replaced as a whole, between two events */
     struct stats stats;
     struct event_base *base;
@@ -541,6 +542,7 @@ static bool make_parts(struct daemon *d, char *error)
     queue.wake_store = d->relay.store == NULL ? NULL : wake_store;
     queue.store_arg = d;
     relay->base = d->base;
+    d->rules.tally = &d->tally;
     relay->rules = &d->rules;
     relay->stats = &d->stats;
     relay->queue = queue_new(&queue);

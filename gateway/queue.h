@@ -223,6 +223,7 @@ struct queue_report {
     bool is_held; /* its message is in memory, where what is known of it is known best */
     enum message_state state;
     int32_t owner;
+    int64_t relayed_ms; /* Unix time at which it was relayed; 0 = not known */
     char to[NUMBER_SIZE], from[SENDER_SIZE], ref[REF_MAX + 1];
 };
 
@@ -314,6 +315,8 @@ struct queue_totals {
     size_t by_state[MESSAGE_STATES];
     size_t ambiguous; /* of the deferred: those that wait for queue_resolve */
     size_t bytes;
+    size_t unfinished, unfinished_bytes; /* what counts against max_messages and max_bytes, since
+                                          * nothing of it is forgotten to make room */
     int64_t oldest_ms; /* submission time of the oldest unfinished message, so far as the heads of
                         * the queue's lists tell; 0 when there is none */
     /* The lanes: how many are ready to be sent, and since when the first of them is: since it was

@@ -204,6 +204,8 @@ void queue_totals(struct queue *q, struct queue_totals *totals)
     }
     totals->ambiguous = q->places[PLACE_AMBIGUOUS].count;
     totals->bytes = q->bytes;
+    totals->unfinished = queue_count(q, 0, QUEUE_UNFINISHED);
+    totals->unfinished_bytes = q->bytes - q->finished_bytes;
     totals->oldest_ms = queue_oldest_head_ms(q, 0, QUEUE_UNFINISHED);
     total_waits(q, totals);
     queue_leave(q);
@@ -220,7 +222,7 @@ static enum queue_change_verdict cancel(struct queue *q, struct message *m, int6
     bool may_be_sent = m->is_ambiguous || state == MESSAGE_UNRESOLVED;
     queue_set_reason(
         q, m, may_be_sent ? "canceled, but it may have been sent" : "canceled before it was sent");
-    queue_move(q, m, PLACE_CANCELED, QUEUE_TAIL, now_ms);
+    queue_conclude(q, m, END_CANCELED, now_ms);
     return QUEUE_CHANGED;
 }
 

@@ -17,6 +17,7 @@ void queue_report_fill_in(struct queue_report *r, const struct message *m)
 {
     r->state = (enum message_state)m->state;
     r->owner = m->owner;
+    r->relayed_ms = r->state == MESSAGE_RELAYED ? m->updated_ms : 0;
     memcpy(r->to, message_to(m), m->to_len + 1U);
     memcpy(r->from, message_from(m), m->from_len + 1U);
     memcpy(r->ref, message_ref(m), m->ref_len + 1U);
@@ -84,7 +85,7 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
         r->state = (enum message_state)m->state;
         if (!message_state_is_finished(r->state) && r->state != MESSAGE_SENDING) {
             r->state = MESSAGE_RELAYED;
-            queue_move(q, m, PLACE_RELAYED, QUEUE_TAIL, now_ms); /* it may be gone now */
+            queue_conclude(q, m, END_RELAYED_REPORT, now_ms); /* it may be gone now */
         }
     } else if (r->text == NULL && !message_state_is_finished(r->state)) {
         r->state = MESSAGE_RELAYED; /* it has ended since it was matched, and is forgotten */

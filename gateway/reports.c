@@ -101,7 +101,15 @@ static void count_outcome(struct reports *reports, const struct queue_report *r)
         [REPORT_OLD] = STAT_REPORTS_OLD,
         [REPORT_NEW] = STAT_REPORTS_NEW,
     };
-    stats_add(reports->relay->stats, names[r->outcome], 1);
+    struct stats *stats = reports->relay->stats;
+    stats_count_report(stats, names[r->outcome], r->text != NULL ? NULL : r->report.status);
+    bool is_delivered = r->text == NULL && strcmp(r->report.status, "delivered") == 0;
+    bool is_timed = r->report.event_ms != 0 && r->relayed_ms > 0; /* polling tells no time */
+    if (r->outcome == REPORT_NEW && is_delivered && is_timed) {
+        int64_t took_ms = r->report.event_ms - r->relayed_ms;
+        took_ms = took_ms > 0 ? took_ms : 0; /* eventAt has no fractions of a second */
+        stats_observe(stats, HISTOGRAM_DELIVERY, &took_ms, 1);
+    }
     if (r->outcome == REPORT_UNMATCHED) {
         LOG(LOG_DEBUG, "report_unmatched", LOG_STR("status", r->report.status),
             LOG_STR("api", r->api_id));

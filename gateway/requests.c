@@ -303,6 +303,7 @@ static void say_counter(const char *name, int64_t value, void *arg)
 
 static void answer_stats(struct call *call)
 {
+    stats_add_up(call->relay->stats, call->relay->rules->tally);
     stats_each(call->relay->stats, say_counter, call->out);
     reply_line(call->out, REPLY_OK, false, "version=%s", call->relay->rules->version);
 }

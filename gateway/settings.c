@@ -191,6 +191,7 @@ bool settings_http(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
         .host_count = conf->http.hosts.count,
         .max_messages = (size_t)conf->queue.max_messages,
         .max_bytes = (size_t)conf->queue.max_bytes,
+        .max_wait_ms = conf->http.max_wait_ms,
     };
     return true;
 }

@@ -449,8 +449,12 @@ static bool write_all(struct store *s, const struct work *work, const struct not
     return is_good && (!work->has_notes || write_notes(s, notes));
 }
 
-static void count_commit(struct store *s, const struct work *work, bool syncs)
+static void count_commit(struct store *s, const struct work *work, size_t records, int64_t took_us,
+                         bool syncs)
 {
+    int64_t rows = (int64_t)(work->insertion.count + work->reporting.count + records);
+    stats_observe(s->options.stats, HISTOGRAM_COMMIT_ROWS, &rows, 1);
+    stats_observe(s->options.stats, HISTOGRAM_COMMIT_LATENCY, &took_us, 1);
     stats_add(s->options.stats, STAT_STORE_COMMITS, 1);
     stats_add(s->options.stats, STAT_STORE_SYNCS, syncs ? 1 : 0);
     stats_add(s->options.stats, STAT_STORE_INSERTED, (int64_t)work->insertion.count);
@@ -465,11 +469,12 @@ static void count_commit(struct store *s, const struct work *work, bool syncs)
 static bool transact(struct store *s, const struct work *work, const struct notes *notes,
                      size_t records, bool syncs)
 {
+    int64_t began_us = clock_monotonic_us();
     if (!store_db_begin(&s->db, syncs) || !write_all(s, work, notes, records) ||
         !store_db_commit(&s->db)) {
         return false;
     }
-    count_commit(s, work, syncs);
+    count_commit(s, work, records, clock_monotonic_us() - began_us, syncs);
     return true;
 }
 

@@ -91,6 +91,18 @@ class States(PollTest):
         self.assertEqual(len(self.inbound), 1)
         self.assertEqual(self.c.stats()["polled_messages"], "0")
 
+    def test_nobody_knows_how_long_it_took(self):
+        """A status that was asked for has no time: the times to delivery leave it out."""
+        self.start({"http.address": "127.0.0.1:0"})
+        self.await_told(*self.send("x"))
+        host = self.daemon.wait_log("http_listening")["url"].split("/")[2]
+        connection = http.client.HTTPConnection(host, timeout=20)
+        connection.request("GET", "/metrics")
+        metrics = connection.getresponse().read().decode()
+        connection.close()
+        self.assertRegex(metrics, r"\n\w*reports_total\S*delivered\S* 1\n")
+        self.assertRegex(metrics, r"\n\w*time_to_delivery_seconds_count 0\n")
+
     def test_history_without_client_ids(self):
         self.start()
         self.api.settings(history_client_id=False)
