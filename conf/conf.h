@@ -104,6 +104,7 @@ struct conf {
     struct {
         char *address; /* "" = no such listener */
         char *secret;
+        int64_t poll_ms; /* 0 = no */
     } reports;
     struct {
         char *optout_file;
