@@ -247,9 +247,8 @@ static int64_t say_time(const struct optout *o, const char *number, int64_t at_m
 enum optout_outcome optout_set(struct optout *o, const char *number, bool is_listed)
 {
     enum optout_outcome outcome = look_before(o, number, is_listed);
-    return outcome == OPTOUT_DONE
-               ? say(o, number, is_listed, say_time(o, number, clock_unix_ms()))
-               : outcome;
+    return outcome == OPTOUT_DONE ? say(o, number, is_listed, say_time(o, number, clock_unix_ms()))
+                                  : outcome;
 }
 
 /* --- what phones say -------------------------------------------------------------------------- */

@@ -74,8 +74,8 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
     if (m != NULL) {
         known = message_report(m);
     }
-    bool is_repeated = r->text != NULL && q->changes.past != NULL &&
-                       queue_past_has_text(q->changes.past, r);
+    bool is_repeated =
+        r->text != NULL && q->changes.past != NULL && queue_past_has_text(q->changes.past, r);
     if (is_repeated || !report_supersedes(&r->report, &known)) {
         r->outcome = REPORT_OLD; /* since one that came along with it, or where there is no store */
         return;

@@ -246,8 +246,8 @@ Test(queue_reports, api_ids_in_sequence)
         }
         for (int i = 0; i < IDS; i++) {
             snprintf(api_id, sizeof api_id, forms[form], FIRST + i);
-            lost += !queue_api_ids_find(ids, api_id, &found) ||
-                    memcmp(found.bytes, &i, sizeof i) != 0;
+            lost +=
+                !queue_api_ids_find(ids, api_id, &found) || memcmp(found.bytes, &i, sizeof i) != 0;
         }
         cr_expect_leq(lost, 5, "%s: %zu of %d are forgotten", forms[form], lost, IDS);
         queue_api_ids_free(ids);
