@@ -21,6 +21,9 @@ CLIENTS_PACKAGES = php-cli libphp-phpmailer golang-go ruby default-jdk-headless 
 # Node.js and npm, by command: those of others than Debian are as good.
 NODE_PACKAGES = $(if $(shell command -v npm),,nodejs npm)
 
+# What looks at the page: heavy, so only in CI; elsewhere that test runs if it is there.
+BROWSER_PACKAGES = $(if $(filter true,$(CI)),chromium)
+
 LIBRARIES = libevent libevent_pthreads libcurl jansson inih sqlite3 gmime-3.0 libxml-2.0
 # libunistring has no .pc file. Asked of pkg-config only where something is compiled, so that `make deps` works without it.
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
@@ -101,6 +104,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# It holds the page, as it is.
+$(BUILD)/gateway/page_html.o: gateway/page.html
+
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(SUPPORT) $(LIBS)
 	@mkdir -p $(@D)
 	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcriterion
@@ -134,7 +140,7 @@ endef
 deps-run:
 	$(call install_missing,$(RUN_PACKAGES))
 deps:
-	$(call install_missing,$(TEST_PACKAGES) $(NODE_PACKAGES))
+	$(call install_missing,$(TEST_PACKAGES) $(NODE_PACKAGES) $(BROWSER_PACKAGES))
 	@tests/support/fetch-clients $(UNPACKED_PACKAGES)
 
 run: deps-run

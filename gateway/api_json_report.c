@@ -14,22 +14,12 @@ static const char *member(const json_t *object, const char *name, char digits[AP
     return text == NULL ? "" : text;
 }
 
-/* Numbers may come as strings; a code that does not fit is none. */
-static int32_t read_code(const json_t *value)
+/* An opt-out may come without its text. Returns false without memory. */
+static bool add_stop(struct api_report *report)
 {
-    long long code = json_is_string(value) ? strtoll(json_string_value(value), NULL, 10)
-                                           : json_integer_value(value);
-    return code >= INT32_MIN && code <= INT32_MAX ? (int32_t)code : 0;
-}
-
-/* As much of a status as we keep, in whole characters. */
-static void copy_status(char to[REPORT_STATUS_MAX + 1], const char *status)
-{
-    size_t len = strnlen(status, REPORT_STATUS_MAX);
-    while (len > 0 && ((unsigned char)status[len] & 0xC0) == 0x80) {
-        len--;
-    }
-    memcpy(to, status, len);
+    bool is_stop = report->text == NULL && report_status_is_stop(report->report.status);
+    report->text = is_stop ? strdup("STOP") : report->text;
+    return report->text != NULL || !is_stop;
 }
 
 static void read_client_id(const json_t *object, struct api_report *report)
@@ -59,19 +49,15 @@ static bool read_members(const json_t *object, int64_t now_ms, struct api_report
     char digits[API_DIGITS_SIZE];
     const char *at = json_string_value(json_object_get(object, "eventAt"));
     const json_t *text = find_text(object);
-    const char *status = json_string_value(json_object_get(object, "status"));
-    status = status == NULL ? "" : status;
     read_client_id(object, report);
-    copy_status(report->report.status, status);
-    report->report.code = read_code(json_object_get(object, "code"));
+    api_value_report(object, &report->report);
     if (at == NULL || !option_parse_time(at, strlen(at), &report->report.event_ms)) {
         report->report.event_ms = now_ms;
     }
     report->api_id = strdup(member(object, "id", digits));
     report->text = json_is_string(text) ? strdup(json_string_value(text)) : NULL;
-    bool is_stop = report->text == NULL && report_status_is_stop(report->report.status);
-    report->text = is_stop ? strdup("STOP") : report->text;
-    return report->api_id != NULL && (report->text != NULL || !(is_stop || json_is_string(text)));
+    bool is_copied = report->api_id != NULL && (report->text != NULL || !json_is_string(text));
+    return is_copied && add_stop(report);
 }
 
 bool api_json_read_report(const char *body, size_t len, int64_t now_ms, struct api_report *report)
@@ -84,6 +70,24 @@ bool api_json_read_report(const char *body, size_t len, int64_t now_ms, struct a
     json_decref(root);
     if (!is_good) {
         api_report_free(report);
+    }
+    return is_good;
+}
+
+bool api_report_from_entry(struct api_report *report, const struct ulid *id,
+                           const struct api_history_entry *entry)
+{
+    *report = (struct api_report){
+        .has_client_id = true,
+        .client_id = *id,
+        .api_id = strdup(entry->id),
+        .report = entry->report,
+    };
+    bool is_good = report->api_id != NULL && add_stop(report);
+    if (!is_good) {
+        api_report_free(report);
+    } else if (report->text != NULL) {
+        report->report.event_ms = ulid_time_ms(id);
     }
     return is_good;
 }

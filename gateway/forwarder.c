@@ -4,7 +4,6 @@
 #include "gateway/api_json.h"
 #include "gateway/batch.h"
 #include "gateway/clock.h"
-#include "gateway/history.h"
 #include "gateway/log.h"
 #include "gateway/pace.h"
 #include "gateway/retry.h"
@@ -35,12 +34,20 @@ struct request {
     struct message *messages[];
 };
 
+/* Messages whose final status is stored. */
+struct reported {
+    struct reported *next;
+    size_t count;
+    struct ulid ids[];
+};
+
 struct forwarder {
     struct queue *queue;
     struct stats *stats;
     struct forwarder_options options;
     pthread_t thread;
     atomic_uint orders;
+    _Atomic(struct reported *) reported; /* pushed by other threads, taken all at once */
 
     /* All below: the forwarding thread's own. */
     struct api *api;
@@ -295,7 +302,8 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
  */
 static bool would_bury_doubt(const struct forwarder *f)
 {
-    uint64_t reach = (uint64_t)f->options.reconcile.history_pages * f->options.reconcile.per_page;
+    uint64_t reach = (uint64_t)f->options.history.reconcile.history_pages *
+                     f->options.history.reconcile.per_page;
     uint64_t above = f->relayed - f->doubt_from + f->in_flight * f->options.bulk_max;
     bool can_scan = !history_has_failed(f->history) && !f->destination.is_token_refused;
     return history_is_in_doubt(f->history) && can_scan && above > reach / 2;
@@ -401,12 +409,17 @@ static int64_t note_answer(struct forwarder *f, const struct api_answer *answer,
 }
 
 /* The youngest API id that is known to be taken: what began later is younger in the history. */
-static void note_relayed(struct forwarder *f, const struct queue_settlement *settlement)
+static void note_relayed(struct forwarder *f, const struct queue_settlement *settlement,
+                         int64_t now_ms)
 {
     const char *api_id = message_answer_api_id(settlement->answer);
     size_t len = strlen(api_id);
-    f->relayed += settlement->fate == FATE_RELAYED ? 1 : 0;
-    if (settlement->fate == FATE_RELAYED && len > 0 && len < ANCHOR_SIZE) {
+    if (settlement->fate != FATE_RELAYED) {
+        return;
+    }
+    f->relayed++;
+    history_relayed(f->history, &settlement->message->id, api_id, now_ms, now_ms);
+    if (len > 0 && len < ANCHOR_SIZE) {
         memcpy(f->newest_api_id, api_id, len + 1);
         f->newest_at = f->relayed;
     }
@@ -541,6 +554,7 @@ static void renew_token(struct forwarder *f, int64_t now_ms)
     }
     if (api_set_token(f->api, token)) {
         LOG(LOG_INFO, "token_changed");
+        history_resume(f->history);
         destination_token_changed(&f->destination, now_ms);
     }
     explicit_bzero(token, strlen(token));
@@ -575,7 +589,7 @@ static void observe_waits(struct forwarder *f, const struct request *request,
 
 /* What the fates of a request's messages say of them all. */
 static void account(struct forwarder *f, const struct api_answer *answer,
-                    const struct queue_settlement *settlements, size_t count)
+                    const struct queue_settlement *settlements, size_t count, int64_t now_ms)
 {
     bool is_failure = answer->transport != API_ANSWERED || answer->status >= 300;
     stats_add(f->stats, STAT_REQUESTS_FAILED, is_failure ? 1 : 0);
@@ -584,7 +598,7 @@ static void account(struct forwarder *f, const struct api_answer *answer,
         if (settlements[i].fate == FATE_AMBIGUOUS) {
             stats_add(f->stats, STAT_MESSAGES_AMBIGUOUS, 1);
         }
-        note_relayed(f, &settlements[i]);
+        note_relayed(f, &settlements[i], now_ms);
     }
 }
 
@@ -641,7 +655,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
         .held_until_ms = held_until_ms,
     };
     destination_apply(&f->destination, &verdict, &event, &limits, now_ms, chance(f));
-    account(f, answer, settlements, request->count);
+    account(f, answer, settlements, request->count, now_ms);
     observe_waits(f, request, settlements);
     if (has_ambiguous(settlements, request->count)) {
         doubt(f, request, now_ms);
@@ -678,12 +692,25 @@ static void take_history(struct forwarder *f, const struct api_answer *answer)
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
+static void take_reported(struct forwarder *f)
+{
+    struct reported *r = atomic_exchange_explicit(&f->reported, NULL, memory_order_acquire);
+    while (r != NULL) {
+        struct reported *next = r->next;
+        history_ended(f->history, r->ids, r->count);
+        free(r);
+        r = next;
+    }
+}
+
 static void take_orders(struct forwarder *f)
 {
+    take_reported(f);
     unsigned orders = atomic_exchange_explicit(&f->orders, 0, memory_order_acquire);
     int64_t now_ms = orders == 0 ? 0 : clock_monotonic_ms();
     if ((orders & ORDER_FLUSH) != 0) {
         destination_flush(&f->destination, now_ms);
+        history_resume(f->history);
     }
     if ((orders & ORDER_TOKEN) != 0) {
         renew_token(f, now_ms);
@@ -812,7 +839,7 @@ struct forwarder *forwarder_new(struct queue *queue, struct stats *stats,
     f->history = f->api == NULL
                      ? NULL
                      : history_new(&(struct history_means){f->api, &f->pace, queue, stats},
-                                   &options->reconcile);
+                                   &options->history);
     if (f->history == NULL) {
         forwarder_free(f);
         return NULL;
@@ -841,6 +868,9 @@ void forwarder_free(struct forwarder *f)
     if (f == NULL) {
         return;
     }
+    if (f->history != NULL) {
+        take_reported(f);
+    }
     history_free(f->history);
     api_free(f->api);
     while (f->under_way != NULL) { /* their messages stay SENDING: the API may have them */
@@ -860,6 +890,29 @@ static void order(struct forwarder *f, unsigned orders)
 void forwarder_wake(void *arg)
 {
     struct forwarder *f = arg;
+    api_wakeup(f->api);
+}
+
+void forwarder_relayed_before(struct forwarder *f, const struct ulid *id, const char *api_id,
+                              int64_t age_ms)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    history_relayed(f->history, id, api_id, now_ms - age_ms, now_ms);
+}
+
+void forwarder_reported(struct forwarder *f, const struct ulid *ids, size_t count)
+{
+    bool is_wanted = f->options.history.poll.interval_ms > 0 && count > 0;
+    struct reported *r = is_wanted ? malloc(sizeof *r + count * sizeof *ids) : NULL;
+    if (r == NULL) {
+        return; /* without memory: they are asked about once more */
+    }
+    r->count = count;
+    memcpy(r->ids, ids, count * sizeof *ids);
+    r->next = atomic_load_explicit(&f->reported, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&f->reported, &r->next, r, memory_order_release,
+                                                  memory_order_relaxed)) {
+    }
     api_wakeup(f->api);
 }
 

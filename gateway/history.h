@@ -1,15 +1,17 @@
 /*
  * history: what the API's history is asked for.
  *
- * Makes the calls of GET /sms, one at a time: pages for the scan of reconcile. Owns that and what of
- * it is under way; leaves the connections to api, the rate window to pace, the messages to queue.
- * Thread: the forwarding thread.
+ * Makes the calls of GET /sms and GET /sms/{id}, one at a time: first those of the scan of reconcile,
+ * then those of poll, which asks for delivery statuses. Owns both and the call under way; leaves the
+ * connections to api, the rate window to pace, the messages to queue, and what a status means to
+ * whoever is given it. Thread: the forwarding thread.
  */
 #ifndef GATEWAY_HISTORY_H
 #define GATEWAY_HISTORY_H
 
 #include "gateway/api.h"
 #include "gateway/pace.h"
+#include "gateway/poll.h"
 #include "gateway/queue.h"
 #include "gateway/reconcile.h"
 #include "gateway/stats.h"
@@ -27,9 +29,17 @@ struct history_means {
     struct stats *stats;
 };
 
+struct history_options {
+    struct reconcile_options reconcile;
+    struct poll_options poll; /* with an interval of 0 nothing is polled */
+    /* Polling has found this, which is handed over. Must not block. */
+    void (*found)(void *arg, struct poll_news *news);
+    void *found_arg;
+};
+
 /* Returns NULL without memory. Everything is copied. */
 struct history *history_new(const struct history_means *means,
-                            const struct reconcile_options *reconcile);
+                            const struct history_options *options);
 /* NULL is fine. */
 void history_free(struct history *h);
 
@@ -37,6 +47,14 @@ void history_free(struct history *h);
 void history_doubt(struct history *h, int64_t began_ms, int64_t ended_ms, const char *anchor);
 /* Some request ended ambiguous, and the history has not been read for it to the end. */
 bool history_is_in_doubt(const struct history *h);
+/* The API has this message, since `relayed_ms` (monotonic): as poll_add. `now_ms` is monotonic, too. */
+void history_relayed(struct history *h, const struct ulid *id, const char *api_id,
+                     int64_t relayed_ms, int64_t now_ms);
+/* These messages' final statuses are stored. */
+void history_ended(struct history *h, const struct ulid *ids, size_t count);
+/* There is another token, or the operator wants it: polling that was refused goes on. */
+void history_resume(struct history *h);
+
 /* A call for such a scan is under way. */
 bool history_is_scanning(const struct history *h);
 /* Such a scan is under way or, at the latest at `until_ms` (monotonic), will be. */

@@ -21,38 +21,15 @@ struct http {
     const struct relay *relay;
     struct http_options options;
     struct evhttp *evhttp;
+    struct page *page;
 };
-
-/* --- answers ---------------------------------------------------------------------------------- */
-
-static void answer(struct evhttp_request *request, int status, const char *type,
-                   struct evbuffer *body)
-{
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-    evhttp_add_header(headers, "Content-Type", type);
-    evhttp_add_header(headers, "Cache-Control", "no-store");
-    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-    evhttp_send_reply(request, status, NULL, body);
-}
-
-static void answer_line(struct evhttp_request *request, int status, const char *line)
-{
-    struct evbuffer *body = evbuffer_new();
-    if (body != NULL) {
-        evbuffer_add_printf(body, "%s\n", line);
-    }
-    answer(request, status, "text/plain; charset=utf-8", body);
-    if (body != NULL) {
-        evbuffer_free(body);
-    }
-}
 
 /* --- /livez and /readyz ----------------------------------------------------------------------- */
 
 static void tell_alive(const struct http *http, struct evhttp_request *request)
 {
     (void)http;
-    answer_line(request, 200, "alive");
+    http_answer_line(request, 200, "alive");
 }
 
 static bool is_nearly_full(size_t is, size_t max)
@@ -91,9 +68,9 @@ static void tell_ready(const struct http *http, struct evhttp_request *request)
     char line[sizeof words + sizeof "not ready: "];
     if (complain(http, words, sizeof words)) {
         snprintf(line, sizeof line, "not ready: %s", words);
-        answer_line(request, 503, line);
+        http_answer_line(request, 503, line);
     } else {
-        answer_line(request, 200, "ready");
+        http_answer_line(request, 200, "ready");
     }
 }
 
@@ -105,9 +82,9 @@ static void tell_metrics(const struct http *http, struct evhttp_request *request
     struct evbuffer *out = evbuffer_new();
     metrics_write(http->relay, clock_unix_ms(), &text);
     if (out == NULL || text.has_failed || evbuffer_add(out, text.data, text.len) != 0) {
-        answer_line(request, 503, "out of memory");
+        http_answer_line(request, 503, "out of memory");
     } else {
-        answer(request, 200, METRICS_TYPE, out);
+        http_answer(request, 200, METRICS_TYPE, out);
     }
     buffer_free(&text);
     if (out != NULL) {
@@ -115,16 +92,40 @@ static void tell_metrics(const struct http *http, struct evhttp_request *request
     }
 }
 
-/* --- requests --------------------------------------------------------------------------------- */
+/* --- the page --------------------------------------------------------------------------------- */
 
-static const struct page {
+static void tell_page(const struct http *http, struct evhttp_request *request)
+{
+    page_show(http->page, request);
+}
+
+static void tell_events(const struct http *http, struct evhttp_request *request)
+{
+    page_tell_events(http->page, request);
+}
+
+static void tell_inbox(const struct http *http, struct evhttp_request *request)
+{
+    page_tell_inbox(http->page, request);
+}
+
+static void take_report(const struct http *http, struct evhttp_request *request)
+{
+    page_take_report(http->page, request);
+}
+
+static const struct route {
     const char *path;
+    bool is_button; /* POST, and only by a page of ours; otherwise GET and HEAD */
     void (*tell)(const struct http *http, struct evhttp_request *request);
-} pages[] = {
-    {"/livez", tell_alive},
-    {"/metrics", tell_metrics},
-    {"/readyz", tell_ready},
+} routes[] = {
+    {"/", false, tell_page},        {"/events", false, tell_events},
+    {"/inbox", false, tell_inbox},  {"/inbox/report", true, take_report},
+    {"/livez", false, tell_alive},  {"/metrics", false, tell_metrics},
+    {"/readyz", false, tell_ready},
 };
+
+/* --- who may ask ------------------------------------------------------------------------------ */
 
 static bool is_loopback(const char *host)
 {
@@ -133,14 +134,58 @@ static bool is_loopback(const char *host)
            (inet_pton(AF_INET, host, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127);
 }
 
-static bool is_ours(const struct http *http, const char *host)
+/* Is it one of http.hosts? `host` is `len` bytes. */
+static bool is_named(const struct http *http, const char *host, size_t len)
 {
-    for (size_t i = 0; host != NULL && i < http->options.host_count; i++) {
-        if (strcasecmp(host, http->options.hosts[i]) == 0) {
+    for (size_t i = 0; i < http->options.host_count; i++) {
+        const char *name = http->options.hosts[i];
+        if (strlen(name) == len && strncasecmp(host, name, len) == 0) {
             return true;
         }
     }
-    return host != NULL && is_loopback(host);
+    return false;
+}
+
+static bool is_ours(const struct http *http, const char *host)
+{
+    return host != NULL && (is_named(http, host, strlen(host)) || is_loopback(host));
+}
+
+/*
+ * Was the request made by a page that came from here (RFC 6454)? Its origin is http:// and the very
+ * host that it asks; or, behind a proxy, https:// and one of http.hosts.
+ */
+static bool is_own_origin(const struct http *http, struct evhttp_request *request)
+{
+    struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+    const char *origin = evhttp_find_header(headers, "Origin");
+    const char *host = evhttp_find_header(headers, "Host");
+    if (origin == NULL || host == NULL) {
+        return false;
+    }
+    if (strncmp(origin, "https://", strlen("https://")) == 0) {
+        origin += strlen("https://");
+        return is_named(http, origin, strcspn(origin, ":"));
+    }
+    return strncmp(origin, "http://", strlen("http://")) == 0 &&
+           strcasecmp(origin + strlen("http://"), host) == 0;
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static void follow(const struct http *http, const struct route *route,
+                   struct evhttp_request *request)
+{
+    bool is_post = evhttp_request_get_command(request) == EVHTTP_REQ_POST;
+    if (is_post != route->is_button) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow",
+                          route->is_button ? "POST" : "GET, HEAD");
+        http_answer_line(request, HTTP_BADMETHOD, "method not allowed");
+    } else if (route->is_button && !is_own_origin(http, request)) {
+        http_answer_line(request, 403, "not from this page");
+    } else {
+        route->tell(http, request);
+    }
 }
 
 static void on_request(struct evhttp_request *request, void *arg)
@@ -148,16 +193,16 @@ static void on_request(struct evhttp_request *request, void *arg)
     const struct http *http = arg;
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
     if (!is_ours(http, evhttp_request_get_host(request))) {
-        answer_line(request, 403, "not a host of this relay (http.hosts)");
+        http_answer_line(request, 403, "not a host of this relay (http.hosts)");
         return;
     }
-    for (size_t i = 0; path != NULL && i < sizeof pages / sizeof pages[0]; i++) {
-        if (strcmp(path, pages[i].path) == 0) {
-            pages[i].tell(http, request);
+    for (size_t i = 0; path != NULL && i < sizeof routes / sizeof routes[0]; i++) {
+        if (strcmp(path, routes[i].path) == 0) {
+            follow(http, &routes[i], request);
             return;
         }
     }
-    answer_line(request, 404, "not found; there are /livez, /metrics and /readyz");
+    http_answer_line(request, 404, "not found; there are /, /livez, /metrics and /readyz");
 }
 
 /* --- the listener ----------------------------------------------------------------------------- */
@@ -168,10 +213,15 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
     struct http *http = calloc(1, sizeof *http);
     struct evhttp_bound_socket *bound = NULL;
     if (http != NULL) {
-        *http = (struct http){relay, *options, evhttp_new(relay->base)};
+        *http = (struct http){relay, *options, evhttp_new(relay->base), NULL};
     }
     if (http == NULL || http->evhttp == NULL) {
         snprintf(error, error_size, "out of memory");
+        http_free(http);
+        return NULL;
+    }
+    http->page = page_new(relay, &options->page, error, error_size);
+    if (http->page == NULL) {
         http_free(http);
         return NULL;
     }
@@ -186,7 +236,7 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
     evhttp_set_max_headers_size(http->evhttp, MAX_HEADERS);
     evhttp_set_max_body_size(http->evhttp, MAX_BODY);
     evhttp_set_default_content_type(http->evhttp, NULL);
-    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
     evhttp_set_gencb(http->evhttp, on_request, http);
     http_log_listener(bound, options->host, "http_listening");
     return http;
@@ -197,6 +247,7 @@ void http_free(struct http *http)
     if (http == NULL) {
         return;
     }
+    page_free(http->page);
     if (http->evhttp != NULL) {
         evhttp_free(http->evhttp);
     }

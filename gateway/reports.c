@@ -17,6 +17,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,8 @@ struct reports {
     struct evhttp *evhttp; /* NULL = the same */
     struct evhttp_bound_socket *bound;
     struct http_places *places;
-    struct event *start, *look;
+    struct event *start, *look, *found;
+    _Atomic(struct poll_news *) news; /* pushed by the forwarding thread, taken all at once */
     struct arrivals waiting, storing, unknown;
     struct arrivals heard; /* stored, but what follows from them is not yet */
     size_t open;           /* arrivals in all of these */
@@ -106,7 +108,8 @@ static void count_outcome(struct reports *reports, const struct queue_report *r)
     struct stats *stats = reports->relay->stats;
     stats_count_report(stats, names[r->outcome], r->text != NULL ? NULL : r->report.status);
     bool is_delivered = r->text == NULL && strcmp(r->report.status, "delivered") == 0;
-    if (r->outcome == REPORT_NEW && is_delivered && r->relayed_ms > 0) {
+    bool is_timed = r->report.event_ms != 0 && r->relayed_ms > 0; /* polling tells no time */
+    if (r->outcome == REPORT_NEW && is_delivered && is_timed) {
         int64_t took_ms = r->report.event_ms - r->relayed_ms;
         took_ms = took_ms > 0 ? took_ms : 0; /* eventAt has no fractions of a second */
         stats_observe(stats, HISTOGRAM_DELIVERY, &took_ms, 1);
@@ -176,6 +179,20 @@ static void end_arrival(struct reports *reports, struct arrival *a, const struct
     arrival_free(reports, a);
 }
 
+/* Whoever told, and however often: nobody needs to ask any more. */
+static void tell_ended(struct reports *reports, size_t count)
+{
+    struct ulid ended[BATCH_MAX];
+    size_t ended_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct queue_report *r = &reports->batch[i];
+        if (r->has_id && poll_status_is_end(r->report.status)) {
+            ended[ended_count++] = r->id;
+        }
+    }
+    forwarder_reported(reports->relay->forwarder, ended, ended_count);
+}
+
 static void on_stored(void *arg, bool is_stored)
 {
     struct reports *reports = arg;
@@ -183,6 +200,7 @@ static void on_stored(void *arg, bool is_stored)
     reports->batch_count = 0;
     if (is_stored) {
         queue_reports_apply(reports->relay->queue, reports->batch, count, clock_unix_ms());
+        tell_ended(reports, count);
     }
     for (size_t i = 0; i < count; i++) {
         struct arrival *a = STAILQ_FIRST(&reports->storing);
@@ -295,24 +313,49 @@ static bool arrive(struct reports *reports, struct api_report *told, struct evht
     return true;
 }
 
-/* --- requests --------------------------------------------------------------------------------- */
+/* --- what polling has found --------------------------------------------------------------------- */
 
-/* In a time that does not tell how much of it was right. */
-static bool is_same(const char *given, const char *secret)
+static void take_news(struct reports *reports, struct poll_news *news)
 {
-    size_t len = strlen(secret);
-    size_t given_len = strlen(given);
-    unsigned difference = given_len != len;
-    for (size_t i = 0; i < given_len; i++) {
-        difference |= (unsigned)(given[i] ^ secret[len == 0 ? 0 : i % len]);
+    size_t taken = 0;
+    while (taken < news->count && reports->open < WAITING_MAX &&
+           arrive(reports, &news->reports[taken], NULL)) {
+        taken++;
     }
-    return difference == 0;
+    news->count -= taken;
+    memmove(news->reports, news->reports + taken, news->count * sizeof news->reports[0]);
+    poll_news_free(news); /* what there was no room for will be found again */
 }
+
+static void on_found(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct reports *reports = arg;
+    struct poll_news *news = atomic_exchange_explicit(&reports->news, NULL, memory_order_acquire);
+    while (news != NULL) {
+        struct poll_news *next = news->next;
+        take_news(reports, news);
+        news = next;
+    }
+}
+
+void reports_found(void *arg, struct poll_news *news)
+{
+    struct reports *reports = arg;
+    news->next = atomic_load_explicit(&reports->news, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&reports->news, &news->next, news,
+                                                  memory_order_release, memory_order_relaxed)) {
+    }
+    event_active(reports->found, EV_TIMEOUT, 0);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
 
 static bool is_for_us(const struct reports *reports, struct evhttp_request *request)
 {
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-    bool is_path = path != NULL && is_same(path, reports->path);
+    bool is_path = http_is_secret(path, reports->path);
     return is_path && evhttp_request_get_command(request) == EVHTTP_REQ_POST;
 }
 
@@ -372,7 +415,8 @@ struct reports *reports_new(const struct relay *relay)
     STAILQ_INIT(&reports->heard);
     reports->start = event_new(relay->base, -1, 0, on_start, reports);
     reports->look = evtimer_new(relay->base, on_look, reports);
-    if (reports->start == NULL || reports->look == NULL) {
+    reports->found = event_new(relay->base, -1, 0, on_found, reports);
+    if (reports->start == NULL || reports->look == NULL || reports->found == NULL) {
         reports_free(reports);
         return NULL;
     }
@@ -447,11 +491,17 @@ void reports_free(struct reports *reports)
         evhttp_free(reports->evhttp);
     }
     http_places_free(reports->places);
-    if (reports->start != NULL) {
-        event_free(reports->start);
+    struct event *const events[] = {reports->start, reports->look, reports->found};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        if (events[i] != NULL) {
+            event_free(events[i]);
+        }
     }
-    if (reports->look != NULL) {
-        event_free(reports->look);
+    struct poll_news *news = atomic_exchange(&reports->news, NULL);
+    while (news != NULL) {
+        struct poll_news *next = news->next;
+        poll_news_free(news);
+        news = next;
     }
     if (reports->url != NULL) {
         explicit_bzero(reports->url, strlen(reports->url));

@@ -73,6 +73,8 @@ enum stats_kind {
     X(REQUESTS_SMS, "requests_sms_total", STATS_SUM, "requests POST /sms") \
     X(REQUESTS_SMS_BULK, "requests_sms_bulk_total", STATS_SUM, "requests POST /sms/bulk") \
     X(REQUESTS_HISTORY, "requests_history_total", STATS_SUM, "requests GET /sms") \
+    X(POLLS, "polls_total", STATS_COUNTER, \
+       "requests of the API's history for delivery statuses, by reports.poll") \
     X(REQUESTS_IN_FLIGHT, "requests_in_flight", STATS_GAUGE, \
        "requests that wait for their answer") \
     X(REQUESTS_FAILED, "requests_failed_total", STATS_SUM, \
@@ -91,6 +93,8 @@ enum stats_kind {
        "ambiguous messages found there: relayed") \
     X(RECONCILE_ABSENT, "reconcile_absent_total", STATS_COUNTER, \
        "ambiguous messages not there: sent again") \
+    X(POLLED, "polled_messages", STATS_GAUGE, \
+       "relayed messages that are asked about until their status is final") \
     X(OPTOUTS, "optouts", STATS_GAUGE, "numbers that have opted out") \
     X(REPORTS_NEW, "reports_new_total", STATS_SUM, \
        "delivery reports and inbound messages that told something new of a message") \

@@ -304,6 +304,15 @@ void store_each_optout(struct store *s,
     }
 }
 
+void store_each_unreported(struct store *s, int64_t since_ms, size_t max, store_unreported *show,
+                           void *arg)
+{
+    if (!store_rows_each_unreported(&s->db, since_ms, max, show, arg)) {
+        LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
+            LOG_STR("path", s->options.path));
+    }
+}
+
 bool store_has_saved(struct store *s, uint64_t mark)
 {
     return atomic_load(&s->is_failing) || queue_is_saved(s->queue, mark);

@@ -169,4 +169,13 @@ bool store_note_optout(struct store *s, const char *number, bool is_listed, int6
  */
 bool store_has_saved(struct store *s, uint64_t mark);
 
+/*
+ * Calls `show` for the messages that were relayed after `since_ms` and whose final status nobody has
+ * reported, in the order in which they were submitted, the last `max` of them. Before store_start.
+ */
+typedef void store_unreported(void *arg, const struct ulid *id, const char *api_id,
+                              int64_t relayed_ms);
+void store_each_unreported(struct store *s, int64_t since_ms, size_t max, store_unreported *show,
+                           void *arg);
+
 #endif

@@ -102,6 +102,13 @@ static const char *const texts[STORE_STATEMENTS] = {
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
         " LEFT JOIN report r ON r.row = p.row WHERE p.state = ?1 AND p.state > 5 ORDER BY p.row "
         "LIMIT ?2",
+    /* The statuses are the final ones of proto/report. */
+    [STORE_READ_UNREPORTED] =
+        "SELECT id, api_id, updated_ms FROM (SELECT m.row, m.id, p.api_id, p.updated_ms"
+        " FROM progress p CROSS JOIN message m ON m.row = p.row LEFT JOIN report r ON r.row = p.row"
+        " WHERE p.state = 5 AND p.updated_ms > ?1 AND (r.status IS NULL OR r.status NOT IN"
+        " ('error', 'failed', 'rejected', 'canceled', 'expired', 'delivered'))"
+        " ORDER BY p.row DESC LIMIT ?2) ORDER BY row",
     [STORE_READ_PROGRESS] =
         "SELECT row, state, updated_ms FROM progress WHERE row >= ?1 ORDER BY row LIMIT ?2",
 };

@@ -178,6 +178,24 @@ bool store_rows_each_api_id(struct store_db *db, int64_t max,
     return !has_failed;
 }
 
+bool store_rows_each_unreported(struct store_db *db, int64_t since_ms, size_t max,
+                                store_unreported *show, void *arg)
+{
+    sqlite3_stmt *row = db->statements[STORE_READ_UNREPORTED];
+    bool has_failed = false;
+    sqlite3_bind_int64(row, 1, since_ms);
+    sqlite3_bind_int64(row, 2, (int64_t)max);
+    while (store_db_next_row(db, STORE_READ_UNREPORTED, &has_failed)) {
+        const char *api_id = (const char *)sqlite3_column_text(row, 1);
+        struct ulid id;
+        if (sqlite3_column_bytes(row, 0) == ULID_BYTES) {
+            memcpy(id.bytes, sqlite3_column_blob(row, 0), ULID_BYTES);
+            show(arg, &id, api_id == NULL ? "" : api_id, sqlite3_column_int64(row, 2));
+        }
+    }
+    return !has_failed;
+}
+
 int store_rows_count(struct store_db *db, int64_t first, int64_t last)
 {
     bool has_failed = false;

@@ -50,6 +50,9 @@ bool store_rows_each_optout(struct store_db *db,
 bool store_rows_each_api_id(struct store_db *db, int64_t max,
                             void (*show)(void *arg, const char *api_id, const struct ulid *id),
                             void *arg);
+/* As store_each_unreported. Returns false on failure. */
+bool store_rows_each_unreported(struct store_db *db, int64_t since_ms, size_t max,
+                                store_unreported *show, void *arg);
 /* How many messages are in the rows `first` to `last`; -1 on failure. */
 int store_rows_count(struct store_db *db, int64_t first, int64_t last);
 /* The highest row, 0 when there is none, -1 on failure. */

@@ -38,6 +38,11 @@ bool report_supersedes(const struct report *late, const struct report *known)
     if (is_final != report_status_is_final(known->status)) {
         return is_final;
     }
+    bool is_timed = late->event_ms != 0 && known->event_ms != 0;
+    bool is_same = late->code == known->code && strcmp(late->status, known->status) == 0;
+    if (is_same && !is_timed) {
+        return false;
+    }
     if (late->event_ms != known->event_ms) {
         return late->event_ms > known->event_ms;
     }
