@@ -3,6 +3,7 @@
 
 #include "gateway/clock.h"
 #include "gateway/http_listen.h"
+#include "gateway/http_places.h"
 #include "gateway/metrics.h"
 
 #include <arpa/inet.h>
@@ -15,12 +16,13 @@
 #include <string.h>
 #include <strings.h>
 
-enum { IDLE_SECONDS = 30, MAX_HEADERS = 16384, MAX_BODY = 1024 };
+enum { IDLE_SECONDS = 30, MAX_HEADERS = 16384, MAX_BODY = 1024, CONNECTIONS_MAX = 64 };
 
 struct http {
     const struct relay *relay;
     struct http_options options;
     struct evhttp *evhttp;
+    struct http_places *places;
     struct page *page;
 };
 
@@ -213,7 +215,8 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
     struct http *http = calloc(1, sizeof *http);
     struct evhttp_bound_socket *bound = NULL;
     if (http != NULL) {
-        *http = (struct http){relay, *options, evhttp_new(relay->base), NULL};
+        *http =
+            (struct http){.relay = relay, .options = *options, .evhttp = evhttp_new(relay->base)};
     }
     if (http == NULL || http->evhttp == NULL) {
         snprintf(error, error_size, "out of memory");
@@ -229,6 +232,11 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
     if (bound == NULL) {
         snprintf(error, error_size, "cannot listen on http.address %s:%u", options->host,
                  options->port);
+        http_free(http);
+        return NULL;
+    }
+    http->places = http_places_new(relay->base, http->evhttp, bound, CONNECTIONS_MAX);
+    if (http->places == NULL) {
         http_free(http);
         return NULL;
     }
@@ -248,8 +256,10 @@ void http_free(struct http *http)
         return;
     }
     page_free(http->page);
+    http_places_stop(http->places);
     if (http->evhttp != NULL) {
         evhttp_free(http->evhttp);
     }
+    http_places_free(http->places);
     free(http);
 }

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import shutil
 import subprocess
 import tempfile
@@ -154,6 +155,25 @@ class Http(HttpTest):
         self.the_relay.stop()
         events = [line for line in self.the_relay.lines[before:] if "event=stop" not in line]
         self.assertEqual(events, [])
+
+    def test_a_flood_of_connections(self):
+        """It takes no descriptor from submitters, and whoever has a place is answered."""
+        host, port = self.host.split(":")
+        descriptors = "/proc/%d/fd" % self.the_relay.pid
+        before = len(os.listdir(descriptors))
+        first = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        self.addCleanup(first.close)
+        flood = [socket.create_connection((host, int(port)), timeout=PATIENCE) for _ in range(100)]
+        self.addCleanup(lambda: [one.close() for one in flood])
+        for one in flood:
+            one.send(b"GET ")
+        self.client(self.the_relay).submit()
+        first.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertIn(b" 200 ", first.recv(4096))
+        self.assertLess(len(os.listdir(descriptors)), before + 90)
+        for one in flood:
+            one.close()
+        self.assertEqual(self.get("/livez"), (200, "alive\n"))
 
     def test_an_address_that_is_taken(self):
         other = Relay({"http.address": self.host}, ready=None)
