@@ -51,8 +51,12 @@ static bool read_members(const json_t *object, int64_t now_ms, struct api_report
     const json_t *text = find_text(object);
     read_client_id(object, report);
     api_value_report(object, &report->report);
-    if (at == NULL || !option_parse_time(at, strlen(at), &report->report.event_ms)) {
-        report->report.event_ms = now_ms;
+    bool is_timed = at != NULL && option_parse_time(at, strlen(at), &report->report.event_ms);
+    if (!is_timed) {
+        /* Statuses without a time go by their rank, so that one that comes twice is known; but of
+         * two answers from a phone that are alike, neither may be lost. */
+        bool is_inbound = text != NULL || report_status_is_stop(report->report.status);
+        report->report.event_ms = is_inbound ? now_ms : 0;
     }
     report->api_id = strdup(member(object, "id", digits));
     report->text = json_is_string(text) ? strdup(json_string_value(text)) : NULL;

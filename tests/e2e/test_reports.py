@@ -301,6 +301,17 @@ class Told(ReportsTest):
             self.assertRegex(c.read_event(), r"120 2.0.0 event=\d+ id=%s state=relayed.* dlr=sent code=0" % id)
             self.assertRegex(c.read_event(), r"120 2.0.0 event=\d+ id=%s state=relayed.* dlr=failed code=21" % id)
 
+    def test_a_report_without_a_time(self):
+        """Its status tells whether it is news: one that is repeated is not, however late it comes."""
+        id, _ = self.relayed()
+        watcher = self.client(self.the_relay)
+        self.assertReply(watcher.ask("WATCH " + id), "250")
+        for status in ("buffered", "sent", "buffered", "delivered", "delivered", "failed"):
+            self.assertEqual(self.post({"clientId": id, "status": status})[0], 200)
+        self.assertEqual(self.post({"clientId": id, "status": "sent", "message": "the end"})[0], 200)
+        seen = [parse_reply(watcher.read_event()) for _ in range(3)]
+        self.assertEqual([one.get("dlr") for one in seen], ["buffered", "delivered", None])
+
     def test_inbound(self):
         id, _ = self.relayed()
         watcher = self.client(self.the_relay)
