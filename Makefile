@@ -21,6 +21,9 @@ CLIENTS_PACKAGES = php-cli libphp-phpmailer golang-go ruby default-jdk-headless 
 # Node.js and npm, by command: those of others than Debian are as good.
 NODE_PACKAGES = $(if $(shell command -v npm),,nodejs npm)
 
+# What looks at the page: heavy, so only in CI; elsewhere that test runs if it is there.
+BROWSER_PACKAGES = $(if $(filter true,$(CI)),chromium)
+
 LIBRARIES = libevent libevent_pthreads libcurl jansson inih sqlite3 gmime-3.0 libxml-2.0
 # libunistring has no .pc file. Asked of pkg-config only where something is compiled, so that `make deps` works without it.
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
@@ -74,7 +77,7 @@ help:
 	@echo 'make run        install what is missing, build, start a relay to try (Ctrl-C ends it)'
 	@echo 'make test       install what is missing, then everything that CI checks'
 	@echo '  parts:        unit e2e asan tsan stress fuzz layers lint format valgrind'
-	@echo 'make clients    the same with more mail clients and servers, whose installation is heavy'
+	@echo 'make clients    the same with more mail clients and servers, whose installation is heavy, and Prometheus'
 	@echo 'make bench      the figures: intake, relaying, memory'
 	@echo 'make reformat   let clang-format rewrite the sources'
 	@echo 'make cover      line coverage of the unit and end-to-end tests'
@@ -100,6 +103,9 @@ $(BUILD)/lib%.a:
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# It holds the page, as it is.
+$(BUILD)/gateway/page_html.o: gateway/page.html
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(SUPPORT) $(LIBS)
 	@mkdir -p $(@D)
@@ -134,7 +140,7 @@ endef
 deps-run:
 	$(call install_missing,$(RUN_PACKAGES))
 deps:
-	$(call install_missing,$(TEST_PACKAGES) $(NODE_PACKAGES))
+	$(call install_missing,$(TEST_PACKAGES) $(NODE_PACKAGES) $(BROWSER_PACKAGES))
 	@tests/support/fetch-clients $(UNPACKED_PACKAGES)
 
 run: deps-run
@@ -152,7 +158,7 @@ bench: deps
 clients: deps
 	$(call install_missing,$(CLIENTS_PACKAGES))
 	@tests/support/fetch-clients $(UNPACKED_PACKAGES) postfix exim4-daemon-light
-	@CLIENTS=all TESTS='test_clients test_more_clients' tests/support/check e2e
+	@CLIENTS=all TESTS='test_clients test_more_clients test_prometheus' tests/support/check e2e
 cover: deps
 	@tests/support/check cover
 soak: deps

@@ -34,6 +34,7 @@ enum conf_too_long { CONF_TOO_LONG_TRUNCATE, CONF_TOO_LONG_REFUSE };
 enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARN, CONF_LOG_INFO, CONF_LOG_DEBUG };
 enum conf_log_format { CONF_LOG_LOGFMT, CONF_LOG_JSON };
 enum conf_log_privacy { CONF_LOG_MASK, CONF_LOG_FULL };
+enum conf_page_privacy { CONF_PAGE_MASK, CONF_PAGE_FULL };
 
 struct conf_list {
     char **items;
@@ -103,6 +104,7 @@ struct conf {
     struct {
         char *address; /* "" = no such listener */
         char *secret;
+        int64_t poll_ms; /* 0 = no */
         char *webhook; /* "" = there is none, as with exec */
         char *webhook_secret;
         char *exec; /* a path and arguments, between spaces */
@@ -116,6 +118,8 @@ struct conf {
     struct {
         char *address; /* "" = no such listener */
         struct conf_list hosts;
+        int page_privacy; /* enum conf_page_privacy */
+        int64_t max_wait_ms;
     } http;
     struct {
         char *address; /* "" = in this process only, any port */

@@ -191,6 +191,9 @@ enum { KB = 1 << 10, MB = 1 << 20 };
     ROW(at, key, CONF_NUMBER, int, key, value, text, .min = low, .max = high)
 #define TIME(at, key, value, low, high, text) \
     ROW(at, key, CONF_TIME, int64_t, key##_ms, value, text, .min = low, .max = high)
+/* A time, or the word `no`, which is 0. */
+#define TIME_OR_NO(at, key, value, low, high, text) \
+    ROW(at, key, CONF_TIME, int64_t, key##_ms, value, text, .min = low, .max = high, .words = "no")
 #define SIZE(at, key, value, low, high, text) \
     ROW(at, key, CONF_SIZE, int64_t, key, value, text, .min = low, .max = high)
 #define CHOICE(at, key, value, list, text) \
@@ -276,6 +279,8 @@ const struct conf_key conf_keys[] = {
            "where the API's delivery reports come in: HOST:PORT on loopback, port 0 = any; none = nowhere"),
     SECRET(reports, secret, "", secret_complaint,
            "the last part of their path, /dlr/<secret>: all that tells the API from others"),
+    TIME_OR_NO(reports, poll, "no", 1 * SECOND, DAY,
+         "without a webhook: how often the API's history is asked for delivery statuses"),
     SECRET(reports, webhook, "", told_complaint,
            "URL of yours that is told, by POST, what becomes of messages; none = none"),
     SECRET(reports, webhook_secret, "", told_secret_complaint,
@@ -293,8 +298,12 @@ const struct conf_key conf_keys[] = {
     LIST(policy, start_words, "START, UNSTOP, ALTA", NULL, "answers that take it off"),
 
     STRING(http, address, "", listen_complaint,
-           "where /metrics, /livez and /readyz are: HOST:PORT on loopback, port 0 = any; none = nowhere"),
+           "where the page, /metrics, /livez and /readyz are: HOST:PORT on loopback, port 0 = any; none = nowhere"),
     LIST(http, hosts, "", NULL, "names by which a proxy asks for them, besides loopback"),
+    CHOICE(http, page_privacy, "mask", "mask|full",
+           "phone numbers on the page: last digits only, or whole, with the API's reasons"),
+    TIME(http, max_wait, "15m", 0, 365 * DAY,
+         "/readyz says no when a message has waited so long to be sent; 0 = whatever it waits"),
 
     STRING(sandbox, address, "", listen_complaint,
          "where the simulated API listens: HOST:PORT on loopback; none = any free port"),
@@ -575,15 +584,17 @@ static void bounds_print(const struct conf_key *key, char out[96])
     char min[CONF_AMOUNT_SIZE], max[CONF_AMOUNT_SIZE];
     amount_types[key->type].print(key->min, min);
     amount_types[key->type].print(key->max, max);
-    snprintf(out, 96, "a %s from %s to %s", conf_type_name(key->type), min, max);
+    snprintf(out, 96, "a %s from %s to %s%s%s", conf_type_name(key->type), min, max,
+             key->words == NULL ? "" : ", or ", key->words == NULL ? "" : key->words);
 }
 
 static bool set_amount(const struct conf_key *key, struct conf *conf, const char *value,
                        char why[CONF_WHY_SIZE])
 {
     const struct amount_type *type = &amount_types[key->type];
-    int64_t amount;
-    if (type->parse(value, &amount) && amount >= key->min && amount <= key->max) {
+    int64_t amount = 0;
+    bool is_word = key->words != NULL && strcasecmp(value, key->words) == 0;
+    if (is_word || (type->parse(value, &amount) && amount >= key->min && amount <= key->max)) {
         if (key->type == CONF_NUMBER) {
             *(int *)field(key, conf) = (int)amount;
         } else {

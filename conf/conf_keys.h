@@ -33,7 +33,8 @@ struct conf_key {
     size_t offset;       /* of the field in struct conf */
     const char *initial; /* the default, spelled as in a file */
     int64_t min, max;    /* of numbers, times (ms) and sizes (bytes) */
-    const char *words;   /* of a choice: "unix|all", in the order of its enum */
+    const char *words; /* of a choice: "unix|all", in the order of its enum; of a time: what stands
+                          * for 0, which the bounds leave out */
     /* Says what a string that is not empty, or an item of a list, must be; NULL = it is. */
     const char *(*complaint)(const char *value);
     const char *help;

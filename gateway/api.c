@@ -462,6 +462,20 @@ bool api_get_history(struct api *api, unsigned page, unsigned per_page, void *ta
     return api_start(api, request_new(api, API_HISTORY, NULL, tag), path, 0);
 }
 
+bool api_get_message(struct api *api, const char *id, void *tag)
+{
+    char *escaped = curl_easy_escape(NULL, id, 0);
+    char *path = NULL;
+    if (escaped == NULL || asprintf(&path, "/sms/%s", escaped) < 0) {
+        path = NULL;
+    }
+    curl_free(escaped);
+    bool is_started =
+        path != NULL && api_start(api, request_new(api, API_HISTORY, NULL, tag), path, 0);
+    free(path);
+    return is_started;
+}
+
 /* --- answers -------------------------------------------------------------------------------- */
 
 static const char *header_value(CURL *easy, const char *name)

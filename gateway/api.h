@@ -78,6 +78,9 @@ bool api_post(struct api *api, enum api_endpoint endpoint, char *body, size_t le
 
 /* Starts GET /sms?page=..&per_page=.. (page from 1). Returns false as above. */
 bool api_get_history(struct api *api, unsigned page, unsigned per_page, void *tag);
+/* Starts GET /sms/{id} of the message with this API id, in the window of the history. Returns false as
+ * above. */
+bool api_get_message(struct api *api, const char *id, void *tag);
 
 /*
  * Carries transfers on until one has ended, api_wakeup is called or `timeout_ms` passes (-1 = no

@@ -222,14 +222,13 @@ static bool read_history_entry(const json_t *value, struct api_history_entry *en
     entry->id = strdup(id != NULL ? id : "");
     const char *client_id = api_value_text(api_value_client_id(value), digits);
     entry->client_id = client_id != NULL ? strdup(client_id) : NULL;
+    api_value_report(value, &entry->report);
     return entry->id != NULL && (client_id == NULL || entry->client_id != NULL);
 }
 
-bool api_json_read_history(const char *body, size_t len, struct api_history *page)
+static bool read_page(const json_t *list, struct api_history *page)
 {
     *page = (struct api_history){NULL, 0};
-    json_t *root = load(body, len);
-    const json_t *list = find_page(root);
     page->entries = list != NULL ? calloc(json_array_size(list) + 1, sizeof(*page->entries)) : NULL;
     bool is_read = page->entries != NULL;
     size_t i;
@@ -242,6 +241,39 @@ bool api_json_read_history(const char *body, size_t len, struct api_history *pag
     if (!is_read) {
         api_history_free(page);
     }
+    return is_read;
+}
+
+bool api_json_read_history(const char *body, size_t len, struct api_history *page)
+{
+    json_t *root = load(body, len);
+    bool is_read = read_page(find_page(root), page);
+    json_decref(root);
+    return is_read;
+}
+
+/* The message in an answer that shows one. */
+static json_t *find_message(json_t *root)
+{
+    static const char *const names[] = {"entity", "data"};
+    json_t *message = root;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && message == root; i++) {
+        json_t *inner = json_object_get(root, names[i]);
+        message = json_is_object(inner) ? inner : root;
+    }
+    return json_is_object(message) ? message : NULL;
+}
+
+bool api_json_read_message(const char *body, size_t len, struct api_history *page)
+{
+    json_t *root = load(body, len);
+    json_t *alone = json_array();
+    const json_t *list = find_page(root);
+    if (list == NULL && json_array_append(alone, find_message(root)) == 0) {
+        list = alone;
+    }
+    bool is_read = read_page(list, page);
+    json_decref(alone);
     json_decref(root);
     return is_read;
 }

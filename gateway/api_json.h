@@ -10,6 +10,7 @@
 #define GATEWAY_API_JSON_H
 
 #include "proto/message.h"
+#include "proto/report.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,10 +60,11 @@ struct api_refusal {
 /* Anything may be given, also an empty body. Without memory there is no reason, or no JSON. */
 void api_json_read_refusal(const char *body, size_t len, struct api_refusal *refusal);
 
-/* One page of GET /sms. */
+/* One page of GET /sms, or what GET /sms/{id} shows: a page with one entry. */
 struct api_history_entry {
-    char *id;        /* the API's id; never NULL, "" when the entry has none */
-    char *client_id; /* NULL when the entry has none */
+    char *id;             /* the API's id; never NULL, "" when the entry has none */
+    char *client_id;      /* NULL when the entry has none */
+    struct report report; /* its status, "" when the entry has none; without a time */
 };
 struct api_history {
     struct api_history_entry *entries;
@@ -73,6 +75,8 @@ struct api_history {
  * page, an entry in it is no object, or without memory; nothing is to be freed then.
  */
 bool api_json_read_history(const char *body, size_t len, struct api_history *page);
+/* The same of one message: the object itself, or {"entity": {..}}, {"data": {..}}; or a page. */
+bool api_json_read_message(const char *body, size_t len, struct api_history *page);
 /* Frees what the page holds; a page that was read or is all zero. */
 void api_history_free(struct api_history *page);
 

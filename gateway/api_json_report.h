@@ -6,6 +6,7 @@
 #ifndef GATEWAY_API_JSON_REPORT_H
 #define GATEWAY_API_JSON_REPORT_H
 
+#include "gateway/api_json.h"
 #include "proto/report.h"
 #include "proto/ulid.h"
 
@@ -15,6 +16,7 @@
 
 struct api_report {
     bool has_client_id; /* of our form */
+    bool is_foreign;    /* it has one of another form */
     struct ulid client_id;
     char *api_id;         /* never NULL, "" = none */
     struct report report; /* its status may be "" where there is a text */
@@ -29,6 +31,12 @@ struct api_report {
  * without memory.
  */
 bool api_json_read_report(const char *body, size_t len, int64_t now_ms, struct api_report *report);
+/*
+ * What an entry of the history says of the message `id`, as if it had been reported. `stop` is an opt-out
+ * there, too, which was said after the message was submitted: that time is its time. Returns false, with nothing to free, without memory.
+ */
+bool api_report_from_entry(struct api_report *report, const struct ulid *id,
+                           const struct api_history_entry *entry);
 void api_report_free(struct api_report *report);
 
 #endif

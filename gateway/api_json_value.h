@@ -6,6 +6,8 @@
 #ifndef GATEWAY_API_JSON_VALUE_H
 #define GATEWAY_API_JSON_VALUE_H
 
+#include "proto/report.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 
@@ -19,6 +21,12 @@ const char *api_value_text(const json_t *value, char digits[API_DIGITS_SIZE]);
 
 /* The member `clientId` or `client_id`, or NULL. */
 json_t *api_value_client_id(const json_t *object);
+
+/*
+ * Reads `status` and `code` of an object: "" and 0 where they are missing. A status that is longer than
+ * any that we could tell of is cut, in whole characters. The time is left as it is.
+ */
+void api_value_report(const json_t *object, struct report *report);
 
 /* Tells whether it has the form of our clientIds. */
 bool api_value_is_ulid(const json_t *value);

@@ -165,21 +165,6 @@ static void answer(struct conn *c, const struct session_event *event)
     }
 }
 
-static void count(struct conn *c)
-{
-    struct stats *stats = relay_of(c)->stats;
-    struct session_counts counts = session_counts_take(c->session);
-    if (counts.commands > 0) {
-        stats_add(stats, STAT_COMMANDS, counts.commands);
-    }
-    if (counts.errors > 0) {
-        stats_add(stats, STAT_PROTOCOL_ERRORS, counts.errors);
-    }
-    if (counts.strangers > 0) {
-        stats_add(stats, STAT_GUARD_CLOSED, counts.strangers);
-    }
-}
-
 /*
  * Sends bytes, at once if nothing is before them: asking libevent costs two more system calls and a
  * turn of the loop. What the socket does not take goes through libevent; so do errors.
@@ -299,6 +284,11 @@ static void catch_up(struct conn *c)
     bool is_gone;
     size_t count = queue_changes_since(relay_of(c)->queue, c->client.caught_up, changes,
                                        CATCH_UP_MAX, &is_gone);
+    if (is_gone) { /* it was told what was missed, and more is now */
+        queue_changes_drop(changes, count);
+        c->is_doomed = true;
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         c->client.caught_up = changes[i].event;
         if (watch_concerns(relay_of(c)->watch, c, &changes[i].id)) {
@@ -307,6 +297,23 @@ static void catch_up(struct conn *c)
     }
     queue_changes_drop(changes, count);
     c->client.is_catching_up = count == CATCH_UP_MAX;
+}
+
+/* Is there more of the past to tell, and room for it? Behind a reply that is held it would gather. */
+static bool may_catch_up(const struct conn *c)
+{
+    return c->client.is_catching_up && !c->is_closing && !c->is_doomed && !is_stuffed(c) &&
+           session_held(c->session) <= OUTPUT_HIGH;
+}
+
+/* Ends a watcher that does not read. */
+static void cut_off(struct conn *c)
+{
+    if (c->bev != NULL) {
+        LOG(LOG_INFO, "watcher_cut_off");
+        stats_add(relay_of(c)->stats, STAT_WATCHERS_CUT_OFF, 1);
+    }
+    conn_free(c);
 }
 
 /* Carries on until there is nothing to do but wait. The conn may be gone afterwards. */
@@ -318,15 +325,16 @@ static void advance(struct conn *c)
     do {
         while (!c->is_closing && !is_stuffed(c) && carry_on(c, now_ms)) {
         }
-        while (c->client.is_catching_up && !c->is_closing && !c->is_doomed && !is_stuffed(c)) {
+        while (may_catch_up(c)) {
             catch_up(c);
         }
         was_stuffed = is_stuffed(c);
         is_whole = write_output(c);
         /* What the socket took at once brings no on_write that would go on. */
     } while (is_whole && was_stuffed && !c->is_closing && !is_stuffed(c));
-    count(c);
-    if (!is_whole) {
+    if (c->is_doomed) {
+        cut_off(c);
+    } else if (!is_whole) {
         conn_free(c);
     } else if (c->is_closing) {
         finish(c);
@@ -511,11 +519,7 @@ void conn_flush_touched(struct conn_context *context)
         if (!c->is_doomed) {
             advance(c);
         } else if (c->due_calls == 0) {
-            if (c->bev != NULL) {
-                LOG(LOG_INFO, "watcher_cut_off");
-                stats_add(context->relay->stats, STAT_WATCHERS_CUT_OFF, 1);
-            }
-            conn_free(c);
+            cut_off(c);
         }
     }
 }

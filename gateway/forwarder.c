@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANCHOR_SIZE = STORE_ANCHOR_SIZE, RESOLVE_SLICE = 1000, MARK_LATE_MS = 5000 };
+enum { ANCHOR_SIZE = STORE_ANCHOR_SIZE, MARK_LATE_MS = 5000 };
 
 /* What other threads ask of the loop, as bits of `orders`. */
 enum { ORDER_FLUSH = 1, ORDER_TOKEN = 2, ORDER_DRAIN = 4, ORDER_STOP = 8 };
@@ -28,9 +28,17 @@ struct request {
     bool is_probe;
     uint32_t epoch;           /* of the destination when it began */
     int64_t began_ms;         /* monotonic */
+    int64_t posted_ms;        /* Unix time */
     char anchor[ANCHOR_SIZE]; /* an API id known relayed before it began, "" = none */
     uint64_t anchored_at;     /* forwarder.relayed when that was */
     struct message *messages[];
+};
+
+/* Messages whose final status is stored. */
+struct reported {
+    struct reported *next;
+    size_t count;
+    struct ulid ids[];
 };
 
 struct forwarder {
@@ -39,21 +47,19 @@ struct forwarder {
     struct forwarder_options options;
     pthread_t thread;
     atomic_uint orders;
+    _Atomic(struct reported *) reported; /* pushed by other threads, taken all at once */
 
     /* All below: the forwarding thread's own. */
     struct api *api;
     struct pace pace;
     struct destination destination;
-    struct reconcile *reconcile;
+    struct history *history;
     struct request *under_way;
     struct request *marking, **marking_end; /* not yet posted: the store is not that far */
     size_t in_flight;                       /* POSTs: how many both are */
-    bool is_history_pending;                /* a GET /sms is under way */
-    bool has_history_failed;                /* the last one brought no page */
     uint64_t relayed;                       /* messages, in all */
     uint64_t posted;                        /* messages, in all, each as often as it was */
-    uint64_t scan_from;  /* `posted` of what the history held for sure when the scan began */
-    uint64_t doubt_from; /* `relayed` when the oldest request that is in doubt began */
+    uint64_t doubt_from;            /* `relayed` when the oldest request that is in doubt began */
     char doubt_anchor[ANCHOR_SIZE]; /* and its anchor */
     uint32_t last_group;
     char newest_api_id[ANCHOR_SIZE]; /* of the message that was relayed last */
@@ -104,6 +110,7 @@ static void publish(struct forwarder *f, int64_t now_ms)
         strncpy(is.reason, reason, sizeof is.reason - 1);
         is.until_ms = until_ms == INT64_MAX ? 0 : clock_unix_ms() + (until_ms - now_ms);
     }
+    stats_set_destination(f->stats, (int)f->destination.state);
     queue_relaying_set(f->queue, &is, &was);
     bool is_news = is.is_stopped != was.is_stopped || strcmp(is.reason, was.reason) != 0;
     hide_numbers(is.reason);
@@ -117,13 +124,6 @@ static void publish(struct forwarder *f, int64_t now_ms)
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
-
-/* Some request ended ambiguous, and the history has not been read for it to the end. */
-static bool has_doubt(const struct forwarder *f)
-{
-    return f->is_history_pending || reconcile_is_scanning(f->reconcile) ||
-           reconcile_due_ms(f->reconcile) != INT64_MAX;
-}
 
 static enum stats_name requests_stat(enum api_endpoint endpoint)
 {
@@ -182,9 +182,12 @@ static void launch(struct forwarder *f, struct request *request)
     request->next = f->under_way;
     f->under_way = request;
     f->posted += request->count;
+    request->posted_ms = clock_unix_ms();
     stats_add(f->stats, requests_stat(request->endpoint), 1);
     if (request->endpoint == API_BULK) {
-        stats_add(f->stats, STAT_BULK_MESSAGES, (int64_t)request->count);
+        int64_t count = (int64_t)request->count;
+        stats_observe(f->stats, HISTOGRAM_BULK, &count, 1);
+        stats_add(f->stats, STAT_BULK_MESSAGES, count);
         stats_add(f->stats, STAT_BULK_FULL, request->count == f->options.bulk_max ? 1 : 0);
     }
     LOG(LOG_DEBUG, "request_began", LOG_STR("endpoint", api_endpoint_name(request->endpoint)),
@@ -200,7 +203,7 @@ static void keep_anchor(struct forwarder *f)
     const struct request *const lists[] = {f->under_way, f->marking};
     const char *anchor = f->newest_api_id;
     uint64_t anchored_at = f->newest_at;
-    if (has_doubt(f) && f->doubt_from < anchored_at) {
+    if (history_is_in_doubt(f->history) && f->doubt_from < anchored_at) {
         anchor = f->doubt_anchor;
         anchored_at = f->doubt_from;
     }
@@ -299,10 +302,11 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
  */
 static bool would_bury_doubt(const struct forwarder *f)
 {
-    uint64_t reach = (uint64_t)f->options.reconcile.history_pages * f->options.reconcile.per_page;
+    uint64_t reach = (uint64_t)f->options.history.reconcile.history_pages *
+                     f->options.history.reconcile.per_page;
     uint64_t above = f->relayed - f->doubt_from + f->in_flight * f->options.bulk_max;
-    bool can_scan = !f->has_history_failed && !f->destination.is_token_refused;
-    return has_doubt(f) && can_scan && above > reach / 2;
+    bool can_scan = !history_has_failed(f->history) && !f->destination.is_token_refused;
+    return history_is_in_doubt(f->history) && can_scan && above > reach / 2;
 }
 
 /* Once a stop's time is up nothing is begun any more. */
@@ -319,6 +323,11 @@ static bool may_take(const struct forwarder *f, int64_t now_ms)
 static int64_t min_ms(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+static int64_t max_ms(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }
 
 /*
@@ -366,13 +375,51 @@ static int64_t send_what_may_go(struct forwarder *f)
 
 /* --- settling --------------------------------------------------------------------------------- */
 
+/* What everybody may know of an endpoint's window. That a 429 had it learnt anew changes nothing. */
+static void publish_window(struct forwarder *f, enum api_endpoint endpoint, int64_t now_ms,
+                           int64_t unix_ms)
+{
+    const struct pace_window *w = &f->pace.windows[endpoint];
+    struct stats_window window = {.is_known = w->limit > 0,
+                                  .limit = w->limit,
+                                  .remaining = w->remaining,
+                                  .reset_ms = unix_ms + (w->reset_ms - now_ms)};
+    stats_set_window(f->stats, endpoint, &window);
+}
+
+/*
+ * What an answer says of its endpoint, whatever it says of messages. Returns until when a 429 holds
+ * the endpoint back.
+ */
+static int64_t note_answer(struct forwarder *f, const struct api_answer *answer, int64_t now_ms,
+                           int64_t unix_ms)
+{
+    static const enum stats_histogram latencies[API_ENDPOINTS] = {
+        [API_SINGLE] = HISTOGRAM_API_SMS,
+        [API_BULK] = HISTOGRAM_API_SMS_BULK,
+        [API_HISTORY] = HISTOGRAM_API_HISTORY,
+    };
+    struct destination_options limits = {f->options.retry_min_ms, f->options.retry_max_ms};
+    int64_t held_until_ms = pace_ended(&f->pace, answer->endpoint, answer, now_ms, unix_ms,
+                                       destination_backoff_ms(&f->destination, &limits, chance(f)));
+    publish_window(f, answer->endpoint, now_ms, unix_ms);
+    stats_observe(f->stats, latencies[answer->endpoint], &answer->latency_us, 1);
+    stats_count_request(f->stats, answer->endpoint, answer->transport, answer->status);
+    return held_until_ms;
+}
+
 /* The youngest API id that is known to be taken: what began later is younger in the history. */
-static void note_relayed(struct forwarder *f, const struct queue_settlement *settlement)
+static void note_relayed(struct forwarder *f, const struct queue_settlement *settlement,
+                         int64_t now_ms)
 {
     const char *api_id = message_answer_api_id(settlement->answer);
     size_t len = strlen(api_id);
-    f->relayed += settlement->fate == FATE_RELAYED ? 1 : 0;
-    if (settlement->fate == FATE_RELAYED && len > 0 && len < ANCHOR_SIZE) {
+    if (settlement->fate != FATE_RELAYED) {
+        return;
+    }
+    f->relayed++;
+    history_relayed(f->history, &settlement->message->id, api_id, now_ms, now_ms);
+    if (len > 0 && len < ANCHOR_SIZE) {
         memcpy(f->newest_api_id, api_id, len + 1);
         f->newest_at = f->relayed;
     }
@@ -507,6 +554,7 @@ static void renew_token(struct forwarder *f, int64_t now_ms)
     }
     if (api_set_token(f->api, token)) {
         LOG(LOG_INFO, "token_changed");
+        history_resume(f->history);
         destination_token_changed(&f->destination, now_ms);
     }
     explicit_bzero(token, strlen(token));
@@ -524,9 +572,24 @@ static void log_answer(const struct api_answer *answer, const struct request *re
         LOG_INT("latency_us", answer->latency_us), LOG_STR("error", answer->error));
 }
 
+/* How long the messages that a request has relayed had waited for it. */
+static void observe_waits(struct forwarder *f, const struct request *request,
+                          const struct queue_settlement *settlements)
+{
+    int64_t waits_ms[request->count];
+    size_t count = 0;
+    for (size_t i = 0; i < request->count; i++) {
+        const struct message *m = request->messages[i];
+        if (settlements[i].fate == FATE_RELAYED && !m->has_at) {
+            waits_ms[count++] = max_ms(0, request->posted_ms - ulid_time_ms(&m->id));
+        }
+    }
+    stats_observe(f->stats, HISTOGRAM_QUEUE, waits_ms, count);
+}
+
 /* What the fates of a request's messages say of them all. */
 static void account(struct forwarder *f, const struct api_answer *answer,
-                    const struct queue_settlement *settlements, size_t count)
+                    const struct queue_settlement *settlements, size_t count, int64_t now_ms)
 {
     bool is_failure = answer->transport != API_ANSWERED || answer->status >= 300;
     stats_add(f->stats, STAT_REQUESTS_FAILED, is_failure ? 1 : 0);
@@ -535,7 +598,7 @@ static void account(struct forwarder *f, const struct api_answer *answer,
         if (settlements[i].fate == FATE_AMBIGUOUS) {
             stats_add(f->stats, STAT_MESSAGES_AMBIGUOUS, 1);
         }
-        note_relayed(f, &settlements[i]);
+        note_relayed(f, &settlements[i], now_ms);
     }
 }
 
@@ -547,11 +610,11 @@ static void account(struct forwarder *f, const struct api_answer *answer,
  */
 static void doubt(struct forwarder *f, const struct request *request, int64_t now_ms)
 {
-    if (!has_doubt(f) || request->anchored_at < f->doubt_from) {
+    if (!history_is_in_doubt(f->history) || request->anchored_at < f->doubt_from) {
         f->doubt_from = request->anchored_at;
         memcpy(f->doubt_anchor, request->anchor, ANCHOR_SIZE);
     }
-    reconcile_add(f->reconcile, request->began_ms, now_ms + 1,
+    history_doubt(f->history, request->began_ms, now_ms + 1,
                   request->anchor[0] == '\0' ? NULL : request->anchor);
     stats_add(f->stats, STAT_REQUESTS_AMBIGUOUS, 1);
 }
@@ -579,8 +642,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
                                                    .group = request->messages[i]->group};
     }
     land(f, request);
-    int64_t held_until_ms = pace_ended(&f->pace, answer->endpoint, answer, now_ms, unix_ms,
-                                       destination_backoff_ms(&f->destination, &limits, chance(f)));
+    int64_t held_until_ms = note_answer(f, answer, now_ms, unix_ms);
     struct retry_verdict verdict = judge(f, answer, request, settlements, &words);
     split_ambiguous(f, request, settlements);
     log_answer(answer, request, &verdict);
@@ -593,7 +655,8 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
         .held_until_ms = held_until_ms,
     };
     destination_apply(&f->destination, &verdict, &event, &limits, now_ms, chance(f));
-    account(f, answer, settlements, request->count);
+    account(f, answer, settlements, request->count, now_ms);
+    observe_waits(f, request, settlements);
     if (has_ambiguous(settlements, request->count)) {
         doubt(f, request, now_ms);
     }
@@ -605,116 +668,49 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
     free(request);
 }
 
-/* --- reconciling ------------------------------------------------------------------------------ */
+/* --- history ---------------------------------------------------------------------------------- */
 
-static void resolve(struct forwarder *f)
+/* Asks the API's history for what is due. Returns when to come again. */
+static int64_t ask_history(struct forwarder *f)
 {
-    size_t count;
-    struct queue_resolution *resolutions = reconcile_results(f->reconcile, &count);
-    size_t found = 0;
-    size_t absent = 0;
-    for (size_t i = 0; i < count; i++) {
-        found += resolutions[i].fate == FATE_RELAYED ? 1 : 0;
-        absent += resolutions[i].fate == FATE_RETURNED ? 1 : 0;
-    }
-    stats_add(f->stats, STAT_RECONCILE_FOUND, (int64_t)found);
-    stats_add(f->stats, STAT_RECONCILE_ABSENT, (int64_t)absent);
-    LOG(LOG_INFO, "reconciled", LOG_INT("messages", count), LOG_INT("relayed", found),
-        LOG_INT("sent_again", absent), LOG_INT("unresolved", count - found - absent));
-    /* The last ones first, since each goes to the head; after a restart there may be a million. */
-    for (size_t left = count; left > 0;) {
-        size_t slice = left < RESOLVE_SLICE ? left : RESOLVE_SLICE;
-        left -= slice;
-        queue_resolve(f->queue, resolutions + left, slice, clock_unix_ms());
-    }
-    free(resolutions);
-}
-
-static void read_history(struct forwarder *f, const struct api_answer *answer)
-{
-    struct api_history page;
-    int64_t now_ms = clock_monotonic_ms();
-    enum reconcile_progress progress;
-    struct destination_options limits = {f->options.retry_min_ms, f->options.retry_max_ms};
-    f->is_history_pending = false;
-    pace_ended(&f->pace, API_HISTORY, answer, now_ms, clock_unix_ms(),
-               destination_backoff_ms(&f->destination, &limits, chance(f)));
-    bool is_page = answer->transport == API_ANSWERED && answer->status / 100 == 2 &&
-                   api_json_read_history(answer->body, answer->body_len, &page);
-    f->has_history_failed = !is_page;
-    if (is_page) {
-        progress = reconcile_read(f->reconcile, &page, f->posted - f->scan_from);
-        api_history_free(&page);
-    } else {
-        progress = reconcile_refused(f->reconcile, answer, now_ms, chance(f));
-        LOG(LOG_WARN, "history_failed", LOG_INT("status", answer->status),
-            LOG_STR("error", answer->error));
-    }
-    if (progress == RECONCILE_FINISHED) {
-        resolve(f);
-    }
-}
-
-/* Begins a scan that has come due. */
-static void begin_scan(struct forwarder *f, int64_t now_ms)
-{
-    size_t count;
-    size_t left_out;
-    int64_t cutoff_ms = reconcile_covers_all(f->reconcile, now_ms)
-                            ? INT64_MAX
-                            : reconcile_cutoff_ms(f->reconcile, clock_unix_ms());
-    struct ulid *ids = queue_ambiguous(f->queue, cutoff_ms, &count, &left_out);
-    f->scan_from = f->posted;
-    for (const struct request *r = f->under_way; r != NULL; r = r->next) {
-        f->scan_from -= r->count;
-    }
-    stats_add(f->stats, STAT_RECONCILE_SCANS, count > 0 ? 1 : 0);
-    if (reconcile_begin(f->reconcile, ids, count, left_out, now_ms) == RECONCILE_FINISHED) {
-        resolve(f);
-    }
-}
-
-/* Carries the scan of the history on. Returns when to come again. */
-static int64_t reconcile(struct forwarder *f)
-{
-    int64_t now_ms = clock_monotonic_ms();
     /* With a token that is refused, history would only refuse too, and that means "cannot tell". */
-    if (f->is_history_pending || f->destination.is_token_refused || !has_time(f, now_ms)) {
+    if (f->destination.is_token_refused || !has_time(f, clock_monotonic_ms())) {
         return INT64_MAX;
     }
-    if (!reconcile_is_scanning(f->reconcile) && reconcile_due_ms(f->reconcile) <= now_ms) {
-        begin_scan(f, now_ms);
-        if (!reconcile_is_scanning(f->reconcile)) {
-            /* What was in doubt has ended by itself: now may go what was held back for it. */
-            return now_ms;
-        }
+    uint64_t landed = f->posted;
+    for (const struct request *r = f->under_way; r != NULL; r = r->next) {
+        landed -= r->count;
     }
-    unsigned page = reconcile_page_wanted(f->reconcile, now_ms);
-    if (page == 0) {
-        return reconcile_due_ms(f->reconcile);
-    }
-    int64_t next_ms = pace_next_ms(&f->pace, API_HISTORY, false, now_ms);
-    if (next_ms > now_ms) {
-        return next_ms;
-    }
-    if (!api_get_history(f->api, page, f->options.reconcile.per_page, NULL)) {
-        return now_ms + f->options.retry_min_ms;
-    }
-    reconcile_page_asked(f->reconcile);
-    pace_began(&f->pace, API_HISTORY, false, now_ms);
-    stats_add(f->stats, STAT_REQUESTS_HISTORY, 1);
-    f->is_history_pending = true;
-    return INT64_MAX;
+    return history_ask(f->history, landed);
+}
+
+static void take_history(struct forwarder *f, const struct api_answer *answer)
+{
+    note_answer(f, answer, clock_monotonic_ms(), clock_unix_ms());
+    history_read(f->history, answer, f->posted, chance(f));
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
+static void take_reported(struct forwarder *f)
+{
+    struct reported *r = atomic_exchange_explicit(&f->reported, NULL, memory_order_acquire);
+    while (r != NULL) {
+        struct reported *next = r->next;
+        history_ended(f->history, r->ids, r->count);
+        free(r);
+        r = next;
+    }
+}
+
 static void take_orders(struct forwarder *f)
 {
+    take_reported(f);
     unsigned orders = atomic_exchange_explicit(&f->orders, 0, memory_order_acquire);
     int64_t now_ms = orders == 0 ? 0 : clock_monotonic_ms();
     if ((orders & ORDER_FLUSH) != 0) {
         destination_flush(&f->destination, now_ms);
+        history_resume(f->history);
     }
     if ((orders & ORDER_TOKEN) != 0) {
         renew_token(f, now_ms);
@@ -737,7 +733,7 @@ static bool is_finished(const struct forwarder *f)
     if (f->is_stopping) {
         return true;
     }
-    if (f->in_flight > 0 || f->is_history_pending) {
+    if (f->in_flight > 0 || history_is_scanning(f->history)) {
         return false;
     }
     if (!has_time(f, clock_monotonic_ms())) {
@@ -750,9 +746,7 @@ static bool is_finished(const struct forwarder *f)
     bool is_hopeless =
         relaying.is_held || f->destination.state == DESTINATION_STOPPED || would_bury_doubt(f);
     bool has_ready = totals.by_state[MESSAGE_QUEUED] > 0 && !is_hopeless;
-    bool has_ambiguous =
-        reconcile_is_scanning(f->reconcile) || reconcile_due_ms(f->reconcile) < f->drain_until_ms;
-    return !has_ready && !has_ambiguous;
+    return !has_ready && !history_scans_before(f->history, f->drain_until_ms);
 }
 
 static void take_answers(struct forwarder *f)
@@ -760,7 +754,7 @@ static void take_answers(struct forwarder *f)
     struct api_answer *answer;
     while ((answer = api_next_answer(f->api)) != NULL) {
         if (answer->endpoint == API_HISTORY) {
-            read_history(f, answer);
+            take_history(f, answer);
         } else {
             settle(f, answer, answer->tag);
         }
@@ -782,7 +776,7 @@ static void doubt_restored(struct forwarder *f)
     if (totals.ambiguous > 0) {
         int64_t now_ms = clock_monotonic_ms();
         memcpy(f->doubt_anchor, f->newest_api_id, ANCHOR_SIZE);
-        reconcile_add(f->reconcile, now_ms, now_ms + 1, /* see doubt */
+        history_doubt(f->history, now_ms, now_ms + 1, /* see doubt */
                       f->newest_api_id[0] == '\0' ? NULL : f->newest_api_id);
     }
 }
@@ -798,7 +792,7 @@ static void *run(void *arg)
         take_orders(f);
         launch_marked(f);
         int64_t wake_ms = send_what_may_go(f);
-        wake_ms = min_ms(wake_ms, reconcile(f));
+        wake_ms = min_ms(wake_ms, ask_history(f));
         int64_t now_ms = clock_monotonic_ms();
         if (!has_time(f, now_ms)) {
             drop_marking(f);
@@ -842,8 +836,11 @@ struct forwarder *forwarder_new(struct queue *queue, struct stats *stats,
     uint64_t seed = (uint64_t)clock_unix_ms() ^ (uint64_t)(uintptr_t)f;
     memcpy(f->chance, &seed, sizeof f->chance);
     f->api = api_new(&options->api);
-    f->reconcile = reconcile_new(&options->reconcile);
-    if (f->api == NULL || f->reconcile == NULL) {
+    f->history = f->api == NULL
+                     ? NULL
+                     : history_new(&(struct history_means){f->api, &f->pace, queue, stats},
+                                   &options->history);
+    if (f->history == NULL) {
         forwarder_free(f);
         return NULL;
     }
@@ -865,8 +862,11 @@ void forwarder_free(struct forwarder *f)
     if (f == NULL) {
         return;
     }
+    if (f->history != NULL) {
+        take_reported(f);
+    }
+    history_free(f->history);
     api_free(f->api);
-    reconcile_free(f->reconcile);
     while (f->under_way != NULL) { /* their messages stay SENDING: the API may have them */
         struct request *next = f->under_way->next;
         free(f->under_way);
@@ -884,6 +884,29 @@ static void order(struct forwarder *f, unsigned orders)
 void forwarder_wake(void *arg)
 {
     struct forwarder *f = arg;
+    api_wakeup(f->api);
+}
+
+void forwarder_relayed_before(struct forwarder *f, const struct ulid *id, const char *api_id,
+                              int64_t age_ms)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    history_relayed(f->history, id, api_id, now_ms - age_ms, now_ms);
+}
+
+void forwarder_reported(struct forwarder *f, const struct ulid *ids, size_t count)
+{
+    bool is_wanted = f->options.history.poll.interval_ms > 0 && count > 0;
+    struct reported *r = is_wanted ? malloc(sizeof *r + count * sizeof *ids) : NULL;
+    if (r == NULL) {
+        return; /* without memory: they are asked about once more */
+    }
+    r->count = count;
+    memcpy(r->ids, ids, count * sizeof *ids);
+    r->next = atomic_load_explicit(&f->reported, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&f->reported, &r->next, r, memory_order_release,
+                                                  memory_order_relaxed)) {
+    }
     api_wakeup(f->api);
 }
 

@@ -2,16 +2,17 @@
  * forwarder: the forwarding thread: wait, take, send, settle.
  *
  * A thin loop around pure policy: batch (what to send now), pace (how fast), retry (what an answer
- * means), reconcile (what became of ambiguous messages). Owns the thread, the requests in flight
- * and the state of the destination. Leaves HTTP to api and messages to the queue. With a store no
+ * means), reconcile (what became of ambiguous messages). Owns the thread, the POSTs in flight and the
+ * state of the destination. Leaves calls of the API's history to history, HTTP to api and messages to
+ * the queue. With a store no
  * request goes before the mark that its messages are being sent is saved there.
  */
 #ifndef GATEWAY_FORWARDER_H
 #define GATEWAY_FORWARDER_H
 
 #include "gateway/api.h"
+#include "gateway/history.h"
 #include "gateway/queue.h"
-#include "gateway/reconcile.h"
 #include "gateway/stats.h"
 #include "gateway/store.h"
 
@@ -23,7 +24,7 @@ struct forwarder;
 
 struct forwarder_options {
     struct api_options api;
-    struct reconcile_options reconcile;
+    struct history_options history;
     size_t bulk_max;
     int64_t linger_ms;
     int64_t retry_min_ms, retry_max_ms;
@@ -56,6 +57,14 @@ void forwarder_free(struct forwarder *f);
 
 /* Has something to do: for queue_options.wake_forwarder. Any thread. */
 void forwarder_wake(void *forwarder);
+/*
+ * A message that an earlier run has relayed `age_ms` ago, and whose final status is not known: with
+ * reports.poll it is asked about. Before the thread starts, in the order in which they were relayed.
+ */
+void forwarder_relayed_before(struct forwarder *f, const struct ulid *id, const char *api_id,
+                              int64_t age_ms);
+/* The final statuses of these messages are stored: nobody asks about them any more. Any thread. */
+void forwarder_reported(struct forwarder *f, const struct ulid *ids, size_t count);
 /* FLUSH, resp. a token file that changed. Any thread. */
 void forwarder_flush(struct forwarder *f);
 void forwarder_token_changed(struct forwarder *f);

@@ -3,6 +3,8 @@
 
 #include "gateway/clock.h"
 #include "gateway/http_listen.h"
+#include "gateway/http_places.h"
+#include "gateway/metrics.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
@@ -14,44 +16,22 @@
 #include <string.h>
 #include <strings.h>
 
-enum { IDLE_SECONDS = 30, MAX_HEADERS = 16384, MAX_BODY = 1024 };
+enum { IDLE_SECONDS = 30, MAX_HEADERS = 16384, MAX_BODY = 1024, CONNECTIONS_MAX = 64 };
 
 struct http {
     const struct relay *relay;
     struct http_options options;
     struct evhttp *evhttp;
+    struct http_places *places;
+    struct page *page;
 };
-
-/* --- answers ---------------------------------------------------------------------------------- */
-
-static void answer(struct evhttp_request *request, int status, const char *type,
-                   struct evbuffer *body)
-{
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-    evhttp_add_header(headers, "Content-Type", type);
-    evhttp_add_header(headers, "Cache-Control", "no-store");
-    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-    evhttp_send_reply(request, status, NULL, body);
-}
-
-static void answer_line(struct evhttp_request *request, int status, const char *line)
-{
-    struct evbuffer *body = evbuffer_new();
-    if (body != NULL) {
-        evbuffer_add_printf(body, "%s\n", line);
-    }
-    answer(request, status, "text/plain; charset=utf-8", body);
-    if (body != NULL) {
-        evbuffer_free(body);
-    }
-}
 
 /* --- /livez and /readyz ----------------------------------------------------------------------- */
 
 static void tell_alive(const struct http *http, struct evhttp_request *request)
 {
     (void)http;
-    answer_line(request, 200, "alive");
+    http_answer_line(request, 200, "alive");
 }
 
 static bool is_nearly_full(size_t is, size_t max)
@@ -59,108 +39,95 @@ static bool is_nearly_full(size_t is, size_t max)
     return is >= max - max / 10;
 }
 
-static size_t unfinished(const struct queue_totals *totals)
+/* Writes down why it is not ready. Returns false when it is. */
+static bool complain(const struct http *http, char *words, size_t size)
 {
-    static const enum message_state STATES[] = {MESSAGE_QUEUED, MESSAGE_SENDING, MESSAGE_DEFERRED,
-                                                MESSAGE_SCHEDULED};
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof STATES / sizeof STATES[0]; i++) {
-        count += totals->by_state[STATES[i]];
+    const struct http_options *options = &http->options;
+    struct queue_relaying relaying;
+    struct queue_totals totals;
+    queue_relaying(http->relay->queue, &relaying);
+    queue_totals(http->relay->queue, &totals);
+    int64_t waits_ms = totals.waits_since_ms == 0 ? 0 : clock_unix_ms() - totals.waits_since_ms;
+    if (relaying.is_held) {
+        snprintf(words, size, "held by the operator");
+    } else if (relaying.is_stopped) {
+        snprintf(words, size, "%s", relaying.reason);
+    } else if (is_nearly_full(totals.unfinished, options->max_messages) ||
+               is_nearly_full(totals.unfinished_bytes, options->max_bytes)) {
+        snprintf(words, size, "the queue is nearly full");
+    } else if (options->max_wait_ms > 0 && waits_ms > options->max_wait_ms) {
+        snprintf(words, size, "the oldest message has waited for %" PRId64 " s (http.max_wait)",
+                 waits_ms / 1000);
+    } else {
+        return false;
     }
-    return count;
+    return true;
 }
 
 static void tell_ready(const struct http *http, struct evhttp_request *request)
 {
-    struct queue_relaying relaying;
-    struct queue_totals totals;
-    char line[QUEUE_REASON_SIZE + 64];
-    queue_relaying(http->relay->queue, &relaying);
-    queue_totals(http->relay->queue, &totals);
-    if (relaying.is_held) {
-        answer_line(request, 503, "not ready: held by the operator");
-    } else if (relaying.is_stopped) {
-        snprintf(line, sizeof line, "not ready: %s", relaying.reason);
-        answer_line(request, 503, line);
-    } else if (is_nearly_full(unfinished(&totals), http->options.max_messages) ||
-               is_nearly_full(totals.bytes, http->options.max_bytes)) {
-        answer_line(request, 503, "not ready: the queue is nearly full");
+    char words[QUEUE_REASON_SIZE];
+    char line[sizeof words + sizeof "not ready: "];
+    if (complain(http, words, sizeof words)) {
+        snprintf(line, sizeof line, "not ready: %s", words);
+        http_answer_line(request, 503, line);
     } else {
-        answer_line(request, 200, "ready");
+        http_answer_line(request, 200, "ready");
     }
 }
 
 /* --- /metrics --------------------------------------------------------------------------------- */
 
-/* Text format 0.0.4 of Prometheus. */
-static void add_metric(struct evbuffer *out, const char *name, const char *kind, const char *help)
-{
-    evbuffer_add_printf(out, "# HELP smsrelay_%s %s\n# TYPE smsrelay_%s %s\n", name, help, name,
-                        kind);
-}
-
-static void add_number(struct evbuffer *out, const char *name, const char *help, int64_t value)
-{
-    add_metric(out, name, "gauge", help);
-    evbuffer_add_printf(out, "smsrelay_%s %" PRId64 "\n", name, value);
-}
-
-static void add_stats(const struct stats *stats, struct evbuffer *out)
-{
-    for (int i = 0; i < STATS_COUNT; i++) {
-        const struct stats_row *row = stats_row((enum stats_name)i);
-        add_metric(out, row->name, stats_kind_name(row->kind), row->help);
-        evbuffer_add_printf(out, "smsrelay_%s %" PRId64 "\n", row->name,
-                            stats_get(stats, (enum stats_name)i));
-    }
-}
-
-static void add_queue(struct queue *queue, struct evbuffer *out)
-{
-    struct queue_totals totals;
-    struct queue_relaying relaying;
-    queue_totals(queue, &totals);
-    queue_relaying(queue, &relaying);
-    add_metric(out, "queue_messages", "gauge", "messages held, by state");
-    for (int i = 0; i < MESSAGE_STATES; i++) {
-        evbuffer_add_printf(out, "smsrelay_queue_messages{state=\"%s\"} %zu\n",
-                            message_state_name((enum message_state)i), totals.by_state[i]);
-    }
-    int64_t age_ms = totals.oldest_ms == 0 ? 0 : clock_unix_ms() - totals.oldest_ms;
-    add_metric(out, "queue_oldest_seconds", "gauge", "age of the oldest unfinished message");
-    evbuffer_add_printf(out, "smsrelay_queue_oldest_seconds %.3f\n",
-                        age_ms > 0 ? (double)age_ms / 1000 : 0);
-    add_number(out, "queue_bytes", "memory of all messages held", (int64_t)totals.bytes);
-    add_number(out, "relaying", "1 = messages are sent, 0 = held or stopped",
-               !relaying.is_held && !relaying.is_stopped);
-}
-
 static void tell_metrics(const struct http *http, struct evhttp_request *request)
 {
+    struct buffer text = BUFFER_EMPTY;
     struct evbuffer *out = evbuffer_new();
-    if (out == NULL) {
-        answer_line(request, 503, "out of memory");
-        return;
+    metrics_write(http->relay, clock_unix_ms(), &text);
+    if (out == NULL || text.has_failed || evbuffer_add(out, text.data, text.len) != 0) {
+        http_answer_line(request, 503, "out of memory");
+    } else {
+        http_answer(request, 200, METRICS_TYPE, out);
     }
-    add_stats(http->relay->stats, out);
-    add_queue(http->relay->queue, out);
-    add_metric(out, "build_info", "gauge", "always 1; says the version");
-    evbuffer_add_printf(out, "smsrelay_build_info{version=\"%s\"} 1\n",
-                        http->relay->rules->version);
-    answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", out);
-    evbuffer_free(out);
+    buffer_free(&text);
+    if (out != NULL) {
+        evbuffer_free(out);
+    }
 }
 
-/* --- requests --------------------------------------------------------------------------------- */
+/* --- the page --------------------------------------------------------------------------------- */
 
-static const struct page {
+static void tell_page(const struct http *http, struct evhttp_request *request)
+{
+    page_show(http->page, request);
+}
+
+static void tell_events(const struct http *http, struct evhttp_request *request)
+{
+    page_tell_events(http->page, request);
+}
+
+static void tell_inbox(const struct http *http, struct evhttp_request *request)
+{
+    page_tell_inbox(http->page, request);
+}
+
+static void take_report(const struct http *http, struct evhttp_request *request)
+{
+    page_take_report(http->page, request);
+}
+
+static const struct route {
     const char *path;
+    bool is_button; /* POST, and only by a page of ours; otherwise GET and HEAD */
     void (*tell)(const struct http *http, struct evhttp_request *request);
-} pages[] = {
-    {"/livez", tell_alive},
-    {"/metrics", tell_metrics},
-    {"/readyz", tell_ready},
+} routes[] = {
+    {"/", false, tell_page},        {"/events", false, tell_events},
+    {"/inbox", false, tell_inbox},  {"/inbox/report", true, take_report},
+    {"/livez", false, tell_alive},  {"/metrics", false, tell_metrics},
+    {"/readyz", false, tell_ready},
 };
+
+/* --- who may ask ------------------------------------------------------------------------------ */
 
 static bool is_loopback(const char *host)
 {
@@ -169,14 +136,58 @@ static bool is_loopback(const char *host)
            (inet_pton(AF_INET, host, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127);
 }
 
-static bool is_ours(const struct http *http, const char *host)
+/* Is it one of http.hosts? `host` is `len` bytes. */
+static bool is_named(const struct http *http, const char *host, size_t len)
 {
-    for (size_t i = 0; host != NULL && i < http->options.host_count; i++) {
-        if (strcasecmp(host, http->options.hosts[i]) == 0) {
+    for (size_t i = 0; i < http->options.host_count; i++) {
+        const char *name = http->options.hosts[i];
+        if (strlen(name) == len && strncasecmp(host, name, len) == 0) {
             return true;
         }
     }
-    return host != NULL && is_loopback(host);
+    return false;
+}
+
+static bool is_ours(const struct http *http, const char *host)
+{
+    return host != NULL && (is_named(http, host, strlen(host)) || is_loopback(host));
+}
+
+/*
+ * Was the request made by a page that came from here (RFC 6454)? Its origin is http:// and the very
+ * host that it asks; or, behind a proxy, https:// and one of http.hosts.
+ */
+static bool is_own_origin(const struct http *http, struct evhttp_request *request)
+{
+    struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+    const char *origin = evhttp_find_header(headers, "Origin");
+    const char *host = evhttp_find_header(headers, "Host");
+    if (origin == NULL || host == NULL) {
+        return false;
+    }
+    if (strncmp(origin, "https://", strlen("https://")) == 0) {
+        origin += strlen("https://");
+        return is_named(http, origin, strcspn(origin, ":"));
+    }
+    return strncmp(origin, "http://", strlen("http://")) == 0 &&
+           strcasecmp(origin + strlen("http://"), host) == 0;
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static void follow(const struct http *http, const struct route *route,
+                   struct evhttp_request *request)
+{
+    bool is_post = evhttp_request_get_command(request) == EVHTTP_REQ_POST;
+    if (is_post != route->is_button) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow",
+                          route->is_button ? "POST" : "GET, HEAD");
+        http_answer_line(request, HTTP_BADMETHOD, "method not allowed");
+    } else if (route->is_button && !is_own_origin(http, request)) {
+        http_answer_line(request, 403, "not from this page");
+    } else {
+        route->tell(http, request);
+    }
 }
 
 static void on_request(struct evhttp_request *request, void *arg)
@@ -184,16 +195,16 @@ static void on_request(struct evhttp_request *request, void *arg)
     const struct http *http = arg;
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
     if (!is_ours(http, evhttp_request_get_host(request))) {
-        answer_line(request, 403, "not a host of this relay (http.hosts)");
+        http_answer_line(request, 403, "not a host of this relay (http.hosts)");
         return;
     }
-    for (size_t i = 0; path != NULL && i < sizeof pages / sizeof pages[0]; i++) {
-        if (strcmp(path, pages[i].path) == 0) {
-            pages[i].tell(http, request);
+    for (size_t i = 0; path != NULL && i < sizeof routes / sizeof routes[0]; i++) {
+        if (strcmp(path, routes[i].path) == 0) {
+            follow(http, &routes[i], request);
             return;
         }
     }
-    answer_line(request, 404, "not found; there are /livez, /metrics and /readyz");
+    http_answer_line(request, 404, "not found; there are /, /livez, /metrics and /readyz");
 }
 
 /* --- the listener ----------------------------------------------------------------------------- */
@@ -204,10 +215,16 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
     struct http *http = calloc(1, sizeof *http);
     struct evhttp_bound_socket *bound = NULL;
     if (http != NULL) {
-        *http = (struct http){relay, *options, evhttp_new(relay->base)};
+        *http =
+            (struct http){.relay = relay, .options = *options, .evhttp = evhttp_new(relay->base)};
     }
     if (http == NULL || http->evhttp == NULL) {
         snprintf(error, error_size, "out of memory");
+        http_free(http);
+        return NULL;
+    }
+    http->page = page_new(relay, &options->page, error, error_size);
+    if (http->page == NULL) {
         http_free(http);
         return NULL;
     }
@@ -218,11 +235,16 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
         http_free(http);
         return NULL;
     }
+    http->places = http_places_new(relay->base, http->evhttp, bound, CONNECTIONS_MAX);
+    if (http->places == NULL) {
+        http_free(http);
+        return NULL;
+    }
     evhttp_set_timeout(http->evhttp, IDLE_SECONDS);
     evhttp_set_max_headers_size(http->evhttp, MAX_HEADERS);
     evhttp_set_max_body_size(http->evhttp, MAX_BODY);
     evhttp_set_default_content_type(http->evhttp, NULL);
-    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
     evhttp_set_gencb(http->evhttp, on_request, http);
     http_log_listener(bound, options->host, "http_listening");
     return http;
@@ -233,8 +255,11 @@ void http_free(struct http *http)
     if (http == NULL) {
         return;
     }
+    page_free(http->page);
+    http_places_stop(http->places);
     if (http->evhttp != NULL) {
         evhttp_free(http->evhttp);
     }
+    http_places_free(http->places);
     free(http);
 }

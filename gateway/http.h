@@ -1,13 +1,15 @@
 /*
- * http: what the relay tells over HTTP about itself: /metrics, /livez, /readyz.
+ * http: what the relay tells over HTTP about itself: /metrics, /livez, /readyz, and the page at /.
  *
- * Owns its listener, and who may ask: only what names a host that is this machine's, so that no
- * page of a browser gets here under a name of its own (DNS rebinding). Counts nothing itself.
+ * Owns its listener, the paths, and who may ask: only what names a host that is this machine's, so
+ * that no page of a browser gets here under a name of its own (DNS rebinding); and the buttons of a
+ * page only where that came from here. Counts nothing itself.
  * Probes come every second: they are not logged. Thread: the event base's.
  */
 #ifndef GATEWAY_HTTP_H
 #define GATEWAY_HTTP_H
 
+#include "gateway/page.h"
 #include "gateway/relay.h"
 
 #include <stdbool.h>
@@ -23,6 +25,8 @@ struct http_options {
     size_t host_count;
     size_t max_messages; /* of the queue: /readyz says when it is nearly full */
     size_t max_bytes;
+    struct page_options page;
+    int64_t max_wait_ms; /* a message that waits longer is too old for /readyz; 0 = none is */
 };
 
 /*

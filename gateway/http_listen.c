@@ -3,6 +3,7 @@
 
 #include "gateway/log.h"
 
+#include <event2/buffer.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,4 +30,37 @@ void http_log_listener(struct evhttp_bound_socket *bound, const char *host, cons
     char url[HTTP_URL_SIZE];
     http_url(bound, host, url);
     LOG(LOG_INFO, event, LOG_STR("url", url));
+}
+
+void http_answer(struct evhttp_request *request, int status, const char *type,
+                 struct evbuffer *body)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    evhttp_add_header(headers, "Content-Type", type);
+    evhttp_add_header(headers, "Cache-Control", "no-store");
+    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+    evhttp_send_reply(request, status, NULL, body);
+}
+
+void http_answer_line(struct evhttp_request *request, int status, const char *line)
+{
+    struct evbuffer *body = evbuffer_new();
+    if (body != NULL) {
+        evbuffer_add_printf(body, "%s\n", line);
+    }
+    http_answer(request, status, "text/plain; charset=utf-8", body);
+    if (body != NULL) {
+        evbuffer_free(body);
+    }
+}
+
+bool http_is_secret(const char *given, const char *secret)
+{
+    size_t len = strlen(secret);
+    size_t given_len = given == NULL ? 0 : strlen(given);
+    unsigned difference = given == NULL || given_len != len;
+    for (size_t i = 0; i < given_len; i++) {
+        difference |= (unsigned)(given[i] ^ secret[len == 0 ? 0 : i % len]);
+    }
+    return difference == 0;
 }

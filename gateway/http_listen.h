@@ -5,6 +5,7 @@
 #define GATEWAY_HTTP_LISTEN_H
 
 #include <event2/http.h>
+#include <stdbool.h>
 
 enum { HTTP_URL_SIZE = 96 };
 
@@ -13,5 +14,15 @@ void http_url(struct evhttp_bound_socket *bound, const char *host, char url[HTTP
 
 /* Logs `event` (a literal) with that URL. */
 void http_log_listener(struct evhttp_bound_socket *bound, const char *host, const char *event);
+
+/* Answers with a body of this type (a literal), which nobody may keep or take for another. */
+void http_answer(struct evhttp_request *request, int status, const char *type,
+                 struct evbuffer *body);
+
+/* Answers with one line of plain text. */
+void http_answer_line(struct evhttp_request *request, int status, const char *line);
+
+/* Is `given` this secret? In a time that does not tell how much of it was right. NULL is not. */
+bool http_is_secret(const char *given, const char *secret);
 
 #endif

@@ -84,12 +84,12 @@ struct log_field log_number(const char *name, const char *s)
 
 enum { STAMP_SIZE = 32, SCRATCH_SIZE = 128, MASK_HEAD = 3, MASK_TAIL = 2 };
 
-static size_t mask_number(const char *number, size_t len, char out[SCRATCH_SIZE])
+size_t log_mask_number(const char *number, size_t len, char masked[LOG_MASKED_SIZE])
 {
     if (len <= MASK_HEAD + MASK_TAIL) {
-        return (size_t)snprintf(out, SCRATCH_SIZE, "***");
+        return (size_t)snprintf(masked, LOG_MASKED_SIZE, "***");
     }
-    return (size_t)snprintf(out, SCRATCH_SIZE, "%.*s***%s", MASK_HEAD, number,
+    return (size_t)snprintf(masked, LOG_MASKED_SIZE, "%.*s***%.*s", MASK_HEAD, number, MASK_TAIL,
                             number + len - MASK_TAIL);
 }
 
@@ -111,7 +111,7 @@ static struct span field_text(const struct log_field *field, char scratch[SCRATC
     case LOG_FIELD_NUMBER:
         text = (struct span){field->value.string.bytes, field->value.string.len};
         if (log_privacy == LOG_MASK) {
-            text = (struct span){scratch, mask_number(text.bytes, text.len, scratch)};
+            text = (struct span){scratch, log_mask_number(text.bytes, text.len, scratch)};
         }
         break;
     case LOG_FIELD_ID:

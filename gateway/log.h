@@ -41,6 +41,7 @@ enum {
     LOG_LINE_MAX =
         4096, /* bytes with the line end; POSIX keeps such a write to a pipe in one piece */
     LOG_VALUE_MAX = 512, /* bytes, before they are escaped */
+    LOG_MASKED_SIZE = 16,
     LOG_REPEATS = 5,
     LOG_REPEAT_MS = 10000
 };
@@ -121,6 +122,12 @@ struct log_field log_number(const char *name, const char *s);
 
 /* What LOG() calls: `event` must outlive the program, `fields` ends in a LOG_FIELD_END. */
 void log_event(enum log_level level, const char *event, const struct log_field *fields);
+
+/*
+ * Writes a telephone number of `len` bytes as LOG_NUMBER masks it: "+34***00". For others who show
+ * numbers. Returns its length.
+ */
+size_t log_mask_number(const char *number, size_t len, char masked[LOG_MASKED_SIZE]);
 
 /*
  * Sums up the repeats whose time is over at `now_ms` (CLOCK_MONOTONIC, ms). A timer calls it about

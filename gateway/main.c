@@ -53,6 +53,7 @@ struct daemon {
     struct conf *conf;
     char hostname[HOSTNAME_SIZE];
     struct session_rules rules;
+    struct session_tally tally;  /* rules.tally */
     struct alias_table *aliases; /* rules.aliases; replaced as a whole, between two events */
     struct stats stats;
     struct event_base *base;
@@ -219,6 +220,19 @@ static void wake_store(void *arg)
 {
     struct daemon *d = arg;
     store_wake(d->store);
+}
+
+/* In the forwarding thread. */
+static void found(void *arg, struct poll_news *news)
+{
+    struct daemon *d = arg;
+    reports_found(d->reports, news);
+}
+
+static void relayed_before(void *arg, const struct ulid *id, const char *api_id, int64_t relayed_ms)
+{
+    struct daemon *d = arg;
+    forwarder_relayed_before(d->relay.forwarder, id, api_id, clock_unix_ms() - relayed_ms);
 }
 
 static void forwarder_ended(void *arg)
@@ -481,6 +495,8 @@ static bool start_forwarder(struct daemon *d, const char *url, char *error)
     settings_forwarder(conf, url, token == NULL ? "" : token, &options);
     options.read_token = has_file ? read_token : NULL;
     options.token_arg = d;
+    options.history.found = found;
+    options.history.found_arg = d;
     options.ended = forwarder_ended;
     options.ended_arg = d;
     options.store = d->store;
@@ -493,6 +509,11 @@ static bool start_forwarder(struct daemon *d, const char *url, char *error)
     snprintf(error, ERROR_SIZE, "cannot set up requests to the API (token file, api.ca_file?)");
     if (has_file && d->relay.forwarder != NULL) {
         d->token_watch = token_watch_new(d->base, conf->api.token_file, token_changed, d);
+    }
+    if (d->relay.forwarder != NULL && d->relay.store != NULL && conf->reports.poll_ms > 0) {
+        const struct poll_options *poll = &options.history.poll;
+        store_each_unreported(d->store, clock_unix_ms() - poll->give_up_ms, poll->max_messages,
+                              relayed_before, d);
     }
     return d->relay.forwarder != NULL;
 }
@@ -581,6 +602,7 @@ static bool make_parts(struct daemon *d, char *error)
     queue.wake_store = d->relay.store == NULL ? NULL : wake_store;
     queue.store_arg = d;
     relay->base = d->base;
+    d->rules.tally = &d->tally;
     relay->rules = &d->rules;
     relay->stats = &d->stats;
     relay->queue = queue_new(&queue);
@@ -623,25 +645,34 @@ static bool make_optout(struct daemon *d, char *error)
 /* Returns false only where there should be a listener and is none. */
 static bool start_http(struct daemon *d, char *error)
 {
-    char host[SETTINGS_HOST_SIZE];
+    char host[SETTINGS_HOST_SIZE], sandbox_host[SETTINGS_HOST_SIZE];
     struct http_options options;
+    struct sandbox_options sandbox;
     if (!settings_http(d->conf, host, &options)) {
         return true;
+    }
+    if (d->sandbox != NULL) {
+        settings_sandbox(d->conf, sandbox_host, &sandbox);
+        options.page.sandbox_host = sandbox.host;
+        options.page.sandbox_port = sandbox_thread_port(d->sandbox);
     }
     d->http = http_new(&d->relay, &options, error, ERROR_SIZE);
     return d->http != NULL;
 }
 
-/* The same. */
+/* The same; polling needs somebody to tell, too. */
 static bool start_reports(struct daemon *d, char *error)
 {
     char host[SETTINGS_HOST_SIZE];
     struct reports_options options;
-    if (!settings_reports(d->conf, host, &options)) {
+    bool listens = settings_reports(d->conf, host, &options);
+    if (!listens && d->conf->reports.poll_ms == 0) {
         return true;
     }
-    d->reports = reports_new(&d->relay, &options, error, ERROR_SIZE);
-    return d->reports != NULL;
+    snprintf(error, ERROR_SIZE, "out of memory");
+    d->reports = reports_new(&d->relay);
+    return d->reports != NULL &&
+           (!listens || reports_listen(d->reports, &options, error, ERROR_SIZE));
 }
 
 static struct event *add_signal(struct daemon *d, int signal_number, event_callback_fn callback)

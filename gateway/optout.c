@@ -11,12 +11,21 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FAULTS_MAX = 20 };
+enum { FAULTS_MAX = 20, FIRST_SAYINGS = 16 };
+
+/* What was said of a number last. */
+struct saying {
+    bool is_listed;
+    int64_t at_ms; /* Unix time */
+};
 
 struct optout {
     struct optout_options options;
-    struct recipients given, heard;
-    struct recipients never;
+    struct recipients given, never;
+    struct recipients heard; /* of which something was said; what that was is in `sayings` */
+    struct saying *sayings;
+    size_t size;   /* sayings that there is room for */
+    size_t listed; /* numbers that are on the list for what was said */
 };
 
 /* --- the file --------------------------------------------------------------------------------- */
@@ -80,11 +89,45 @@ static bool read_file(const struct optout *o, struct recipients *numbers, struct
 
 /* --- the list --------------------------------------------------------------------------------- */
 
+/* What was said of a number last, or NULL. */
+static struct saying *find_saying(const struct optout *o, const char *number)
+{
+    size_t position = recipients_find(&o->heard, number);
+    return position == SIZE_MAX ? NULL : &o->sayings[position];
+}
+
+static bool is_heard(const struct optout *o, const char *number)
+{
+    const struct saying *saying = find_saying(o, number);
+    return saying != NULL && saying->is_listed;
+}
+
 bool optout_has(const void *optout, const char *number)
 {
     const struct optout *o = optout;
-    return (recipients_has(&o->given, number) || recipients_has(&o->heard, number)) &&
+    return (recipients_has(&o->given, number) || is_heard(o, number)) &&
            !recipients_has(&o->never, number);
+}
+
+/* Returns false without memory. */
+static bool note_saying(struct optout *o, const char *number, bool is_listed, int64_t at_ms)
+{
+    if (o->heard.count == o->size) {
+        size_t size = o->size == 0 ? FIRST_SAYINGS : 2 * o->size;
+        struct saying *sayings = realloc(o->sayings, size * sizeof *sayings);
+        if (sayings == NULL) {
+            return false;
+        }
+        o->sayings = sayings;
+        o->size = size;
+    }
+    bool was_listed = is_heard(o, number);
+    if (!recipients_add(&o->heard, number)) {
+        return false;
+    }
+    *find_saying(o, number) = (struct saying){is_listed, at_ms};
+    o->listed += (is_listed ? 1U : 0U) - (was_listed ? 1U : 0U);
+    return true;
 }
 
 /* The queue has a list of its own, since it looks under its own mutex. */
@@ -92,11 +135,11 @@ static bool tell_queue(const struct optout *o)
 {
     struct recipients all = {0};
     const struct recipients *const lists[] = {&o->given, &o->heard};
-    bool has_memory = recipients_reserve(&all, o->given.count + o->heard.count);
+    bool has_memory = recipients_reserve(&all, o->given.count + o->listed);
     for (size_t list = 0; has_memory && list < 2; list++) {
-        for (size_t i = 0; i < lists[list]->count; i++) {
+        for (size_t i = 0; has_memory && i < lists[list]->count; i++) {
             const char *number = lists[list]->numbers[i];
-            has_memory = recipients_has(&o->never, number) || recipients_add(&all, number);
+            has_memory = !optout_has(o, number) || recipients_add(&all, number);
         }
     }
     if (has_memory) {
@@ -119,10 +162,10 @@ bool optout_reload(struct optout *o, struct buffer *errors)
     return tell_queue(o);
 }
 
-static void hear_stored(void *arg, const char *number)
+static void hear_stored(void *arg, const char *number, int64_t since_ms)
 {
     struct optout *o = arg;
-    (void)recipients_add(&o->heard, number);
+    (void)note_saying(o, number, true, since_ms);
 }
 
 static bool read_never(struct optout *o)
@@ -161,11 +204,28 @@ void optout_free(struct optout *o)
         recipients_free(&o->given);
         recipients_free(&o->heard);
         recipients_free(&o->never);
+        free(o->sayings);
         free(o);
     }
 }
 
-enum optout_outcome optout_set(struct optout *o, const char *number, bool is_listed)
+/* Carries out what a number, or the operator of it, has said. */
+static enum optout_outcome say(struct optout *o, const char *number, bool is_listed, int64_t at_ms)
+{
+    bool was_listed = optout_has(o, number);
+    if (!note_saying(o, number, is_listed, at_ms) ||
+        !queue_refuse(o->options.queue, number, is_listed) ||
+        (o->options.store != NULL &&
+         !store_note_optout(o->options.store, number, is_listed, at_ms))) {
+        return OPTOUT_NO_MEMORY;
+    }
+    stats_add(o->options.stats, STAT_OPTOUTS, (is_listed ? 1 : 0) - (was_listed ? 1 : 0));
+    LOG(LOG_INFO, is_listed ? "opted_out" : "opted_in", LOG_NUMBER("number", number));
+    return OPTOUT_DONE;
+}
+
+/* Where that is already so, or may not be, there is nothing to carry out. */
+static enum optout_outcome look_before(const struct optout *o, const char *number, bool is_listed)
 {
     if (is_listed && recipients_has(&o->never, number)) {
         return OPTOUT_NEVER;
@@ -173,20 +233,22 @@ enum optout_outcome optout_set(struct optout *o, const char *number, bool is_lis
     if (!is_listed && recipients_has(&o->given, number)) {
         return OPTOUT_GIVEN;
     }
-    if (optout_has(o, number) == is_listed) {
-        return OPTOUT_NO_CHANGE;
-    }
-    if (is_listed ? !recipients_add(&o->heard, number) : !recipients_remove(&o->heard, number)) {
-        return OPTOUT_NO_MEMORY;
-    }
-    if (!queue_refuse(o->options.queue, number, is_listed) ||
-        (o->options.store != NULL &&
-         !store_note_optout(o->options.store, number, is_listed, clock_unix_ms()))) {
-        return OPTOUT_NO_MEMORY;
-    }
-    stats_add(o->options.stats, STAT_OPTOUTS, is_listed ? 1 : -1);
-    LOG(LOG_INFO, is_listed ? "opted_out" : "opted_in", LOG_NUMBER("number", number));
-    return OPTOUT_DONE;
+    /* What the file says may be taken back: what was said is noted beside it. */
+    return is_heard(o, number) == is_listed ? OPTOUT_NO_CHANGE : OPTOUT_DONE;
+}
+
+/* The time of something that is said now, and so counts whatever clocks tell. */
+static int64_t say_time(const struct optout *o, const char *number, int64_t at_ms)
+{
+    const struct saying *last = find_saying(o, number);
+    return last != NULL && last->at_ms > at_ms ? last->at_ms : at_ms;
+}
+
+enum optout_outcome optout_set(struct optout *o, const char *number, bool is_listed)
+{
+    enum optout_outcome outcome = look_before(o, number, is_listed);
+    return outcome == OPTOUT_DONE ? say(o, number, is_listed, say_time(o, number, clock_unix_ms()))
+                                  : outcome;
 }
 
 /* --- what phones say -------------------------------------------------------------------------- */
@@ -208,21 +270,35 @@ static bool is_one_of(const char *text, const char *const *words, size_t count)
     return false;
 }
 
-bool optout_heard(struct optout *o, const char *number, const char *text)
+bool optout_heard(struct optout *o, const struct optout_answer *answer)
 {
-    bool is_stop = is_one_of(text, o->options.stop_words, o->options.stop_count);
-    bool is_start = is_one_of(text, o->options.start_words, o->options.start_count);
-    return (is_stop || is_start) && optout_set(o, number, is_stop) == OPTOUT_DONE;
+    const char *number = answer->number;
+    bool is_stop =
+        answer->is_stop || is_one_of(answer->text, o->options.stop_words, o->options.stop_count);
+    bool is_start =
+        !is_stop && is_one_of(answer->text, o->options.start_words, o->options.start_count);
+    const struct saying *last = find_saying(o, number);
+    int64_t now_ms = clock_unix_ms();
+    int64_t at_ms = answer->at_ms > 0 && answer->at_ms < now_ms ? answer->at_ms : now_ms;
+    if (is_stop && answer->is_new) {
+        at_ms = say_time(o, number, at_ms);
+    }
+    bool is_late = last != NULL && at_ms < last->at_ms;
+    return (is_stop || is_start) && !is_late && look_before(o, number, is_stop) == OPTOUT_DONE &&
+           say(o, number, is_stop, at_ms) == OPTOUT_DONE;
 }
 
 size_t optout_each(const struct optout *o, size_t max,
                    void (*show)(const char *number, bool is_given, void *arg), void *arg)
 {
-    for (size_t i = 0; i < o->heard.count && max > 0; i++, max--) {
-        show(o->heard.numbers[i], false, arg);
+    for (size_t i = 0; i < o->heard.count && max > 0; i++) {
+        if (o->sayings[i].is_listed) {
+            show(o->heard.numbers[i], false, arg);
+            max--;
+        }
     }
     for (size_t i = 0; i < o->given.count && max > 0; i++, max--) {
         show(o->given.numbers[i], true, arg);
     }
-    return o->heard.count + o->given.count;
+    return o->listed + o->given.count;
 }

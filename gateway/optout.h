@@ -57,11 +57,21 @@ enum optout_outcome {
 /* Puts a number on the list, or takes it off; the store is told, and syncs when asked to. */
 enum optout_outcome optout_set(struct optout *o, const char *number, bool is_listed);
 
+/* What a phone has answered. */
+struct optout_answer {
+    const char *number; /* that had been written to, E.164 */
+    const char *text;
+    bool is_stop;  /* the API says that it wants no more, whatever the text is */
+    bool is_new;   /* not one that was heard before */
+    int64_t at_ms; /* Unix time: when, as far as the API tells; 0 = it does not */
+};
+
 /*
- * What the phone with this number has answered: a stop word alone puts it on the list, a start word
- * takes it off. Returns true when the list has changed.
+ * A stop word alone puts the number on the list, a start word alone takes it off. Answers come more
+ * than once and out of order: one that is older than what was said last changes nothing, but for a
+ * new stop, which always counts. Returns true when the list has changed.
  */
-bool optout_heard(struct optout *o, const char *number, const char *text);
+bool optout_heard(struct optout *o, const struct optout_answer *answer);
 
 /* Calls `show` for up to `max` numbers. Returns how many there are in all. */
 size_t optout_each(const struct optout *o, size_t max,

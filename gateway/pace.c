@@ -11,6 +11,7 @@ static const int64_t TIME_MAX_S = 100000000000;     /* keeps arithmetic in milli
 
 /* What one answer says about its endpoint's window. */
 struct reading {
+    int64_t limit;
     int64_t remaining;
     int64_t reset_ms; /* monotonic */
     int64_t reset_s;
@@ -88,7 +89,8 @@ static bool read_rate(struct pace *pace, const struct pace_window *w, const stru
     if (pace->is_reset_rounded_down) {
         reset_ms += ROUNDING_MS;
     }
-    *reading = (struct reading){.remaining = lesser(greater(rate->remaining, 0), rate->limit),
+    *reading = (struct reading){.limit = rate->limit,
+                                .remaining = lesser(greater(rate->remaining, 0), rate->limit),
                                 .reset_ms = lesser(reset_ms, now_ms + PACE_WAIT_MAX_MS),
                                 .reset_s = is_unix ? reset_s : now_ms / 1000 + reset_s,
                                 .tolerance_s = is_unix ? 1 : 2};
@@ -98,6 +100,7 @@ static bool read_rate(struct pace *pace, const struct pace_window *w, const stru
 static void begin_window(struct pace_window *w, const struct reading *reading)
 {
     w->knowledge = PACE_KNOWN;
+    w->limit = reading->limit;
     w->remaining = reading->remaining;
     w->reset_s = reading->reset_s;
     w->reset_ms = reading->reset_ms;

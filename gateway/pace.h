@@ -36,6 +36,7 @@ enum pace_knowledge {
 /* One endpoint's window. All zero: nothing is known. */
 struct pace_window {
     enum pace_knowledge knowledge;
+    int64_t limit;         /* as an answer has shown it last; 0 = none has */
     int64_t remaining;     /* the lowest that an answer of this window has shown */
     int64_t reset_ms;      /* when it ends */
     int64_t reset_s;       /* the header's value (made absolute): tells windows apart */

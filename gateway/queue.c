@@ -336,7 +336,7 @@ size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **
         }
         if (recipients_has(&q->refused, message_to(m))) {
             queue_set_reason(q, m, "its recipient has opted out");
-            queue_move(q, m, PLACE_REJECTED, QUEUE_TAIL, now_ms);
+            queue_conclude(q, m, END_REJECTED_OPTED_OUT, now_ms);
             continue;
         }
         group = m->group;
@@ -402,16 +402,16 @@ static void settle_returned(struct queue *q, const struct queue_settlement *s, i
     }
 }
 
-/* Ends a message's time with the forwarder. */
-static void settle_known(struct queue *q, struct message *m, enum queue_fate fate, int64_t now_ms)
+/* Ends a message's time with the forwarder; the API's answer has told its fate, or its history. */
+static void settle_known(struct queue *q, struct message *m, enum queue_fate fate, bool by_history,
+                         int64_t now_ms)
 {
-    static const enum queue_place place_of_fate[] = {
-        [FATE_RELAYED] = PLACE_RELAYED,
-        [FATE_REJECTED] = PLACE_REJECTED,
-        [FATE_AMBIGUOUS] = PLACE_AMBIGUOUS,
-        [FATE_UNRESOLVED] = PLACE_UNRESOLVED,
+    static const enum stats_end ends[][2] = {
+        [FATE_RELAYED] = {END_RELAYED_API, END_RELAYED_HISTORY},
+        [FATE_REJECTED] = {END_REJECTED_API, END_REJECTED_API},
+        [FATE_UNRESOLVED] = {END_UNRESOLVED_HISTORY, END_UNRESOLVED_HISTORY},
     };
-    queue_move(q, m, place_of_fate[fate], QUEUE_TAIL, now_ms);
+    queue_conclude(q, m, ends[fate][by_history], now_ms);
 }
 
 static void settle_ambiguous(struct queue *q, const struct queue_settlement *s, int64_t now_ms)
@@ -421,7 +421,7 @@ static void settle_ambiguous(struct queue *q, const struct queue_settlement *s, 
     if (m->ambiguous_ends < UINT8_MAX) {
         m->ambiguous_ends++;
     }
-    settle_known(q, m, FATE_AMBIGUOUS, now_ms);
+    queue_move(q, m, PLACE_AMBIGUOUS, QUEUE_TAIL, now_ms);
     m->may_be_sent = true;
 }
 
@@ -434,7 +434,7 @@ static void settle_reported(struct queue *q, const struct queue_settlement *s, i
     q->bytes -= message_bytes(m);
     message_set_report(m, api_id[0] == '\0' ? message_api_id(m) : api_id, "", &report);
     q->bytes += message_bytes(m);
-    settle_known(q, m, FATE_RELAYED, now_ms);
+    queue_conclude(q, m, END_RELAYED_REPORT, now_ms);
 }
 
 static void settle(struct queue *q, struct queue_settlement *s, int64_t now_ms)
@@ -454,7 +454,7 @@ static void settle(struct queue *q, struct queue_settlement *s, int64_t now_ms)
     case FATE_RELAYED:
     case FATE_REJECTED:
     case FATE_UNRESOLVED:
-        settle_known(q, s->message, s->fate, now_ms);
+        settle_known(q, s->message, s->fate, false, now_ms);
         break;
     }
 }
@@ -504,7 +504,7 @@ void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t
         }
         queue_swap_answer(q, m, &r->answer);
         if (r->fate != FATE_RETURNED) {
-            settle_known(q, m, r->fate, now_ms);
+            settle_known(q, m, r->fate, true, now_ms);
         } else if (m->ambiguous_ends >= AMBIGUOUS_ENDS_MAX) {
             queue_move_to_lane(q, m, QUEUE_TAIL, now_ms);
         }

@@ -224,6 +224,7 @@ struct queue_report {
     bool is_held; /* its message is in memory, where what is known of it is known best */
     enum message_state state;
     int32_t owner;
+    int64_t relayed_ms; /* Unix time at which it was relayed; 0 = not known */
     char to[NUMBER_SIZE], from[SENDER_SIZE], ref[REF_MAX + 1];
 };
 
@@ -233,6 +234,9 @@ struct queue_report {
  * memory; of one that is not there the store may know more.
  */
 void queue_reports_match(struct queue *q, struct queue_report *reports, size_t count);
+
+/* A message of an earlier run has this API id: as if it had been relayed now. */
+void queue_remember_api_id(void *queue, const char *api_id, const struct ulid *id);
 
 /*
  * The REPORT_NEW among them are on the disk, if anything is: tells watchers, and notes them with the
@@ -315,8 +319,16 @@ struct queue_totals {
     size_t by_state[MESSAGE_STATES];
     size_t ambiguous; /* of the deferred: those that wait for queue_resolve */
     size_t bytes;
+    size_t unfinished, unfinished_bytes; /* what counts against max_messages and max_bytes, since
+                                          * nothing of it is forgotten to make room */
     int64_t oldest_ms; /* submission time of the oldest unfinished message, so far as the heads of
                         * the queue's lists tell; 0 when there is none */
+    /* The lanes: how many are ready to be sent, and since when the first of them is: since it was
+     * submitted or, with an AT, since it came to its lane. 0 = the lane is empty. */
+    size_t by_lane[MESSAGE_PRIORITIES];
+    int64_t oldest_by_lane_ms[MESSAGE_PRIORITIES];
+    int64_t waits_since_ms; /* the same for all that the relay has to send, also what is being sent
+                             * and what is tried again later; 0 when there is nothing */
 };
 void queue_totals(struct queue *q, struct queue_totals *totals);
 

@@ -26,13 +26,20 @@ void queue_api_ids_free(struct queue_api_ids *ids)
     free(ids);
 }
 
-/* FNV-1a, never 0. All 64 bits are compared: two ids that are alike in them do not happen. */
+/*
+ * FNV-1a, never 0. All 64 bits are compared: two ids that are alike in them do not happen. Its last
+ * letters do not reach the bits that name the set, and ids of messages that went together differ in
+ * nothing else, so the bits are mixed once more, as MurmurHash3 does at its end.
+ */
 static uint64_t hash_of(const char *api_id)
 {
     uint64_t hash = 0xcbf29ce484222325U;
     for (; *api_id != '\0'; api_id++) {
         hash = (hash ^ (unsigned char)*api_id) * 0x100000001b3U;
     }
+    hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccdU;
+    hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53U;
+    hash ^= hash >> 33;
     return hash == 0 ? 1 : hash;
 }
 

@@ -171,6 +171,30 @@ bool queue_status(struct queue *q, const struct ulid *id, int32_t owner, bool se
     return m != NULL;
 }
 
+/* The places of what the relay has to send by itself, now or when it has tried to. */
+static bool is_waiting(int place)
+{
+    return place < QUEUE_LANES || place == PLACE_SENDING || place == PLACE_DEFERRED ||
+           place == PLACE_AMBIGUOUS;
+}
+
+/* Since when messages wait, so far as the heads of their lists tell. */
+static void total_waits(const struct queue *q, struct queue_totals *totals)
+{
+    for (int place = 0; place < QUEUE_UNFINISHED; place++) {
+        const struct message *m = q->places[place].first;
+        int64_t since_ms = m == NULL ? 0 : queue_waits_since_ms(m);
+        if (place < QUEUE_LANES) {
+            totals->by_lane[place] = q->places[place].count;
+            totals->oldest_by_lane_ms[place] = since_ms;
+        }
+        bool is_first = totals->waits_since_ms == 0 || since_ms < totals->waits_since_ms;
+        if (m != NULL && is_waiting(place) && is_first) {
+            totals->waits_since_ms = since_ms;
+        }
+    }
+}
+
 void queue_totals(struct queue *q, struct queue_totals *totals)
 {
     *totals = (struct queue_totals){0};
@@ -180,7 +204,10 @@ void queue_totals(struct queue *q, struct queue_totals *totals)
     }
     totals->ambiguous = q->places[PLACE_AMBIGUOUS].count;
     totals->bytes = q->bytes;
+    totals->unfinished = queue_count(q, 0, QUEUE_UNFINISHED);
+    totals->unfinished_bytes = q->bytes - q->finished_bytes;
     totals->oldest_ms = queue_oldest_head_ms(q, 0, QUEUE_UNFINISHED);
+    total_waits(q, totals);
     queue_leave(q);
 }
 
@@ -195,7 +222,7 @@ static enum queue_change_verdict cancel(struct queue *q, struct message *m, int6
     bool may_be_sent = m->is_ambiguous || state == MESSAGE_UNRESOLVED;
     queue_set_reason(
         q, m, may_be_sent ? "canceled, but it may have been sent" : "canceled before it was sent");
-    queue_move(q, m, PLACE_CANCELED, QUEUE_TAIL, now_ms);
+    queue_conclude(q, m, END_CANCELED, now_ms);
     return QUEUE_CHANGED;
 }
 

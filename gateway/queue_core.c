@@ -77,6 +77,11 @@ int64_t queue_oldest_head_ms(const struct queue *q, int first, int end)
     return oldest_ms;
 }
 
+int64_t queue_waits_since_ms(const struct message *m)
+{
+    return m->has_at ? m->updated_ms : ulid_time_ms(&m->id);
+}
+
 /* --- the mutex and who is called after it --------------------------------------------------- */
 
 int64_t queue_next_due_ms(const struct queue *q, bool with_lanes)
@@ -232,7 +237,7 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
     if (message_state_is_finished((enum message_state)m->state)) {
         queue_release(q, m);
     } else if (m->has_report) {
-        queue_move(q, m, PLACE_RELAYED, QUEUE_TAIL, now_ms);
+        queue_conclude(q, m, END_RELAYED_REPORT, now_ms);
     }
 }
 
@@ -248,21 +253,6 @@ void queue_forget(struct queue *q, struct message *m)
     queue_doom(q, m);
 }
 
-/* Here, since this is the one function that changes a state: messages end in the forwarder's hands,
- * in a client's, and by themselves. */
-static void count_end(const struct queue *q, enum queue_place place)
-{
-    static const enum stats_name ends[QUEUE_PLACES] = {
-        [PLACE_UNRESOLVED] = STAT_MESSAGES_UNRESOLVED, [PLACE_RELAYED] = STAT_MESSAGES_RELAYED,
-        [PLACE_REJECTED] = STAT_MESSAGES_REJECTED,     [PLACE_EXPIRED] = STAT_MESSAGES_EXPIRED,
-        [PLACE_CANCELED] = STAT_MESSAGES_CANCELED,
-    };
-    bool is_end = place >= PLACE_UNRESOLVED && place <= PLACE_CANCELED;
-    if (q->options.stats != NULL && is_end) {
-        stats_add(q->options.stats, ends[place], 1);
-    }
-}
-
 void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
                 int64_t now_ms)
 {
@@ -276,7 +266,6 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
         queue_api_ids_add(q->api_ids, message_api_id(m), &m->id);
     }
     put_in_place(q, m, end);
-    count_end(q, to);
     queue_unsaved_add(q, m);
     if (!message_state_is_finished(state_of_place[to])) {
         return;
@@ -287,6 +276,22 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     if (!m->is_durable) {
         queue_release(q, m);
     }
+}
+
+/* Here, since messages end in the forwarder's hands, in a client's, and by themselves. */
+void queue_conclude(struct queue *q, struct message *m, enum stats_end end, int64_t now_ms)
+{
+    static const enum queue_place place_of_end[STATS_ENDS] = {
+        [END_RELAYED_API] = PLACE_RELAYED,           [END_RELAYED_HISTORY] = PLACE_RELAYED,
+        [END_RELAYED_REPORT] = PLACE_RELAYED,        [END_REJECTED_API] = PLACE_REJECTED,
+        [END_REJECTED_OPTED_OUT] = PLACE_REJECTED,   [END_EXPIRED_TTL] = PLACE_EXPIRED,
+        [END_EXPIRED_MAX_AGE] = PLACE_EXPIRED,       [END_CANCELED] = PLACE_CANCELED,
+        [END_UNRESOLVED_HISTORY] = PLACE_UNRESOLVED, [END_UNRESOLVED_EXPIRED] = PLACE_UNRESOLVED,
+    };
+    if (q->options.stats != NULL) {
+        stats_count_end(q->options.stats, end);
+    }
+    queue_move(q, m, place_of_end[end], QUEUE_TAIL, now_ms);
 }
 
 /* The store answers for what is durable and has ended, but REFs are looked up here. */
@@ -327,10 +332,10 @@ void queue_expire(struct queue *q, struct message *m, int64_t now_ms)
 {
     if (m->may_be_sent) {
         queue_set_reason(q, m, "expired while it was not known whether the API has it");
-        queue_move(q, m, PLACE_UNRESOLVED, QUEUE_TAIL, now_ms);
+        queue_conclude(q, m, END_UNRESOLVED_EXPIRED, now_ms);
     } else {
         queue_set_reason(q, m, "its time ran out before it was sent");
-        queue_move(q, m, PLACE_EXPIRED, QUEUE_TAIL, now_ms);
+        queue_conclude(q, m, m->has_ttl ? END_EXPIRED_TTL : END_EXPIRED_MAX_AGE, now_ms);
     }
 }
 

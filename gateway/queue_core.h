@@ -106,6 +106,8 @@ enum queue_place queue_lane_of(const struct message *m);
 size_t queue_count(const struct queue *q, int first, int end);
 /* The earliest submission among the heads of these places, 0 when they are all empty. */
 int64_t queue_oldest_head_ms(const struct queue *q, int first, int end);
+/* Since when a message could have been sent: its submission; with an AT, its last change. */
+int64_t queue_waits_since_ms(const struct message *m);
 
 /* The message with an id, or NULL. */
 struct message *queue_find(const struct queue *q, const struct ulid *id);
@@ -124,11 +126,14 @@ bool queue_is_wake_due(const struct queue *q);
 void queue_enlist(struct queue *q, struct message *m, int64_t now_ms);
 /* Takes in a message that was in the queue of an earlier run; room in the heap was reserved. */
 void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms);
-/* The one function that changes a state. A finished message may be doomed by it. */
+/* The one function that changes a state. What has an end goes by queue_conclude. */
 void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
                 int64_t now_ms);
 /* Moves a message to its lane: it may be sent as soon as it is its turn. */
 void queue_move_to_lane(struct queue *q, struct message *m, enum queue_end end, int64_t now_ms);
+/* A message comes to its end, or to the operator: moves and counts it. A finished message may be
+ * doomed by it. */
+void queue_conclude(struct queue *q, struct message *m, enum stats_end end, int64_t now_ms);
 /* Ends a message whose time ran out. */
 void queue_expire(struct queue *q, struct message *m, int64_t now_ms);
 /* A message has come to its end, and the store, if it is there, knows: it may be forgotten from now

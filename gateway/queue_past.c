@@ -22,6 +22,8 @@ struct entry {
 /* An inbound message. */
 struct text {
     uint64_t event;
+    struct ulid id;
+    int64_t at_ms; /* its eventAt */
     char *text;
 };
 
@@ -71,7 +73,23 @@ static void add_text(struct queue_past *past, const struct queue_change *change)
 {
     struct text *text = &past->texts[past->next_text++ % TEXTS];
     free(text->text);
-    *text = (struct text){.event = change->event, .text = strdup(change->text)};
+    *text = (struct text){.event = change->event,
+                          .id = change->id,
+                          .at_ms = change->report.event_ms,
+                          .text = strdup(change->text)};
+}
+
+bool queue_past_has_text(const struct queue_past *past, const struct queue_report *report)
+{
+    for (int i = 0; i < TEXTS; i++) {
+        const struct text *text = &past->texts[i];
+        if (text->text != NULL && text->at_ms == report->report.event_ms &&
+            memcmp(&text->id, &report->id, sizeof text->id) == 0 &&
+            strcmp(text->text, report->text) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void queue_past_add(struct queue_past *past, const struct queue_change *change)

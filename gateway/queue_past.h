@@ -23,6 +23,9 @@ void queue_past_free(struct queue_past *past);
 /* Keeps a change, but for its answer; its number is that of the last one plus one, or the first. */
 void queue_past_add(struct queue_past *past, const struct queue_change *change);
 
+/* Is this inbound message one of the last that were told? */
+bool queue_past_has_text(const struct queue_past *past, const struct queue_report *report);
+
 /*
  * Copies the changes after the number `since` in their order, up to `max`, without answers. Returns
  * how many; `*is_gone` = some between `since` and the first of them are not kept any more.

@@ -17,6 +17,7 @@ void queue_report_fill_in(struct queue_report *r, const struct message *m)
 {
     r->state = (enum message_state)m->state;
     r->owner = m->owner;
+    r->relayed_ms = r->state == MESSAGE_RELAYED ? m->updated_ms : 0;
     memcpy(r->to, message_to(m), m->to_len + 1U);
     memcpy(r->from, message_from(m), m->from_len + 1U);
     memcpy(r->ref, message_ref(m), m->ref_len + 1U);
@@ -32,6 +33,16 @@ static void weigh(struct queue_report *r, const struct message *m)
         struct report known = message_report(m);
         r->outcome = report_supersedes(&r->report, &known) ? REPORT_NEW : REPORT_OLD;
     }
+}
+
+void queue_remember_api_id(void *arg, const char *api_id, const struct ulid *id)
+{
+    struct queue *q = arg;
+    queue_enter(q);
+    if (q->api_ids != NULL) {
+        queue_api_ids_add(q->api_ids, api_id, id);
+    }
+    queue_leave(q);
 }
 
 void queue_reports_match(struct queue *q, struct queue_report *reports, size_t count)
@@ -73,8 +84,10 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
     if (m != NULL) {
         known = message_report(m);
     }
-    if (!report_supersedes(&r->report, &known)) {
-        r->outcome = REPORT_OLD; /* since one that came along with it */
+    bool is_repeated =
+        r->text != NULL && q->changes.past != NULL && queue_past_has_text(q->changes.past, r);
+    if (is_repeated || !report_supersedes(&r->report, &known)) {
+        r->outcome = REPORT_OLD; /* since one that came along with it, or where there is no store */
         return;
     }
     if (m != NULL) {
@@ -82,8 +95,10 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
         r->state = (enum message_state)m->state;
         if (!message_state_is_finished(r->state) && r->state != MESSAGE_SENDING) {
             r->state = MESSAGE_RELAYED;
-            queue_move(q, m, PLACE_RELAYED, QUEUE_TAIL, now_ms); /* it may be gone now */
+            queue_conclude(q, m, END_RELAYED_REPORT, now_ms); /* it may be gone now */
         }
+    } else if (r->text == NULL && !message_state_is_finished(r->state)) {
+        r->state = MESSAGE_RELAYED; /* it has ended since it was matched, and is forgotten */
     }
     queue_changes_note_report(&q->changes, r);
 }

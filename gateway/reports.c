@@ -3,18 +3,21 @@
  *
  * A call is an arrival: it waits (in `waiting`) until no batch is being stored, then it is one of the
  * batch (`storing`), then it is answered. One that only names an API id that nobody knows yet may be
- * ahead of the answer to the request that sent its message: it waits longer.
+ * ahead of the answer to the request that sent its message: it waits longer. All lists are in the
+ * order in which their arrivals came.
  */
 #include "gateway/reports.h"
 
 #include "gateway/api_json_report.h"
 #include "gateway/clock.h"
 #include "gateway/http_listen.h"
+#include "gateway/http_places.h"
 #include "gateway/log.h"
 
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +25,7 @@
 
 enum {
     IDLE_SECONDS = 60,
+    CONNECTIONS_MAX = 256,
     MAX_HEADERS = 16384,
     MAX_BODY = 65536,
     BATCH_MAX = 1000,
@@ -35,7 +39,7 @@ enum {
 
 struct arrival {
     STAILQ_ENTRY(arrival) entry;
-    struct evhttp_request *request; /* NULL = answered */
+    struct evhttp_request *request; /* NULL = nobody waits for an answer, or not any more */
     struct api_report told;
     int64_t came_ms; /* monotonic */
 };
@@ -44,11 +48,13 @@ STAILQ_HEAD(arrivals, arrival);
 
 struct reports {
     const struct relay *relay;
-    char *url;        /* "http://<host>:<port>/dlr/<secret>" */
-    const char *path; /* in it */
-    struct evhttp *evhttp;
+    char *url;             /* "http://<host>:<port>/dlr/<secret>"; NULL = it does not listen */
+    const char *path;      /* in it */
+    struct evhttp *evhttp; /* NULL = the same */
     struct evhttp_bound_socket *bound;
-    struct event *start, *look;
+    struct http_places *places;
+    struct event *start, *look, *found;
+    _Atomic(struct poll_news *) news; /* pushed by the forwarding thread, taken all at once */
     struct arrivals waiting, storing, unknown;
     struct arrivals heard; /* stored, but what follows from them is not yet */
     size_t open;           /* arrivals in all of these */
@@ -99,24 +105,39 @@ static void count_outcome(struct reports *reports, const struct queue_report *r)
         [REPORT_OLD] = STAT_REPORTS_OLD,
         [REPORT_NEW] = STAT_REPORTS_NEW,
     };
-    stats_add(reports->relay->stats, names[r->outcome], 1);
+    struct stats *stats = reports->relay->stats;
+    stats_count_report(stats, names[r->outcome], r->text != NULL ? NULL : r->report.status);
+    bool is_delivered = r->text == NULL && strcmp(r->report.status, "delivered") == 0;
+    bool is_timed = r->report.event_ms != 0 && r->relayed_ms > 0; /* polling tells no time */
+    if (r->outcome == REPORT_NEW && is_delivered && is_timed) {
+        int64_t took_ms = r->report.event_ms - r->relayed_ms;
+        took_ms = took_ms > 0 ? took_ms : 0; /* eventAt has no fractions of a second */
+        stats_observe(stats, HISTOGRAM_DELIVERY, &took_ms, 1);
+    }
     if (r->outcome == REPORT_UNMATCHED) {
         LOG(LOG_DEBUG, "report_unmatched", LOG_STR("status", r->report.status),
             LOG_STR("api", r->api_id));
     }
 }
 
-/* May its message become known yet? */
+/* May its message become known yet? Ours have a clientId of ours: who names another is a stranger. */
 static bool may_be_early(const struct arrival *a, const struct queue_report *r)
 {
-    return !r->has_id && !a->told.has_client_id && clock_monotonic_ms() - a->came_ms < MATCH_MS;
+    return !r->has_id && !a->told.is_foreign && clock_monotonic_ms() - a->came_ms < MATCH_MS;
 }
 
 /* The phone that has answered may want no more messages, or some again. */
 static bool hear(struct reports *reports, const struct queue_report *r)
 {
+    struct optout_answer answer = {
+        .number = r->to,
+        .text = r->text,
+        .is_stop = report_status_is_stop(r->report.status),
+        .is_new = r->outcome == REPORT_NEW,
+        .at_ms = r->report.event_ms,
+    };
     return r->text != NULL && r->outcome != REPORT_UNMATCHED &&
-           optout_heard(reports->relay->optout, r->to, r->text);
+           optout_heard(reports->relay->optout, &answer);
 }
 
 static void on_heard(void *arg, const struct store_question *question)
@@ -158,6 +179,20 @@ static void end_arrival(struct reports *reports, struct arrival *a, const struct
     arrival_free(reports, a);
 }
 
+/* Whoever told, and however often: nobody needs to ask any more. */
+static void tell_ended(struct reports *reports, size_t count)
+{
+    struct ulid ended[BATCH_MAX];
+    size_t ended_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct queue_report *r = &reports->batch[i];
+        if (r->has_id && poll_status_is_end(r->report.status)) {
+            ended[ended_count++] = r->id;
+        }
+    }
+    forwarder_reported(reports->relay->forwarder, ended, ended_count);
+}
+
 static void on_stored(void *arg, bool is_stored)
 {
     struct reports *reports = arg;
@@ -165,6 +200,7 @@ static void on_stored(void *arg, bool is_stored)
     reports->batch_count = 0;
     if (is_stored) {
         queue_reports_apply(reports->relay->queue, reports->batch, count, clock_unix_ms());
+        tell_ended(reports, count);
     }
     for (size_t i = 0; i < count; i++) {
         struct arrival *a = STAILQ_FIRST(&reports->storing);
@@ -248,6 +284,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     give_up(&reports->storing, now_ms);
     give_up(&reports->heard, now_ms);
     give_up(&reports->waiting, now_ms);
+    STAILQ_CONCAT(&reports->unknown, &reports->waiting); /* what came first to the front */
     STAILQ_CONCAT(&reports->waiting, &reports->unknown);
     if (!STAILQ_EMPTY(&reports->waiting)) {
         event_active(reports->start, EV_TIMEOUT, 0);
@@ -257,31 +294,75 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* --- requests --------------------------------------------------------------------------------- */
-
-/* In a time that does not tell how much of it was right. */
-static bool is_same(const char *given, const char *secret)
+/* Lets a report wait for its batch, and is then its owner; `request` is NULL where nobody is to be
+ * answered. Returns false without memory. */
+static bool arrive(struct reports *reports, struct api_report *told, struct evhttp_request *request)
 {
-    size_t len = strlen(secret);
-    size_t given_len = strlen(given);
-    unsigned difference = given_len != len;
-    for (size_t i = 0; i < given_len; i++) {
-        difference |= (unsigned)(given[i] ^ secret[len == 0 ? 0 : i % len]);
+    static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
+    struct arrival *a = malloc(sizeof *a);
+    if (a == NULL) {
+        return false;
     }
-    return difference == 0;
+    *a = (struct arrival){.request = request, .told = *told, .came_ms = clock_monotonic_ms()};
+    STAILQ_INSERT_TAIL(&reports->waiting, a, entry);
+    reports->open++;
+    event_active(reports->start, EV_TIMEOUT, 0);
+    if (!event_pending(reports->look, EV_TIMEOUT, NULL)) {
+        event_add(reports->look, &LOOK);
+    }
+    return true;
 }
+
+/* --- what polling has found --------------------------------------------------------------------- */
+
+static void take_news(struct reports *reports, struct poll_news *news)
+{
+    size_t taken = 0;
+    while (taken < news->count && reports->open < WAITING_MAX &&
+           arrive(reports, &news->reports[taken], NULL)) {
+        taken++;
+    }
+    news->count -= taken;
+    memmove(news->reports, news->reports + taken, news->count * sizeof news->reports[0]);
+    poll_news_free(news); /* what there was no room for will be found again */
+}
+
+static void on_found(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct reports *reports = arg;
+    struct poll_news *news = atomic_exchange_explicit(&reports->news, NULL, memory_order_acquire);
+    while (news != NULL) {
+        struct poll_news *next = news->next;
+        take_news(reports, news);
+        news = next;
+    }
+}
+
+void reports_found(void *arg, struct poll_news *news)
+{
+    struct reports *reports = arg;
+    news->next = atomic_load_explicit(&reports->news, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&reports->news, &news->next, news,
+                                                  memory_order_release, memory_order_relaxed)) {
+    }
+    event_active(reports->found, EV_TIMEOUT, 0);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
 
 static bool is_for_us(const struct reports *reports, struct evhttp_request *request)
 {
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-    bool is_path = path != NULL && is_same(path, reports->path);
+    bool is_path = http_is_secret(path, reports->path);
     return is_path && evhttp_request_get_command(request) == EVHTTP_REQ_POST;
 }
 
 static void on_request(struct evhttp_request *request, void *arg)
 {
-    static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
     struct reports *reports = arg;
+    struct api_report told;
     struct evbuffer *input = evhttp_request_get_input_buffer(request);
     if (!is_for_us(reports, request)) {
         stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
@@ -292,22 +373,16 @@ static void on_request(struct evhttp_request *request, void *arg)
         answer_request(request, HTTP_SERVUNAVAIL, "too many at once");
         return;
     }
-    struct arrival *a = calloc(1, sizeof *a);
     size_t len = evbuffer_get_length(input);
     const char *body = (const char *)evbuffer_pullup(input, -1);
-    if (a == NULL || !api_json_read_report(len == 0 ? "" : body, len, clock_unix_ms(), &a->told)) {
-        free(a);
+    if (!api_json_read_report(len == 0 ? "" : body, len, clock_unix_ms(), &told)) {
         stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
         answer_request(request, HTTP_BADREQUEST, "not a delivery report");
         return;
     }
-    a->request = request;
-    a->came_ms = clock_monotonic_ms();
-    STAILQ_INSERT_TAIL(&reports->waiting, a, entry);
-    reports->open++;
-    event_active(reports->start, EV_TIMEOUT, 0);
-    if (!event_pending(reports->look, EV_TIMEOUT, NULL)) {
-        event_add(reports->look, &LOOK);
+    if (!arrive(reports, &told, request)) {
+        api_report_free(&told);
+        answer_request(request, HTTP_SERVUNAVAIL, "out of memory");
     }
 }
 
@@ -327,19 +402,9 @@ static bool note_url(struct reports *reports, const struct reports_options *opti
     return reports->url != NULL;
 }
 
-static bool make_parts(struct reports *reports)
-{
-    reports->evhttp = evhttp_new(reports->relay->base);
-    reports->start = event_new(reports->relay->base, -1, 0, on_start, reports);
-    reports->look = evtimer_new(reports->relay->base, on_look, reports);
-    return reports->evhttp != NULL && reports->start != NULL && reports->look != NULL;
-}
-
-struct reports *reports_new(const struct relay *relay, const struct reports_options *options,
-                            char *error, size_t error_size)
+struct reports *reports_new(const struct relay *relay)
 {
     struct reports *reports = calloc(1, sizeof *reports);
-    snprintf(error, error_size, "out of memory");
     if (reports == NULL) {
         return NULL;
     }
@@ -348,20 +413,34 @@ struct reports *reports_new(const struct relay *relay, const struct reports_opti
     STAILQ_INIT(&reports->storing);
     STAILQ_INIT(&reports->unknown);
     STAILQ_INIT(&reports->heard);
-    if (!make_parts(reports)) {
+    reports->start = event_new(relay->base, -1, 0, on_start, reports);
+    reports->look = evtimer_new(relay->base, on_look, reports);
+    reports->found = event_new(relay->base, -1, 0, on_found, reports);
+    if (reports->start == NULL || reports->look == NULL || reports->found == NULL) {
         reports_free(reports);
         return NULL;
+    }
+    return reports;
+}
+
+bool reports_listen(struct reports *reports, const struct reports_options *options, char *error,
+                    size_t error_size)
+{
+    snprintf(error, error_size, "out of memory");
+    reports->evhttp = evhttp_new(reports->relay->base);
+    if (reports->evhttp == NULL) {
+        return false;
     }
     reports->bound = evhttp_bind_socket_with_handle(reports->evhttp, options->host, options->port);
     if (reports->bound == NULL) {
         snprintf(error, error_size, "cannot listen on reports.address %s:%u", options->host,
                  options->port);
-        reports_free(reports);
-        return NULL;
+        return false;
     }
-    if (!note_url(reports, options)) {
-        reports_free(reports);
-        return NULL;
+    reports->places =
+        http_places_new(reports->relay->base, reports->evhttp, reports->bound, CONNECTIONS_MAX);
+    if (reports->places == NULL || !note_url(reports, options)) {
+        return false;
     }
     evhttp_set_timeout(reports->evhttp, IDLE_SECONDS);
     evhttp_set_max_headers_size(reports->evhttp, MAX_HEADERS);
@@ -369,7 +448,7 @@ struct reports *reports_new(const struct relay *relay, const struct reports_opti
     evhttp_set_default_content_type(reports->evhttp, NULL);
     evhttp_set_gencb(reports->evhttp, on_request, reports);
     http_log_listener(reports->bound, options->host, "reports_listening");
-    return reports;
+    return true;
 }
 
 const char *reports_url(const struct reports *reports)
@@ -380,6 +459,7 @@ const char *reports_url(const struct reports *reports)
 void reports_stop(struct reports *reports)
 {
     if (reports != NULL && reports->bound != NULL) {
+        http_places_stop(reports->places);
         evhttp_del_accept_socket(reports->evhttp, reports->bound);
         reports->bound = NULL;
     }
@@ -410,11 +490,18 @@ void reports_free(struct reports *reports)
     if (reports->evhttp != NULL) {
         evhttp_free(reports->evhttp);
     }
-    if (reports->start != NULL) {
-        event_free(reports->start);
+    http_places_free(reports->places);
+    struct event *const events[] = {reports->start, reports->look, reports->found};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        if (events[i] != NULL) {
+            event_free(events[i]);
+        }
     }
-    if (reports->look != NULL) {
-        event_free(reports->look);
+    struct poll_news *news = atomic_exchange(&reports->news, NULL);
+    while (news != NULL) {
+        struct poll_news *next = news->next;
+        poll_news_free(news);
+        news = next;
     }
     if (reports->url != NULL) {
         explicit_bzero(reports->url, strlen(reports->url));

@@ -303,6 +303,7 @@ static void say_counter(const char *name, int64_t value, void *arg)
 
 static void answer_stats(struct call *call)
 {
+    stats_add_up(call->relay->stats, call->relay->rules->tally);
     stats_each(call->relay->stats, say_counter, call->out);
     reply_line(call->out, REPLY_OK, false, "version=%s", call->relay->rules->version);
 }
@@ -334,10 +335,13 @@ static void say_watching(const struct relay *relay, struct requests_client *clie
         reply_line(out, REPLY_OK, false, "watching%s", all);
         return;
     }
-    queue_changes_drop(&first,
-                       queue_changes_since(relay->queue, request->since, &first, 1, &is_gone));
+    /* A number that is still to come is of an earlier run, whose clock was ahead of ours. */
+    uint64_t last = queue_last_event(relay->queue);
+    size_t count = queue_changes_since(relay->queue, request->since, &first, 1, &is_gone);
+    is_gone = is_gone || request->since > last;
     client->is_catching_up = true;
-    client->caught_up = request->since;
+    client->caught_up = !is_gone ? request->since : count > 0 ? first.event - 1 : last;
+    queue_changes_drop(&first, count);
     reply_line(out, REPLY_OK, false, "watching%s missed=%s", all, is_gone ? "yes" : "no");
 }
 

@@ -129,6 +129,9 @@
  *   messages: accepted and new. distinct_client_ids: of those. repeated_client_ids: items whose
  *   clientId had been accepted before (within `keep`), whatever they were answered. full_bulks:
  *   bulk requests of 100 items. history counts GET /sms only, GET /sms/{id} is among other.
+ * GET /sandbox/messages    200; the newest messages, newest first, as the record shows them
+ *   ?newest=50             {"messages":[..],"webhook":true}; `newest` is 50 (at most 1000), `webhook`
+ *                          tells whether there is one. Costs what it shows, however long the record.
  * DELETE /sandbox/record   200; forgets requests, messages, counts, rate windows, waiting reports
  *
  * POST /sandbox/reports    {"id":.. or "clientId":.., "status":.., "code":0, "message":".."}: sends

@@ -10,6 +10,7 @@
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One control call while it is answered. */
@@ -240,6 +241,38 @@ static void delete_record(struct exchange *x)
     answer(x, 200, json_object());
 }
 
+/* --- the newest messages ---------------------------------------------------------------------- */
+
+enum { NEWEST = 50, NEWEST_MAX = 1000 };
+
+/* The number in the query "newest=n". */
+static size_t read_newest(const struct exchange *x)
+{
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(x->http));
+    unsigned long newest = NEWEST;
+
+    if (query != NULL && strncmp(query, "newest=", strlen("newest=")) == 0) {
+        newest = strtoul(query + strlen("newest="), NULL, 10);
+    }
+    return newest < NEWEST_MAX ? newest : NEWEST_MAX;
+}
+
+static void get_messages(struct exchange *x)
+{
+    const struct sandbox_ring *ring = &x->sandbox->store.messages;
+    const int64_t now_ms = sandbox_now_ms();
+    const size_t newest = read_newest(x);
+    json_t *messages = json_array();
+
+    for (size_t i = 0; i < newest && i < ring->count; i++) {
+        const struct sandbox_message *message = sandbox_ring_at(ring, ring->count - 1 - i);
+        json_array_append_new(messages, show_message(x->sandbox, message, now_ms));
+    }
+    answer(x, 200,
+           json_pack("{s:o, s:b}", "messages", messages, "webhook",
+                     x->sandbox->settings.webhook != NULL));
+}
+
 /* --- reports ---------------------------------------------------------------------------------- */
 
 struct report {
@@ -325,6 +358,7 @@ static const struct call {
     {"/sandbox/settings", EVHTTP_REQ_GET, false, get_settings},
     {"/sandbox/record", EVHTTP_REQ_GET, false, get_record},
     {"/sandbox/record", EVHTTP_REQ_DELETE, false, delete_record},
+    {"/sandbox/messages", EVHTTP_REQ_GET, false, get_messages},
     {"/sandbox/reports", EVHTTP_REQ_POST, true, post_reports},
 };
 

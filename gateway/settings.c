@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HISTORY_PER_PAGE = 100 };
+enum {
+    HISTORY_PER_PAGE = 100,
+    POLLED_MAX = 100000,                    /* messages that are asked about at a time */
+    POLL_GIVE_UP_MS = 3 * 24 * 3600 * 1000, /* as long as networks try, and some more */
+};
 
 /* Where conf and the parts have an enum each, their orders are the same. */
 _Static_assert((int)CONF_UNICODE_NO == (int)TEXT_UNICODE_NO, "sms.unicode");
@@ -90,6 +94,7 @@ bool settings_store(const struct conf *conf, struct store_options *options)
         .path = conf->queue.path,
         .is_continuous = conf->queue.durability == CONF_DURABILITY_ALWAYS,
         .retention_ms = conf->queue.retention_ms,
+        .recalls_api_ids = conf->reports.address[0] != '\0',
     };
     return conf->queue.path[0] != '\0' && conf->queue.durability != CONF_DURABILITY_NONE;
 }
@@ -114,12 +119,18 @@ void settings_forwarder(const struct conf *conf, const char *url, const char *to
                 .timeout_ms = conf->api.timeout_ms,
                 .connect_timeout_ms = conf->api.connect_timeout_ms,
                 .connections = (unsigned)conf->relay.connections},
-        .reconcile = {.settle_delay_ms = conf->relay.settle_delay_ms,
-                      .history_pages = (unsigned)conf->relay.history_pages,
-                      .per_page = HISTORY_PER_PAGE,
-                      .holds_unknown = conf->relay.on_ambiguous == CONF_AMBIGUOUS_HOLD,
-                      .retry_min_ms = conf->relay.retry_min_ms,
-                      .retry_max_ms = conf->relay.retry_max_ms},
+        .history = {.reconcile = {.settle_delay_ms = conf->relay.settle_delay_ms,
+                                  .history_pages = (unsigned)conf->relay.history_pages,
+                                  .per_page = HISTORY_PER_PAGE,
+                                  .holds_unknown = conf->relay.on_ambiguous == CONF_AMBIGUOUS_HOLD,
+                                  .retry_min_ms = conf->relay.retry_min_ms,
+                                  .retry_max_ms = conf->relay.retry_max_ms},
+                    .poll = {.interval_ms = conf->reports.poll_ms,
+                             .give_up_ms = POLL_GIVE_UP_MS,
+                             .max_messages = POLLED_MAX,
+                             .per_page = HISTORY_PER_PAGE,
+                             .retry_min_ms = conf->relay.retry_min_ms,
+                             .retry_max_ms = conf->relay.retry_max_ms}},
         .bulk_max = (size_t)conf->relay.bulk_max,
         .linger_ms = conf->relay.linger_ms,
         .retry_min_ms = conf->relay.retry_min_ms,
@@ -184,9 +195,11 @@ bool settings_http(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
         .host = host,
         .port = port,
         .hosts = (const char *const *)conf->http.hosts.items,
+        .page.shows_all = conf->http.page_privacy == CONF_PAGE_FULL,
         .host_count = conf->http.hosts.count,
         .max_messages = (size_t)conf->queue.max_messages,
         .max_bytes = (size_t)conf->queue.max_bytes,
+        .max_wait_ms = conf->http.max_wait_ms,
     };
     return true;
 }

@@ -48,7 +48,7 @@ void settings_forwarder(const struct conf *conf, const char *url, const char *to
 /* Fills the options with malloc'ed addresses; "localhost" becomes 127.0.0.1 and ::1. */
 bool settings_server(const struct conf *conf, struct server_options *options);
 
-/* False = there is no http.address. `host` keeps the host. */
+/* False = there is no http.address. `host` keeps the host. Where the sandbox is, the caller knows. */
 bool settings_http(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
                    struct http_options *options);
 

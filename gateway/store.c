@@ -33,7 +33,8 @@ enum {
     ANSWERS_KEPT = 1 << 20 /* bytes of the buffer for answers that are kept between rounds */
 };
 
-enum { STRAYS_MAX = 10000 }; /* reports of no message that are kept */
+enum { API_IDS_MAX = 100000 }; /* of an earlier run that are recalled: 0.2 s */
+enum { STRAYS_MAX = 10000 };   /* reports of no message that are kept */
 enum { NUMBER_NOTE_SIZE = sizeof "18446744073709551615" };
 #define NOTE_ANCHOR "anchor"
 #define NOTE_SINCE  "relayed_since" /* the anchor */
@@ -292,13 +293,13 @@ void store_set_held(struct store *s, bool is_held)
     pthread_mutex_unlock(&s->mutex);
 }
 
-bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t now_ms)
+bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t at_ms)
 {
     struct optout_change *change = calloc(1, sizeof *change);
     if (change == NULL) {
         return false;
     }
-    change->at_ms = now_ms;
+    change->at_ms = at_ms;
     change->is_listed = is_listed;
     memcpy(change->number, number, strlen(number) + 1);
     pthread_mutex_lock(&s->mutex);
@@ -312,9 +313,19 @@ bool store_note_optout(struct store *s, const char *number, bool is_listed, int6
     return true;
 }
 
-void store_each_optout(struct store *s, void (*show)(void *arg, const char *number), void *arg)
+void store_each_optout(struct store *s,
+                       void (*show)(void *arg, const char *number, int64_t since_ms), void *arg)
 {
     if (!store_rows_each_optout(&s->db, show, arg)) {
+        LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
+            LOG_STR("path", s->options.path));
+    }
+}
+
+void store_each_unreported(struct store *s, int64_t since_ms, size_t max, store_unreported *show,
+                           void *arg)
+{
+    if (!store_rows_each_unreported(&s->db, since_ms, max, show, arg)) {
         LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
             LOG_STR("path", s->options.path));
     }
@@ -463,8 +474,12 @@ static bool write_all(struct store *s, const struct work *work, const struct not
            (!work->notes_changes || store_changes_note(&s->changes, &s->db));
 }
 
-static void count_commit(struct store *s, const struct work *work, bool syncs)
+static void count_commit(struct store *s, const struct work *work, size_t records, int64_t took_us,
+                         bool syncs)
 {
+    int64_t rows = (int64_t)(work->insertion.count + work->reporting.count + records);
+    stats_observe(s->options.stats, HISTOGRAM_COMMIT_ROWS, &rows, 1);
+    stats_observe(s->options.stats, HISTOGRAM_COMMIT_LATENCY, &took_us, 1);
     stats_add(s->options.stats, STAT_STORE_COMMITS, 1);
     stats_add(s->options.stats, STAT_STORE_SYNCS, syncs ? 1 : 0);
     stats_add(s->options.stats, STAT_STORE_INSERTED, (int64_t)work->insertion.count);
@@ -479,11 +494,12 @@ static void count_commit(struct store *s, const struct work *work, bool syncs)
 static bool transact(struct store *s, const struct work *work, const struct notes *notes,
                      size_t records, bool syncs)
 {
+    int64_t began_us = clock_monotonic_us();
     if (!store_db_begin(&s->db, syncs) || !write_all(s, work, notes, records) ||
         !store_db_commit(&s->db)) {
         return false;
     }
-    count_commit(s, work, syncs);
+    count_commit(s, work, records, clock_monotonic_us() - began_us, syncs);
     store_changes_commit(&s->changes);
     return true;
 }
@@ -972,6 +988,17 @@ static bool take_out(struct store *s)
            store_changes_take_out(&s->changes, &s->db) && store_db_commit(&s->db);
 }
 
+/* Reports may name a message of an earlier run by its API id alone. */
+static bool recall_api_ids(struct store *s, char *error, size_t error_size)
+{
+    bool is_good = !s->options.recalls_api_ids ||
+                   store_rows_each_api_id(&s->db, API_IDS_MAX, queue_remember_api_id, s->queue);
+    if (!is_good) {
+        snprintf(error, error_size, "queue.path: %s: %s", s->options.path, store_db_error(&s->db));
+    }
+    return is_good;
+}
+
 bool store_restore(struct store *s, struct queue *queue, size_t *count, char *error,
                    size_t error_size)
 {
@@ -996,6 +1023,9 @@ bool store_restore(struct store *s, struct queue *queue, size_t *count, char *er
     store_rows_end(&reader);
     if (reader.fault != NULL) {
         snprintf(error, error_size, "queue.path: %s: %s", s->options.path, reader.fault);
+        return false;
+    }
+    if (!recall_api_ids(s, error, error_size)) {
         return false;
     }
     bool is_good = store_changes_load(&s->changes, &s->db);

@@ -46,6 +46,7 @@ struct store_options {
     const char *path;   /* of the database; its directory exists */
     bool is_continuous; /* queue.durability=always; otherwise what is left at store_stop is kept */
     int64_t retention_ms; /* how long finished messages can be asked for */
+    bool recalls_api_ids; /* store_restore tells the queue those of what is relayed */
     int log_pages;        /* of 4 KB: how long the write-ahead log gets; 0 = the usual 1000 */
     struct stats *stats;
     struct outbox *outbox; /* what changes is told there when it is committed; NULL = to nobody */
@@ -67,7 +68,7 @@ struct store *store_open(const struct store_options *options, char *error, size_
 
 /*
  * Takes what the store holds into the queue (queue_restore): everything unfinished, and what has a
- * REF and is not past its retention. With is_continuous=false it then leaves the store: from here on
+ * REF and is not past its retention; and the API ids of the last messages that were relayed. With is_continuous=false it then leaves the store: from here on
  * it is in memory only. Returns false with a sentence in `error`. `*count` = messages.
  */
 bool store_restore(struct store *s, struct queue *queue, size_t *count, char *error,
@@ -160,13 +161,23 @@ void store_set_held(struct store *s, bool is_held);
  * The numbers that have opted out: as saved by an earlier run, before store_start; and a change of
  * them, saved with the next transaction (ask for a sync to know when); returns false without memory.
  */
-void store_each_optout(struct store *s, void (*show)(void *arg, const char *number), void *arg);
-bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t now_ms);
+void store_each_optout(struct store *s,
+                       void (*show)(void *arg, const char *number, int64_t since_ms), void *arg);
+bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t at_ms);
 
 /*
  * Need one not wait for the store? All changes up to `mark` (queue_unsaved_mark) are saved, or they
  * cannot be for now. When it becomes so, `saved` is called. Any thread.
  */
 bool store_has_saved(struct store *s, uint64_t mark);
+
+/*
+ * Calls `show` for the messages that were relayed after `since_ms` and whose final status nobody has
+ * reported, in the order in which they were submitted, the last `max` of them. Before store_start.
+ */
+typedef void store_unreported(void *arg, const struct ulid *id, const char *api_id,
+                              int64_t relayed_ms);
+void store_each_unreported(struct store *s, int64_t since_ms, size_t max, store_unreported *show,
+                           void *arg);
 
 #endif

@@ -85,7 +85,7 @@ static const char *const texts[STORE_STATEMENTS] = {
     [STORE_GET_NOTE] = "SELECT value FROM note WHERE name = ?1",
     [STORE_ADD_OPTOUT] = "REPLACE INTO optout VALUES (?1, ?2)",
     [STORE_DELETE_OPTOUT] = "DELETE FROM optout WHERE number = ?1",
-    [STORE_READ_OPTOUTS] = "SELECT number FROM optout ORDER BY since_ms",
+    [STORE_READ_OPTOUTS] = "SELECT number, since_ms FROM optout ORDER BY since_ms",
     [STORE_INSERT_CHANGE] = "INSERT INTO change VALUES (?1, ?2)",
     [STORE_DELETE_CHANGES] = "DELETE FROM change WHERE number <= ?1",
     [STORE_COUNT_CHANGE] = "SELECT count(*) FROM change WHERE number = ?1",
@@ -95,8 +95,12 @@ static const char *const texts[STORE_STATEMENTS] = {
     [STORE_READ_HELD] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
                         "WHERE p.row IS NULL OR p.state NOT IN (5, 6, 7, 8)"
                         " OR (m.ref IS NOT NULL AND p.updated_ms > ?1) ORDER BY m.row",
-    [STORE_READ_RANGE] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
-                         "WHERE m.row BETWEEN ?1 AND ?2 ORDER BY m.row",
+    [STORE_READ_MESSAGE] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
+                           "WHERE m.row BETWEEN ?1 AND ?2 AND m.id = ?3",
+    [STORE_READ_API_IDS] =
+        "SELECT m.id, p.api_id FROM (SELECT row, api_id FROM progress WHERE state = 5"
+        " ORDER BY row DESC LIMIT ?1) p CROSS JOIN message m ON m.row = p.row"
+        " WHERE p.api_id IS NOT NULL ORDER BY p.row",
     [STORE_READ_RELAYED] =
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
         " LEFT JOIN report r ON r.row = p.row WHERE p.state = 5 ORDER BY p.row LIMIT ?1",
@@ -104,6 +108,13 @@ static const char *const texts[STORE_STATEMENTS] = {
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
         " LEFT JOIN report r ON r.row = p.row WHERE p.state = ?1 AND p.state > 5 ORDER BY p.row "
         "LIMIT ?2",
+    /* The statuses are the final ones of proto/report. */
+    [STORE_READ_UNREPORTED] =
+        "SELECT id, api_id, updated_ms FROM (SELECT m.row, m.id, p.api_id, p.updated_ms"
+        " FROM progress p CROSS JOIN message m ON m.row = p.row LEFT JOIN report r ON r.row = p.row"
+        " WHERE p.state = 5 AND p.updated_ms > ?1 AND (r.status IS NULL OR r.status NOT IN"
+        " ('error', 'failed', 'rejected', 'canceled', 'expired', 'delivered'))"
+        " ORDER BY p.row DESC LIMIT ?2) ORDER BY row",
     [STORE_READ_PROGRESS] =
         "SELECT row, state, updated_ms FROM progress WHERE row >= ?1 ORDER BY row LIMIT ?2",
 };

@@ -41,10 +41,12 @@ enum store_statement {
     STORE_LAST_ROW,
     STORE_COUNT_RANGE,
     STORE_READ_HELD, /* what is loaded at the start: unfinished, or with a REF and changed after ?1 */
-    STORE_READ_RANGE,    /* the messages whose rows are from ?1 to ?2 */
-    STORE_READ_RELAYED,  /* the first ?1 that are relayed */
-    STORE_READ_FAILED,   /* the first ?2 in a state ?1 beyond that */
-    STORE_READ_PROGRESS, /* from row ?1 on, at most ?2: row, state, time of the last change */
+    STORE_READ_MESSAGE,    /* the one with the id ?3, whose row is from ?1 to ?2 */
+    STORE_READ_API_IDS,    /* of the last ?1 that are relayed, oldest first: id, API id */
+    STORE_READ_RELAYED,    /* the first ?1 that are relayed */
+    STORE_READ_FAILED,     /* the first ?2 in a state ?1 beyond that */
+    STORE_READ_UNREPORTED, /* the last ?2 relayed after ?1 that have no final report */
+    STORE_READ_PROGRESS,   /* from row ?1 on, at most ?2: row, state, time of the last change */
     STORE_STATEMENTS
 };
 

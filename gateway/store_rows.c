@@ -114,12 +114,12 @@ bool store_rows_delete_strays(struct store_db *db, int64_t but)
     return store_db_run(db, STORE_DELETE_STRAYS);
 }
 
-bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t now_ms)
+bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t at_ms)
 {
     enum store_statement which = is_listed ? STORE_ADD_OPTOUT : STORE_DELETE_OPTOUT;
     bind_text(db->statements[which], 1, number, strlen(number));
     if (is_listed) {
-        sqlite3_bind_int64(db->statements[which], 2, now_ms);
+        sqlite3_bind_int64(db->statements[which], 2, at_ms);
     }
     return store_db_run(db, which);
 }
@@ -158,15 +158,52 @@ bool store_rows_note(struct store_db *db, const char *name, char *value, size_t 
     return !has_failed;
 }
 
-bool store_rows_each_optout(struct store_db *db, void (*show)(void *arg, const char *number),
+bool store_rows_each_optout(struct store_db *db,
+                            void (*show)(void *arg, const char *number, int64_t since_ms),
                             void *arg)
 {
+    sqlite3_stmt *row = db->statements[STORE_READ_OPTOUTS];
     bool has_failed = false;
     while (store_db_next_row(db, STORE_READ_OPTOUTS, &has_failed)) {
-        const char *number =
-            (const char *)sqlite3_column_text(db->statements[STORE_READ_OPTOUTS], 0);
+        const char *number = (const char *)sqlite3_column_text(row, 0);
         if (number != NULL && strlen(number) < NUMBER_SIZE) {
-            show(arg, number);
+            show(arg, number, sqlite3_column_int64(row, 1));
+        }
+    }
+    return !has_failed;
+}
+
+bool store_rows_each_api_id(struct store_db *db, int64_t max,
+                            void (*show)(void *arg, const char *api_id, const struct ulid *id),
+                            void *arg)
+{
+    sqlite3_stmt *row = db->statements[STORE_READ_API_IDS];
+    bool has_failed = false;
+    sqlite3_bind_int64(row, 1, max);
+    while (store_db_next_row(db, STORE_READ_API_IDS, &has_failed)) {
+        const char *api_id = (const char *)sqlite3_column_text(row, 1);
+        struct ulid id;
+        if (api_id != NULL && sqlite3_column_bytes(row, 0) == ULID_BYTES) {
+            memcpy(id.bytes, sqlite3_column_blob(row, 0), ULID_BYTES);
+            show(arg, api_id, &id);
+        }
+    }
+    return !has_failed;
+}
+
+bool store_rows_each_unreported(struct store_db *db, int64_t since_ms, size_t max,
+                                store_unreported *show, void *arg)
+{
+    sqlite3_stmt *row = db->statements[STORE_READ_UNREPORTED];
+    bool has_failed = false;
+    sqlite3_bind_int64(row, 1, since_ms);
+    sqlite3_bind_int64(row, 2, (int64_t)max);
+    while (store_db_next_row(db, STORE_READ_UNREPORTED, &has_failed)) {
+        const char *api_id = (const char *)sqlite3_column_text(row, 1);
+        struct ulid id;
+        if (sqlite3_column_bytes(row, 0) == ULID_BYTES) {
+            memcpy(id.bytes, sqlite3_column_blob(row, 0), ULID_BYTES);
+            show(arg, &id, api_id == NULL ? "" : api_id, sqlite3_column_int64(row, 2));
         }
     }
     return !has_failed;
@@ -409,11 +446,9 @@ struct message *store_rows_find(struct store_db *db, const struct ulid *id, bool
     struct store_rows_reader reader;
     int64_t first = store_row_first(ulid_time_ms(id));
     int64_t last = first | ((1 << STORE_ROW_COUNTER_BITS) - 1);
-    struct message *m;
-    store_rows_begin(&reader, db, STORE_READ_RANGE, true, first, last);
-    while ((m = store_rows_next(&reader)) != NULL && memcmp(&m->id, id, sizeof *id) != 0) {
-        message_free(m);
-    }
+    sqlite3_bind_blob(db->statements[STORE_READ_MESSAGE], 3, id->bytes, ULID_BYTES, SQLITE_STATIC);
+    store_rows_begin(&reader, db, STORE_READ_MESSAGE, true, first, last);
+    struct message *m = store_rows_next(&reader);
     *has_failed = reader.fault != NULL;
     store_rows_end(&reader);
     return m;

@@ -33,7 +33,7 @@ bool store_rows_save_report(struct store_db *db, int64_t row, const struct repor
 bool store_rows_insert_stray(struct store_db *db, const struct queue_report *report);
 bool store_rows_delete_strays(struct store_db *db, int64_t but);
 /* A number on the list of opt-outs from a time on, or off it. */
-bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t now_ms);
+bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t at_ms);
 /* A change that is to be told; and those up to a number go. */
 bool store_rows_insert_change(struct store_db *db, uint64_t number, const char *json, size_t len);
 bool store_rows_delete_changes(struct store_db *db, uint64_t number);
@@ -45,7 +45,8 @@ bool store_rows_set_note(struct store_db *db, const char *name, const char *valu
 /* Copies a note, "" where there is none. Returns false on failure. */
 bool store_rows_note(struct store_db *db, const char *name, char *value, size_t size);
 /* Calls `show` for every number on the list of opt-outs. Returns false on failure. */
-bool store_rows_each_optout(struct store_db *db, void (*show)(void *arg, const char *number),
+bool store_rows_each_optout(struct store_db *db,
+                            void (*show)(void *arg, const char *number, int64_t since_ms),
                             void *arg);
 /* Calls `show` for every change, in order, until that returns false. Returns false on failure, and
  * when it did. */
@@ -56,6 +57,14 @@ bool store_rows_each_change(struct store_db *db,
 int store_rows_has_change(struct store_db *db, uint64_t number);
 /* Is it in the store already, what this record says of its message? */
 bool store_rows_has_saved(struct store_db *db, const struct queue_record *record);
+/* Calls `show` for the API ids of the last `max` messages that are relayed, oldest first. Returns false
+ * on failure. */
+bool store_rows_each_api_id(struct store_db *db, int64_t max,
+                            void (*show)(void *arg, const char *api_id, const struct ulid *id),
+                            void *arg);
+/* As store_each_unreported. Returns false on failure. */
+bool store_rows_each_unreported(struct store_db *db, int64_t since_ms, size_t max,
+                                store_unreported *show, void *arg);
 /* How many messages are in the rows `first` to `last`; -1 on failure. */
 int store_rows_count(struct store_db *db, int64_t first, int64_t last);
 /* The highest row, 0 when there is none, -1 on failure. */

@@ -10,7 +10,7 @@
     }
 
 /* SEND first: the word that is looked up most. */
-const struct command COMMANDS[] = {
+const struct command COMMANDS[SESSION_VERBS + 1] = {
     {"SEND", ARGUMENT_NEEDED, 0, command_send, 0, "SEND [OPT=value ...] <to>[,<to>...] <text>",
      "A whole message on one line. Options: FROM= REF= TTL= PRIORITY= AT= UNICODE= ACK=\n"
      "FROM=\"Acme Shop\"     sender, else sms.default_from\n"
@@ -86,6 +86,11 @@ const struct command *command_find(const char *word, size_t len)
         }
     }
     return NULL;
+}
+
+const char *session_verb(size_t i)
+{
+    return COMMANDS[i].word;
 }
 
 /* Does HELP list it? */

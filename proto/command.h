@@ -32,6 +32,6 @@ struct command {
 const struct command *command_find(const char *word, size_t len);
 
 /* All rows, in the order in which HELP names them; ends with a row without a word. */
-extern const struct command COMMANDS[];
+extern const struct command COMMANDS[SESSION_VERBS + 1];
 
 #endif

@@ -196,8 +196,8 @@ enum session_step draft_submit(struct session *s, struct draft *draft, const cha
         .size = size,
         .allow_unicode = size.encoding == TEXT_UCS2 || options->unicode == TEXT_UNICODE_YES,
         .options = options,
-        .ignored = s->mail.ignored.data,
-        .ignored_len = s->mail.ignored.len,
+        .ignored = s->mail == NULL ? NULL : s->mail->ignored.data,
+        .ignored_len = s->mail == NULL ? 0 : s->mail->ignored.len,
     };
     return SESSION_SUBMISSION;
 }
@@ -451,19 +451,18 @@ static enum session_step submit_text(struct session *s, struct session_event *ev
 }
 
 /* Puts a mail's subject in front of its text, or in its place, as smtp.subject says. */
-static void join_subject(struct session *s)
+static void join_subject(struct mail *mail, enum session_subject rule)
 {
-    enum session_subject rule = s->rules->mail_subject;
-    struct buffer *subject = &s->mail.subject;
+    struct buffer *subject = &mail->subject;
     if (rule == SUBJECT_IGNORE || subject->len == 0) {
         return;
     }
-    if (rule == SUBJECT_PREFIX && s->mail.text.len > 0) {
+    if (rule == SUBJECT_PREFIX && mail->text.len > 0) {
         buffer_putc(subject, '\n');
-        buffer_append(subject, s->mail.text.data, s->mail.text.len);
+        buffer_append(subject, mail->text.data, mail->text.len);
     }
-    buffer_free(&s->mail.text);
-    s->mail.text = *subject;
+    buffer_free(&mail->text);
+    mail->text = *subject;
     *subject = (struct buffer)BUFFER_EMPTY;
 }
 
@@ -471,7 +470,7 @@ static void join_subject(struct session *s)
 static bool take_mail_options(struct session *s)
 {
     struct options *options = &s->open.options;
-    const struct mail *mail = &s->mail;
+    const struct mail *mail = s->mail;
     for (size_t i = 0; i < mail->option_count; i++) {
         const struct mail_option *option = &mail->options[i];
         if (!options_set(options, option->name, strlen(option->name), option->field.value,
@@ -532,19 +531,20 @@ static enum session_step submit_mail(struct session *s, struct session_event *ev
         .keeps_signature = s->rules->mail_keeps_signature,
         .takes_automatic = s->rules->mail_takes_automatic,
     };
-    enum mail_result result = mail_read(content, len, &rules, &s->mail);
+    struct mail *mail = s->mail = calloc(1, sizeof *mail);
+    enum mail_result result = mail == NULL ? MAIL_NO_MEMORY : mail_read(content, len, &rules, mail);
     if (result != MAIL_OK) {
         return refuse_mail(s, result);
     }
-    join_subject(s);
-    if (s->mail.text.has_failed) {
+    join_subject(mail, s->rules->mail_subject);
+    if (mail->text.has_failed) {
         return refuse_mail(s, MAIL_NO_MEMORY);
     }
     if (!take_mail_options(s)) {
         return SESSION_WANTS_INPUT;
     }
-    const char *text = s->mail.text.data == NULL ? "" : s->mail.text.data;
-    return draft_submit(s, &s->open, text, s->mail.text.len, event);
+    const char *text = mail->text.data == NULL ? "" : mail->text.data;
+    return draft_submit(s, &s->open, text, mail->text.len, event);
 }
 
 enum session_step submit_content(struct session *s, struct session_event *event)

@@ -68,6 +68,7 @@ static void header_fill(struct message *m, const struct message_content *c)
         .encoding = c->size.encoding & 1,
         .allow_unicode = c->allow_unicode,
         .has_ttl = c->has_ttl,
+        .has_at = c->due_ms != 0,
         .is_durable = c->row != 0,
         .state = c->due_ms != 0 ? MESSAGE_SCHEDULED : MESSAGE_QUEUED,
         .due_ms = c->due_ms,

@@ -70,6 +70,7 @@ struct message {
     uint8_t encoding : 1; /* enum text_encoding */
     bool allow_unicode : 1;
     bool has_ttl : 1;    /* expires_ms comes from TTL=, not from queue.max_age */
+    bool has_at : 1;     /* it was not to be sent before a time of its own */
     bool is_durable : 1; /* has a struct message_row */
 
     /* Changes: under the queue's mutex. The zero-width field keeps the two halves in bytes of

@@ -81,15 +81,27 @@ static bool parse_offset(const char *s, size_t len, int *seconds)
     return true;
 }
 
+#define DATE_TIME_SHAPE "0000-00-00T00:00:00"
+enum { DATE_TIME_LEN = sizeof DATE_TIME_SHAPE - 1 };
+
+/* The milliseconds of a fraction, ".25"; what is finer is left out. 0 for none. */
+static int fraction_ms(const char *s, size_t len)
+{
+    int ms = 0;
+    for (size_t i = 1; i <= 3; i++) {
+        ms = ms * 10 + (i < len ? s[i] - '0' : 0);
+    }
+    return ms;
+}
+
 /* The length of "2026-04-21T10:15:00" and a fraction of a second behind it; 0 for another shape. */
 static size_t date_time_len(const char *s, size_t len)
 {
-    static const char SHAPE[] = "0000-00-00T00:00:00";
-    enum { SHAPE_LEN = sizeof SHAPE - 1 };
-    if (len <= SHAPE_LEN) {
+    static const char SHAPE[] = DATE_TIME_SHAPE;
+    if (len <= DATE_TIME_LEN) {
         return 0;
     }
-    for (size_t i = 0; i < SHAPE_LEN; i++) {
+    for (size_t i = 0; i < DATE_TIME_LEN; i++) {
         bool fits = SHAPE[i] == '0'   ? s[i] >= '0' && s[i] <= '9'
                     : SHAPE[i] == 'T' ? s[i] == 'T' || s[i] == 't'
                                       : s[i] == SHAPE[i];
@@ -97,14 +109,14 @@ static size_t date_time_len(const char *s, size_t len)
             return 0;
         }
     }
-    if (s[SHAPE_LEN] != '.') {
-        return SHAPE_LEN;
+    if (s[DATE_TIME_LEN] != '.') {
+        return DATE_TIME_LEN;
     }
-    size_t stop = SHAPE_LEN + 1;
+    size_t stop = DATE_TIME_LEN + 1;
     while (stop < len && s[stop] >= '0' && s[stop] <= '9') {
         stop++;
     }
-    return stop > SHAPE_LEN + 1 ? stop : 0;
+    return stop > DATE_TIME_LEN + 1 ? stop : 0;
 }
 
 bool option_parse_time(const char *s, size_t len, int64_t *unix_ms)
@@ -128,7 +140,8 @@ bool option_parse_time(const char *s, size_t len, int64_t *unix_ms)
     if (!is_date || !parse_offset(s + rest, len - rest, &offset)) {
         return false;
     }
-    *unix_ms = ((int64_t)t - offset) * SECOND_MS;
+    *unix_ms =
+        ((int64_t)t - offset) * SECOND_MS + fraction_ms(s + DATE_TIME_LEN, rest - DATE_TIME_LEN);
     return true;
 }
 

@@ -53,9 +53,15 @@ static bool grow(struct recipients *r)
     return true;
 }
 
+size_t recipients_find(const struct recipients *r, const char e164[NUMBER_SIZE])
+{
+    uint32_t position = r->count == 0 ? 0 : *place(r, e164);
+    return position == 0 ? SIZE_MAX : position - 1U;
+}
+
 bool recipients_has(const struct recipients *r, const char e164[NUMBER_SIZE])
 {
-    return r->count > 0 && *place(r, e164) != 0;
+    return recipients_find(r, e164) != SIZE_MAX;
 }
 
 bool recipients_add(struct recipients *r, const char e164[NUMBER_SIZE])
@@ -72,17 +78,32 @@ bool recipients_add(struct recipients *r, const char e164[NUMBER_SIZE])
     return true;
 }
 
+/* Empties a place, and moves into it what could not be there while it was taken. */
+static void vacate(struct recipients *r, size_t hole)
+{
+    size_t mask = 2 * r->size - 1;
+    for (size_t i = (hole + 1) & mask; r->index[i] != 0; i = (i + 1) & mask) {
+        size_t home = hash(r->numbers[r->index[i] - 1]) & mask;
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            r->index[hole] = r->index[i];
+            hole = i;
+        }
+    }
+    r->index[hole] = 0;
+}
+
 bool recipients_remove(struct recipients *r, const char e164[NUMBER_SIZE])
 {
-    uint32_t position = r->count == 0 ? 0 : *place(r, e164);
-    if (position == 0) {
+    size_t position = recipients_find(r, e164);
+    if (position == SIZE_MAX) {
         return false;
     }
+    vacate(r, (size_t)(place(r, e164) - r->index));
     r->count--;
-    memmove(r->numbers[position - 1], r->numbers[position],
-            (r->count - (position - 1)) * sizeof *r->numbers);
-    memset(r->index, 0, 2 * r->size * sizeof *r->index);
-    index_all(r);
+    if (position != r->count) { /* the last one takes its place */
+        *place(r, r->numbers[r->count]) = (uint32_t)position + 1;
+        memcpy(r->numbers[position], r->numbers[r->count], sizeof *r->numbers);
+    }
     return true;
 }
 

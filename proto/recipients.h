@@ -21,10 +21,13 @@ struct recipients {
 /* Tells whether a number is among them. */
 bool recipients_has(const struct recipients *r, const char e164[NUMBER_SIZE]);
 
+/* Where a number is in `numbers`; SIZE_MAX when it is not among them. */
+size_t recipients_find(const struct recipients *r, const char e164[NUMBER_SIZE]);
+
 /* Adds a number unless it is there already. Returns false without memory. */
 bool recipients_add(struct recipients *r, const char e164[NUMBER_SIZE]);
 
-/* Takes a number out, in O(all of them). Returns false when it is not among them. */
+/* Takes a number out; the last one takes its place. Returns false when it is not among them. */
 bool recipients_remove(struct recipients *r, const char e164[NUMBER_SIZE]);
 
 /* Makes room for `count` more numbers: adding them cannot fail. Returns false without memory. */

@@ -13,7 +13,7 @@ struct row {
     const char *text;
 };
 
-static const struct row ROWS[] = {
+static const struct row ROWS[REPLIES] = {
     [REPLY_EVENT] = {"120", "2.0.0 ", "event"},
     [REPLY_INBOUND] = {"121", "2.0.0 ", "inbound"},
     [REPLY_HELP] = {"214", "2.0.0 ", "help"},
@@ -64,6 +64,25 @@ bool reply_is_syntax_error(enum reply reply)
 {
     unsigned code = reply_code(reply);
     return code == 500 || code == 501 || code == 503;
+}
+
+const char *reply_enhanced(enum reply reply)
+{
+    return ROWS[reply].enhanced;
+}
+
+bool reply_read(const char *line, size_t len, enum reply *reply)
+{
+    enum { CODE_LEN = 3, ENHANCED_AT = CODE_LEN + 1 };
+    for (int i = 0; i < REPLIES && len >= ENHANCED_AT; i++) {
+        size_t enhanced_len = strlen(ROWS[i].enhanced);
+        if (memcmp(line, ROWS[i].code, CODE_LEN) == 0 && len - ENHANCED_AT >= enhanced_len &&
+            memcmp(line + ENHANCED_AT, ROWS[i].enhanced, enhanced_len) == 0) {
+            *reply = (enum reply)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *reply_text(enum reply reply)

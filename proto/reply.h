@@ -56,10 +56,16 @@ enum reply {
     REPLY_BAD_PARAMETER,   /* 555 5.5.4 */
 };
 
+enum { REPLIES = REPLY_BAD_PARAMETER + 1 };
+
 /* The three digits; and whether the client's syntax is at fault (counts for
  * `listen.max_errors`). */
 unsigned reply_code(enum reply reply);
 bool reply_is_syntax_error(enum reply reply);
+/* The enhanced status code, with the space behind it; "" where a reply has none. */
+const char *reply_enhanced(enum reply reply);
+/* Which reply a line is; of those with the same two codes, the first. False = it is none. */
+bool reply_read(const char *line, size_t len, enum reply *reply);
 /* The wording where there is nothing particular to say. */
 const char *reply_text(enum reply reply);
 

@@ -24,6 +24,11 @@ bool report_status_is_final(const char *status)
     return rank(status) >= FIRST_FINAL;
 }
 
+bool report_status_is_stop(const char *status)
+{
+    return strcmp(status, "stop") == 0;
+}
+
 bool report_supersedes(const struct report *late, const struct report *known)
 {
     if (known->status[0] == '\0') {
@@ -32,6 +37,11 @@ bool report_supersedes(const struct report *late, const struct report *known)
     bool is_final = report_status_is_final(late->status);
     if (is_final != report_status_is_final(known->status)) {
         return is_final;
+    }
+    bool is_timed = late->event_ms != 0 && known->event_ms != 0;
+    bool is_same = late->code == known->code && strcmp(late->status, known->status) == 0;
+    if (is_same && !is_timed) {
+        return false;
     }
     if (late->event_ms != known->event_ms) {
         return late->event_ms > known->event_ms;

@@ -32,6 +32,15 @@ struct session *session_new(const struct session_rules *rules, bool has_control)
     return s;
 }
 
+static void forget_mail(struct session *s)
+{
+    if (s->mail != NULL) {
+        mail_free(s->mail);
+        free(s->mail);
+        s->mail = NULL;
+    }
+}
+
 void session_free(struct session *s)
 {
     if (s == NULL) {
@@ -43,7 +52,7 @@ void session_free(struct session *s)
     recipients_free(&s->single.recipients);
     json_batch_free(s->json);
     struct buffer *const buffers[] = {&s->out, &s->local, &s->content.kept, &s->line, &s->text};
-    mail_free(&s->mail);
+    forget_mail(s);
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
         buffer_free(buffers[i]);
     }
@@ -73,13 +82,6 @@ size_t session_open_slots(const struct session *s)
 size_t session_held(const struct session *s)
 {
     return s->slots.held;
-}
-
-struct session_counts session_counts_take(struct session *s)
-{
-    struct session_counts counts = s->counts;
-    s->counts = (struct session_counts){0};
-    return counts;
 }
 
 bool session_is_in_content(const struct session *s)
@@ -141,9 +143,19 @@ static void count_errors(struct session *s)
     for (size_t i = 0; i < sizeof SYNTAX_ERRORS / sizeof SYNTAX_ERRORS[0]; i++) {
         is_error = is_error || has_code(&s->local, SYNTAX_ERRORS[i]);
     }
-    s->counts.errors += is_error ? 1 : 0;
     if (!has_code(&s->local, "334") && !has_code(&s->local, "354")) {
         s->errors = is_error ? s->errors + 1 : 0;
+    }
+}
+
+/* Counts a reply for the tally if it refuses. */
+static void tally_reply(const struct session *s, const char *reply, size_t len)
+{
+    if (s->rules->tally != NULL && len > 0 && (reply[0] == '4' || reply[0] == '5')) {
+        enum reply which;
+        if (reply_read(reply, len, &which)) {
+            s->rules->tally->refusals[which]++;
+        }
     }
 }
 
@@ -152,6 +164,7 @@ static void say_local(struct session *s)
 {
     if (s->local.len > 0) {
         count_errors(s);
+        tally_reply(s, s->local.data, s->local.len);
         slots_say(&s->slots, s->local.data, s->local.len, &s->out);
         buffer_clear(&s->local);
     }
@@ -178,6 +191,7 @@ void session_close(struct session *s, enum reply reply)
                               "ends its lines with CRLF"
                             : reply_text(reply);
     session_say(s, reply, "%s", words);
+    tally_reply(s, s->local.data, s->local.len);
     slots_say(&s->slots, s->local.data, s->local.len, &s->out);
     buffer_clear(&s->local);
     s->is_closing = true;
@@ -188,7 +202,9 @@ void session_close(struct session *s, enum reply reply)
 static enum session_step refuse_stranger(struct session *s)
 {
     s->is_closing = true;
-    s->counts.strangers++;
+    if (s->rules->tally != NULL) {
+        s->rules->tally->strangers++;
+    }
     return session_say(s, REPLY_GUARD, "%s", reply_text(REPLY_GUARD));
 }
 
@@ -341,7 +357,9 @@ static enum session_step take_line(struct session *s, struct line line, struct s
         line_unread(&s->reader);
         return SESSION_WAITS;
     }
-    s->counts.commands++;
+    if (s->rules->tally != NULL) {
+        s->rules->tally->commands[row - COMMANDS]++;
+    }
     if (has_control_chars(line.bytes, line.len)) {
         return refuse_line(s, row, REPLY_CONTROL_CHARS, reply_text(REPLY_CONTROL_CHARS));
     }
@@ -447,7 +465,7 @@ static void forget_lent(struct session *s)
             buffer_free(lent[i]);
         }
     }
-    mail_free(&s->mail);
+    forget_mail(s);
     if (!s->content.is_open && s->content.kept.data != NULL) {
         buffer_free(&s->content.kept);
     }
@@ -583,29 +601,45 @@ static void accept_mail(struct buffer *out, const struct session_receipt *receip
     buffer_printf(out, " recipients=%zu parts=%u\r\n", count, receipts[0].parts);
 }
 
+/* The buffer that the reply of a slot goes to; end_reply says that it is complete. */
+static struct buffer *begin_reply(struct session *s, uint32_t slot)
+{
+    struct buffer *out = slots_buffer(&s->slots, slot, &s->out);
+    s->reply_at = out->len;
+    return out;
+}
+
+static void end_reply(struct session *s, uint32_t slot)
+{
+    const struct buffer *out = slots_buffer(&s->slots, slot, &s->out);
+    if (out->len > s->reply_at) {
+        tally_reply(s, out->data + s->reply_at, out->len - s->reply_at);
+    }
+    slots_close(&s->slots, slot, &s->out);
+}
+
 void session_accept(struct session *s, uint32_t slot, const struct session_receipt *receipts,
                     size_t count)
 {
     bool is_mail = slots_at(&s->slots, slot)->is_mail;
-    (is_mail ? accept_mail : accept_lines)(slots_buffer(&s->slots, slot, &s->out), receipts, count);
-    slots_close(&s->slots, slot, &s->out);
+    (is_mail ? accept_mail : accept_lines)(begin_reply(s, slot), receipts, count);
+    end_reply(s, slot);
 }
 
 void session_refuse(struct session *s, uint32_t slot, enum reply reply, const char *words)
 {
-    reply_line(slots_buffer(&s->slots, slot, &s->out), reply, false, "%s",
-               words == NULL ? reply_text(reply) : words);
-    slots_close(&s->slots, slot, &s->out);
+    reply_line(begin_reply(s, slot), reply, false, "%s", words == NULL ? reply_text(reply) : words);
+    end_reply(s, slot);
 }
 
 struct buffer *session_answer_begin(struct session *s, uint32_t slot)
 {
-    return slots_buffer(&s->slots, slot, &s->out);
+    return begin_reply(s, slot);
 }
 
 void session_answer_end(struct session *s, uint32_t slot)
 {
-    slots_close(&s->slots, slot, &s->out);
+    end_reply(s, slot);
 }
 
 void session_notify(struct session *s, const char *line, size_t len)

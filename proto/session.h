@@ -27,6 +27,15 @@
 enum session_subject { SUBJECT_PREFIX, SUBJECT_IGNORE, SUBJECT_ONLY };
 enum session_too_long { TOO_LONG_TRUNCATE, TOO_LONG_REFUSE };
 
+enum { SESSION_VERBS = 29 };
+
+/* What all sessions with the same rules have seen, since it was zero. */
+struct session_tally {
+    uint64_t commands[SESSION_VERBS]; /* lines that began with a verb, in the order of HELP */
+    uint64_t refusals[REPLIES];       /* replies 4xx and 5xx: see reply_read */
+    uint64_t strangers;               /* sessions that the guard has closed */
+};
+
 /* Settings of all sessions; shared, and must outlive them. Strings are "" or NULL where not set. */
 struct session_rules {
     const char *hostname; /* names us in the greeting */
@@ -52,6 +61,8 @@ struct session_rules {
     bool mail_keeps_signature; /* what stands behind "-- " is text */
     bool takes_any_login;      /* AUTH is offered; every name and password is taken */
     bool mail_takes_automatic; /* bounces and automatic replies are mails like others */
+    /* Is counted in, in the thread of the sessions; NULL = nobody wants to know. */
+    struct session_tally *tally;
 };
 
 /* Open slots of submissions that one session may have. */
@@ -173,13 +184,8 @@ size_t session_open_slots(const struct session *s);
 /* Bytes of replies and events that wait for a verdict before them; they are not in the output. */
 size_t session_held(const struct session *s);
 
-struct session_counts {
-    uint32_t commands;  /* lines that began with a known verb */
-    uint32_t errors;    /* replies 500, 501 and 503 */
-    uint32_t strangers; /* 1 when the guard has closed the session */
-};
-/* What there was since the last call. */
-struct session_counts session_counts_take(struct session *s);
+/* The verb that a row of the tally counts. */
+const char *session_verb(size_t i);
 
 /* Within a message's content: a stop would cut it. */
 bool session_is_in_content(const struct session *s);

@@ -41,8 +41,8 @@ struct session {
     bool is_authenticated;
     enum auth_awaits auth;
     unsigned errors; /* syntax errors in a row */
-    struct session_counts counts;
-    int64_t now_ms; /* of this step */
+    int64_t now_ms;  /* of this step */
+    size_t reply_at; /* where the reply to a slot that is being written begins, in its buffer */
 
     struct line_reader reader;
     struct buffer out;
@@ -53,7 +53,7 @@ struct session {
     struct draft single; /* SEND, JSON: never outlives the command */
     struct content content;
     struct buffer line; /* the argument or content at hand, where it had to be converted to UTF-8 */
-    struct mail mail;   /* the mail at hand */
+    struct mail *mail;  /* the mail at hand; NULL = there is none */
     struct buffer text; /* the text at hand, where it is not the input's own bytes */
     struct json_batch *json;
     size_t json_next;

@@ -114,6 +114,12 @@ static inline void pack(struct packing *p, unsigned width)
     p->units += width;
 }
 
+/* Units of a character in an encoding; 0 where that does not have it. */
+static inline unsigned width_in(enum text_encoding encoding, ucs4_t c)
+{
+    return encoding == TEXT_GSM7 ? gsm7_septets(c) : c > 0xffff ? 2 : 1;
+}
+
 /* False, with nothing packed, where a character is not in the encoding. */
 static bool pack_text(struct packing *p, const char *utf8, size_t len, enum text_encoding encoding)
 {
@@ -121,7 +127,7 @@ static bool pack_text(struct packing *p, const char *utf8, size_t len, enum text
     for (size_t i = 0; i < len;) {
         ucs4_t c;
         i += next_char(utf8 + i, len - i, &c);
-        unsigned width = encoding == TEXT_GSM7 ? gsm7_septets(c) : c > 0xffff ? 2 : 1;
+        unsigned width = width_in(encoding, c);
         if (width == 0) {
             return false;
         }
@@ -164,6 +170,27 @@ struct text_size text_measure(const char *utf8, size_t len)
         pack_text(&p, utf8, len, encoding);
     }
     return (struct text_size){.encoding = encoding, .units = p.units, .parts = packing_parts(&p)};
+}
+
+size_t text_split(const char *utf8, size_t len, size_t *ends, size_t max)
+{
+    struct text_size size = text_measure(utf8, len);
+    struct packing p = empty_packing[size.encoding];
+    size_t count = 0;
+    for (size_t i = 0; size.parts > 1 && i < len;) {
+        ucs4_t c;
+        size_t end = i + next_char(utf8 + i, len - i, &c);
+        unsigned part = p.parts;
+        pack(&p, width_in(size.encoding, c));
+        if (p.parts > part && count < max) {
+            ends[count++] = i;
+        }
+        i = end;
+    }
+    if (count < max) {
+        ends[count] = len;
+    }
+    return size.parts;
 }
 
 /* --- replacements --------------------------------------------------------------------------- */

@@ -53,6 +53,12 @@ bool text_to_utf8(const char *s, size_t len, const char *charset, struct buffer 
 struct text_size text_measure(const char *utf8, size_t len);
 
 /*
+ * Tells where the parts of such a text end: writes the offsets (bytes) of the first `max` to `ends`.
+ * The last one's is `len`. Returns how many parts there are, as text_measure does.
+ */
+size_t text_split(const char *utf8, size_t len, size_t *ends, size_t max);
+
+/*
  * Appends to `out` the text with what `level` allows replaced, if that makes all of it GSM-7. An
  * accent that follows its letter as a character of its own is joined to it where GSM-7 has both as
  * one. What cannot be seen (zero width spaces, soft hyphens, a byte order mark) is dropped, so the

@@ -1,7 +1,7 @@
 /*
  * null_api: the API without anything behind it, so that only the relay is measured.
  *
- *     null_api [--latency-ms N] [--limit REQUESTS]
+ *     null_api [--latency-ms N] [--limit REQUESTS] [--report-rate N] [--report-every N]
  *
  * Answers POST .../sms and .../sms/bulk with 201 and entities that repeat the clientId, as fast as
  * memory allows: bodies are searched for "clientId":"...", not parsed. It keeps counts, the set of
@@ -11,12 +11,16 @@
  *     GET /count      {"messages":n,"distinct":n,"single":n,"bulk":n,"full_bulks":n,"bodies":bytes,
  *                      "first_ns":t,"last_ns":t}, the times of the first and the last request
  *     GET /arrivals   [["<clientId>",t],..] of the latest 1024 single messages
+ *     GET /reports    {"wanted":n,"posted":n,"taken":n,"refused":n,"first_ns":t,"last_ns":t, and how
+ *                      long answers took}: delivery reports, of one in --report-every messages
+ *     POST /reports/<port>/<path>   from now on they go to this port of 127.0.0.1
  *
  * Times are CLOCK_MONOTONIC in ns, taken when the request is whole. Listens on a free port of
  * 127.0.0.1, which it prints to stderr as the relay does. SIGTERM ends it and prints the counts.
  * One thread.
  */
 #include "tests/bench/ids.h"
+#include "tests/bench/reporter.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
@@ -49,6 +53,7 @@ struct null_api {
     uint64_t messages, singles, bulks, full_bulks, bytes;
     int64_t first_ns, last_ns;
     struct arrival arrivals[ARRIVALS]; /* a ring of `singles` */
+    struct reporter reporter;
 };
 
 static int64_t now_ns(void)
@@ -84,6 +89,7 @@ static void add_entity(struct null_api *api, struct evbuffer *out, const char *i
                         ++api->messages, (int)(len < ID_MAX ? len : ID_MAX), id);
     evbuffer_add(out, entity, (size_t)size);
     ids_add(&api->ids, id, len);
+    reporter_note(&api->reporter, id, len);
 }
 
 static void note_arrival(struct null_api *api, const char *id, size_t len)
@@ -206,6 +212,22 @@ static void tell(struct evhttp_request *request, const struct null_api *api,
     evbuffer_free(out);
 }
 
+static void add_reports(const struct null_api *api, struct evbuffer *out)
+{
+    reporter_tell(&api->reporter, out);
+}
+
+static void start_reports(struct evhttp_request *request, struct null_api *api, const char *where)
+{
+    char *path;
+    unsigned long port = strtoul(where, &path, 10);
+    snprintf(api->reporter.path, sizeof api->reporter.path, "%s", path);
+    if (api->reporter.tick == NULL) {
+        reporter_start(&api->reporter, api->base, (unsigned)port);
+    }
+    tell(request, api, add_reports);
+}
+
 static bool ends_with(const char *s, const char *end)
 {
     size_t len = strlen(s);
@@ -217,6 +239,7 @@ static void on_request(struct evhttp_request *request, void *arg)
 {
     struct null_api *api = arg;
     const char *path = evhttp_request_get_uri(request);
+    static const char REPORTS[] = "/reports/";
     bool is_post = evhttp_request_get_command(request) == EVHTTP_REQ_POST;
     if (is_post && (ends_with(path, "/sms") || ends_with(path, "/sms/bulk"))) {
         on_post(request, api, ends_with(path, "/bulk"));
@@ -224,6 +247,10 @@ static void on_request(struct evhttp_request *request, void *arg)
         tell(request, api, add_counts);
     } else if (strcmp(path, "/arrivals") == 0) {
         tell(request, api, add_arrivals);
+    } else if (strcmp(path, "/reports") == 0) {
+        tell(request, api, add_reports);
+    } else if (is_post && strncmp(path, REPORTS, sizeof REPORTS - 1) == 0) {
+        start_reports(request, api, path + sizeof REPORTS - 1);
     } else {
         evhttp_send_reply(request, 404, "Not Found", NULL);
     }
@@ -245,14 +272,31 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 
 static bool read_arguments(struct null_api *api, int argc, char **argv)
 {
-    static const struct option OPTIONS[] = {
-        {"latency-ms", required_argument, NULL, 'l'}, {"limit", required_argument, NULL, 'r'}, {0}};
+    static const struct option OPTIONS[] = {{"latency-ms", required_argument, NULL, 'l'},
+                                            {"limit", required_argument, NULL, 'r'},
+                                            {"report-rate", required_argument, NULL, 'p'},
+                                            {"report-every", required_argument, NULL, 'e'},
+                                            {0}};
     int letter;
     while ((letter = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
         if (letter == '?') {
             return false;
         }
-        *(letter == 'l' ? &api->latency_ms : &api->limit) = atoi(optarg);
+        unsigned value = (unsigned)strtoul(optarg, NULL, 10);
+        switch (letter) {
+        case 'l':
+            api->latency_ms = (int)value;
+            break;
+        case 'r':
+            api->limit = (int)value;
+            break;
+        case 'p':
+            api->reporter.rate = value;
+            break;
+        case 'e':
+            api->reporter.every = value;
+            break;
+        }
     }
     return optind == argc;
 }
@@ -279,7 +323,9 @@ int main(int argc, char **argv)
 {
     static struct null_api api;
     if (!read_arguments(&api, argc, argv)) {
-        fputs("usage: null_api [--latency-ms N] [--limit REQUESTS]\n", stderr);
+        fputs("usage: null_api [--latency-ms N] [--limit REQUESTS] [--report-rate N] "
+              "[--report-every N]\n",
+              stderr);
         return 64;
     }
     api.base = precise_base();
@@ -295,6 +341,7 @@ int main(int argc, char **argv)
     fprintf(stderr, "listening address=127.0.0.1:%u\n", port_of(bound));
     event_base_dispatch(api.base);
     event_free(term);
+    reporter_free(&api.reporter);
     evhttp_free(http);
     event_base_free(api.base);
     free(api.ids.slots);

@@ -1,9 +1,14 @@
 """What the relay tells over HTTP about itself."""
 
 import http.client
+import json
 import os
 import re
+import socket
+import shutil
 import subprocess
+import tempfile
+import time
 import unittest
 
 from relaying import eventually
@@ -13,12 +18,15 @@ from test_clients import BUILD
 PROMTOOL = os.path.join(BUILD, "prometheus", "usr", "bin", "promtool")
 
 
-class Http(TestCase):
+class HttpTest(TestCase):
+    environment = {}
+
     def setUp(self):
         self.start({})
 
     def start(self, settings):
-        self.the_relay = self.relay({"http.address": "127.0.0.1:0", **settings})
+        self.the_relay = self.relay({"http.address": "127.0.0.1:0", **settings},
+                                    env=self.environment)
         self.host = self.the_relay.wait_log("http_listening")["url"].split("/")[2]
 
     def get(self, path, method="GET", host=None):
@@ -32,10 +40,34 @@ class Http(TestCase):
         finally:
             connection.close()
 
-    def metric(self, name):
-        found = re.search("^smsrelay_%s (.*)$" % re.escape(name), self.get("/metrics")[1], re.M)
-        return found and found.group(1)
+    def metrics(self):
+        """All series as a dict: their names without the prefix, and numbers."""
+        series = {}
+        for line in self.get("/metrics")[1].splitlines():
+            if not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                series[name[len("smsrelay_"):]] = float(value)
+        return series
 
+    def expect(self, expected):
+        """Some series have these values; all others of the same metrics are 0."""
+        metrics = self.metrics()
+        families = {name.split("{")[0] for name in expected}
+        seen = {name: value for name, value in metrics.items()
+                if name in expected or (value != 0 and name.split("{")[0] in families)}
+        self.assertEqual(seen, expected)
+
+    def expect_buckets(self, name, bounds, labels=""):
+        """So many are at most as large as each bound."""
+        metrics = self.metrics()
+        self.assertEqual({bound: metrics['%s_bucket{%sle="%s"}' % (name, labels, bound)]
+                          for bound in bounds}, bounds)
+        whole = "{%s}" % labels.rstrip(",") if labels else ""
+        self.assertEqual(metrics['%s_bucket{%sle="+Inf"}' % (name, labels)],
+                         metrics[name + "_count" + whole])
+
+
+class Http(HttpTest):
     def test_alive_and_ready(self):
         self.assertEqual(self.get("/livez"), (200, "alive\n"))
         self.assertEqual(self.get("/readyz"), (200, "ready\n"))
@@ -48,7 +80,33 @@ class Http(TestCase):
         self.the_relay.ask("SEND +34600000000 text")
         words = eventually(lambda: self.get("/readyz")[0] == 503 and self.get("/readyz")[1],
                            "the token is refused")
-        self.assertRegex(words, "^not ready: .*token")
+        self.assertRegex(words, "^not ready: the API refuses the token")
+
+    def test_out_of_balance(self):
+        self.the_relay.sandbox.faults({"status": 402, "body": '{"message": "no money"}'})
+        self.the_relay.ask("SEND +34600000000 text")
+        words = eventually(lambda: self.get("/readyz")[0] == 503 and self.get("/readyz")[1],
+                           "the account is out of balance")
+        self.assertEqual(words,
+                         "not ready: the account is out of balance (HTTP 402): no money\n")
+        self.expect({'destination_state{state="stopped"}': 1})
+        self.the_relay.ask("FLUSH")
+        eventually(lambda: self.get("/readyz") == (200, "ready\n"), "there is money again")
+        self.expect({'destination_state{state="fine"}': 1})
+
+    def test_a_message_that_is_too_old(self):
+        self.the_relay.stop()
+        self.start({"http.max_wait": "50ms"})
+        client = self.client(self.the_relay)
+        client.submit(options="AT=+1h")
+        eventually(lambda: self.metrics()["queue_oldest_seconds"] > 0.05, "time passes")
+        self.assertEqual(self.get("/readyz"), (200, "ready\n"))
+        self.the_relay.sandbox.settings(latency_ms=600 * 1000)
+        client.submit()
+        words = eventually(lambda: self.get("/readyz")[0] == 503 and self.get("/readyz")[1],
+                           "it has waited too long")
+        self.assertRegex(words, r"^not ready: the oldest message has waited for \d+ s")
+        self.the_relay.kill()
 
     def test_a_queue_that_is_nearly_full(self):
         self.the_relay.stop()
@@ -60,26 +118,16 @@ class Http(TestCase):
         client.submit(options="AT=+1h")
         self.assertEqual(self.get("/readyz"), (503, "not ready: the queue is nearly full\n"))
 
-    def test_metrics(self):
+    def test_finished_messages_do_not_fill_the_queue(self):
+        """They are kept as long as there is room."""
+        self.the_relay.stop()
+        self.start({"queue.max_bytes": "64k"})
         client = self.client(self.the_relay)
-        client.ask("SEND ACK=relayed +34600000000 text")
-        client.ask("HOLD")
-        client.ask("SEND +34600000000 text")
-        self.assertEqual(self.get("/metrics")[0], 200)
-        self.assertEqual(self.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8")
-        self.assertEqual(self.metric("messages_relayed_total"), "1")
-        self.assertEqual(self.metric('queue_messages{state="queued"}'), "1")
-        self.assertEqual(self.metric("relaying"), "0")
-        self.assertGreater(float(self.metric("queue_oldest_seconds")), 0)
-
-    def test_metrics_are_clean(self):
-        if not os.path.exists(PROMTOOL):
-            if os.environ.get("CI") == "true":
-                self.fail("promtool is missing")
-            self.skipTest("promtool is missing")
-        done = subprocess.run([PROMTOOL, "check", "metrics"], input=self.get("/metrics")[1],
-                              capture_output=True, text=True, timeout=PATIENCE)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        client.ask("SEND ACK=relayed +34600000000 " + "x" * 1500)
+        last = [client.submit("x" * 1500) for _ in range(40)][-1]
+        self.the_relay.await_state(last, "relayed")
+        self.assertGreater(self.metrics()["queue_bytes"], 0.9 * 64 * 1024)
+        self.assertEqual(self.get("/readyz"), (200, "ready\n"))
 
     def test_who_may_ask(self):
         for host in ("localhost", "127.0.0.1:1", "127.9.9.9", "[::1]:80", "LOCALHOST:80"):
@@ -105,14 +153,238 @@ class Http(TestCase):
         for path in ("/livez", "/readyz", "/metrics", "/nothing"):
             self.get(path)
         self.the_relay.stop()
-        events = [line for line in self.the_relay.lines[before:] if "event=http" in line]
+        events = [line for line in self.the_relay.lines[before:] if "event=stop" not in line]
         self.assertEqual(events, [])
+
+    def test_a_flood_of_connections(self):
+        """It takes no descriptor from submitters, and whoever has a place is answered."""
+        host, port = self.host.split(":")
+        descriptors = "/proc/%d/fd" % self.the_relay.pid
+        before = len(os.listdir(descriptors))
+        first = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        self.addCleanup(first.close)
+        flood = [socket.create_connection((host, int(port)), timeout=PATIENCE) for _ in range(100)]
+        self.addCleanup(lambda: [one.close() for one in flood])
+        for one in flood:
+            one.send(b"GET ")
+        self.client(self.the_relay).submit()
+        first.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertIn(b" 200 ", first.recv(4096))
+        self.assertLess(len(os.listdir(descriptors)), before + 90)
+        for one in flood:
+            one.close()
+        self.assertEqual(self.get("/livez"), (200, "alive\n"))
 
     def test_an_address_that_is_taken(self):
         other = Relay({"http.address": self.host}, ready=None)
         self.addCleanup(other.kill)
         other.wait()
         self.assertIn("cannot listen on http.address", "\n".join(other.lines))
+
+
+class Metrics(HttpTest):
+    def test_metrics_are_clean(self):
+        if not os.path.exists(PROMTOOL):
+            if os.environ.get("CI") == "true":
+                self.fail("promtool is missing")
+            self.skipTest("promtool is missing")
+        self.the_relay.ask("SEND ACK=relayed +34600000000 text")  # so that a window is known
+        done = subprocess.run([PROMTOOL, "check", "metrics"], input=self.get("/metrics")[1],
+                              capture_output=True, text=True, timeout=PATIENCE)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_ends_by_reason(self):
+        client = self.client(self.the_relay)
+        client.ask("SEND ACK=relayed +34600000000 text")
+        client.ask("SEND ACK=relayed +34600009001 rejected")
+        client.ask("HOLD")
+        client.ask("CANCEL " + client.submit())
+        self.the_relay.await_state(client.submit(options="TTL=1"), "expired")
+        refused = client.submit(to="+34600000002")
+        client.ask("OPTOUT ADD +34600000002")
+        client.ask("RELEASE")
+        self.the_relay.await_state(refused, "rejected")
+        self.expect({'messages_ended_total{state="relayed",reason="api"}': 1,
+                     'messages_ended_total{state="rejected",reason="api"}': 1,
+                     'messages_ended_total{state="rejected",reason="opted_out"}': 1,
+                     'messages_ended_total{state="canceled",reason="client"}': 1,
+                     'messages_ended_total{state="expired",reason="ttl"}': 1})
+        self.assert_sums(client)
+
+    def assert_sums(self, client):
+        """What STATS tells in one number is what the metrics tell in parts."""
+        stats = {name: int(value) for name, value in client.stats().items() if value.isdigit()}
+        metrics = self.metrics()
+
+        def total(pattern):
+            return sum(value for name, value in metrics.items() if re.fullmatch(pattern, name))
+
+        parts = {"commands_total": r"commands_total\{.*", "store_commits_total":
+                 "store_commit_rows_count", "bulk_messages_total": "bulk_messages_sum",
+                 "protocol_errors_total": r'refusals_total\{code="50[013]".*',
+                 "requests_sms_total": r'requests_total\{endpoint="sms",.*',
+                 "requests_sms_bulk_total": r'requests_total\{endpoint="sms/bulk",.*'}
+        for state in ("relayed", "rejected", "expired", "canceled", "unresolved"):
+            parts["messages_%s_total" % state] = r'messages_ended_total\{state="%s".*' % state
+        for outcome in ("new", "old", "unmatched"):
+            parts["reports_%s_total" % outcome] = r'reports_total\{.*outcome="%s".*' % outcome
+        self.assertEqual({name: total(pattern) for name, pattern in parts.items()},
+                         {name: stats[name] for name in parts})
+        for name in stats:  # what is not told in parts is there as it is, and the others are not
+            self.assertEqual(name in metrics, name not in parts and name not in (
+                "requests_history_total", "requests_failed_total", "requests_rate_limited_total"),
+                name)
+
+    def test_an_unresolved_one_and_one_found(self):
+        """An answer is lost twice: the history has the one message, and cannot tell of the other."""
+        self.the_relay.stop()
+        self.start({"relay.settle_delay": "50ms", "relay.on_ambiguous": "hold"})
+        client = self.client(self.the_relay)
+        self.the_relay.sandbox.faults({"drop": True, "accept": True})
+        self.the_relay.await_state(client.submit(), "relayed")
+        self.the_relay.sandbox.faults({"drop": True}, {"on": "history", "status": 404})
+        self.the_relay.await_state(client.submit(), "unresolved")
+        self.expect({'messages_ended_total{state="relayed",reason="history"}': 1,
+                     'messages_ended_total{state="unresolved",reason="history"}': 1})
+        self.expect({'requests_total{endpoint="sms",status="no_answer"}': 2,
+                     'requests_total{endpoint="history",status="200"}': 1,
+                     'requests_total{endpoint="history",status="404"}': 1})
+
+    def test_requests_and_bulks(self):
+        client = self.client(self.the_relay)
+        client.ask("HOLD")
+        ids = [client.submit() for _ in range(150)]
+        client.ask("RELEASE")
+        for id in ids:
+            self.the_relay.await_state(id, "relayed")
+        self.expect_buckets("bulk_messages", {"20": 0, "50": 1, "99": 1, "100": 2})
+        self.the_relay.sandbox.faults({"status": 503})
+        self.the_relay.await_state(client.submit(), "relayed")
+        self.expect({'requests_total{endpoint="sms/bulk",status="201"}': 2,
+                     'requests_total{endpoint="sms",status="503"}': 1,
+                     'requests_total{endpoint="sms",status="201"}': 1})
+        self.assert_sums(client)
+
+    def test_latency_and_time_in_queue(self):
+        client = self.client(self.the_relay)
+        client.ask("HOLD")
+        ids = [client.submit() for _ in range(20)]
+        self.the_relay.sandbox.settings(latency_ms=30)
+        eventually(lambda: self.metrics()["queue_waiting_seconds"] > 0.03, "they wait")
+        client.ask("RELEASE")
+        for id in ids:
+            self.the_relay.await_state(id, "relayed")
+        bulk = 'endpoint="sms/bulk",'
+        self.expect_buckets("api_latency_seconds", {"0.025": 0, "30": 1}, bulk)
+        self.expect_buckets("time_in_queue_seconds", {"0.01": 0, "3600": 20})
+        metrics = self.metrics()
+        self.assertGreater(metrics['api_latency_seconds_sum{endpoint="sms/bulk"}'], 0.03)
+        self.assertEqual(metrics['rate_limit{endpoint="sms/bulk"}'], 1200)
+        self.assertEqual(metrics['rate_remaining{endpoint="sms/bulk"}'], 1199)
+        self.assertLessEqual(metrics['rate_reset_seconds{endpoint="sms/bulk"}'], 62)
+        self.assertNotIn('rate_limit{endpoint="sms"}', metrics)
+
+    def test_lanes(self):
+        client = self.client(self.the_relay)
+        client.ask("HOLD")
+        client.submit(options="PRIORITY=high")
+        client.submit(options="PRIORITY=high")
+        client.submit(options="PRIORITY=low")
+        client.submit(options="AT=+1h")
+        self.expect({'queue_lane_messages{lane="high"}': 2, 'queue_lane_messages{lane="low"}': 1})
+        self.expect({'queue_messages{state="queued"}': 3, 'queue_messages{state="scheduled"}': 1})
+        self.expect({"relaying": 0})
+
+        def oldest():
+            metrics = self.metrics()
+            return [metrics['queue_lane_oldest_seconds{lane="%s"}' % lane]
+                    for lane in ("high", "normal", "low")]
+
+        high, normal, low = eventually(lambda: oldest()[2] > 0 and oldest(), "they wait")
+        self.assertEqual(normal, 0)
+        self.assertGreaterEqual(high, low)
+
+    def test_commands_and_refusals(self):
+        client = self.client(self.the_relay)
+        for line in ("send 12 text", "BOGUS", "STATUS", "NOOP", "noop", "STATUS nothing",
+                     "WATCH nothing"):
+            client.ask(line)
+        self.the_relay.ask("GET / HTTP/1.1")
+        self.expect({'commands_total{verb="SEND"}': 1, 'commands_total{verb="STATUS"}': 2,
+                     'commands_total{verb="NOOP"}': 2, 'commands_total{verb="WATCH"}': 1})
+        self.expect({'refusals_total{code="550",enhanced="5.1.3"}': 1,
+                     'refusals_total{code="500",enhanced="5.5.2"}': 1,
+                     'refusals_total{code="501",enhanced="5.5.4"}': 1,
+                     'refusals_total{code="550",enhanced="5.0.0"}': 2,
+                     'refusals_total{code="421",enhanced="4.7.0"}': 1})
+        self.expect({"guard_closed_total": 1})
+        self.assert_sums(client)
+
+    def test_the_store(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.the_relay.stop()
+        self.start({"queue.path": os.path.join(folder, "queue.db")})
+        client = self.client(self.the_relay)
+        for _ in range(10):
+            self.the_relay.await_state(client.submit(), "relayed")
+        self.the_relay.ask("HOLD")  # the answer waits until all is in the store
+        metrics = self.metrics()
+        self.assertGreaterEqual(metrics["store_commit_rows_sum"], 20)
+        self.assertEqual(metrics["store_commit_rows_count"], metrics["store_commit_seconds_count"])
+        self.assertGreater(metrics["store_commit_seconds_sum"], 0)
+        self.assert_sums(client)
+
+
+class Reports(HttpTest):
+    SECRET = "a-secret-of-sixteen"
+    environment = {"SMSRELAY_REPORTS_SECRET": SECRET}
+
+    def start(self, settings):
+        super().start({"reports.address": "127.0.0.1:0", **settings})
+        self.the_relay.sandbox.settings(webhook=None)
+        self.webhook = self.the_relay.wait_log("reports_listening")["url"].split("/")[2]
+
+    def report(self, status, later_s=0, **members):
+        """Posts a report of what was so many seconds from now."""
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + later_s))
+        connection = http.client.HTTPConnection(self.webhook, timeout=PATIENCE)
+        try:
+            connection.request("POST", "/dlr/" + self.SECRET, json.dumps(
+                dict({"status": status, "code": 0, "eventAt": when}, **members)))
+            self.assertEqual(connection.getresponse().status, 200)
+        finally:
+            connection.close()
+
+    def test_by_status_and_time(self):
+        client = self.client(self.the_relay)
+        first, second = client.submit(), client.submit()
+        for id in (first, second):
+            self.the_relay.await_state(id, "relayed")
+        self.report("sent", clientId=first)
+        self.report("delivered", 100, clientId=first)
+        self.report("sent", clientId=first)
+        self.report("delivered", clientId=second)
+        self.report("eaten", 200, clientId=second)
+        self.report("delivered", clientId="of nobody")
+        self.report("", clientId=first, message="yes")
+        self.expect({'reports_total{status="sent",outcome="new"}': 1,
+                     'reports_total{status="sent",outcome="old"}': 1,
+                     'reports_total{status="delivered",outcome="new"}': 2,
+                     'reports_total{status="delivered",outcome="unmatched"}': 1,
+                     'reports_total{status="other",outcome="old"}': 1,
+                     'reports_total{status="inbound",outcome="new"}': 1})
+        self.expect_buckets("time_to_delivery_seconds", {"1": 1, "60": 1, "300": 2})
+
+    def test_time_to_delivery_of_one_that_only_the_store_knows(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.the_relay.stop()
+        self.start({"queue.path": os.path.join(folder, "queue.db")})
+        id = self.client(self.the_relay).submit()
+        self.the_relay.await_state(id, "relayed")
+        self.report("delivered", 100, clientId=id)
+        self.expect_buckets("time_to_delivery_seconds", {"60": 0, "300": 1})
 
 
 if __name__ == "__main__":

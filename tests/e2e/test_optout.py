@@ -116,6 +116,23 @@ class Refusals(OptoutTest):
         self.assertEqual(len(self.the_relay.sandbox.record()["messages"]), 1)
 
 
+    def test_wherever_it_waits(self):
+        """In each lane, behind a backoff, and in doubt until it is known that the API has not got it."""
+        self.start({"relay.settle_delay": "10ms", "relay.retry_min": "10ms", "relay.retry_max": "50ms"})
+        sandbox = self.the_relay.sandbox
+        sandbox.faults({"on": "single", "drop": True}, {"on": "history", "status": 503, "count": -1})
+        doubtful = self.c.submit()
+        self.the_relay.await_state(doubtful, "deferred")
+        sandbox.faults({"on": "any", "status": 503, "count": -1})
+        waiting = [self.c.submit(options="PRIORITY=" + priority) for priority in ("high", "normal", "low")]
+        self.c.ask("OPTOUT ADD " + TO)
+        sandbox.forget_faults()
+        for id in [doubtful] + waiting:
+            self.assertEqual(self.the_relay.await_state(id, "rejected")["reason"],
+                             "its recipient has opted out")
+        self.assertEqual(sandbox.record()["messages"], [])
+
+
 class Heard(OptoutTest):
     def test_words(self):
         self.start()
@@ -132,6 +149,44 @@ class Heard(OptoutTest):
             self.assertEqual(self.listed(), [], text)
             second += 1
         self.report("stop", 50, clientId=id)
+        self.assertEqual(self.listed(), [TO])
+
+    def test_the_word_of_the_api(self):
+        """An opt-out is one whatever the phone has written, and whatever the stop words are."""
+        self.start({"policy.stop_words": "HALT"})
+        for message in (None, "", "no more of this please"):
+            id = self.c.submit(to=OTHER)
+            self.the_relay.await_state(id, "relayed")
+            self.report("stop", 1, clientId=id, message=message)
+            self.assertEqual(self.listed(), [OTHER], message)
+            self.c.ask("OPTOUT REMOVE " + OTHER)
+
+    def test_late_and_repeated(self):
+        """Reports come more than once and out of order: what the phone said last counts."""
+        self.start()
+        id, _ = self.relayed()
+        self.answer(id, "start", 2)
+        self.answer(id, "stop", 3)
+        self.answer(id, "start", 2)
+        self.answer(id, "START", 1)
+        self.assertEqual(self.listed(), [TO])
+        self.answer(id, "start", 4)
+        self.answer(id, "stop", 3)
+        self.assertEqual(self.listed(), [])
+        self.answer(id, "stop", 5)
+        self.assertReply(self.c.ask("OPTOUT REMOVE " + TO), "250 2.0.0 done")
+        self.answer(id, "Stop", 6)
+        self.assertEqual(self.listed(), [TO], "a new one counts, whatever our clock says")
+
+    def test_one_that_the_file_names_too(self):
+        self.write(TO)
+        self.start({"policy.optout_file": self.file})
+        self.write("")
+        self.c.ask("OPTOUT ADD " + TO)
+        self.assertEqual(self.c.stats()["optouts"], "1")
+        self.the_relay.send_signal(signal.SIGHUP)
+        self.the_relay.wait_log("optout_read")
+        self.assertReply(self.c.ask("SEND %s Hello" % TO), REFUSED)
         self.assertEqual(self.listed(), [TO])
 
     def test_the_on_call_phone(self):
@@ -158,7 +213,9 @@ class Kept(OptoutTest):
         sandbox = self.the_relay.sandbox
         self.the_relay.kill()
         self.start(sandbox=sandbox)
-        self.assertEqual(self.listed(), [OTHER, TO])
+        self.assertEqual(self.listed(), [TO, OTHER])
+        self.assertReply(self.c.ask("SEND %s Hello" % TO), REFUSED)
+        self.answer(id, "START", 0)
         self.assertReply(self.c.ask("SEND %s Hello" % TO), REFUSED)
 
     def test_it_outlives_a_stop(self):

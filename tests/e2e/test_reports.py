@@ -2,16 +2,23 @@
 counts, what STATUS and WATCH tell of them, and that none is lost once it was answered 200.
 """
 
+import concurrent.futures
 import http.client
 import json
 import os
+import random
 import re
+import resource
 import shutil
+import socket
 import tempfile
 import threading
+import time
 import unittest
 
-from support import CONFIG, IS_SLOW, TO, TestCase, parse_reply, run
+from relaying import eventually
+from support import CONFIG, IS_SLOW, TO, VARIANT, WRAPPER, TestCase, parse_reply, run
+from test_disk import build_disk
 
 SECRET = "s3cret-of-the-tests-0123"
 PATH = "/dlr/" + SECRET
@@ -26,17 +33,18 @@ class ReportsTest(TestCase):
     """A relay in whose simulated API messages get no reports but those that a test posts."""
 
     settings = {}
+    env = {}
 
     def setUp(self):
         self.start()
 
-    def start(self, settings=None, **options):
+    def start(self, settings=None, webhook=None, **options):
         chosen = {"reports.address": "127.0.0.1:0", "listen.control": "all"}
         chosen.update(self.settings)
         chosen.update(settings or {})
-        options["env"] = {"SMSRELAY_REPORTS_SECRET": SECRET}
+        options["env"] = dict(self.env, SMSRELAY_REPORTS_SECRET=SECRET)
         self.the_relay = self.relay(chosen, **options)
-        self.the_relay.sandbox.settings(webhook=None)
+        self.the_relay.sandbox.settings(webhook=webhook)
         self.host = self.the_relay.wait_log("reports_listening")["url"].split("/")[2]
         self.c = self.client(self.the_relay)
 
@@ -96,6 +104,97 @@ class Webhook(ReportsTest):
         self.assertEqual(self.post({"client_id": id, "status": "handed over"})[0], 200)
         self.assertEqual(self.dlr(id), ("handed over", "0"))
 
+    def call(self, report, head="POST %s HTTP/1.1\r\nHost: x\r\n" % PATH):
+        """A call's bytes."""
+        body = json.dumps(report)
+        return ("%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body)).encode()
+
+    def raw(self, *calls):
+        host, port = self.host.split(":")
+        connection = socket.create_connection((host, int(port)), timeout=20)
+        self.addCleanup(connection.close)
+        connection.sendall(b"".join(calls))
+        return connection
+
+    def test_pipelined(self):
+        ids = [self.relayed()[0] for _ in range(5)]
+        calls = [self.call({"clientId": id, "status": "sent", "eventAt": at(1)}) for id in ids * 10]
+        connection = self.raw(*calls)
+        answers = b""
+        while answers.count(b"thank you") < len(calls):
+            answers += connection.recv(65536)
+        self.assertEqual(answers.count(b"HTTP/1.1 200"), len(calls))
+        self.assertEqual(self.c.stats()["reports_old_total"], str(len(calls) - len(ids)))
+
+    def test_callers_that_leave(self):
+        """Before their answer, which has to wait; nobody else notices, and neither does a stop."""
+        early = self.call({"id": "nobody knows it yet", "status": "sent"})
+        for _ in range(10):
+            self.raw(early).close()
+            gone = self.raw(early, early, early[:-5])
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            gone.close()
+            self.raw(early[:60]).close()
+        id, _ = self.relayed()
+        self.report("delivered", clientId=id)
+        waiting = [self.raw(early) for _ in range(10)]
+        eventually(lambda: int(self.c.stats()["reports_unmatched_total"]) >= 10, "those that left")
+        left = self.raw(early)
+        left.close()
+        waiting.append(self.raw(early))
+        self.the_relay.stop()
+
+    def test_forms_of_a_call(self):
+        id, _ = self.relayed()
+        report = {"clientId": id, "status": "sent"}
+        cases = [(PATH + "?from=proxy", "200"), ("http://any.example" + PATH, "200"),
+                 ("/dlr/%73" + SECRET[1:], "404"), ("//dlr/" + SECRET, "404"),
+                 ("/x/.." + PATH, "404"), ("/dlr/" + "x" * 9000, "404"), ("*", "404")]
+        for path, status in cases:
+            connection = self.raw(self.call(report, "POST %s HTTP/1.1\r\nHost: x\r\n" % path))
+            self.assertIn(connection.recv(65536)[9:12].decode(), (status, "400"), path[:40])
+        body = json.dumps(report).encode()
+        chunked = self.raw(b"POST %s HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
+                           % (PATH.encode(), len(body), body))
+        self.assertEqual(chunked.recv(65536)[9:12], b"200")
+        self.assertEqual(self.raw(b"POST %s HTTP/1.1\r\nX: %s\r\n\r\n" % (PATH.encode(), b"x" * 20000)
+                                  ).recv(65536)[9:12], b"400")
+
+    def test_a_flood_of_connections(self):
+        """Whoever finds the port takes no descriptor from submitters, and gives all back."""
+        host, port = self.host.split(":")
+        descriptors = "/proc/%d/fd" % self.the_relay.pid
+        before = len(os.listdir(descriptors))
+        flood = [socket.create_connection((host, int(port)), timeout=20) for _ in range(300)]
+        self.addCleanup(lambda: [one.close() for one in flood])
+        for one in flood:
+            one.send(b"POST ")
+        self.client(self.the_relay).submit()
+        self.assertLess(len(os.listdir(descriptors)), before + 290)
+        for one in flood:
+            one.close()
+        id, _ = self.relayed()
+        self.report("delivered", clientId=id)
+        self.assertEqual(self.dlr(id)[0], "delivered")
+        eventually(lambda: len(os.listdir(descriptors)) < before + 20, "descriptors given back")
+
+    def test_no_descriptors(self):
+        """The relay does not spin, says so, and takes calls again when there are some."""
+        pid = self.the_relay.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        used = len(os.listdir("/proc/%d/fd" % pid))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 2, limits[1]))
+        calls = [self.raw() for _ in range(10)]
+        self.the_relay.wait_log("accept_failed", level="error")
+        for _ in range(3):
+            self.c.submit()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        id, _ = self.relayed()
+        self.report("delivered", clientId=id)
+        self.assertEqual(self.dlr(id)[0], "delivered")
+        for call in calls:
+            call.close()
+
     def test_the_secret_is_not_told(self):
         self.post({"id": "a", "status": "sent"})
         self.the_relay.stop()
@@ -142,6 +241,23 @@ class Matching(ReportsTest):
         self.assertEqual(self.the_relay.status(id)["state"], "scheduled")
         self.assertEqual(self.c.stats()["reports_unmatched_total"], "2")
 
+    def test_one_of_another_program(self):
+        """Ours always have a clientId of ours: who names another is not kept waiting."""
+        began = time.monotonic()
+        for i in range(5):
+            self.report("delivered", id="x%d" % i, clientId="order-%d" % i)
+        self.assertLess(time.monotonic() - began, 2.5)
+        self.assertEqual(self.c.stats()["reports_unmatched_total"], "5")
+
+    def test_by_api_id_before_the_answer(self):
+        self.the_relay.sandbox.settings(latency_ms=1000)
+        id = self.c.submit()
+        self.the_relay.await_state(id, "sending")
+        taken = eventually(lambda: self.the_relay.sandbox.record()["messages"], "the message")
+        api = taken[0]["id"]
+        self.report("delivered", id=api)
+        self.assertEqual(self.dlr(id)[0], "delivered")
+
     def test_while_it_is_sent(self):
         """It comes before the answer to the POST: by clientId at once, by API id when that is known."""
         self.the_relay.sandbox.settings(latency_ms=500)
@@ -185,6 +301,17 @@ class Told(ReportsTest):
             self.assertRegex(c.read_event(), r"120 2.0.0 event=\d+ id=%s state=relayed.* dlr=sent code=0" % id)
             self.assertRegex(c.read_event(), r"120 2.0.0 event=\d+ id=%s state=relayed.* dlr=failed code=21" % id)
 
+    def test_a_report_without_a_time(self):
+        """Its status tells whether it is news: one that is repeated is not, however late it comes."""
+        id, _ = self.relayed()
+        watcher = self.client(self.the_relay)
+        self.assertReply(watcher.ask("WATCH " + id), "250")
+        for status in ("buffered", "sent", "buffered", "delivered", "delivered", "failed"):
+            self.assertEqual(self.post({"clientId": id, "status": status})[0], 200)
+        self.assertEqual(self.post({"clientId": id, "status": "sent", "message": "the end"})[0], 200)
+        seen = [parse_reply(watcher.read_event()) for _ in range(3)]
+        self.assertEqual([one.get("dlr") for one in seen], ["buffered", "delivered", None])
+
     def test_inbound(self):
         id, _ = self.relayed()
         watcher = self.client(self.the_relay)
@@ -196,6 +323,8 @@ class Told(ReportsTest):
         self.assertRegex(watcher.read_event(),
                          r'121 2.0.0 event=\d+ inbound id=%s to=\%s text="He said \\"no\\"\\n"' %
                          (id, TO))
+        self.assertEqual(self.post(reply)[0], 200)
+        self.assertEqual(self.c.stats()["reports_old_total"], "1")
         self.report("stop", 3, clientId=id)
         self.assertRegex(watcher.read_event(), r'121 2.0.0 event=\d+ inbound .*text=STOP')
         self.assertEqual(self.dlr(id)[0], "delivered")
@@ -240,6 +369,51 @@ class Told(ReportsTest):
         self.c.submit()
         self.assertIn(" event=%d " % (begin + count), slow.read_event())
 
+    def test_since_what_has_not_been(self):
+        """Of an earlier run, whose clock was ahead: nothing is known of it, and nothing is withheld."""
+        self.c.submit()
+        watcher = self.client(self.the_relay)
+        self.assertReply(watcher.ask("WATCH since=1844674407370955000"),
+                         "250 2.0.0 watching all missed=yes")
+        id = self.c.submit()
+        while "id=%s state=relayed" % id not in watcher.read_event():
+            pass
+
+    def test_missed_while_a_reply_is_held(self):
+        """What was missed waits with the reply, not in a buffer that gets the watcher cut off."""
+        count = 6000
+        self.c.send("HOLD", *["SEND %s text" % TO] * count)
+        for reply in self.c.read_replies(count + 1):
+            self.assertReply(reply, "250")
+        watcher = self.client(self.the_relay)
+        watcher.send("WATCH since=1", "SEND ACK=relayed %s text" % TO)
+        self.assertReply(watcher.read_reply(), "250")
+        self.assertReply(self.client(self.the_relay).ask("STATS"), "250")
+        self.c.ask("RELEASE")
+        self.assertReply(watcher.read_reply(), "250 2.0.0 relayed")
+        numbers = [int(parse_reply(watcher.read_event())["event"]) for _ in range(3 * count)]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 3 * count)))
+        self.assertEqual(self.c.stats()["watchers_cut_off_total"], "0")
+
+    @unittest.skipIf(IS_SLOW, "it takes more events than are kept")
+    def test_who_catches_up_too_slowly_is_cut_off(self):
+        """What is gone by the time that there is room for it is not left out in silence."""
+        def submit():
+            self.c.send(*["SEND %s text" % TO] * 70000)
+            for reply in self.c.read_replies(70000):
+                self.assertReply(reply, "250")
+        self.c.ask("HOLD")
+        submit()
+        slow = self.client(self.the_relay)
+        self.assertReply(slow.ask("WATCH since=1"), "250 2.0.0 watching all missed=yes")
+        submit()
+        text = b"".join(line + b"\n" for line in slow.lines) + slow.input
+        while chunk := slow.socket.recv(1 << 20):
+            text += chunk
+        numbers = [int(number) for number in re.findall(rb"event=(\d+) .*\r\n", text)]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
+        self.assertEqual(self.c.stats()["watchers_cut_off_total"], "1")
+
     def test_what_the_simulator_reports(self):
         """The API's whole way: reports come by themselves, in their order."""
         relay = self.relay({"reports.address": "127.0.0.1:0"},
@@ -261,10 +435,10 @@ class Durable(ReportsTest):
         self.settings = {"queue.path": os.path.join(folder, "queue.db")}
         self.start(sandbox=self.separate_sandbox())
 
-    def restart(self):
+    def restart(self, **options):
         sandbox = self.the_relay.sandbox
         self.the_relay.kill()
-        self.start(sandbox=sandbox)
+        self.start(sandbox=sandbox, **options)
 
     def test_a_report_is_kept(self):
         id, _ = self.relayed()
@@ -283,6 +457,15 @@ class Durable(ReportsTest):
         self.restart()
         self.report("delivered", clientId=id)
         self.assertEqual(self.dlr(id)[0], "delivered")
+
+    def test_of_an_earlier_run_by_api_id(self):
+        messages = [self.relayed() for _ in range(5)]
+        self.c.ask("QUEUE LIST relayed")  # answered when they are in the store
+        self.restart()
+        for id, api in messages:
+            self.report("delivered", id=api)
+        for id, _ in messages:
+            self.assertEqual(self.dlr(id)[0], "delivered")
 
     def test_one_that_came_before_the_relay_was_killed(self):
         self.the_relay.sandbox.settings(latency_ms=5000)
@@ -342,6 +525,97 @@ class Durable(ReportsTest):
                          (str(count), str(2 * count)))
         self.restart()
         self.assertEqual({self.dlr("m%d" % i)[0] for i in range(0, count, 97)}, {"delivered"})
+
+    def follow(self):
+        """The simulated API posts to the relay of now; what the last one has not answered comes again."""
+        self.webhook = "http://%s%s" % (self.host, PATH)
+        self.the_relay.sandbox.settings(webhook=self.webhook)
+
+    def test_killed_at_any_moment(self):
+        """What was answered 200 is kept, and what was not comes again: each message's last status is
+        there in the end."""
+        outcomes = {"9002": "failed", "9005": "expired", "9006": "error", "9007": "rejected",
+                    "9008": "delivered", "9010": "delivered", "0000": "delivered"}
+        kills, messages = (6, 14) if IS_SLOW else (25, 28)
+        seed = random.randrange(1 << 32)
+        chance = random.Random(seed)
+        sandbox = self.the_relay.sandbox
+        sandbox.settings(report_delay_ms=5, report_retry_ms=20)
+        wanted = {}
+        for _ in range(kills):
+            self.follow()
+            watcher = self.client(self.the_relay)
+            self.assertReply(watcher.ask("WATCH"), "250")
+            endings = [chance.choice(list(outcomes)) for _ in range(messages)]
+            self.c.send(*["SEND +3460000%s text" % ending for ending in endings])
+            for ending, reply in zip(endings, self.c.read_replies(messages)):
+                wanted[parse_reply(reply[0])["id"]] = outcomes[ending]
+            told = chance.randrange(messages)
+            while told > 0:
+                told -= " dlr=" in watcher.read_event()
+            self.restart(webhook=self.webhook)
+        self.follow()
+
+        def look():
+            self.c.send(*["STATUS " + id for id in wanted])
+            found = [parse_reply(reply[0]).get("dlr") for reply in self.c.read_replies(len(wanted))]
+            return found == list(wanted.values())
+        eventually(look, "the last status of each message, seed %d" % seed)
+        reports = sandbox.summary()["reports"]
+        self.assertEqual((reports["failed"], reports["dropped"]), (0, 0), reports)
+        self.assertGreater(reports["retried"], 0)
+        self.assertEqual(self.c.stats()["reports_unmatched_total"], "0")
+
+
+@unittest.skipIf(WRAPPER, "what is preloaded would be preloaded into the wrapper")
+@unittest.skipIf(VARIANT == "tsan", "its runtime does not know what is preloaded")
+class Disk(ReportsTest):
+    def setUp(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.orders = os.path.join(folder, "orders")
+        os.mkfifo(self.orders + ".gate")
+        self.env = {"LD_PRELOAD": build_disk(folder), "FAULTY_VFS": self.orders}
+        self.settings = {"queue.path": os.path.join(folder, "queue.db")}
+        self.start(sandbox=self.separate_sandbox())
+
+    def order(self, words):
+        with open(self.orders + ".new", "w") as file:
+            file.write(words + "\n")
+        os.rename(self.orders + ".new", self.orders)
+
+    def test_one_that_hangs(self):
+        """Whatever the disk does, the API is told within five seconds, and has to come again."""
+        id, _ = self.relayed()
+        self.c.ask("QUEUE LIST relayed")
+        self.order("sync hang")
+        reports = [{"id": "early", "status": "sent"}, {"clientId": id, "status": "sent"},
+                   {"id": "early too", "status": "sent"}, {"clientId": id, "status": "delivered"}]
+        began = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(len(reports)) as pool:
+            answers = list(pool.map(self.post, reports))
+        took = time.monotonic() - began
+        self.order("ok")
+        os.close(os.open(self.orders + ".gate", os.O_WRONLY))
+        self.assertEqual([status for status, _ in answers], [503] * len(reports), answers)
+        if not IS_SLOW:
+            self.assertLess(took, 5)
+        self.report("delivered", 1, clientId=id)
+        self.assertEqual(self.dlr(id)[0], "delivered")
+
+    def test_one_that_fails(self):
+        id, _ = self.relayed()
+        self.c.ask("QUEUE LIST relayed")
+        self.order("sync ioerr")
+        stop = {"clientId": id, "status": "stop", "eventAt": at(1)}
+        self.assertEqual(self.post(stop)[0], 503)
+        self.order("ok")
+        eventually(lambda: self.post(stop)[0] == 200, "a disk that works")
+        self.assertReply(self.c.ask("SEND %s text" % TO), "550 5.7.1")
+        sandbox = self.the_relay.sandbox
+        self.the_relay.kill()
+        self.start(sandbox=sandbox)
+        self.assertReply(self.c.ask("SEND %s text" % TO), "550 5.7.1")
 
 
 if __name__ == "__main__":

@@ -653,6 +653,17 @@ class RecordTest(SandboxTest):
         self.set(keep=2)
         self.assertEqual(len(self.record()["messages"]), 2)
 
+    def test_the_newest_messages(self):
+        self.assertEqual(self.fetch("GET", "/sandbox/messages").json,
+                         {"messages": [], "webhook": False})
+        self.bulk([message(i) for i in range(60)])
+        shown = self.record()["messages"][::-1]
+        for query, count in (("", 50), ("?newest=3", 3), ("?newest=1000", 60), ("?newest=0", 0),
+                             ("?newest=x", 0)):
+            told = self.fetch("GET", "/sandbox/messages" + query).json["messages"]
+            self.assertEqual([m["id"] for m in told], [m["id"] for m in shown[:count]], query)
+        self.assertEqual(self.fetch("POST", "/sandbox/messages", {}).status, 405)
+
     def test_delete_forgets_everything(self):
         self.set(limit=1)
         made = self.single().json["id"]

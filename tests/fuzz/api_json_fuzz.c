@@ -1,6 +1,6 @@
 /*
  * Any answer of the API: read or refused, never half-read, and what people get to see of it is
- * short, clean text. The first byte chooses the reader ('0' to '4'), the rest is the body.
+ * short, clean text. The first byte chooses the reader ('0' to '5'), the rest is the body.
  */
 #include "gateway/api_json.h"
 #include "gateway/api_json_report.h"
@@ -93,18 +93,41 @@ static void read_refusal(const char *body, size_t len)
     }
 }
 
+static void check_entry(const struct api_history_entry *entry)
+{
+    const struct ulid id = {{0}};
+    struct api_report report;
+    const char *status = entry->report.status;
+    require(entry->id != NULL);
+    require(entry->client_id == NULL || *entry->client_id != '\0');
+    require(text_is_utf8(status, strlen(status)) && entry->report.event_ms == 0);
+    require(api_report_from_entry(&report, &id, entry));
+    require((report.text != NULL) == (strcmp(status, "stop") == 0));
+    api_report_free(&report);
+}
+
+static void check_page(bool is_read, struct api_history *page)
+{
+    if (!is_read) {
+        require(page->entries == NULL && page->count == 0);
+        return;
+    }
+    for (size_t i = 0; i < page->count; i++) {
+        check_entry(&page->entries[i]);
+    }
+    api_history_free(page);
+}
+
 static void read_history(const char *body, size_t len)
 {
     struct api_history page;
-    if (!api_json_read_history(body, len, &page)) {
-        require(page.entries == NULL && page.count == 0);
-        return;
-    }
-    for (size_t i = 0; i < page.count; i++) {
-        require(page.entries[i].id != NULL);
-        require(page.entries[i].client_id == NULL || *page.entries[i].client_id != '\0');
-    }
-    api_history_free(&page);
+    check_page(api_json_read_history(body, len, &page), &page);
+}
+
+static void read_message(const char *body, size_t len)
+{
+    struct api_history page;
+    check_page(api_json_read_message(body, len, &page), &page);
 }
 
 static void read_report(const char *body, size_t len)
@@ -122,13 +145,13 @@ static void read_report(const char *body, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static void (*const readers[])(const char *body, size_t len) = {
-        read_single, read_bulk, read_refusal, read_history, read_report};
+        read_single, read_bulk, read_refusal, read_history, read_report, read_message};
     if (size == 0) {
         return 0;
     }
     if (messages[0] == NULL) {
         make_messages();
     }
-    readers[bytes[0] % 5]((const char *)bytes + 1, size - 1);
+    readers[bytes[0] % 6]((const char *)bytes + 1, size - 1);
     return 0;
 }

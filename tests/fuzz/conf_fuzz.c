@@ -43,7 +43,8 @@ static void check_bounds(struct conf *conf)
             break;
         case CONF_TIME:
         case CONF_SIZE:
-            require(*(const int64_t *)field >= key->min && *(const int64_t *)field <= key->max);
+            require((key->words != NULL && *(const int64_t *)field == 0) ||
+                    (*(const int64_t *)field >= key->min && *(const int64_t *)field <= key->max));
             break;
         case CONF_CHOICE:
             require(*(const int *)field >= 0 && *(const int *)field < (int)strlen(key->words));

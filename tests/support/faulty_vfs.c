@@ -218,6 +218,18 @@ static void replace_order(const struct faulty_order *new_order)
 
 #ifdef FAULTY_VFS_PRELOAD
 
+/* A disk that hangs: until somebody opens the gate for writing. */
+static void wait_at_gate(void *arg)
+{
+    char path[PATH_BYTES];
+    (void)arg;
+    snprintf(path, sizeof path, "%s.gate", getenv("FAULTY_VFS"));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 static bool parse_word(const char *word, struct faulty_order *parsed)
 {
     static const struct {
@@ -239,6 +251,10 @@ static bool parse_word(const char *word, struct faulty_order *parsed)
             parsed->nth = 1;
             return true;
         }
+    }
+    if (strcmp(word, "hang") == 0) {
+        parsed->call = wait_at_gate;
+        return true;
     }
     if (strcmp(word, "once") == 0) {
         parsed->is_sticky = false;

@@ -29,7 +29,8 @@
  * program it puts itself in place and takes its orders from the file that the environment variable
  * FAULTY_VFS names, which it reads before each operation. One line:
  *     ok | <open|write|sync|truncate|any> <ioerr|full|readonly|cantopen> [once] [torn=<bytes>]
- * A file that is missing, empty or unreadable says "ok". Replace it by renaming. It keeps no model.
+ *        | <open|write|sync|truncate|any> hang [once]
+ * What hangs does so until the FIFO <that file>.gate is opened for writing. A file that is missing, empty or unreadable says "ok". Replace it by renaming. It keeps no model.
  *
  * Thread: any; one mutex, held also while the host's disk works.
  */

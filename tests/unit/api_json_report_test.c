@@ -13,7 +13,7 @@ Test(api_json_report, reports)
 {
     static const struct {
         const char *body;
-        bool has_client_id;
+        bool has_client_id, is_foreign;
         const char *api_id, *status;
         int32_t code;
         int64_t event_ms;
@@ -21,30 +21,37 @@ Test(api_json_report, reports)
     } cases[] = {
         {"{\"id\":\"a\",\"clientId\":\"" ULID "\",\"status\":\"delivered\",\"code\":0,"
          "\"eventAt\":\"1970-01-01T00:00:07Z\"}",
-         true, "a", "delivered", 0, 7000, NULL},
-        {"{\"client_id\":\"" ULID "\",\"status\":\"failed\",\"code\":21,\"more\":[{}]}", true, "",
-         "failed", 21, NOW_MS, NULL},
-        {"{\"id\":17,\"clientId\":\"not ours\",\"status\":\"error\",\"code\":\"30\"}", false, "17",
-         "error", 30, NOW_MS, NULL},
-        {"{\"id\":\"a\",\"clientId\":null,\"status\":\"sent\",\"code\":4294967296}", false, "a",
-         "sent", 0, NOW_MS, NULL},
-        {"{\"id\":\"a\",\"status\":\"sent\",\"eventAt\":\"yesterday\"}", false, "a", "sent", 0,
-         NOW_MS, NULL},
-        {"{\"id\":\"a\",\"message\":\"yes\"}", false, "a", "", 0, NOW_MS, "yes"},
-        {"{\"id\":\"a\",\"message\":\"\",\"status\":\"sent\"}", false, "a", "sent", 0, NOW_MS, ""},
-        {"{\"id\":\"a\",\"message\":null,\"status\":\"sent\"}", false, "a", "sent", 0, NOW_MS,
+         true, false, "a", "delivered", 0, 7000, NULL},
+        {"{\"client_id\":\"" ULID "\",\"status\":\"failed\",\"code\":21,\"more\":[{}]}", true,
+         false, "", "failed", 21, 0, NULL},
+        {"{\"id\":17,\"clientId\":\"not ours\",\"status\":\"error\",\"code\":\"30\"}", false, true,
+         "17", "error", 30, 0, NULL},
+        {"{\"id\":\"a\",\"clientId\":null,\"status\":\"sent\",\"code\":4294967296}", false, false,
+         "a", "sent", 0, 0, NULL},
+        {"{\"id\":\"a\",\"status\":\"sent\",\"eventAt\":\"yesterday\"}", false, false, "a", "sent",
+         0, 0, NULL},
+        {"{\"id\":\"a\",\"status\":\"sent\",\"eventAt\":\"1970-01-01T01:00:07.25+01:00\"}", false,
+         false, "a", "sent", 0, 7250, NULL},
+        {"{\"id\":\"a\",\"message\":\"yes\"}", false, false, "a", "", 0, NOW_MS, "yes"},
+        {"{\"id\":\"a\",\"message\":\"\",\"status\":\"sent\"}", false, false, "a", "sent", 0, 0,
          NULL},
-        {"{\"id\":\"a\",\"status\":\"stop\"}", false, "a", "stop", 0, NOW_MS, "STOP"},
-        {"{\"id\":\"a\",\"status\":\"stop\",\"message\":\"Baja\"}", false, "a", "stop", 0, NOW_MS,
-         "Baja"},
-        {"{\"id\":\"a\",\"status\":\"123456789012345678901234567890\xc3\xa9!\"}", false, "a",
-         "123456789012345678901234567890", 0, NOW_MS, NULL},
+        {"{\"id\":\"a\",\"message\":\"\"}", false, false, "a", "", 0, NOW_MS, ""},
+        {"{\"id\":\"a\",\"message\":\"\",\"status\":\"stop\"}", false, false, "a", "stop", 0,
+         NOW_MS, "STOP"},
+        {"{\"id\":\"a\",\"message\":null,\"status\":\"sent\"}", false, false, "a", "sent", 0, 0,
+         NULL},
+        {"{\"id\":\"a\",\"status\":\"stop\"}", false, false, "a", "stop", 0, NOW_MS, "STOP"},
+        {"{\"id\":\"a\",\"status\":\"stop\",\"message\":\"Baja\"}", false, false, "a", "stop", 0,
+         NOW_MS, "Baja"},
+        {"{\"id\":\"a\",\"status\":\"123456789012345678901234567890\xc3\xa9!\"}", false, false, "a",
+         "123456789012345678901234567890", 0, 0, NULL},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct api_report report;
         cr_assert(api_json_read_report(cases[i].body, strlen(cases[i].body), NOW_MS, &report), "%s",
                   cases[i].body);
         cr_expect_eq(report.has_client_id, cases[i].has_client_id, "case %zu", i);
+        cr_expect_eq(report.is_foreign, cases[i].is_foreign, "case %zu", i);
         cr_expect_str_eq(report.api_id, cases[i].api_id, "case %zu", i);
         cr_expect_str_eq(report.report.status, cases[i].status, "case %zu", i);
         cr_expect_eq(report.report.code, cases[i].code, "case %zu", i);

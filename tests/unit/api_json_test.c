@@ -583,6 +583,50 @@ Test(api_json, history)
     }
 }
 
+Test(api_json, statuses)
+{
+    static const struct {
+        bool is_message;
+        const char *body;
+        const char *entries; /* "id/status/code", NULL = cannot be read */
+    } cases[] = {
+        {false, "[{\"id\":1,\"status\":\"sent\"}]", "1/sent/0 "},
+        {false, "[{\"id\":1,\"status\":\"failed\",\"code\":21},{\"id\":2}]", "1/failed/21 2//0 "},
+        {false, "[{\"id\":1,\"status\":\"failed\",\"code\":\"-3\"}]", "1/failed/-3 "},
+        {false, "[{\"id\":1,\"status\":null},{\"id\":2,\"status\":7,\"code\":1e99}]", "1//0 2//0 "},
+        {false, "[{\"id\":1,\"status\":\"Handed over\"}]", "1/Handed over/0 "},
+        {false, "[{\"id\":1,\"status\":\"0123456789012345678901234567890\u00e9\"}]",
+         "1/0123456789012345678901234567890/0 "},
+        {false, "[{\"id\":1,\"status\":\"012345678901234567890123456789\u00e9\"}]",
+         "1/012345678901234567890123456789/0 "},
+        {true, "{\"id\":\"a\",\"status\":\"sent\",\"data\":\"x\"}", "a/sent/0 "},
+        {true, "{\"entity\":{\"id\":\"a\",\"status\":\"sent\"}}", "a/sent/0 "},
+        {true, "{\"data\":{\"id\":\"a\",\"status\":\"sent\"}}", "a/sent/0 "},
+        {true, "{\"entities\":[{\"id\":\"a\",\"status\":\"sent\"}]}", "a/sent/0 "},
+        {true, "{}", "//0 "},
+        {true, "[]", ""},
+        {true, "null", NULL},
+        {true, "\"a\"", NULL},
+        {true, "", NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct api_history page;
+        bool is_read = (cases[i].is_message ? api_json_read_message : api_json_read_history)(
+            cases[i].body, strlen(cases[i].body), &page);
+        cr_expect_eq(is_read, cases[i].entries != NULL, "%s", cases[i].body);
+        char got[512] = "", *end = got;
+        for (size_t k = 0; k < page.count; k++) {
+            const struct report *report = &page.entries[k].report;
+            cr_expect_eq(report->event_ms, 0);
+            end += sprintf(end, "%s/%s/%d ", page.entries[k].id, report->status, report->code);
+        }
+        cr_expect_str_eq(got, is_read ? cases[i].entries : "");
+        if (is_read) {
+            api_history_free(&page);
+        }
+    }
+}
+
 /* --- a full batch ----------------------------------------------------------------------------- */
 
 static double elapsed_us(const struct timespec *began)

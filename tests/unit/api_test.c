@@ -343,12 +343,16 @@ Test(api, endpoints_share_a_kept_connection, .init = setup)
     static const struct act acts[] = {{.answer = created}, {.answer = empty_answer}};
     static const char *const lines[] = {
         "POST /v1/sms HTTP/1.1\r\n", "POST /v1/sms/bulk HTTP/1.1\r\n",
-        "GET /v1/sms?page=3&per_page=100 HTTP/1.1\r\n", "POST /v1/sms HTTP/1.1\r\n"};
+        "GET /v1/sms?page=3&per_page=100 HTTP/1.1\r\n", "GET /v1/sms/a%20b%2F..%3F HTTP/1.1\r\n",
+        "POST /v1/sms HTTP/1.1\r\n"};
+    enum { CALLS = sizeof(lines) / sizeof(lines[0]) };
     struct server *s = SERVER(acts);
     struct api *api = api_to(s);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < CALLS; i++) {
         if (i == 2) {
             cr_assert(api_get_history(api, 3, 100, NULL));
+        } else if (i == 3) {
+            cr_assert(api_get_message(api, "a b/..?", NULL));
         } else {
             post(api, i == 1 ? API_BULK : API_SINGLE, BODY, NULL);
         }
@@ -360,8 +364,8 @@ Test(api, endpoints_share_a_kept_connection, .init = setup)
     api_free(api);
     server_stop(s);
     cr_expect_eq(s->connections, 1);
-    cr_assert_eq(s->requests, 4);
-    for (size_t i = 0; i < 4; i++) {
+    cr_assert_eq(s->requests, (int)CALLS);
+    for (size_t i = 0; i < CALLS; i++) {
         cr_expect_eq(strncmp(s->request[i], lines[i], strlen(lines[i])), 0, "%s", s->request[i]);
     }
     cr_expect_null(strstr(s->request[2], "Content-"), "a GET has no body");

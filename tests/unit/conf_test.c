@@ -177,6 +177,12 @@ static const struct {
      "t.conf:7: relay.retry_min: must be a time from 1ms to 1h (ms, s, m, h, d; plain = seconds), "
      "not \"-1\"\n"
      "t.conf:8: relay.on_ambiguous: must be one of retry|hold, not \"drop\"\n"},
+    {SANDBOX "[reports]\npoll = 999ms\n",
+     "t.conf:4: reports.poll: must be a time from 1s to 1d, or no (ms, s, m, h, d; plain = "
+     "seconds), not \"999ms\"\n"},
+    {SANDBOX "[reports]\npoll = 0\n",
+     "t.conf:4: reports.poll: must be a time from 1s to 1d, or no (ms, s, m, h, d; plain = "
+     "seconds), not \"0\"\n"},
     {SANDBOX "[queue]\ndurability = sometimes\n",
      "t.conf:4: queue.durability: must be one of always|shutdown|none, not \"sometimes\"\n"},
     {SANDBOX "[queue]\ndurability =\n",
@@ -519,6 +525,28 @@ Test(conf, every_setting_has_a_variable_and_an_override)
         snprintf(expected, sizeof expected, "-o %s.%s: must", key->section, key->name);
         cr_expect_eq(strncmp(errors.text, expected, strlen(expected)), 0, "%s", errors.text);
         conf_errors_free(&errors);
+    }
+}
+
+/* A time that may be a word instead. */
+Test(conf, poll)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } rows[] = {{"", 0},
+                {"[reports]\npoll = no\n", 0},
+                {"[reports]\npoll = NO\n", 0},
+                {"[reports]\npoll = 1s\n", 1000},
+                {"[reports]\npoll = 1d\n", 86400000}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[256];
+        struct conf_errors errors = CONF_NO_ERRORS;
+        snprintf(text, sizeof text, SANDBOX "%s", rows[i].text);
+        struct conf *conf = read_text(text, NULL, NULL, &errors);
+        cr_assert_not_null(conf, "%s", errors.text);
+        cr_expect_eq(conf->reports.poll_ms, rows[i].ms, "%s", rows[i].text);
+        conf_free(conf);
     }
 }
 

@@ -62,6 +62,7 @@ Test(pace, one_at_a_time_until_an_answer_shows_the_window)
     cr_assert_eq(next(&pace, 0), INT64_MAX, "only the answer can tell");
     end(&pace, counted(10, 9, NOON_S + 60, 0), 5);
     cr_assert_eq(room(&pace, 5), 9);
+    cr_assert_eq(pace.windows[API_BULK].limit, 10);
     cr_assert_eq(pace_room(&pace, API_SINGLE, 5), 1, "each endpoint by itself");
 
     cr_assert_eq(room(&pace, 59999), 9);

@@ -1,8 +1,10 @@
 /* What a delivery report does to the message that it is of, whatever has become of that; and the changes
  * that who missed them can ask for again. */
 #include "gateway/queue.h"
+#include "gateway/queue_api_ids.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,6 +227,52 @@ Test(queue_reports, unknown)
     queue_reports_match(q, &r, 1);
     cr_expect_eq(r.outcome, REPORT_UNMATCHED);
     cr_expect_not(r.has_id);
+}
+
+/* Ids of messages that went together differ in their last digits only: all are remembered. */
+Test(queue_reports, api_ids_in_sequence)
+{
+    static const char *const forms[] = {"%d", "sms_%012d", "65a1b2c3d4e5f6a7%08x"};
+    enum { IDS = 10000, FIRST = 1000000 };
+    for (size_t form = 0; form < COUNT(forms); form++) {
+        struct queue_api_ids *ids = queue_api_ids_new();
+        char api_id[QUEUE_API_ID_SIZE];
+        struct ulid found = {{0}};
+        size_t lost = 0;
+        for (int i = 0; i < IDS; i++) {
+            memcpy(found.bytes, &i, sizeof i);
+            snprintf(api_id, sizeof api_id, forms[form], FIRST + i);
+            queue_api_ids_add(ids, api_id, &found);
+        }
+        for (int i = 0; i < IDS; i++) {
+            snprintf(api_id, sizeof api_id, forms[form], FIRST + i);
+            lost +=
+                !queue_api_ids_find(ids, api_id, &found) || memcmp(found.bytes, &i, sizeof i) != 0;
+        }
+        cr_expect_leq(lost, 5, "%s: %zu of %d are forgotten", forms[form], lost, IDS);
+        queue_api_ids_free(ids);
+    }
+}
+
+/* It was relayed and forgotten while the report was on its way to the disk. */
+Test(queue_reports, forgotten_meanwhile)
+{
+    teardown();
+    struct queue_options options = {.max_messages = 100, .max_bytes = FAR};
+    q = queue_new(&options);
+    queue_watch_all(q, true);
+    add(0);
+    struct message *m = take();
+    struct queue_report r = {.has_id = true, .id = id, .report = {.status = "sent"}};
+    queue_reports_match(q, &r, 1);
+    end(m, FATE_RELAYED, "api");
+    queue_reports_apply(q, &r, 1, 10);
+    size_t count;
+    struct queue_change *changes = queue_changes_take(q, &count);
+    cr_assert_eq(count, 4);
+    cr_expect_str_eq(changes[3].report.status, "sent");
+    cr_expect_eq(changes[3].state, MESSAGE_RELAYED, "%s", message_state_name(changes[3].state));
+    queue_changes_free(changes, count);
 }
 
 static size_t since(uint64_t number, struct queue_change *changes, bool *is_gone)

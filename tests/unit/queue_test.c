@@ -1720,6 +1720,44 @@ Test(queue, lists_oldest_first, .init = setup, .fini = teardown)
     cr_expect_eq(totals.oldest_ms, ulid_time_ms(&low));
 }
 
+Test(queue, tells_each_lane_and_since_when_it_waits, .init = setup, .fini = teardown)
+{
+    struct queue_totals totals;
+    queue_totals(q, &totals);
+    cr_expect_eq(totals.waits_since_ms, 0);
+    for (int lane = 0; lane < MESSAGE_PRIORITIES; lane++) {
+        cr_expect_eq(totals.by_lane[lane], 0);
+        cr_expect_eq(totals.oldest_by_lane_ms[lane], 0);
+    }
+
+    /* One that is not to be sent yet waits for nobody; its time begins when that has come. */
+    add(&(struct spec){.priority = PRIORITY_LOW, .due_ms = NOW + 500}, 0);
+    queue_totals(q, &totals);
+    cr_expect_eq(totals.waits_since_ms, 0);
+    struct queue_depth depth;
+    queue_advance(q, NOW + 600, &depth);
+    struct ulid first = add(&(struct spec){.priority = PRIORITY_HIGH}, NOW);
+    add(&(struct spec){.priority = PRIORITY_HIGH}, NOW);
+    queue_totals(q, &totals);
+    cr_expect_eq(totals.by_lane[PRIORITY_HIGH], 2);
+    cr_expect_eq(totals.by_lane[PRIORITY_NORMAL], 0);
+    cr_expect_eq(totals.by_lane[PRIORITY_LOW], 1);
+    cr_expect_eq(totals.oldest_by_lane_ms[PRIORITY_HIGH], ulid_time_ms(&first));
+    cr_expect_eq(totals.oldest_by_lane_ms[PRIORITY_NORMAL], 0);
+    cr_expect_eq(totals.oldest_by_lane_ms[PRIORITY_LOW], NOW + 600);
+    cr_expect_eq(totals.waits_since_ms, ulid_time_ms(&first));
+
+    /* What is being sent still waits, what is left to the operator does not. */
+    struct message *m = take_one(&first, NOW);
+    queue_totals(q, &totals);
+    cr_expect_eq(totals.by_lane[PRIORITY_HIGH], 1);
+    cr_expect_eq(totals.waits_since_ms, ulid_time_ms(&first));
+    settle_one(m, FATE_UNRESOLVED, NOW);
+    settle_one(take_one(NULL, NOW), FATE_RELAYED, NOW);
+    queue_totals(q, &totals);
+    cr_expect_eq(totals.waits_since_ms, NOW + 600);
+}
+
 /* --- watching ------------------------------------------------------------------------------- */
 
 Test(queue, changes_of_a_watched_message, .init = setup, .fini = teardown)

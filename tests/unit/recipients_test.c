@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void number(char e164[NUMBER_SIZE], unsigned n)
@@ -70,4 +71,39 @@ Test(recipients, room_for_more)
         cr_expect_eq(r.numbers, numbers, "no memory was needed for the %zu", COUNTS[i]);
         recipients_free(&r);
     }
+}
+
+enum { REMOVED = 60, STEPS = 20000 };
+
+/* The list has just those numbers of which `has` says so. */
+static void assert_has(const struct recipients *r, const bool *has, unsigned step)
+{
+    size_t count = 0;
+    char e164[NUMBER_SIZE];
+    for (unsigned n = 0; n < REMOVED; n++) {
+        number(e164, n);
+        size_t position = recipients_find(r, e164);
+        cr_assert(has[n] ? position < r->count && strcmp(r->numbers[position], e164) == 0
+                         : position == SIZE_MAX,
+                  "step %u: %s", step, e164);
+        count += has[n] ? 1 : 0;
+    }
+    cr_assert_eq(r->count, count, "step %u", step);
+}
+
+Test(recipients, added_and_removed_in_any_order)
+{
+    struct recipients r = {0};
+    bool has[REMOVED] = {false};
+    unsigned seed = 7;
+    char e164[NUMBER_SIZE];
+    for (unsigned step = 0; step < STEPS; step++) {
+        unsigned n = (unsigned)rand_r(&seed) % REMOVED;
+        bool adds = rand_r(&seed) % 2 == 0;
+        number(e164, n);
+        cr_assert(adds ? recipients_add(&r, e164) : recipients_remove(&r, e164) == has[n]);
+        has[n] = adds;
+        assert_has(&r, has, step);
+    }
+    recipients_free(&r);
 }

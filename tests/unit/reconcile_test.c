@@ -319,8 +319,8 @@ Test(reconcile, of_a_message_that_is_there_twice_the_newest_counts)
     struct reconcile *r = new_reconcile(false);
     char client_id[ULID_SIZE];
     struct ulid id = id_of('a');
-    struct api_history_entry entries[] = {{(char[]){"api-2"}, client_id},
-                                          {(char[]){"api-1"}, client_id}};
+    struct api_history_entry entries[] = {{.id = (char[]){"api-2"}, .client_id = client_id},
+                                          {.id = (char[]){"api-1"}, .client_id = client_id}};
     struct api_history page = {entries, 2};
 
     ulid_format(&id, client_id);
@@ -537,7 +537,7 @@ Test(reconcile, many_messages)
     for (int i = 0; i < COUNT; i += 1000) {
         struct ulid id = ulid_make(1000 + i, random);
         char api_id[16], client_id[ULID_SIZE];
-        struct api_history_entry entry = {api_id, client_id};
+        struct api_history_entry entry = {.id = api_id, .client_id = client_id};
         struct api_history page = {&entry, 1};
         snprintf(api_id, sizeof(api_id), "%d", i);
         ulid_format(&id, client_id);

@@ -75,6 +75,34 @@ Test(reply, codes)
     }
 }
 
+Test(reply, a_line_is_read_as_the_first_reply_with_its_codes)
+{
+    static const struct {
+        const char *line;
+        size_t len;
+        bool is_reply;
+        enum reply reply;
+    } rows[] = {
+        {S("452 4.3.1 queue full"), true, REPLY_QUEUE_FULL},
+        {S("452 4.5.3 too many"), true, REPLY_TOO_MANY},
+        {S("550-5.1.3 x\r\n550 5.1.3 y"), true, REPLY_BAD_NUMBER},
+        {S("550 5.1.3 "), true, REPLY_BAD_NUMBER},
+        {S("501 5.5.2 not base64"), true, REPLY_CONTROL_CHARS},
+        {S("354 go on"), true, REPLY_GO_ON},
+        {S("550 5.1.3"), false, REPLY_OK},
+        {S("550 9.9.9 x"), false, REPLY_OK},
+        {S("599 5.1.3 x"), false, REPLY_OK},
+        {S("55"), false, REPLY_OK},
+        {S(""), false, REPLY_OK},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        enum reply reply = REPLY_OK;
+        cr_expect_eq(reply_read(rows[i].line, rows[i].len, &reply), rows[i].is_reply, "%s",
+                     rows[i].line);
+        cr_expect_eq(reply, rows[i].reply, "%s", rows[i].line);
+    }
+}
+
 Test(reply, lines)
 {
     struct buffer b = BUFFER_EMPTY;

@@ -40,6 +40,17 @@ Test(report, order)
         {{"delivered", 0, 6}, {"failed", 7, 5}, false},
         {{"failed", 7, 5}, {"delivered", 0, 5}, true},
         {{"delivered", 0, 5}, {"delivered", 0, 5}, false},
+        /* Without a time, as polling tells it. */
+        {{"delivered", 0, 0}, {"delivered", 0, 0}, false},
+        {{"delivered", 0, 0}, {"delivered", 0, 5}, false},
+        {{"delivered", 0, 5}, {"delivered", 0, 0}, false},
+        {{"sent", 0, 0}, {"sent", 0, 5}, false},
+        {{"failed", 0, 0}, {"failed", 7, 5}, true},
+        {{"failed", 0, 0}, {"delivered", 0, 0}, true},
+        {{"failed", 7, 5}, {"delivered", 0, 0}, false},
+        {{"sent", 0, 5}, {"buffered", 0, 0}, false},
+        {{"sent", 0, 0}, {"buffered", 0, 0}, true},
+        {{"sent", 0, 5}, {"delivered", 0, 0}, true},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         cr_assert_eq(report_supersedes(&cases[i].late, &cases[i].known), cases[i].supersedes,

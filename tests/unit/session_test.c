@@ -69,13 +69,32 @@ struct way {
     bool is_plain; /* compare whole replies, not codes */
 };
 
+/* Every refusal is in the tally, whoever has given it and whenever. */
+static void check_tally(const struct session_tally *tally, const struct buffer *out)
+{
+    uint64_t counted = 0;
+    uint64_t said = 0;
+    for (int i = 0; i < REPLIES; i++) {
+        counted += tally->refusals[i];
+    }
+    for (size_t i = 0; i + 3 < out->len; i++) {
+        bool is_start = i == 0 || out->data[i - 1] == '\n';
+        bool is_refusal = out->data[i] == '4' || out->data[i] == '5';
+        said += is_start && is_refusal && out->data[i + 3] == ' ';
+    }
+    cr_assert_eq(counted, said, "%d counted of %d", (int)counted, (int)said);
+}
+
 /* Runs a dialogue with a cut at `split` (0 = byte by byte) and compares. */
 static void run_split(const struct way *way, const struct dialogue *d, size_t split,
                       uint32_t chance)
 {
     struct fake_gateway *g = malloc(sizeof *g);
     struct buffer got = BUFFER_EMPTY;
-    fake_open(g, way->rules, way->has_control, chance);
+    struct session_tally tally = {0};
+    struct session_rules rules = *way->rules;
+    rules.tally = &tally;
+    fake_open(g, &rules, way->has_control, chance);
     if (split == 0) {
         for (size_t i = 0; i < d->len; i++) {
             fake_feed(g, d->input + i, 1);
@@ -86,6 +105,7 @@ static void run_split(const struct way *way, const struct dialogue *d, size_t sp
     }
     fake_end(g);
     cr_assert(g->is_closed, "still open after the end of \"%s\"", d->input);
+    check_tally(&tally, &g->out);
     (way->is_plain ? plain : codes)(&g->out, &got);
     buffer_append(&g->submitted, "", 1);
     cr_assert_str_eq(got.data, d->replies, "\"%s\" cut at %zu, chance %u:\n%s\ninstead of\n%s",
@@ -1579,4 +1599,57 @@ Test(session, tells_whether_it_is_in_content)
     order_feed(&order, ".\n");
     cr_assert_not(session_is_in_content(order.g->session));
     order_close(&order);
+}
+
+/* --- the tally -------------------------------------------------------------------------------- */
+
+static uint64_t count_of_verb(const struct session_tally *tally, const char *word)
+{
+    for (size_t i = 0; i < SESSION_VERBS; i++) {
+        cr_assert_not_null(session_verb(i), "there are fewer verbs than SESSION_VERBS");
+        if (strcmp(session_verb(i), word) == 0) {
+            return tally->commands[i];
+        }
+    }
+    cr_assert_fail("no verb %s", word);
+    return 0;
+}
+
+Test(session, all_sessions_count_in_one_tally)
+{
+    static const char *const inputs[] = {
+        "SEND +34600000000 text\nsend 12 text\nFROM: Acme\nBOGUS\nSTATUS\nHOLD\nQUIT\n",
+        "SEND +34600000000 refuse 452\nNOOP\nNOOP\nQUIT\n",
+        "GET / HTTP/1.1\r\n",
+    };
+    struct session_tally tally = {0};
+    struct session_rules rules = fake_rules();
+    rules.tally = &tally;
+    for (size_t i = 0; i < COUNT(inputs); i++) {
+        struct fake_gateway *g = malloc(sizeof *g);
+        fake_open(g, &rules, false, 0);
+        fake_feed(g, inputs[i], strlen(inputs[i]));
+        fake_end(g);
+        fake_free(g);
+        free(g);
+    }
+    static const struct {
+        const char *word;
+        uint64_t count;
+    } verbs[] = {{"SEND", 3}, {"FROM", 1}, {"STATUS", 1}, {"HOLD", 1},
+                 {"NOOP", 2}, {"QUIT", 2}, {"EXPN", 0} /* the last */};
+    for (size_t i = 0; i < COUNT(verbs); i++) {
+        cr_expect_eq(count_of_verb(&tally, verbs[i].word), verbs[i].count, "%s", verbs[i].word);
+    }
+    static const struct {
+        enum reply reply;
+        uint64_t count;
+    } refusals[] = {{REPLY_BAD_NUMBER, 1},   {REPLY_MALFORMED, 1},  {REPLY_BAD_ARGUMENT, 1},
+                    {REPLY_NOT_ALLOWED, 1},  {REPLY_QUEUE_FULL, 1}, {REPLY_GUARD, 1},
+                    {REPLY_CANNOT_STORE, 0}, {REPLY_OK, 0}};
+    for (size_t i = 0; i < COUNT(refusals); i++) {
+        cr_expect_eq(tally.refusals[refusals[i].reply], refusals[i].count, "%s",
+                     reply_text(refusals[i].reply));
+    }
+    cr_expect_eq(tally.strangers, 1);
 }

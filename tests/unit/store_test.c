@@ -524,6 +524,56 @@ Test(store, restores_what_is_wanted, .init = setup, .fini = teardown)
     stop();
 }
 
+/* The statuses in the statement and those of proto/report are the same. */
+static void show_unreported(void *arg, const struct ulid *id, const char *api_id,
+                            int64_t relayed_ms)
+{
+    char *shown = arg;
+    (void)id;
+    cr_expect_eq(relayed_ms, base_ms + 1);
+    strcat(strcat(shown, api_id), " ");
+}
+
+Test(store, tells_of_what_is_relayed_and_not_reported, .init = setup, .fini = teardown)
+{
+    static const char *const statuses[] = {"",         "sent",     "error",    "failed",
+                                           "rejected", "canceled", "expired",  "delivered",
+                                           "unknown",  "accepted", "buffered", "handed-over"};
+    char wanted[200] = "", words[300], api_id[8];
+    start();
+    accept_one(&(struct message_content){.text = NULL});
+    settle_next(FATE_REJECTED, "", "no");
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        accept_one(&(struct message_content){.text = NULL});
+        snprintf(api_id, sizeof api_id, "%zu", i);
+        settle_next(FATE_RELAYED, api_id, "");
+        if (!report_status_is_final(statuses[i])) {
+            strcat(strcat(wanted, api_id), " ");
+        }
+    }
+    accept_one(&(struct message_content){.text = NULL}); /* still queued */
+    stop();
+    for (size_t i = 1; i < COUNT(statuses); i++) {
+        snprintf(words, sizeof words,
+                 "INSERT INTO report SELECT row, '%s', 0, 5 FROM progress WHERE api_id = '%zu'",
+                 statuses[i], i);
+        sql(words);
+    }
+    static const struct {
+        int64_t later_ms;
+        size_t max;
+        size_t left_out; /* letters of the first ones */
+    } cases[] = {{0, 100, 0}, {0, 5, 2}, {1, 100, SIZE_MAX}};
+    s = store_open(&options, error, sizeof error);
+    cr_assert_not_null(s, "%s", error);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char shown[200] = "";
+        store_each_unreported(s, base_ms + cases[i].later_ms, cases[i].max, show_unreported, shown);
+        cr_expect_str_eq(shown, cases[i].left_out == SIZE_MAX ? "" : wanted + cases[i].left_out);
+    }
+    store_free(s);
+}
+
 /* Durable before it is acknowledged: a relay that dies right after the 250. */
 Test(store, outlives_a_crash, .init = setup, .fini = teardown)
 {

@@ -371,6 +371,50 @@ Test(text, parts_of_mixtures_are_those_of_a_naive_packing)
     }
 }
 
+/* Rows: how many of which character, then how many of another; where the parts end, in bytes. */
+struct split_case {
+    const char *first, *then;
+    size_t first_count, then_count;
+    size_t ends[4]; /* 0 = no more */
+};
+
+Test(text, where_parts_end)
+{
+    static const struct split_case cases[] = {
+        {"a", "", 0, 0, {0}},
+        {"a", "", 160, 0, {160}},
+        {"a", "", 161, 0, {153, 161}},
+        {"a", "", 306, 0, {153, 306}},
+        {"a", "", 307, 0, {153, 306, 307}},
+        {"\u00e9", "", 161, 0, {306, 322}},  /* one septet, two bytes */
+        {"a", "\u20ac", 152, 5, {152, 167}}, /* an escape moves to the next part whole */
+        {"a", "\u20ac", 151, 5, {154, 166}}, /* and stays where it fits */
+        {"\u0436", "", 70, 0, {140}},
+        {"\u0436", "", 71, 0, {134, 142}},
+        {"\u0436", "\U0001f600", 66, 3, {132, 144}}, /* so does a surrogate pair */
+        {"\u0436", "\U0001f600", 65, 3, {134, 142}},
+        {"\U0001f600", "", 67, 0, {132, 264, 268}}, /* 33 in each part */
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char text[1024] = "";
+        size_t ends[4] = {0}, few[1] = {0};
+        size_t count = 0;
+        for (size_t n = 0; n < cases[i].first_count + cases[i].then_count; n++) {
+            strcat(text, n < cases[i].first_count ? cases[i].first : cases[i].then);
+        }
+        size_t parts = text_split(text, strlen(text), ends, COUNT(ends));
+        while (count < COUNT(ends) && cases[i].ends[count] != 0) {
+            cr_expect_eq(ends[count], cases[i].ends[count], "case %zu: part %zu ends at %zu", i,
+                         count, ends[count]);
+            count++;
+        }
+        cr_expect_eq(parts, count == 0 ? 1 : count, "case %zu: %zu parts", i, parts);
+        cr_expect_eq(text_measure(text, strlen(text)).parts, parts, "case %zu", i);
+        cr_expect_eq(text_split(text, strlen(text), few, 1), parts, "case %zu", i);
+        cr_expect_eq(few[0], cases[i].ends[0], "case %zu: in a short array", i);
+    }
+}
+
 /* --- replacements ---------------------------------------------------------------------------- */
 
 struct replacement_case {

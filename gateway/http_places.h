@@ -1,0 +1,26 @@
+/*
+ * http_places: how many connections an HTTP listener has at a time.
+ *
+ * evhttp takes whoever comes, and a flood of connections would leave no descriptor for submitters.
+ * Owns the count of a listener's connections; while all places are taken, or there is no descriptor,
+ * the listener accepts nobody: who comes waits in the kernel's queue. Thread: the event base's, which
+ * is the same for all listeners.
+ */
+#ifndef GATEWAY_HTTP_PLACES_H
+#define GATEWAY_HTTP_PLACES_H
+
+#include <event2/event.h>
+#include <event2/http.h>
+#include <stddef.h>
+
+struct http_places;
+
+/* From now on `bound`, of `evhttp`, has at most `max` connections. NULL without memory. */
+struct http_places *http_places_new(struct event_base *base, struct evhttp *evhttp,
+                                    struct evhttp_bound_socket *bound, size_t max);
+/* The listener is about to go: nobody is accepted any more. NULL is fine. */
+void http_places_stop(struct http_places *places);
+/* After evhttp_free. NULL is fine. */
+void http_places_free(struct http_places *places);
+
+#endif

@@ -1,0 +1,61 @@
+"""The page at / in a real browser: Debian's Chromium, driven by playwright-core (tests/clients/page.cjs).
+
+Screenshots are in build/check/: page-*.png.
+"""
+
+import os
+import shutil
+import subprocess
+import unittest
+
+from support import PATIENCE, VARIANT, WRAPPER, Relay, TestCase
+from test_clients import BUILD, FILES, ROOT
+
+MODULES = os.path.join(BUILD, "node_modules")
+CHROMIUM = "/usr/bin/chromium"
+STEPS = ["it loads", "the counters move", "a message is in the inbox within a second",
+         "hostile texts are texts", "a button reports", "it says why nothing is relayed",
+         "it fits a phone", "restart", "it survives a restart"]
+
+
+@unittest.skipUnless(VARIANT == "release" and not WRAPPER, "the browser sees the release variant only")
+class Browser(TestCase):
+    def require(self, path):
+        if path is None or not os.path.exists(path):
+            if os.environ.get("CI") == "true":
+                self.fail("%s is missing" % path)
+            self.skipTest("%s is missing" % path)
+
+    def start(self, page):
+        return Relay({"http.address": page, "reports.address": "127.0.0.1:0"},
+                     env={"SMSRELAY_REPORTS_SECRET": "s3cret-of-the-tests-0123"})
+
+    def test_the_page(self):
+        self.require(CHROMIUM)
+        self.require(shutil.which("node"))
+        self.require(os.path.join(MODULES, "playwright-core"))
+        folder = os.path.join(ROOT, "build", "check")
+        os.makedirs(folder, exist_ok=True)
+        relay = self.ended(self.start("127.0.0.1:0"))
+        url = relay.wait_log("http_listening")["url"]
+        looker = subprocess.Popen(
+            ["node", os.path.join(FILES, "page.cjs"), url, relay.addresses[0], folder],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=dict(os.environ, NODE_MODULES=MODULES, CHROMIUM=CHROMIUM))
+        self.addCleanup(looker.wait)
+        self.addCleanup(looker.kill)
+        lines = []
+        for line in looker.stdout:
+            lines.append(line.rstrip("\n"))
+            if lines[-1] == "restart":
+                relay.stop()
+                relay = self.ended(self.start(url.split("/")[2]))
+                looker.stdin.write(relay.addresses[0] + "\n")
+                looker.stdin.flush()
+        looker.stdin.close()
+        looker.stdout.close()
+        self.assertEqual((looker.wait(PATIENCE), lines), (0, STEPS))
+
+
+if __name__ == "__main__":
+    unittest.main()
