@@ -105,7 +105,7 @@ struct conf {
         char *address; /* "" = no such listener */
         char *secret;
         int64_t poll_ms; /* 0 = no */
-        char *webhook; /* "" = there is none, as with exec */
+        char *webhook;   /* "" = there is none, as with exec */
         char *webhook_secret;
         char *exec; /* a path and arguments, between spaces */
         int backlog;

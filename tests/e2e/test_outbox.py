@@ -268,6 +268,14 @@ class Told(OutboxTest):
         self.report(id, "stop")
         self.assertEqual(self.hook.wait_changes(2)[1]["text"], "STOP")
 
+    def test_what_polling_finds_is_told(self):
+        relay = self.relay({"reports.poll": "1s", "reports.webhook": self.hook.url}, env=ENVIRONMENT)
+        id = self.client(relay).submit()
+        state, report = self.hook.wait_changes(2)[:2]
+        self.assertEqual((state["id"], state["state"]), (id, "relayed"))
+        self.assertEqual((report["id"], report["event"]), (id, "report"))
+        self.assertIn(report["status"], ("accepted", "delivered"))
+
     def test_batches(self):
         count = 60 if IS_SLOW else 450
         for settings in ({}, self.durable()):
