@@ -21,14 +21,14 @@ static bool put_words(json_t *object, const char *name, const char *words)
     return words[0] == '\0' || put(object, name, json_string(words));
 }
 
-/* RFC 3339 in UTC, to the millisecond. */
+/* RFC 3339 in UTC, to the millisecond; 0 = there is none. */
 static bool put_time(json_t *object, const char *name, int64_t unix_ms)
 {
     time_t seconds = (time_t)(unix_ms / 1000);
     struct tm utc;
     char text[TIME_SIZE];
-    if (gmtime_r(&seconds, &utc) == NULL) {
-        return true; /* no year that could be written */
+    if (unix_ms == 0 || gmtime_r(&seconds, &utc) == NULL) {
+        return true; /* nor is there a year that could be written */
     }
     size_t len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(text + len, sizeof text - len, ".%03dZ", (int)(unix_ms % 1000));
