@@ -50,7 +50,7 @@ class Hook:
         self.news = threading.Condition()
         self.requests = []  # {"id", "body", "changes", "answer", "is_genuine"}
         self.strays = 0
-        self.plan = collections.deque()  # answers of the next requests; then 204
+        self.plan = collections.deque()  # answers of the next requests (None: none); then 204
         self.is_open = threading.Event()  # while it is not, requests get no answer
         self.is_open.set()
         self.socket = socket.socket()
@@ -108,9 +108,13 @@ class Hook:
             handler.close_connection = True
             return
         with self.news:
-            request["answer"] = answer
+            request["answer"] = abs(answer)
             self.news.notify_all()
-        handler.send_response(answer)
+        handler.send_response(abs(answer))
+        if answer < 0:  # and a body without an end
+            handler.end_headers()
+            while True:
+                handler.wfile.write(b"x" * 65536)
         if answer == 302:
             handler.send_header("Location", self.url)
         handler.send_header("Content-Length", "0")
@@ -295,6 +299,21 @@ class Told(OutboxTest):
             self.assertOnce()
 
 
+    def test_batches_are_small_enough_for_web_servers(self):
+        """Some take no more than 100 KB."""
+        count = 40
+        self.start()
+        self.hook.is_open.clear()
+        id = self.c.submit()
+        self.hook.wait_requests(1)
+        for n in range(count):
+            self.assertEqual(self.post(clientId=id, status="sent", message="%d " % n + "x" * 4000), 200)
+        self.hook.is_open.set()
+        self.hook.wait_changes(1 + count)
+        self.assertLess(max(len(request["body"]) for request in self.hook.requests), 100 * 1000)
+        self.assertLess(len(self.hook.requests), 8)
+
+
 class Refused(OutboxTest):
     def test_again_until_it_is_taken(self):
         relay = self.start(self.durable())
@@ -315,6 +334,17 @@ class Refused(OutboxTest):
         log = "\n".join(relay.lines)
         self.assertNotIn(URL_SECRET, log)
         self.assertNotIn(SECRET[6:], log)
+
+    def test_an_answer_without_an_end(self):
+        relay = self.start()
+        self.hook.plan.extend([-200, -500])
+        ids = [self.c.submit()]
+        self.hook.wait_requests(1)
+        ids.append(self.c.submit())
+        self.assertEqual([c["id"] for c in self.hook.wait_changes(2)], ids)
+        self.assertEqual(relay.wait_log("webhook_failing")["reason"], "it answers with status 500")
+        self.assertEqual([request["answer"] for request in self.hook.requests], [200, 500, 204])
+        self.assertOnce()
 
     def test_nobody_listens(self):
         self.hook = self.new_hook(listens=False)
