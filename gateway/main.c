@@ -428,6 +428,7 @@ static void settle_rest(struct daemon *d)
     size_t left = 0;
     queue_relaying(d->relay.queue, &relaying);
     if (d->consumers != NULL) {
+        watch_take(d->relay.watch); /* what has changed since the loop ended */
         consumers_end(d->consumers);
     }
     if (d->store != NULL) {

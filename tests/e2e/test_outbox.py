@@ -426,6 +426,32 @@ class Stopping(OutboxTest):
             relay.stop()
             self.assertEqual(len(self.hook.taken()), 3)
 
+    def test_what_changes_at_the_last_moment(self):
+        """An answer comes when the second signal has ended the loop: what it changes is not lost."""
+        api = self.separate_sandbox()
+        settings = {"queue.path": os.path.join(self.folder, "kept"), "queue.durability": "shutdown"}
+        ids = []
+        for _ in range(3):  # it is a race, which is lost two times of three
+            relay = self.start(settings, sandbox=api)
+            api.settings(latency_ms=100)
+            self.hook.is_open.clear()
+            before = api.summary()["requests"]["single"]
+            ids.append(self.c.submit())
+            eventually(lambda: api.summary()["requests"]["single"] > before, "a request")
+            os.kill(relay.pid, signal.SIGSTOP)
+            connection = http.client.HTTPConnection(api.host, timeout=PATIENCE)
+            connection.request("GET", "/transactional/v1/sms")
+            connection.getresponse().read()  # as late as the answer that the relay waits for
+            connection.close()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+                os.kill(relay.pid, number)
+            relay.process.wait(PATIENCE)
+            api.settings(latency_ms=0)
+            self.hook.is_open.set()
+        relay = self.start(settings, sandbox=api)
+        self.hook.wait(lambda: {c["id"] for c in self.hook.taken()} == set(ids), "all changes")
+        self.assertSound()
+
     def test_what_is_there_is_told_first(self):
         """Also what the queue still relays while it is drained."""
         for settings in ({}, self.durable()):
