@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,7 +22,7 @@ import unittest
 
 from killing import Trial
 from relaying import eventually
-from support import CONFIG, IS_SLOW, PATIENCE, TO, TestCase, parse_reply, run
+from support import CONFIG, IS_SLOW, PATIENCE, SMSRELAY, TO, TestCase, parse_reply, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 API_SECRET = "s3cret-of-the-tests-0123"
@@ -699,6 +700,23 @@ sys.stdin.read()
         self.assertEqual(told["ignored"] & ~sum(1 << (number - 1) for number in others), 0)
         self.assertTrue(told["group"])
         relay.stop()
+
+    def test_a_relay_without_standard_error(self):
+        """What it opens first is not what the program writes its errors to."""
+        code = os.path.join(self.folder, "program.py")
+        out = os.path.join(self.folder, "out")
+        with open(code, "w") as file:
+            file.write("import os, sys\nos.symlink(os.readlink('/proc/self/fd/2'), sys.argv[1])\n"
+                       "sys.stdin.read()\n")
+        relay = subprocess.Popen(
+            ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", SMSRELAY, "serve", "-o", "api.url=sandbox",
+             "-o", "listen.address=127.0.0.1:0", "-o",
+             "reports.exec=%s %s %s" % (sys.executable, code, out)])
+        self.addCleanup(relay.kill)
+        eventually(lambda: os.path.lexists(out), "a program that runs")
+        self.assertEqual(os.readlink(out), "/dev/null")
+        relay.terminate()
+        self.assertEqual(relay.wait(PATIENCE), 0)
 
     def test_both(self):
         """The one that is dead does not keep the other from being told, nor makes it be told again."""
