@@ -220,7 +220,9 @@ static void describe(const struct arrival *a, struct queue_report *r)
         .report = a->told.report,
         .text = a->told.text,
     };
-    snprintf(r->api_id, sizeof r->api_id, "%s", a->told.api_id);
+    if (strlen(a->told.api_id) < sizeof r->api_id) { /* a longer one is none: cut, it is no UTF-8 */
+        memcpy(r->api_id, a->told.api_id, strlen(a->told.api_id) + 1);
+    }
 }
 
 /* Takes what waits into the batch, but for what may be early. */

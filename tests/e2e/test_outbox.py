@@ -273,6 +273,20 @@ class Told(OutboxTest):
         self.report(id, "stop")
         self.assertEqual(self.hook.wait_changes(2)[1]["text"], "STOP")
 
+    def test_an_id_that_is_too_long(self):
+        """It is left out; cut in the midst of a letter, it was no text that could be told."""
+        for settings in ({}, self.durable()):
+            self.hook = self.new_hook()
+            relay = self.start(settings)
+            id = self.c.submit()
+            self.hook.wait_changes(1)
+            self.report(id, "delivered", code=0, id="x" * 62 + "\u00f1" * 10)
+            report = self.hook.wait_changes(2)[1]
+            self.assertEqual((report["id"], report["status"]), (id, "delivered"))
+            self.assertNotIn("api", report)
+            self.assertFalse(relay.log("store_failed") or relay.log("changes_dropped"))
+            relay.stop()
+
     def test_what_polling_finds_is_told(self):
         relay = self.relay({"reports.poll": "1s", "reports.webhook": self.hook.url}, env=ENVIRONMENT)
         id = self.client(relay).submit()
