@@ -688,6 +688,21 @@ for n, line in enumerate(lines()):
         relay.stop()
         self.assertEqual(relay.log("exec_ended")[0]["signal"], "KILL")
 
+    def test_what_it_has_started_ends_with_it(self):
+        relay = self.start_with("""
+import os, signal, subprocess, sys
+null = subprocess.DEVNULL
+child = subprocess.Popen(["sleep", "600"], stdin=null, stdout=null, stderr=null)
+open(sys.argv[1] + ".part", "w").write(str(child.pid))
+os.rename(sys.argv[1] + ".part", sys.argv[1])
+signal.pause()
+""")
+        eventually(lambda: os.path.exists(self.out), "a program that runs")
+        stat = "/proc/%s/stat" % open(self.out).read()
+        relay.stop()
+        eventually(lambda: not os.path.exists(stat) or open(stat).read().split(") ")[1][0] == "Z",
+                   "the end of what it has started")
+
     def test_what_it_inherits(self):
         relay = self.start_with("""
 import json, os, signal, sys
