@@ -373,11 +373,12 @@ static int follow(struct program *p)
     return p->writable != NULL && p->over != NULL && event_add(p->over, NULL) == 0 ? 0 : ENOMEM;
 }
 
-/* To what it has started as well, so that nothing of it is left behind. */
+/* To what it has started as well, so that nothing of it is left behind; and surely to itself, should it
+ * have left its group. */
 static void signal_process(const struct program *p, int number)
 {
-    if (kill(-p->pid, number) != 0) {
-        kill(p->pid, number); /* it has left its group */
+    if (kill(-p->pid, number) != 0 || number == SIGKILL) {
+        kill(p->pid, number);
     }
 }
 
