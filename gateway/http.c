@@ -6,11 +6,9 @@
 #include "gateway/http_places.h"
 #include "gateway/metrics.h"
 
-#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,13 +127,6 @@ static const struct route {
 
 /* --- who may ask ------------------------------------------------------------------------------ */
 
-static bool is_loopback(const char *host)
-{
-    struct in_addr address;
-    return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-           (inet_pton(AF_INET, host, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127);
-}
-
 /* Is it one of http.hosts? `host` is `len` bytes. */
 static bool is_named(const struct http *http, const char *host, size_t len)
 {
@@ -148,9 +139,22 @@ static bool is_named(const struct http *http, const char *host, size_t len)
     return false;
 }
 
-static bool is_ours(const struct http *http, const char *host)
+static bool is_ours(const struct http *http, const char *host, size_t len)
 {
-    return host != NULL && (is_named(http, host, strlen(host)) || is_loopback(host));
+    return is_named(http, host, len) || http_is_loopback(host, len);
+}
+
+/*
+ * Is every host that the request names ours? What follows "//" in its path is one too for libevent,
+ * whose evhttp_request_get_host then looks at Host no more; but a page of a browser can choose the
+ * path, and cannot choose Host.
+ */
+static bool is_for_us(const struct http *http, struct evhttp_request *request)
+{
+    const char *host = evhttp_find_header(evhttp_request_get_input_headers(request), "Host");
+    const char *target = evhttp_uri_get_host(evhttp_request_get_evhttp_uri(request));
+    return host != NULL && is_ours(http, host, http_host_len(host)) &&
+           (target == NULL || is_ours(http, target, strlen(target)));
 }
 
 /*
@@ -194,7 +198,7 @@ static void on_request(struct evhttp_request *request, void *arg)
 {
     const struct http *http = arg;
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-    if (!is_ours(http, evhttp_request_get_host(request))) {
+    if (!is_for_us(http, request)) {
         http_answer_line(request, 403, "not a host of this relay (http.hosts)");
         return;
     }

@@ -3,10 +3,12 @@
 
 #include "gateway/log.h"
 
+#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static uint16_t port_of(struct evhttp_bound_socket *bound)
 {
@@ -30,6 +32,26 @@ void http_log_listener(struct evhttp_bound_socket *bound, const char *host, cons
     char url[HTTP_URL_SIZE];
     http_url(bound, host, url);
     LOG(LOG_INFO, event, LOG_STR("url", url));
+}
+
+size_t http_host_len(const char *host)
+{
+    const char *port = strrchr(host, ':');
+    bool is_port = port != NULL && port[1 + strspn(port + 1, "0123456789")] == '\0';
+    return is_port ? (size_t)(port - host) : strlen(host);
+}
+
+bool http_is_loopback(const char *host, size_t len)
+{
+    char name[INET_ADDRSTRLEN];
+    struct in_addr address;
+    if (len >= sizeof name) {
+        return false;
+    }
+    memcpy(name, host, len);
+    name[len] = '\0';
+    return strcasecmp(name, "localhost") == 0 || strcmp(name, "[::1]") == 0 ||
+           (inet_pton(AF_INET, name, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127);
 }
 
 void http_answer(struct evhttp_request *request, int status, const char *type,

@@ -137,6 +137,31 @@ class Http(HttpTest):
             for path in ("/livez", "/readyz", "/metrics", "/nothing"):
                 self.assertEqual(self.get(path, host=host)[0], 403, host)
 
+    def ask(self, *lines):
+        """Sends the lines of one or more requests as they are; returns all that is answered until the end."""
+        name, port = self.host.split(":")
+        with socket.create_connection((name, int(port)), PATIENCE) as peer:
+            peer.sendall("".join(line + "\r\n" for line in lines).encode())
+            peer.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: peer.recv(65536), b"")).decode()
+
+    def test_every_host_that_a_request_names(self):
+        """A web page cannot choose Host, but its path: //localhost/ is one, and libevent's name of a host."""
+        for line, host, status in (("GET //localhost/livez HTTP/1.1", "evil.example", 403),
+                                   ("GET //localhost/livez HTTP/1.1", "evil.example:80", 403),
+                                   ("GET http://localhost/livez HTTP/1.1", "evil.example", 403),
+                                   ("GET http://evil.example/livez HTTP/1.1", "localhost", 403),
+                                   ("GET //evil.example/livez HTTP/1.1", "localhost", 403),
+                                   ("GET http://127.0.0.1:1/livez HTTP/1.1", "localhost", 200),
+                                   ("GET /livez HTTP/1.1", "", 403),
+                                   ("GET /livez HTTP/1.1", ":80", 403),
+                                   ("GET /livez HTTP/1.1", "localhost:evil.example", 403),
+                                   ("GET /livez HTTP/1.1", "evil.example@localhost", 403),
+                                   ("GET /livez HTTP/1.0", "localhost", 200)):
+            self.assertEqual(self.ask(line, "Host: " + host, "").split()[1], str(status), (line, host))
+        for version in ("1.0", "1.1"):
+            self.assertEqual(self.ask("GET /livez HTTP/" + version, "").split()[1], "403", version)
+
     def test_names_of_a_proxy(self):
         self.the_relay.stop()
         self.start({"http.hosts": "relay.example, other.example"})
