@@ -58,10 +58,11 @@ void http_answer(struct evhttp_request *request, int status, const char *type,
                  struct evbuffer *body)
 {
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    bool is_head = evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
     evhttp_add_header(headers, "Content-Type", type);
     evhttp_add_header(headers, "Cache-Control", "no-store");
     evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-    evhttp_send_reply(request, status, NULL, body);
+    evhttp_send_reply(request, status, NULL, is_head ? NULL : body); /* libevent would send it */
 }
 
 void http_answer_line(struct evhttp_request *request, int status, const char *line)

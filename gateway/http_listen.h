@@ -22,7 +22,8 @@ size_t http_host_len(const char *host);
 /* Is this host, of `len` bytes, this machine, whoever asks: localhost, 127.0.0.0/8 or [::1]? */
 bool http_is_loopback(const char *host, size_t len);
 
-/* Answers with a body of this type (a literal), which nobody may keep or take for another. */
+/* Answers with a body of this type (a literal), which nobody may keep or take for another; HEAD with
+ * its headers alone. */
 void http_answer(struct evhttp_request *request, int status, const char *type,
                  struct evbuffer *body);
 

@@ -138,11 +138,10 @@ class Http(HttpTest):
                 self.assertEqual(self.get(path, host=host)[0], 403, host)
 
     def ask(self, *lines):
-        """Sends the lines of one or more requests as they are; returns all that is answered until the end."""
+        """Sends the lines of one or more requests, the last without its end; returns all the answers."""
         name, port = self.host.split(":")
         with socket.create_connection((name, int(port)), PATIENCE) as peer:
-            peer.sendall("".join(line + "\r\n" for line in lines).encode())
-            peer.shutdown(socket.SHUT_WR)
+            peer.sendall("\r\n".join(lines + ("Connection: close\r\n\r\n",)).encode())
             return b"".join(iter(lambda: peer.recv(65536), b"")).decode()
 
     def test_every_host_that_a_request_names(self):
@@ -158,9 +157,9 @@ class Http(HttpTest):
                                    ("GET /livez HTTP/1.1", "localhost:evil.example", 403),
                                    ("GET /livez HTTP/1.1", "evil.example@localhost", 403),
                                    ("GET /livez HTTP/1.0", "localhost", 200)):
-            self.assertEqual(self.ask(line, "Host: " + host, "").split()[1], str(status), (line, host))
+            self.assertEqual(self.ask(line, "Host: " + host).split()[1], str(status), (line, host))
         for version in ("1.0", "1.1"):
-            self.assertEqual(self.ask("GET /livez HTTP/" + version, "").split()[1], "403", version)
+            self.assertEqual(self.ask("GET /livez HTTP/" + version).split()[1], "403", version)
 
     def test_names_of_a_proxy(self):
         self.the_relay.stop()
@@ -172,6 +171,13 @@ class Http(HttpTest):
         self.assertEqual(self.get("/nothing")[0], 404)
         self.assertGreaterEqual(self.get("/metrics", method="POST")[0], 400)
         self.assertEqual(self.get("/metrics", method="HEAD"), (200, ""))
+
+    def test_no_body_for_head(self):
+        """The next answer on the connection would begin with it."""
+        for path in ("/livez", "/metrics", "/", "/events", "/inbox", "/nothing", "/inbox/report"):
+            answers = self.ask("HEAD %s HTTP/1.1" % path, "Host: localhost", "",
+                               "GET /livez HTTP/1.1", "Host: localhost")
+            self.assertRegex(answers, r"^HTTP/1\.1 \d[^\0]*?\r\n\r\nHTTP/1\.1 200 OK\r\n", path)
 
     def test_probes_are_not_logged(self):
         before = len(self.the_relay.lines)
