@@ -179,6 +179,19 @@ class Http(HttpTest):
                                "GET /livez HTTP/1.1", "Host: localhost")
             self.assertRegex(answers, r"^HTTP/1\.1 \d[^\0]*?\r\n\r\nHTTP/1\.1 200 OK\r\n", path)
 
+    def test_a_flood_of_requests(self):
+        """What comes behind a request whose answer is not read, or has no end, stays outside."""
+        for path in ("/metrics", "/events"):
+            name, port = self.host.split(":")
+            request = ("GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path).encode()
+            with socket.create_connection((name, int(port)), PATIENCE) as peer:
+                self.assertTrue(peer.sendall(request) is None and peer.recv(1))
+                peer.settimeout(1)
+                with self.assertRaises(TimeoutError, msg=path):
+                    for _ in range(64):
+                        peer.sendall(request * (2 ** 20 // len(request)))
+                self.assertEqual(self.get("/livez")[0], 200)
+
     def test_probes_are_not_logged(self):
         before = len(self.the_relay.lines)
         for path in ("/livez", "/readyz", "/metrics", "/nothing"):
