@@ -4,6 +4,7 @@
 #include "gateway/clock.h"
 #include "gateway/http_listen.h"
 #include "gateway/http_places.h"
+#include "gateway/log.h"
 #include "gateway/metrics.h"
 
 #include <event2/buffer.h>
@@ -50,6 +51,7 @@ static bool complain(const struct http *http, char *words, size_t size)
         snprintf(words, size, "held by the operator");
     } else if (relaying.is_stopped) {
         snprintf(words, size, "%s", relaying.reason);
+        log_hide_numbers(words); /* probes write it into logs */
     } else if (is_nearly_full(totals.unfinished, options->max_messages) ||
                is_nearly_full(totals.unfinished_bytes, options->max_bytes)) {
         snprintf(words, size, "the queue is nearly full");

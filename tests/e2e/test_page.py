@@ -203,6 +203,14 @@ class Events(PageTest):
         self.assertIn("token", now["reason"])
         self.assertGreater(now["until"], 0)
 
+    def test_a_number_in_the_reason(self):
+        stream = self.stream()
+        self.the_relay.sandbox.faults({"status": 402, "body": '{"message": "+34600000000: no money"}'})
+        self.c.submit()
+        now = stream.next("now", lambda now: not now["relaying"])
+        self.assertIn("+***********: no money", now["reason"])
+        self.assertIn("+***********: no money", self.fetch("/readyz")[1])
+
     def test_the_last_messages(self):
         self.the_relay.sandbox.settings(webhook=None)
         stream = self.stream()
