@@ -23,6 +23,7 @@ struct http {
     struct evhttp *evhttp;
     struct http_places *places;
     struct page *page;
+    bool is_stopping;
 };
 
 /* --- /livez and /readyz ----------------------------------------------------------------------- */
@@ -47,7 +48,9 @@ static bool complain(const struct http *http, char *words, size_t size)
     queue_relaying(http->relay->queue, &relaying);
     queue_totals(http->relay->queue, &totals);
     int64_t waits_ms = totals.waits_since_ms == 0 ? 0 : clock_unix_ms() - totals.waits_since_ms;
-    if (relaying.is_held) {
+    if (http->is_stopping) {
+        snprintf(words, size, "stopping");
+    } else if (relaying.is_held) {
         snprintf(words, size, "held by the operator");
     } else if (relaying.is_stopped) {
         snprintf(words, size, "%s", relaying.reason);
@@ -254,6 +257,13 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
     evhttp_set_gencb(http->evhttp, on_request, http);
     http_log_listener(bound, options->host, "http_listening");
     return http;
+}
+
+void http_stop(struct http *http)
+{
+    if (http != NULL) {
+        http->is_stopping = true;
+    }
 }
 
 void http_free(struct http *http)

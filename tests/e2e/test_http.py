@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -93,6 +94,17 @@ class Http(HttpTest):
         self.the_relay.ask("FLUSH")
         eventually(lambda: self.get("/readyz") == (200, "ready\n"), "there is money again")
         self.expect({'destination_state{state="fine"}': 1})
+
+    def test_a_stop(self):
+        """While it still relays what it has, it takes nothing new."""
+        self.the_relay.sandbox.settings(latency_ms=600 * 1000)
+        client = self.client(self.the_relay)
+        self.the_relay.await_state(client.submit(), "sending")
+        self.the_relay.send_signal(signal.SIGTERM)
+        self.the_relay.wait_log("stopping")
+        self.assertEqual(self.get("/readyz"), (503, "not ready: stopping\n"))
+        self.assertEqual(self.get("/livez")[0], 200)
+        self.the_relay.kill()
 
     def test_a_message_that_is_too_old(self):
         self.the_relay.stop()
