@@ -121,13 +121,14 @@ static void take_report(const struct http *http, struct evhttp_request *request)
 
 static const struct route {
     const char *path;
-    bool is_button; /* POST, and only by a page of ours; otherwise GET and HEAD */
+    bool is_button;   /* POST, and only by a page of ours; otherwise GET and HEAD */
+    bool is_for_page; /* a page of others gets none */
     void (*tell)(const struct http *http, struct evhttp_request *request);
 } routes[] = {
-    {"/", false, tell_page},        {"/events", false, tell_events},
-    {"/inbox", false, tell_inbox},  {"/inbox/report", true, take_report},
-    {"/livez", false, tell_alive},  {"/metrics", false, tell_metrics},
-    {"/readyz", false, tell_ready},
+    {"/", false, false, tell_page},        {"/events", false, true, tell_events},
+    {"/inbox", false, true, tell_inbox},   {"/inbox/report", true, true, take_report},
+    {"/livez", false, false, tell_alive},  {"/metrics", false, false, tell_metrics},
+    {"/readyz", false, false, tell_ready},
 };
 
 /* --- who may ask ------------------------------------------------------------------------------ */
@@ -182,6 +183,17 @@ static bool is_own_origin(const struct http *http, struct evhttp_request *reques
            strcasecmp(origin + strlen("http://"), host) == 0;
 }
 
+/*
+ * Did a page ask that came from elsewhere? Browsers say so (Fetch Metadata, W3C). It would not be shown
+ * the answer, but could take all places there are for listeners.
+ */
+static bool is_of_other_page(struct evhttp_request *request)
+{
+    const char *site =
+        evhttp_find_header(evhttp_request_get_input_headers(request), "Sec-Fetch-Site");
+    return site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+}
+
 /* --- requests --------------------------------------------------------------------------------- */
 
 static void follow(const struct http *http, const struct route *route,
@@ -192,7 +204,8 @@ static void follow(const struct http *http, const struct route *route,
         evhttp_add_header(evhttp_request_get_output_headers(request), "Allow",
                           route->is_button ? "POST" : "GET, HEAD");
         http_answer_line(request, HTTP_BADMETHOD, "method not allowed");
-    } else if (route->is_button && !is_own_origin(http, request)) {
+    } else if ((route->is_button && !is_own_origin(http, request)) ||
+               (route->is_for_page && is_of_other_page(request))) {
         http_answer_line(request, 403, "not from this page");
     } else {
         route->tell(http, request);
