@@ -440,7 +440,8 @@ class VariantTest(SandboxTest):
         for change, unknown in [({"limit": 3, "nonsense": 1}, ["nonsense"]), ({"limit": "3"}, []),
                                 ({"limit": 3, "echo": ["id"]}, []), ({"errors_by": "luck"}, []),
                                 ({"limit": -1}, []), ({"limit": 3, "webhook": "http://a.b/"}, []),
-                                ({"webhook": "https://127.0.0.1:1/"}, [])]:
+                                ({"webhook": "https://127.0.0.1:1/"}, []),
+                                ({"webhook": "http://127.evil.example:1/"}, [])]:
             with self.subTest(change=change):
                 answer = self.fetch("PUT", "/sandbox/settings", change)
                 self.assertEqual((answer.status, answer.json["unknown"]), (400, unknown))
