@@ -315,7 +315,7 @@ static void take_news(struct reports *reports, struct poll_news *news)
     }
     news->count -= taken;
     memmove(news->reports, news->reports + taken, news->count * sizeof news->reports[0]);
-    poll_news_free(news); /* what there was no room for will be found again */
+    poll_news_free(news); /* of what there was no room for, final statuses come again */
 }
 
 static void on_found(evutil_socket_t fd, short what, void *arg)
