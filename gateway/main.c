@@ -292,6 +292,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
     if (d->stops == 1) {
         server_stop(d->server);
         reports_stop(d->reports);
+        http_stop(d->http);
         /* What was taken in this turn of the loop is in the queue when that is drained. */
         event_active(d->on_drain, EV_TIMEOUT, 0);
     } else {

@@ -66,19 +66,10 @@ struct reports {
 
 static void answer_request(struct evhttp_request *request, int status, const char *words)
 {
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-    struct evbuffer *body = evbuffer_new();
-    if (body != NULL) {
-        evbuffer_add_printf(body, "%s\n", words);
-    }
-    evhttp_add_header(headers, "Content-Type", "text/plain; charset=utf-8");
     if (status == HTTP_SERVUNAVAIL) {
-        evhttp_add_header(headers, "Retry-After", "1");
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Retry-After", "1");
     }
-    evhttp_send_reply(request, status, NULL, body);
-    if (body != NULL) {
-        evbuffer_free(body);
-    }
+    http_answer_line(request, status, words);
 }
 
 static void answer(struct arrival *a, int status, const char *words)
@@ -326,7 +317,7 @@ static void take_news(struct reports *reports, struct poll_news *news)
     }
     news->count -= taken;
     memmove(news->reports, news->reports + taken, news->count * sizeof news->reports[0]);
-    poll_news_free(news); /* what there was no room for will be found again */
+    poll_news_free(news); /* of what there was no room for, final statuses come again */
 }
 
 static void on_found(evutil_socket_t fd, short what, void *arg)
