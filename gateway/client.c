@@ -294,8 +294,11 @@ static const struct subcommand subcommands[] = {
      "what waits; list, export: the messages themselves", queue_help},
     {"stats", run_verb, 0, 0, "", "the relay's counters", ""},
     {"optout", run_verb, 1, -1, "add NUMBER | remove NUMBER | list",
-     "numbers that nothing is sent to", "Needs control rights.\n"},
+     "numbers that nothing is sent to",
+     "list shows given=yes where policy.optout_file names a number: remove does not take it off.\n"
+     "Needs control rights.\n"},
     {"watch", run_watch, 0, 2, "[ID|REF] [since=EVENT]", "follow a message, or all, until Ctrl-C",
+     "With since= what came after that event is told first: the number in the last line seen.\n"
      "To follow all messages needs control rights.\n"},
     {"flush", run_verb, 0, 0, "", "try everything that waits now", "Needs control rights.\n"},
     {"hold", run_verb, 0, 0, "", "stop relaying", "Needs control rights.\n"},

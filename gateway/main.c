@@ -480,6 +480,15 @@ static void settle_rest(struct daemon *d)
 
 /* --- starting --------------------------------------------------------------------------------- */
 
+/* What api.url must be for the simulator at this address. */
+static void name_sandbox(char url[URL_SIZE], const char *host, uint16_t port)
+{
+    bool is_v6 = strchr(host, ':') != NULL;
+    snprintf(url, URL_SIZE,
+             is_v6 ? "http://[%s]:%u" SANDBOX_BASE_PATH : "http://%s:%u" SANDBOX_BASE_PATH, host,
+             port);
+}
+
 /* Starts the simulator if it is what the API is to be. `url` gets the API's address. */
 static bool start_sandbox(struct daemon *d, char url[URL_SIZE], char *error)
 {
@@ -493,10 +502,7 @@ static bool start_sandbox(struct daemon *d, char url[URL_SIZE], char *error)
     if (d->sandbox == NULL) {
         return false;
     }
-    bool is_v6 = strchr(host, ':') != NULL;
-    snprintf(url, URL_SIZE,
-             is_v6 ? "http://[%s]:%u/transactional/v1" : "http://%s:%u/transactional/v1", host,
-             sandbox_thread_port(d->sandbox));
+    name_sandbox(url, host, sandbox_thread_port(d->sandbox));
     LOG(LOG_INFO, "sandbox_listening", LOG_STR("url", url));
     return true;
 }
@@ -933,10 +939,9 @@ static int run_sandbox(const struct arguments *arguments)
         struct event *on_int = evsignal_new(base, SIGINT, end_loop, base);
         event_add(on_term, NULL);
         event_add(on_int, NULL);
-        char address[96];
-        snprintf(address, sizeof address, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
-                 sandbox_port(sandbox));
-        LOG(LOG_INFO, "listening", LOG_STR("address", address));
+        char url[URL_SIZE];
+        name_sandbox(url, host, sandbox_port(sandbox));
+        LOG(LOG_INFO, "sandbox_listening", LOG_STR("url", url));
         event_base_dispatch(base);
         event_free(on_term);
         event_free(on_int);

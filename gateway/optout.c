@@ -126,7 +126,7 @@ static bool note_saying(struct optout *o, const char *number, bool is_listed, in
         return false;
     }
     *find_saying(o, number) = (struct saying){is_listed, at_ms};
-    o->listed += (is_listed ? 1U : 0U) - (was_listed ? 1U : 0U);
+    o->listed = o->listed + (is_listed ? 1 : 0) - (was_listed ? 1 : 0);
     return true;
 }
 

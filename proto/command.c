@@ -43,8 +43,9 @@ const struct command COMMANDS[SESSION_VERBS + 1] = {
         "How many messages wait, and whether the relay is relaying.\n"
         "QUEUE LIST names them (needs control rights)."),
     ASK("STATS", ARGUMENT_NONE, 0, REQUEST_STATS, "STATS", "Counters since the start."),
-    ASK("WATCH", ARGUMENT_OPTIONAL, 0, REQUEST_WATCH, "WATCH [<id or ref>]",
-        "From now on a line 120 for each change of this message, or of all (control rights)."),
+    ASK("WATCH", ARGUMENT_OPTIONAL, 0, REQUEST_WATCH, "WATCH [<id or ref>] [since=<event>]",
+        "From now on a line 120 for each change of this message, or of all (control rights),\n"
+        "and 121 for an answer from the phone. since= also tells what came after that event."),
     ASK("UNWATCH", ARGUMENT_NONE, 0, REQUEST_UNWATCH, "UNWATCH", "Ends WATCH."),
     ASK("CANCEL", ARGUMENT_NEEDED, 0, REQUEST_CANCEL, "CANCEL <id or ref>",
         "Takes a message back that is not being sent."),

@@ -213,9 +213,8 @@ class Sandbox(Process, Control):
         arguments = ["sandbox", "-o", "sandbox.address=127.0.0.1:0", "-o", "sandbox.token=" + token]
         for name, value in settings.items():
             arguments += ["-o", "sandbox.%s=%s" % (name, value)]
-        Process.__init__(self, arguments)
-        address = self.log("listening")[0]["address"]
-        Control.__init__(self, "http://%s/transactional/v1" % address)
+        Process.__init__(self, arguments, ready="sandbox_listening")
+        Control.__init__(self, self.log("sandbox_listening")[0]["url"])
         self.token = token
 
 

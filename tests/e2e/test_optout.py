@@ -27,7 +27,9 @@ class OptoutTest(ReportsTest):
             file.write(text)
 
     def listed(self):
-        return [parse_reply(line)["number"] for line in self.c.ask("OPTOUT LIST")[:-1]]
+        *lines, count = self.c.ask("OPTOUT LIST")
+        self.assertEqual(count, "250 2.0.0 numbers=%d" % len(lines))
+        return [parse_reply(line)["number"] for line in lines]
 
     def answer(self, id, text, second):
         """The phone that got this message answers."""
@@ -183,6 +185,8 @@ class Heard(OptoutTest):
         self.start({"policy.optout_file": self.file})
         self.write("")
         self.c.ask("OPTOUT ADD " + TO)
+        self.c.ask("OPTOUT ADD " + OTHER)
+        self.c.ask("OPTOUT REMOVE " + OTHER)
         self.assertEqual(self.c.stats()["optouts"], "1")
         self.the_relay.send_signal(signal.SIGHUP)
         self.the_relay.wait_log("optout_read")

@@ -61,7 +61,7 @@ class Tables(TestCase):
                 self.assertRegex(REFERENCE, r"`%s\b" % verb, verb)
 
     def test_every_setting_it_names_exists(self):
-        settings = re.findall(r"`((?:listen|sms|smtp|queue|relay|api)\.\w+)", REFERENCE)
+        settings = re.findall(r"`((?:listen|sms|smtp|queue|relay|api|policy|reports)\.\w+)", REFERENCE)
         sections = re.split(r"(?m)^\[(\w+)\]$", read("conf/smsrelay.conf"))
         known = {"%s.%s" % (section, key) for section, text in zip(sections[1::2], sections[2::2])
                  for key in re.findall(r"(?m)^#(\w+) =", text)}
