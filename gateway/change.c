@@ -1,6 +1,8 @@
 /* change: see change.h. */
 #include "gateway/change.h"
 
+#include "proto/text.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +18,11 @@ static bool put(json_t *object, const char *name, json_t *value)
     return json_object_set_new_nocheck(object, name, value) == 0;
 }
 
+/* What is no UTF-8 has no value that could be told: a file can be damaged, and the store goes on. */
 static bool put_words(json_t *object, const char *name, const char *words)
 {
-    return words[0] == '\0' || put(object, name, json_string(words));
+    return words[0] == '\0' || !text_is_utf8(words, strlen(words)) ||
+           put(object, name, json_string(words));
 }
 
 /* RFC 3339 in UTC, to the millisecond; 0 = there is none. */

@@ -76,19 +76,6 @@ static double chance(struct forwarder *f)
 
 /* --- telling the world ------------------------------------------------------------------------ */
 
-/* The API's words may repeat a number: as private in the log as it is elsewhere. */
-static void hide_numbers(char *s)
-{
-    enum { NUMBER_LIKE = 6 };
-    for (; *s != '\0'; s++) {
-        size_t digits = strspn(s, "0123456789");
-        if (digits >= NUMBER_LIKE) {
-            memset(s, '*', digits);
-        }
-        s += digits > 0 ? digits - 1 : 0;
-    }
-}
-
 /* When the first request that waits for its mark has waited too long; INT64_MAX = none does. */
 static int64_t marks_late_ms(const struct forwarder *f)
 {
@@ -113,8 +100,8 @@ static void publish(struct forwarder *f, int64_t now_ms)
     stats_set_destination(f->stats, (int)f->destination.state);
     queue_relaying_set(f->queue, &is, &was);
     bool is_news = is.is_stopped != was.is_stopped || strcmp(is.reason, was.reason) != 0;
-    hide_numbers(is.reason);
-    hide_numbers(was.reason);
+    log_hide_numbers(is.reason);
+    log_hide_numbers(was.reason);
     if (is.is_stopped && is_news) {
         LOG(LOG_WARN, "relaying_stopped", LOG_STR("reason", is.reason),
             LOG_STR("state", destination_state_name(f->destination.state)));

@@ -4,13 +4,12 @@
 #include "gateway/clock.h"
 #include "gateway/http_listen.h"
 #include "gateway/http_places.h"
+#include "gateway/log.h"
 #include "gateway/metrics.h"
 
-#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@ struct http {
     struct evhttp *evhttp;
     struct http_places *places;
     struct page *page;
+    bool is_stopping;
 };
 
 /* --- /livez and /readyz ----------------------------------------------------------------------- */
@@ -48,10 +48,13 @@ static bool complain(const struct http *http, char *words, size_t size)
     queue_relaying(http->relay->queue, &relaying);
     queue_totals(http->relay->queue, &totals);
     int64_t waits_ms = totals.waits_since_ms == 0 ? 0 : clock_unix_ms() - totals.waits_since_ms;
-    if (relaying.is_held) {
+    if (http->is_stopping) {
+        snprintf(words, size, "stopping");
+    } else if (relaying.is_held) {
         snprintf(words, size, "held by the operator");
     } else if (relaying.is_stopped) {
         snprintf(words, size, "%s", relaying.reason);
+        log_hide_numbers(words); /* probes write it into logs */
     } else if (is_nearly_full(totals.unfinished, options->max_messages) ||
                is_nearly_full(totals.unfinished_bytes, options->max_bytes)) {
         snprintf(words, size, "the queue is nearly full");
@@ -118,23 +121,17 @@ static void take_report(const struct http *http, struct evhttp_request *request)
 
 static const struct route {
     const char *path;
-    bool is_button; /* POST, and only by a page of ours; otherwise GET and HEAD */
+    bool is_button;   /* POST, and only by a page of ours; otherwise GET and HEAD */
+    bool is_for_page; /* a page of others gets none */
     void (*tell)(const struct http *http, struct evhttp_request *request);
 } routes[] = {
-    {"/", false, tell_page},        {"/events", false, tell_events},
-    {"/inbox", false, tell_inbox},  {"/inbox/report", true, take_report},
-    {"/livez", false, tell_alive},  {"/metrics", false, tell_metrics},
-    {"/readyz", false, tell_ready},
+    {"/", false, false, tell_page},        {"/events", false, true, tell_events},
+    {"/inbox", false, true, tell_inbox},   {"/inbox/report", true, true, take_report},
+    {"/livez", false, false, tell_alive},  {"/metrics", false, false, tell_metrics},
+    {"/readyz", false, false, tell_ready},
 };
 
 /* --- who may ask ------------------------------------------------------------------------------ */
-
-static bool is_loopback(const char *host)
-{
-    struct in_addr address;
-    return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-           (inet_pton(AF_INET, host, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127);
-}
 
 /* Is it one of http.hosts? `host` is `len` bytes. */
 static bool is_named(const struct http *http, const char *host, size_t len)
@@ -148,9 +145,22 @@ static bool is_named(const struct http *http, const char *host, size_t len)
     return false;
 }
 
-static bool is_ours(const struct http *http, const char *host)
+static bool is_ours(const struct http *http, const char *host, size_t len)
 {
-    return host != NULL && (is_named(http, host, strlen(host)) || is_loopback(host));
+    return is_named(http, host, len) || http_is_loopback(host, len);
+}
+
+/*
+ * Is every host that the request names ours? What follows "//" in its path is one too for libevent,
+ * whose evhttp_request_get_host then looks at Host no more; but a page of a browser can choose the
+ * path, and cannot choose Host.
+ */
+static bool is_for_us(const struct http *http, struct evhttp_request *request)
+{
+    const char *host = evhttp_find_header(evhttp_request_get_input_headers(request), "Host");
+    const char *target = evhttp_uri_get_host(evhttp_request_get_evhttp_uri(request));
+    return host != NULL && is_ours(http, host, http_host_len(host)) &&
+           (target == NULL || is_ours(http, target, strlen(target)));
 }
 
 /*
@@ -173,6 +183,17 @@ static bool is_own_origin(const struct http *http, struct evhttp_request *reques
            strcasecmp(origin + strlen("http://"), host) == 0;
 }
 
+/*
+ * Did a page ask that came from elsewhere? Browsers say so (Fetch Metadata, W3C). It would not be shown
+ * the answer, but could take all places there are for listeners.
+ */
+static bool is_of_other_page(struct evhttp_request *request)
+{
+    const char *site =
+        evhttp_find_header(evhttp_request_get_input_headers(request), "Sec-Fetch-Site");
+    return site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+}
+
 /* --- requests --------------------------------------------------------------------------------- */
 
 static void follow(const struct http *http, const struct route *route,
@@ -183,7 +204,8 @@ static void follow(const struct http *http, const struct route *route,
         evhttp_add_header(evhttp_request_get_output_headers(request), "Allow",
                           route->is_button ? "POST" : "GET, HEAD");
         http_answer_line(request, HTTP_BADMETHOD, "method not allowed");
-    } else if (route->is_button && !is_own_origin(http, request)) {
+    } else if ((route->is_button && !is_own_origin(http, request)) ||
+               (route->is_for_page && is_of_other_page(request))) {
         http_answer_line(request, 403, "not from this page");
     } else {
         route->tell(http, request);
@@ -194,7 +216,7 @@ static void on_request(struct evhttp_request *request, void *arg)
 {
     const struct http *http = arg;
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-    if (!is_ours(http, evhttp_request_get_host(request))) {
+    if (!is_for_us(http, request)) {
         http_answer_line(request, 403, "not a host of this relay (http.hosts)");
         return;
     }
@@ -248,6 +270,13 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
     evhttp_set_gencb(http->evhttp, on_request, http);
     http_log_listener(bound, options->host, "http_listening");
     return http;
+}
+
+void http_stop(struct http *http)
+{
+    if (http != NULL) {
+        http->is_stopping = true;
+    }
 }
 
 void http_free(struct http *http)

@@ -36,6 +36,9 @@ struct http_options {
 struct http *http_new(const struct relay *relay, const struct http_options *options, char *error,
                       size_t error_size);
 
+/* The relay takes nothing new: from now on /readyz says so. NULL is fine. */
+void http_stop(struct http *http);
+
 /* Closes every connection. NULL is fine. */
 void http_free(struct http *http);
 

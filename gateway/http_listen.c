@@ -3,10 +3,12 @@
 
 #include "gateway/log.h"
 
+#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static uint16_t port_of(struct evhttp_bound_socket *bound)
 {
@@ -32,14 +34,35 @@ void http_log_listener(struct evhttp_bound_socket *bound, const char *host, cons
     LOG(LOG_INFO, event, LOG_STR("url", url));
 }
 
+size_t http_host_len(const char *host)
+{
+    const char *port = strrchr(host, ':');
+    bool is_port = port != NULL && port[1 + strspn(port + 1, "0123456789")] == '\0';
+    return is_port ? (size_t)(port - host) : strlen(host);
+}
+
+bool http_is_loopback(const char *host, size_t len)
+{
+    char name[INET_ADDRSTRLEN];
+    struct in_addr address;
+    if (len >= sizeof name) {
+        return false;
+    }
+    memcpy(name, host, len);
+    name[len] = '\0';
+    return strcasecmp(name, "localhost") == 0 || strcmp(name, "[::1]") == 0 ||
+           (inet_pton(AF_INET, name, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127);
+}
+
 void http_answer(struct evhttp_request *request, int status, const char *type,
                  struct evbuffer *body)
 {
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    bool is_head = evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
     evhttp_add_header(headers, "Content-Type", type);
     evhttp_add_header(headers, "Cache-Control", "no-store");
     evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-    evhttp_send_reply(request, status, NULL, body);
+    evhttp_send_reply(request, status, NULL, is_head ? NULL : body); /* libevent would send it */
 }
 
 void http_answer_line(struct evhttp_request *request, int status, const char *line)

@@ -6,6 +6,7 @@
 
 #include <event2/http.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 enum { HTTP_URL_SIZE = 96 };
 
@@ -15,7 +16,14 @@ void http_url(struct evhttp_bound_socket *bound, const char *host, char url[HTTP
 /* Logs `event` (a literal) with that URL. */
 void http_log_listener(struct evhttp_bound_socket *bound, const char *host, const char *event);
 
-/* Answers with a body of this type (a literal), which nobody may keep or take for another. */
+/* How long the host in a Host header is, without the port (RFC 9110, 7.2). */
+size_t http_host_len(const char *host);
+
+/* Is this host, of `len` bytes, this machine, whoever asks: localhost, 127.0.0.0/8 or [::1]? */
+bool http_is_loopback(const char *host, size_t len);
+
+/* Answers with a body of this type (a literal), which nobody may keep or take for another; HEAD with
+ * its headers alone. */
 void http_answer(struct evhttp_request *request, int status, const char *type,
                  struct evbuffer *body);
 

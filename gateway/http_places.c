@@ -13,7 +13,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { RESUME_MS = 100 }; /* how often it is looked for an empty place, or descriptor */
+enum {
+    RESUME_MS = 100, /* how often it is looked for an empty place, or descriptor */
+    READ_AHEAD = 128 * 1024
+};
 
 struct http_places {
     struct http_places *next;
@@ -82,12 +85,18 @@ static void on_error(struct evconnlistener *listener, void *arg)
     }
 }
 
-/* Gives a new connection its bufferevent; its socket is evhttp's to close. */
+/*
+ * Gives a new connection its bufferevent; its socket is evhttp's to close. evhttp reads on while it
+ * answers, and takes a body, or a chunk of one, only when it is there as a whole.
+ */
 static struct bufferevent *take(struct event_base *base, void *arg)
 {
     struct http_places *places = arg;
     struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
     sweep(places);
+    if (bev != NULL) {
+        bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD);
+    }
     if (bev != NULL && places->count < places->max) {
         bufferevent_incref(bev);
         places->taken[places->count++] = bev;

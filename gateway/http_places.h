@@ -1,10 +1,11 @@
 /*
- * http_places: how many connections an HTTP listener has at a time.
+ * http_places: how many connections an HTTP listener has at a time, and how much they may send.
  *
- * evhttp takes whoever comes, and a flood of connections would leave no descriptor for submitters.
- * Owns the count of a listener's connections; while all places are taken, or there is no descriptor,
- * the listener accepts nobody: who comes waits in the kernel's queue. Thread: the event base's, which
- * is the same for all listeners.
+ * evhttp takes whoever comes, and whatever is sent: a flood of connections would leave no descriptor
+ * for submitters, a flood of requests no memory. Owns the count of a listener's connections; while all
+ * places are taken, or there is no descriptor, the listener accepts nobody: who comes waits in the
+ * kernel's queue. Of a connection at most 128 KiB are read ahead of what is being answered, so no
+ * listener may allow a larger body. Thread: the event base's, which is the same for all listeners.
  */
 #ifndef GATEWAY_HTTP_PLACES_H
 #define GATEWAY_HTTP_PLACES_H

@@ -93,6 +93,18 @@ size_t log_mask_number(const char *number, size_t len, char masked[LOG_MASKED_SI
                             number + len - MASK_TAIL);
 }
 
+void log_hide_numbers(char *words)
+{
+    enum { NUMBER_LIKE = 6 };
+    for (char *s = words; *s != '\0'; s++) {
+        size_t digits = strspn(s, "0123456789");
+        if (digits >= NUMBER_LIKE) {
+            memset(s, '*', digits);
+        }
+        s += digits > 0 ? digits - 1 : 0;
+    }
+}
+
 struct span {
     const char *bytes;
     size_t len;

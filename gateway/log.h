@@ -129,6 +129,9 @@ void log_event(enum log_level level, const char *event, const struct log_field *
  */
 size_t log_mask_number(const char *number, size_t len, char masked[LOG_MASKED_SIZE]);
 
+/* Puts asterisks for what may be a number in words of the API's: they may repeat one that it was given. */
+void log_hide_numbers(char *words);
+
 /*
  * Sums up the repeats whose time is over at `now_ms` (CLOCK_MONOTONIC, ms). A timer calls it about
  * every LOG_REPEAT_MS; at the end INT64_MAX sums up all.

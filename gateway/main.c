@@ -24,6 +24,7 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 #include <event2/thread.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,19 @@ struct daemon {
 };
 
 /* --- before anything runs --------------------------------------------------------------------- */
+
+/* What is opened must not become standard error, on which lines are logged and which a program
+ * inherits: where a descriptor of the three is missing, it leads nowhere. */
+static void open_standard_files(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO) {
+        fd = open("/dev/null", O_RDWR);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
 
 /* Texts, numbers and the token are other people's secrets: they do not go to a core file. */
 static void forbid_core_dumps(void)
@@ -278,6 +292,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
     if (d->stops == 1) {
         server_stop(d->server);
         reports_stop(d->reports);
+        http_stop(d->http);
         /* What was taken in this turn of the loop is in the queue when that is drained. */
         event_active(d->on_drain, EV_TIMEOUT, 0);
     } else {
@@ -428,6 +443,7 @@ static void settle_rest(struct daemon *d)
     size_t left = 0;
     queue_relaying(d->relay.queue, &relaying);
     if (d->consumers != NULL) {
+        watch_take(d->relay.watch); /* what has changed since the loop ended */
         consumers_end(d->consumers);
     }
     if (d->store != NULL) {
@@ -965,6 +981,7 @@ static const struct {
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
+    open_standard_files();
     if (argc > 0 && strcmp(basename(argv[0]), "sendmail") == 0) {
         return client_sendmail(argc, argv);
     }

@@ -118,6 +118,21 @@ static void trim(struct outbox *o, struct changes *doomed, size_t dropped[OUTBOX
     }
 }
 
+/* What every consumer has need not be kept. */
+static void release(struct outbox *o, struct changes *doomed)
+{
+    struct change *change;
+    uint64_t told = UINT64_MAX;
+    for (int i = 0; i < OUTBOX_CONSUMERS; i++) {
+        if (is_used(&o->readers[i]) && o->readers[i].told < told) {
+            told = o->readers[i].told;
+        }
+    }
+    while ((change = STAILQ_FIRST(&o->list)) != NULL && change->number <= told) {
+        remove_first(o, doomed);
+    }
+}
+
 static void admit(struct outbox *o, struct change *change)
 {
     STAILQ_INSERT_TAIL(&o->list, change, entry);
@@ -126,7 +141,7 @@ static void admit(struct outbox *o, struct change *change)
     o->last_number = change->number > o->last_number ? change->number : o->last_number;
     for (int i = 0; i < OUTBOX_CONSUMERS; i++) {
         struct reader *reader = &o->readers[i];
-        if (reader->next == NULL && change->number > reader->taken) {
+        if (is_used(reader) && reader->next == NULL && change->number > reader->taken) {
             reader->next = change;
         }
     }
@@ -166,6 +181,10 @@ void outbox_append(struct outbox *o, struct changes *changes)
         STAILQ_REMOVE_HEAD(changes, entry);
         admit(o, change);
     }
+    /* An earlier run's, which waited for a consumer that there is no more. */
+    size_t all = o->count;
+    release(o, &doomed);
+    o->steps += all - o->count;
     trim(o, &doomed, dropped);
     for (int i = 0; i < OUTBOX_CONSUMERS; i++) {
         struct reader *reader = &o->readers[i];
@@ -203,21 +222,6 @@ size_t outbox_take(struct outbox *o, enum outbox_consumer consumer, size_t max,
     reader->waits = count == 0;
     pthread_mutex_unlock(&o->mutex);
     return count;
-}
-
-/* What every consumer has need not be kept. */
-static void release(struct outbox *o, struct changes *doomed)
-{
-    struct change *change;
-    uint64_t told = UINT64_MAX;
-    for (int i = 0; i < OUTBOX_CONSUMERS; i++) {
-        if (is_used(&o->readers[i]) && o->readers[i].told < told) {
-            told = o->readers[i].told;
-        }
-    }
-    while ((change = STAILQ_FIRST(&o->list)) != NULL && change->number <= told) {
-        remove_first(o, doomed);
-    }
 }
 
 void outbox_told(struct outbox *o, enum outbox_consumer consumer, uint64_t number, size_t count)

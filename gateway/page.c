@@ -137,7 +137,7 @@ struct page *page_new(const struct relay *relay, const struct page_options *opti
     page->options = *options;
     page->events = page_events_new(relay, &page->options);
     page->inbox = has_sandbox ? page_inbox_new(relay->base, &page->options) : NULL;
-    page->options.sandbox_host = NULL; /* the inbox has copied it */
+    page->options.sandbox_host = NULL; /* its connection has a copy */
     if (page->events == NULL || (has_sandbox && page->inbox == NULL)) {
         page_free(page);
         return NULL;

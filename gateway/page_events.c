@@ -3,6 +3,7 @@
 
 #include "gateway/clock.h"
 #include "gateway/http_listen.h"
+#include "gateway/log.h"
 #include "gateway/page_messages.h"
 #include "gateway/page_samples.h"
 
@@ -91,6 +92,9 @@ static void add_now(const struct page_events *events, struct evbuffer *out)
     struct queue_totals totals;
     queue_relaying(events->relay->queue, &relaying);
     queue_totals(events->relay->queue, &totals);
+    if (!events->options->shows_all) {
+        log_hide_numbers(relaying.reason);
+    }
     add_event(out, "now",
               json_pack("{s:b, s:b, s:s, s:I, s:o, s:o}", "relaying",
                         !relaying.is_held && !relaying.is_stopped, "held", (int)relaying.is_held,

@@ -8,7 +8,6 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -17,8 +16,7 @@ enum {
     ASKS_MAX = 16, /* more wait for an answer than pages can be open: something is wrong */
     ANSWER_SECONDS = 5,
     ANSWER_MAX = 16 << 20,
-    INBOUND_MAX = 160, /* of an answer from the phone */
-    HOST_SIZE = 64
+    INBOUND_MAX = 160 /* of an answer from the phone */
 };
 
 /* What comes in lets the page wait; this is what for. */
@@ -31,7 +29,6 @@ struct ask {
 
 struct page_inbox {
     const struct page_options *options;
-    char host[HOST_SIZE];
     struct evhttp_connection *connection; /* to the simulator */
     LIST_HEAD(asks, ask) asks;
     size_t ask_count;
@@ -84,7 +81,7 @@ static bool send_ask(struct ask *ask, const char *path, json_t *body)
         }
         return false;
     }
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Host", ask->inbox->host);
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Host", "localhost");
     return evhttp_make_request(ask->inbox->connection, request, method, path) == 0;
 }
 
@@ -238,7 +235,6 @@ struct page_inbox *page_inbox_new(struct event_base *base, const struct page_opt
     }
     inbox->options = options;
     LIST_INIT(&inbox->asks);
-    snprintf(inbox->host, sizeof inbox->host, "%s", options->sandbox_host);
     inbox->connection =
         evhttp_connection_base_new(base, NULL, options->sandbox_host, options->sandbox_port);
     if (inbox->connection == NULL) {

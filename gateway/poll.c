@@ -19,6 +19,7 @@ enum {
     CALLS_MAX = 1000,   /* of one poll: what is left is due again, behind what is newer */
     BARREN_MAX = 3,     /* pages in vain, in a row or beyond what was found in all: then by id */
     MISSES_MAX = 3,     /* polls that could not find a message: it is given up */
+    FAILURES_MAX = 3,   /* in a row of a call that the API may not be able to answer */
     UNREADABLE_MAX = 3, /* answers in a row that are no page: then it is no history */
     REFUSED_MS = 60 * 60 * 1000
 };
@@ -333,9 +334,36 @@ static enum poll_outcome refuse(struct poll *p, int64_t now_ms)
     return POLL_REFUSED;
 }
 
-static enum poll_outcome fail(struct poll *p, int64_t now_ms, double random)
+/*
+ * Nothing comes for this call, and others are not to wait for it: a page far down may be too much for
+ * the API, or one message. It may as well be down, so nothing is given up; and if it does not show its
+ * first page, it is.
+ */
+static void pass_over(struct poll *p, int64_t now_ms)
+{
+    struct asked *a = find_by_api_id(p, p->call.api_id);
+    if (p->call.page > 1) {
+        p->is_paging_useless = true;
+    } else if (a != NULL && a->level == LEVELS) {
+        leave_list(p, a);
+        let_wait(p, a, now_ms);
+    }
+}
+
+/* May this be about the call, and not about the API as a whole? */
+static bool may_be_of_the_call(const struct api_answer *answer)
+{
+    bool is_fault = answer->status / 100 == 5 && answer->status != 503;
+    return answer->transport == API_ANSWERED ? is_fault : answer->transport == API_NO_ANSWER;
+}
+
+static enum poll_outcome fail(struct poll *p, const struct api_answer *answer, int64_t now_ms,
+                              double random)
 {
     p->failures++;
+    if (p->failures >= FAILURES_MAX && may_be_of_the_call(answer)) {
+        pass_over(p, now_ms);
+    }
     p->pause_ms = now_ms + retry_backoff_ms(p->failures, p->options.retry_min_ms,
                                             p->options.retry_max_ms, random);
     return POLL_FAILED;
@@ -534,7 +562,7 @@ enum poll_outcome poll_refused(struct poll *p, const struct api_answer *answer, 
     if (status / 100 == 2 && ++p->unreadable >= UNREADABLE_MAX) {
         return refuse(p, now_ms);
     }
-    return fail(p, now_ms, random);
+    return fail(p, answer, now_ms, random);
 }
 
 void poll_resume(struct poll *p)

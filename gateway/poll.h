@@ -105,9 +105,11 @@ void poll_news_free(struct poll_news *news);
 enum poll_outcome poll_read(struct poll *p, const struct api_history *page, int64_t now_ms,
                             struct poll_news **news);
 /*
- * There is nothing to read. No connection, 429, 5xx or a redirect: FAILED. 2xx with another body: the
- * same, three times. 401, 403, and another 4xx on the first page: REFUSED; on a later one there is no
- * such page, on a message it cannot be seen: three times, then it is given up.
+ * There is nothing to read. No connection, 429, 5xx or a redirect: FAILED; once that has come three
+ * times in a row, a message, or a page but the first, for which no answer or a 500, 502 or 504 comes is
+ * asked for no more in this poll. 2xx with another body: FAILED, the third time REFUSED. 401, 403, and
+ * another 4xx on the first page: REFUSED; on a later one there is no such page, on a message it cannot
+ * be seen: three times, then it is given up.
  */
 enum poll_outcome poll_refused(struct poll *p, const struct api_answer *answer, int64_t now_ms,
                                double random);

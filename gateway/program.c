@@ -373,11 +373,20 @@ static int follow(struct program *p)
     return p->writable != NULL && p->over != NULL && event_add(p->over, NULL) == 0 ? 0 : ENOMEM;
 }
 
+/* To what it has started as well, so that nothing of it is left behind; and surely to itself, should it
+ * have left its group. */
+static void signal_process(const struct program *p, int number)
+{
+    if (kill(-p->pid, number) != 0 || number == SIGKILL) {
+        kill(p->pid, number);
+    }
+}
+
 /* One that cannot be followed, or that there is no time for, is ended. */
 static void kill_process(struct program *p)
 {
     if (p->pid > 0) {
-        kill(p->pid, SIGKILL);
+        signal_process(p, SIGKILL);
         waitpid(p->pid, NULL, 0);
     }
 }
@@ -423,12 +432,12 @@ static void go_on_ending(struct program *p)
         break;
     case ENDING_CLOSE:
         p->ending = ENDING_TERMINATE;
-        kill(p->pid, SIGTERM);
+        signal_process(p, SIGTERM);
         arm(p->limit, TERMINATE_MS);
         break;
     case ENDING_TERMINATE:
         p->ending = ENDING_KILL;
-        kill(p->pid, SIGKILL);
+        signal_process(p, SIGKILL);
         break;
     case ENDING_KILL:
         break; /* on_over comes */

@@ -66,19 +66,10 @@ struct reports {
 
 static void answer_request(struct evhttp_request *request, int status, const char *words)
 {
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-    struct evbuffer *body = evbuffer_new();
-    if (body != NULL) {
-        evbuffer_add_printf(body, "%s\n", words);
-    }
-    evhttp_add_header(headers, "Content-Type", "text/plain; charset=utf-8");
     if (status == HTTP_SERVUNAVAIL) {
-        evhttp_add_header(headers, "Retry-After", "1");
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Retry-After", "1");
     }
-    evhttp_send_reply(request, status, NULL, body);
-    if (body != NULL) {
-        evbuffer_free(body);
-    }
+    http_answer_line(request, status, words);
 }
 
 static void answer(struct arrival *a, int status, const char *words)
@@ -220,7 +211,9 @@ static void describe(const struct arrival *a, struct queue_report *r)
         .report = a->told.report,
         .text = a->told.text,
     };
-    snprintf(r->api_id, sizeof r->api_id, "%s", a->told.api_id);
+    if (strlen(a->told.api_id) < sizeof r->api_id) { /* a longer one is none: cut, it is no UTF-8 */
+        memcpy(r->api_id, a->told.api_id, strlen(a->told.api_id) + 1);
+    }
 }
 
 /* Takes what waits into the batch, but for what may be early. */
@@ -324,7 +317,7 @@ static void take_news(struct reports *reports, struct poll_news *news)
     }
     news->count -= taken;
     memmove(news->reports, news->reports + taken, news->count * sizeof news->reports[0]);
-    poll_news_free(news); /* what there was no room for will be found again */
+    poll_news_free(news); /* of what there was no room for, final statuses come again */
 }
 
 static void on_found(evutil_socket_t fd, short what, void *arg)

@@ -4,10 +4,11 @@
  * They come in by a listener of its own for the API's calls, where there is one: since behind a proxy
  * every peer looks like loopback, only who knows the secret in the path gets past the 404. A call is
  * answered 200 when what it says is stored as safely as messages are; until then it waits, four
- * seconds at most, in a batch with all others that came meanwhile. What polling has found goes the same
- * way; nobody waits for an answer to that, and what could not be stored will be found again. Whose a
- * report is, and which of two counts, is the queue's and the store's to say. Of a final status that is
- * stored the forwarder is told, which then stops to ask. Thread: the event base's.
+ * seconds at most, in a batch with all others that came meanwhile. What polling has found goes the
+ * same way; nobody waits for an answer to that, and a final status that could not be stored is
+ * found again. Whose a report is, and which of two counts, is the queue's and the store's to say.
+ * Of a final status that is stored the forwarder is told, which then stops to ask. Thread: the
+ * event base's.
  */
 #ifndef GATEWAY_REPORTS_H
 #define GATEWAY_REPORTS_H

@@ -4,6 +4,7 @@
  */
 #include "gateway/sandbox.h"
 
+#include "gateway/http_listen.h"
 #include "gateway/sandbox_parts.h"
 #include "gateway/thread.h"
 
@@ -61,11 +62,35 @@ struct evbuffer *sandbox_json_body(struct evhttp_request *request, json_t *value
     return body;
 }
 
+/*
+ * Any web page may post to this machine, though it sees no answer: its browser says whose it is in
+ * Origin. By a name of its own that leads here (DNS rebinding) it would see them: that is in Host.
+ */
+static bool is_of_web_page(struct evhttp_request *request)
+{
+    const struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+    const char *host = evhttp_find_header(headers, "Host");
+
+    return evhttp_find_header(headers, "Origin") != NULL || host == NULL ||
+           !http_is_loopback(host, http_host_len(host));
+}
+
+static void refuse(struct evhttp_request *request, struct sandbox_peer *peer)
+{
+    json_t *words = json_pack("{s:s}", "message", "not for web pages; Host must be loopback");
+
+    sandbox_http_answer(
+        peer, request,
+        &(struct sandbox_answer){.status = 403, .body = sandbox_json_body(request, words)});
+}
+
 static void serve(struct evhttp_request *request, struct sandbox_peer *peer, void *arg)
 {
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
 
-    if (path != NULL && strncmp(path, "/sandbox/", strlen("/sandbox/")) == 0) {
+    if (is_of_web_page(request)) {
+        refuse(request, peer);
+    } else if (path != NULL && strncmp(path, "/sandbox/", strlen("/sandbox/")) == 0) {
         sandbox_control_serve(arg, request, peer);
     } else {
         sandbox_api_serve(arg, request, peer);

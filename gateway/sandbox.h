@@ -44,6 +44,8 @@
  * 100,000 reports wait at once; what comes on top is dropped and counted. Without a webhook
  * nothing is sent, but `status` in GET /sms changes all the same.
  *
+ * Web pages get 403: who sends Origin, or a Host that is not loopback.
+ *
  * THE CONTROL CALLS, below /sandbox: from loopback only, no token, not in the record. Bodies are
  * JSON. A body that cannot be used gets 400 {"message":..,"unknown":[names]} and changes nothing.
  *

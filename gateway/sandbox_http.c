@@ -8,6 +8,8 @@
  */
 #include "gateway/sandbox_http.h"
 
+#include "gateway/http_listen.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
@@ -53,8 +55,7 @@ struct sandbox_http {
 
 bool sandbox_is_loopback(const char *host)
 {
-    return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
-           strcmp(host, "[::1]") == 0 || strncmp(host, "127.", 4) == 0 ||
+    return http_is_loopback(host, strlen(host)) || strcmp(host, "::1") == 0 ||
            strncmp(host, "::ffff:127.", 11) == 0;
 }
 

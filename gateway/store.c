@@ -733,8 +733,9 @@ static void end_records(struct store *s, size_t records, bool is_saved)
 /* Is how far the consumers are to be written down now, `with_others` or alone? */
 static bool takes_progress(struct store *s, bool with_others)
 {
-    size_t unnoted = store_changes_unnoted(&s->changes);
     pthread_mutex_lock(&s->mutex);
+    /* Within it: note_progress leaves a time alone that it finds, and what it is for must be seen. */
+    size_t unnoted = store_changes_unnoted(&s->changes);
     bool is_time = clock_monotonic_ms() >= s->note_ms || (with_others && unnoted >= NOTE_AT_ONCE);
     s->note_ms = is_time ? INT64_MAX : s->note_ms;
     pthread_mutex_unlock(&s->mutex);

@@ -20,7 +20,8 @@
 
 enum {
     BATCH_CHANGES = 100,
-    BATCH_BYTES = 256 * 1024, /* a larger change goes alone */
+    BATCH_BYTES = 64 * 1024,  /* some refuse 100 KB; a larger change goes alone */
+    ANSWER_BYTES = 64 * 1024, /* of the body of an answer that are read */
     TIMEOUT_MS = 10000,
     RETRY_MIN_MS = 1000,
     RETRY_MAX_MS = 60000,
@@ -55,6 +56,7 @@ struct webhook {
 
     /* The thread's own. */
     struct batch batch;
+    size_t answered;   /* bytes of the body of the answer */
     unsigned failures; /* in a row */
     unsigned short chance[3];
 };
@@ -176,6 +178,7 @@ static bool post(struct webhook *w, char reason[REASON_SIZE])
     long status = 0;
     CURLcode code = CURLE_OUT_OF_MEMORY;
     struct curl_slist *lines = header_lines(w);
+    w->answered = 0;
     if (lines != NULL && curl_easy_setopt(w->easy, CURLOPT_HTTPHEADER, lines) == CURLE_OK &&
         curl_easy_setopt(w->easy, CURLOPT_POSTFIELDS, w->batch.body.data) == CURLE_OK &&
         curl_easy_setopt(w->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)w->batch.body.len) ==
@@ -187,12 +190,14 @@ static bool post(struct webhook *w, char reason[REASON_SIZE])
     }
     curl_easy_setopt(w->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(lines);
-    if (code != CURLE_OK) {
-        snprintf(reason, REASON_SIZE, "%s", curl_easy_strerror(code));
-    } else {
+    /* The status has come before the body, which may be long, slow or without an end. */
+    bool is_answered = code == CURLE_OK || w->answered > 0;
+    if (is_answered) {
         snprintf(reason, REASON_SIZE, "it answers with status %ld", status);
+    } else {
+        snprintf(reason, REASON_SIZE, "%s", curl_easy_strerror(code));
     }
-    return code == CURLE_OK && status >= 200 && status < 300;
+    return is_answered && status >= 200 && status < 300;
 }
 
 /* --- the thread --------------------------------------------------------------------------------- */
@@ -279,8 +284,9 @@ void webhook_stop(struct webhook *w, int64_t within_ms)
 static size_t pass_over(char *bytes, size_t size, size_t count, void *arg)
 {
     (void)bytes;
-    (void)arg;
-    return size * count;
+    struct webhook *w = arg;
+    w->answered += size * count;
+    return w->answered <= ANSWER_BYTES ? size * count : 0;
 }
 
 /* The host of the URL, which is all that the log shows of it. */
@@ -298,7 +304,7 @@ static char *host_of(const char *url)
     return copy;
 }
 
-static bool configure(CURL *easy, const char *url)
+static bool configure(struct webhook *w, const char *url)
 {
     static const struct {
         CURLoption option;
@@ -313,6 +319,7 @@ static bool configure(CURL *easy, const char *url)
         {CURLOPT_TIMEOUT_MS, TIMEOUT_MS},
         {CURLOPT_QUICK_EXIT, 1}, /* see api.c */
     };
+    CURL *easy = w->easy;
     bool is_set = true;
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         is_set = is_set && curl_easy_setopt(easy, fixed[i].option, fixed[i].value) == CURLE_OK;
@@ -322,6 +329,7 @@ static bool configure(CURL *easy, const char *url)
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "smsrelay/" SMSRELAY_VERSION) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, pass_over) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEDATA, w) == CURLE_OK &&
            /* Plain HTTP is for this machine, to which no proxy leads. */
            (is_https || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK);
 }
@@ -344,7 +352,7 @@ struct webhook *webhook_new(struct outbox *outbox, const struct webhook_options 
     w->multi = curl_multi_init();
     w->easy = curl_easy_init();
     if (w->host == NULL || w->key == NULL || w->multi == NULL || w->easy == NULL ||
-        !configure(w->easy, options->url)) {
+        !configure(w, options->url)) {
         webhook_free(w);
         return NULL;
     }

@@ -74,6 +74,7 @@ const STEPS = {
         const chart = page.locator('.chart', { hasText: 'Relayed' });
         await chart.locator('.top', { hasText: /peak [1-9]/ }).waitFor();
         assert.match(await chart.locator('path.first').getAttribute('d'), /^M.*L/);
+        assert.match(await chart.locator('.axis').textContent(), /^−[12] minnow$/); // since the start
         await page.locator('#messages > li').nth(19).waitFor({ state: 'attached' });
     },
 

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -94,6 +95,17 @@ class Http(HttpTest):
         eventually(lambda: self.get("/readyz") == (200, "ready\n"), "there is money again")
         self.expect({'destination_state{state="fine"}': 1})
 
+    def test_a_stop(self):
+        """While it still relays what it has, it takes nothing new."""
+        self.the_relay.sandbox.settings(latency_ms=600 * 1000)
+        client = self.client(self.the_relay)
+        self.the_relay.await_state(client.submit(), "sending")
+        self.the_relay.send_signal(signal.SIGTERM)
+        self.the_relay.wait_log("stopping")
+        self.assertEqual(self.get("/readyz"), (503, "not ready: stopping\n"))
+        self.assertEqual(self.get("/livez")[0], 200)
+        self.the_relay.kill()
+
     def test_a_message_that_is_too_old(self):
         self.the_relay.stop()
         self.start({"http.max_wait": "50ms"})
@@ -137,6 +149,30 @@ class Http(HttpTest):
             for path in ("/livez", "/readyz", "/metrics", "/nothing"):
                 self.assertEqual(self.get(path, host=host)[0], 403, host)
 
+    def ask(self, *lines):
+        """Sends the lines of one or more requests, the last without its end; returns all the answers."""
+        name, port = self.host.split(":")
+        with socket.create_connection((name, int(port)), PATIENCE) as peer:
+            peer.sendall("\r\n".join(lines + ("Connection: close\r\n\r\n",)).encode())
+            return b"".join(iter(lambda: peer.recv(65536), b"")).decode()
+
+    def test_every_host_that_a_request_names(self):
+        """A web page cannot choose Host, but its path: //localhost/ is one, and libevent's name of a host."""
+        for line, host, status in (("GET //localhost/livez HTTP/1.1", "evil.example", 403),
+                                   ("GET //localhost/livez HTTP/1.1", "evil.example:80", 403),
+                                   ("GET http://localhost/livez HTTP/1.1", "evil.example", 403),
+                                   ("GET http://evil.example/livez HTTP/1.1", "localhost", 403),
+                                   ("GET //evil.example/livez HTTP/1.1", "localhost", 403),
+                                   ("GET http://127.0.0.1:1/livez HTTP/1.1", "localhost", 200),
+                                   ("GET /livez HTTP/1.1", "", 403),
+                                   ("GET /livez HTTP/1.1", ":80", 403),
+                                   ("GET /livez HTTP/1.1", "localhost:evil.example", 403),
+                                   ("GET /livez HTTP/1.1", "evil.example@localhost", 403),
+                                   ("GET /livez HTTP/1.0", "localhost", 200)):
+            self.assertEqual(self.ask(line, "Host: " + host).split()[1], str(status), (line, host))
+        for version in ("1.0", "1.1"):
+            self.assertEqual(self.ask("GET /livez HTTP/" + version).split()[1], "403", version)
+
     def test_names_of_a_proxy(self):
         self.the_relay.stop()
         self.start({"http.hosts": "relay.example, other.example"})
@@ -147,6 +183,26 @@ class Http(HttpTest):
         self.assertEqual(self.get("/nothing")[0], 404)
         self.assertGreaterEqual(self.get("/metrics", method="POST")[0], 400)
         self.assertEqual(self.get("/metrics", method="HEAD"), (200, ""))
+
+    def test_no_body_for_head(self):
+        """The next answer on the connection would begin with it."""
+        for path in ("/livez", "/metrics", "/", "/events", "/inbox", "/nothing", "/inbox/report"):
+            answers = self.ask("HEAD %s HTTP/1.1" % path, "Host: localhost", "",
+                               "GET /livez HTTP/1.1", "Host: localhost")
+            self.assertRegex(answers, r"^HTTP/1\.1 \d[^\0]*?\r\n\r\nHTTP/1\.1 200 OK\r\n", path)
+
+    def test_a_flood_of_requests(self):
+        """What comes behind a request whose answer is not read, or has no end, stays outside."""
+        for path in ("/metrics", "/events"):
+            name, port = self.host.split(":")
+            request = ("GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path).encode()
+            with socket.create_connection((name, int(port)), PATIENCE) as peer:
+                self.assertTrue(peer.sendall(request) is None and peer.recv(1))
+                peer.settimeout(1)
+                with self.assertRaises(TimeoutError, msg=path):
+                    for _ in range(64):
+                        peer.sendall(request * (2 ** 20 // len(request)))
+                self.assertEqual(self.get("/livez")[0], 200)
 
     def test_probes_are_not_logged(self):
         before = len(self.the_relay.lines)

@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,7 +22,7 @@ import unittest
 
 from killing import Trial
 from relaying import eventually
-from support import CONFIG, IS_SLOW, PATIENCE, TO, TestCase, parse_reply, run
+from support import CONFIG, IS_SLOW, PATIENCE, SMSRELAY, TO, TestCase, WRAPPER, parse_reply, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 API_SECRET = "s3cret-of-the-tests-0123"
@@ -50,7 +51,7 @@ class Hook:
         self.news = threading.Condition()
         self.requests = []  # {"id", "body", "changes", "answer", "is_genuine"}
         self.strays = 0
-        self.plan = collections.deque()  # answers of the next requests; then 204
+        self.plan = collections.deque()  # answers of the next requests (None: none); then 204
         self.is_open = threading.Event()  # while it is not, requests get no answer
         self.is_open.set()
         self.socket = socket.socket()
@@ -108,9 +109,13 @@ class Hook:
             handler.close_connection = True
             return
         with self.news:
-            request["answer"] = answer
+            request["answer"] = abs(answer)
             self.news.notify_all()
-        handler.send_response(answer)
+        handler.send_response(abs(answer))
+        if answer < 0:  # and a body without an end
+            handler.end_headers()
+            while True:
+                handler.wfile.write(b"x" * 65536)
         if answer == 302:
             handler.send_header("Location", self.url)
         handler.send_header("Content-Length", "0")
@@ -268,6 +273,20 @@ class Told(OutboxTest):
         self.report(id, "stop")
         self.assertEqual(self.hook.wait_changes(2)[1]["text"], "STOP")
 
+    def test_an_id_that_is_too_long(self):
+        """It is left out; cut in the midst of a letter, it was no text that could be told."""
+        for settings in ({}, self.durable()):
+            self.hook = self.new_hook()
+            relay = self.start(settings)
+            id = self.c.submit()
+            self.hook.wait_changes(1)
+            self.report(id, "delivered", code=0, id="x" * 62 + "\u00f1" * 10)
+            report = self.hook.wait_changes(2)[1]
+            self.assertEqual((report["id"], report["status"]), (id, "delivered"))
+            self.assertNotIn("api", report)
+            self.assertFalse(relay.log("store_failed") or relay.log("changes_dropped"))
+            relay.stop()
+
     def test_what_polling_finds_is_told(self):
         relay = self.relay({"reports.poll": "1s", "reports.webhook": self.hook.url}, env=ENVIRONMENT)
         id = self.client(relay).submit()
@@ -295,6 +314,21 @@ class Told(OutboxTest):
             self.assertOnce()
 
 
+    def test_batches_are_small_enough_for_web_servers(self):
+        """Some take no more than 100 KB."""
+        count = 40
+        self.start()
+        self.hook.is_open.clear()
+        id = self.c.submit()
+        self.hook.wait_requests(1)
+        for n in range(count):
+            self.assertEqual(self.post(clientId=id, status="sent", message="%d " % n + "x" * 4000), 200)
+        self.hook.is_open.set()
+        self.hook.wait_changes(1 + count)
+        self.assertLess(max(len(request["body"]) for request in self.hook.requests), 100 * 1000)
+        self.assertLess(len(self.hook.requests), 8)
+
+
 class Refused(OutboxTest):
     def test_again_until_it_is_taken(self):
         relay = self.start(self.durable())
@@ -315,6 +349,17 @@ class Refused(OutboxTest):
         log = "\n".join(relay.lines)
         self.assertNotIn(URL_SECRET, log)
         self.assertNotIn(SECRET[6:], log)
+
+    def test_an_answer_without_an_end(self):
+        relay = self.start()
+        self.hook.plan.extend([-200, -500])
+        ids = [self.c.submit()]
+        self.hook.wait_requests(1)
+        ids.append(self.c.submit())
+        self.assertEqual([c["id"] for c in self.hook.wait_changes(2)], ids)
+        self.assertEqual(relay.wait_log("webhook_failing")["reason"], "it answers with status 500")
+        self.assertEqual([request["answer"] for request in self.hook.requests], [200, 500, 204])
+        self.assertOnce()
 
     def test_nobody_listens(self):
         self.hook = self.new_hook(listens=False)
@@ -395,6 +440,32 @@ class Stopping(OutboxTest):
             relay = self.start(settings)
             relay.stop()
             self.assertEqual(len(self.hook.taken()), 3)
+
+    def test_what_changes_at_the_last_moment(self):
+        """An answer comes when the second signal has ended the loop: what it changes is not lost."""
+        api = self.separate_sandbox()
+        settings = {"queue.path": os.path.join(self.folder, "kept"), "queue.durability": "shutdown"}
+        ids = []
+        for _ in range(3):  # it is a race, which is lost two times of three
+            relay = self.start(settings, sandbox=api)
+            api.settings(latency_ms=100)
+            self.hook.is_open.clear()
+            before = api.summary()["requests"]["single"]
+            ids.append(self.c.submit())
+            eventually(lambda: api.summary()["requests"]["single"] > before, "a request")
+            os.kill(relay.pid, signal.SIGSTOP)
+            connection = http.client.HTTPConnection(api.host, timeout=PATIENCE)
+            connection.request("GET", "/transactional/v1/sms")
+            connection.getresponse().read()  # as late as the answer that the relay waits for
+            connection.close()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+                os.kill(relay.pid, number)
+            relay.process.wait(PATIENCE)
+            api.settings(latency_ms=0)
+            self.hook.is_open.set()
+        relay = self.start(settings, sandbox=api)
+        self.hook.wait(lambda: {c["id"] for c in self.hook.taken()} == set(ids), "all changes")
+        self.assertSound()
 
     def test_what_is_there_is_told_first(self):
         """Also what the queue still relays while it is drained."""
@@ -617,6 +688,21 @@ for n, line in enumerate(lines()):
         relay.stop()
         self.assertEqual(relay.log("exec_ended")[0]["signal"], "KILL")
 
+    def test_what_it_has_started_ends_with_it(self):
+        relay = self.start_with("""
+import os, signal, subprocess, sys
+null = subprocess.DEVNULL
+child = subprocess.Popen(["sleep", "600"], stdin=null, stdout=null, stderr=null)
+open(sys.argv[1] + ".part", "w").write(str(child.pid))
+os.rename(sys.argv[1] + ".part", sys.argv[1])
+signal.pause()
+""")
+        eventually(lambda: os.path.exists(self.out), "a program that runs")
+        stat = "/proc/%s/stat" % open(self.out).read()
+        relay.stop()
+        eventually(lambda: not os.path.exists(stat) or open(stat).read().split(") ")[1][0] == "Z",
+                   "the end of what it has started")
+
     def test_what_it_inherits(self):
         relay = self.start_with("""
 import json, os, signal, sys
@@ -643,6 +729,23 @@ sys.stdin.read()
         self.assertEqual(told["ignored"] & ~sum(1 << (number - 1) for number in others), 0)
         self.assertTrue(told["group"])
         relay.stop()
+
+    def test_a_relay_without_standard_error(self):
+        """What it opens first is not what the program writes its errors to."""
+        code = os.path.join(self.folder, "program.py")
+        out = os.path.join(self.folder, "out")
+        with open(code, "w") as file:
+            file.write("import os, sys\nos.symlink(os.readlink('/proc/self/fd/2'), sys.argv[1])\n"
+                       "sys.stdin.read()\n")
+        relay = subprocess.Popen(
+            ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *WRAPPER, SMSRELAY, "serve",
+             "-o", "api.url=sandbox", "-o", "listen.address=127.0.0.1:0",
+             "-o", "reports.exec=%s %s %s" % (sys.executable, code, out)])
+        self.addCleanup(relay.kill)
+        eventually(lambda: os.path.lexists(out), "a program that runs")
+        self.assertEqual(os.readlink(out), "/dev/null")
+        relay.terminate()
+        self.assertEqual(relay.wait(PATIENCE), 0)
 
     def test_both(self):
         """The one that is dead does not keep the other from being told, nor makes it be told again."""

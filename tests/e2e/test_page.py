@@ -134,6 +134,16 @@ class Served(PageTest):
                 self.assertEqual(self.fetch(path, "POST", Host=host)[0], 403, path)
         self.assertEqual(self.fetch("/", Host="localhost:1")[0], 200)
 
+    def test_pages_from_elsewhere(self):
+        """They may lead to the page, but not take what is there for it."""
+        for site in ("cross-site", "same-site"):
+            self.assertEqual(self.stream(**{"Sec-Fetch-Site": site}).status, 403)
+            for path, status in (("/", 200), ("/livez", 200), ("/inbox", 403)):
+                self.assertEqual(self.fetch(path, Sec_Fetch_Site=site)[0], status, path)
+        for site in ("same-origin", "none"):
+            self.assertEqual(self.stream(**{"Sec-Fetch-Site": site}).status, 200)
+            self.assertEqual(self.fetch("/inbox", Sec_Fetch_Site=site)[0], 200)
+
     def test_methods(self):
         for path in ("/", "/events", "/inbox", "/metrics", "/livez", "/readyz"):
             self.assertEqual(self.fetch(path, "POST", "{}")[0], 405, path)
@@ -202,6 +212,14 @@ class Events(PageTest):
         self.assertFalse(now["held"])
         self.assertIn("token", now["reason"])
         self.assertGreater(now["until"], 0)
+
+    def test_a_number_in_the_reason(self):
+        stream = self.stream()
+        self.the_relay.sandbox.faults({"status": 402, "body": '{"message": "+34600000000: no money"}'})
+        self.c.submit()
+        now = stream.next("now", lambda now: not now["relaying"])
+        self.assertIn("+***********: no money", now["reason"])
+        self.assertIn("+***********: no money", self.fetch("/readyz")[1])
 
     def test_the_last_messages(self):
         self.the_relay.sandbox.settings(webhook=None)

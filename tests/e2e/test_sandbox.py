@@ -176,7 +176,7 @@ class SandboxTest(unittest.TestCase):
         content = json.dumps(message() if body is None else body).encode()
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
         self.addCleanup(sock.close)
-        sock.sendall(("%s %s%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+        sock.sendall(("%s %s%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
                       "Content-Length: %d\r\n\r\n"
                       % (method, BASE, path, TOKEN, len(content))).encode() + content)
         return sock
@@ -440,7 +440,8 @@ class VariantTest(SandboxTest):
         for change, unknown in [({"limit": 3, "nonsense": 1}, ["nonsense"]), ({"limit": "3"}, []),
                                 ({"limit": 3, "echo": ["id"]}, []), ({"errors_by": "luck"}, []),
                                 ({"limit": -1}, []), ({"limit": 3, "webhook": "http://a.b/"}, []),
-                                ({"webhook": "https://127.0.0.1:1/"}, [])]:
+                                ({"webhook": "https://127.0.0.1:1/"}, []),
+                                ({"webhook": "http://127.evil.example:1/"}, [])]:
             with self.subTest(change=change):
                 answer = self.fetch("PUT", "/sandbox/settings", change)
                 self.assertEqual((answer.status, answer.json["unknown"]), (400, unknown))
@@ -449,6 +450,21 @@ class VariantTest(SandboxTest):
         settings = self.fetch("GET", "/sandbox/settings").json
         self.assertEqual(settings["limit"], 1200)
         self.assertNotIn("token", settings)
+
+    def test_web_pages(self):
+        """They may post here, and be led here by a name of their own: neither does anything."""
+        control = ("POST", "/sandbox/faults", [{"status": 503}])
+        call = ("POST", BASE + "/sms", message())
+        for headers, status in (({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403),
+                                ({"Host": "evil.example:80"}, 403), ({"Host": "127.evil.example"}, 403),
+                                ({"Host": ""}, 403), ({"Host": "localhost:1"}, 201), ({"Host": "[::1]"}, 201)):
+            for request in (call, control):
+                answer = self.fetch(*request, token=TOKEN, headers=headers)
+                self.assertEqual(answer.status, status, headers)
+            self.fetch("DELETE", "/sandbox/faults")
+        self.assertEqual(self.fetch("GET", "//localhost/sandbox/record",
+                                    headers={"Host": "evil.example"}).status, 403)
+        self.assertEqual(self.summary()["messages"], 2)
 
     def test_control_calls_that_do_not_exist(self):
         self.assertEqual(self.fetch("GET", "/sandbox/nothing").status, 404)

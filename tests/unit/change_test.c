@@ -41,6 +41,9 @@ Test(change, of_a_state)
                         "\"reason\":\"from: \\\"x\\\"\\n\xC3\xB1\"}"},
         {MESSAGE_EXPIRED, "", "", "",
          START("state") ",\"to\":\"+34600000000\",\"from\":\"Acme\",\"state\":\"expired\"}"},
+        /* No UTF-8, as of a damaged file: left out, as what has no value is. */
+        {MESSAGE_RELAYED, "", "api-\xC3", "cut \xE2\x82",
+         START("state") ",\"to\":\"+34600000000\",\"from\":\"Acme\",\"state\":\"relayed\"}"},
         {MESSAGE_CANCELED, "", "", "",
          START("state") ",\"to\":\"+34600000000\",\"from\":\"Acme\",\"state\":\"canceled\"}"},
         {MESSAGE_UNRESOLVED, "", "", "",

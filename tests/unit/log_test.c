@@ -278,3 +278,22 @@ Test(log, lines_of_several_threads_do_not_mix)
     cr_expect_eq(count(text, "T level=debug event=seen thread="), 800);
     cr_expect_eq(count(text, " end=\"of line\"\n"), 800);
 }
+
+Test(log, what_may_be_a_number_is_hidden_in_words)
+{
+    static const struct {
+        const char *words, *hidden;
+    } cases[] = {
+        {"", ""},
+        {"no money (HTTP 402)", "no money (HTTP 402)"},
+        {"+34600000000: no money", "+***********: no money"},
+        {"12345, 123456", "12345, ******"},
+        {"a1234567b", "a*******b"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char words[64];
+        snprintf(words, sizeof words, "%s", cases[i].words);
+        log_hide_numbers(words);
+        cr_expect_str_eq(words, cases[i].hidden);
+    }
+}

@@ -193,6 +193,27 @@ Test(outbox, goes_on_where_an_earlier_run_was)
     teardown();
 }
 
+/* What an earlier run left for a program that there is no more is not kept for it. */
+Test(outbox, nobody_is_waited_for_who_is_not_there)
+{
+    struct outbox_progress progress;
+    setup_with(100, false);
+    struct changes stored = STAILQ_HEAD_INITIALIZER(stored);
+    for (uint64_t i = 1; i <= 5; i++) {
+        struct change *change = change_copy(base + i, "{}", 2);
+        STAILQ_INSERT_TAIL(&stored, change, entry);
+    }
+    outbox_resume(o, &(struct outbox_progress){.told = {[OUTBOX_WEBHOOK] = base + 3}});
+    outbox_append(o, &stored);
+    cr_expect_eq(outbox_count(o), 2);
+    cr_expect_eq(progress_calls, 1, "so that they leave the file, too");
+    outbox_progress(o, &progress);
+    cr_expect_eq(progress.gone, base + 3);
+    cr_expect_eq(progress.steps, 3);
+    cr_expect_eq(take(OUTBOX_WEBHOOK, 10).first, base + 4);
+    teardown();
+}
+
 Test(outbox, one_consumer_alone)
 {
     setup_with(100, false);

@@ -386,6 +386,53 @@ Test(poll, what_cannot_be_read_three_times_is_no_history)
     poll_free(p);
 }
 
+/* Answers the call under way with a status as often as it is asked again at once, four times at the
+ * most. Returns the next call. */
+static const char *fail_until_another(struct poll *p, const char *call, int status, int64_t *now_ms)
+{
+    const char *next = call;
+    for (int try = 0; try < 4 && strcmp(next, call) == 0; try++) {
+        cr_assert_eq(refuse(p, status, *now_ms), POLL_FAILED);
+        *now_ms = poll_due_ms(p);
+        next = next_call(p, *now_ms);
+    }
+    return next;
+}
+
+Test(poll, a_call_that_always_fails_holds_up_no_other)
+{
+    static const int statuses[] = {500, 502, 504, 0};
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        struct poll *p = new_poll();
+        int64_t now_ms = INTERVAL;
+        add_range(p, 1, 13, 0);
+        expect_answered(p, "page 1", 13, 4);
+        expect_call(p, now_ms, "page 2");
+        cr_expect_str_eq(fail_until_another(p, "page 2", statuses[i], &now_ms), "api-3");
+        cr_expect_eq(answer(p, 3, 3, "delivered", now_ms), 1);
+        expect_call(p, now_ms, "api-2");
+        cr_expect_str_eq(fail_until_another(p, "api-2", statuses[i], &now_ms), "api-1");
+        cr_expect_eq(answer(p, 1, 1, "delivered", now_ms), 1);
+        expect_call(p, now_ms, "");
+        cr_expect_gt(poll_due_ms(p), now_ms);
+        cr_expect_eq(poll_count(p), 13, "it is asked about again: the API may have been down");
+        poll_free(p);
+    }
+}
+
+Test(poll, the_first_page_is_asked_for_until_it_comes)
+{
+    static const int statuses[] = {500, 503, 0};
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        struct poll *p = new_poll();
+        int64_t now_ms = INTERVAL;
+        add_range(p, 1, 13, 0);
+        expect_call(p, now_ms, "page 1");
+        cr_expect_str_eq(fail_until_another(p, "page 1", statuses[i], &now_ms), "page 1");
+        poll_free(p);
+    }
+}
+
 Test(poll, a_page_that_does_not_exist_is_the_end)
 {
     struct poll *p = new_poll();

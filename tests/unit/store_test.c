@@ -1203,6 +1203,41 @@ Test(store, refuses_with_a_sentence)
     }
 }
 
+/* A file of an earlier version, with a message that waits and one that is relayed, is brought up to
+ * date, and then all works that has come since. */
+Test(store, takes_over_what_an_older_one_has_left)
+{
+    static const char *const undo[] = {
+        "DROP TABLE change; PRAGMA user_version = 2",
+        "DROP TABLE change; DROP TABLE report; DROP TABLE stray; DROP TABLE optout;"
+        "DROP TABLE inbound; PRAGMA user_version = 1",
+    };
+    for (size_t i = 0; i < COUNT(undo); i++) {
+        struct outbox *o = outbox_new(100, &stats);
+        outbox_join(o, OUTBOX_WEBHOOK, bring_news, NULL);
+        setup();
+        start();
+        accept_ref("one");
+        struct ulid waiting = accept_ref("two");
+        settle_next(FATE_RELAYED, "api", "");
+        stop();
+        sql(undo[i]);
+        options.outbox = o;
+        start();
+        cr_expect_eq(restored, 2);
+        cr_expect_eq(outbox_count(o), 0, "what an older one relayed is not told now");
+        cr_expect_eq(queue_cancel(q, &waiting, 0, true, base_ms + 2), QUEUE_CHANGED);
+        stop();
+        cr_expect_eq(outbox_count(o), 1);
+        cr_expect_eq(sql("PRAGMA user_version"), 3);
+        cr_expect_eq(sql("SELECT count(*) FROM message JOIN progress USING (row)"), 2);
+        cr_expect_eq(sql("SELECT count(*) FROM change"), 1);
+        cr_expect_eq(sql("SELECT count(*) FROM report") + sql("SELECT count(*) FROM optout"), 0);
+        outbox_free(o);
+        teardown();
+    }
+}
+
 Test(store, refuses_what_it_may_not_write, .init = setup, .fini = teardown)
 {
     if (geteuid() == 0) {
