@@ -76,6 +76,10 @@ class States(PollTest):
         self.assertEqual(len(self.told), len(ids) + 1)
         self.assertCalls(*["page=1"] * len(self.calls()))
 
+    def await_none_polled(self):
+        """The forwarding thread hears of a final status after those who watch."""
+        eventually(lambda: self.c.stats()["polled_messages"] == "0", "nothing to ask about")
+
     def test_one_after_the_other(self):
         self.start()
         id, = self.send("x", to=LATE)
