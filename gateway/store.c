@@ -365,20 +365,25 @@ static bool write_record(struct store *s, const struct queue_record *record)
     return store_rows_save(&s->db, record, s->answers.data);
 }
 
-/* Weighs a report against what is stored of its message. */
-static void weigh(struct queue_report *r, const struct message *m)
+/*
+ * Weighs a report against what is stored of its message. Returns whether that is to change. What the
+ * queue holds may know less, since a commit that failed can be in the file all the same: then it is
+ * news there still.
+ */
+static bool weigh(struct queue_report *r, const struct message *m)
 {
     bool was_attempted = r->outcome != REPORT_UNMATCHED;
+    bool is_news_in_memory = r->is_held && r->outcome == REPORT_NEW;
     if (!r->is_held) {
         queue_report_fill_in(r, m);
         was_attempted = m->state == MESSAGE_RELAYED || m->attempts > 0;
     }
-    if (was_attempted && r->text != NULL) {
-        r->outcome = REPORT_NEW;
-    } else if (was_attempted) {
-        struct report known = message_report(m);
-        r->outcome = report_supersedes(&r->report, &known) ? REPORT_NEW : REPORT_OLD;
+    struct report known = message_report(m);
+    bool is_news = was_attempted && (r->text != NULL || report_supersedes(&r->report, &known));
+    if (was_attempted) {
+        r->outcome = is_news || is_news_in_memory ? REPORT_NEW : REPORT_OLD;
     }
+    return is_news;
 }
 
 /* Reports of one transaction may be of one message: each is weighed against those before it. */
@@ -387,22 +392,20 @@ static bool write_report(struct store *s, struct queue_report *r)
     bool has_failed = false;
     bool is_good = true;
     struct message *m = r->has_id ? store_rows_find(&s->db, &r->id, &has_failed) : NULL;
+    bool is_news = m != NULL ? weigh(r, m) : r->outcome == REPORT_NEW;
     if (has_failed) {
         return false;
     }
-    if (m != NULL) {
-        weigh(r, m);
-    }
-    if (m != NULL && r->outcome == REPORT_NEW && r->text != NULL) {
-        is_good = store_rows_insert_inbound(&s->db, message_row_links(m)->row, r);
-    } else if (m == NULL || r->outcome == REPORT_UNMATCHED) {
+    if (m == NULL || r->outcome == REPORT_UNMATCHED) {
         is_good = store_rows_insert_stray(&s->db, r);
-    } else if (r->outcome == REPORT_NEW) {
+    } else if (is_news && r->text != NULL) {
+        is_good = store_rows_insert_inbound(&s->db, message_row_links(m)->row, r);
+        is_news = r->outcome == REPORT_NEW;
+    } else if (is_news) {
         is_good = store_rows_save_report(&s->db, message_row_links(m)->row, &r->report);
     }
     message_free(m);
-    return is_good &&
-           (r->outcome != REPORT_NEW || store_changes_add_report(&s->changes, &s->db, r));
+    return is_good && (!is_news || store_changes_add_report(&s->changes, &s->db, r));
 }
 
 static bool write_reporting(struct store *s, const struct reporting *reporting)

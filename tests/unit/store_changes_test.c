@@ -313,6 +313,24 @@ Test(store_changes, and_so_is_one_that_is_in_the_file_all_the_same, .init = setu
     fail_while_a_report_comes(FAULTY_SYNC);
 }
 
+/* A message that is still in memory: what the failed commit has left in the file reaches it, too. */
+Test(store_changes, and_the_queue_hears_of_it, .init = setup, .fini = teardown)
+{
+    struct message *m;
+    struct message_status status;
+    struct ulid id = accept_message();
+    cr_assert_eq(queue_take(q, 1, clock_unix_ms(), &m), 1);
+    fail_once(FAULTY_SYNC, SQLITE_IOERR);
+    cr_expect_not(report(&id, "delivered"));
+    while (!report(&id, "delivered")) {
+    }
+    cr_assert(queue_status(q, &id, 0, true, &status));
+    cr_expect_str_eq(status.report.status, "delivered");
+    message_status_free(&status);
+    listen(&told, 1);
+    expect_words(0, "\"status\":\"delivered\"");
+}
+
 static void fail_while_states_change(enum faulty_operation operation)
 {
     struct told again;
