@@ -1,7 +1,7 @@
 /*
  * aliases: the aliases file, read from disk.
  *
- * Leaves what stands in it to proto/alias, and when it is read anew to main. Thread: the loop's; it
+ * Leaves what stands in it to proto/alias, and when it is read anew to daemon. Thread: the loop's; it
  * reads a regular file of bounded size, which is over before anybody notices.
  */
 #ifndef GATEWAY_ALIASES_H

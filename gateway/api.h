@@ -3,7 +3,7 @@
  *
  * Owns connections, request and response bytes and the token in memory. Knows endpoints and
  * headers, not what a body means (api_json) nor what to do about an answer (retry).
- * Thread: the forwarding thread, except api_wakeup. curl_global_init is main's, before any thread.
+ * Thread: the forwarding thread, except api_wakeup. curl_global_init is daemon's, before any thread.
  */
 #ifndef GATEWAY_API_H
 #define GATEWAY_API_H
@@ -57,7 +57,7 @@ struct api;
 
 /*
  * Returns NULL without memory, when curl refuses an option or when the token holds a line end (a
- * word to stderr is main's). The environment's proxy is used, but not for an API on loopback.
+ * word to stderr is daemon's). The environment's proxy is used, but not for an API on loopback.
  */
 struct api *api_new(const struct api_options *options);
 /* Breaks off requests under way, without answers, and frees all. NULL is fine. */

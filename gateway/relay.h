@@ -1,5 +1,5 @@
 /*
- * relay: what a connection works with; made by main, the same for all connections.
+ * relay: what a connection works with; made by daemon, the same for all connections.
  * Thread: the loop's. Nothing here is owned by whoever holds a pointer to it.
  */
 #ifndef GATEWAY_RELAY_H

@@ -143,6 +143,15 @@ uint16_t sandbox_port(const struct sandbox *sandbox)
     return sandbox_http_port(sandbox->http);
 }
 
+void sandbox_url(char url[SANDBOX_URL_SIZE], const char *host, uint16_t port)
+{
+    bool is_v6 = strchr(host, ':') != NULL;
+
+    snprintf(url, SANDBOX_URL_SIZE,
+             is_v6 ? "http://[%s]:%u" SANDBOX_BASE_PATH : "http://%s:%u" SANDBOX_BASE_PATH, host,
+             port);
+}
+
 void sandbox_free(struct sandbox *sandbox)
 {
     if (sandbox == NULL) {

@@ -154,6 +154,8 @@ struct sandbox_thread;
 /* The most messages that one bulk call takes. */
 enum { SANDBOX_BULK_MAX = 100 };
 
+enum { SANDBOX_URL_SIZE = 128 };
+
 /* The base path of the simulated API. */
 #define SANDBOX_BASE_PATH "/transactional/v1"
 
@@ -179,6 +181,9 @@ struct sandbox *sandbox_new(struct event_base *base, const struct sandbox_option
 
 /* The port it listens on. */
 uint16_t sandbox_port(const struct sandbox *sandbox);
+
+/* What api.url must be for a simulator at this (numeric) address. */
+void sandbox_url(char url[SANDBOX_URL_SIZE], const char *host, uint16_t port);
 
 /* Closes every connection, unanswered requests too. NULL is fine. */
 void sandbox_free(struct sandbox *sandbox);

@@ -1,8 +1,8 @@
 /*
  * settings: struct conf -> what each part wants to know.
  *
- * With main the only one that sees struct conf, so that no other part depends on how settings are
- * spelled or where they come from. Everything made here borrows from the conf.
+ * With main and daemon the only one that sees struct conf, so that no other part depends on how
+ * settings are spelled or where they come from. Everything made here borrows from the conf.
  */
 #ifndef GATEWAY_SETTINGS_H
 #define GATEWAY_SETTINGS_H

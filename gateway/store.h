@@ -11,7 +11,7 @@
  *
  * Owns the file, the thread, the transactions, the purge of what is old. Leaves to others: what is
  * accepted (intake, queue), and which changes there are (queue_records_take). Threads: store_open to
- * store_start and store_stop to store_free are main's; the rest says whose it is.
+ * store_start and store_stop to store_free are daemon's; the rest says whose it is.
  */
 #ifndef GATEWAY_STORE_H
 #define GATEWAY_STORE_H
