@@ -215,6 +215,7 @@ class Trouble(PollTest):
         self.assertEqual(self.c.queue()["relaying"], "yes")
         self.api.forget_faults()
         self.await_told(first, second)
+        self.daemon.wait_log("poll_recovered")
         self.assertEqual(len(self.daemon.log("poll_failed")), 1)
         self.assertEqual(len(self.daemon.log("poll_recovered")), 1)
 
