@@ -24,7 +24,7 @@ def scrape_each_second(address, is_over, sizes):
 
 
 def relay_all(settings, count):
-    """Returns messages a second, end to end, and how often it was scraped."""
+    """Returns messages a second, end to end, CPU us a message, and how often it was scraped."""
     with NullApi() as api, Relay(api.url, settings) as relay:
         found = re.search(r"event=http_listening url=http://(\S+)", "".join(relay.log))
         is_over, sizes = threading.Event(), []
@@ -35,11 +35,12 @@ def relay_all(settings, count):
         try:
             began_ns = load(relay.address, LINE, 50, 100, count)["began_ns"]
             counts = api.wait_for(count)
+            cpu_us = relay.cpu_s() / count * 1e6
         finally:
             is_over.set()
         if found:
             scraper.join()
-    return count / (counts["last_ns"] - began_ns) * 1e9, len(sizes)
+    return count / (counts["last_ns"] - began_ns) * 1e9, cpu_us, len(sizes)
 
 
 def measure_scraping(rounds, _scale):
@@ -48,14 +49,16 @@ def measure_scraping(rounds, _scale):
     for turn in range(2 * rounds):
         progress("scraping: round %d of %d" % (turn + 1, 2 * rounds))
         for settings in ({}, SETTINGS) if turn % 2 == 0 else (SETTINGS, {}):
-            rate, times = relay_all(settings, COUNT)
-            (scraped if settings else without).append(rate)
+            rate, cpu_us, times = relay_all(settings, COUNT)
+            (scraped if settings else without).append((rate, cpu_us))
             scrapes += times
     if scrapes < len(scraped):
         raise Wrong("%d rounds with %d scrapes" % (len(scraped), scrapes))
-    shares = [ours / theirs for ours, theirs in zip(scraped, without)]
+    shares = [ours[0] / theirs[0] for ours, theirs in zip(scraped, without)]
     share = statistics.median(shares)
     row("relayed with HTTP on, scraped each second", "%9s/s  %.1f %% of %s/s without (%.1f to %.1f)"
-        ", %d scrapes" % (number(statistics.median(scraped)), share * 100,
-                          number(statistics.median(without)), min(shares) * 100, max(shares) * 100,
-                          scrapes), ">= 98 %", share >= 0.98)
+        ", %d scrapes" % (number(statistics.median(rate for rate, _ in scraped)), share * 100,
+                          number(statistics.median(rate for rate, _ in without)),
+                          min(shares) * 100, max(shares) * 100, scrapes), ">= 98 %", share >= 0.98)
+    row("CPU of that, a message", "%.3f us, %.3f us without" %
+        tuple(statistics.median(cpu_us for _, cpu_us in each) for each in (scraped, without)))
