@@ -44,15 +44,6 @@ static bool reserve_one(struct queue_changes *changes)
     return true;
 }
 
-/* Gives a change its number and keeps it for later. */
-static void number(struct queue_changes *changes, struct queue_change *change)
-{
-    change->event = ++changes->event;
-    if (changes->past != NULL) {
-        queue_past_add(changes->past, change);
-    }
-}
-
 void queue_changes_note_report(struct queue_changes *changes, const struct queue_report *report)
 {
     struct queue_change change = {
@@ -65,7 +56,10 @@ void queue_changes_note_report(struct queue_changes *changes, const struct queue
     memcpy(change.to, report->to, sizeof change.to);
     memcpy(change.from, report->from, sizeof change.from);
     memcpy(change.ref, report->ref, sizeof change.ref);
-    number(changes, &change);
+    change.event = ++changes->event;
+    if (changes->past != NULL) {
+        queue_past_add(changes->past, &change);
+    }
     if (reserve_one(changes)) {
         change.answer = message_answer_new(report->api_id, NULL);
         change.text = report->text == NULL ? NULL : strdup(report->text);
@@ -73,21 +67,32 @@ void queue_changes_note_report(struct queue_changes *changes, const struct queue
     }
 }
 
-void queue_changes_note(struct queue_changes *changes, const struct message *m)
+/* Most changes are told to nobody: only for those that are there is a copy. */
+static void copy(struct queue_changes *changes, const struct message *m)
 {
-    struct queue_change change = {
+    struct queue_change *change = &changes->array[changes->count++];
+    *change = (struct queue_change){
+        .event = changes->event,
         .id = m->id,
         .owner = m->owner,
         .state = (enum message_state)m->state,
+        .answer = message_answer_copy(m->answer),
     };
-    memcpy(change.to, message_to(m), m->to_len + 1U);
-    number(changes, &change);
-    bool is_told = m->is_watched || changes->is_all_watched ||
-                   (changes->tells_settled && message_state_is_settled(change.state));
+    memcpy(change->to, message_to(m), m->to_len + 1U);
+    memcpy(change->from, message_from(m), m->from_len + 1U);
+    memcpy(change->ref, message_ref(m), m->ref_len + 1U);
+}
+
+void queue_changes_note(struct queue_changes *changes, const struct message *m)
+{
+    changes->event++;
+    if (changes->past != NULL) {
+        queue_past_note(changes->past, changes->event, m);
+    }
+    bool is_told =
+        m->is_watched || changes->is_all_watched ||
+        (changes->tells_settled && message_state_is_settled((enum message_state)m->state));
     if (is_told && reserve_one(changes)) {
-        memcpy(change.from, message_from(m), m->from_len + 1U);
-        memcpy(change.ref, message_ref(m), m->ref_len + 1U);
-        change.answer = message_answer_copy(m->answer);
-        changes->array[changes->count++] = change;
+        copy(changes, m);
     }
 }

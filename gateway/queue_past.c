@@ -92,13 +92,30 @@ bool queue_past_has_text(const struct queue_past *past, const struct queue_repor
     return false;
 }
 
-void queue_past_add(struct queue_past *past, const struct queue_change *change)
+/* The place of the next change, the oldest one's. */
+static struct entry *take_place(struct queue_past *past, uint64_t event)
 {
-    struct entry *entry = &past->entries[change->event & (past->size - 1)];
-    past->last = change->event;
+    past->last = event;
     past->first = past->first == 0 ? past->last : past->first;
     past->first =
         past->last - past->first >= past->size ? past->last - past->size + 1 : past->first;
+    return &past->entries[event & (past->size - 1)];
+}
+
+void queue_past_note(struct queue_past *past, uint64_t event, const struct message *m)
+{
+    struct entry *entry = take_place(past, event);
+    entry->id = m->id;
+    entry->owner = m->owner;
+    entry->code = 0;
+    entry->state = m->state;
+    entry->status = NO_STATUS;
+    memcpy(entry->to, message_to(m), m->to_len + 1U);
+}
+
+void queue_past_add(struct queue_past *past, const struct queue_change *change)
+{
+    struct entry *entry = take_place(past, change->event);
     *entry = (struct entry){
         .id = change->id,
         .owner = change->owner,

@@ -20,7 +20,10 @@ struct queue_past *queue_past_new(size_t size);
 /* NULL is fine. */
 void queue_past_free(struct queue_past *past);
 
-/* Keeps a change, but for its answer; its number is that of the last one plus one, or the first. */
+/* Keeps that a message has come to the state that it has now. `event` is the number of the last change
+ * plus one, or the first. */
+void queue_past_note(struct queue_past *past, uint64_t event, const struct message *m);
+/* Keeps another change, but for its answer. The same of its number. */
 void queue_past_add(struct queue_past *past, const struct queue_change *change);
 
 /* Is this inbound message one of the last that were told? */
