@@ -28,16 +28,13 @@ static void sample_counters(struct page_samples *samples, struct page_sample *sa
     int64_t elapsed_ms =
         samples->before.monotonic_ms == 0 ? 0 : now_ms - samples->before.monotonic_ms;
     int64_t relayed = stats_get(stats, STAT_MESSAGES_RELAYED);
-    int64_t accepted = stats_get(stats, STAT_MESSAGES_ACCEPTED);
     int64_t answers, sum_us;
     stats_latency(stats, &answers, &sum_us);
     sample->relayed = per_second(relayed - samples->before.relayed, elapsed_ms);
-    sample->accepted = per_second(accepted - samples->before.accepted, elapsed_ms);
     int64_t answered = answers - samples->before.answers;
     sample->latency_us = answered <= 0 ? -1 : (sum_us - samples->before.latency_sum_us) / answered;
     samples->before.monotonic_ms = now_ms;
     samples->before.relayed = relayed;
-    samples->before.accepted = accepted;
     samples->before.answers = answers;
     samples->before.latency_sum_us = sum_us;
 }
@@ -74,9 +71,8 @@ static void write_window(const struct stats_window *window, struct evbuffer *out
 
 static void write_sample(const struct page_sample *sample, struct evbuffer *out)
 {
-    evbuffer_add_printf(out, "[%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
-                        sample->at_ms, sample->relayed, sample->accepted, sample->depth,
-                        sample->oldest_ms);
+    evbuffer_add_printf(out, "[%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, sample->at_ms,
+                        sample->relayed, sample->depth, sample->oldest_ms);
     if (sample->latency_us < 0) {
         evbuffer_add_printf(out, ",null");
     } else {

@@ -15,11 +15,11 @@ enum { PAGE_SAMPLES = 15 * 60, PAGE_SAMPLE_MS = 1000 };
 
 /* One second. */
 struct page_sample {
-    int64_t at_ms;             /* Unix time of its end */
-    int64_t relayed, accepted; /* messages, a second */
-    int64_t depth;             /* messages that are to be sent, now or later */
-    int64_t oldest_ms;         /* how long the first of them has waited */
-    int64_t latency_us;        /* of the requests that were answered, on average; -1 = none was */
+    int64_t at_ms;      /* Unix time of its end */
+    int64_t relayed;    /* messages, a second */
+    int64_t depth;      /* messages that are to be sent, now or later */
+    int64_t oldest_ms;  /* how long the first of them has waited */
+    int64_t latency_us; /* of the requests that were answered, on average; -1 = none was */
     struct stats_window single, bulk;
 };
 
@@ -29,7 +29,7 @@ struct page_samples {
     uint64_t count; /* taken so far; the last PAGE_SAMPLES of them are kept */
     struct {
         int64_t monotonic_ms; /* 0 = nothing was read yet */
-        int64_t relayed, accepted, answers, latency_sum_us;
+        int64_t relayed, answers, latency_sum_us;
     } before; /* what the counters were at the last sample */
     struct page_sample ring[PAGE_SAMPLES];
 };
@@ -39,8 +39,8 @@ void page_samples_take(struct page_samples *samples);
 
 /*
  * Appends the samples from number `from` on, as far as they are kept, to `out`: a JSON array of
- * [at_ms, relayed, accepted, depth, oldest_ms, latency_us, single, single's limit, bulk, bulk's
- * limit], null where something is not known.
+ * [at_ms, relayed, depth, oldest_ms, latency_us, single, single's limit, bulk, bulk's limit], null
+ * where something is not known.
  */
 void page_samples_write(const struct page_samples *samples, uint64_t from, struct evbuffer *out);
 
