@@ -409,15 +409,19 @@ static bool is_stranger(const struct session *s)
                                 : word_len > NO_WORD_IS_LONGER;
 }
 
-/* The start of a line that is longer than a command may be; its rest is discarded. */
+/*
+ * The start of a line that is longer than a command may be; its rest is discarded. The first line
+ * of a session may end in an HTTP version out of sight, so it is a stranger's whatever its word:
+ * DATA would take the headers for content and the request's body for commands.
+ */
 static enum session_step take_too_long(struct session *s, const struct line *start)
 {
+    if (!s->has_begun) {
+        return refuse_stranger(s);
+    }
     const char *arg;
     size_t arg_len;
     const struct command *row = read_word(start, &arg, &arg_len);
-    if (row == NULL && !s->has_begun) {
-        return refuse_stranger(s);
-    }
     char words[64];
     snprintf(words, sizeof words, "line longer than %zu bytes", s->rules->max_line);
     return row == NULL ? session_say(s, REPLY_MALFORMED, "%s", words)
@@ -428,7 +432,7 @@ static enum session_step take_too_long(struct session *s, const struct line *sta
 static bool next_command(struct session *s, enum session_step *step, struct session_event *event)
 {
     struct line line;
-    if (!s->has_begun && !s->reader.is_discarding) {
+    if (!s->has_begun) {
         skip_preamble(s);
         if (is_stranger(s)) {
             *step = refuse_stranger(s);

@@ -93,6 +93,19 @@ class Clients(ClientTest):
 
         self.check(send)
 
+    def test_curl_as_a_web_client(self):
+        """Nothing of an HTTP request is acted on, however long its first line is."""
+        self.need("curl")
+        for length in (1, 1500, 66000):
+            url = "http://%s:%s/%s" % (self.host, self.port, "a" * length)
+            said = self.call("curl", "-sS", "--http0.9", "-X", "DATA", "--data-binary", "@-", url,
+                             stdin=("\r\n.\r\nSEND %s smuggled\r\n" % A).encode())
+            self.assertNotIn("354", said or "")
+        with self.the_relay.connect() as client:
+            self.assertEqual(client.stats()["guard_closed_total"], "3")
+            client.submit("after", options="ACK=relayed")
+        self.assertEqual(self.the_relay.sandbox.texts(), ["after"])
+
     def test_msmtp(self):
         self.need("msmtp")
         with tempfile.NamedTemporaryFile("w") as config:

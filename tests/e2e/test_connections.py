@@ -375,6 +375,21 @@ class Pipelining(TestCase):
         self.assertEqual(stats["messages_accepted_total"], "0")
         self.assertEqual(stats["guard_closed_total"], "1")
 
+    def test_a_verb_as_the_method_of_a_long_request_does_not_help(self):
+        """DATA as the method would take the headers for content, and the body for commands."""
+        relay = self.relay()
+        for length in (1, 1500, 66000):
+            client = self.client(relay, greets=False)
+            client.send("DATA /%s HTTP/1.1" % ("a" * length), "Host: " + relay.addresses[0], "",
+                        "", ".", "SEND %s smuggled" % TO)
+            self.assertReply(client.read_reply(), "220")
+            self.assertReply(client.read_reply(), "421 4.7.0")
+            self.assertIsNone(client.read_line())
+        client = self.client(relay)
+        client.submit("after", options="ACK=relayed")
+        self.assertEqual(relay.sandbox.texts(), ["after"])
+        self.assertEqual(client.stats()["messages_accepted_total"], "1")
+
     def test_10000_lines_are_answered_in_order(self):
         relay = self.relay()
         client = self.client(relay)

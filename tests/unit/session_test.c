@@ -541,17 +541,21 @@ Test(session, over_long_lines)
         /* max_line is 200 */
         {"NOOP ", 195, "\nNOOP\n", "250 2.0.0, 250 2.0.0"},
         {"NOOP ", 195, "\r\nNOOP\r\n", "250 2.0.0, 250 2.0.0"},
-        {"NOOP ", 196, "\nNOOP\n", "500 5.5.2, 250 2.0.0"},
-        {"NOOP ", 196, "\r\nNOOP\r\n", "500 5.5.2, 250 2.0.0"},
-        {"NOOP ", 197, "\r\nNOOP\r\n", "500 5.5.2, 250 2.0.0"},
+        {"NOOP\nNOOP ", 196, "\nNOOP\n", "250 2.0.0, 500 5.5.2, 250 2.0.0"},
+        {"NOOP\r\nNOOP ", 196, "\r\nNOOP\r\n", "250 2.0.0, 500 5.5.2, 250 2.0.0"},
+        {"NOOP\r\nNOOP ", 197, "\r\nNOOP\r\n", "250 2.0.0, 500 5.5.2, 250 2.0.0"},
         {"NOOP\r\nNOOP ", 500, "\nTEXT x\r\nNOOP\r\n", "250 2.0.0, 500 5.5.2, 250 2.0.0"},
         {"NOOP\r\nNOOP ", 500, "\rTEXT x\r\r\nNOOP\r\n", "250 2.0.0, 500 5.5.2, 250 2.0.0"},
         {"NOOP\n", 500, "\n\xff\xfb\nNOOP\n", "250 2.0.0, 500 5.5.2, 500 5.5.2, 250 2.0.0"},
-        {"NOOP ", 500, "\xff\xfb\nNOOP\n", "500 5.5.2, 250 2.0.0"},
-        {"NOOP ", 500, "\xef\xbb\xbf\nNOOP\n", "500 5.5.2, 250 2.0.0"},
+        {"NOOP\nNOOP ", 500, "\xff\xfb\nNOOP\n", "250 2.0.0, 500 5.5.2, 250 2.0.0"},
+        {"NOOP\nNOOP ", 500, "\xef\xbb\xbf\nNOOP\n", "250 2.0.0, 500 5.5.2, 250 2.0.0"},
         /* Said once, also when the client goes away within it. */
         {"NOOP\nNOOP ", 500, "", "250 2.0.0, 500 5.5.2"},
         {"NOOP\r\nNOOP ", 500, "\r", "250 2.0.0, 500 5.5.2"},
+        /* Not as the first line, where the guard stands. */
+        {"NOOP ", 196, "\nNOOP\n", "421 4.7.0"},
+        {"NOOP ", 196, "\r\nNOOP\r\n", "421 4.7.0"},
+        {"NOOP ", 500, "\xff\xfb\nNOOP\n", "421 4.7.0"},
         {"", 500, "\nNOOP\n", "421 4.7.0"},
         {" ", 500, "\nNOOP\n", "421 4.7.0"},
     };
@@ -614,6 +618,9 @@ Test(session, guard)
         {S("Content-Length: 3\nSEND 34600000000 x\n"), "421 4.7.0", ""},
         {S("User-Agent: x\nTO: 34600000000\nTEXT x\n"), "421 4.7.0", ""},
         {S("\r\nGET / HTTP/1.1\r\n"), "421 4.7.0", ""},
+        {S("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "421 4.7.0", ""},
+        {S("DATA /\x00 HTTP/1.1\r\n.\r\nSEND 34600000000 x\r\n"), "421 4.7.0", ""},
+        {S("DATA /\xe9 HTTP/1.1\r\n.\r\nSEND 34600000000 x\r\n"), "421 4.7.0", ""},
         {S("FROB\nSEND 34600000000 x\n"), "421 4.7.0", ""},
         {S("EHLOX\nNOOP\n"), "421 4.7.0", ""},
         {S("SEND: 34600000000 x\n"), "421 4.7.0", ""},
@@ -648,6 +655,56 @@ Test(session, guard_needs_no_line_end)
         cr_assert(g->is_closed, "\"%s\" was not turned away", STRANGERS[i]);
         fake_free(g);
         free(g);
+    }
+}
+
+/* Nothing of this request is acted on: `format` with the verb, then a path of `count` bytes. */
+static void check_request(const char *format, const char *verb, size_t count)
+{
+    static const char BEHIND[] = " HTTP/1.1\r\nHost: 127.0.0.1:2525\r\nOrigin: http://x\r\n\r\n"
+                                 "\r\n.\r\nSEND 34600000000 x\r\nFLUSH\r\n";
+    char start[64];
+    struct session_rules rules = fake_rules();
+    struct way way = {.rules = &rules, .has_control = true};
+    rules.max_line = 65536;
+    snprintf(start, sizeof start, format, verb);
+    char *input = stretch(start, 'a', count, BEHIND);
+    struct dialogue d = {input, strlen(input), "421 4.7.0", ""};
+    run_split(&way, &d, d.len, 0);
+    run_split(&way, &d, 0, 0);
+    run_split(&way, &d, d.len - strlen(BEHIND), 0);
+    free(input);
+}
+
+/* Whatever verb is the method, and however long the line: DATA would take the headers for content,
+ * and the body for commands. */
+Test(session, guard_knows_requests_by_our_verbs)
+{
+    static const char *const FORMATS[] = {"%s /", "\r\n \r\n%s /", "\xEF\xBB\xBF%s http://x/"};
+    static const size_t LENGTHS[] = {1, 1500, 65536 - 15, 66000};
+    for (size_t verb = 0; verb < SESSION_VERBS; verb++) {
+        char lower[16] = "";
+        for (size_t i = 0; session_verb(verb)[i] != '\0'; i++) {
+            lower[i] = (char)tolower(session_verb(verb)[i]);
+        }
+        for (size_t i = 0; i < COUNT(FORMATS) * COUNT(LENGTHS); i++) {
+            const char *format = FORMATS[i / COUNT(LENGTHS)];
+            check_request(format, session_verb(verb), LENGTHS[i % COUNT(LENGTHS)]);
+            check_request(format, lower, LENGTHS[i % COUNT(LENGTHS)]);
+        }
+    }
+}
+
+/* Who begins with a line that is too long is a stranger, also without a sign of HTTP. */
+Test(session, guard_takes_no_long_first_line)
+{
+    for (size_t i = 0; i < SESSION_VERBS; i++) {
+        char start[32];
+        snprintf(start, sizeof start, "%s ", session_verb(i));
+        char *input = stretch(start, 'x', 300, "\n.\nSEND 34600000000 x\n");
+        struct dialogue d = {input, strlen(input), "421 4.7.0", ""};
+        run(&d, 1);
+        free(input);
     }
 }
 
