@@ -13,8 +13,8 @@ RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libja
                 libsqlite3-dev libunistring-dev libgmime-3.0-dev libxml2-dev netcat-openbsd
 TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-dev clang-format \
                 cppcheck valgrind curl msmtp swaks perl
-# Unpacked below build/ for the tests, for they are mail servers.
-UNPACKED_PACKAGES = nullmailer prometheus
+# Unpacked below build/ for the tests, for they are servers.
+UNPACKED_PACKAGES = nullmailer prometheus nginx
 # For `make clients`; the libraries are those of Postfix and Exim, which are unpacked as well.
 CLIENTS_PACKAGES = php-cli libphp-phpmailer golang-go ruby default-jdk-headless libjakarta-mail-java \
                    libdb5.3 libicu72 libnsl2 libsasl2-2 libgnutls-dane0 libidn12 libpcre2-8-0
