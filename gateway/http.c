@@ -216,6 +216,7 @@ static void on_request(struct evhttp_request *request, void *arg)
 {
     const struct http *http = arg;
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+    http_close_after_unread(request);
     if (!is_for_us(http, request)) {
         http_answer_line(request, 403, "not a host of this relay (http.hosts)");
         return;

@@ -5,10 +5,12 @@
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
+#include <event2/keyvalq_struct.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/queue.h>
 
 static uint16_t port_of(struct evhttp_bound_socket *bound)
 {
@@ -52,6 +54,32 @@ bool http_is_loopback(const char *host, size_t len)
     name[len] = '\0';
     return strcasecmp(name, "localhost") == 0 || strcmp(name, "[::1]") == 0 ||
            (inet_pton(AF_INET, name, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127);
+}
+
+/*
+ * Has evhttp read the body, as far as there is one? It reads none after HEAD, none in a coding that it
+ * does not know, and of two lengths it takes the first.
+ */
+static bool is_body_read(struct evhttp_request *request)
+{
+    const struct evkeyval *h = TAILQ_FIRST(evhttp_request_get_input_headers(request));
+    bool is_head = evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
+    size_t count = 0; /* of headers that say how long the body is */
+    for (; h != NULL; h = TAILQ_NEXT(h, next)) {
+        bool is_coding = strcasecmp(h->key, "Transfer-Encoding") == 0;
+        count += is_coding || strcasecmp(h->key, "Content-Length") == 0;
+        if (is_coding && strcasecmp(h->value, "chunked") != 0) {
+            return false;
+        }
+    }
+    return count == 0 || (count == 1 && !is_head);
+}
+
+void http_close_after_unread(struct evhttp_request *request)
+{
+    if (!is_body_read(request)) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
+    }
 }
 
 void http_answer(struct evhttp_request *request, int status, const char *type,

@@ -22,6 +22,15 @@ size_t http_host_len(const char *host);
 /* Is this host, of `len` bytes, this machine, whoever asks: localhost, 127.0.0.0/8 or [::1]? */
 bool http_is_loopback(const char *host, size_t len);
 
+/*
+ * To be called first for each request: where its body was not read, the connection is closed after the
+ * answer. Otherwise evhttp would take the body for the next request (RFC 9112, 6.3 and 11.2), and a
+ * proxy may send another's on the same connection. What evhttp refuses itself, such as a method that
+ * is not allowed, it answers with "Connection: close" (and reads on after CONNECT, which proxies that
+ * go by the answer do not notice).
+ */
+void http_close_after_unread(struct evhttp_request *request);
+
 /* Answers with a body of this type (a literal), which nobody may keep or take for another; HEAD with
  * its headers alone. */
 void http_answer(struct evhttp_request *request, int status, const char *type,

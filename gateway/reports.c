@@ -348,8 +348,7 @@ void reports_found(void *arg, struct poll_news *news)
 static bool is_for_us(const struct reports *reports, struct evhttp_request *request)
 {
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-    bool is_path = http_is_secret(path, reports->path);
-    return is_path && evhttp_request_get_command(request) == EVHTTP_REQ_POST;
+    return http_is_secret(path, reports->path);
 }
 
 static void on_request(struct evhttp_request *request, void *arg)
@@ -357,6 +356,7 @@ static void on_request(struct evhttp_request *request, void *arg)
     struct reports *reports = arg;
     struct api_report told;
     struct evbuffer *input = evhttp_request_get_input_buffer(request);
+    http_close_after_unread(request);
     if (!is_for_us(reports, request)) {
         stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
         answer_request(request, HTTP_NOTFOUND, "not found");
@@ -439,6 +439,7 @@ bool reports_listen(struct reports *reports, const struct reports_options *optio
     evhttp_set_max_headers_size(reports->evhttp, MAX_HEADERS);
     evhttp_set_max_body_size(reports->evhttp, MAX_BODY);
     evhttp_set_default_content_type(reports->evhttp, NULL);
+    evhttp_set_allowed_methods(reports->evhttp, EVHTTP_REQ_POST);
     evhttp_set_gencb(reports->evhttp, on_request, reports);
     http_log_listener(reports->bound, options->host, "reports_listening");
     return true;

@@ -133,6 +133,7 @@ static void on_request(struct evhttp_request *request, void *arg)
     struct sandbox_http *http = arg;
     struct sandbox_peer *peer = peer_of(http, evhttp_request_get_connection(request));
 
+    http_close_after_unread(request);
     if (peer == NULL) {
         evhttp_send_error(request, HTTP_INTERNAL, NULL);
     } else {

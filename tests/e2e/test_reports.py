@@ -82,7 +82,7 @@ class Webhook(ReportsTest):
         for path in ("/", "/dlr/", "/dlr/x", PATH[:-1], PATH + "x", PATH + "/", "/dlr"):
             self.assertEqual(self.post(report, path=path)[0], 404, path)
         for method in ("GET", "PUT", "DELETE", "HEAD"):
-            self.assertEqual(self.post(report, method=method)[0], 404, method)
+            self.assertEqual(self.post(report, method=method)[0], 501, method)
         self.assertEqual(self.dlr(id), (None, None))
         self.assertEqual(self.post(report)[0], 200)
         self.assertEqual(self.dlr(id), ("delivered", "0"))
