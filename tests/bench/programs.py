@@ -10,11 +10,15 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.append(os.path.join(ROOT, "tests/support"))
+from isolation import own_settings
+
 BENCH = os.path.join(ROOT, "build/release/bench")
 PROGRAM = os.environ.get("SMSRELAY", os.path.join(ROOT, "build/release/smsrelay"))
 TEXT = "x" * 128
@@ -133,7 +137,7 @@ class Relay(Server):
             chosen["api.token"] = "bench"
         chosen.update(settings or {})
         options = [word for pair in chosen.items() for word in ("-o", "%s=%s" % pair)]
-        super().__init__(PROGRAM, "serve", *options)
+        super().__init__(PROGRAM, *own_settings(["serve", *options]))
 
     def is_ready(self, line):
         return "event=started" in line

@@ -16,15 +16,20 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import unittest
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from isolation import own_settings
 
 SMSRELAY = os.path.abspath(os.environ.get("SMSRELAY", "build/smsrelay"))
 WRAPPER = shlex.split(os.environ.get("SMSRELAY_WRAPPER", ""))
 VARIANT = os.environ.get("SMSRELAY_VARIANT", "release")
 IS_SLOW = bool(WRAPPER) or VARIANT in ("asan", "tsan")
 PATIENCE = 120 if IS_SLOW else 20
+DEFAULT_FILE = "/etc/smsrelay/smsrelay.conf"
 
 # sysexits.h
 OK, USAGE, DATAERR, NOINPUT, UNAVAILABLE, OSERR = 0, 64, 65, 66, 69, 71
@@ -35,19 +40,33 @@ TOKEN = "t0k3n-of-the-tests"
 
 
 def clean_environment(**more):
-    """The environment without settings of whoever runs the tests; None leaves a variable out."""
-    kept = {k: v for k, v in os.environ.items()
-            if not k.startswith(("SMSRELAY_", "INSTASENT_", "RUNTIME_DIRECTORY", "STATE_DIRECTORY",
-                                 "JOURNAL_STREAM"))}
-    kept.update(more)
-    return {k: v for k, v in kept.items() if v is not None}
+    """The environment, clean of any relay (isolation.py), and more; None leaves a variable out."""
+    return {k: v for k, v in {**os.environ, **more}.items() if v is not None}
 
 
-def run(*arguments, stdin="", env=None, **options):
-    """Runs the program to its end; has .returncode, .stdout and .stderr (text)."""
-    return subprocess.run(WRAPPER + [SMSRELAY] + list(arguments), input=stdin, text=True,
+def command(*arguments, program=SMSRELAY):
+    """The words that run the program with these arguments."""
+    return WRAPPER + [program] + own_settings(list(arguments))
+
+
+def run(*arguments, stdin="", env=None, within=(), **options):
+    """Runs the program to its end; has .returncode, .stdout and .stderr (text).
+
+    `within`: words that run the command behind them, as those of without_default_file().
+    """
+    return subprocess.run([*within, *command(*arguments)], input=stdin, text=True,
                           env=clean_environment(**(env or {})), capture_output=True,
                           timeout=PATIENCE, **options)
+
+
+def without_default_file():
+    """Words that run the command behind them where there is no default settings file."""
+    if not os.path.exists(DEFAULT_FILE):
+        return []
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("takes root, to hide %s" % DEFAULT_FILE)
+    return ["unshare", "-m", "sh", "-c",
+            'mount --bind /dev/null %s && exec "$@"' % DEFAULT_FILE, "sh"]
 
 
 def parse_logfmt(line):
@@ -70,7 +89,7 @@ class Process:
     """The program as a daemon, with its log (stderr, logfmt) read as it is written."""
 
     def __init__(self, arguments, env=None, ready="listening", **options):
-        self.process = subprocess.Popen(WRAPPER + [SMSRELAY] + arguments, stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(command(*arguments), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                         env=clean_environment(**(env or {})), **options)
         self.pid = self.process.pid

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import CONFIG, OK, SMSRELAY, WRAPPER, TestCase, clean_environment, run
+from support import CONFIG, OK, TestCase, clean_environment, command, run
 
 A, B, C = ("+34600000%03d" % n for n in (1, 2, 3))
 
@@ -145,7 +145,7 @@ class Mail(AliasTest):
 
     def test_sendmail(self):
         self.start("oncall: %s, %s\n" % (A, B))
-        done = subprocess.run(WRAPPER + [SMSRELAY, "sendmail", "-i", "oncall"], text=True,
+        done = subprocess.run(command("sendmail", "-i", "oncall"), text=True,
                               input="Subject: cron\n\nBackup failed\n", capture_output=True,
                               env=clean_environment(SMSRELAY_SOCKET=self.the_relay.addresses[0]))
         self.assertEqual((done.returncode, done.stderr), (OK, ""))

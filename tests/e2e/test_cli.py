@@ -5,8 +5,8 @@ import subprocess
 import tempfile
 import unittest
 
-from support import (DATAERR, NOINPUT, NOPERM, OK, PATIENCE, SMSRELAY, TEMPFAIL, TO, UNAVAILABLE,
-                     USAGE, WRAPPER, TestCase, clean_environment, parse_logfmt, run)
+from support import (DATAERR, NOINPUT, NOPERM, OK, PATIENCE, TEMPFAIL, TO, UNAVAILABLE, USAGE,
+                     TestCase, command, parse_logfmt, run)
 
 UNKNOWN_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
@@ -129,9 +129,8 @@ class Ask(CliTest):
         self.run_client("hold")
         name = self.submit(TO, "text")
         for arguments in ([], [name]):
-            watch = subprocess.Popen(WRAPPER + [SMSRELAY, "watch", "-s", self.target] + arguments,
-                                     stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-                                     env=clean_environment())
+            watch = subprocess.Popen(command("watch", "-s", self.target, *arguments), text=True,
+                                     stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
             self.addCleanup(watch.wait, PATIENCE)
             self.addCleanup(watch.kill)
             self.addCleanup(watch.stdout.close)

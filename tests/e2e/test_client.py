@@ -1,17 +1,13 @@
 """The command line's client half, against a scripted relay: what it sends, prints and returns."""
 
-import os
 import socket
 import subprocess
 import tempfile
 import threading
 import unittest
 
-SMSRELAY = os.environ.get("SMSRELAY", "build/smsrelay")
-PATIENCE = 20
-
-OK, USAGE, DATAERR, NOINPUT, UNAVAILABLE = 0, 64, 65, 66, 69
-TEMPFAIL, PROTOCOL, NOPERM = 75, 76, 77
+from support import (DATAERR, NOINPUT, NOPERM, OK, PATIENCE, PROTOCOL, TEMPFAIL, UNAVAILABLE, USAGE,
+                     clean_environment, command)
 
 QUEUED = "250 2.0.0 queued id=01ARZ3NDEKTSV4RRFFQ69G5FAV to=+34600000000 parts=1 encoding=gsm7"
 REPLIES = {"NOOP": "250 2.0.0 ok", "SEND": QUEUED, "FROM": "250 2.1.0 from ok",
@@ -90,10 +86,8 @@ class ClientTest(unittest.TestCase):
         arguments = list(arguments)
         if use_option:
             arguments[1:1] = ["-s", self.relay.target]
-        environment = {k: v for k, v in os.environ.items() if k != "SMSRELAY_SOCKET"}
-        environment.update(env or {})
-        done = subprocess.run([SMSRELAY] + arguments, input=stdin, env=environment,
-                              capture_output=True, timeout=PATIENCE)
+        done = subprocess.run(command(*arguments), input=stdin, capture_output=True,
+                              env=clean_environment(**(env or {})), timeout=PATIENCE)
         self.relay.close()
         self.stdout, self.stderr = done.stdout.decode(), done.stderr.decode()
         return done.returncode
@@ -247,7 +241,7 @@ class Asking(ClientTest):
     def test_help(self):
         for word in ["send", "status", "queue", "stats", "watch", "flush", "hold", "release",
                      "retry", "cancel"]:
-            done = subprocess.run([SMSRELAY, word, "--help"], capture_output=True, timeout=PATIENCE)
+            done = subprocess.run(command(word, "--help"), capture_output=True, timeout=PATIENCE)
             self.assertEqual(done.returncode, OK)
             self.assertTrue(done.stdout.decode().startswith("usage: smsrelay " + word))
             self.assertEqual(done.stderr, b"")

@@ -6,12 +6,22 @@ a relay or a client runs among them; `tests/support/poisoned tests/e2e/run.py` r
 
 import os
 import subprocess
+import sys
 import unittest
 
 from support import PATIENCE, SMSRELAY, VARIANT, WRAPPER, TestCase
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POISONED = os.path.join(ROOT, "tests/support/poisoned")
+
+# A test of each way in which a program of ours is started.
+TESTS = ("Smoke test_aliases.Mail test_cli test_client.Send test_client.Asking test_conf_cli "
+         "test_kill.Kill test_protocol_md.Examples test_queue_offline.Finding test_sandbox.RecordTest "
+         "test_secrets.Processes test_sendmail.Callers test_durable.Restart.test_cancel_lasts "
+         "test_queue_offline.Running.test_who_prints_slowly_keeps_no_relay_waiting "
+         "test_outbox.Program.test_a_relay_without_standard_error").split()
+
+BENCH = "import programs\nwith programs.Relay('sandbox') as relay: relay.ask('NOOP')\n"
 
 
 @unittest.skipUnless(VARIANT == "release" and not WRAPPER, "once is enough: the release variant")
@@ -59,6 +69,30 @@ class Installed(IsolationTest):
         self.assertFinds(["/run/smsrelay/named.sock"], SMSRELAY, "hold")
         self.assertFinds(["/run/smsrelay/smsrelay.sock"], *self.NO_VARIABLES, SMSRELAY, "hold")
         self.assertFinds(["127.0.0.1:2525"], *self.NO_VARIABLES, *self.NO_SOCKET, SMSRELAY, "hold")
+
+
+class Untouched(IsolationTest):
+    def assertUntouched(self, *words, **env):
+        code, printed, touched = self.run_poisoned(*words, **env)
+        self.assertEqual(touched, [], printed)
+        self.assertEqual(code, 0, printed)
+        return printed
+
+    def test_by_tests(self):
+        printed = self.assertUntouched("tests/e2e/run.py", *TESTS, KILL_SECONDS="1")
+        self.assertGreater(int(printed.splitlines()[-1].split(" passed")[0]), len(TESTS))
+
+    def test_by_benchmarks(self):
+        self.assertUntouched(sys.executable, "-c", BENCH, PYTHONPATH="tests/bench")
+
+    def test_by_make_run(self):
+        """It takes the token, which tells it to relay in earnest, and nothing else."""
+        self.assertUntouched(
+            "env", "-u", "INSTASENT_TOKEN", "ADDRESS=127.0.0.1:0", "bash", "-c",
+            'exec 3< <(exec "$@" 2>&1)\n'
+            "while read -r -u 3 line && [[ $line != *event=started* ]]; do :; done\n"
+            "kill $! && wait $!",
+            "bash", "tests/support/run-relay", SMSRELAY)
 
 
 if __name__ == "__main__":

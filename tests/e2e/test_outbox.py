@@ -22,7 +22,7 @@ import unittest
 
 from killing import Trial
 from relaying import eventually
-from support import CONFIG, IS_SLOW, PATIENCE, SMSRELAY, TO, TestCase, WRAPPER, parse_reply, run
+from support import CONFIG, IS_SLOW, PATIENCE, TO, TestCase, command, parse_reply, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 API_SECRET = "s3cret-of-the-tests-0123"
@@ -738,9 +738,9 @@ sys.stdin.read()
             file.write("import os, sys\nos.symlink(os.readlink('/proc/self/fd/2'), sys.argv[1])\n"
                        "sys.stdin.read()\n")
         relay = subprocess.Popen(
-            ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *WRAPPER, SMSRELAY, "serve",
-             "-o", "api.url=sandbox", "-o", "listen.address=127.0.0.1:0",
-             "-o", "reports.exec=%s %s %s" % (sys.executable, code, out)])
+            ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh",
+             *command("serve", "-o", "api.url=sandbox", "-o", "listen.address=127.0.0.1:0",
+                      "-o", "reports.exec=%s %s %s" % (sys.executable, code, out))])
         self.addCleanup(relay.kill)
         eventually(lambda: os.path.lexists(out), "a program that runs")
         self.assertEqual(os.readlink(out), "/dev/null")

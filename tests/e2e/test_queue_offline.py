@@ -16,7 +16,8 @@ import time
 
 from relaying import NUMBER, eventually
 from support import (CONFIG, DATAERR, IS_SLOW, NOINPUT, NOPERM, OK, PATIENCE, SMSRELAY, TEMPFAIL,
-                     UNAVAILABLE, USAGE, WRAPPER, TestCase, clean_environment, parse_logfmt, run)
+                     UNAVAILABLE, USAGE, WRAPPER, TestCase, command, parse_logfmt, run,
+                     without_default_file)
 
 NOT_RUNNING = "the relay does not run"
 NOBODY = "127.0.0.1:1"  # a port at which nobody listens
@@ -55,7 +56,7 @@ class StoreTest(TestCase):
         """`smsrelay queue` of the store; what it prints. The store is unchanged."""
         before = self.files()
         options = self.place if place is None else place
-        done = run("queue", *options, *arguments,
+        done = run("queue", *options, *arguments, within=() if options else without_default_file(),
                    env=dict({"SMSRELAY_SOCKET": NOBODY}, **(env or {})))
         self.stderr = done.stderr
         self.assertEqual(done.returncode, code, done.stderr)
@@ -70,8 +71,8 @@ class StoreTest(TestCase):
         os.chmod(self.directory, 0o755)
         with tempfile.TemporaryDirectory() as place:
             os.chmod(place, 0o755)
-            return subprocess.run([shutil.copy(SMSRELAY, place)] + list(arguments), user=65534,
-                                  group=65534, extra_groups=[], cwd="/", env=clean_environment(),
+            return subprocess.run(command(*arguments, program=shutil.copy(SMSRELAY, place)),
+                                  user=65534, group=65534, extra_groups=[], cwd="/",
                                   capture_output=True, text=True, timeout=PATIENCE)
 
     def listed(self, *arguments):
@@ -381,8 +382,7 @@ class Running(StoreTest):
             client.send(*["SEND +34600000000 " + "x" * 150] * 1000)  # more than a pipe holds
             client.read_replies(1000)
         relay.kill()
-        with subprocess.Popen(WRAPPER + [SMSRELAY, "queue", "export"] + list(self.place),
-                              env=clean_environment(), stdout=subprocess.PIPE,
+        with subprocess.Popen(command("queue", "export", *self.place), stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL) as reader:
             self.assertEqual(reader.stdout.read(1), b"{")
             lock = os.open(self.path, os.O_RDONLY)

@@ -18,6 +18,8 @@ import threading
 import time
 import unittest
 
+import support
+
 BASE = "/transactional/v1"
 TOKEN = "t0k3n"
 PATIENCE = 10
@@ -26,7 +28,7 @@ PATIENCE = 10
 def command(token):
     if "SANDBOX_BINARY" in os.environ:
         return [os.environ["SANDBOX_BINARY"], token]
-    return [os.environ["SMSRELAY"], "sandbox", "-o", "sandbox.address=127.0.0.1:0"]
+    return support.command("sandbox", "-o", "sandbox.address=127.0.0.1:0")
 
 
 class Answer:

@@ -9,7 +9,7 @@ import threading
 import unittest
 
 import support
-from support import (CONFIG, DATAERR, OK, PATIENCE, TEMPFAIL, TO, UNAVAILABLE, USAGE, WRAPPER)
+from support import CONFIG, DATAERR, OK, PATIENCE, TEMPFAIL, TO, UNAVAILABLE, USAGE
 
 NOUSER, IOERR = 67, 74
 
@@ -103,7 +103,7 @@ class SendmailTest(support.TestCase):
         os.symlink(support.SMSRELAY, cls.sendmail)
 
     def command(self, *arguments):
-        return WRAPPER + [self.sendmail] + list(arguments)
+        return support.command(*arguments, program=self.sendmail)
 
     def call(self, address, *arguments, stdin="", program=None):
         """Runs sendmail; returns its exit code. self.stderr is what it said."""
@@ -177,7 +177,7 @@ class Callers(SendmailTest):
     def test_as_a_subcommand(self):
         self.server = Server()
         code = self.call(self.server.address, stdin="Disk full\n",
-                         program=WRAPPER + [support.SMSRELAY, "sendmail", "-i", TO])
+                         program=support.command("sendmail", "-i", TO))
         self.server.close()
         self.assertEqual(code, OK, self.stderr)
         self.assertEqual(self.server.content, b"Disk full\r\n")
