@@ -1,7 +1,7 @@
 # smsrelay. `make help` lists the targets.
 #
-# Sources are found by wildcard: a new file in proto/, conf/ or gateway/ is built, a new
-# tests/unit/*_test.c is a test program of its own. Variants (release, asan, tsan, cover) share
+# Sources are found: a new file anywhere in proto/, conf/ or gateway/ is built, a new *_test.c in
+# tests/unit/ is a test program of its own. Variants (release, asan, tsan, cover) share
 # nothing but the sources: each builds into build/<variant>/.
 
 VARIANT ?= release
@@ -54,15 +54,16 @@ LDFLAGS  = -pthread -Wl,--as-needed $(LINK_$(VARIANT))
 # `make V=1` shows the commands, `make -s` nothing.
 QUIET = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $(1)  $@';)
 
-objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
+sources = $(sort $(shell find $(1) -name '*.c'))
+objects = $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
 MAIN    = $(BUILD)/gateway/main.o
 SUPPORT = $(BUILD)/libsupport.a
 LIBS    = $(BUILD)/libgateway.a $(BUILD)/libproto.a $(BUILD)/libconf.a
-UNIT    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
+UNIT    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(call sources,tests/unit))
 STRESS  = $(patsubst tests/stress/%.c,$(BUILD)/stress/%,$(wildcard tests/stress/*.c))
 FUZZ    = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 BENCH   = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
-C_FILES = $(wildcard proto/*.[ch] conf/*.[ch] gateway/*.[ch] tests/*/*.[ch])
+C_FILES = $(shell find proto conf gateway tests -name '*.[ch]')
 
 .PHONY: all help run programs test deps deps-run unit golden e2e asan tsan stress fuzz layers lint format \
         reformat valgrind bench clients soak cover install clean
@@ -97,15 +98,16 @@ $(BUILD)/libproto.a: $(call objects,proto)
 $(BUILD)/libconf.a: $(call objects,conf)
 $(BUILD)/libgateway.a: $(filter-out $(MAIN),$(call objects,gateway))
 $(SUPPORT): $(BUILD)/tests/support/faulty_vfs.o
+# Appended (q), for two folders may each have a file of one name.
 $(BUILD)/lib%.a:
-	@rm -f $@ && ar rcs $@ $^
+	@rm -f $@ && ar qcs $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # It holds the page, as it is.
-$(BUILD)/gateway/page_html.o: gateway/page.html
+$(BUILD)/gateway/web/page_html.o: gateway/web/page.html
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(SUPPORT) $(LIBS)
 	@mkdir -p $(@D)

@@ -8,9 +8,9 @@
  */
 #include "conf/conf.h"
 
-#include "conf/conf_keys.h"
-#include "conf/conf_secret.h"
-#include "conf/conf_value.h"
+#include "conf/keys.h"
+#include "conf/secret.h"
+#include "conf/value.h"
 
 #include <ctype.h>
 #include <errno.h>

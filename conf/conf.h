@@ -3,8 +3,8 @@
  *
  * Owns struct conf, where settings come from (defaults, the file, the environment, `-o`), the
  * checks that concern more than one setting, and the list of everything that is wrong. What each
- * setting is called, allowed and by default stands in conf_keys.c; how one value is spelled, in
- * conf_value.c. Leaves the meaning of the settings to those who are given them.
+ * setting is called, allowed and by default stands in conf/keys.c; how one value is spelled, in
+ * conf/value.c. Leaves the meaning of the settings to those who are given them.
  * Thread: the main thread at start-up; afterwards a struct conf is read-only and any may read it.
  */
 #ifndef CONF_CONF_H
@@ -16,7 +16,7 @@
 
 #define CONF_DEFAULT_FILE "/etc/smsrelay/smsrelay.conf"
 
-/* Choices. The order in each is that of the words in conf_keys.c, which are their names. */
+/* Choices. The order in each is that of the words in conf/keys.c, which are their names. */
 enum conf_control { CONF_CONTROL_UNIX, CONF_CONTROL_ALL };
 enum conf_ambiguous { CONF_AMBIGUOUS_RETRY, CONF_AMBIGUOUS_HOLD };
 enum conf_durability { CONF_DURABILITY_ALWAYS, CONF_DURABILITY_SHUTDOWN, CONF_DURABILITY_NONE };

@@ -1,18 +1,18 @@
 /* daemon: see daemon.h. */
 #include "gateway/daemon.h"
 
-#include "conf/conf_secret.h"
-#include "gateway/aliases.h"
-#include "gateway/clock.h"
-#include "gateway/conn.h"
-#include "gateway/consumers.h"
-#include "gateway/log.h"
-#include "gateway/relay.h"
-#include "gateway/sandbox.h"
-#include "gateway/server.h"
+#include "conf/secret.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/file_watch.h"
+#include "gateway/base/log.h"
+#include "gateway/notify/consumers.h"
+#include "gateway/sandbox/sandbox.h"
+#include "gateway/serve/aliases.h"
+#include "gateway/serve/conn.h"
+#include "gateway/serve/relay.h"
+#include "gateway/serve/server.h"
 #include "gateway/settings.h"
-#include "gateway/token.h"
-#include "proto/mail.h"
+#include "proto/mail/mail.h"
 
 #include <curl/curl.h>
 #include <event2/event.h>

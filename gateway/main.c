@@ -4,13 +4,13 @@
  * Threads: this one; daemon starts others.
  */
 #include "conf/conf.h"
-#include "conf/conf_keys.h"
-#include "gateway/aliases.h"
-#include "gateway/client.h"
-#include "gateway/client_sendmail.h"
+#include "conf/keys.h"
+#include "gateway/base/log.h"
+#include "gateway/cli/client.h"
+#include "gateway/cli/sendmail.h"
 #include "gateway/daemon.h"
-#include "gateway/log.h"
-#include "gateway/sandbox.h"
+#include "gateway/sandbox/sandbox.h"
+#include "gateway/serve/aliases.h"
 #include "gateway/settings.h"
 
 #include <event2/event.h>

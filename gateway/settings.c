@@ -1,7 +1,7 @@
 /* settings: see settings.h. */
 #include "gateway/settings.h"
 
-#include "conf/conf_value.h"
+#include "conf/value.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,16 +8,16 @@
 #define GATEWAY_SETTINGS_H
 
 #include "conf/conf.h"
-#include "gateway/consumers.h"
-#include "gateway/forwarder.h"
-#include "gateway/http.h"
-#include "gateway/optout.h"
-#include "gateway/queue.h"
-#include "gateway/reports.h"
-#include "gateway/sandbox.h"
-#include "gateway/server.h"
-#include "gateway/store.h"
-#include "proto/session.h"
+#include "gateway/forward/forwarder.h"
+#include "gateway/notify/consumers.h"
+#include "gateway/queue/queue.h"
+#include "gateway/sandbox/sandbox.h"
+#include "gateway/serve/optout.h"
+#include "gateway/serve/reports.h"
+#include "gateway/serve/server.h"
+#include "gateway/store/store.h"
+#include "gateway/web/http.h"
+#include "proto/session/session.h"
 
 #include <stdio.h>
 

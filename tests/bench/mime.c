@@ -8,8 +8,8 @@
  * large as is kept of one, each through a session. Prints one JSON object: rates a second, and the
  * longest step; with -v, on stderr, that of each shape. One thread.
  */
-#include "proto/mail.h"
-#include "proto/session.h"
+#include "proto/mail/mail.h"
+#include "proto/session/session.h"
 #include "tests/bench/histogram.h"
 
 #include <gmime/gmime.h>

@@ -186,7 +186,7 @@ class Process:
 
 
 class Control:
-    """The control calls of a simulated API (gateway/sandbox.h)."""
+    """The control calls of a simulated API (gateway/sandbox/sandbox.h)."""
 
     def __init__(self, url):
         self.url = url

@@ -54,7 +54,7 @@ class Tables(TestCase):
             self.assertRegex(REFERENCE, r"(?m)^\| `%s` \|" % state.lower())
 
     def test_every_verb_is_told(self):
-        verbs = re.findall(r'(?:^    \{|ASK\()"([A-Z]+)"', read("proto/command.c"), re.M)
+        verbs = re.findall(r'(?:^    \{|ASK\()"([A-Z]+)"', read("proto/session/command.c"), re.M)
         self.assertGreater(len(verbs), 25)
         for verb in verbs:
             if verb != "EXPN":

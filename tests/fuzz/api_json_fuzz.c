@@ -2,8 +2,8 @@
  * Any answer of the API: read or refused, never half-read, and what people get to see of it is
  * short, clean text. The first byte chooses the reader ('0' to '5'), the rest is the body.
  */
-#include "gateway/api_json.h"
-#include "gateway/api_json_report.h"
+#include "gateway/api/json.h"
+#include "gateway/api/report.h"
 
 #include "proto/text.h"
 

@@ -5,7 +5,7 @@
  * variable of the environment.
  */
 #include "conf/conf.h"
-#include "conf/conf_keys.h"
+#include "conf/keys.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* Any page in UTF-8: a clean text, and the same the next time. */
-#include "proto/html.h"
+#include "proto/mail/html.h"
 #include "proto/text.h"
 
 #include <stdint.h>

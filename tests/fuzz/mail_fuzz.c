@@ -2,7 +2,7 @@
  * Any content: a subject of one line and a text, both UTF-8 without control characters, or a reason;
  * and the same again the next time. The first byte chooses the rules.
  */
-#include "proto/mail.h"
+#include "proto/mail/mail.h"
 #include "proto/text.h"
 
 #include <stdint.h>

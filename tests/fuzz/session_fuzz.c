@@ -4,7 +4,7 @@
  *
  * The first four bytes choose the settings, the size of the chunks and the order of the verdicts.
  */
-#include "proto/mail.h"
+#include "proto/mail/mail.h"
 #include "tests/support/fake_gateway.h"
 
 #include <stdint.h>

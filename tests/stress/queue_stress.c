@@ -7,7 +7,7 @@
  * number of an event may be missing. A wake-up that does not come is found by a watchdog.
  * Prints "ok" and exits 0, or says what is wrong and exits 1. To be run under ThreadSanitizer.
  */
-#include "gateway/queue.h"
+#include "gateway/queue/queue.h"
 
 #include <pthread.h>
 #include <stdarg.h>

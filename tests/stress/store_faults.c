@@ -14,10 +14,10 @@
  *
  *     store_faults [<kind> [<n>]]     only these trials; a single one with the relay's log
  */
-#include "gateway/clock.h"
-#include "gateway/intake.h"
-#include "gateway/queue.h"
-#include "gateway/store.h"
+#include "gateway/base/clock.h"
+#include "gateway/queue/queue.h"
+#include "gateway/serve/intake.h"
+#include "gateway/store/store.h"
 #include "tests/support/faulty_vfs.h"
 
 #include <errno.h>

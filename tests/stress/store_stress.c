@@ -9,10 +9,10 @@
  * must be left in memory, and every answer must tell what was so before its question.
  * Prints "ok" and exits 0, or says what is wrong and exits 1. To be run under ThreadSanitizer.
  */
-#include "gateway/clock.h"
-#include "gateway/outbox.h"
-#include "gateway/queue.h"
-#include "gateway/store.h"
+#include "gateway/base/clock.h"
+#include "gateway/notify/outbox.h"
+#include "gateway/queue/queue.h"
+#include "gateway/store/store.h"
 
 #include <ftw.h>
 #include <pthread.h>

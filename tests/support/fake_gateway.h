@@ -8,7 +8,7 @@
 #ifndef TESTS_SUPPORT_FAKE_GATEWAY_H
 #define TESTS_SUPPORT_FAKE_GATEWAY_H
 
-#include "proto/session.h"
+#include "proto/session/session.h"
 
 #include <assert.h>
 #include <stdlib.h>

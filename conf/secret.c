@@ -1,0 +1,175 @@
+/* secret: a token kept in a private file. See the header. Thread: any. */
+#include "conf/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct conf_secret {
+    size_t size; /* of the whole allocation, to wipe it */
+    char text[];
+};
+
+static enum conf_secret_fault fault_of_open(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return CONF_SECRET_MISSING;
+    case EACCES:
+    case EPERM:
+        return CONF_SECRET_DENIED;
+    case ENXIO: /* a FIFO or a socket that nobody serves */
+        return CONF_SECRET_IRREGULAR;
+    default:
+        return CONF_SECRET_UNREADABLE;
+    }
+}
+
+enum conf_secret_fault conf_secret_privacy(const struct stat *file)
+{
+    if (file->st_uid != 0 && file->st_uid != geteuid()) {
+        return CONF_SECRET_FOREIGN;
+    }
+    return (file->st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)) != 0 ? CONF_SECRET_EXPOSED
+                                                                : CONF_SECRET_GOOD;
+}
+
+bool conf_secret_is_token(const char *s, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] <= ' ' || s[i] >= 0x7f) {
+            return false;
+        }
+    }
+    return len > 0;
+}
+
+/* Reads up to `size` bytes; returns how many, or -1. */
+static ssize_t read_all(int fd, char *bytes, size_t size)
+{
+    size_t len = 0;
+    while (len < size) {
+        ssize_t n = read(fd, bytes + len, size - len);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return -1;
+        }
+        if (n == 0) {
+            break;
+        }
+        len += (size_t)n;
+    }
+    return (ssize_t)len;
+}
+
+static enum conf_secret_fault secret_new(const char *bytes, size_t len, struct conf_secret **secret)
+{
+    if (len > CONF_SECRET_MAX) {
+        return CONF_SECRET_TOO_LONG;
+    }
+    if (len > 0 && bytes[len - 1] == '\n') {
+        len--;
+    }
+    if (len > 0 && bytes[len - 1] == '\r') {
+        len--;
+    }
+    if (len == 0) {
+        return CONF_SECRET_EMPTY;
+    }
+    if (!conf_secret_is_token(bytes, len)) {
+        return CONF_SECRET_ODD;
+    }
+
+    struct conf_secret *new = malloc(sizeof *new + len + 1);
+    if (new == NULL) {
+        return CONF_SECRET_NO_MEMORY;
+    }
+    new->size = sizeof *new + len + 1;
+    memcpy(new->text, bytes, len);
+    new->text[len] = '\0';
+    *secret = new;
+    return CONF_SECRET_GOOD;
+}
+
+/* Asked of the open file, not of its name: nobody can swap it between the check and the read. */
+static enum conf_secret_fault secret_of_file(int fd, struct conf_secret **secret)
+{
+    struct stat file;
+    if (fstat(fd, &file) != 0) {
+        return CONF_SECRET_UNREADABLE;
+    }
+    if (!S_ISREG(file.st_mode)) {
+        return CONF_SECRET_IRREGULAR;
+    }
+    enum conf_secret_fault fault = conf_secret_privacy(&file);
+    if (fault != CONF_SECRET_GOOD) {
+        return fault;
+    }
+
+    char bytes[CONF_SECRET_MAX + 1]; /* one more, to see that there is more */
+    ssize_t len = read_all(fd, bytes, sizeof bytes);
+    fault = len < 0 ? CONF_SECRET_UNREADABLE : secret_new(bytes, (size_t)len, secret);
+    explicit_bzero(bytes, sizeof bytes);
+    return fault;
+}
+
+enum conf_secret_fault conf_secret_read(const char *path, struct conf_secret **secret)
+{
+    *secret = NULL;
+    /* O_NONBLOCK: a FIFO must be refused, not waited for. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        return fault_of_open(errno);
+    }
+    enum conf_secret_fault fault = secret_of_file(fd, secret);
+    close(fd);
+    return fault;
+}
+
+const char *conf_secret_text(const struct conf_secret *secret)
+{
+    return secret->text;
+}
+
+void conf_secret_free(struct conf_secret *secret)
+{
+    if (secret == NULL) {
+        return;
+    }
+    explicit_bzero(secret, secret->size);
+    free(secret);
+}
+
+const char *conf_secret_fault_name(enum conf_secret_fault fault)
+{
+    switch (fault) {
+    case CONF_SECRET_GOOD:
+        return "is fine";
+    case CONF_SECRET_MISSING:
+        return "does not exist";
+    case CONF_SECRET_DENIED:
+        return "may not be opened by this user";
+    case CONF_SECRET_UNREADABLE:
+        return "cannot be read";
+    case CONF_SECRET_IRREGULAR:
+        return "is not a regular file";
+    case CONF_SECRET_FOREIGN:
+        return "belongs neither to root nor to the user that the relay runs as";
+    case CONF_SECRET_EXPOSED:
+        return "is open to others: its mode must be 0640 or less (chmod 600)";
+    case CONF_SECRET_TOO_LONG:
+        return "is longer than 4096 bytes";
+    case CONF_SECRET_EMPTY:
+        return "is empty";
+    case CONF_SECRET_ODD:
+        return "holds something else than one token (printable ASCII without spaces, on one line)";
+    case CONF_SECRET_NO_MEMORY:
+        return "does not fit in memory";
+    }
+    return "is not known";
+}

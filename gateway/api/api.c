@@ -1,0 +1,794 @@
+/*
+ * api: see api.h.
+ *
+ * HTTP/1.1, one request a connection at a time, over a few kept connections. HTTP/2 would put all
+ * requests on one: nothing gained for a handful of big bodies, one lost packet or GOAWAY would hit
+ * all of them, and what was sent when a stream is refused is one more thing to be sure of.
+ *
+ * A POST must reach the API at most once. libcurl (7.88) sends one again by itself when a kept
+ * connection dies before the first byte of the answer, so the pre-request callback, which comes
+ * before each send, forbids the second. The same count tells "nothing was sent" from all else:
+ * curl's error codes do not (a timeout can strike before or after).
+ *
+ * A kept connection that the server has closed meanwhile is no loss as long as that is seen before
+ * anything is sent. Libcurl (7.88) does not see it under TLS, where the goodbye is bytes to read,
+ * nor takes it amiss when an answer to nothing (408) waits there. The pre-request callback does:
+ * something to read means that the connection is stale, and the request goes over a fresh one.
+ */
+#include "gateway/api/api.h"
+
+#include "proto/buffer.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    MAX_BODY_BYTES = 4 << 20,
+    PATH_SIZE = 64,
+    SOCKETS_PER_CONNECTION = 2, /* while one is made, IPv4 and IPv6 are tried at once */
+    LONGEST_POLL_MS = 3600 * 1000,
+    FAILED_POLL_MS = 100
+};
+
+/* The lines that every request has beside Authorization; a GET has those from GET_LINES on. */
+static const char *const fixed_lines[] = {
+    "Content-Type: application/json",
+    "Expect:", /* curl would ask before a large body, and wait for the answer */
+    "Accept: application/json",
+};
+enum { GET_LINES = 2, FIXED_LINES = sizeof(fixed_lines) / sizeof(fixed_lines[0]) };
+
+/* Header lines, which hold the token. A request keeps the ones that it began with. */
+struct headers {
+    struct curl_slist *post;
+    struct curl_slist *get; /* a tail of `post` */
+    unsigned users;
+};
+
+struct request {
+    struct api_answer answer; /* first: the answer that is given away is the request itself */
+    struct request *next;     /* under way, or ended */
+    struct api *api;
+    CURL *easy;
+    struct headers *headers;
+    char *sent; /* the body; curl reads it in place */
+    struct buffer received;
+    bool is_header_whole;
+    unsigned sends; /* how often curl has begun to send it */
+    int64_t began_us;
+    char error[CURL_ERROR_SIZE];
+};
+
+struct api {
+    CURLM *multi;
+    char *url;
+    char *ca_file;
+    bool is_loopback;
+    int64_t timeout_ms, connect_timeout_ms;
+    struct headers *headers;
+    CURL **idle; /* handles at rest; room for `max_idle` */
+    size_t idle_count, max_idle;
+    int *sockets; /* the open ones; -1 = a free place */
+    size_t max_sockets;
+    struct request *under_way;
+    struct request *ended, **last_ended; /* a FIFO */
+    atomic_bool is_woken;
+};
+
+static const char *const endpoint_names[] = {"sms", "sms/bulk", "history"};
+
+const char *api_endpoint_name(enum api_endpoint endpoint)
+{
+    return endpoint_names[endpoint];
+}
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* --- token --------------------------------------------------------------------------------- */
+
+static void headers_release(struct headers *headers)
+{
+    if (headers == NULL || --headers->users > 0) {
+        return;
+    }
+    for (struct curl_slist *line = headers->post; line != NULL; line = line->next) {
+        explicit_bzero(line->data, strlen(line->data));
+    }
+    curl_slist_free_all(headers->post);
+    free(headers);
+}
+
+static bool headers_append(struct headers *headers, const char *line)
+{
+    struct curl_slist *list = curl_slist_append(headers->post, line);
+    if (list != NULL) {
+        headers->post = list;
+    }
+    return list != NULL;
+}
+
+static bool headers_authorize(struct headers *headers, const char *token)
+{
+    char *line = NULL;
+    /* A line end in it would begin a header of its own. */
+    if (token[strcspn(token, "\r\n")] != '\0' ||
+        asprintf(&line, "Authorization: Bearer %s", token) < 0) {
+        return false;
+    }
+    bool is_done = headers_append(headers, line);
+    explicit_bzero(line, strlen(line));
+    free(line);
+    return is_done;
+}
+
+static struct headers *headers_new(const char *token)
+{
+    struct headers *headers = calloc(1, sizeof(*headers));
+    if (headers == NULL) {
+        return NULL;
+    }
+    headers->users = 1;
+    bool is_whole = true;
+    for (size_t i = 0; i < FIXED_LINES; i++) {
+        is_whole = is_whole && headers_append(headers, fixed_lines[i]);
+    }
+    if (!is_whole || !headers_authorize(headers, token != NULL ? token : "")) {
+        headers_release(headers);
+        return NULL;
+    }
+    headers->get = headers->post;
+    for (size_t i = 0; i < GET_LINES; i++) {
+        headers->get = headers->get->next;
+    }
+    return headers;
+}
+
+/* The line with the token is the last one. */
+static const char *authorization_of(const struct headers *headers)
+{
+    const struct curl_slist *line = headers->post;
+    while (line->next != NULL) {
+        line = line->next;
+    }
+    return line->data;
+}
+
+bool api_set_token(struct api *api, const char *token)
+{
+    struct headers *headers = headers_new(token);
+    if (headers == NULL) {
+        return false;
+    }
+    bool is_other = strcmp(authorization_of(headers), authorization_of(api->headers)) != 0;
+    headers_release(api->headers);
+    api->headers = headers;
+    return is_other;
+}
+
+/* --- sockets -------------------------------------------------------------------------------- */
+
+/* Curl does not tell a callback which socket is meant, only its port; so we keep a list. */
+static curl_socket_t api_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct api *api = arg;
+    (void)purpose;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    for (size_t i = 0; i < api->max_sockets; i++) {
+        if (api->sockets[i] < 0) {
+            api->sockets[i] = fd;
+            break;
+        }
+    }
+    return fd >= 0 ? fd : CURL_SOCKET_BAD;
+}
+
+static int api_close_socket(void *arg, curl_socket_t fd)
+{
+    struct api *api = arg;
+    for (size_t i = 0; i < api->max_sockets; i++) {
+        if (api->sockets[i] == fd) {
+            api->sockets[i] = -1;
+        }
+    }
+    return close(fd);
+}
+
+static int socket_local_port(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.any.sa_family = AF_UNSPEC};
+    socklen_t size = sizeof(address);
+    if (fd < 0 || getsockname(fd, &address.any, &size) != 0) {
+        return -1;
+    }
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}
+
+static bool api_has_bytes_at(const struct api *api, int local_port)
+{
+    for (size_t i = 0; i < api->max_sockets; i++) {
+        if (socket_local_port(api->sockets[i]) == local_port) {
+            struct pollfd readable = {.fd = api->sockets[i], .events = POLLIN};
+            return poll(&readable, 1, 0) > 0;
+        }
+    }
+    return false;
+}
+
+/* --- what curl calls ------------------------------------------------------------------------ */
+
+static bool request_is_on_stale_connection(const struct request *request, int local_port)
+{
+    long made = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &made);
+    /* On a new one, TLS may have bytes to read that belong to its beginning. */
+    return made == 0 && api_has_bytes_at(request->api, local_port);
+}
+
+static int request_may_be_sent(void *arg, char *peer, char *local, int peer_port, int local_port)
+{
+    struct request *request = arg;
+    (void)peer, (void)local, (void)peer_port;
+    if (request->sends == 0 && request_is_on_stale_connection(request, local_port)) {
+        return CURL_PREREQFUNC_ABORT;
+    }
+    request->sends++;
+    /* Reading history twice does no harm. */
+    bool may_be = request->sends == 1 || request->answer.endpoint == API_HISTORY;
+    return may_be ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+/*
+ * Called for each line of the header, the status line of an interim answer and the empty line at
+ * the end included. To curl a connection that closes amid the header is a good answer without a
+ * body; here it is none.
+ */
+static size_t request_note_header(char *line, size_t size, size_t count, void *arg)
+{
+    struct request *request = arg;
+    size_t len = size * count;
+    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+        request->is_header_whole = false;
+    } else if (len > 0 && (line[0] == '\r' || line[0] == '\n')) {
+        request->is_header_whole = true;
+    }
+    return len;
+}
+
+/* Anything but `len` as the result ends the transfer. */
+static size_t request_receive(char *bytes, size_t size, size_t count, void *arg)
+{
+    struct request *request = arg;
+    size_t len = size * count;
+    size_t room = MAX_BODY_BYTES - request->received.len;
+    size_t taken = len < room ? len : room;
+    char *to = buffer_reserve(&request->received, taken + 1); /* room for the NUL, too */
+    if (to == NULL) {
+        return 0;
+    }
+    memcpy(to, bytes, taken);
+    request->received.len += taken;
+    request->answer.is_body_cut = taken < len;
+    return taken;
+}
+
+/* --- handles -------------------------------------------------------------------------------- */
+
+static const struct {
+    CURLoption option;
+    long value;
+} fixed_options[] = {
+    {CURLOPT_NOSIGNAL, 1},
+    {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
+    {CURLOPT_HTTP09_ALLOWED, 0},
+    {CURLOPT_FOLLOWLOCATION, 0}, /* a message goes where we were told, nowhere else */
+    {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
+    {CURLOPT_SSL_VERIFYPEER, 1},
+    {CURLOPT_SSL_VERIFYHOST, 2},
+    {CURLOPT_TCP_NODELAY, 1},
+    {CURLOPT_TCP_KEEPALIVE, 1},
+    {CURLOPT_TCP_KEEPIDLE, 20},
+    {CURLOPT_TCP_KEEPINTVL, 20},
+    /* Load balancers close what was idle for 60 s; whoever sends just then cannot know whether it
+     * arrived. So we are the first to close. */
+    {CURLOPT_MAXAGE_CONN, 50},
+    /* A change in the name service is seen within that. */
+    {CURLOPT_MAXLIFETIME_CONN, 600},
+    /* Without it a timeout while a name is looked up waits for the look-up's thread all the same,
+     * and all transfers with it; with it that thread cleans up after itself. */
+    {CURLOPT_QUICK_EXIT, 1},
+};
+
+static bool easy_configure(CURL *easy, struct api *api)
+{
+    bool is_set = true;
+    for (size_t i = 0; i < sizeof(fixed_options) / sizeof(fixed_options[0]); i++) {
+        is_set = is_set && curl_easy_setopt(easy, fixed_options[i].option,
+                                            fixed_options[i].value) == CURLE_OK;
+    }
+    return is_set &&
+           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)api->timeout_ms) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)api->connect_timeout_ms) ==
+               CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_USERAGENT, "smsrelay/" SMSRELAY_VERSION) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, api_open_socket) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, api) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, api_close_socket) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, api) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, request_may_be_sent) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, request_note_header) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, request_receive) == CURLE_OK &&
+           /* The environment's proxy can lead out of here, but not back to this machine. */
+           (!api->is_loopback || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) &&
+           (api->ca_file == NULL ||
+            curl_easy_setopt(easy, CURLOPT_CAINFO, api->ca_file) == CURLE_OK);
+}
+
+static CURL *api_take_easy(struct api *api)
+{
+    if (api->idle_count > 0) {
+        return api->idle[--api->idle_count];
+    }
+    CURL *easy = curl_easy_init();
+    if (easy != NULL && !easy_configure(easy, api)) {
+        curl_easy_cleanup(easy);
+        easy = NULL;
+    }
+    return easy;
+}
+
+static void api_put_easy(struct api *api, CURL *easy)
+{
+    if (api->idle_count == api->max_idle) {
+        curl_easy_cleanup(easy);
+        return;
+    }
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+    api->idle[api->idle_count++] = easy;
+}
+
+/* --- life of a request ---------------------------------------------------------------------- */
+
+static void request_free(struct request *request)
+{
+    headers_release(request->headers);
+    free(request->sent);
+    buffer_free(&request->received);
+    free(request);
+}
+
+/* Takes `body` (NULL for a GET) whatever the result. */
+static struct request *request_new(struct api *api, enum api_endpoint endpoint, char *body,
+                                   void *tag)
+{
+    struct request *request = calloc(1, sizeof(*request));
+    if (request == NULL) {
+        free(body);
+        return NULL;
+    }
+    request->api = api;
+    request->sent = body;
+    request->began_us = now_us();
+    request->answer.endpoint = endpoint;
+    request->answer.tag = tag;
+    /* All that an answer needs is there before anything is sent, so that no answer gets lost. */
+    request->easy = buffer_reserve(&request->received, 1) != NULL ? api_take_easy(api) : NULL;
+    if (request->easy == NULL) {
+        request_free(request);
+        return NULL;
+    }
+    request->headers = api->headers;
+    request->headers->users++;
+    return request;
+}
+
+static bool request_prepare(struct request *request, const char *base, const char *path)
+{
+    CURL *easy = request->easy;
+    char *url = NULL;
+    if (asprintf(&url, "%s%s", base, path) < 0) {
+        return false;
+    }
+    bool is_set = curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_PRIVATE, request) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_PREREQDATA, request) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_HEADERDATA, request) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_WRITEDATA, request) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error) == CURLE_OK;
+    free(url);
+    return is_set;
+}
+
+static bool request_choose_method(struct request *request, size_t len)
+{
+    CURL *easy = request->easy;
+    if (request->sent == NULL) {
+        return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers->get) == CURLE_OK;
+    }
+    return curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->sent) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers->post) == CURLE_OK;
+}
+
+static bool api_start(struct api *api, struct request *request, const char *path, size_t len)
+{
+    if (request == NULL) {
+        return false;
+    }
+    if (!request_prepare(request, api->url, path) || !request_choose_method(request, len) ||
+        curl_multi_add_handle(api->multi, request->easy) != CURLM_OK) {
+        api_put_easy(api, request->easy);
+        request_free(request);
+        return false;
+    }
+    request->next = api->under_way;
+    api->under_way = request;
+    return true;
+}
+
+bool api_post(struct api *api, enum api_endpoint endpoint, char *body, size_t len, void *tag)
+{
+    const char *path = endpoint == API_BULK ? "/sms/bulk" : "/sms";
+    return api_start(api, request_new(api, endpoint, body, tag), path, len);
+}
+
+bool api_get_history(struct api *api, unsigned page, unsigned per_page, void *tag)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof(path), "/sms?page=%u&per_page=%u", page, per_page);
+    return api_start(api, request_new(api, API_HISTORY, NULL, tag), path, 0);
+}
+
+bool api_get_message(struct api *api, const char *id, void *tag)
+{
+    char *escaped = curl_easy_escape(NULL, id, 0);
+    char *path = NULL;
+    if (escaped == NULL || asprintf(&path, "/sms/%s", escaped) < 0) {
+        path = NULL;
+    }
+    curl_free(escaped);
+    bool is_started =
+        path != NULL && api_start(api, request_new(api, API_HISTORY, NULL, tag), path, 0);
+    free(path);
+    return is_started;
+}
+
+/* --- answers -------------------------------------------------------------------------------- */
+
+static const char *header_value(CURL *easy, const char *name)
+{
+    struct curl_header *header = NULL;
+    CURLHcode code = curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header);
+    return code == CURLHE_OK ? header->value : "";
+}
+
+/* Eleven digits hold every time in seconds that makes sense and overflow nothing. */
+static bool parse_count(const char *digits, int64_t *value)
+{
+    size_t len = strspn(digits, "0123456789");
+    if (len == 0 || len > 11 || digits[len] != '\0') {
+        return false;
+    }
+    *value = strtoll(digits, NULL, 10);
+    return true;
+}
+
+/* RFC 9110, 10.2.3: seconds or a date. Returns -1 where it is neither. */
+static int64_t parse_retry_after(const char *value, int64_t answered_s)
+{
+    int64_t seconds;
+    if (parse_count(value, &seconds)) {
+        return seconds;
+    }
+    /* curl_getdate takes "-5" and "1.5" for dates too; those of HTTP begin with a weekday. */
+    time_t date = isalpha((unsigned char)value[0]) ? curl_getdate(value, NULL) : -1;
+    if (date < 0) {
+        return -1;
+    }
+    int64_t now_s = answered_s > 0 ? answered_s : time(NULL);
+    return date > now_s ? date - now_s : 0;
+}
+
+static void rate_read(struct api_rate *rate, CURL *easy)
+{
+    rate->is_present = parse_count(header_value(easy, "X-RateLimit-Limit"), &rate->limit) &&
+                       parse_count(header_value(easy, "X-RateLimit-Remaining"), &rate->remaining) &&
+                       parse_count(header_value(easy, "X-RateLimit-Reset"), &rate->reset);
+    time_t date = curl_getdate(header_value(easy, "Date"), NULL);
+    rate->date_s = date > 0 ? date : 0;
+    rate->retry_after_s = parse_retry_after(header_value(easy, "Retry-After"), rate->date_s);
+}
+
+/*
+ * A body that we cut leaves a refusal clear, its status says it all (and a cut body is no JSON, so
+ * nothing is concluded about a message); a success without its body says nothing of the items.
+ */
+static enum api_transport request_transport(const struct request *request, CURLcode code,
+                                            long status)
+{
+    if (request->sends == 0) {
+        return API_NOT_SENT;
+    }
+    bool is_whole = code == CURLE_OK && request->is_header_whole && status >= 200;
+    bool is_refusal = request->answer.is_body_cut && status >= 300;
+    return is_whole || is_refusal ? API_ANSWERED : API_NO_ANSWER;
+}
+
+static const char *request_error(const struct request *request, CURLcode code)
+{
+    if (request->answer.transport == API_ANSWERED) {
+        return "";
+    }
+    if (request->answer.is_body_cut) {
+        return "the answer's body was too long";
+    }
+    if (code == CURLE_ABORTED_BY_CALLBACK) {
+        return "the kept connection was closed before the answer";
+    }
+    if (code == CURLE_OK) {
+        return "the answer ended within its header";
+    }
+    return request->error[0] != '\0' ? request->error : curl_easy_strerror(code);
+}
+
+static void request_conclude(struct request *request, CURLcode code)
+{
+    struct api_answer *answer = &request->answer;
+    long status = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    answer->transport = request_transport(request, code, status);
+    answer->status = answer->transport == API_ANSWERED ? (int)status : 0;
+    answer->error = request_error(request, code);
+    answer->body_len = request->received.len;
+    buffer_putc(&request->received, '\0');
+    answer->body = request->received.data;
+    rate_read(&answer->rate, request->easy);
+    answer->latency_us = now_us() - request->began_us;
+}
+
+static void api_end(struct api *api, struct request *request, CURLcode code)
+{
+    struct request **link = &api->under_way;
+    while (*link != request) {
+        link = &(*link)->next;
+    }
+    *link = request->next;
+    request->next = NULL;
+    *api->last_ended = request;
+    api->last_ended = &request->next;
+
+    request_conclude(request, code);
+    curl_multi_remove_handle(api->multi, request->easy);
+    api_put_easy(api, request->easy);
+    request->easy = NULL;
+    headers_release(request->headers); /* an old token is wiped now, not when the answer is freed */
+    request->headers = NULL;
+}
+
+/*
+ * Starts a request again that met a stale connection: nothing of it was sent. On a fresh connection
+ * that cannot happen again.
+ */
+static bool api_restart(struct api *api, struct request *request, CURLcode code)
+{
+    if (code != CURLE_ABORTED_BY_CALLBACK || request->sends > 0) {
+        return false;
+    }
+    curl_multi_remove_handle(api->multi, request->easy);
+    return curl_easy_setopt(request->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+           curl_multi_add_handle(api->multi, request->easy) == CURLM_OK;
+}
+
+static void api_gather_ended(struct api *api)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(api->multi, &left)) != NULL) {
+        if (message->msg == CURLMSG_DONE) {
+            CURLcode code = message->data.result; /* the message goes with the handle */
+            struct request *request = NULL;
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
+            if (!api_restart(api, request, code)) {
+                api_end(api, request, code);
+            }
+        }
+    }
+}
+
+/* Milliseconds to wait until `end_us`, rounded up: to wake before it would be to spin. */
+static int poll_timeout_ms(int64_t end_us)
+{
+    int64_t left_ms = (end_us - now_us() + 999) / 1000;
+    return (int)(left_ms < LONGEST_POLL_MS ? left_ms : LONGEST_POLL_MS);
+}
+
+void api_wait(struct api *api, int64_t timeout_ms)
+{
+    bool is_endless = timeout_ms < 0 || timeout_ms > INT64_MAX / 2000;
+    int64_t end_us = is_endless ? INT64_MAX / 2 : now_us() + timeout_ms * 1000;
+    for (;;) {
+        int running;
+        curl_multi_perform(api->multi, &running);
+        api_gather_ended(api);
+        /* The flag, since curl_multi_poll does not tell a wake-up from a timer of curl's. */
+        if (atomic_exchange(&api->is_woken, false) || api->ended != NULL) {
+            return;
+        }
+        int poll_ms = poll_timeout_ms(end_us);
+        if (poll_ms <= 0) {
+            return;
+        }
+        if (curl_multi_poll(api->multi, NULL, 0, poll_ms, NULL) != CURLM_OK) {
+            poll(NULL, 0, FAILED_POLL_MS); /* without memory: a pause is better than a spin */
+        }
+    }
+}
+
+void api_wakeup(struct api *api)
+{
+    atomic_store(&api->is_woken, true);
+    curl_multi_wakeup(api->multi);
+}
+
+struct api_answer *api_next_answer(struct api *api)
+{
+    struct request *request = api->ended;
+    if (request == NULL) {
+        return NULL;
+    }
+    api->ended = request->next;
+    if (api->ended == NULL) {
+        api->last_ended = &api->ended;
+    }
+    return &request->answer;
+}
+
+void api_answer_free(struct api_answer *answer)
+{
+    if (answer != NULL) {
+        request_free((struct request *)answer);
+    }
+}
+
+/* --- life of the api ------------------------------------------------------------------------ */
+
+static bool host_is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    /* "[::1]": an address within brackets, in any of its spellings. */
+    char inner[INET6_ADDRSTRLEN] = "";
+    if (sscanf(host, "[%45[0-9a-fA-F:.]]", inner) == 1 && inet_pton(AF_INET6, inner, &v6) == 1) {
+        return IN6_IS_ADDR_LOOPBACK(&v6);
+    }
+    return strcasecmp(host, "localhost") == 0;
+}
+
+static bool url_is_loopback(const char *url)
+{
+    CURLU *parsed = curl_url();
+    char *host = NULL;
+    bool is_loopback = false;
+    if (parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+        is_loopback = host_is_loopback(host);
+    }
+    curl_free(host);
+    curl_url_cleanup(parsed);
+    return is_loopback;
+}
+
+static bool api_configure_multi(CURLM *multi, long connections)
+{
+    return multi != NULL &&
+           curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK;
+}
+
+static bool api_make_places(struct api *api, size_t connections)
+{
+    api->max_idle = connections;
+    api->idle = calloc(api->max_idle, sizeof(api->idle[0]));
+    api->max_sockets = connections * SOCKETS_PER_CONNECTION;
+    api->sockets = malloc(api->max_sockets * sizeof(api->sockets[0]));
+    for (size_t i = 0; api->sockets != NULL && i < api->max_sockets; i++) {
+        api->sockets[i] = -1;
+    }
+    return api->idle != NULL && api->sockets != NULL;
+}
+
+/* A handle is made at once: a wrong option shows at the start, not with the first message. */
+static bool api_make_first_easy(struct api *api)
+{
+    CURL *easy = api_take_easy(api);
+    if (easy != NULL) {
+        api_put_easy(api, easy);
+    }
+    return easy != NULL;
+}
+
+struct api *api_new(const struct api_options *options)
+{
+    struct api *api = calloc(1, sizeof(*api));
+    if (api == NULL) {
+        return NULL;
+    }
+    size_t connections = (size_t)options->connections + 1; /* history's */
+    api->last_ended = &api->ended;
+    atomic_init(&api->is_woken, false);
+    api->timeout_ms = options->timeout_ms;
+    api->connect_timeout_ms = options->connect_timeout_ms;
+    api->is_loopback = url_is_loopback(options->url);
+    api->url = strdup(options->url);
+    api->ca_file = options->ca_file != NULL ? strdup(options->ca_file) : NULL;
+    api->headers = headers_new(options->token);
+    api->multi = curl_multi_init();
+
+    bool is_whole = api->url != NULL && (api->ca_file != NULL || options->ca_file == NULL) &&
+                    api->headers != NULL && api_make_places(api, connections) &&
+                    api_configure_multi(api->multi, (long)connections) && api_make_first_easy(api);
+    if (!is_whole) {
+        api_free(api);
+        return NULL;
+    }
+    return api;
+}
+
+static void requests_free(struct request *request)
+{
+    while (request != NULL) {
+        struct request *next = request->next;
+        request_free(request);
+        request = next;
+    }
+}
+
+void api_free(struct api *api)
+{
+    if (api == NULL) {
+        return;
+    }
+    for (struct request *request = api->under_way; request != NULL; request = request->next) {
+        curl_multi_remove_handle(api->multi, request->easy);
+        curl_easy_cleanup(request->easy);
+    }
+    requests_free(api->under_way);
+    requests_free(api->ended);
+    for (size_t i = 0; i < api->idle_count; i++) {
+        curl_easy_cleanup(api->idle[i]);
+    }
+    curl_multi_cleanup(api->multi);
+    headers_release(api->headers);
+    free(api->sockets);
+    free(api->idle);
+    free(api->ca_file);
+    free(api->url);
+    free(api);
+}

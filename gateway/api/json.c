@@ -1,0 +1,289 @@
+/* json: see json.h. */
+#include "gateway/api/json.h"
+
+#include "gateway/api/match.h"
+#include "gateway/api/value.h"
+#include "gateway/api/words.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An answer may give several errors for a message; one that has far more entries is not ours. */
+enum { MAX_ENTRIES_PER_MESSAGE = 4 };
+
+/* --- requests ------------------------------------------------------------------------------- */
+
+static bool set_text(json_t *object, const char *name, const char *text, size_t len)
+{
+    /* Intake has checked that it is UTF-8; json_dumps looks once more. */
+    return json_object_set_new_nocheck(object, name, json_stringn_nocheck(text, len)) == 0;
+}
+
+static json_t *message_json(const struct message *message)
+{
+    char client_id[ULID_SIZE];
+    ulid_format(&message->id, client_id);
+    json_t *object = json_object();
+    bool is_whole = object != NULL &&
+                    set_text(object, "from", message_from(message), message->from_len) &&
+                    set_text(object, "to", message_to(message), message->to_len) &&
+                    set_text(object, "text", message_text(message), message->text_len) &&
+                    set_text(object, "clientId", client_id, ULID_LENGTH) &&
+                    (!message->allow_unicode ||
+                     json_object_set_new_nocheck(object, "allowUnicode", json_true()) == 0);
+    if (!is_whole) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+static char *dump(json_t *body, size_t *len)
+{
+    char *bytes = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    *len = bytes != NULL ? strlen(bytes) : 0;
+    json_decref(body);
+    return bytes;
+}
+
+char *api_json_single(const struct message *message, size_t *len)
+{
+    return dump(message_json(message), len);
+}
+
+char *api_json_bulk(struct message *const *messages, size_t count, size_t *len)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++) {
+        if (json_array_append_new(array, message_json(messages[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return dump(array, len);
+}
+
+/* --- answers -------------------------------------------------------------------------------- */
+
+static json_t *load(const char *body, size_t len)
+{
+    return json_loadb(body, len, JSON_ALLOW_NUL, NULL);
+}
+
+static bool item_accept(struct api_item *item, const json_t *entity)
+{
+    char digits[API_DIGITS_SIZE];
+    const char *id = api_value_text(json_object_get(entity, "id"), digits);
+    if (id == NULL) {
+        return false;
+    }
+    item->outcome = API_ITEM_ACCEPTED;
+    item->answer = message_answer_new(id, NULL);
+    return true;
+}
+
+bool api_json_read_single(const char *body, size_t len, struct api_item *item)
+{
+    *item = (struct api_item){API_ITEM_UNKNOWN, NULL};
+    json_t *root = load(body, len);
+    bool is_read = item_accept(item, root) || item_accept(item, json_object_get(root, "entity"));
+    json_decref(root);
+    return is_read;
+}
+
+/* What the entries read so far say of a message. */
+struct mention {
+    bool is_accepted, is_refused, is_contradictory;
+};
+
+static void mention_entity(struct mention *mention, struct api_item *item,
+                           const struct api_entry *entry)
+{
+    if (mention->is_accepted || mention->is_refused) {
+        mention->is_contradictory = true;
+        return;
+    }
+    mention->is_accepted = true;
+    mention->is_contradictory = !item_accept(item, entry->value) && !item_accept(item, entry->echo);
+}
+
+/* There may be an entry for each fault of an item: the first one's words tell enough. */
+static void mention_error(struct mention *mention, struct api_item *item,
+                          const struct api_entry *entry)
+{
+    if (mention->is_accepted) {
+        mention->is_contradictory = true;
+        return;
+    }
+    mention->is_refused = true;
+    struct api_words words;
+    api_words_read(entry->value, entry->echo, &words);
+    if (words.is_already_used) {
+        item->outcome = API_ITEM_ALREADY_USED;
+    } else if (item->outcome == API_ITEM_UNKNOWN) {
+        item->outcome = API_ITEM_REJECTED;
+    }
+    if (item->answer == NULL && words.len > 0) {
+        item->answer = message_answer_new(NULL, words.reason);
+    }
+}
+
+static void read_entries(const struct api_entry *entries, size_t entry_count,
+                         struct mention *mentions, struct api_item *items, size_t count)
+{
+    for (size_t i = 0; i < entry_count; i++) {
+        size_t message = entries[i].message;
+        if (message != API_UNMATCHED) {
+            (entries[i].is_error ? mention_error : mention_entity)(&mentions[message],
+                                                                   &items[message], &entries[i]);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (mentions[i].is_contradictory) {
+            free(items[i].answer);
+            items[i] = (struct api_item){API_ITEM_UNKNOWN, NULL};
+        }
+    }
+}
+
+static bool is_list_or_none(const json_t *value)
+{
+    return value == NULL || json_is_null(value) || json_is_array(value);
+}
+
+static bool is_bulk_answer(const json_t *entities, const json_t *errors, size_t count)
+{
+    return is_list_or_none(entities) && is_list_or_none(errors) &&
+           (json_is_array(entities) || json_is_array(errors)) &&
+           json_array_size(entities) + json_array_size(errors) <= MAX_ENTRIES_PER_MESSAGE * count;
+}
+
+bool api_json_read_bulk(const char *body, size_t len, struct message *const *messages, size_t count,
+                        struct api_item *items)
+{
+    for (size_t i = 0; i < count; i++) {
+        items[i] = (struct api_item){API_ITEM_UNKNOWN, NULL};
+    }
+    json_t *root = load(body, len);
+    const json_t *entities = json_object_get(root, "entities");
+    const json_t *errors = json_object_get(root, "errors");
+    struct mention *mentions = calloc(count + 1, sizeof(*mentions));
+    struct api_entry *entries = NULL;
+    size_t entry_count = 0;
+
+    if (mentions != NULL && is_bulk_answer(entities, errors, count)) {
+        entries = api_match_entries(entities, errors, messages, count, &entry_count);
+    }
+    bool is_read = entries != NULL;
+    if (is_read) {
+        read_entries(entries, entry_count, mentions, items, count);
+    }
+    free(entries);
+    free(mentions);
+    json_decref(root);
+    return is_read;
+}
+
+void api_json_read_refusal(const char *body, size_t len, struct api_refusal *refusal)
+{
+    *refusal = (struct api_refusal){0};
+    json_t *root = load(body, len);
+    if (json_is_object(root)) {
+        struct api_words words;
+        api_words_read(root, NULL, &words);
+        refusal->is_json = true;
+        refusal->names_field = words.names_field;
+        refusal->is_already_used = words.is_already_used;
+        refusal->reason = words.len > 0 ? strdup(words.reason) : NULL;
+    }
+    json_decref(root);
+}
+
+/* --- history -------------------------------------------------------------------------------- */
+
+static const json_t *find_page(const json_t *root)
+{
+    static const char *const names[] = {"entities", "data"};
+    const json_t *page = root;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !json_is_array(page); i++) {
+        page = json_object_get(root, names[i]);
+    }
+    return json_is_array(page) ? page : NULL;
+}
+
+static bool read_history_entry(const json_t *value, struct api_history_entry *entry)
+{
+    char digits[API_DIGITS_SIZE];
+    if (!json_is_object(value)) {
+        return false;
+    }
+    const char *id = api_value_text(json_object_get(value, "id"), digits);
+    entry->id = strdup(id != NULL ? id : "");
+    const char *client_id = api_value_text(api_value_client_id(value), digits);
+    entry->client_id = client_id != NULL ? strdup(client_id) : NULL;
+    api_value_report(value, &entry->report);
+    return entry->id != NULL && (client_id == NULL || entry->client_id != NULL);
+}
+
+static bool read_page(const json_t *list, struct api_history *page)
+{
+    *page = (struct api_history){NULL, 0};
+    page->entries = list != NULL ? calloc(json_array_size(list) + 1, sizeof(*page->entries)) : NULL;
+    bool is_read = page->entries != NULL;
+    size_t i;
+    json_t *value;
+    json_array_foreach(list, i, value)
+    {
+        page->count += is_read; /* a half-read entry is freed, too */
+        is_read = is_read && read_history_entry(value, &page->entries[i]);
+    }
+    if (!is_read) {
+        api_history_free(page);
+    }
+    return is_read;
+}
+
+bool api_json_read_history(const char *body, size_t len, struct api_history *page)
+{
+    json_t *root = load(body, len);
+    bool is_read = read_page(find_page(root), page);
+    json_decref(root);
+    return is_read;
+}
+
+/* The message in an answer that shows one. */
+static json_t *find_message(json_t *root)
+{
+    static const char *const names[] = {"entity", "data"};
+    json_t *message = root;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && message == root; i++) {
+        json_t *inner = json_object_get(root, names[i]);
+        message = json_is_object(inner) ? inner : root;
+    }
+    return json_is_object(message) ? message : NULL;
+}
+
+bool api_json_read_message(const char *body, size_t len, struct api_history *page)
+{
+    json_t *root = load(body, len);
+    json_t *alone = json_array();
+    const json_t *list = find_page(root);
+    if (list == NULL && json_array_append(alone, find_message(root)) == 0) {
+        list = alone;
+    }
+    bool is_read = read_page(list, page);
+    json_decref(alone);
+    json_decref(root);
+    return is_read;
+}
+
+void api_history_free(struct api_history *page)
+{
+    for (size_t i = 0; i < page->count; i++) {
+        free(page->entries[i].id);
+        free(page->entries[i].client_id);
+    }
+    free(page->entries);
+    *page = (struct api_history){NULL, 0};
+}

@@ -1,0 +1,104 @@
+/* report: see report.h. */
+#include "gateway/api/report.h"
+
+#include "gateway/api/value.h"
+#include "proto/session/option.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A member's text, or "". */
+static const char *member(const json_t *object, const char *name, char digits[API_DIGITS_SIZE])
+{
+    const char *text = api_value_text(json_object_get(object, name), digits);
+    return text == NULL ? "" : text;
+}
+
+/* An opt-out may come without its text. Returns false without memory. */
+static bool add_stop(struct api_report *report)
+{
+    bool is_stop = report->text == NULL && report_status_is_stop(report->report.status);
+    report->text = is_stop ? strdup("STOP") : report->text;
+    return report->text != NULL || !is_stop;
+}
+
+static void read_client_id(const json_t *object, struct api_report *report)
+{
+    const json_t *value = api_value_client_id(object);
+    report->has_client_id =
+        json_is_string(value) &&
+        ulid_parse(json_string_value(value), json_string_length(value), &report->client_id);
+    bool is_none = value == NULL || json_is_null(value) ||
+                   (json_is_string(value) && json_string_length(value) == 0);
+    report->is_foreign = !report->has_client_id && !is_none;
+}
+
+/* The text of an inbound message, or NULL. Beside a status an empty one is only a member that every
+ * report has. */
+static const json_t *find_text(const json_t *object)
+{
+    const json_t *text = json_object_get(object, "message");
+    const char *status = json_string_value(json_object_get(object, "status"));
+    bool has_status = status != NULL && status[0] != '\0';
+    return json_is_string(text) && (json_string_length(text) > 0 || !has_status) ? text : NULL;
+}
+
+/* Returns false without memory. */
+static bool read_members(const json_t *object, int64_t now_ms, struct api_report *report)
+{
+    char digits[API_DIGITS_SIZE];
+    const char *at = json_string_value(json_object_get(object, "eventAt"));
+    const json_t *text = find_text(object);
+    read_client_id(object, report);
+    api_value_report(object, &report->report);
+    bool is_timed = at != NULL && option_parse_time(at, strlen(at), &report->report.event_ms);
+    if (!is_timed) {
+        /* Statuses without a time go by their rank, so that one that comes twice is known; but of
+         * two answers from a phone that are alike, neither may be lost. */
+        bool is_inbound = text != NULL || report_status_is_stop(report->report.status);
+        report->report.event_ms = is_inbound ? now_ms : 0;
+    }
+    report->api_id = strdup(member(object, "id", digits));
+    report->text = json_is_string(text) ? strdup(json_string_value(text)) : NULL;
+    bool is_copied = report->api_id != NULL && (report->text != NULL || !json_is_string(text));
+    return is_copied && add_stop(report);
+}
+
+bool api_json_read_report(const char *body, size_t len, int64_t now_ms, struct api_report *report)
+{
+    json_t *root = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
+    *report = (struct api_report){.has_client_id = false};
+    bool is_good = json_is_object(root) && read_members(root, now_ms, report) &&
+                   (report->has_client_id || report->is_foreign || report->api_id[0] != '\0') &&
+                   (report->report.status[0] != '\0' || report->text != NULL);
+    json_decref(root);
+    if (!is_good) {
+        api_report_free(report);
+    }
+    return is_good;
+}
+
+bool api_report_from_entry(struct api_report *report, const struct ulid *id,
+                           const struct api_history_entry *entry)
+{
+    *report = (struct api_report){
+        .has_client_id = true,
+        .client_id = *id,
+        .api_id = strdup(entry->id),
+        .report = entry->report,
+    };
+    bool is_good = report->api_id != NULL && add_stop(report);
+    if (!is_good) {
+        api_report_free(report);
+    } else if (report->text != NULL) {
+        report->report.event_ms = ulid_time_ms(id);
+    }
+    return is_good;
+}
+
+void api_report_free(struct api_report *report)
+{
+    free(report->api_id);
+    free(report->text);
+    *report = (struct api_report){.has_client_id = false};
+}

@@ -1,0 +1,42 @@
+/*
+ * report: what the API posts to the webhook: delivery reports and inbound messages.
+ *
+ * Reads, and accepts what the API's documentation leaves open. Thread: any. Pure.
+ */
+#ifndef GATEWAY_API_REPORT_H
+#define GATEWAY_API_REPORT_H
+
+#include "gateway/api/json.h"
+#include "proto/report.h"
+#include "proto/ulid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct api_report {
+    bool has_client_id; /* of our form */
+    bool is_foreign;    /* it has one of another form */
+    struct ulid client_id;
+    char *api_id;         /* never NULL, "" = none */
+    struct report report; /* its status may be "" where there is a text */
+    char *text; /* of an inbound message ("STOP" of an opt-out that brings none); NULL = this is a
+                 * delivery report */
+};
+
+/*
+ * Reads one object. A missing or unreadable `eventAt` is taken for `now_ms` (Unix ms), a missing
+ * `code` for 0; a status that is longer than any that we could tell of is cut. Returns false, with
+ * nothing to free, when it is no object, names no message, or says neither status nor text, and
+ * without memory.
+ */
+bool api_json_read_report(const char *body, size_t len, int64_t now_ms, struct api_report *report);
+/*
+ * What an entry of the history says of the message `id`, as if it had been reported. `stop` is an opt-out
+ * there, too, which was said after the message was submitted: that time is its time. Returns false, with nothing to free, without memory.
+ */
+bool api_report_from_entry(struct api_report *report, const struct ulid *id,
+                           const struct api_history_entry *entry);
+void api_report_free(struct api_report *report);
+
+#endif

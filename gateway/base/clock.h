@@ -1,0 +1,35 @@
+/* clock: the two times of the relay. Thread: any. */
+#ifndef GATEWAY_BASE_CLOCK_H
+#define GATEWAY_BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline int64_t clock_ms(clockid_t which)
+{
+    struct timespec t;
+    clock_gettime(which, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Monotonic us: for measuring what takes less than a ms. */
+static inline int64_t clock_monotonic_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Wall clock, Unix ms: for records, and for what clients and the API give in it. */
+static inline int64_t clock_unix_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
+/* Monotonic ms: for waiting. */
+static inline int64_t clock_monotonic_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+#endif

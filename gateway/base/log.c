@@ -1,0 +1,508 @@
+/* log: lines on stderr, and how often they may repeat. See the header. Thread: any. */
+#include "gateway/base/log.h"
+
+#include "proto/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum log_level log_threshold = LOG_INFO;
+static enum log_format log_format = LOG_LOGFMT;
+static enum log_privacy log_privacy = LOG_MASK;
+static bool is_journal; /* stderr leads to systemd's journal */
+
+const char *log_level_name(enum log_level level)
+{
+    switch (level) {
+    case LOG_ERROR:
+        return "error";
+    case LOG_WARN:
+        return "warn";
+    case LOG_INFO:
+        return "info";
+    case LOG_DEBUG:
+        return "debug";
+    }
+    return "unknown";
+}
+
+/* sd-daemon(3): the priorities of syslog. */
+static int journal_priority(enum log_level level)
+{
+    switch (level) {
+    case LOG_ERROR:
+        return 3;
+    case LOG_WARN:
+        return 4;
+    case LOG_INFO:
+        return 6;
+    case LOG_DEBUG:
+        return 7;
+    }
+    return 6;
+}
+
+/* systemd.exec(5): $JOURNAL_STREAM is device:inode, and inherited by those who redirect stderr. */
+static bool leads_to_journal(int fd)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    uintmax_t device, inode;
+    struct stat st;
+    return stream != NULL && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
+           fstat(fd, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+void log_open(enum log_level level, enum log_format format, enum log_privacy privacy)
+{
+    log_threshold = level;
+    log_format = format;
+    log_privacy = privacy;
+    is_journal = leads_to_journal(STDERR_FILENO);
+}
+
+/* --- fields --------------------------------------------------------------------------------- */
+
+struct log_field log_string(const char *name, const char *s)
+{
+    const char *bytes = s != NULL ? s : "";
+    return LOG_BYTES(name, bytes, strlen(bytes));
+}
+
+struct log_field log_number(const char *name, const char *s)
+{
+    struct log_field field = log_string(name, s);
+    field.type = LOG_FIELD_NUMBER;
+    return field;
+}
+
+enum { STAMP_SIZE = 32, SCRATCH_SIZE = 128, MASK_HEAD = 3, MASK_TAIL = 2 };
+
+size_t log_mask_number(const char *number, size_t len, char masked[LOG_MASKED_SIZE])
+{
+    if (len <= MASK_HEAD + MASK_TAIL) {
+        return (size_t)snprintf(masked, LOG_MASKED_SIZE, "***");
+    }
+    return (size_t)snprintf(masked, LOG_MASKED_SIZE, "%.*s***%.*s", MASK_HEAD, number, MASK_TAIL,
+                            number + len - MASK_TAIL);
+}
+
+void log_hide_numbers(char *words)
+{
+    enum { NUMBER_LIKE = 6 };
+    for (char *s = words; *s != '\0'; s++) {
+        size_t digits = strspn(s, "0123456789");
+        if (digits >= NUMBER_LIKE) {
+            memset(s, '*', digits);
+        }
+        s += digits > 0 ? digits - 1 : 0;
+    }
+}
+
+struct span {
+    const char *bytes;
+    size_t len;
+};
+
+/* A field as text, which is the field's own or in `scratch`. */
+static struct span field_text(const struct log_field *field, char scratch[SCRATCH_SIZE])
+{
+    struct span text = {scratch, 0};
+    switch (field->type) {
+    case LOG_FIELD_END:
+        break;
+    case LOG_FIELD_STRING:
+        text = (struct span){field->value.string.bytes, field->value.string.len};
+        break;
+    case LOG_FIELD_NUMBER:
+        text = (struct span){field->value.string.bytes, field->value.string.len};
+        if (log_privacy == LOG_MASK) {
+            text = (struct span){scratch, log_mask_number(text.bytes, text.len, scratch)};
+        }
+        break;
+    case LOG_FIELD_ID:
+        ulid_format(field->value.id, scratch);
+        text.len = ULID_LENGTH;
+        break;
+    case LOG_FIELD_ERRNO:
+        text.bytes = strerror_r((int)field->value.integer, scratch, SCRATCH_SIZE);
+        text.len = strlen(text.bytes);
+        break;
+    case LOG_FIELD_INT:
+        text.len = (size_t)snprintf(scratch, SCRATCH_SIZE, "%" PRId64, field->value.integer);
+        break;
+    case LOG_FIELD_BOOL:
+        text.bytes = field->value.integer != 0 ? "yes" : "no";
+        text.len = strlen(text.bytes);
+        break;
+    }
+    return text;
+}
+
+static const char *now_as_text(char stamp[STAMP_SIZE])
+{
+    struct timespec now;
+    struct tm utc;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    size_t len = strftime(stamp, STAMP_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(stamp + len, STAMP_SIZE - len, ".%03dZ", (int)(now.tv_nsec / 1000000));
+    return stamp;
+}
+
+/* --- one line ------------------------------------------------------------------------------- */
+
+enum { LINE_RESERVE = 32 }; /* for what ends a line: that fields were left out, a brace, LF */
+
+struct line {
+    char text[LOG_LINE_MAX];
+    size_t len;
+    size_t size; /* what may be used at present */
+    bool is_full;
+    bool has_fields;
+};
+
+static void line_put(struct line *line, const char *bytes, size_t len)
+{
+    if (line->is_full || len > line->size - line->len) {
+        line->is_full = true;
+        return;
+    }
+    memcpy(line->text + line->len, bytes, len);
+    line->len += len;
+}
+
+static void line_puts(struct line *line, const char *s)
+{
+    line_put(line, s, strlen(s));
+}
+
+/* The length of a character of valid UTF-8. */
+static size_t character_length(char lead)
+{
+    unsigned char byte = (unsigned char)lead;
+    return byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+}
+
+static bool is_ascii(char c)
+{
+    return (unsigned char)c < 0x80;
+}
+
+/* A control character of ASCII, or of U+0080 to U+009F, which terminals obey too. */
+static bool is_control(const char *s, size_t len)
+{
+    unsigned char first = (unsigned char)s[0];
+    return first < ' ' || first == 0x7f ||
+           (len > 1 && first == 0xc2 && ((unsigned char)s[1] & 0xe0) == 0x80);
+}
+
+static void put_escaped(struct line *line, const char *s, size_t len)
+{
+    char escape[sizeof "\\u00hh"];
+    if (*s == '\n') {
+        line_puts(line, "\\n");
+    } else if (log_format == LOG_JSON) {
+        /* U+0080 to U+009F end in the byte that is their number. */
+        snprintf(escape, sizeof escape, "\\u00%02x", (unsigned)(unsigned char)s[len - 1]);
+        line_puts(line, escape);
+    } else {
+        for (size_t i = 0; i < len; i++) {
+            snprintf(escape, sizeof escape, "\\x%02x", (unsigned)(unsigned char)s[i]);
+            line_puts(line, escape);
+        }
+    }
+}
+
+static void put_quoted(struct line *line, struct span text, bool is_utf8)
+{
+    size_t len;
+    line_puts(line, "\"");
+    for (size_t i = 0; i < text.len; i += len) {
+        const char *s = text.bytes + i;
+        len = is_utf8 ? character_length(*s) : 1;
+        if (*s == '"' || *s == '\\') {
+            line_puts(line, *s == '"' ? "\\\"" : "\\\\");
+        } else if (is_control(s, len) || (!is_utf8 && !is_ascii(*s))) {
+            put_escaped(line, s, len);
+        } else {
+            line_put(line, s, len);
+        }
+    }
+}
+
+static bool needs_quotes(struct span text, bool is_utf8)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.bytes[i];
+        if (c == ' ' || c == '"' || c == '\\' || c == '=' ||
+            is_control(text.bytes + i, text.len - i)) {
+            return true;
+        }
+    }
+    return text.len == 0 || !is_utf8;
+}
+
+static void put_text(struct line *line, struct span text)
+{
+    size_t whole = text.len;
+    if (text.len > LOG_VALUE_MAX) {
+        text.len = LOG_VALUE_MAX;
+        while (text.len > 0 && ((unsigned char)text.bytes[text.len] & 0xc0) == 0x80) {
+            text.len--; /* not within a character */
+        }
+    }
+    bool is_utf8 = text_is_utf8(text.bytes, text.len);
+    bool is_quoted = log_format == LOG_JSON || needs_quotes(text, is_utf8);
+    if (is_quoted) {
+        put_quoted(line, text, is_utf8);
+    } else {
+        line_put(line, text.bytes, text.len);
+    }
+    line_puts(line, text.len < whole ? "..." : "");
+    line_puts(line, is_quoted ? "\"" : "");
+}
+
+static void put_value(struct line *line, const struct log_field *field)
+{
+    char scratch[SCRATCH_SIZE];
+    struct span text = field_text(field, scratch);
+    bool is_bare = field->type == LOG_FIELD_INT || field->type == LOG_FIELD_BOOL;
+    if (!is_bare) {
+        put_text(line, text);
+    } else if (field->type == LOG_FIELD_BOOL && log_format == LOG_JSON) {
+        line_puts(line, field->value.integer != 0 ? "true" : "false");
+    } else {
+        line_put(line, text.bytes, text.len);
+    }
+}
+
+/* Adds a field whole, or leaves it out. */
+static void line_add(struct line *line, struct log_field field)
+{
+    bool is_json = log_format == LOG_JSON;
+    size_t before = line->len;
+    line_puts(line, !line->has_fields ? "" : is_json ? "," : " ");
+    line_puts(line, is_json ? "\"" : "");
+    line_puts(line, field.name);
+    line_puts(line, is_json ? "\":" : "=");
+    put_value(line, &field);
+    if (line->is_full) {
+        line->len = before;
+    } else {
+        line->has_fields = true;
+    }
+}
+
+static void line_begin(struct line *line, enum log_level level, const char *event)
+{
+    line->len = 0;
+    line->size = sizeof line->text - LINE_RESERVE;
+    line->is_full = line->has_fields = false;
+    if (is_journal) {
+        char priority[sizeof "<7>"];
+        snprintf(priority, sizeof priority, "<%d>", journal_priority(level));
+        line_puts(line, priority);
+    }
+    line_puts(line, log_format == LOG_JSON ? "{" : "");
+    if (!is_journal) {
+        char stamp[STAMP_SIZE];
+        line_add(line, LOG_STR("ts", now_as_text(stamp)));
+    }
+    line_add(line, LOG_STR("level", log_level_name(level)));
+    line_add(line, LOG_STR("event", event));
+}
+
+/* The one write: lines of several threads do not mix, and a log that is gone stops nobody. */
+static void line_write(struct line *line)
+{
+    line->size = sizeof line->text;
+    if (line->is_full) {
+        line->is_full = false;
+        line_add(line, LOG_BOOL("cut", true));
+    }
+    line_puts(line, log_format == LOG_JSON ? "}\n" : "\n");
+    while (write(STDERR_FILENO, line->text, line->len) < 0 && errno == EINTR) {
+        continue;
+    }
+}
+
+/* --- repeats -------------------------------------------------------------------------------- */
+
+enum { REPEAT_SLOTS = 64 }; /* when all are in use, lines are written as if they were no repeats */
+
+/* One kind of line: event and key. */
+struct repeat {
+    uint64_t hash; /* of both */
+    int64_t since_ms;
+    unsigned seen;
+    int64_t left_out;
+    enum log_level level;
+    const char *event, *name;
+    char key[SCRATCH_SIZE]; /* the start of it, for the line that sums up */
+    size_t key_len;
+};
+
+static struct repeat repeats[REPEAT_SLOTS]; /* under the mutex; not in use while `event` is NULL */
+static pthread_mutex_t repeats_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* FNV-1a. */
+static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ (unsigned char)bytes[i]) * UINT64_C(1099511628211);
+    }
+    return hash;
+}
+
+/* The field that tells one repeat from another, or the end. */
+static const struct log_field *key_field(const struct log_field *fields)
+{
+    while (fields->type == LOG_FIELD_INT || fields->type == LOG_FIELD_BOOL) {
+        fields++;
+    }
+    return fields;
+}
+
+static struct repeat repeat_make(enum log_level level, const char *event,
+                                 const struct log_field *fields, int64_t now_ms)
+{
+    char scratch[SCRATCH_SIZE];
+    const struct log_field *field = key_field(fields);
+    struct span key = field_text(field, scratch);
+    struct repeat repeat = {
+        .since_ms = now_ms, .level = level, .event = event, .name = field->name};
+    repeat.hash = hash_bytes(UINT64_C(14695981039346656037), event, strlen(event) + 1);
+    repeat.hash = hash_bytes(repeat.hash, key.bytes, key.len);
+    repeat.key_len = key.len < sizeof repeat.key ? key.len : sizeof repeat.key;
+    memcpy(repeat.key, key.bytes, repeat.key_len);
+    return repeat;
+}
+
+static bool is_over(const struct repeat *repeat, int64_t now_ms)
+{
+    return now_ms - repeat->since_ms >= LOG_REPEAT_MS;
+}
+
+/* The slot of this kind of line, or else a free one, or NULL. */
+static struct repeat *slot_find(uint64_t hash, int64_t now_ms)
+{
+    struct repeat *free_slot = NULL;
+    for (size_t i = 0; i < REPEAT_SLOTS; i++) {
+        struct repeat *slot = &repeats[i];
+        if (slot->event != NULL && slot->hash == hash) {
+            return slot;
+        }
+        if (slot->event == NULL || (is_over(slot, now_ms) && slot->left_out == 0)) {
+            free_slot = slot;
+        }
+    }
+    return free_slot;
+}
+
+/*
+ * Counts a line. Returns whether it may be written; `ended` is what has to be summed up before
+ * (its `left_out` is 0 if nothing has).
+ */
+static bool repeat_count(const struct repeat *now, struct repeat *ended)
+{
+    bool is_allowed = true;
+    ended->left_out = 0;
+    pthread_mutex_lock(&repeats_mutex);
+    struct repeat *slot = slot_find(now->hash, now->since_ms);
+    if (slot != NULL) {
+        bool is_known = slot->event != NULL && slot->hash == now->hash;
+        if (is_known && is_over(slot, now->since_ms)) {
+            *ended = *slot;
+        }
+        if (!is_known || is_over(slot, now->since_ms)) {
+            *slot = *now;
+        }
+        is_allowed = slot->seen < LOG_REPEATS;
+        if (is_allowed) {
+            slot->seen++;
+        } else {
+            slot->left_out++;
+        }
+    }
+    pthread_mutex_unlock(&repeats_mutex);
+    return is_allowed;
+}
+
+/* Takes out one kind of line whose time is over and that has something to sum up. */
+static bool repeat_take(int64_t now_ms, struct repeat *ended)
+{
+    bool is_found = false;
+    pthread_mutex_lock(&repeats_mutex);
+    for (size_t i = 0; i < REPEAT_SLOTS && !is_found; i++) {
+        is_found = repeats[i].left_out > 0 && is_over(&repeats[i], now_ms);
+        if (is_found) {
+            *ended = repeats[i];
+            repeats[i] = (struct repeat){0};
+        }
+    }
+    pthread_mutex_unlock(&repeats_mutex);
+    return is_found;
+}
+
+static void repeat_sum_up(const struct repeat *ended)
+{
+    struct line line;
+    line_begin(&line, ended->level, ended->event);
+    if (ended->name != NULL) {
+        line_add(&line, LOG_BYTES(ended->name, ended->key, ended->key_len));
+    }
+    line_add(&line, LOG_INT("again", ended->left_out));
+    line_write(&line);
+}
+
+void log_flush_repeats(int64_t now_ms)
+{
+    struct repeat ended;
+    while (repeat_take(now_ms, &ended)) {
+        repeat_sum_up(&ended);
+    }
+}
+
+/* --- events --------------------------------------------------------------------------------- */
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Who asks for the debug level wants every line. */
+static bool is_left_out(enum log_level level, const char *event, const struct log_field *fields)
+{
+    if (level == LOG_DEBUG) {
+        return false;
+    }
+    struct repeat now = repeat_make(level, event, fields, monotonic_ms()), ended;
+    bool is_allowed = repeat_count(&now, &ended);
+    if (ended.left_out > 0) {
+        repeat_sum_up(&ended);
+    }
+    return !is_allowed;
+}
+
+void log_event(enum log_level level, const char *event, const struct log_field *fields)
+{
+    int saved_errno = errno; /* a caller may still need it */
+    if (!is_left_out(level, event, fields)) {
+        struct line line;
+        line_begin(&line, level, event);
+        for (; fields->type != LOG_FIELD_END; fields++) {
+            line_add(&line, *fields);
+        }
+        line_write(&line);
+    }
+    errno = saved_errno;
+}

@@ -1,0 +1,32 @@
+/*
+ * signature: what proves to a webhook that a request is ours and of now.
+ *
+ * The "Standard Webhooks" convention (https://www.standardwebhooks.com): header lines webhook-id,
+ * webhook-timestamp and webhook-signature, the last being `v1,` and the base64 of the HMAC-SHA256 of
+ * "<id>.<timestamp>.<body>". Libraries that check it exist in most languages.
+ * Owns the key. HMAC and base64 are GLib's, which GMime brings along. Thread: any.
+ */
+#ifndef GATEWAY_NOTIFY_SIGNATURE_H
+#define GATEWAY_NOTIFY_SIGNATURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct signature_key;
+
+/* "v1,", the base64 of 32 bytes, NUL. */
+enum { SIGNATURE_SIZE = 3 + 44 + 1 };
+
+/*
+ * A secret is `whsec_` and the key in base64, or else its bytes are the key. Returns NULL where there
+ * is no base64 behind `whsec_`, and without memory.
+ */
+struct signature_key *signature_key_new(const char *secret);
+/* Wipes it. NULL is fine. */
+void signature_key_free(struct signature_key *key);
+
+/* Signs a body that is sent with this id at this Unix time in seconds. */
+void signature_make(const struct signature_key *key, const char *id, int64_t timestamp_s,
+                    const char *body, size_t len, char out[SIGNATURE_SIZE]);
+
+#endif

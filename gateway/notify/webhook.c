@@ -1,0 +1,384 @@
+/* webhook: see webhook.h. */
+#include "gateway/notify/webhook.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/base/thread.h"
+#include "gateway/notify/signature.h"
+#include "gateway/policy/retry.h"
+#include "proto/buffer.h"
+
+#include <curl/curl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    BATCH_CHANGES = 100,
+    BATCH_BYTES = 64 * 1024,  /* some refuse 100 KB; a larger change goes alone */
+    ANSWER_BYTES = 64 * 1024, /* of the body of an answer that are read */
+    TIMEOUT_MS = 10000,
+    RETRY_MIN_MS = 1000,
+    RETRY_MAX_MS = 60000,
+    LONGEST_POLL_MS = 3600 * 1000,
+    FAILED_POLL_MS = 100,
+    REASON_SIZE = 128,
+    LINE_SIZE = 128
+};
+
+#define BATCH_START "{\"changes\":[\n"
+#define SEPARATOR   ",\n"
+#define BATCH_END   "\n]}\n"
+
+/* Changes that are under way: the same until they are told. */
+struct batch {
+    size_t count; /* 0 = there is none */
+    uint64_t first, last;
+    struct buffer body;
+};
+
+struct webhook {
+    struct outbox *outbox;
+    struct webhook_options options; /* its strings are NULL */
+    struct signature_key *key;
+    CURLM *multi;
+    CURL *easy;
+    char *host;
+    pthread_t thread;
+    bool has_thread;
+    atomic_bool is_woken;
+    atomic_int_fast64_t deadline_ms; /* monotonic; INT64_MAX = it is not to end */
+
+    /* The thread's own. */
+    struct batch batch;
+    size_t answered;   /* bytes of the body of the answer */
+    unsigned failures; /* in a row */
+    unsigned short chance[3];
+};
+
+static bool is_stopping(struct webhook *w)
+{
+    return atomic_load(&w->deadline_ms) != INT64_MAX;
+}
+
+static bool is_late(struct webhook *w)
+{
+    return clock_monotonic_ms() >= atomic_load(&w->deadline_ms);
+}
+
+static void wake(void *arg)
+{
+    struct webhook *w = arg;
+    atomic_store(&w->is_woken, true);
+    curl_multi_wakeup(w->multi);
+}
+
+/* --- batches ------------------------------------------------------------------------------------ */
+
+/* There is always room for the end. */
+static bool add(void *arg, const struct change *change)
+{
+    struct batch *batch = arg;
+    bool is_first = batch->count == 0;
+    bool is_too_much = !is_first && batch->body.len + change->len > BATCH_BYTES;
+    if (is_too_much ||
+        buffer_reserve(&batch->body, change->len + strlen(SEPARATOR BATCH_END)) == NULL) {
+        return false;
+    }
+    buffer_puts(&batch->body, is_first ? "" : SEPARATOR);
+    buffer_append(&batch->body, change->json, change->len);
+    batch->first = is_first ? change->number : batch->first;
+    batch->last = change->number;
+    batch->count++;
+    return true;
+}
+
+/* Returns false when there is nothing to tell, or (`has_failed` of the body) no memory. */
+static bool gather(struct webhook *w)
+{
+    struct batch *batch = &w->batch;
+    if (batch->count > 0) {
+        return true;
+    }
+    buffer_clear(&batch->body);
+    buffer_puts(&batch->body, BATCH_START);
+    if (!batch->body.has_failed) {
+        outbox_take(w->outbox, OUTBOX_WEBHOOK, BATCH_CHANGES, add, batch);
+    }
+    if (batch->count == 0) {
+        return false;
+    }
+    buffer_puts(&batch->body, BATCH_END);
+    return true;
+}
+
+/* --- requests ----------------------------------------------------------------------------------- */
+
+static bool append(struct curl_slist **lines, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*lines, line);
+    *lines = longer != NULL ? longer : *lines;
+    return longer != NULL;
+}
+
+/* Returns NULL without memory. */
+static struct curl_slist *header_lines(const struct webhook *w)
+{
+    struct curl_slist *lines = NULL;
+    const struct batch *batch = &w->batch;
+    int64_t now_s = clock_unix_ms() / 1000;
+    char id[LINE_SIZE], id_line[LINE_SIZE * 2], time_line[LINE_SIZE], signature[SIGNATURE_SIZE],
+        signature_line[LINE_SIZE * 2];
+    snprintf(id, sizeof id, "%" PRIu64 "-%" PRIu64, batch->first, batch->last);
+    signature_make(w->key, id, now_s, batch->body.data, batch->body.len, signature);
+    snprintf(id_line, sizeof id_line, "webhook-id: %s", id);
+    snprintf(time_line, sizeof time_line, "webhook-timestamp: %" PRId64, now_s);
+    snprintf(signature_line, sizeof signature_line, "webhook-signature: %s", signature);
+    const char *const all[] = {"Content-Type: application/json", "Expect:", id_line, time_line,
+                               signature_line};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (!append(&lines, all[i])) {
+            curl_slist_free_all(lines);
+            return NULL;
+        }
+    }
+    return lines;
+}
+
+/* Waits for the end of the transfer, or for the end of our time. */
+static CURLcode transfer(struct webhook *w)
+{
+    for (;;) {
+        int running;
+        int left;
+        curl_multi_perform(w->multi, &running);
+        CURLMsg *message = curl_multi_info_read(w->multi, &left);
+        if (message != NULL && message->msg == CURLMSG_DONE) {
+            return message->data.result;
+        }
+        if (is_late(w)) {
+            return CURLE_ABORTED_BY_CALLBACK;
+        }
+        int64_t left_ms = atomic_load(&w->deadline_ms) - clock_monotonic_ms();
+        int poll_ms = left_ms < TIMEOUT_MS ? (int)left_ms + 1 : TIMEOUT_MS;
+        if (curl_multi_poll(w->multi, NULL, 0, poll_ms, NULL) != CURLM_OK) {
+            poll(NULL, 0, FAILED_POLL_MS); /* without memory: a pause is better than a spin */
+        }
+    }
+}
+
+/* Sends the batch. Returns whether it was taken; else `reason` says why not. */
+static bool post(struct webhook *w, char reason[REASON_SIZE])
+{
+    long status = 0;
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    struct curl_slist *lines = header_lines(w);
+    w->answered = 0;
+    if (lines != NULL && curl_easy_setopt(w->easy, CURLOPT_HTTPHEADER, lines) == CURLE_OK &&
+        curl_easy_setopt(w->easy, CURLOPT_POSTFIELDS, w->batch.body.data) == CURLE_OK &&
+        curl_easy_setopt(w->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)w->batch.body.len) ==
+            CURLE_OK &&
+        curl_multi_add_handle(w->multi, w->easy) == CURLM_OK) {
+        code = transfer(w);
+        curl_easy_getinfo(w->easy, CURLINFO_RESPONSE_CODE, &status);
+        curl_multi_remove_handle(w->multi, w->easy);
+    }
+    curl_easy_setopt(w->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(lines);
+    /* The status has come before the body, which may be long, slow or without an end. */
+    bool is_answered = code == CURLE_OK || w->answered > 0;
+    if (is_answered) {
+        snprintf(reason, REASON_SIZE, "it answers with status %ld", status);
+    } else {
+        snprintf(reason, REASON_SIZE, "%s", curl_easy_strerror(code));
+    }
+    return is_answered && status >= 200 && status < 300;
+}
+
+/* --- the thread --------------------------------------------------------------------------------- */
+
+/* Up to a time (monotonic), or, where that is INT64_MAX, until there is something to tell. */
+static void sleep_until(struct webhook *w, int64_t until_ms)
+{
+    while (!is_stopping(w)) {
+        int64_t left_ms = until_ms == INT64_MAX ? INT64_MAX : until_ms - clock_monotonic_ms();
+        bool is_woken = atomic_exchange(&w->is_woken, false);
+        if (left_ms <= 0 || (until_ms == INT64_MAX && is_woken)) {
+            return;
+        }
+        int poll_ms = left_ms < LONGEST_POLL_MS ? (int)left_ms : LONGEST_POLL_MS;
+        if (curl_multi_poll(w->multi, NULL, 0, poll_ms, NULL) != CURLM_OK) {
+            poll(NULL, 0, FAILED_POLL_MS);
+        }
+    }
+}
+
+static void note_told(struct webhook *w)
+{
+    if (w->failures > 0) {
+        LOG(LOG_WARN, "webhook_recovered", LOG_STR("host", w->host),
+            LOG_INT("failures", w->failures));
+    }
+    w->failures = 0;
+    outbox_told(w->outbox, OUTBOX_WEBHOOK, w->batch.last, w->batch.count);
+    w->batch.count = 0;
+}
+
+static void note_failure(struct webhook *w, const char *reason)
+{
+    if (w->failures == 0) {
+        LOG(LOG_ERROR, "webhook_failing", LOG_STR("host", w->host), LOG_STR("reason", reason));
+    }
+    w->failures++;
+    stats_add(w->options.stats, STAT_WEBHOOK_FAILURES, 1);
+}
+
+static void *run(void *arg)
+{
+    struct webhook *w = arg;
+    char reason[REASON_SIZE];
+    pthread_setname_np(pthread_self(), "webhook");
+    while (!is_late(w)) {
+        if (!gather(w)) {
+            if (is_stopping(w)) {
+                break;
+            }
+            sleep_until(w,
+                        w->batch.body.has_failed ? clock_monotonic_ms() + RETRY_MIN_MS : INT64_MAX);
+        } else if (post(w, reason)) {
+            note_told(w);
+        } else if (is_stopping(w)) {
+            break; /* what is left is not lost by us */
+        } else {
+            note_failure(w, reason);
+            sleep_until(w,
+                        clock_monotonic_ms() + retry_backoff_ms(w->failures, RETRY_MIN_MS,
+                                                                RETRY_MAX_MS, erand48(w->chance)));
+        }
+    }
+    w->options.ended(w->options.arg);
+    return NULL;
+}
+
+int webhook_start(struct webhook *w)
+{
+    int error = thread_start(&w->thread, run, w);
+    w->has_thread = error == 0;
+    return error;
+}
+
+void webhook_stop(struct webhook *w, int64_t within_ms)
+{
+    atomic_store(&w->deadline_ms, clock_monotonic_ms() + within_ms);
+    wake(w);
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+/* What it says beside its status is of no interest. */
+static size_t pass_over(char *bytes, size_t size, size_t count, void *arg)
+{
+    (void)bytes;
+    struct webhook *w = arg;
+    w->answered += size * count;
+    return w->answered <= ANSWER_BYTES ? size * count : 0;
+}
+
+/* The host of the URL, which is all that the log shows of it. */
+static char *host_of(const char *url)
+{
+    CURLU *parsed = curl_url();
+    char *host = NULL;
+    char *copy = NULL;
+    if (parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+        copy = strdup(host);
+    }
+    curl_free(host);
+    curl_url_cleanup(parsed);
+    return copy;
+}
+
+static bool configure(struct webhook *w, const char *url)
+{
+    static const struct {
+        CURLoption option;
+        long value;
+    } fixed[] = {
+        {CURLOPT_NOSIGNAL, 1},
+        {CURLOPT_POST, 1},
+        {CURLOPT_FOLLOWLOCATION, 0}, /* changes go where we were told, nowhere else */
+        {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
+        {CURLOPT_SSL_VERIFYPEER, 1},
+        {CURLOPT_SSL_VERIFYHOST, 2},
+        {CURLOPT_TIMEOUT_MS, TIMEOUT_MS},
+        {CURLOPT_QUICK_EXIT, 1}, /* see api.c */
+    };
+    CURL *easy = w->easy;
+    bool is_set = true;
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
+        is_set = is_set && curl_easy_setopt(easy, fixed[i].option, fixed[i].value) == CURLE_OK;
+    }
+    bool is_https = strncasecmp(url, "https:", strlen("https:")) == 0;
+    return is_set && curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_USERAGENT, "smsrelay/" SMSRELAY_VERSION) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, pass_over) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEDATA, w) == CURLE_OK &&
+           /* Plain HTTP is for this machine, to which no proxy leads. */
+           (is_https || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK);
+}
+
+struct webhook *webhook_new(struct outbox *outbox, const struct webhook_options *options)
+{
+    struct webhook *w = calloc(1, sizeof *w);
+    if (w == NULL) {
+        return NULL;
+    }
+    uint64_t seed = (uint64_t)clock_unix_ms() ^ (uint64_t)(uintptr_t)w;
+    memcpy(w->chance, &seed, sizeof w->chance);
+    w->outbox = outbox;
+    w->options = *options;
+    w->options.url = w->options.secret = NULL;
+    atomic_init(&w->is_woken, false);
+    atomic_init(&w->deadline_ms, INT64_MAX);
+    w->host = host_of(options->url);
+    w->key = signature_key_new(options->secret);
+    w->multi = curl_multi_init();
+    w->easy = curl_easy_init();
+    if (w->host == NULL || w->key == NULL || w->multi == NULL || w->easy == NULL ||
+        !configure(w, options->url)) {
+        webhook_free(w);
+        return NULL;
+    }
+    outbox_join(outbox, OUTBOX_WEBHOOK, wake, w);
+    return w;
+}
+
+void webhook_end(struct webhook *w)
+{
+    if (w->has_thread) {
+        webhook_stop(w, 0);
+        pthread_join(w->thread, NULL);
+        w->has_thread = false;
+    }
+}
+
+void webhook_free(struct webhook *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    webhook_end(w);
+    curl_easy_cleanup(w->easy);
+    curl_multi_cleanup(w->multi);
+    signature_key_free(w->key);
+    buffer_free(&w->batch.body);
+    free(w->host);
+    free(w);
+}

@@ -1,0 +1,182 @@
+/* batch: see the header. Thread: the forwarding thread. */
+#include "gateway/policy/batch.h"
+
+/* The view with what follows from it. */
+struct outlook {
+    const struct batch_view *view;
+    const struct pace *pace;
+    int64_t now_ms;
+    size_t total, high; /* ready */
+    bool is_full;       /* what is ready fills a request, or a half counts as one */
+    bool may_bulk;
+};
+
+static int64_t lesser(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t greater(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static struct outlook look(const struct batch_view *view, const struct pace *pace, int64_t now_ms)
+{
+    struct outlook o = {.view = view, .pace = pace, .now_ms = now_ms};
+
+    for (size_t i = 0; i < MESSAGE_PRIORITIES; i++) {
+        o.total += view->ready[i];
+    }
+    o.high = view->ready[PRIORITY_HIGH];
+    o.may_bulk = view->bulk_max > 1;
+    o.is_full = o.total >= view->bulk_max || view->is_group_next;
+    return o;
+}
+
+/* Where `count` messages belong. */
+static enum api_endpoint home(const struct outlook *o, size_t count)
+{
+    return o->may_bulk && count > 1 ? API_BULK : API_SINGLE;
+}
+
+static bool has_room(const struct outlook *o, enum api_endpoint endpoint)
+{
+    return pace_room(o->pace, endpoint, o->now_ms) > 0;
+}
+
+static int64_t next_ms(const struct outlook *o, enum api_endpoint endpoint, bool is_partial)
+{
+    return pace_next_ms(o->pace, endpoint, is_partial, o->now_ms);
+}
+
+static struct batch_plan go(enum api_endpoint endpoint, size_t count, bool is_partial)
+{
+    return (struct batch_plan){
+        .count = count, .endpoint = endpoint, .is_partial = is_partial, .wait_until_ms = INT64_MAX};
+}
+
+static struct batch_plan wait_until(int64_t until_ms, size_t wake_ready, bool wake_on_high)
+{
+    return (struct batch_plan){
+        .wait_until_ms = until_ms, .wake_ready = wake_ready, .wake_on_high = wake_on_high};
+}
+
+static struct batch_plan plan_probe(const struct outlook *o)
+{
+    if (o->view->in_flight > 0) {
+        return wait_until(INT64_MAX, 0, false);
+    }
+    if (has_room(o, API_SINGLE)) {
+        return go(API_SINGLE, 1, true);
+    }
+    return wait_until(next_ms(o, API_SINGLE, false), 0, false);
+}
+
+static struct batch_plan plan_full(const struct outlook *o)
+{
+    enum api_endpoint endpoint = home(o, o->total);
+
+    if (has_room(o, endpoint)) {
+        return go(endpoint, endpoint == API_BULK ? o->view->bulk_max : 1, false);
+    }
+    return wait_until(next_ms(o, endpoint, false), 0, o->may_bulk);
+}
+
+/*
+ * High messages, and no full batch that can go. The others go with them where their endpoint has
+ * room; in the other one's window they go alone, one by one. A half is not torn apart for that.
+ */
+static struct batch_plan plan_high(const struct outlook *o)
+{
+    enum api_endpoint own = home(o, o->total);
+    enum api_endpoint other = own == API_SINGLE ? API_BULK : API_SINGLE;
+    bool may_use_other = o->may_bulk && (!o->view->is_group_next || own == API_SINGLE);
+
+    if (has_room(o, own)) {
+        return go(own, o->total, true);
+    }
+    if (!may_use_other) {
+        return wait_until(next_ms(o, own, false), 0, false);
+    }
+    if (has_room(o, other)) {
+        return go(other, 1, true);
+    }
+    return wait_until(lesser(next_ms(o, own, false), next_ms(o, other, false)), 0, false);
+}
+
+/* When a partial batch of `count` may go. */
+static int64_t partial_ms(const struct outlook *o, size_t count)
+{
+    /* Below 0 it is where the wall clock was set back. */
+    int64_t age_ms = greater(0, o->view->oldest_age_ms);
+    int64_t linger_ms = greater(0, o->view->linger_ms - age_ms);
+
+    if (o->view->in_flight > 0) {
+        return INT64_MAX;
+    }
+    return greater(next_ms(o, home(o, count), true), o->now_ms + linger_ms);
+}
+
+/* How many messages would let something go before `until_ms`; 0 = no number would. */
+static size_t helpful_count(const struct outlook *o, int64_t until_ms)
+{
+    /* A lone message that waits for /sms may find company for /sms/bulk. */
+    if (o->total == 1 && partial_ms(o, 2) < until_ms) {
+        return 2;
+    }
+    return next_ms(o, API_BULK, false) < until_ms ? o->view->bulk_max : 0;
+}
+
+static struct batch_plan plan_partial(const struct outlook *o)
+{
+    int64_t until_ms = partial_ms(o, o->total);
+
+    if (until_ms <= o->now_ms) {
+        return go(home(o, o->total), o->total, true);
+    }
+    return wait_until(until_ms, helpful_count(o, until_ms), true);
+}
+
+/* Nothing is ready: what would have to come for something to go? */
+static struct batch_plan plan_empty(const struct outlook *o)
+{
+    bool is_quiet = o->view->in_flight == 0;
+
+    if (o->view->is_probe) {
+        return wait_until(INT64_MAX, is_quiet ? 1 : 0, false);
+    }
+    return wait_until(INT64_MAX, is_quiet ? 1 : o->view->bulk_max, true);
+}
+
+struct batch_plan batch_next(const struct batch_view *view, const struct pace *pace, int64_t now_ms)
+{
+    struct outlook o = look(view, pace, now_ms);
+
+    if (view->in_flight >= view->connections) {
+        return wait_until(INT64_MAX, 0, false);
+    }
+    if (o.total == 0) {
+        return plan_empty(&o);
+    }
+    if (view->is_probe) {
+        return plan_probe(&o);
+    }
+
+    if (o.is_full && has_room(&o, home(&o, o.total))) {
+        return plan_full(&o);
+    }
+    if (o.high > 0) {
+        return plan_high(&o);
+    }
+    return o.is_full ? plan_full(&o) : plan_partial(&o);
+}
+
+enum api_endpoint batch_endpoint(const struct batch_plan *plan, size_t taken,
+                                 const struct pace *pace, int64_t now_ms)
+{
+    if (taken == 1 && pace_room(pace, API_SINGLE, now_ms) > 0) {
+        return API_SINGLE;
+    }
+    return plan->endpoint;
+}

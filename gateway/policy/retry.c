@@ -1,0 +1,423 @@
+/* retry: see the header. Thread: the forwarding thread. */
+#include "gateway/policy/retry.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- the verdict table -------------------------------------------------------------------- */
+
+/* Below HTTP, in the place of a status. */
+enum { STATUS_NOT_SENT = -2, STATUS_NO_ANSWER = -1, STATUS_HIGHEST = 999 };
+
+/* What else a row may ask for. */
+enum {
+    ABOUT = 1 << 0, /* the refusal is about the messages: see is_about_messages */
+    ALONE = 1 << 1, /* one message in the request */
+    NAMED = 1 << 2, /* the refusal names a field */
+    USED = 1 << 3,  /* ... or says that the clientId was used before */
+    AGAIN = 1 << 4, /* the message had an attempt before */
+    TENTH = 1 << 5, /* with this one, RETRY_NAMELESS_MAX in a row named no field */
+    CUT = 1 << 6    /* the body is longer than we read */
+};
+
+struct row {
+    int first, last; /* status */
+    unsigned facts;  /* all of these must be so */
+    enum retry_outcome outcome;
+    enum retry_effect effect;
+    bool is_token_refused, is_nameless;
+    const char *why;
+};
+
+/* The first row that fits decides. */
+static const struct row table[] = {
+    {STATUS_NOT_SENT, STATUS_NOT_SENT, 0, RETRY_RETURN, RETRY_BACKOFF, false, false,
+     "the API cannot be reached"},
+    {STATUS_NO_ANSWER, STATUS_NO_ANSWER, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false,
+     "the API did not answer"},
+    {200, 299, CUT, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false, "the API's answer is too long"},
+    {200, 299, 0, RETRY_READ_ITEMS, RETRY_FINE, false, false, ""},
+    {300, 399, 0, RETRY_RETURN, RETRY_STOP, false, false, "the URL or a proxy is wrong"},
+    {401, 401, 0, RETRY_RETURN, RETRY_STOP, true, false, "the API refuses the token"},
+    {402, 402, 0, RETRY_RETURN, RETRY_STOP, false, false, "the account is out of balance"},
+    {403, 403, 0, RETRY_RETURN, RETRY_STOP, true, false, "the API refuses the token"},
+    {429, 429, 0, RETRY_RETURN, RETRY_WAIT, false, false, "the rate limit is reached"},
+    {400, 499, ABOUT | ALONE | USED | AGAIN, RETRY_RELAYED, RETRY_FINE, false, false, ""},
+    {400, 499, ABOUT | ALONE | USED, RETRY_REJECT, RETRY_FINE, false, false, ""},
+    {400, 499, ABOUT | ALONE | NAMED, RETRY_REJECT, RETRY_FINE, false, false, ""},
+    {400, 499, ABOUT | ALONE | TENTH, RETRY_RETURN, RETRY_STOP, false, true,
+     "the API refuses every message without naming a field"},
+    {400, 499, ABOUT | ALONE, RETRY_REJECT, RETRY_FINE, false, true, ""},
+    {400, 499, ABOUT, RETRY_SPLIT, RETRY_FINE, false, false, ""},
+    /* 404, 405, and whatever else is not the API speaking of messages. */
+    {400, 499, 0, RETRY_RETURN, RETRY_STOP, false, false, "the URL or a proxy is wrong"},
+    {503, 503, 0, RETRY_RETURN, RETRY_BACKOFF, false, false, "the API is out of service"},
+    {500, 599, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false, "the API is in trouble"},
+    {0, STATUS_HIGHEST, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false,
+     "the API's answer makes no sense"},
+};
+
+const char *retry_outcome_name(enum retry_outcome outcome)
+{
+    static const char *const names[] = {"read-items", "split",     "reject",
+                                        "return",     "ambiguous", "relayed"};
+    return names[outcome];
+}
+
+const char *retry_effect_name(enum retry_effect effect)
+{
+    static const char *const names[] = {"fine", "wait", "backoff", "stop"};
+    return names[effect];
+}
+
+/*
+ * 413 with any body, since a server in front of the API may well be the one who says it. 409 is
+ * not in the API's documentation, but the natural way of saying that a clientId was used.
+ */
+static bool is_about_messages(int status, const struct api_refusal *refusal)
+{
+    bool is_json = refusal != NULL && refusal->is_json;
+
+    return status == 413 || (is_json && (status == 400 || status == 422)) ||
+           (is_json && status == 409 && refusal->is_already_used);
+}
+
+static int status_of(const struct api_answer *answer)
+{
+    switch (answer->transport) {
+    case API_NOT_SENT:
+        return STATUS_NOT_SENT;
+    case API_NO_ANSWER:
+        return STATUS_NO_ANSWER;
+    case API_ANSWERED:
+        break;
+    }
+    return answer->status >= 0 && answer->status <= STATUS_HIGHEST ? answer->status : 0;
+}
+
+static unsigned facts_of(const struct api_answer *answer, const struct api_refusal *refusal,
+                         const struct retry_request *request)
+{
+    unsigned facts = 0;
+
+    if (is_about_messages(answer->status, refusal)) {
+        facts |= ABOUT;
+    }
+    if (request->count == 1) {
+        facts |= ALONE;
+    }
+    if (refusal != NULL && refusal->names_field) {
+        facts |= NAMED;
+    }
+    if (refusal != NULL && refusal->is_already_used) {
+        facts |= USED;
+    }
+    if (request->attempts > 1) {
+        facts |= AGAIN;
+    }
+    if (request->nameless + 1 >= RETRY_NAMELESS_MAX) {
+        facts |= TENTH;
+    }
+    if (answer->is_body_cut) {
+        facts |= CUT;
+    }
+    return facts;
+}
+
+static int64_t retry_after_ms(const struct api_rate *rate)
+{
+    int64_t limit_s = RETRY_AFTER_MAX_MS / 1000;
+
+    if (rate->retry_after_s <= 0) {
+        return 0;
+    }
+    return (rate->retry_after_s < limit_s ? rate->retry_after_s : limit_s) * 1000;
+}
+
+struct retry_verdict retry_judge(const struct api_answer *answer, const struct api_refusal *refusal,
+                                 const struct retry_request *request)
+{
+    int status = status_of(answer);
+    unsigned facts = facts_of(answer, refusal, request);
+    const struct row *row = table;
+
+    /* The last row takes every status that there is. */
+    while (status < row->first || status > row->last || (row->facts & ~facts) != 0) {
+        row++;
+    }
+    return (struct retry_verdict){
+        .outcome = row->outcome,
+        .effect = row->effect,
+        .is_token_refused = row->is_token_refused,
+        .is_nameless = row->is_nameless,
+        .retry_after_ms = status >= 0 ? retry_after_ms(&answer->rate) : 0,
+        .why = row->why,
+    };
+}
+
+struct retry_verdict retry_judge_items(const struct api_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].outcome == API_ITEM_UNKNOWN) {
+            return (struct retry_verdict){.outcome = RETRY_AMBIGUOUS,
+                                          .effect = RETRY_BACKOFF,
+                                          .why = "the API's answer is not complete"};
+        }
+    }
+    return (struct retry_verdict){.outcome = RETRY_READ_ITEMS, .effect = RETRY_FINE, .why = ""};
+}
+
+enum queue_fate retry_item_fate(const struct api_item *item, unsigned attempts)
+{
+    switch (item->outcome) {
+    case API_ITEM_UNKNOWN:
+        return FATE_AMBIGUOUS;
+    case API_ITEM_ACCEPTED:
+        return FATE_RELAYED;
+    case API_ITEM_REJECTED:
+        return FATE_REJECTED;
+    case API_ITEM_ALREADY_USED:
+        break;
+    }
+    return attempts > 1 ? FATE_RELAYED : FATE_REJECTED;
+}
+
+/* --- splitting ---------------------------------------------------------------------------- */
+
+bool retry_splits_ambiguous(size_t count, unsigned ambiguous_ends)
+{
+    return count > 1 && ambiguous_ends + 1 >= RETRY_AMBIGUOUS_MAX;
+}
+
+static uint32_t fresh_group(uint32_t *next_group)
+{
+    if (++*next_group == 0) {
+        ++*next_group;
+    }
+    return *next_group;
+}
+
+void retry_split(size_t count, uint32_t *next_group, uint32_t *groups)
+{
+    size_t half = (count + 1) / 2;
+    uint32_t group = fresh_group(next_group);
+
+    for (size_t i = 0; i < count; i++) {
+        if (i == half) {
+            group = fresh_group(next_group);
+        }
+        groups[i] = group;
+    }
+}
+
+/* --- backoff ------------------------------------------------------------------------------ */
+
+int64_t retry_backoff_ms(unsigned failures, int64_t min_ms, int64_t max_ms, double random)
+{
+    int64_t cap_ms = min_ms;
+
+    if (failures == 0) {
+        return 0;
+    }
+    for (unsigned i = 1; i < failures && cap_ms > 0 && cap_ms < max_ms; i++) {
+        cap_ms *= 2;
+    }
+    if (cap_ms > max_ms) {
+        cap_ms = max_ms;
+    }
+    return (int64_t)((double)cap_ms * random);
+}
+
+/* --- the destination ---------------------------------------------------------------------- */
+
+const char *destination_state_name(enum destination_state state)
+{
+    static const char *const names[] = {"fine", "waiting", "backoff", "stopped"};
+    return names[state];
+}
+
+/* Drops the last character of a cut text if it is one that may have lost bytes. */
+static void trim_utf8(char *text)
+{
+    size_t len = strlen(text);
+    size_t lead = len;
+
+    while (lead > 0 && ((unsigned char)text[lead - 1] & 0xC0) == 0x80) {
+        lead--;
+    }
+    if (lead > 0 && ((unsigned char)text[lead - 1] & 0x80) != 0) {
+        text[lead - 1] = '\0';
+    }
+}
+
+static void explain(struct destination *d, const char *why, const struct destination_event *event)
+{
+    bool has_words = event->words != NULL && event->words[0] != '\0';
+    char status[sizeof(" (HTTP -2147483648)")] = "";
+
+    if (event->status != 0) {
+        snprintf(status, sizeof(status), " (HTTP %d)", event->status);
+    }
+    int len = snprintf(d->reason, sizeof(d->reason), "%s%s%s%s", why, status, has_words ? ": " : "",
+                       has_words ? event->words : "");
+    if (len >= (int)sizeof(d->reason)) {
+        trim_utf8(d->reason);
+    }
+}
+
+/* The one place where the state changes. */
+static void enter(struct destination *d, enum destination_state state, int64_t until_ms)
+{
+    d->state = state;
+    d->until_ms = until_ms;
+    d->epoch++;
+    if (state == DESTINATION_FINE) {
+        d->failures = 0;
+        d->reason[0] = '\0';
+    }
+}
+
+static const enum destination_state state_after[] = {
+    [RETRY_FINE] = DESTINATION_FINE,
+    [RETRY_WAIT] = DESTINATION_WAITING,
+    [RETRY_BACKOFF] = DESTINATION_BACKOFF,
+    [RETRY_STOP] = DESTINATION_STOPPED,
+};
+
+/*
+ * A row of nameless refusals ends with a success or with a refusal that has a name; that a batch is
+ * refused says nothing about it.
+ */
+static void count_nameless(struct destination *d, const struct retry_verdict *verdict)
+{
+    if (verdict->is_nameless) {
+        d->nameless++;
+    } else if (verdict->effect == RETRY_FINE && verdict->outcome != RETRY_SPLIT) {
+        d->nameless = 0;
+    }
+}
+
+/* The end of what a verdict starts: when the next request may go. */
+static int64_t wait_end_ms(const struct destination *d, const struct retry_verdict *verdict,
+                           const struct destination_event *event,
+                           const struct destination_options *options, int64_t now_ms, double random)
+{
+    int64_t wait_ms = 0;
+
+    switch (verdict->effect) {
+    case RETRY_FINE:
+        return 0;
+    case RETRY_WAIT:
+        return event->held_until_ms;
+    case RETRY_BACKOFF:
+        wait_ms =
+            retry_backoff_ms(d->failures, options->retry_min_ms, options->retry_max_ms, random);
+        break;
+    case RETRY_STOP:
+        wait_ms = RETRY_PROBE_MS;
+        break;
+    }
+    return now_ms + (wait_ms > verdict->retry_after_ms ? wait_ms : verdict->retry_after_ms);
+}
+
+void destination_apply(struct destination *d, const struct retry_verdict *verdict,
+                       const struct destination_event *event,
+                       const struct destination_options *options, int64_t now_ms, double random)
+{
+    enum destination_state next = state_after[verdict->effect];
+    bool is_stale = event->epoch != d->epoch;
+
+    count_nameless(d, verdict);
+    if (next == DESTINATION_FINE && d->state == DESTINATION_FINE) {
+        d->failures = 0;
+        return;
+    }
+    if (is_stale && (d->state == DESTINATION_FINE || next <= d->state)) {
+        return;
+    }
+
+    if (!is_stale && (verdict->effect == RETRY_BACKOFF || verdict->effect == RETRY_WAIT)) {
+        d->failures++;
+    }
+    int64_t until_ms = wait_end_ms(d, verdict, event, options, now_ms, random);
+    d->is_token_refused = verdict->is_token_refused;
+    if (next != DESTINATION_FINE) {
+        explain(d, verdict->why, event);
+    }
+    enter(d, next, until_ms);
+}
+
+int64_t destination_backoff_ms(const struct destination *d,
+                               const struct destination_options *options, double random)
+{
+    return retry_backoff_ms(d->failures + 1, options->retry_min_ms, options->retry_max_ms, random);
+}
+
+static bool waits_for_probe(const struct destination *d)
+{
+    return d->state == DESTINATION_BACKOFF || d->state == DESTINATION_STOPPED;
+}
+
+enum destination_permission destination_may_send(const struct destination *d, int64_t now_ms)
+{
+    if (!waits_for_probe(d)) {
+        return DESTINATION_YES;
+    }
+    return d->has_probe_in_flight || now_ms < d->until_ms ? DESTINATION_NO : DESTINATION_PROBE;
+}
+
+int64_t destination_next_ms(const struct destination *d, int64_t now_ms)
+{
+    if (!waits_for_probe(d) || d->has_probe_in_flight || d->until_ms <= now_ms) {
+        return INT64_MAX;
+    }
+    return d->until_ms;
+}
+
+void destination_probe_began(struct destination *d)
+{
+    d->has_probe_in_flight = true;
+}
+
+void destination_probe_ended(struct destination *d)
+{
+    d->has_probe_in_flight = false;
+}
+
+/* Probes at once. */
+static void hurry(struct destination *d, int64_t now_ms)
+{
+    if (waits_for_probe(d) && d->until_ms > now_ms) {
+        d->until_ms = now_ms;
+    }
+}
+
+void destination_flush(struct destination *d, int64_t now_ms)
+{
+    hurry(d, now_ms);
+}
+
+void destination_token_changed(struct destination *d, int64_t now_ms)
+{
+    if (!d->is_token_refused) {
+        return;
+    }
+    /* What the old token is still answered does not put the probe off. */
+    d->epoch++;
+    hurry(d, now_ms);
+}
+
+const char *destination_reason(const struct destination *d, int64_t now_ms, int64_t *until_ms)
+{
+    *until_ms = INT64_MAX;
+    if (d->state == DESTINATION_FINE) {
+        return NULL;
+    }
+    if (d->state == DESTINATION_WAITING && now_ms >= d->until_ms) {
+        return NULL;
+    }
+    if (d->until_ms > now_ms) {
+        *until_ms = d->until_ms;
+    }
+    return d->reason;
+}

@@ -1,0 +1,359 @@
+/*
+ * core: see core.h. Owns the mutex, the lists and what becomes of a message, and of
+ * whoever waits for it. Any thread.
+ */
+#include "gateway/queue/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const enum message_state state_of_place[QUEUE_PLACES] = {
+    [LANE_HIGH] = MESSAGE_QUEUED,         [LANE_NORMAL] = MESSAGE_QUEUED,
+    [LANE_LOW] = MESSAGE_QUEUED,          [PLACE_SCHEDULED] = MESSAGE_SCHEDULED,
+    [PLACE_SENDING] = MESSAGE_SENDING,    [PLACE_DEFERRED] = MESSAGE_DEFERRED,
+    [PLACE_AMBIGUOUS] = MESSAGE_DEFERRED, [PLACE_UNRESOLVED] = MESSAGE_UNRESOLVED,
+    [PLACE_RELAYED] = MESSAGE_RELAYED,    [PLACE_REJECTED] = MESSAGE_REJECTED,
+    [PLACE_EXPIRED] = MESSAGE_EXPIRED,    [PLACE_CANCELED] = MESSAGE_CANCELED,
+};
+
+static void chain_insert(struct queue_chain *chain, struct message *m, enum queue_end end)
+{
+    m->prev = end == QUEUE_HEAD ? NULL : chain->last;
+    m->next = end == QUEUE_HEAD ? chain->first : NULL;
+    *(m->prev == NULL ? &chain->first : &m->prev->next) = m;
+    *(m->next == NULL ? &chain->last : &m->next->prev) = m;
+    chain->count++;
+}
+
+static void chain_remove(struct queue_chain *chain, struct message *m)
+{
+    *(m->prev == NULL ? &chain->first : &m->prev->next) = m->next;
+    *(m->next == NULL ? &chain->last : &m->next->prev) = m->prev;
+    chain->count--;
+}
+
+enum message_state queue_place_state(enum queue_place place)
+{
+    return state_of_place[place];
+}
+
+enum queue_place queue_lane_of(const struct message *m)
+{
+    return (enum queue_place)m->priority;
+}
+
+enum queue_place queue_place_of(const struct message *m)
+{
+    static const enum queue_place place_of_state[MESSAGE_STATES] = {
+        [MESSAGE_SCHEDULED] = PLACE_SCHEDULED, [MESSAGE_SENDING] = PLACE_SENDING,
+        [MESSAGE_DEFERRED] = PLACE_DEFERRED,   [MESSAGE_UNRESOLVED] = PLACE_UNRESOLVED,
+        [MESSAGE_RELAYED] = PLACE_RELAYED,     [MESSAGE_REJECTED] = PLACE_REJECTED,
+        [MESSAGE_EXPIRED] = PLACE_EXPIRED,     [MESSAGE_CANCELED] = PLACE_CANCELED,
+    };
+    if (m->state == MESSAGE_QUEUED) {
+        return queue_lane_of(m);
+    }
+    return m->is_ambiguous ? PLACE_AMBIGUOUS : place_of_state[m->state];
+}
+
+size_t queue_count(const struct queue *q, int first, int end)
+{
+    size_t count = 0;
+    for (int place = first; place < end; place++) {
+        count += q->places[place].count;
+    }
+    return count;
+}
+
+int64_t queue_oldest_head_ms(const struct queue *q, int first, int end)
+{
+    int64_t oldest_ms = 0;
+    for (int place = first; place < end; place++) {
+        const struct message *m = q->places[place].first;
+        if (m != NULL && (oldest_ms == 0 || ulid_time_ms(&m->id) < oldest_ms)) {
+            oldest_ms = ulid_time_ms(&m->id);
+        }
+    }
+    return oldest_ms;
+}
+
+int64_t queue_waits_since_ms(const struct message *m)
+{
+    return m->has_at ? m->updated_ms : ulid_time_ms(&m->id);
+}
+
+/* --- the mutex and who is called after it --------------------------------------------------- */
+
+int64_t queue_next_due_ms(const struct queue *q, bool with_lanes)
+{
+    const struct queue_heap_slot *slot = queue_heap_first(&q->heap);
+    int64_t due_ms = slot == NULL ? QUEUE_NEVER : slot->time_ms;
+    for (int lane = 0; with_lanes && lane < QUEUE_LANES; lane++) {
+        const struct message *m = q->places[lane].first;
+        if (m != NULL && m->expires_ms < due_ms) {
+            due_ms = m->expires_ms;
+        }
+    }
+    return due_ms;
+}
+
+/*
+ * The expiry of the heads of the lanes is of interest only to a forwarder that does not wait for
+ * messages: another one will be here long before that.
+ */
+bool queue_is_wake_due(const struct queue *q)
+{
+    return (q->wake_ready > 0 && queue_count(q, 0, QUEUE_LANES) >= q->wake_ready) ||
+           (q->wake_on_high && q->places[LANE_HIGH].count > 0) ||
+           queue_next_due_ms(q, q->wake_ready == 0) < q->told_due_ms;
+}
+
+void queue_enter(struct queue *q)
+{
+    pthread_mutex_lock(&q->mutex);
+}
+
+void queue_leave(struct queue *q)
+{
+    bool wakes = q->is_asleep && queue_is_wake_due(q);
+    bool notifies = q->changes.count > 0 && !q->is_notified;
+    bool stores = q->unsaved.first != NULL && !q->unsaved.is_told;
+    struct message *doomed = q->doomed;
+    q->is_asleep = q->is_asleep && !wakes;
+    q->is_notified = q->is_notified || notifies;
+    q->unsaved.is_told = q->unsaved.is_told || stores;
+    q->doomed = NULL;
+    pthread_mutex_unlock(&q->mutex);
+
+    if (wakes && q->options.wake_forwarder != NULL) {
+        q->options.wake_forwarder(q->options.wake_arg);
+    }
+    if (notifies && q->options.notify_changes != NULL) {
+        q->options.notify_changes(q->options.notify_arg);
+    }
+    if (stores && q->options.wake_store != NULL) {
+        q->options.wake_store(q->options.store_arg);
+    }
+    while (doomed != NULL) {
+        struct message *next = doomed->next;
+        message_free(doomed);
+        doomed = next;
+    }
+}
+
+void queue_doom(struct queue *q, struct message *m)
+{
+    m->next = q->doomed;
+    q->doomed = m;
+}
+
+/* --- what a message goes through ------------------------------------------------------------ */
+
+struct message *queue_find(const struct queue *q, const struct ulid *id)
+{
+    uint64_t hash; /* the random part of an id is one */
+    memcpy(&hash, id->bytes + ULID_BYTES - sizeof(hash), sizeof(hash));
+    struct message *m = queue_index_first(&q->by_id, hash);
+    while (m != NULL && memcmp(m->id.bytes, id->bytes, ULID_BYTES) != 0) {
+        m = queue_index_next(&q->by_id, m);
+    }
+    return m;
+}
+
+int64_t queue_look_at_ms(const struct message *m)
+{
+    switch ((enum message_state)m->state) {
+    case MESSAGE_QUEUED:
+        return m->has_ttl ? m->expires_ms : QUEUE_NEVER;
+    case MESSAGE_SCHEDULED:
+    case MESSAGE_DEFERRED:
+        return m->due_ms != 0 && m->due_ms < m->expires_ms ? m->due_ms : m->expires_ms;
+    case MESSAGE_SENDING:
+    case MESSAGE_UNRESOLVED:
+    case MESSAGE_RELAYED:
+    case MESSAGE_REJECTED:
+    case MESSAGE_EXPIRED:
+    case MESSAGE_CANCELED:
+        break;
+    }
+    return QUEUE_NEVER;
+}
+
+/* Puts a message in the list of its state, and in the heap if it waits for a time. */
+static void put_in_place(struct queue *q, struct message *m, enum queue_end end)
+{
+    chain_insert(&q->places[queue_place_of(m)], m, end);
+    int64_t time_ms = queue_look_at_ms(m);
+    if (time_ms != QUEUE_NEVER) {
+        /* Room was reserved for AT and for the deferred. Otherwise it is a question of expiry
+         * only, which is asked again when the message is taken. */
+        (void)queue_heap_insert(&q->heap, m, time_ms);
+    }
+    queue_changes_note(&q->changes, m);
+}
+
+void queue_enlist(struct queue *q, struct message *m, int64_t now_ms)
+{
+    queue_index_insert(&q->by_id, m);
+    q->bytes += message_bytes(m);
+    m->updated_ms = now_ms;
+    put_in_place(q, m, QUEUE_TAIL);
+}
+
+/* What a message of an earlier run is now: see queue_restore. */
+static void suspect(struct message *m, int64_t now_ms)
+{
+    enum message_state state = (enum message_state)m->state;
+    bool waits_for_at = state == MESSAGE_SCHEDULED && m->due_ms > now_ms;
+    if (message_state_is_finished(state) || state == MESSAGE_UNRESOLVED || waits_for_at) {
+        return;
+    }
+    m->may_be_sent = m->may_be_sent || state == MESSAGE_SENDING;
+    /* Else a scan would leave out what a clock that has been set back since dated. */
+    m->updated_ms = m->updated_ms < now_ms ? m->updated_ms : now_ms;
+    m->state = MESSAGE_DEFERRED;
+    m->is_ambiguous = true;
+    m->due_ms = 0;
+}
+
+void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
+{
+    suspect(m, now_ms);
+    if (m->ref_len != 0) {
+        queue_refs_claim(&q->refs, m);
+    }
+    queue_index_insert(&q->by_id, m);
+    q->bytes += message_bytes(m);
+    q->changes.tells_settled = false; /* what it was then has been told then */
+    put_in_place(q, m, QUEUE_TAIL);
+    q->changes.tells_settled = q->options.tells_settled;
+    if (m->is_ambiguous) {
+        /* Its time is looked at when the scan has told: it may have been sent within it. */
+        queue_heap_remove(&q->heap, m);
+    }
+    if (m->ref_len != 0 && message_state_is_failure((enum message_state)m->state)) {
+        queue_refs_release(&q->refs, m);
+    }
+    if (message_state_is_finished((enum message_state)m->state)) {
+        queue_release(q, m);
+    } else if (m->has_report) {
+        queue_conclude(q, m, END_RELAYED_REPORT, now_ms);
+    }
+}
+
+void queue_forget(struct queue *q, struct message *m)
+{
+    chain_remove(&q->places[queue_place_of(m)], m);
+    queue_index_remove(&q->by_id, m);
+    if (m->ref_len != 0) {
+        queue_refs_remove(&q->refs, m);
+    }
+    q->bytes -= message_bytes(m);
+    q->finished_bytes -= message_bytes(m);
+    queue_doom(q, m);
+}
+
+void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
+                int64_t now_ms)
+{
+    chain_remove(&q->places[queue_place_of(m)], m);
+    queue_heap_remove(&q->heap, m);
+    m->state = state_of_place[to] & 0xF;
+    m->is_ambiguous = to == PLACE_AMBIGUOUS;
+    m->may_be_sent = m->may_be_sent && to == PLACE_UNRESOLVED;
+    m->updated_ms = now_ms;
+    if (to == PLACE_RELAYED && q->api_ids != NULL && message_api_id(m)[0] != '\0') {
+        queue_api_ids_add(q->api_ids, message_api_id(m), &m->id);
+    }
+    put_in_place(q, m, end);
+    queue_unsaved_add(q, m);
+    if (!message_state_is_finished(state_of_place[to])) {
+        return;
+    }
+    if (m->ref_len != 0 && message_state_is_failure(state_of_place[to])) {
+        queue_refs_release(&q->refs, m);
+    }
+    if (!m->is_durable) {
+        queue_release(q, m);
+    }
+}
+
+/* Here, since messages end in the forwarder's hands, in a client's, and by themselves. */
+void queue_conclude(struct queue *q, struct message *m, enum stats_end end, int64_t now_ms)
+{
+    static const enum queue_place place_of_end[STATS_ENDS] = {
+        [END_RELAYED_API] = PLACE_RELAYED,           [END_RELAYED_HISTORY] = PLACE_RELAYED,
+        [END_RELAYED_REPORT] = PLACE_RELAYED,        [END_REJECTED_API] = PLACE_REJECTED,
+        [END_REJECTED_OPTED_OUT] = PLACE_REJECTED,   [END_EXPIRED_TTL] = PLACE_EXPIRED,
+        [END_EXPIRED_MAX_AGE] = PLACE_EXPIRED,       [END_CANCELED] = PLACE_CANCELED,
+        [END_UNRESOLVED_HISTORY] = PLACE_UNRESOLVED, [END_UNRESOLVED_EXPIRED] = PLACE_UNRESOLVED,
+    };
+    if (q->options.stats != NULL) {
+        stats_count_end(q->options.stats, end);
+    }
+    queue_move(q, m, place_of_end[end], QUEUE_TAIL, now_ms);
+}
+
+/* The store answers for what is durable and has ended, but REFs are looked up here. */
+void queue_release(struct queue *q, struct message *m)
+{
+    q->finished_bytes += message_bytes(m);
+    if (q->options.retention_ms == 0 || (m->is_durable && m->ref_len == 0)) {
+        queue_forget(q, m);
+    }
+}
+
+void queue_move_to_lane(struct queue *q, struct message *m, enum queue_end end, int64_t now_ms)
+{
+    m->due_ms = 0;
+    queue_move(q, m, queue_lane_of(m), end, now_ms);
+}
+
+void queue_swap_answer(struct queue *q, struct message *m, char **answer)
+{
+    if (*answer != NULL) {
+        char *old = m->answer;
+        q->bytes -= message_bytes(m);
+        m->answer = *answer;
+        m->has_report = false; /* it stood behind the old one */
+        q->bytes += message_bytes(m);
+        *answer = old;
+    }
+}
+
+void queue_set_reason(struct queue *q, struct message *m, const char *reason)
+{
+    char *answer = message_answer_new(message_api_id(m), reason);
+    queue_swap_answer(q, m, &answer);
+    free(answer);
+}
+
+void queue_expire(struct queue *q, struct message *m, int64_t now_ms)
+{
+    if (m->may_be_sent) {
+        queue_set_reason(q, m, "expired while it was not known whether the API has it");
+        queue_conclude(q, m, END_UNRESOLVED_EXPIRED, now_ms);
+    } else {
+        queue_set_reason(q, m, "its time ran out before it was sent");
+        queue_conclude(q, m, m->has_ttl ? END_EXPIRED_TTL : END_EXPIRED_MAX_AGE, now_ms);
+    }
+}
+
+bool queue_is_past(const struct queue *q, const struct message *m, int64_t now_ms)
+{
+    return message_state_is_finished((enum message_state)m->state) && m->saving == MESSAGE_SAVED &&
+           now_ms - m->updated_ms >= q->options.retention_ms;
+}
+
+struct message *queue_first_finished(const struct queue *q)
+{
+    struct message *first = NULL;
+    for (int place = QUEUE_UNFINISHED; place < QUEUE_PLACES; place++) {
+        struct message *m = q->places[place].first;
+        bool is_free = m != NULL && m->saving == MESSAGE_SAVED;
+        if (is_free && (first == NULL || m->updated_ms < first->updated_ms)) {
+            first = m;
+        }
+    }
+    return first;
+}

@@ -1,0 +1,39 @@
+/*
+ * past: the last changes of all messages, for a watcher that has missed some.
+ *
+ * Owns a ring of fixed size, 44 bytes a change: what was told with a change but is not in the ring
+ * (an API id, a reason) can be asked of the message. Thread: any, under the queue's mutex.
+ */
+#ifndef GATEWAY_QUEUE_PAST_H
+#define GATEWAY_QUEUE_PAST_H
+
+#include "gateway/queue/queue.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct queue_past;
+
+/* A ring of `size` changes, a power of two. NULL without memory. */
+struct queue_past *queue_past_new(size_t size);
+/* NULL is fine. */
+void queue_past_free(struct queue_past *past);
+
+/* Keeps that a message has come to the state that it has now. `event` is the number of the last change
+ * plus one, or the first. */
+void queue_past_note(struct queue_past *past, uint64_t event, const struct message *m);
+/* Keeps another change, but for its answer. The same of its number. */
+void queue_past_add(struct queue_past *past, const struct queue_change *change);
+
+/* Is this inbound message one of the last that were told? */
+bool queue_past_has_text(const struct queue_past *past, const struct queue_report *report);
+
+/*
+ * Copies the changes after the number `since` in their order, up to `max`, without answers. Returns
+ * how many; `*is_gone` = some between `since` and the first of them are not kept any more.
+ */
+size_t queue_past_read(const struct queue_past *past, uint64_t since, struct queue_change *changes,
+                       size_t max, bool *is_gone);
+
+#endif

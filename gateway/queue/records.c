@@ -1,0 +1,188 @@
+/*
+ * records: what the store has to write. Owns the list of unsaved messages and its count.
+ * Public functions: any thread; what is static here runs under the mutex.
+ *
+ * A message is in the list at most once, however often it changes, so that the list never needs
+ * memory and a slow disk makes fewer, not more, of the records.
+ */
+#include "gateway/queue/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void append(struct queue_unsaved *unsaved, struct message *m)
+{
+    message_row_links(m)->next_unsaved = NULL;
+    *(unsaved->first == NULL ? &unsaved->first : &message_row_links(unsaved->last)->next_unsaved) =
+        m;
+    unsaved->last = m;
+    unsaved->count++;
+}
+
+static void prepend(struct queue_unsaved *unsaved, struct message *m)
+{
+    message_row_links(m)->next_unsaved = unsaved->first;
+    unsaved->last = unsaved->first == NULL ? m : unsaved->last;
+    unsaved->first = m;
+    unsaved->count++;
+}
+
+void queue_unsaved_add(struct queue *q, struct message *m)
+{
+    bool is_listed = m->saving == MESSAGE_UNSAVED || m->saving == MESSAGE_SAVING_UNSAVED;
+    if (!m->is_durable || is_listed) {
+        return;
+    }
+    m->saving = m->saving == MESSAGE_SAVED ? MESSAGE_UNSAVED : MESSAGE_SAVING_UNSAVED;
+    append(&q->unsaved, m);
+    q->unsaved.added++;
+}
+
+/* Writes down what a message is now. Returns false without memory. */
+static bool record(struct message *m, struct queue_record *r, struct buffer *answers)
+{
+    *r = (struct queue_record){
+        .message = m,
+        .row = m->is_durable ? message_row_links(m)->row : 0,
+        .state = (enum message_state)m->state,
+        .may_be_sent = m->may_be_sent,
+        .is_expiry_lifted = m->expires_ms == QUEUE_NEVER,
+        .attempts = m->attempts,
+        .ambiguous_ends = m->ambiguous_ends,
+        .due_ms = m->due_ms,
+        .updated_ms = m->updated_ms,
+        .answer_at = SIZE_MAX,
+    };
+    if (m->answer == NULL) {
+        return true;
+    }
+    r->answer_at = answers->len;
+    buffer_append(answers, m->answer, strlen(message_api_id(m)) + 1);
+    buffer_append(answers, message_reason(m), strlen(message_reason(m)) + 1);
+    return !answers->has_failed;
+}
+
+size_t queue_records_take(struct queue *q, struct queue_record *records, size_t max,
+                          struct buffer *answers)
+{
+    size_t taken = 0;
+    queue_enter(q);
+    struct queue_unsaved *unsaved = &q->unsaved;
+    while (taken < max && unsaved->first != NULL) {
+        struct message *m = unsaved->first;
+        if (!record(m, &records[taken], answers)) {
+            break;
+        }
+        taken++;
+        unsaved->first = message_row_links(m)->next_unsaved;
+        unsaved->count--;
+        m->saving = MESSAGE_SAVING;
+    }
+    unsaved->is_told = unsaved->first != NULL;
+    queue_leave(q);
+    return taken;
+}
+
+static void end_saved(struct queue *q, struct message *m)
+{
+    if (m->saving == MESSAGE_SAVING_UNSAVED) {
+        m->saving = MESSAGE_UNSAVED;
+        return;
+    }
+    m->saving = MESSAGE_SAVED;
+    if (message_state_is_finished((enum message_state)m->state)) {
+        queue_release(q, m);
+    }
+}
+
+/* Marks are reached by so many more. */
+static void advance(struct queue_unsaved *unsaved, uint64_t count)
+{
+    if (count < unsaved->redo) {
+        unsaved->redo -= count;
+        return;
+    }
+    unsaved->saved = (unsaved->redo > 0 ? unsaved->redone : unsaved->saved) + count - unsaved->redo;
+    unsaved->redo = 0;
+}
+
+static void end_unsaved(struct queue *q, struct message *m)
+{
+    if (m->saving == MESSAGE_SAVING) {
+        prepend(&q->unsaved, m);
+    }
+    m->saving = MESSAGE_UNSAVED;
+}
+
+void queue_records_done(struct queue *q, const struct queue_record *records, size_t count,
+                        bool is_saved)
+{
+    queue_enter(q);
+    struct queue_unsaved *unsaved = &q->unsaved;
+    for (size_t i = count; i > 0; i--) { /* each to the head: the first one last */
+        if (is_saved) {
+            end_saved(q, records[count - i].message);
+        } else {
+            end_unsaved(q, records[i - 1].message);
+        }
+    }
+    if (is_saved) {
+        advance(unsaved, count);
+    } else {
+        unsaved->redo = unsaved->count;
+        unsaved->redone = unsaved->added;
+    }
+    queue_leave(q);
+}
+
+/* By the time of submission; what came within a millisecond stays in the order of its list, which
+ * `row` holds: ids do not tell it. */
+static int compare_records(const void *a, const void *b)
+{
+    const struct queue_record *x = a, *y = b;
+    int64_t x_ms = ulid_time_ms(&x->message->id), y_ms = ulid_time_ms(&y->message->id);
+    if (x_ms != y_ms) {
+        return x_ms < y_ms ? -1 : 1;
+    }
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+struct queue_record *queue_records_all(struct queue *q, size_t *count, struct buffer *answers)
+{
+    queue_enter(q);
+    struct queue_record *records = malloc((queue_count(q, 0, QUEUE_PLACES) + 1) * sizeof *records);
+    *count = 0;
+    for (int place = 0; place < QUEUE_PLACES; place++) {
+        for (struct message *m = q->places[place].first; m != NULL; m = m->next) {
+            if (place >= QUEUE_UNFINISHED && m->ref_len == 0) {
+                continue;
+            }
+            if (records != NULL) {
+                record(m, &records[*count], answers);
+                records[*count].row = (int64_t)*count;
+            }
+            ++*count;
+        }
+    }
+    queue_leave(q);
+    if (records != NULL) {
+        qsort(records, *count, sizeof *records, compare_records);
+    }
+    return records;
+}
+
+uint64_t queue_unsaved_mark(struct queue *q)
+{
+    queue_enter(q);
+    uint64_t mark = q->unsaved.added;
+    queue_leave(q);
+    return mark;
+}
+
+bool queue_is_saved(struct queue *q, uint64_t mark)
+{
+    queue_enter(q);
+    bool is_saved = q->unsaved.saved >= mark;
+    queue_leave(q);
+    return is_saved;
+}

@@ -1,0 +1,183 @@
+/*
+ * refs: see refs.h. Owns the two tables and the hash of REFs. Under the queue's mutex.
+ */
+#include "gateway/queue/refs.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+/* Owner, REF, a NUL, recipient: what is hashed. Lengths are those that a message can hold. */
+enum { KEY_MAX = sizeof(int32_t) + UINT8_MAX + 1 + UINT8_MAX };
+
+struct sip {
+    uint64_t v[4];
+};
+
+static uint64_t rotate(uint64_t x, unsigned bits)
+{
+    return x << bits | x >> (64 - bits);
+}
+
+static void sip_rounds(struct sip *s, int rounds)
+{
+    uint64_t *v = s->v;
+    while (rounds-- > 0) {
+        v[0] += v[1];
+        v[2] += v[3];
+        v[1] = rotate(v[1], 13) ^ v[0];
+        v[3] = rotate(v[3], 16) ^ v[2];
+        v[0] = rotate(v[0], 32) + v[3];
+        v[2] += v[1];
+        v[1] = rotate(v[1], 17) ^ v[2];
+        v[3] = rotate(v[3], 21) ^ v[0];
+        v[2] = rotate(v[2], 32);
+    }
+}
+
+/* Up to eight bytes, least significant first. */
+static uint64_t read_little_endian(const unsigned char *bytes, size_t count)
+{
+    uint64_t value = 0;
+    for (size_t i = count; i > 0; i--) {
+        value = value << 8 | bytes[i - 1];
+    }
+    return value;
+}
+
+/* SipHash-2-4 (Aumasson and Bernstein, 2012): whoever does not know the key finds no collisions. */
+static uint64_t sip_hash(const uint64_t key[2], const unsigned char *bytes, size_t len)
+{
+    struct sip s = {{key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
+                     key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573}};
+    for (size_t i = 0; i <= len; i += 8) {
+        uint64_t word = i + 8 <= len ? read_little_endian(bytes + i, 8)
+                                     : read_little_endian(bytes + i, len - i) | (uint64_t)len << 56;
+        s.v[3] ^= word;
+        sip_rounds(&s, 2);
+        s.v[0] ^= word;
+    }
+    s.v[2] ^= 0xFF;
+    sip_rounds(&s, 4);
+    return s.v[0] ^ s.v[1] ^ s.v[2] ^ s.v[3];
+}
+
+/* The constant offset of a member of message_ref in a message that has one. */
+#define REF_OFFSET(member) (sizeof(struct message) + offsetof(struct message_ref, member))
+
+bool queue_refs_init(struct queue_refs *refs)
+{
+    *refs = (struct queue_refs){0};
+    return getrandom(refs->secret, sizeof(refs->secret), 0) == sizeof(refs->secret) &&
+           queue_index_init(&refs->by_key, REF_OFFSET(same_key_bucket), REF_OFFSET(key_hash)) &&
+           queue_index_init(&refs->by_ref, REF_OFFSET(same_ref_bucket), REF_OFFSET(ref_hash));
+}
+
+void queue_refs_free(struct queue_refs *refs)
+{
+    queue_index_free(&refs->by_key);
+    queue_index_free(&refs->by_ref);
+}
+
+/* Writes owner and REF, with its NUL, to `key`; returns their length. */
+static size_t put_ref(unsigned char key[KEY_MAX], int32_t owner, const char *ref, size_t ref_len)
+{
+    memcpy(key, &owner, sizeof(owner));
+    memcpy(key + sizeof(owner), ref, ref_len + 1);
+    return sizeof(owner) + ref_len + 1;
+}
+
+void queue_refs_hash(const struct queue_refs *refs, struct message *m)
+{
+    unsigned char key[KEY_MAX];
+    size_t len = put_ref(key, m->owner, message_ref(m), m->ref_len);
+    struct message_ref *links = message_ref_links(m);
+    links->ref_hash = sip_hash(refs->secret, key, len);
+    memcpy(key + len, message_to(m), m->to_len);
+    links->key_hash = sip_hash(refs->secret, key, len + m->to_len);
+}
+
+/* `message_ref_links` of a message that is only looked at. */
+static const struct message_ref *links_of(const struct message *m)
+{
+    return message_ref_links((struct message *)(uintptr_t)m);
+}
+
+static bool has_ref(const struct message *m, int32_t owner, const char *ref)
+{
+    return m->owner == owner && strcmp(message_ref(m), ref) == 0;
+}
+
+struct message *queue_refs_holder(const struct queue_refs *refs, const struct message *m)
+{
+    struct message *holder = queue_index_first(&refs->by_key, links_of(m)->key_hash);
+    while (holder != NULL && !(has_ref(holder, m->owner, message_ref(m)) &&
+                               strcmp(message_to(holder), message_to(m)) == 0)) {
+        holder = queue_index_next(&refs->by_key, holder);
+    }
+    return holder;
+}
+
+/* The oldest message of a REF: the one that its table holds. */
+static struct message *find_oldest(const struct queue_refs *refs, uint64_t hash, int32_t owner,
+                                   const char *ref)
+{
+    struct message *m = queue_index_first(&refs->by_ref, hash);
+    while (m != NULL && !has_ref(m, owner, ref)) {
+        m = queue_index_next(&refs->by_ref, m);
+    }
+    return m;
+}
+
+void queue_refs_claim(struct queue_refs *refs, struct message *m)
+{
+    struct message_ref *links = message_ref_links(m);
+    queue_index_insert(&refs->by_key, m);
+    struct message *oldest = find_oldest(refs, links->ref_hash, m->owner, message_ref(m));
+    if (oldest == NULL) {
+        links->newer = links->older = m;
+        queue_index_insert(&refs->by_ref, m);
+        return;
+    }
+    links->newer = oldest;
+    links->older = message_ref_links(oldest)->older;
+    message_ref_links(links->older)->newer = m;
+    message_ref_links(oldest)->older = m;
+}
+
+void queue_refs_release(struct queue_refs *refs, const struct message *m)
+{
+    queue_index_remove(&refs->by_key, m);
+}
+
+void queue_refs_remove(struct queue_refs *refs, struct message *m)
+{
+    struct message_ref *links = message_ref_links(m);
+    queue_refs_release(refs, m);
+    if (links->newer == m) {
+        queue_index_remove(&refs->by_ref, m);
+        return;
+    }
+    if (find_oldest(refs, links->ref_hash, m->owner, message_ref(m)) == m) {
+        queue_index_replace(&refs->by_ref, m, links->newer);
+    }
+    message_ref_links(links->newer)->older = links->older;
+    message_ref_links(links->older)->newer = links->newer;
+}
+
+struct message *queue_refs_newest(const struct queue_refs *refs, int32_t owner, const char *ref)
+{
+    unsigned char key[KEY_MAX];
+    size_t ref_len = strlen(ref);
+    if (ref_len == 0 || ref_len > REF_MAX) {
+        return NULL;
+    }
+    uint64_t hash = sip_hash(refs->secret, key, put_ref(key, owner, ref, ref_len));
+    struct message *oldest = find_oldest(refs, hash, owner, ref);
+    return oldest == NULL ? NULL : links_of(oldest)->older;
+}
+
+struct message *queue_refs_older(const struct queue_refs *refs, const struct message *m)
+{
+    struct message *oldest = find_oldest(refs, links_of(m)->ref_hash, m->owner, message_ref(m));
+    return m == oldest ? NULL : links_of(m)->older;
+}

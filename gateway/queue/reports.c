@@ -1,0 +1,116 @@
+/*
+ * reports: what delivery reports do to messages. Owns nothing; a message's ways are
+ * queue_core's. Any thread; what is static here runs under the mutex.
+ */
+#include "gateway/queue/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Has it ever been in a request, as far as is known? After a crash only the API knows. */
+static bool was_attempted(const struct message *m)
+{
+    return m->attempts > 0 || m->is_ambiguous || m->state == MESSAGE_RELAYED;
+}
+
+void queue_report_fill_in(struct queue_report *r, const struct message *m)
+{
+    r->state = (enum message_state)m->state;
+    r->owner = m->owner;
+    r->relayed_ms = r->state == MESSAGE_RELAYED ? m->updated_ms : 0;
+    memcpy(r->to, message_to(m), m->to_len + 1U);
+    memcpy(r->from, message_from(m), m->from_len + 1U);
+    memcpy(r->ref, message_ref(m), m->ref_len + 1U);
+}
+
+static void weigh(struct queue_report *r, const struct message *m)
+{
+    r->is_held = true;
+    queue_report_fill_in(r, m);
+    if (was_attempted(m) && r->text != NULL) {
+        r->outcome = REPORT_NEW;
+    } else if (was_attempted(m)) {
+        struct report known = message_report(m);
+        r->outcome = report_supersedes(&r->report, &known) ? REPORT_NEW : REPORT_OLD;
+    }
+}
+
+void queue_remember_api_id(void *arg, const char *api_id, const struct ulid *id)
+{
+    struct queue *q = arg;
+    queue_enter(q);
+    if (q->api_ids != NULL) {
+        queue_api_ids_add(q->api_ids, api_id, id);
+    }
+    queue_leave(q);
+}
+
+void queue_reports_match(struct queue *q, struct queue_report *reports, size_t count)
+{
+    queue_enter(q);
+    for (size_t i = 0; i < count; i++) {
+        struct queue_report *r = &reports[i];
+        r->outcome = REPORT_UNMATCHED;
+        if (!r->has_id && q->api_ids != NULL && r->api_id[0] != '\0') {
+            r->has_id = queue_api_ids_find(q->api_ids, r->api_id, &r->id);
+        }
+        const struct message *m = r->has_id ? queue_find(q, &r->id) : NULL;
+        if (m != NULL) {
+            weigh(r, m);
+        }
+    }
+    queue_leave(q);
+}
+
+/*
+ * Notes a report with its message. Without memory for it, it is in the store if there is one, or was
+ * told to watchers at least.
+ */
+static void keep(struct queue *q, struct message *m, const struct queue_report *r)
+{
+    bool is_finished = message_state_is_finished((enum message_state)m->state);
+    bool is_released = is_finished && m->saving == MESSAGE_SAVED;
+    const char *api_id = message_api_id(m)[0] == '\0' ? r->api_id : message_api_id(m);
+    size_t before = message_bytes(m);
+    message_set_report(m, api_id, is_finished ? message_reason(m) : "", &r->report);
+    q->bytes += message_bytes(m) - before;
+    q->finished_bytes += is_released ? message_bytes(m) - before : 0;
+}
+
+static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
+{
+    struct message *m = r->text != NULL ? NULL : queue_find(q, &r->id);
+    struct report known = REPORT_NONE;
+    if (m != NULL) {
+        known = message_report(m);
+    }
+    bool is_repeated =
+        r->text != NULL && q->changes.past != NULL && queue_past_has_text(q->changes.past, r);
+    if (is_repeated || !report_supersedes(&r->report, &known)) {
+        r->outcome = REPORT_OLD; /* since one that came along with it, or where there is no store */
+        return;
+    }
+    if (m != NULL) {
+        keep(q, m, r);
+        r->state = (enum message_state)m->state;
+        if (!message_state_is_finished(r->state) && r->state != MESSAGE_SENDING) {
+            r->state = MESSAGE_RELAYED;
+            queue_conclude(q, m, END_RELAYED_REPORT, now_ms); /* it may be gone now */
+        }
+    } else if (r->text == NULL && !message_state_is_finished(r->state)) {
+        r->state = MESSAGE_RELAYED; /* it has ended since it was matched, and is forgotten */
+    }
+    queue_changes_note_report(&q->changes, r);
+}
+
+void queue_reports_apply(struct queue *q, struct queue_report *reports, size_t count,
+                         int64_t now_ms)
+{
+    queue_enter(q);
+    for (size_t i = 0; i < count; i++) {
+        if (reports[i].outcome == REPORT_NEW) {
+            apply(q, &reports[i], now_ms);
+        }
+    }
+    queue_leave(q);
+}

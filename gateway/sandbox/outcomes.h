@@ -1,0 +1,30 @@
+/*
+ * outcomes: what becomes of a message, chosen by the number it goes to.
+ *
+ * Owns the table, so that a test knows beforehand what will happen and a person can try it.
+ * Thread: any. Pure.
+ */
+#ifndef GATEWAY_SANDBOX_OUTCOMES_H
+#define GATEWAY_SANDBOX_OUTCOMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { SANDBOX_MAX_REPORTS = 3 };
+
+struct sandbox_outcome {
+    const char *ending;  /* the last four digits; NULL = every other number */
+    const char *meaning; /* for people */
+    const char *refusal; /* a field error on `to`, or NULL: accepted */
+    bool is_late;        /* its reports wait for report_late_ms instead of report_delay_ms */
+    struct {
+        const char *status; /* NULL ends the list */
+        int code;
+    } reports[SANDBOX_MAX_REPORTS];
+    const char *settled; /* the status in the history once reports were due */
+};
+
+/* The outcome for a number; the usual one for NULL. */
+const struct sandbox_outcome *sandbox_outcome_of(const char *to);
+
+#endif

@@ -1,0 +1,565 @@
+/* conn: see conn.h. */
+#include "gateway/serve/conn.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/serve/requests.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum {
+    LIBEVENT_READ_MAX = 4096,  /* EVBUFFER_MAX_READ of libevent 2.1 */
+    INPUT_HIGH = 64 * 1024,    /* so much is read ahead of a session that waits */
+    OUTPUT_HIGH = 64 * 1024,   /* with so many bytes of replies unread, no command is read */
+    OUTPUT_LOW = 16 * 1024,    /* ... until so few are left */
+    WATCHER_HIGH = 256 * 1024, /* a watcher that leaves so much unread is cut off */
+    CATCH_UP_MAX = 100,        /* past events that a watcher is told at a time */
+    CLOSE_WAIT_MS = 5000       /* for a client that does not read our last reply or close itself */
+};
+
+struct conn {
+    struct conn_links links;
+    struct conn *next_touched;
+    struct conn_context *context;
+    struct bufferevent *bev;
+    struct session *session;
+    struct requests_client client;
+    int64_t closes_ms; /* monotonic: when a client that goes on talking is closed all the same */
+    size_t due_calls;  /* verdicts and replies that others will give; they point here */
+    bool has_awaits;   /* watch holds replies back for it */
+    bool is_touched;   /* in the context's list */
+    bool is_readable;  /* its socket may hold more than libevent has read this turn */
+    bool has_read_all; /* the client sends nothing more, and the session knows it */
+    bool is_eof;       /* the client sends nothing more */
+    bool is_mute;      /* the client cannot be written to: replies are dropped */
+    bool is_leaving;   /* it was told to go: the session reads no further */
+    bool is_closing;   /* the session has ended; its last replies are being sent */
+    bool is_shut;      /* ... and have been: only the client's own end is waited for */
+    bool is_doomed;    /* to be freed as soon as nothing points here any more */
+};
+
+static const struct relay *relay_of(const struct conn *c)
+{
+    return c->context->relay;
+}
+
+struct conn_links *conn_links(struct conn *c)
+{
+    return &c->links;
+}
+
+bool conn_has_unsent(const struct conn *c)
+{
+    return !c->is_mute && evbuffer_get_length(bufferevent_get_output(c->bev)) > 0;
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+static void untouch(struct conn *c)
+{
+    for (struct conn **p = &c->context->touched; *p != NULL; p = &(*p)->next_touched) {
+        if (*p == c) {
+            *p = c->next_touched;
+            break;
+        }
+    }
+    c->is_touched = false;
+}
+
+void conn_free(struct conn *c)
+{
+    if (c->bev != NULL) {
+        bufferevent_free(c->bev);
+        c->bev = NULL;
+        c->context->ended(c->context->server, c);
+    }
+    c->is_doomed = true;
+    if (c->due_calls > 0) {
+        /* They come by themselves, and the last one frees it. */
+        return;
+    }
+    if (c->client.is_watching || c->has_awaits) {
+        requests_forget(relay_of(c), &c->client);
+    }
+    if (c->is_touched) {
+        untouch(c);
+    }
+    session_free(c->session);
+    free(c);
+}
+
+/*
+ * The session has ended. Its replies are sent before the socket goes, and the client's last
+ * bytes are read: closing over unread input would reset the connection and take the replies with
+ * it. Returns true when the conn is gone.
+ */
+static bool finish(struct conn *c)
+{
+    bool is_sent = evbuffer_get_length(bufferevent_get_output(c->bev)) == 0;
+    if (c->is_mute || (is_sent && c->is_eof)) {
+        conn_free(c);
+        return true;
+    }
+    if (is_sent && !c->is_shut) {
+        shutdown(bufferevent_getfd(c->bev), SHUT_WR);
+        c->is_shut = true;
+    }
+    return false;
+}
+
+static void begin_close(struct conn *c)
+{
+    static const struct timeval PATIENCE = {.tv_sec = CLOSE_WAIT_MS / 1000};
+    c->is_closing = true;
+    c->closes_ms = clock_monotonic_ms() + CLOSE_WAIT_MS;
+    evbuffer_drain(bufferevent_get_input(c->bev),
+                   evbuffer_get_length(bufferevent_get_input(c->bev)));
+    bufferevent_set_timeouts(c->bev, &PATIENCE, &PATIENCE);
+    /* A time-out has disabled it, but the client's end must be seen, or the lack of it. */
+    bufferevent_enable(c->bev, EV_READ);
+}
+
+/* What comes after the end is read, so that closing does not reset the connection, but not for
+ * ever. */
+static void swallow(struct conn *c)
+{
+    struct evbuffer *input = bufferevent_get_input(c->bev);
+    evbuffer_drain(input, evbuffer_get_length(input));
+    if (clock_monotonic_ms() >= c->closes_ms) {
+        conn_free(c);
+    }
+}
+
+/* --- from the session to the world ------------------------------------------------------------ */
+
+static void submit(struct conn *c, const struct session_event *event, int64_t now_ms)
+{
+    const struct relay *relay = relay_of(c);
+    const struct submission *submission = &event->submission;
+    if (submission->ignored_len > 0) {
+        LOG(LOG_INFO, "attachments_ignored",
+            LOG_BYTES("names", submission->ignored, submission->ignored_len));
+    }
+    if (intake_submit(relay->intake, c, event->slot, c->client.owner, submission, now_ms)) {
+        c->due_calls++;
+    } else {
+        session_refuse(c->session, event->slot, REPLY_CANNOT_STORE, "out of memory");
+    }
+}
+
+static void answer(struct conn *c, const struct session_event *event)
+{
+    struct buffer *out = session_answer_begin(c->session, event->slot);
+    if (requests_answer(relay_of(c), &c->client, event->slot, &event->request, out)) {
+        session_answer_end(c->session, event->slot);
+    } else {
+        c->due_calls++;
+    }
+}
+
+/*
+ * Sends bytes, at once if nothing is before them: asking libevent costs two more system calls and a
+ * turn of the loop. What the socket does not take goes through libevent; so do errors.
+ * Returns false without memory.
+ */
+static bool write_bytes(struct conn *c, const char *bytes, size_t len)
+{
+    if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0) {
+        ssize_t sent = send(bufferevent_getfd(c->bev), bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        size_t done = sent > 0 ? (size_t)sent : 0;
+        bytes += done;
+        len -= done;
+    }
+    return len == 0 || bufferevent_write(c->bev, bytes, len) == 0;
+}
+
+/* Sends what the session has said. Returns false when it could not be said for want of memory. */
+static bool write_output(struct conn *c)
+{
+    struct buffer *out = session_output(c->session);
+    bool is_whole = !out->has_failed;
+    if (out->len > 0 && !c->is_mute) {
+        stats_add(relay_of(c)->stats, STAT_BYTES_OUT, (int64_t)out->len);
+        is_whole = write_bytes(c, out->data, out->len) && is_whole;
+    }
+    /* Most clients are idle now: none keeps a buffer. */
+    buffer_free(out);
+    return is_whole;
+}
+
+static void feed_bytes(struct conn *c, const char *bytes, size_t len)
+{
+    stats_add(relay_of(c)->stats, STAT_BYTES_IN, (int64_t)len);
+    if (!session_feed(c->session, bytes, len)) {
+        session_close(c->session, REPLY_SHUTTING_DOWN);
+    }
+}
+
+/*
+ * Reads what libevent has left in the socket: it takes 4 KB a turn at most, six system calls for 27
+ * messages. Once a turn, so that one client does not keep the others waiting. Ends and errors are
+ * left to libevent.
+ */
+static bool read_ahead(struct conn *c)
+{
+    if (!c->is_readable) {
+        return false;
+    }
+    c->is_readable = false;
+    char *chunk = c->context->chunk;
+    ssize_t len = recv(bufferevent_getfd(c->bev), chunk, CONN_CHUNK, MSG_DONTWAIT);
+    if (len > 0) {
+        feed_bytes(c, chunk, (size_t)len);
+    }
+    return len > 0;
+}
+
+/* Gives the session more input. Returns false when there is none. */
+static bool feed(struct conn *c)
+{
+    struct evbuffer *input = bufferevent_get_input(c->bev);
+    struct evbuffer_iovec chunk;
+    if (evbuffer_peek(input, -1, NULL, &chunk, 1) > 0 && chunk.iov_len > 0) {
+        feed_bytes(c, chunk.iov_base, chunk.iov_len);
+        evbuffer_drain(input, chunk.iov_len);
+        return true;
+    }
+    if (read_ahead(c)) {
+        return true;
+    }
+    if (c->is_eof && !c->has_read_all) {
+        c->has_read_all = true;
+        session_end(c->session);
+        return true;
+    }
+    return false;
+}
+
+/* A client that does not read its replies is not listened to until it does. */
+static bool is_stuffed(const struct conn *c)
+{
+    size_t unread =
+        evbuffer_get_length(bufferevent_get_output(c->bev)) + session_output(c->session)->len;
+    return !c->is_mute && !c->is_leaving && unread > OUTPUT_HIGH;
+}
+
+/* Carries one event out. Returns false when there is nothing to do but wait. */
+static bool carry_on(struct conn *c, int64_t now_ms)
+{
+    struct session_event event;
+    switch (session_step(c->session, now_ms, &event)) {
+    case SESSION_WANTS_INPUT:
+        return feed(c);
+    case SESSION_WAITS:
+        return false;
+    case SESSION_PAUSES:
+        return write_output(c);
+    case SESSION_SUBMISSION:
+        submit(c, &event, now_ms);
+        return true;
+    case SESSION_REQUEST:
+        answer(c, &event);
+        return true;
+    case SESSION_CLOSES:
+        begin_close(c);
+        return false;
+    }
+    return false;
+}
+
+static void write_change(struct conn *c, const struct queue_change *change);
+
+/* Tells a watcher some of what it has missed; what comes meanwhile is part of that. */
+static void catch_up(struct conn *c)
+{
+    struct queue_change changes[CATCH_UP_MAX];
+    bool is_gone;
+    size_t count = queue_changes_since(relay_of(c)->queue, c->client.caught_up, changes,
+                                       CATCH_UP_MAX, &is_gone);
+    if (is_gone) { /* it was told what was missed, and more is now */
+        queue_changes_drop(changes, count);
+        c->is_doomed = true;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        c->client.caught_up = changes[i].event;
+        if (watch_concerns(relay_of(c)->watch, c, &changes[i].id)) {
+            write_change(c, &changes[i]);
+        }
+    }
+    queue_changes_drop(changes, count);
+    c->client.is_catching_up = count == CATCH_UP_MAX;
+}
+
+/* Is there more of the past to tell, and room for it? Behind a reply that is held it would gather. */
+static bool may_catch_up(const struct conn *c)
+{
+    return c->client.is_catching_up && !c->is_closing && !c->is_doomed && !is_stuffed(c) &&
+           session_held(c->session) <= OUTPUT_HIGH;
+}
+
+/* Ends a watcher that does not read. */
+static void cut_off(struct conn *c)
+{
+    if (c->bev != NULL) {
+        LOG(LOG_INFO, "watcher_cut_off");
+        stats_add(relay_of(c)->stats, STAT_WATCHERS_CUT_OFF, 1);
+    }
+    conn_free(c);
+}
+
+/* Carries on until there is nothing to do but wait. The conn may be gone afterwards. */
+static void advance(struct conn *c)
+{
+    int64_t now_ms = clock_unix_ms();
+    bool is_whole;
+    bool was_stuffed;
+    do {
+        while (!c->is_closing && !is_stuffed(c) && carry_on(c, now_ms)) {
+        }
+        while (may_catch_up(c)) {
+            catch_up(c);
+        }
+        was_stuffed = is_stuffed(c);
+        is_whole = write_output(c);
+        /* What the socket took at once brings no on_write that would go on. */
+    } while (is_whole && was_stuffed && !c->is_closing && !is_stuffed(c));
+    if (c->is_doomed) {
+        cut_off(c);
+    } else if (!is_whole) {
+        conn_free(c);
+    } else if (c->is_closing) {
+        finish(c);
+    }
+}
+
+void conn_close(struct conn *c, enum reply reply)
+{
+    /* Nothing is carried out any more, so unread replies need not hold that up: they are what it
+     * may never read. */
+    c->is_leaving = true;
+    session_close(c->session, reply);
+    advance(c);
+}
+
+/* --- from the socket -------------------------------------------------------------------------- */
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    struct conn *c = arg;
+    if (c->is_closing) {
+        swallow(c);
+        return;
+    }
+    c->context->active(c->context->server, c);
+    /* Less than it takes at a time is all there was. */
+    c->is_readable = evbuffer_get_length(bufferevent_get_input(bev)) >= LIBEVENT_READ_MAX;
+    advance(c);
+}
+
+/* The client has read most of what was due to it. */
+static void on_write(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    advance(arg);
+}
+
+/* Neither who waits for a reply of ours nor who watches need say anything. */
+static bool is_silence_fine(const struct conn *c)
+{
+    return session_open_slots(c->session) > 0 || c->client.is_watching;
+}
+
+/* The client has sent nothing for too long, or read nothing of what is due to it. */
+static void on_timeout(struct conn *c, bool is_reading)
+{
+    if (is_reading && !c->is_closing && is_silence_fine(c)) {
+        bufferevent_enable(c->bev, EV_READ);
+        return;
+    }
+    if (!c->is_closing) {
+        stats_add(relay_of(c)->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
+    }
+    if (is_reading && !c->is_closing) {
+        conn_close(c, REPLY_TIMED_OUT);
+    } else {
+        conn_free(c);
+    }
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    (void)bev;
+    struct conn *c = arg;
+    if ((what & BEV_EVENT_TIMEOUT) != 0) {
+        on_timeout(c, (what & BEV_EVENT_READING) != 0);
+        return;
+    }
+    /* A reset, too, is only the end of what it has sent: that is carried out all the same. */
+    if ((what & (BEV_EVENT_EOF | BEV_EVENT_READING)) != 0) {
+        c->is_eof = true;
+    }
+    if ((what & BEV_EVENT_ERROR) != 0) {
+        c->is_mute = true;
+    }
+    advance(c);
+}
+
+/* --- verdicts and changes --------------------------------------------------------------------- */
+
+static void touch(struct conn *c)
+{
+    if (!c->is_touched) {
+        c->is_touched = true;
+        c->next_touched = c->context->touched;
+        c->context->touched = c;
+    }
+}
+
+/* The reply to a request that had to wait. */
+static void answer_late(void *client, uint32_t slot, const struct buffer *reply)
+{
+    struct conn *c = client;
+    c->due_calls--;
+    touch(c);
+    if (!c->is_doomed) {
+        struct buffer *out = session_answer_begin(c->session, slot);
+        buffer_append(out, reply->data, reply->len);
+        out->has_failed = out->has_failed || reply->has_failed;
+        session_answer_end(c->session, slot);
+    }
+}
+
+void conn_settle(const struct intake_verdict *verdict)
+{
+    struct conn *c = verdict->client;
+    c->due_calls--;
+    touch(c);
+    if (c->is_doomed) {
+        return;
+    }
+    if (!verdict->is_accepted) {
+        session_refuse(c->session, verdict->slot, verdict->refusal, NULL);
+    } else if (verdict->ack == ACK_RELAYED && watch_await(relay_of(c)->watch, c, verdict->slot,
+                                                          verdict->receipts, verdict->count)) {
+        c->has_awaits = true;
+    } else {
+        session_accept(c->session, verdict->slot, verdict->receipts, verdict->count);
+    }
+}
+
+void conn_acknowledge(void *client, uint32_t slot, const struct session_receipt *receipts,
+                      size_t count)
+{
+    struct conn *c = client;
+    touch(c);
+    session_accept(c->session, slot, receipts, count);
+}
+
+/* Ends the line of an event and frees it. A watcher that does not read is cut off. */
+static void write_event(struct conn *c, struct buffer *line)
+{
+    buffer_append(line, "\r\n", 2);
+    session_notify(c->session, line->data, line->len);
+    touch(c);
+    size_t unread = session_output(c->session)->len + session_held(c->session) +
+                    (c->bev == NULL ? 0 : evbuffer_get_length(bufferevent_get_output(c->bev)));
+    c->is_doomed = c->is_doomed || line->has_failed || unread > WATCHER_HIGH;
+    buffer_free(line);
+}
+
+void conn_changed(void *client, const struct queue_change *change)
+{
+    struct conn *c = client;
+    if (!c->client.is_catching_up && change->event > c->client.caught_up) {
+        write_change(c, change);
+    }
+}
+
+static void write_change(struct conn *c, const struct queue_change *change)
+{
+    struct buffer line = BUFFER_EMPTY;
+    char id[ULID_SIZE];
+    ulid_format(&change->id, id);
+    if (change->text != NULL) {
+        reply_begin(&line, REPLY_INBOUND, false);
+        buffer_printf(&line, "event=%" PRIu64 " inbound id=%s to=%s", change->event, id,
+                      change->to);
+        reply_value(&line, "text", change->text);
+        write_event(c, &line);
+        return;
+    }
+    reply_begin(&line, REPLY_EVENT, false);
+    buffer_printf(&line, "event=%" PRIu64 " id=%s state=%s", change->event, id,
+                  message_state_name(change->state));
+    if (message_answer_api_id(change->answer)[0] != '\0') {
+        reply_value(&line, "api", message_answer_api_id(change->answer));
+    }
+    reply_report(&line, &change->report);
+    if (message_answer_reason(change->answer)[0] != '\0') {
+        reply_value(&line, "reason", message_answer_reason(change->answer));
+    }
+    write_event(c, &line);
+}
+
+void conn_flush_touched(struct conn_context *context)
+{
+    while (context->touched != NULL) {
+        struct conn *c = context->touched;
+        context->touched = c->next_touched;
+        c->is_touched = false;
+        if (!c->is_doomed) {
+            advance(c);
+        } else if (c->due_calls == 0) {
+            cut_off(c);
+        }
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t owner,
+                      bool has_control)
+{
+    struct conn *c = calloc(1, sizeof *c);
+    struct bufferevent *bev =
+        c == NULL ? NULL : bufferevent_socket_new(context->relay->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (bev == NULL) {
+        evutil_closesocket(fd);
+        free(c);
+        return NULL;
+    }
+    c->session = session_new(context->relay->rules, has_control);
+    if (c->session == NULL) {
+        bufferevent_free(bev);
+        free(c);
+        return NULL;
+    }
+    int on = 1;
+    /* A reply is whole when it is written: it does not wait for the client's acknowledgement of the
+     * last one (RFC 896 meets delayed ACKs: 40 ms). Fails at a Unix socket, which needs it not. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    c->bev = bev;
+    c->context = context;
+    c->client = (struct requests_client){
+        .client = c, .answered = answer_late, .owner = owner, .has_control = has_control};
+    bufferevent_setcb(bev, on_read, on_write, on_event, c);
+    bufferevent_setwatermark(bev, EV_READ, 0, INPUT_HIGH);
+    bufferevent_setwatermark(bev, EV_WRITE, OUTPUT_LOW, 0);
+    if (context->idle_timeout_ms > 0) {
+        struct timeval patience = {.tv_sec = context->idle_timeout_ms / 1000,
+                                   .tv_usec = context->idle_timeout_ms % 1000 * 1000};
+        bufferevent_set_timeouts(bev, &patience, &patience);
+    }
+    bufferevent_enable(bev, EV_READ | EV_WRITE);
+    write_output(c);
+    return c;
+}

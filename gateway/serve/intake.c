@@ -1,0 +1,425 @@
+/* intake: see intake.h. */
+#include "gateway/serve/intake.h"
+
+#include "gateway/base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { RANDOM_POOL_BYTES = 256 * ULID_RANDOM_BYTES, GATHER_MIN = 64, GATHER_KEPT = 1024 };
+
+/* One submission; its messages are `count` from `first` on. */
+struct gathered {
+    void *client;
+    uint32_t slot;
+    enum option_ack ack;
+    size_t first;
+    size_t count;
+};
+
+/* Submissions that get their verdicts together. */
+struct gathering {
+    struct gathered *submissions;
+    size_t submission_count, submission_size;
+    /* Three arrays that grow together: a message, what its client will be told, the queue's
+     * word. */
+    struct message **messages;
+    struct session_receipt *receipts;
+    struct queue_receipt *words;
+    size_t message_count, message_size;
+    size_t bytes; /* of the messages */
+};
+
+struct intake {
+    struct queue *queue;
+    struct stats *stats;
+    struct intake_options options;
+    struct event *commit_event;
+
+    struct gathering open; /* gathers */
+    /* With the store: what the queue was asked about, and those of the messages that it wrote or
+     * will have written. NULL = no batch is under way. */
+    struct gathering under_way;
+    struct queue_submission *submissions;
+    struct message **inserted;
+
+    int64_t last_row;
+    unsigned char pool[RANDOM_POOL_BYTES];
+    size_t pool_used;
+};
+
+/* --- ids -------------------------------------------------------------------------------------- */
+
+/* Ten random bytes; one system call serves 256 messages. */
+static const unsigned char *next_random(struct intake *intake)
+{
+    if (intake->pool_used == RANDOM_POOL_BYTES) {
+        size_t len = 0;
+        while (len < RANDOM_POOL_BYTES) {
+            ssize_t got = getrandom(intake->pool + len, RANDOM_POOL_BYTES - len, 0);
+            if (got < 0) {
+                /* Only EINTR is possible with sound arguments. */
+                continue;
+            }
+            len += (size_t)got;
+        }
+        intake->pool_used = 0;
+    }
+    const unsigned char *random = intake->pool + intake->pool_used;
+    intake->pool_used += ULID_RANDOM_BYTES;
+    return random;
+}
+
+/*
+ * The next row. The time in an id is that of its row, so ids rise even while the clock is set back,
+ * and with more of them than a millisecond has rows they run ahead of it.
+ */
+static int64_t next_row(struct intake *in, int64_t now_ms)
+{
+    int64_t first = store_row_first(now_ms);
+    in->last_row = first > in->last_row ? first : in->last_row + 1;
+    return in->last_row;
+}
+
+/* --- gathering -------------------------------------------------------------------------------- */
+
+static bool grow(void **array, size_t element, size_t size)
+{
+    void *grown = realloc(*array, element * size);
+    if (grown == NULL) {
+        return false;
+    }
+    *array = grown;
+    return true;
+}
+
+/* Makes room for one more submission of `count` messages. */
+static bool reserve(struct gathering *g, size_t count)
+{
+    if (g->submission_count == g->submission_size) {
+        size_t size = g->submission_size == 0 ? GATHER_MIN : 2 * g->submission_size;
+        if (!grow((void **)&g->submissions, sizeof *g->submissions, size)) {
+            return false;
+        }
+        g->submission_size = size;
+    }
+    size_t size = g->message_size == 0 ? GATHER_MIN : g->message_size;
+    while (size - g->message_count < count) {
+        size *= 2;
+    }
+    if (size == g->message_size) {
+        return true;
+    }
+    if (!grow((void **)&g->messages, sizeof *g->messages, size) ||
+        !grow((void **)&g->receipts, sizeof *g->receipts, size) ||
+        !grow((void **)&g->words, sizeof *g->words, size)) {
+        return false;
+    }
+    g->message_size = size;
+    return true;
+}
+
+static void free_arrays(struct gathering *g)
+{
+    free(g->submissions);
+    free(g->messages);
+    free(g->receipts);
+    free(g->words);
+    *g = (struct gathering){0};
+}
+
+/* A flood's arrays are not kept for the quiet time after it, nor made anew within it. */
+static void clear(struct gathering *g)
+{
+    bool is_quiet = g->message_count < g->message_size / 8;
+    g->submission_count = 0;
+    g->message_count = 0;
+    g->bytes = 0;
+    if (g->message_size > GATHER_KEPT && is_quiet) {
+        free_arrays(g);
+    }
+}
+
+/* Makes the message for one recipient and notes what its client will be told. */
+static bool gather_message(struct intake *in, int32_t owner, const struct submission *submission,
+                           const char *to, int64_t now_ms)
+{
+    struct gathering *g = &in->open;
+    const struct options *options = submission->options;
+    int64_t begins_ms = options->at_ms > 0 ? options->at_ms : now_ms;
+    int64_t life_ms = options->ttl_ms > 0 ? options->ttl_ms : in->options.max_age_ms;
+    int64_t row = next_row(in, now_ms);
+    struct message_content content = {
+        .id = ulid_make(store_row_ms(row), next_random(in)),
+        .to = to,
+        .from = submission->from,
+        .ref = options->ref,
+        .text = submission->text,
+        .text_len = submission->text_len,
+        .size = submission->size,
+        .priority = options->priority,
+        .allow_unicode = submission->allow_unicode,
+        .has_ttl = options->ttl_ms > 0,
+        .due_ms = options->at_ms,
+        .expires_ms = begins_ms + life_ms,
+        .owner = owner,
+        .row = in->options.store == NULL ? 0 : row,
+    };
+    struct message *message = message_new(&content);
+    if (message == NULL) {
+        return false;
+    }
+    message->is_watched = options->ack == ACK_RELAYED;
+    struct session_receipt *receipt = &g->receipts[g->message_count];
+    memset(receipt, 0, sizeof *receipt);
+    receipt->id = content.id;
+    memcpy(receipt->to, to, NUMBER_SIZE);
+    receipt->parts = submission->size.parts;
+    receipt->encoding = submission->size.encoding;
+    receipt->state = (enum message_state)message->state;
+    g->messages[g->message_count++] = message;
+    g->bytes += message_bytes(message);
+    return true;
+}
+
+bool intake_submit(struct intake *in, void *client, uint32_t slot, int32_t owner,
+                   const struct submission *submission, int64_t now_ms)
+{
+    struct gathering *g = &in->open;
+    size_t first = g->message_count;
+    if (!reserve(g, submission->count)) {
+        return false;
+    }
+    /* Without an allocation that is never used: what is beyond the bound is refused in its turn. */
+    bool is_within = g->bytes < in->options.max_bytes;
+    for (size_t i = 0; is_within && i < submission->count; i++) {
+        if (!gather_message(in, owner, submission, submission->to[i], now_ms)) {
+            while (g->message_count > first) {
+                message_free(g->messages[--g->message_count]);
+            }
+            return false;
+        }
+    }
+    g->submissions[g->submission_count++] = (struct gathered){
+        .client = client,
+        .slot = slot,
+        .ack = submission->options->ack,
+        .first = first,
+        .count = is_within ? submission->count : 0,
+    };
+    if (g->submission_count == 1) {
+        /* Runs when every connection that has input now has been read. */
+        event_active(in->commit_event, EV_TIMEOUT, 0);
+    }
+    return true;
+}
+
+/* --- committing ------------------------------------------------------------------------------- */
+
+static enum reply refusal_of(enum queue_verdict verdict)
+{
+    switch (verdict) {
+    case QUEUE_FULL:
+        return REPLY_QUEUE_FULL;
+    case QUEUE_REF_CONFLICT:
+        return REPLY_REF_CONFLICT;
+    case QUEUE_NOT_STORED:
+        return REPLY_CANNOT_STORE;
+    case QUEUE_ACCEPTED:
+        break;
+    }
+    return REPLY_OK;
+}
+
+/* Counts what became of a submission and completes its receipts with the queue's words. */
+static void account(struct intake *in, const struct gathered *of, enum queue_verdict verdict)
+{
+    struct gathering *g = &in->under_way;
+    if (verdict != QUEUE_ACCEPTED) {
+        stats_add(in->stats, STAT_SUBMISSIONS_REFUSED, 1);
+        stats_add(in->stats, STAT_SUBMISSIONS_FULL, verdict == QUEUE_FULL ? 1 : 0);
+        stats_add(in->stats, STAT_SUBMISSIONS_NOT_STORED, verdict == QUEUE_NOT_STORED ? 1 : 0);
+        return;
+    }
+    size_t duplicates = 0;
+    for (size_t i = of->first; i < of->first + of->count; i++) {
+        struct session_receipt *receipt = &g->receipts[i];
+        receipt->tells_state = of->ack == ACK_RELAYED;
+        if (g->words[i].is_duplicate) {
+            receipt->is_duplicate = true;
+            receipt->id = g->words[i].id;
+            receipt->state = g->words[i].state;
+            receipt->answer = g->words[i].answer;
+            duplicates++;
+        }
+    }
+    stats_add(in->stats, STAT_SUBMISSIONS_ACCEPTED, 1);
+    stats_add(in->stats, STAT_MESSAGES_ACCEPTED, (int64_t)(of->count - duplicates));
+    stats_add(in->stats, STAT_MESSAGES_DUPLICATE, (int64_t)duplicates);
+    stats_add(in->stats, STAT_PARTS_ACCEPTED,
+              (int64_t)((of->count - duplicates) * g->receipts[of->first].parts));
+}
+
+static void settle(struct intake *in, const struct gathered *of, enum queue_verdict verdict)
+{
+    struct gathering *g = &in->under_way;
+    account(in, of, verdict);
+    struct intake_verdict told = {
+        .client = of->client,
+        .slot = of->slot,
+        .is_accepted = verdict == QUEUE_ACCEPTED,
+        .refusal = refusal_of(verdict),
+        .ack = of->ack,
+        .receipts = &g->receipts[of->first],
+        .count = of->count,
+    };
+    in->options.settle(in->options.arg, &told);
+    for (size_t i = of->first; i < of->first + of->count; i++) {
+        if (verdict == QUEUE_ACCEPTED) {
+            free(g->words[i].answer);
+        } else {
+            message_free(g->messages[i]);
+        }
+    }
+}
+
+/* Gives the verdicts of the batch that was under way, and ends it. */
+static void settle_all(struct intake *in)
+{
+    struct gathering *g = &in->under_way;
+    for (size_t i = 0; i < g->submission_count; i++) {
+        enum queue_verdict verdict = QUEUE_FULL;
+        if (in->submissions != NULL && g->submissions[i].count > 0) {
+            verdict = in->submissions[i].verdict;
+        }
+        settle(in, &g->submissions[i], verdict);
+    }
+    free(in->submissions);
+    free(in->inserted);
+    in->submissions = NULL;
+    in->inserted = NULL;
+    clear(g);
+    in->options.settled(in->options.arg);
+}
+
+/* What is to be stored: all that was prepared but the duplicates. Returns how many. */
+static size_t collect_accepted(struct intake *in)
+{
+    struct gathering *g = &in->under_way;
+    size_t count = 0;
+    for (size_t i = 0; i < g->submission_count; i++) {
+        const struct gathered *of = &g->submissions[i];
+        for (size_t j = of->first; j < of->first + of->count; j++) {
+            if (in->submissions[i].verdict == QUEUE_ACCEPTED && !g->words[j].is_duplicate) {
+                in->inserted[count++] = g->messages[j];
+            }
+        }
+    }
+    return count;
+}
+
+static void begin_batch(struct intake *in);
+
+static void on_inserted(void *arg, bool is_stored)
+{
+    struct intake *in = arg;
+    queue_admit(in->queue, in->submissions, in->under_way.submission_count, is_stored,
+                clock_unix_ms());
+    settle_all(in);
+    if (in->open.submission_count > 0) {
+        begin_batch(in);
+    }
+}
+
+/* Asks the queue, then has the store write what it would take. */
+static void begin_storing(struct intake *in)
+{
+    struct gathering *g = &in->under_way;
+    in->inserted = malloc((g->message_count + 1) * sizeof(struct message *));
+    queue_prepare(in->queue, in->submissions, g->submission_count, clock_unix_ms());
+    size_t count = in->inserted == NULL ? 0 : collect_accepted(in);
+    if (count == 0) {
+        /* All of them duplicates or refused; or no memory, and then none of them is stored. */
+        on_inserted(in, in->inserted != NULL);
+    } else {
+        store_insert(in->options.store, in->inserted, count, on_inserted, in);
+    }
+}
+
+/* What has gathered gets its verdicts: at once, or when the store has it. */
+static void begin_batch(struct intake *in)
+{
+    struct gathering *g = &in->under_way;
+    struct gathering idle = *g;
+    *g = in->open;
+    in->open = idle;
+    in->submissions = calloc(g->submission_count, sizeof *in->submissions);
+    for (size_t i = 0; in->submissions != NULL && i < g->submission_count; i++) {
+        in->submissions[i].messages = &g->messages[g->submissions[i].first];
+        in->submissions[i].receipts = &g->words[g->submissions[i].first];
+        in->submissions[i].count = g->submissions[i].count;
+    }
+    if (in->submissions != NULL && in->options.store != NULL) {
+        begin_storing(in);
+        return;
+    }
+    if (in->submissions != NULL) {
+        queue_add(in->queue, in->submissions, g->submission_count, clock_unix_ms());
+    }
+    settle_all(in);
+}
+
+static void commit(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct intake *in = arg;
+    /* While a batch is under way its end begins the next one. */
+    if (in->under_way.submission_count == 0 && in->open.submission_count > 0) {
+        begin_batch(in);
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct intake *intake_new(struct event_base *base, struct queue *queue, struct stats *stats,
+                          const struct intake_options *options)
+{
+    struct intake *in = calloc(1, sizeof *in);
+    if (in == NULL) {
+        return NULL;
+    }
+    in->queue = queue;
+    in->stats = stats;
+    in->options = *options;
+    in->pool_used = RANDOM_POOL_BYTES;
+    in->last_row = options->store == NULL ? 0 : store_last_row(options->store);
+    in->commit_event = event_new(base, -1, 0, commit, in);
+    if (in->commit_event == NULL) {
+        free(in);
+        return NULL;
+    }
+    return in;
+}
+
+static void drop(struct gathering *g)
+{
+    for (size_t i = 0; i < g->message_count; i++) {
+        message_free(g->messages[i]);
+    }
+    free_arrays(g);
+}
+
+void intake_free(struct intake *in)
+{
+    if (in == NULL) {
+        return;
+    }
+    drop(&in->open);
+    drop(&in->under_way);
+    event_free(in->commit_event);
+    free(in->submissions);
+    free(in->inserted);
+    free(in);
+}

@@ -1,0 +1,304 @@
+/* optout: see optout.h. */
+#include "gateway/serve/optout.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/file.h"
+#include "gateway/base/log.h"
+#include "proto/recipients.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { FAULTS_MAX = 20, FIRST_SAYINGS = 16 };
+
+/* What was said of a number last. */
+struct saying {
+    bool is_listed;
+    int64_t at_ms; /* Unix time */
+};
+
+struct optout {
+    struct optout_options options;
+    struct recipients given, never;
+    struct recipients heard; /* of which something was said; what that was is in `sayings` */
+    struct saying *sayings;
+    size_t size;   /* sayings that there is room for */
+    size_t listed; /* numbers that are on the list for what was said */
+};
+
+/* --- the file --------------------------------------------------------------------------------- */
+
+/* Adds the number of a line, if it has one. Returns false when it is none. */
+static bool read_line(const struct optout *o, const char *line, size_t len,
+                      struct recipients *numbers, bool *has_memory)
+{
+    char e164[NUMBER_SIZE];
+    while (len > 0 && isspace((unsigned char)*line)) {
+        line++;
+        len--;
+    }
+    while (len > 0 && isspace((unsigned char)line[len - 1])) {
+        len--;
+    }
+    if (len == 0 || *line == '#') {
+        return true;
+    }
+    if (!number_parse(line, len, o->options.country_code, e164)) {
+        return false;
+    }
+    *has_memory = *has_memory && recipients_add(numbers, e164);
+    return true;
+}
+
+static bool read_numbers(const struct optout *o, const char *text, size_t len,
+                         struct recipients *numbers, struct buffer *errors)
+{
+    const char *end = text + len;
+    bool has_memory = true;
+    unsigned faults = 0;
+    for (unsigned line = 1; text < end && faults < FAULTS_MAX; line++) {
+        const char *line_end = memchr(text, '\n', (size_t)(end - text));
+        line_end = line_end == NULL ? end : line_end;
+        if (!read_line(o, text, (size_t)(line_end - text), numbers, &has_memory)) {
+            buffer_printf(errors, "%s:%u: not a telephone number\n", o->options.file, line);
+            faults++;
+        }
+        text = line_end + 1;
+    }
+    if (!has_memory) {
+        buffer_printf(errors, "%s: policy.optout_file: out of memory\n", o->options.file);
+    }
+    return has_memory && faults == 0;
+}
+
+static bool read_file(const struct optout *o, struct recipients *numbers, struct buffer *errors)
+{
+    struct buffer text = BUFFER_EMPTY;
+    const char *fault = file_read(o->options.file, &text);
+    bool is_good = fault == NULL;
+    if (!is_good) {
+        buffer_printf(errors, "%s: policy.optout_file: %s\n", o->options.file, fault);
+    } else {
+        is_good = read_numbers(o, text.data == NULL ? "" : text.data, text.len, numbers, errors);
+    }
+    buffer_free(&text);
+    return is_good;
+}
+
+/* --- the list --------------------------------------------------------------------------------- */
+
+/* What was said of a number last, or NULL. */
+static struct saying *find_saying(const struct optout *o, const char *number)
+{
+    size_t position = recipients_find(&o->heard, number);
+    return position == SIZE_MAX ? NULL : &o->sayings[position];
+}
+
+static bool is_heard(const struct optout *o, const char *number)
+{
+    const struct saying *saying = find_saying(o, number);
+    return saying != NULL && saying->is_listed;
+}
+
+bool optout_has(const void *optout, const char *number)
+{
+    const struct optout *o = optout;
+    return (recipients_has(&o->given, number) || is_heard(o, number)) &&
+           !recipients_has(&o->never, number);
+}
+
+/* Returns false without memory. */
+static bool note_saying(struct optout *o, const char *number, bool is_listed, int64_t at_ms)
+{
+    if (o->heard.count == o->size) {
+        size_t size = o->size == 0 ? FIRST_SAYINGS : 2 * o->size;
+        struct saying *sayings = realloc(o->sayings, size * sizeof *sayings);
+        if (sayings == NULL) {
+            return false;
+        }
+        o->sayings = sayings;
+        o->size = size;
+    }
+    bool was_listed = is_heard(o, number);
+    if (!recipients_add(&o->heard, number)) {
+        return false;
+    }
+    *find_saying(o, number) = (struct saying){is_listed, at_ms};
+    o->listed = o->listed + (is_listed ? 1 : 0) - (was_listed ? 1 : 0);
+    return true;
+}
+
+/* The queue has a list of its own, since it looks under its own mutex. */
+static bool tell_queue(const struct optout *o)
+{
+    struct recipients all = {0};
+    const struct recipients *const lists[] = {&o->given, &o->heard};
+    bool has_memory = recipients_reserve(&all, o->given.count + o->listed);
+    for (size_t list = 0; has_memory && list < 2; list++) {
+        for (size_t i = 0; has_memory && i < lists[list]->count; i++) {
+            const char *number = lists[list]->numbers[i];
+            has_memory = !optout_has(o, number) || recipients_add(&all, number);
+        }
+    }
+    if (has_memory) {
+        stats_set(o->options.stats, STAT_OPTOUTS, (int64_t)all.count);
+        queue_refuse_all(o->options.queue, &all);
+    }
+    recipients_free(&all);
+    return has_memory;
+}
+
+bool optout_reload(struct optout *o, struct buffer *errors)
+{
+    struct recipients fresh = {0};
+    if (o->options.file[0] != '\0' && !read_file(o, &fresh, errors)) {
+        recipients_free(&fresh);
+        return false;
+    }
+    recipients_free(&o->given);
+    o->given = fresh;
+    return tell_queue(o);
+}
+
+static void hear_stored(void *arg, const char *number, int64_t since_ms)
+{
+    struct optout *o = arg;
+    (void)note_saying(o, number, true, since_ms);
+}
+
+static bool read_never(struct optout *o)
+{
+    bool has_memory = true;
+    char e164[NUMBER_SIZE];
+    for (size_t i = 0; has_memory && i < o->options.never_count; i++) {
+        const char *number = o->options.never[i];
+        has_memory = !number_parse(number, strlen(number), o->options.country_code, e164) ||
+                     recipients_add(&o->never, e164);
+    }
+    return has_memory;
+}
+
+struct optout *optout_new(const struct optout_options *options, struct buffer *errors)
+{
+    struct optout *o = calloc(1, sizeof *o);
+    if (o == NULL) {
+        buffer_puts(errors, "out of memory\n");
+        return NULL;
+    }
+    o->options = *options;
+    if (options->store != NULL) {
+        store_each_optout(options->store, hear_stored, o);
+    }
+    if (!read_never(o) || !optout_reload(o, errors)) {
+        optout_free(o);
+        return NULL;
+    }
+    return o;
+}
+
+void optout_free(struct optout *o)
+{
+    if (o != NULL) {
+        recipients_free(&o->given);
+        recipients_free(&o->heard);
+        recipients_free(&o->never);
+        free(o->sayings);
+        free(o);
+    }
+}
+
+/* Carries out what a number, or the operator of it, has said. */
+static enum optout_outcome say(struct optout *o, const char *number, bool is_listed, int64_t at_ms)
+{
+    bool was_listed = optout_has(o, number);
+    if (!note_saying(o, number, is_listed, at_ms) ||
+        !queue_refuse(o->options.queue, number, is_listed) ||
+        (o->options.store != NULL &&
+         !store_note_optout(o->options.store, number, is_listed, at_ms))) {
+        return OPTOUT_NO_MEMORY;
+    }
+    stats_add(o->options.stats, STAT_OPTOUTS, (is_listed ? 1 : 0) - (was_listed ? 1 : 0));
+    LOG(LOG_INFO, is_listed ? "opted_out" : "opted_in", LOG_NUMBER("number", number));
+    return OPTOUT_DONE;
+}
+
+/* Where that is already so, or may not be, there is nothing to carry out. */
+static enum optout_outcome look_before(const struct optout *o, const char *number, bool is_listed)
+{
+    if (is_listed && recipients_has(&o->never, number)) {
+        return OPTOUT_NEVER;
+    }
+    if (!is_listed && recipients_has(&o->given, number)) {
+        return OPTOUT_GIVEN;
+    }
+    /* What the file says may be taken back: what was said is noted beside it. */
+    return is_heard(o, number) == is_listed ? OPTOUT_NO_CHANGE : OPTOUT_DONE;
+}
+
+/* The time of something that is said now, and so counts whatever clocks tell. */
+static int64_t say_time(const struct optout *o, const char *number, int64_t at_ms)
+{
+    const struct saying *last = find_saying(o, number);
+    return last != NULL && last->at_ms > at_ms ? last->at_ms : at_ms;
+}
+
+enum optout_outcome optout_set(struct optout *o, const char *number, bool is_listed)
+{
+    enum optout_outcome outcome = look_before(o, number, is_listed);
+    return outcome == OPTOUT_DONE ? say(o, number, is_listed, say_time(o, number, clock_unix_ms()))
+                                  : outcome;
+}
+
+/* --- what phones say -------------------------------------------------------------------------- */
+
+/* Is a text nothing but one of these words, in any case, with whatever marks around it? */
+static bool is_one_of(const char *text, const char *const *words, size_t count)
+{
+    static const char marks[] = " \t\r\n.,!?\"'";
+    text += strspn(text, marks);
+    size_t len = strlen(text);
+    while (len > 0 && strchr(marks, text[len - 1]) != NULL) {
+        len--;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(words[i]) == len && strncasecmp(words[i], text, len) == 0) {
+            return len > 0;
+        }
+    }
+    return false;
+}
+
+bool optout_heard(struct optout *o, const struct optout_answer *answer)
+{
+    const char *number = answer->number;
+    bool is_stop =
+        answer->is_stop || is_one_of(answer->text, o->options.stop_words, o->options.stop_count);
+    bool is_start =
+        !is_stop && is_one_of(answer->text, o->options.start_words, o->options.start_count);
+    const struct saying *last = find_saying(o, number);
+    int64_t now_ms = clock_unix_ms();
+    int64_t at_ms = answer->at_ms > 0 && answer->at_ms < now_ms ? answer->at_ms : now_ms;
+    if (is_stop && answer->is_new) {
+        at_ms = say_time(o, number, at_ms);
+    }
+    bool is_late = last != NULL && at_ms < last->at_ms;
+    return (is_stop || is_start) && !is_late && look_before(o, number, is_stop) == OPTOUT_DONE &&
+           say(o, number, is_stop, at_ms) == OPTOUT_DONE;
+}
+
+size_t optout_each(const struct optout *o, size_t max,
+                   void (*show)(const char *number, bool is_given, void *arg), void *arg)
+{
+    for (size_t i = 0; i < o->heard.count && max > 0; i++) {
+        if (o->sayings[i].is_listed) {
+            show(o->heard.numbers[i], false, arg);
+            max--;
+        }
+    }
+    for (size_t i = 0; i < o->given.count && max > 0; i++, max--) {
+        show(o->given.numbers[i], true, arg);
+    }
+    return o->listed + o->given.count;
+}

@@ -1,0 +1,505 @@
+/*
+ * reports: see reports.h.
+ *
+ * A call is an arrival: it waits (in `waiting`) until no batch is being stored, then it is one of the
+ * batch (`storing`), then it is answered. One that only names an API id that nobody knows yet may be
+ * ahead of the answer to the request that sent its message: it waits longer. All lists are in the
+ * order in which their arrivals came.
+ */
+#include "gateway/serve/reports.h"
+
+#include "gateway/api/report.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/http_limit.h"
+#include "gateway/base/http_listen.h"
+#include "gateway/base/log.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+enum {
+    IDLE_SECONDS = 60,
+    CONNECTIONS_MAX = 256,
+    MAX_HEADERS = 16384,
+    MAX_BODY = 65536,
+    BATCH_MAX = 1000,
+    WAITING_MAX = 10000, /* beyond that, callers are told to come again */
+    ANSWER_MS = 4000,    /* the API gives up after 5 s */
+    MATCH_MS = 3000,     /* so long an unknown API id may become known */
+    LOOK_MS = 250        /* how often that is looked at */
+};
+
+#define PATH_START "/dlr/"
+
+struct arrival {
+    STAILQ_ENTRY(arrival) entry;
+    struct evhttp_request *request; /* NULL = nobody waits for an answer, or not any more */
+    struct api_report told;
+    int64_t came_ms; /* monotonic */
+};
+
+STAILQ_HEAD(arrivals, arrival);
+
+struct reports {
+    const struct relay *relay;
+    char *url;             /* "http://<host>:<port>/dlr/<secret>"; NULL = it does not listen */
+    const char *path;      /* in it */
+    struct evhttp *evhttp; /* NULL = the same */
+    struct evhttp_bound_socket *bound;
+    struct http_places *places;
+    struct event *start, *look, *found;
+    _Atomic(struct poll_news *) news; /* pushed by the forwarding thread, taken all at once */
+    struct arrivals waiting, storing, unknown;
+    struct arrivals heard; /* stored, but what follows from them is not yet */
+    size_t open;           /* arrivals in all of these */
+    struct queue_report batch[BATCH_MAX];
+    size_t batch_count; /* 0 = nothing is being stored */
+};
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void answer_request(struct evhttp_request *request, int status, const char *words)
+{
+    if (status == HTTP_SERVUNAVAIL) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Retry-After", "1");
+    }
+    http_answer_line(request, status, words);
+}
+
+static void answer(struct arrival *a, int status, const char *words)
+{
+    if (a->request != NULL) {
+        answer_request(a->request, status, words);
+        a->request = NULL;
+    }
+}
+
+static void arrival_free(struct reports *reports, struct arrival *a)
+{
+    reports->open--;
+    api_report_free(&a->told);
+    free(a);
+}
+
+/* --- batches ---------------------------------------------------------------------------------- */
+
+static void count_outcome(struct reports *reports, const struct queue_report *r)
+{
+    static const enum stats_name names[] = {
+        [REPORT_UNMATCHED] = STAT_REPORTS_UNMATCHED,
+        [REPORT_OLD] = STAT_REPORTS_OLD,
+        [REPORT_NEW] = STAT_REPORTS_NEW,
+    };
+    struct stats *stats = reports->relay->stats;
+    stats_count_report(stats, names[r->outcome], r->text != NULL ? NULL : r->report.status);
+    bool is_delivered = r->text == NULL && strcmp(r->report.status, "delivered") == 0;
+    bool is_timed = r->report.event_ms != 0 && r->relayed_ms > 0; /* polling tells no time */
+    if (r->outcome == REPORT_NEW && is_delivered && is_timed) {
+        int64_t took_ms = r->report.event_ms - r->relayed_ms;
+        took_ms = took_ms > 0 ? took_ms : 0; /* eventAt has no fractions of a second */
+        stats_observe(stats, HISTOGRAM_DELIVERY, &took_ms, 1);
+    }
+    if (r->outcome == REPORT_UNMATCHED) {
+        LOG(LOG_DEBUG, "report_unmatched", LOG_STR("status", r->report.status),
+            LOG_STR("api", r->api_id));
+    }
+}
+
+/* May its message become known yet? Ours have a clientId of ours: who names another is a stranger. */
+static bool may_be_early(const struct arrival *a, const struct queue_report *r)
+{
+    return !r->has_id && !a->told.is_foreign && clock_monotonic_ms() - a->came_ms < MATCH_MS;
+}
+
+/* The phone that has answered may want no more messages, or some again. */
+static bool hear(struct reports *reports, const struct queue_report *r)
+{
+    struct optout_answer answer = {
+        .number = r->to,
+        .text = r->text,
+        .is_stop = report_status_is_stop(r->report.status),
+        .is_new = r->outcome == REPORT_NEW,
+        .at_ms = r->report.event_ms,
+    };
+    return r->text != NULL && r->outcome != REPORT_UNMATCHED &&
+           optout_heard(reports->relay->optout, &answer);
+}
+
+static void on_heard(void *arg, const struct store_question *question)
+{
+    struct reports *reports = arg;
+    struct arrival *a = STAILQ_FIRST(&reports->heard);
+    STAILQ_REMOVE_HEAD(&reports->heard, entry);
+    answer(a, question->has_failed ? HTTP_SERVUNAVAIL : HTTP_OK,
+           question->has_failed ? "cannot be stored now" : "thank you");
+    arrival_free(reports, a);
+}
+
+/* What follows from it is to be on the disk too before the API is answered. */
+static void answer_when_heard(struct reports *reports, struct arrival *a)
+{
+    struct store_question question = {
+        .kind = STORE_ASK_NOTHING, .syncs = true, .answered = on_heard, .arg = reports};
+    STAILQ_INSERT_TAIL(&reports->heard, a, entry);
+    if (!store_ask(reports->relay->store, &question)) {
+        STAILQ_REMOVE(&reports->heard, a, arrival, entry);
+        answer(a, HTTP_SERVUNAVAIL, "out of memory");
+        arrival_free(reports, a);
+    }
+}
+
+static void end_arrival(struct reports *reports, struct arrival *a, const struct queue_report *r,
+                        bool is_stored)
+{
+    if (!is_stored) {
+        answer(a, HTTP_SERVUNAVAIL, "cannot be stored now");
+    } else {
+        count_outcome(reports, r);
+        if (hear(reports, r) && reports->relay->store != NULL) {
+            answer_when_heard(reports, a);
+            return;
+        }
+        answer(a, HTTP_OK, "thank you");
+    }
+    arrival_free(reports, a);
+}
+
+/* Whoever told, and however often: nobody needs to ask any more. */
+static void tell_ended(struct reports *reports, size_t count)
+{
+    struct ulid ended[BATCH_MAX];
+    size_t ended_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct queue_report *r = &reports->batch[i];
+        if (r->has_id && poll_status_is_end(r->report.status)) {
+            ended[ended_count++] = r->id;
+        }
+    }
+    forwarder_reported(reports->relay->forwarder, ended, ended_count);
+}
+
+static void on_stored(void *arg, bool is_stored)
+{
+    struct reports *reports = arg;
+    size_t count = reports->batch_count;
+    reports->batch_count = 0;
+    if (is_stored) {
+        queue_reports_apply(reports->relay->queue, reports->batch, count, clock_unix_ms());
+        tell_ended(reports, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct arrival *a = STAILQ_FIRST(&reports->storing);
+        STAILQ_REMOVE_HEAD(&reports->storing, entry);
+        end_arrival(reports, a, &reports->batch[i], is_stored);
+    }
+    if (!STAILQ_EMPTY(&reports->waiting)) {
+        event_active(reports->start, EV_TIMEOUT, 0);
+    }
+}
+
+static void describe(const struct arrival *a, struct queue_report *r)
+{
+    *r = (struct queue_report){
+        .has_id = a->told.has_client_id,
+        .id = a->told.client_id,
+        .report = a->told.report,
+        .text = a->told.text,
+    };
+    if (strlen(a->told.api_id) < sizeof r->api_id) { /* a longer one is none: cut, it is no UTF-8 */
+        memcpy(r->api_id, a->told.api_id, strlen(a->told.api_id) + 1);
+    }
+}
+
+/* Takes what waits into the batch, but for what may be early. */
+static void gather(struct reports *reports)
+{
+    struct arrival *a;
+    while (reports->batch_count < BATCH_MAX && (a = STAILQ_FIRST(&reports->waiting)) != NULL) {
+        struct queue_report *r = &reports->batch[reports->batch_count];
+        STAILQ_REMOVE_HEAD(&reports->waiting, entry);
+        describe(a, r);
+        if (!r->has_id) {
+            queue_reports_match(reports->relay->queue, r, 1);
+        }
+        if (may_be_early(a, r)) {
+            STAILQ_INSERT_TAIL(&reports->unknown, a, entry);
+        } else {
+            STAILQ_INSERT_TAIL(&reports->storing, a, entry);
+            reports->batch_count++;
+        }
+    }
+}
+
+static void on_start(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct reports *reports = arg;
+    if (reports->batch_count > 0) {
+        return;
+    }
+    gather(reports);
+    if (reports->batch_count == 0) {
+        return;
+    }
+    queue_reports_match(reports->relay->queue, reports->batch, reports->batch_count);
+    if (reports->relay->store != NULL) {
+        store_report(reports->relay->store, reports->batch, reports->batch_count, on_stored,
+                     reports);
+    } else {
+        on_stored(reports, true);
+    }
+}
+
+/* Answers those that have waited too long for the disk; whatever becomes of them, they come again. */
+static void give_up(const struct arrivals *list, int64_t now_ms)
+{
+    struct arrival *a = STAILQ_FIRST(list);
+    while (a != NULL && now_ms - a->came_ms >= ANSWER_MS) {
+        answer(a, HTTP_SERVUNAVAIL, "could not be stored in time");
+        a = STAILQ_NEXT(a, entry);
+    }
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
+    struct reports *reports = arg;
+    int64_t now_ms = clock_monotonic_ms();
+    give_up(&reports->storing, now_ms);
+    give_up(&reports->heard, now_ms);
+    give_up(&reports->waiting, now_ms);
+    STAILQ_CONCAT(&reports->unknown, &reports->waiting); /* what came first to the front */
+    STAILQ_CONCAT(&reports->waiting, &reports->unknown);
+    if (!STAILQ_EMPTY(&reports->waiting)) {
+        event_active(reports->start, EV_TIMEOUT, 0);
+    }
+    if (reports->open > 0) {
+        event_add(reports->look, &LOOK);
+    }
+}
+
+/* Lets a report wait for its batch, and is then its owner; `request` is NULL where nobody is to be
+ * answered. Returns false without memory. */
+static bool arrive(struct reports *reports, struct api_report *told, struct evhttp_request *request)
+{
+    static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
+    struct arrival *a = malloc(sizeof *a);
+    if (a == NULL) {
+        return false;
+    }
+    *a = (struct arrival){.request = request, .told = *told, .came_ms = clock_monotonic_ms()};
+    STAILQ_INSERT_TAIL(&reports->waiting, a, entry);
+    reports->open++;
+    event_active(reports->start, EV_TIMEOUT, 0);
+    if (!event_pending(reports->look, EV_TIMEOUT, NULL)) {
+        event_add(reports->look, &LOOK);
+    }
+    return true;
+}
+
+/* --- what polling has found --------------------------------------------------------------------- */
+
+static void take_news(struct reports *reports, struct poll_news *news)
+{
+    size_t taken = 0;
+    while (taken < news->count && reports->open < WAITING_MAX &&
+           arrive(reports, &news->reports[taken], NULL)) {
+        taken++;
+    }
+    news->count -= taken;
+    memmove(news->reports, news->reports + taken, news->count * sizeof news->reports[0]);
+    poll_news_free(news); /* of what there was no room for, final statuses come again */
+}
+
+static void on_found(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct reports *reports = arg;
+    struct poll_news *news = atomic_exchange_explicit(&reports->news, NULL, memory_order_acquire);
+    while (news != NULL) {
+        struct poll_news *next = news->next;
+        take_news(reports, news);
+        news = next;
+    }
+}
+
+void reports_found(void *arg, struct poll_news *news)
+{
+    struct reports *reports = arg;
+    news->next = atomic_load_explicit(&reports->news, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&reports->news, &news->next, news,
+                                                  memory_order_release, memory_order_relaxed)) {
+    }
+    event_active(reports->found, EV_TIMEOUT, 0);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static bool is_for_us(const struct reports *reports, struct evhttp_request *request)
+{
+    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+    return http_is_secret(path, reports->path);
+}
+
+static void on_request(struct evhttp_request *request, void *arg)
+{
+    struct reports *reports = arg;
+    struct api_report told;
+    struct evbuffer *input = evhttp_request_get_input_buffer(request);
+    http_close_after_unread(request);
+    if (!is_for_us(reports, request)) {
+        stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
+        answer_request(request, HTTP_NOTFOUND, "not found");
+        return;
+    }
+    if (reports->open >= WAITING_MAX) {
+        answer_request(request, HTTP_SERVUNAVAIL, "too many at once");
+        return;
+    }
+    size_t len = evbuffer_get_length(input);
+    const char *body = (const char *)evbuffer_pullup(input, -1);
+    if (!api_json_read_report(len == 0 ? "" : body, len, clock_unix_ms(), &told)) {
+        stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
+        answer_request(request, HTTP_BADREQUEST, "not a delivery report");
+        return;
+    }
+    if (!arrive(reports, &told, request)) {
+        api_report_free(&told);
+        answer_request(request, HTTP_SERVUNAVAIL, "out of memory");
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+/* Writes down where it listens. Returns false without memory. */
+static bool note_url(struct reports *reports, const struct reports_options *options)
+{
+    char base[HTTP_URL_SIZE];
+    http_url(reports->bound, options->host, base);
+    size_t size = strlen(base) + sizeof PATH_START + strlen(options->secret);
+    reports->url = malloc(size);
+    if (reports->url != NULL) {
+        snprintf(reports->url, size, "%s" PATH_START "%s", base, options->secret);
+        reports->path = reports->url + strlen(base);
+    }
+    return reports->url != NULL;
+}
+
+struct reports *reports_new(const struct relay *relay)
+{
+    struct reports *reports = calloc(1, sizeof *reports);
+    if (reports == NULL) {
+        return NULL;
+    }
+    reports->relay = relay;
+    STAILQ_INIT(&reports->waiting);
+    STAILQ_INIT(&reports->storing);
+    STAILQ_INIT(&reports->unknown);
+    STAILQ_INIT(&reports->heard);
+    reports->start = event_new(relay->base, -1, 0, on_start, reports);
+    reports->look = evtimer_new(relay->base, on_look, reports);
+    reports->found = event_new(relay->base, -1, 0, on_found, reports);
+    if (reports->start == NULL || reports->look == NULL || reports->found == NULL) {
+        reports_free(reports);
+        return NULL;
+    }
+    return reports;
+}
+
+bool reports_listen(struct reports *reports, const struct reports_options *options, char *error,
+                    size_t error_size)
+{
+    snprintf(error, error_size, "out of memory");
+    reports->evhttp = evhttp_new(reports->relay->base);
+    if (reports->evhttp == NULL) {
+        return false;
+    }
+    reports->bound = evhttp_bind_socket_with_handle(reports->evhttp, options->host, options->port);
+    if (reports->bound == NULL) {
+        snprintf(error, error_size, "cannot listen on reports.address %s:%u", options->host,
+                 options->port);
+        return false;
+    }
+    reports->places =
+        http_places_new(reports->relay->base, reports->evhttp, reports->bound, CONNECTIONS_MAX);
+    if (reports->places == NULL || !note_url(reports, options)) {
+        return false;
+    }
+    evhttp_set_timeout(reports->evhttp, IDLE_SECONDS);
+    evhttp_set_max_headers_size(reports->evhttp, MAX_HEADERS);
+    evhttp_set_max_body_size(reports->evhttp, MAX_BODY);
+    evhttp_set_default_content_type(reports->evhttp, NULL);
+    evhttp_set_allowed_methods(reports->evhttp, EVHTTP_REQ_POST);
+    evhttp_set_gencb(reports->evhttp, on_request, reports);
+    http_log_listener(reports->bound, options->host, "reports_listening");
+    return true;
+}
+
+const char *reports_url(const struct reports *reports)
+{
+    return reports->url;
+}
+
+void reports_stop(struct reports *reports)
+{
+    if (reports != NULL && reports->bound != NULL) {
+        http_places_stop(reports->places);
+        evhttp_del_accept_socket(reports->evhttp, reports->bound);
+        reports->bound = NULL;
+    }
+}
+
+static void drop_all(struct reports *reports, struct arrivals *list)
+{
+    struct arrival *a;
+    while ((a = STAILQ_FIRST(list)) != NULL) {
+        STAILQ_REMOVE_HEAD(list, entry);
+        /* One that lost its connection is nobody's but ours; evhttp frees the others. */
+        if (a->request != NULL && evhttp_request_get_connection(a->request) == NULL) {
+            evhttp_request_free(a->request);
+        }
+        arrival_free(reports, a);
+    }
+}
+
+void reports_free(struct reports *reports)
+{
+    if (reports == NULL) {
+        return;
+    }
+    drop_all(reports, &reports->waiting);
+    drop_all(reports, &reports->storing);
+    drop_all(reports, &reports->unknown);
+    drop_all(reports, &reports->heard);
+    if (reports->evhttp != NULL) {
+        evhttp_free(reports->evhttp);
+    }
+    http_places_free(reports->places);
+    struct event *const events[] = {reports->start, reports->look, reports->found};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        if (events[i] != NULL) {
+            event_free(events[i]);
+        }
+    }
+    struct poll_news *news = atomic_exchange(&reports->news, NULL);
+    while (news != NULL) {
+        struct poll_news *next = news->next;
+        poll_news_free(news);
+        news = next;
+    }
+    if (reports->url != NULL) {
+        explicit_bzero(reports->url, strlen(reports->url));
+    }
+    free(reports->url);
+    free(reports);
+}

@@ -1,0 +1,580 @@
+/* requests: see requests.h. */
+#include "gateway/serve/requests.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One request being answered. */
+struct call {
+    const struct relay *relay;
+    struct requests_client *client;
+    uint32_t slot;
+    const struct request *request;
+    struct buffer *out; /* for the reply */
+    bool waits;         /* the reply comes when the store has answered */
+};
+
+typedef void requests_verb(struct call *call);
+
+/* --- what is asked about ---------------------------------------------------------------------- */
+
+/* The ids that an argument names: the one, or all messages of a reference. malloc'ed. */
+static struct ulid *named_ids(const struct call *call, size_t *count)
+{
+    const struct request *request = call->request;
+    if (!request->has_id) {
+        return queue_find_ref(call->relay->queue, request->ref, call->client->owner, count);
+    }
+    struct ulid *ids = malloc(sizeof *ids);
+    *count = ids == NULL ? 0 : 1;
+    if (ids != NULL) {
+        ids[0] = request->id;
+    }
+    return ids;
+}
+
+static void say_unknown(struct buffer *out)
+{
+    reply_line(out, REPLY_UNKNOWN_MESSAGE, false, "%s", reply_text(REPLY_UNKNOWN_MESSAGE));
+}
+
+/* Why the relay as a whole does not send, or NULL. */
+static const char *stopped_reason(const struct queue_relaying *relaying)
+{
+    if (relaying->is_held) {
+        return "held by the operator";
+    }
+    return relaying->is_stopped ? relaying->reason : NULL;
+}
+
+/*
+ * A reply of one line a message. The last line has another form than those before it, so each is
+ * written when the next one is certain.
+ */
+struct statuses {
+    struct buffer *out;
+    const char *stopped; /* why nothing is relayed, or NULL */
+    struct message_status held;
+    bool has_held;
+};
+
+static struct statuses statuses_begin(const struct relay *relay, struct queue_relaying *relaying,
+                                      struct buffer *out)
+{
+    queue_relaying(relay->queue, relaying);
+    return (struct statuses){.out = out, .stopped = stopped_reason(relaying)};
+}
+
+static void write_held(struct statuses *s, bool is_followed)
+{
+    if (s->has_held) {
+        reply_begin(s->out, REPLY_OK, is_followed);
+        reply_status(s->out, &s->held, s->stopped);
+        buffer_append(s->out, "\r\n", 2);
+        message_status_free(&s->held);
+    }
+}
+
+/* Adds a line; takes what the status owns. */
+static void statuses_add(struct statuses *s, const struct message_status *status)
+{
+    write_held(s, true);
+    s->held = *status;
+    s->has_held = true;
+}
+
+/* Ends the reply. Returns false when there was no line. */
+static bool statuses_end(struct statuses *s)
+{
+    write_held(s, false);
+    return s->has_held;
+}
+
+/* A line for each of `ids` that is in memory and the client's; false when there is none. */
+static bool say_statuses(const struct call *call, const struct ulid *ids, size_t count)
+{
+    struct queue_relaying relaying;
+    struct statuses statuses = statuses_begin(call->relay, &relaying, call->out);
+    for (size_t i = 0; i < count; i++) {
+        struct message_status status;
+        if (queue_status(call->relay->queue, &ids[i], call->client->owner,
+                         call->client->has_control, &status)) {
+            statuses_add(&statuses, &status);
+        }
+    }
+    return statuses_end(&statuses);
+}
+
+/* --- what only the store knows ---------------------------------------------------------------- */
+
+/* A reply that waits for the store; `question.arg` points here. */
+struct late {
+    const struct relay *relay;
+    struct requests_client *client;
+    uint32_t slot;
+    bool has_since; /* of WATCH, as in struct request */
+    uint64_t since;
+    struct buffer reply; /* so far */
+};
+
+static bool is_visible(const struct late *late, const struct message *m)
+{
+    return late->client->has_control || m->owner == late->client->owner;
+}
+
+static void finish(struct late *late)
+{
+    late->client->answered(late->client->client, late->slot, &late->reply);
+    buffer_free(&late->reply);
+    free(late);
+}
+
+static void finish_unread(struct late *late)
+{
+    buffer_clear(&late->reply);
+    reply_line(&late->reply, REPLY_CANNOT_STORE, false, "the store cannot be read now");
+    finish(late);
+}
+
+/* Has the reply wait for an answer of the store's. `reply` (NULL = none) is what it is so far. */
+static void ask_store(struct call *call, struct store_question *question,
+                      void (*answered)(void *late, const struct store_question *question),
+                      struct buffer *reply)
+{
+    struct late *late = malloc(sizeof *late);
+    if (late != NULL) {
+        *late = (struct late){.relay = call->relay,
+                              .client = call->client,
+                              .slot = call->slot,
+                              .has_since = call->request->has_since,
+                              .since = call->request->since,
+                              .reply = BUFFER_EMPTY};
+        question->answered = answered;
+        question->arg = late;
+        call->waits = store_ask(call->relay->store, question);
+    }
+    if (!call->waits) {
+        free(late);
+        buffer_clear(call->out);
+        reply_line(call->out, REPLY_CANNOT_STORE, false, "out of memory");
+    } else if (reply != NULL) {
+        late->reply = *reply;
+        *reply = (struct buffer)BUFFER_EMPTY;
+    }
+}
+
+static void on_messages(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    struct queue_relaying relaying;
+    if (question->has_failed) {
+        finish_unread(late);
+        return;
+    }
+    struct statuses statuses = statuses_begin(late->relay, &relaying, &late->reply);
+    for (size_t i = 0; i < question->count; i++) {
+        if (is_visible(late, question->messages[i])) {
+            struct message_status status;
+            message_status_copy(question->messages[i], &status);
+            statuses_add(&statuses, &status);
+        }
+    }
+    if (!statuses_end(&statuses) && question->kind == STORE_ASK_ID) {
+        say_unknown(&late->reply);
+    } else if (!statuses.has_held) {
+        reply_line(&late->reply, REPLY_OK, false, "none");
+    }
+    finish(late);
+}
+
+/* What was changed is on the disk, or should be and is not. */
+static void on_synced(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    if (question->has_failed) {
+        buffer_clear(&late->reply);
+        reply_line(&late->reply, REPLY_CANNOT_STORE, false,
+                   "done, but the store cannot be written now: a restart would undo it");
+    }
+    finish(late);
+}
+
+/* The reply is complete, but leaves when what it tells is on the disk. */
+static void reply_when_synced(struct call *call)
+{
+    if (call->relay->store != NULL) {
+        struct store_question question = {.kind = STORE_ASK_NOTHING, .syncs = true};
+        struct buffer reply = BUFFER_EMPTY;
+        buffer_append(&reply, call->out->data, call->out->len);
+        buffer_clear(call->out);
+        ask_store(call, &question, on_synced, &reply);
+        buffer_free(&reply);
+    }
+}
+
+/* The one message that is asked about is not in memory: the store may know it as finished. */
+static bool may_be_stored(const struct call *call)
+{
+    return call->relay->store != NULL && call->request->has_id;
+}
+
+static void ask_about_id(struct call *call,
+                         void (*answered)(void *late, const struct store_question *question))
+{
+    struct store_question question = {.kind = STORE_ASK_ID, .id = call->request->id};
+    ask_store(call, &question, answered, NULL);
+}
+
+/* Of a message that is not in memory no more is asked than whether there is one. */
+static bool is_known_to_store(const struct late *late, const struct store_question *question)
+{
+    return question->count > 0 && is_visible(late, question->messages[0]);
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+static void answer_status(struct call *call)
+{
+    size_t count;
+    struct ulid *ids = named_ids(call, &count);
+    if (!say_statuses(call, ids, count)) {
+        if (may_be_stored(call)) {
+            ask_about_id(call, on_messages);
+        } else {
+            say_unknown(call->out);
+        }
+    }
+    free(ids);
+}
+
+static void answer_queue_list(struct call *call)
+{
+    const struct request *request = call->request;
+    size_t count;
+    bool is_finished =
+        request->state >= 0 && message_state_is_finished((enum message_state)request->state);
+    if (is_finished && call->relay->store != NULL) {
+        struct store_question question = {.kind = STORE_ASK_STATE,
+                                          .state = (enum message_state)request->state,
+                                          .max = request->max};
+        ask_store(call, &question, on_messages, NULL);
+        return;
+    }
+    struct ulid *ids = queue_list(call->relay->queue, request->state, request->max, &count);
+    if (!say_statuses(call, ids, count)) {
+        reply_line(call->out, REPLY_OK, false, "none");
+    }
+    free(ids);
+}
+
+static void answer_queue(struct call *call)
+{
+    static const enum message_state TOLD[] = {MESSAGE_QUEUED, MESSAGE_SENDING, MESSAGE_DEFERRED,
+                                              MESSAGE_SCHEDULED, MESSAGE_UNRESOLVED};
+    struct queue_totals totals;
+    struct queue_relaying relaying;
+    queue_totals(call->relay->queue, &totals);
+    queue_relaying(call->relay->queue, &relaying);
+    reply_begin(call->out, REPLY_OK, false);
+    for (size_t i = 0; i < sizeof TOLD / sizeof TOLD[0]; i++) {
+        buffer_printf(call->out, "%s=%zu ", message_state_name(TOLD[i]), totals.by_state[TOLD[i]]);
+    }
+    int64_t age_ms = totals.oldest_ms == 0 ? 0 : clock_unix_ms() - totals.oldest_ms;
+    const char *reason = stopped_reason(&relaying);
+    buffer_printf(call->out, "oldest=%" PRId64 " relaying=%s", age_ms > 0 ? age_ms / 1000 : 0,
+                  reason == NULL ? "yes" : "no");
+    if (reason != NULL) {
+        reply_value(call->out, "reason", reason);
+    }
+    if (reason != NULL && !relaying.is_held && relaying.until_ms > 0) {
+        reply_time(call->out, "until", relaying.until_ms);
+    }
+    buffer_append(call->out, "\r\n", 2);
+}
+
+static void say_counter(const char *name, int64_t value, void *arg)
+{
+    reply_line(arg, REPLY_OK, true, "%s=%" PRId64, name, value);
+}
+
+static void answer_stats(struct call *call)
+{
+    stats_add_up(call->relay->stats, call->relay->rules->tally);
+    stats_each(call->relay->stats, say_counter, call->out);
+    reply_line(call->out, REPLY_OK, false, "version=%s", call->relay->rules->version);
+}
+
+/* --- watching --------------------------------------------------------------------------------- */
+
+static void set_watching(const struct relay *relay, struct requests_client *client, bool watches)
+{
+    stats_add(relay->stats, STAT_WATCHERS, (watches ? 1 : 0) - (client->is_watching ? 1 : 0));
+    client->is_watching = watches;
+}
+
+void requests_forget(const struct relay *relay, struct requests_client *client)
+{
+    set_watching(relay, client, false);
+    watch_forget(relay->watch, client->client);
+}
+
+/* The reply to WATCH; what came after the event asked for is told behind it. */
+static void say_watching(const struct relay *relay, struct requests_client *client,
+                         const struct request *request, struct buffer *out)
+{
+    struct queue_change first;
+    bool is_gone;
+    bool is_named = request->has_id || request->ref[0] != '\0';
+    const char *all = is_named ? "" : " all";
+    set_watching(relay, client, true);
+    if (!request->has_since) {
+        reply_line(out, REPLY_OK, false, "watching%s", all);
+        return;
+    }
+    /* A number that is still to come is of an earlier run, whose clock was ahead of ours. */
+    uint64_t last = queue_last_event(relay->queue);
+    size_t count = queue_changes_since(relay->queue, request->since, &first, 1, &is_gone);
+    is_gone = is_gone || request->since > last;
+    client->is_catching_up = true;
+    client->caught_up = !is_gone ? request->since : count > 0 ? first.event - 1 : last;
+    queue_changes_drop(&first, count);
+    reply_line(out, REPLY_OK, false, "watching%s missed=%s", all, is_gone ? "yes" : "no");
+}
+
+/* A message that has ended changes no more, but reports may come for it. */
+static void on_watched(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    if (question->has_failed) {
+        finish_unread(late);
+    } else if (!is_known_to_store(late, question)) {
+        say_unknown(&late->reply);
+        finish(late);
+    } else if (!watch_message(late->relay->watch, late->client->client, &question->id)) {
+        reply_line(&late->reply, REPLY_CANNOT_STORE, false, "cannot watch now");
+        finish(late);
+    } else {
+        struct request request = {
+            .has_id = true, .has_since = late->has_since, .since = late->since};
+        say_watching(late->relay, late->client, &request, &late->reply);
+        finish(late);
+    }
+}
+
+static void answer_watch(struct call *call)
+{
+    bool is_named = call->request->has_id || call->request->ref[0] != '\0';
+    size_t count = 0;
+    struct ulid *ids = is_named ? named_ids(call, &count) : NULL;
+    size_t watched = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct message_status status;
+        if (queue_status(call->relay->queue, &ids[i], call->client->owner,
+                         call->client->has_control, &status)) {
+            message_status_free(&status);
+            watched += watch_message(call->relay->watch, call->client->client, &ids[i]) ? 1 : 0;
+        }
+    }
+    free(ids);
+    if (is_named && watched == 0 && may_be_stored(call)) {
+        ask_about_id(call, on_watched);
+    } else if (is_named && watched == 0) {
+        say_unknown(call->out);
+    } else if (!is_named && !watch_all(call->relay->watch, call->client->client)) {
+        reply_line(call->out, REPLY_CANNOT_STORE, false, "cannot watch now");
+    } else {
+        say_watching(call->relay, call->client, call->request, call->out);
+    }
+}
+
+static void answer_unwatch(struct call *call)
+{
+    watch_end(call->relay->watch, call->client->client);
+    call->client->is_catching_up = false;
+    set_watching(call->relay, call->client, false);
+    reply_line(call->out, REPLY_OK, false, "not watching");
+}
+
+/* --- changing --------------------------------------------------------------------------------- */
+
+static const char has_ended[] = "it is being sent, or has come to its end";
+
+/* Of an unknown message: the store tells whether there was one. */
+static void on_unknown(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    if (question->has_failed) {
+        finish_unread(late);
+        return;
+    }
+    if (is_known_to_store(late, question)) {
+        reply_line(&late->reply, REPLY_UNKNOWN_MESSAGE, false, "%s", has_ended);
+    } else {
+        say_unknown(&late->reply);
+    }
+    finish(late);
+}
+
+static void refuse_unknown(struct call *call)
+{
+    if (may_be_stored(call)) {
+        ask_about_id(call, on_unknown);
+    } else {
+        say_unknown(call->out);
+    }
+}
+
+static void on_canceled(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    if (question->has_failed) {
+        on_synced(late, question);
+    } else if (question->count == 0) {
+        /* With queue.retention=0 there is nothing left to tell of. */
+        reply_line(&late->reply, REPLY_OK, false, "canceled");
+        finish(late);
+    } else {
+        on_messages(late, question);
+    }
+}
+
+static void say_canceled(struct call *call, const struct ulid *ids, size_t count)
+{
+    if (may_be_stored(call)) {
+        /* What has ended leaves memory as soon as the store has it. */
+        struct store_question question = {
+            .kind = STORE_ASK_ID, .id = call->request->id, .syncs = true};
+        ask_store(call, &question, on_canceled, NULL);
+        return;
+    }
+    if (!say_statuses(call, ids, count)) {
+        reply_line(call->out, REPLY_OK, false, "canceled");
+    }
+    reply_when_synced(call);
+}
+
+static void answer_cancel(struct call *call)
+{
+    size_t count;
+    struct ulid *ids = named_ids(call, &count);
+    bool is_canceled = false;
+    bool is_known = false;
+    for (size_t i = 0; i < count; i++) {
+        enum queue_change_verdict verdict =
+            queue_cancel(call->relay->queue, &ids[i], call->client->owner,
+                         call->client->has_control, clock_unix_ms());
+        is_known = is_known || verdict != QUEUE_UNKNOWN;
+        is_canceled = is_canceled || verdict == QUEUE_CHANGED;
+    }
+    if (is_canceled) {
+        say_canceled(call, ids, count);
+    } else if (is_known) {
+        reply_line(call->out, REPLY_UNKNOWN_MESSAGE, false, "%s", has_ended);
+    } else {
+        refuse_unknown(call);
+    }
+    free(ids);
+}
+
+static void answer_retry(struct call *call)
+{
+    switch (call->request->has_id
+                ? queue_retry(call->relay->queue, &call->request->id, clock_unix_ms())
+                : QUEUE_UNKNOWN) {
+    case QUEUE_CHANGED:
+        reply_line(call->out, REPLY_OK, false, "queued again");
+        reply_when_synced(call);
+        break;
+    case QUEUE_UNKNOWN:
+        refuse_unknown(call);
+        break;
+    case QUEUE_WRONG_STATE:
+        reply_line(call->out, REPLY_UNKNOWN_MESSAGE, false, "it is not unresolved");
+        break;
+    }
+}
+
+static void answer_flush(struct call *call)
+{
+    queue_flush(call->relay->queue, clock_unix_ms());
+    forwarder_flush(call->relay->forwarder);
+    reply_line(call->out, REPLY_OK, false, "trying everything that waits");
+}
+
+static void answer_hold(struct call *call)
+{
+    bool holds = call->request->verb == REQUEST_HOLD;
+    queue_hold(call->relay->queue, holds);
+    LOG(LOG_WARN, holds ? "relaying_held" : "relaying_released");
+    reply_line(call->out, REPLY_OK, false, "%s", holds ? "held" : "released");
+    if (call->relay->store != NULL) {
+        store_set_held(call->relay->store, holds);
+        reply_when_synced(call);
+    }
+}
+
+/* --- opt-outs --------------------------------------------------------------------------------- */
+
+static void say_number(const char *number, bool is_given, void *arg)
+{
+    reply_line(arg, REPLY_OK, true, "number=%s given=%s", number, is_given ? "yes" : "no");
+}
+
+static void answer_optout_list(struct call *call)
+{
+    size_t count = optout_each(call->relay->optout, QUEUE_LIST_MAX, say_number, call->out);
+    reply_line(call->out, REPLY_OK, false, "numbers=%zu", count);
+}
+
+static void answer_optout(struct call *call)
+{
+    static const struct {
+        enum reply reply;
+        const char *words;
+    } rows[] = {
+        [OPTOUT_DONE] = {REPLY_OK, "done"},
+        [OPTOUT_NO_CHANGE] = {REPLY_OK, "so it was already"},
+        [OPTOUT_NEVER] = {REPLY_NOT_ALLOWED, "policy.never_optout names it"},
+        [OPTOUT_GIVEN] = {REPLY_NOT_ALLOWED, "policy.optout_file names it"},
+        [OPTOUT_NO_MEMORY] = {REPLY_CANNOT_STORE, "out of memory"},
+    };
+    bool is_listed = call->request->verb == REQUEST_OPTOUT_ADD;
+    enum optout_outcome outcome = optout_set(call->relay->optout, call->request->number, is_listed);
+    reply_line(call->out, rows[outcome].reply, false, "%s", rows[outcome].words);
+    if (outcome == OPTOUT_DONE) {
+        reply_when_synced(call);
+    }
+}
+
+static requests_verb *const VERBS[] = {
+    [REQUEST_STATUS] = answer_status,
+    [REQUEST_QUEUE] = answer_queue,
+    [REQUEST_QUEUE_LIST] = answer_queue_list,
+    [REQUEST_STATS] = answer_stats,
+    [REQUEST_WATCH] = answer_watch,
+    [REQUEST_UNWATCH] = answer_unwatch,
+    [REQUEST_CANCEL] = answer_cancel,
+    [REQUEST_FLUSH] = answer_flush,
+    [REQUEST_HOLD] = answer_hold,
+    [REQUEST_RELEASE] = answer_hold,
+    [REQUEST_RETRY] = answer_retry,
+    [REQUEST_OPTOUT_ADD] = answer_optout,
+    [REQUEST_OPTOUT_REMOVE] = answer_optout,
+    [REQUEST_OPTOUT_LIST] = answer_optout_list,
+};
+
+bool requests_answer(const struct relay *relay, struct requests_client *client, uint32_t slot,
+                     const struct request *request, struct buffer *out)
+{
+    struct buffer reply = BUFFER_EMPTY;
+    struct call call = {relay, client, slot, request, &reply, false};
+    VERBS[request->verb](&call);
+    buffer_append(out, reply.data, reply.len);
+    out->has_failed = out->has_failed || reply.has_failed;
+    buffer_free(&reply);
+    return !call.waits;
+}

@@ -1,0 +1,384 @@
+/* server: see server.h. */
+#include "gateway/serve/server.h"
+
+#include "gateway/base/log.h"
+#include "gateway/serve/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/listener.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { PEER_GROUPS_MAX = 256, BACKLOG = 1024 };
+
+struct server {
+    const struct relay *relay;
+    struct server_options options;
+    struct conn_context context;
+    struct evconnlistener **listeners;
+    size_t listener_count;
+    char *unix_path; /* to be removed at the end; NULL = none */
+    bool has_control_group;
+    gid_t control_group;
+    struct event *resume;          /* accepts again after descriptors had run out */
+    struct conn *idlest, *busiest; /* the list of clients, longest idle first */
+    size_t count;
+};
+
+/* --- the list of clients ---------------------------------------------------------------------- */
+
+static void append(struct server *s, struct conn *c)
+{
+    struct conn_links *links = conn_links(c);
+    links->prev = s->busiest;
+    links->next = NULL;
+    *(s->busiest == NULL ? &s->idlest : &conn_links(s->busiest)->next) = c;
+    s->busiest = c;
+}
+
+static void unlink_conn(struct server *s, struct conn *c)
+{
+    struct conn_links *links = conn_links(c);
+    *(links->prev == NULL ? &s->idlest : &conn_links(links->prev)->next) = links->next;
+    *(links->next == NULL ? &s->busiest : &conn_links(links->next)->prev) = links->prev;
+}
+
+static void on_active(void *arg, struct conn *c)
+{
+    struct server *s = arg;
+    if (s->busiest != c) {
+        unlink_conn(s, c);
+        append(s, c);
+    }
+}
+
+static void on_ended(void *arg, struct conn *c)
+{
+    struct server *s = arg;
+    unlink_conn(s, c);
+    s->count--;
+    stats_add(s->relay->stats, STAT_CONNECTIONS, -1);
+}
+
+void server_flush(void *arg)
+{
+    struct server *s = arg;
+    conn_flush_touched(&s->context);
+}
+
+/* --- accepting -------------------------------------------------------------------------------- */
+
+static bool is_in_group(evutil_socket_t fd, gid_t primary, gid_t wanted)
+{
+    gid_t groups[PEER_GROUPS_MAX];
+    socklen_t len = sizeof groups;
+    if (primary == wanted) {
+        return true;
+    }
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < len / sizeof groups[0]; i++) {
+        if (groups[i] == wanted) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Who is at the other end, and may they do what an operator may? */
+static void identify(const struct server *s, evutil_socket_t fd, bool is_unix, int32_t *owner,
+                     bool *has_control)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    *owner = OWNER_LOCAL;
+    *has_control = s->options.gives_control_to_all;
+    if (!is_unix || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
+        return;
+    }
+    *owner = (int32_t)peer.uid;
+    *has_control = *has_control || peer.uid == 0 || peer.uid == geteuid() ||
+                   (s->has_control_group && is_in_group(fd, peer.gid, s->control_group));
+}
+
+/* Sends a client away that cannot be served. */
+static void turn_away(struct server *s, evutil_socket_t fd)
+{
+    struct buffer line = BUFFER_EMPTY;
+    reply_line(&line, REPLY_SHUTTING_DOWN, false, "%s", reply_text(REPLY_SHUTTING_DOWN));
+    if (line.data != NULL) {
+        /* A fresh socket's buffer takes one line; if not, the client sees the end anyhow. */
+        (void)!send(fd, line.data, line.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    buffer_free(&line);
+    evutil_closesocket(fd);
+    stats_add(s->relay->stats, STAT_CONNECTIONS_REFUSED, 1);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                      int address_len, void *arg)
+{
+    (void)listener;
+    (void)address_len;
+    struct server *s = arg;
+    int32_t owner;
+    bool has_control;
+    if (s->count >= 2 * s->options.max_connections) {
+        /* Those that were told to go do not: nobody more is sent away for one that cannot stay. */
+        turn_away(s, fd);
+        return;
+    }
+    if (s->count >= s->options.max_connections) {
+        LOG(LOG_WARN, "connections_full", LOG_INT("max", s->options.max_connections));
+        stats_add(s->relay->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
+        struct conn *idlest = s->idlest;
+        on_active(s, idlest); /* should it take its time, it is not asked to go twice */
+        conn_close(idlest, REPLY_SHUTTING_DOWN);
+    }
+    identify(s, fd, address->sa_family == AF_UNIX, &owner, &has_control);
+    struct conn *c = conn_new(&s->context, fd, owner, has_control);
+    if (c == NULL) {
+        LOG(LOG_ERROR, "connection_failed", LOG_STR("reason", "out of memory"));
+        return;
+    }
+    append(s, c);
+    s->count++;
+    stats_add(s->relay->stats, STAT_CONNECTIONS, 1);
+    stats_add(s->relay->stats, STAT_CONNECTIONS_TOTAL, 1);
+}
+
+static void set_accepting(struct server *s, bool accepts)
+{
+    for (size_t i = 0; i < s->listener_count; i++) {
+        (accepts ? evconnlistener_enable : evconnlistener_disable)(s->listeners[i]);
+    }
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    set_accepting(arg, true);
+}
+
+/* Out of descriptors, most likely: without a pause this would come again at once, for ever. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    (void)listener;
+    static const struct timeval PAUSE = {.tv_sec = 1};
+    struct server *s = arg;
+    LOG(LOG_ERROR, "accept_failed", LOG_ERRNO(EVUTIL_SOCKET_ERROR()));
+    set_accepting(s, false);
+    event_add(s->resume, &PAUSE);
+}
+
+/* --- listening -------------------------------------------------------------------------------- */
+
+static void log_listening(struct evconnlistener *listener)
+{
+    struct sockaddr_storage bound;
+    socklen_t len = sizeof bound;
+    char host[INET6_ADDRSTRLEN] = "";
+    char text[INET6_ADDRSTRLEN + 10];
+    getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&bound, &len);
+    if (bound.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&bound;
+        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+        snprintf(text, sizeof text, "[%s]:%u", host, (unsigned)ntohs(in6->sin6_port));
+    } else {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&bound;
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        snprintf(text, sizeof text, "%s:%u", host, (unsigned)ntohs(in->sin_port));
+    }
+    LOG(LOG_INFO, "listening", LOG_STR("address", text));
+}
+
+static bool listen_at(struct server *s, const struct sockaddr *address, socklen_t len)
+{
+    struct evconnlistener *listener =
+        evconnlistener_new_bind(s->relay->base, on_accept, s,
+                                LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+                                BACKLOG, address, (int)len);
+    if (listener == NULL) {
+        return false;
+    }
+    evconnlistener_set_error_cb(listener, on_accept_error);
+    s->listeners[s->listener_count++] = listener;
+    return true;
+}
+
+static bool listen_tcp(struct server *s, const struct server_address *address, char *error,
+                       size_t error_size)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(address->port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(address->port)};
+    bool is_v4 = inet_pton(AF_INET, address->host, &in.sin_addr) == 1;
+    bool is_v6 = inet_pton(AF_INET6, address->host, &in6.sin6_addr) == 1;
+    if ((is_v4 && listen_at(s, (struct sockaddr *)&in, sizeof in)) ||
+        (is_v6 && listen_at(s, (struct sockaddr *)&in6, sizeof in6))) {
+        log_listening(s->listeners[s->listener_count - 1]);
+        return true;
+    }
+    snprintf(error, error_size, "cannot listen on %s port %u: %s", address->host, address->port,
+             is_v4 || is_v6 ? strerror(errno) : "not a numeric address");
+    return false;
+}
+
+/*
+ * A socket that nobody listens on is what a killed relay left behind. Anything else at that path is
+ * somebody's, and a mistake in the settings (connecting to a plain file is refused, too).
+ */
+static bool remove_stale(const struct sockaddr_un *address)
+{
+    struct stat status;
+    if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
+        errno = EADDRINUSE;
+        return false;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is_stale = fd >= 0 &&
+                    connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+                    errno == ECONNREFUSED;
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (!is_stale) {
+        errno = EADDRINUSE;
+    }
+    return is_stale && unlink(address->sun_path) == 0;
+}
+
+static bool listen_unix(struct server *s, const char *path, char *error, size_t error_size)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        snprintf(error, error_size, "the path of the Unix socket is too long: %s", path);
+        return false;
+    }
+    strcpy(address.sun_path, path);
+    bool is_bound = listen_at(s, (struct sockaddr *)&address, sizeof address);
+    if (!is_bound && errno == EADDRINUSE && remove_stale(&address)) {
+        is_bound = listen_at(s, (struct sockaddr *)&address, sizeof address);
+    }
+    if (!is_bound) {
+        snprintf(error, error_size, "cannot listen on %s: %s", path, strerror(errno));
+        return false;
+    }
+    s->unix_path = strdup(path);
+    /* As open as the port on loopback: who may do what is told by SO_PEERCRED. */
+    chmod(path, 0666);
+    LOG(LOG_INFO, "listening", LOG_STR("address", path));
+    return true;
+}
+
+static bool find_control_group(struct server *s, const char *name, char *error, size_t error_size)
+{
+    if (name[0] == '\0') {
+        return true;
+    }
+    /* At start-up only, where no other thread asks for groups. */
+    /* cppcheck-suppress getgrnamCalled */
+    const struct group *group = getgrnam(name);
+    if (group == NULL) {
+        snprintf(error, error_size, "listen.control_group: there is no group %s", name);
+        return false;
+    }
+    s->has_control_group = true;
+    s->control_group = group->gr_gid;
+    return true;
+}
+
+static bool listen_all(struct server *s, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < s->options.address_count; i++) {
+        if (!listen_tcp(s, &s->options.addresses[i], error, error_size)) {
+            return false;
+        }
+    }
+    const char *path = s->options.unix_path;
+    return path[0] == '\0' || listen_unix(s, path, error, error_size);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct server *server_new(const struct relay *relay, const struct server_options *options,
+                          char *error, size_t error_size)
+{
+    struct server *s = calloc(1, sizeof *s);
+    snprintf(error, error_size, "out of memory");
+    if (s == NULL) {
+        return NULL;
+    }
+    s->relay = relay;
+    s->options = *options;
+    s->context = (struct conn_context){.relay = relay,
+                                       .idle_timeout_ms = options->idle_timeout_ms,
+                                       .active = on_active,
+                                       .ended = on_ended,
+                                       .server = s};
+    s->listeners = calloc(options->address_count + 1, sizeof(struct evconnlistener *));
+    s->resume = evtimer_new(relay->base, on_resume, s);
+    if (s->listeners == NULL || s->resume == NULL ||
+        !find_control_group(s, options->control_group, error, error_size) ||
+        !listen_all(s, error, error_size)) {
+        server_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+static void close_listeners(struct server *s)
+{
+    for (size_t i = 0; i < s->listener_count; i++) {
+        evconnlistener_free(s->listeners[i]);
+    }
+    s->listener_count = 0;
+    if (s->unix_path != NULL) {
+        unlink(s->unix_path);
+        free(s->unix_path);
+        s->unix_path = NULL;
+    }
+}
+
+void server_stop(struct server *s)
+{
+    event_del(s->resume);
+    close_listeners(s);
+    for (struct conn *c = s->idlest, *next; c != NULL; c = next) {
+        next = conn_links(c)->next;
+        conn_close(c, REPLY_SHUTTING_DOWN);
+    }
+}
+
+bool server_has_unsent(const struct server *s)
+{
+    struct conn *c = s->idlest;
+    while (c != NULL && !conn_has_unsent(c)) {
+        c = conn_links(c)->next;
+    }
+    return c != NULL;
+}
+
+void server_free(struct server *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    close_listeners(s);
+    while (s->idlest != NULL) {
+        conn_free(s->idlest);
+    }
+    free(s->listeners);
+    if (s->resume != NULL) {
+        event_free(s->resume);
+    }
+    free(s);
+}

@@ -1,0 +1,521 @@
+/* db: see db.h. */
+#include "gateway/store/db.h"
+
+#include "proto/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long a relay that starts waits for those who read its store, and how often it looks. */
+enum { READERS_WAIT_MS = 10000, READERS_PAUSE_MS = 20 };
+
+/* "SMSR": tells our files from other databases. */
+#define APPLICATION_ID "1397576530"
+
+/* States are numbers in the file; what the statements say of them must be true here. */
+_Static_assert(MESSAGE_RELAYED == 5 && MESSAGE_REJECTED == 6 && MESSAGE_CANCELED == 8,
+               "the statements below name states by number");
+
+/*
+ * One step for each version of the schema, from the one before it; never changed once released.
+ * What never changes of a message is written once, in `message`; what does change is small, and in
+ * `progress`, so that a change of state does not write the text again. Both are keyed by the time of
+ * submission and a counter: new rows go to the end.
+ */
+static const char *const migrations[] = {
+    "CREATE TABLE message (row INTEGER PRIMARY KEY, id BLOB NOT NULL, owner INTEGER NOT NULL,"
+    " priority INTEGER NOT NULL, encoding INTEGER NOT NULL, parts INTEGER NOT NULL,"
+    " allow_unicode INTEGER NOT NULL, has_ttl INTEGER NOT NULL, due_ms INTEGER NOT NULL,"
+    " expires_ms INTEGER NOT NULL, recipient TEXT NOT NULL, sender TEXT NOT NULL, ref TEXT,"
+    " text TEXT NOT NULL);"
+    "CREATE TABLE progress (row INTEGER PRIMARY KEY, state INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, ambiguous_ends INTEGER NOT NULL, may_be_sent INTEGER NOT NULL,"
+    " is_expiry_lifted INTEGER NOT NULL, due_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,"
+    " api_id TEXT, reason TEXT);"
+    "CREATE INDEX progress_failed ON progress (state, row) WHERE state > 5;"
+    "CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "PRAGMA application_id = " APPLICATION_ID,
+    /* Of `report`, the one of a message that counts; of `stray`, those that are of no message. */
+    "CREATE TABLE report (row INTEGER PRIMARY KEY, status TEXT NOT NULL, code INTEGER NOT NULL,"
+    " event_ms INTEGER NOT NULL);"
+    "CREATE TABLE stray (number INTEGER PRIMARY KEY, client_id TEXT, api_id TEXT,"
+    " status TEXT NOT NULL, code INTEGER NOT NULL, event_ms INTEGER NOT NULL);"
+    "CREATE TABLE optout (number TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE inbound (row INTEGER NOT NULL, event_ms INTEGER NOT NULL, text TEXT NOT NULL,"
+    " PRIMARY KEY (row, event_ms, text)) WITHOUT ROWID;",
+    /* What is to be told of, and is not, to every consumer: see store/changes.h. */
+    "CREATE TABLE change (number INTEGER PRIMARY KEY, body TEXT NOT NULL);",
+};
+enum { VERSION = sizeof migrations / sizeof migrations[0] };
+
+#define MESSAGE_COLUMNS                                                                          \
+    "m.row, m.id, m.owner, m.priority, m.encoding, m.parts, m.allow_unicode, m.has_ttl,"         \
+    " m.due_ms, m.expires_ms, m.recipient, m.sender, m.ref, m.text, p.row IS NOT NULL, p.state," \
+    " p.attempts, p.ambiguous_ends, p.may_be_sent, p.is_expiry_lifted, p.due_ms, p.updated_ms,"  \
+    " p.api_id, p.reason, r.status, r.code, r.event_ms "
+#define LEFT_JOINS " LEFT JOIN progress p ON p.row = m.row LEFT JOIN report r ON r.row = m.row "
+
+static const char *const texts[STORE_STATEMENTS] = {
+    [STORE_BEGIN] = "BEGIN IMMEDIATE",
+    [STORE_COMMIT] = "COMMIT",
+    [STORE_ROLLBACK] = "ROLLBACK",
+    [STORE_INSERT_MESSAGE] =
+        "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    [STORE_SAVE_PROGRESS] =
+        "REPLACE INTO progress VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [STORE_DELETE_MESSAGES] = "DELETE FROM message WHERE row BETWEEN ?1 AND ?2",
+    [STORE_DELETE_PROGRESS] = "DELETE FROM progress WHERE row BETWEEN ?1 AND ?2",
+    [STORE_DELETE_REPORTS] = "DELETE FROM report WHERE row BETWEEN ?1 AND ?2",
+    [STORE_DELETE_INBOUND] = "DELETE FROM inbound WHERE row BETWEEN ?1 AND ?2",
+    [STORE_INSERT_INBOUND] = "INSERT OR IGNORE INTO inbound VALUES (?1, ?2, ?3)",
+    [STORE_SAVE_REPORT] = "REPLACE INTO report VALUES (?1, ?2, ?3, ?4)",
+    [STORE_INSERT_STRAY] = "INSERT INTO stray (client_id, api_id, status, code, event_ms)"
+                           " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [STORE_DELETE_STRAYS] =
+        "DELETE FROM stray WHERE number <= (SELECT max(number) FROM stray) - ?1",
+    [STORE_SET_NOTE] = "REPLACE INTO note VALUES (?1, ?2)",
+    [STORE_GET_NOTE] = "SELECT value FROM note WHERE name = ?1",
+    [STORE_ADD_OPTOUT] = "REPLACE INTO optout VALUES (?1, ?2)",
+    [STORE_DELETE_OPTOUT] = "DELETE FROM optout WHERE number = ?1",
+    [STORE_READ_OPTOUTS] = "SELECT number, since_ms FROM optout ORDER BY since_ms",
+    [STORE_INSERT_CHANGE] = "INSERT INTO change VALUES (?1, ?2)",
+    [STORE_DELETE_CHANGES] = "DELETE FROM change WHERE number <= ?1",
+    [STORE_COUNT_CHANGE] = "SELECT count(*) FROM change WHERE number = ?1",
+    [STORE_READ_CHANGES] = "SELECT number, body FROM change ORDER BY number",
+    [STORE_LAST_ROW] = "SELECT max(row) FROM message",
+    [STORE_COUNT_RANGE] = "SELECT count(*) FROM message WHERE row BETWEEN ?1 AND ?2",
+    [STORE_READ_HELD] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
+                        "WHERE p.row IS NULL OR p.state NOT IN (5, 6, 7, 8)"
+                        " OR (m.ref IS NOT NULL AND p.updated_ms > ?1) ORDER BY m.row",
+    [STORE_READ_MESSAGE] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
+                           "WHERE m.row BETWEEN ?1 AND ?2 AND m.id = ?3",
+    [STORE_READ_API_IDS] =
+        "SELECT m.id, p.api_id FROM (SELECT row, api_id FROM progress WHERE state = 5"
+        " ORDER BY row DESC LIMIT ?1) p CROSS JOIN message m ON m.row = p.row"
+        " WHERE p.api_id IS NOT NULL ORDER BY p.row",
+    [STORE_READ_RELAYED] =
+        "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
+        " LEFT JOIN report r ON r.row = p.row WHERE p.state = 5 ORDER BY p.row LIMIT ?1",
+    [STORE_READ_FAILED] =
+        "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
+        " LEFT JOIN report r ON r.row = p.row WHERE p.state = ?1 AND p.state > 5 ORDER BY p.row "
+        "LIMIT ?2",
+    /* The statuses are the final ones of proto/report. */
+    [STORE_READ_UNREPORTED] =
+        "SELECT id, api_id, updated_ms FROM (SELECT m.row, m.id, p.api_id, p.updated_ms"
+        " FROM progress p CROSS JOIN message m ON m.row = p.row LEFT JOIN report r ON r.row = p.row"
+        " WHERE p.state = 5 AND p.updated_ms > ?1 AND (r.status IS NULL OR r.status NOT IN"
+        " ('error', 'failed', 'rejected', 'canceled', 'expired', 'delivered'))"
+        " ORDER BY p.row DESC LIMIT ?2) ORDER BY row",
+    [STORE_READ_PROGRESS] =
+        "SELECT row, state, updated_ms FROM progress WHERE row >= ?1 ORDER BY row LIMIT ?2",
+};
+
+static bool complain(char *error, const char *path, const char *what, const char *advice)
+{
+    snprintf(error, STORE_ERROR_SIZE, "queue.path: %s: %s%s%s", path, what,
+             advice[0] == '\0' ? "" : "; ", advice);
+    return false;
+}
+
+/* --- the lock --------------------------------------------------------------------------------- */
+
+/* One relay, or any number of readers, which are gone in a moment: those are waited for. */
+static bool lock_for_relay(int fd)
+{
+    const struct timespec pause = {.tv_nsec = READERS_PAUSE_MS * 1000000L};
+    for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms += READERS_PAUSE_MS) {
+        if (errno != EWOULDBLOCK || waited_ms >= READERS_WAIT_MS ||
+            flock(fd, LOCK_SH | LOCK_NB) != 0) {
+            return false;
+        }
+        flock(fd, LOCK_UN);
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+static void complain_of_lock(const char *path, bool is_relay, int reason, char *error)
+{
+    static const struct {
+        int reason;
+        bool is_relay;
+        const char *what; /* NULL = the system's words */
+        const char *advice;
+    } rows[] = {
+        {EWOULDBLOCK, true, "another process uses it", "one relay at a time may have a store"},
+        {EWOULDBLOCK, false, "a relay is running on this store", ""},
+        {ENOENT, true, NULL, "its directory must exist"},
+        {EACCES, false, NULL, "only the user that the relay runs as, and root, can read a store"},
+    };
+    const char *what = NULL;
+    const char *advice = "";
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].reason == reason && rows[i].is_relay == is_relay) {
+            what = rows[i].what;
+            advice = rows[i].advice;
+        }
+    }
+    complain(error, path, what == NULL ? strerror(reason) : what, advice);
+}
+
+int store_db_lock(const char *path, bool is_relay, char *error)
+{
+    int fd = open(path, O_CLOEXEC | (is_relay ? O_RDWR | O_CREAT : O_RDONLY), 0600);
+    if (fd >= 0 && (is_relay ? lock_for_relay(fd) : flock(fd, LOCK_SH | LOCK_NB) == 0)) {
+        return fd;
+    }
+    int reason = errno;
+    complain_of_lock(path, is_relay, reason, error);
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = reason;
+    return -1;
+}
+
+/* --- the connection --------------------------------------------------------------------------- */
+
+static bool run_text(sqlite3 *handle, const char *text)
+{
+    return sqlite3_exec(handle, text, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* One row, one integer. -1 on failure. */
+static int ask_number(sqlite3 *handle, const char *text)
+{
+    sqlite3_stmt *statement = NULL;
+    int value = -1;
+    if (sqlite3_prepare_v2(handle, text, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        value = sqlite3_column_int(statement, 0);
+    }
+    sqlite3_finalize(statement);
+    return value;
+}
+
+/* What a file says of itself. */
+struct identity {
+    int version; /* of the schema, 0 = none yet */
+    bool is_empty;
+};
+
+static bool migrate(sqlite3 *handle, int from)
+{
+    char set_version[sizeof "PRAGMA user_version = -2147483648"];
+    snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", VERSION);
+    bool is_good = run_text(handle, "BEGIN IMMEDIATE");
+    for (int version = from; is_good && version < VERSION; version++) {
+        is_good = run_text(handle, migrations[version]);
+    }
+    if (is_good && run_text(handle, set_version) && run_text(handle, "COMMIT")) {
+        return true;
+    }
+    /* The words of the failure are the caller's to tell; ROLLBACK would replace them. */
+    return false;
+}
+
+static bool complain_of_handle(sqlite3 *handle, const char *path, char *error)
+{
+    int code = sqlite3_errcode(handle);
+    bool is_damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    return complain(error, path, sqlite3_errmsg(handle),
+                    is_damaged
+                        ? "it is damaged, or not a store of ours: move it away to start with "
+                          "an empty queue, and keep it: smsrelay queue export may still read it"
+                        : "");
+}
+
+/* In the place of SQLite's own checkpoints, which keep to themselves what goes wrong in them. */
+static int note_log(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+    (void)handle;
+    (void)name;
+    struct store_db *db = arg;
+    db->log_pages = pages;
+    return SQLITE_OK;
+}
+
+static bool prepare(struct store_db *db)
+{
+    for (int i = 0; i < STORE_STATEMENTS; i++) {
+        if (sqlite3_prepare_v3(db->handle, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &db->statements[i], NULL) != SQLITE_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Is it ours, and of a version that we know? Looks, and changes nothing. */
+static bool recognise(struct store_db *db, const char *path, struct identity *is, char *error)
+{
+    is->version = ask_number(db->handle, "PRAGMA user_version");
+    int application = ask_number(db->handle, "PRAGMA application_id");
+    int objects = ask_number(db->handle, "SELECT count(*) FROM sqlite_schema");
+    if (is->version < 0 || application < 0 || objects < 0) {
+        return complain_of_handle(db->handle, path, error);
+    }
+    is->is_empty = is->version == 0 && objects == 0;
+    if (!is->is_empty && application != atoi(APPLICATION_ID)) {
+        return complain(error, path, "it is a database, but not a store of smsrelay", "");
+    }
+    if (is->version > VERSION) {
+        return complain(error, path, "it was written by a newer smsrelay", "use that one");
+    }
+    return true;
+}
+
+/* SQLite empties the log when it closes, unless it is told not to. */
+static bool keep_log_at_close(sqlite3 *handle, bool keeps)
+{
+    return sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps ? 1 : 0, NULL) ==
+           SQLITE_OK;
+}
+
+/* Makes it fit to be written: a file that has been set up before is not changed by it. */
+static bool set_up(struct store_db *db, const char *path, const struct identity *is, char *error)
+{
+    static const char *const pragmas[] = {
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA journal_size_limit = 67108864", /* bytes: what a flood made of it is given back */
+        "PRAGMA temp_store = MEMORY",
+    };
+    bool is_good = !is->is_empty || run_text(db->handle, "PRAGMA auto_vacuum = INCREMENTAL");
+    for (size_t i = 0; is_good && i < sizeof pragmas / sizeof pragmas[0]; i++) {
+        is_good = run_text(db->handle, pragmas[i]);
+    }
+    is_good = is_good && (is->version == VERSION || migrate(db->handle, is->version));
+    return (is_good && keep_log_at_close(db->handle, true)) ||
+           complain_of_handle(db->handle, path, error);
+}
+
+/* Makes sure that nothing is written. */
+static bool set_up_to_read(struct store_db *db, const char *path, const struct identity *is,
+                           char *error)
+{
+    if (is->version < VERSION) {
+        return complain(error, path,
+                        is->is_empty ? "it is empty" : "it was written by an older smsrelay",
+                        is->is_empty ? "" : "start the relay once to bring it up to date");
+    }
+    return (keep_log_at_close(db->handle, true) &&
+            run_text(db->handle, "PRAGMA query_only = ON")) ||
+           complain_of_handle(db->handle, path, error);
+}
+
+/* Is there a write-ahead log with something in it? A relay that stops in good order leaves none. */
+static bool has_log(const char *path)
+{
+    char log[PATH_MAX];
+    struct stat status;
+    return snprintf(log, sizeof log, "%s-wal", path) < (int)sizeof log && stat(log, &status) == 0 &&
+           status.st_size > 0;
+}
+
+/*
+ * Opens what nobody writes, the caller's lock sees to that, without the least change: the file is
+ * opened for reading only, no log is made where there is none, and none of SQLite's own locks is
+ * wanted, since those take a file that can be written.
+ */
+static int open_to_read(const char *path, sqlite3 **handle)
+{
+    char uri[sizeof "file:?mode=ro&vfs=unix-none" + 3 * PATH_MAX] = "file:";
+    size_t len = strlen(uri);
+    if (strlen(path) >= PATH_MAX) {
+        return SQLITE_CANTOPEN;
+    }
+    for (const char *p = path; *p != '\0'; p++) {
+        len += (size_t)snprintf(uri + len, sizeof uri - len,
+                                strchr("%?#/", *p) != NULL ? "%%%02X" : "%c", *p);
+    }
+    snprintf(uri + len, sizeof uri - len,
+             has_log(path) ? "?mode=ro&vfs=unix-none" : "?immutable=1");
+    return sqlite3_open_v2(uri, handle,
+                           SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+}
+
+/* store_db_lock has made the file. */
+static int open_to_write(const char *path, sqlite3 **handle)
+{
+    return sqlite3_open_v2(path, handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+}
+
+/* Exclusive locking, from the first access on, does without a file of shared memory. */
+static bool identify(struct store_db *db, const char *path, bool is_read_only, char *error)
+{
+    struct identity identity;
+    if (!run_text(db->handle, "PRAGMA locking_mode = EXCLUSIVE")) {
+        return complain_of_handle(db->handle, path, error);
+    }
+    return recognise(db, path, &identity, error) &&
+           (is_read_only ? set_up_to_read(db, path, &identity, error)
+                         : set_up(db, path, &identity, error));
+}
+
+/*
+ * Writes what the log holds over itself, and syncs it. After a sync that failed the system counts as
+ * written what never got to the disk, and another sync does not bring it there; what is copied from
+ * it into the database would be there without it.
+ */
+static bool rewrite_log(sqlite3 *handle)
+{
+    sqlite3_file *log = NULL;
+    sqlite3_int64 size = 0;
+    char block[4096];
+    if (sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK ||
+        log == NULL || log->pMethods == NULL) {
+        return true; /* there is none */
+    }
+    if (log->pMethods->xFileSize(log, &size) != SQLITE_OK) {
+        return false;
+    }
+    for (sqlite3_int64 at = 0; at < size; at += (int)sizeof block) {
+        int len = size - at < (int)sizeof block ? (int)(size - at) : (int)sizeof block;
+        if (log->pMethods->xRead(log, block, len, at) != SQLITE_OK ||
+            log->pMethods->xWrite(log, block, len, at) != SQLITE_OK) {
+            return false;
+        }
+    }
+    return size == 0 || log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) == SQLITE_OK;
+}
+
+bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error)
+{
+    *db = (struct store_db){.is_syncing = true};
+    int code = is_read_only ? open_to_read(path, &db->handle) : open_to_write(path, &db->handle);
+    if (code != SQLITE_OK || db->handle == NULL) {
+        complain(error, path, db->handle == NULL ? "out of memory" : sqlite3_errmsg(db->handle),
+                 "");
+    } else if (identify(db, path, is_read_only, error)) {
+        if (prepare(db)) {
+            sqlite3_wal_hook(db->handle, note_log, db);
+            return true;
+        }
+        complain_of_handle(db->handle, path, error);
+    }
+    store_db_close(db);
+    return false;
+}
+
+bool store_db_check(struct store_db *db, const char *path, char *error)
+{
+    sqlite3_stmt *statement = NULL;
+    bool is_sound = false;
+    if (sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL) ==
+            SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        const char *verdict = (const char *)sqlite3_column_text(statement, 0);
+        is_sound = verdict != NULL && strcmp(verdict, "ok") == 0;
+        if (!is_sound) {
+            complain(error, path, verdict == NULL ? "out of memory" : verdict,
+                     "it is damaged: move it away to start with an empty queue, and keep it: "
+                     "smsrelay queue export may still read it");
+        }
+    } else {
+        complain_of_handle(db->handle, path, error);
+    }
+    sqlite3_finalize(statement);
+    if (!is_sound && !has_log(path)) {
+        keep_log_at_close(db->handle, false); /* or an empty one would be left */
+    }
+    return is_sound;
+}
+
+void store_db_close(struct store_db *db)
+{
+    for (int i = 0; i < STORE_STATEMENTS; i++) {
+        sqlite3_finalize(db->statements[i]);
+    }
+    sqlite3_close(db->handle);
+    *db = (struct store_db){0};
+}
+
+/* --- running statements ----------------------------------------------------------------------- */
+
+bool store_db_run(struct store_db *db, enum store_statement which)
+{
+    bool is_good = sqlite3_step(db->statements[which]) == SQLITE_DONE;
+    /* reset repeats the failure of the step, so that store_db_error still tells it. */
+    return sqlite3_reset(db->statements[which]) == SQLITE_OK && is_good;
+}
+
+bool store_db_next_row(struct store_db *db, enum store_statement which, bool *has_failed)
+{
+    int code = sqlite3_step(db->statements[which]);
+    if (code == SQLITE_ROW) {
+        return true;
+    }
+    *has_failed = code != SQLITE_DONE;
+    sqlite3_reset(db->statements[which]);
+    return false;
+}
+
+bool store_db_begin(struct store_db *db, bool syncs)
+{
+    /* Not as a prepared statement: it takes effect when it is compiled. */
+    if (syncs != db->is_syncing && !run_text(db->handle, syncs ? "PRAGMA synchronous = FULL"
+                                                               : "PRAGMA synchronous = NORMAL")) {
+        return false;
+    }
+    db->is_syncing = syncs;
+    return store_db_run(db, STORE_BEGIN);
+}
+
+bool store_db_commit(struct store_db *db)
+{
+    return store_db_run(db, STORE_COMMIT);
+}
+
+void store_db_roll_back(struct store_db *db)
+{
+    if (db->handle != NULL && sqlite3_get_autocommit(db->handle) == 0) {
+        store_db_run(db, STORE_ROLLBACK);
+    }
+}
+
+bool store_db_checkpoint(struct store_db *db, bool empties)
+{
+    int mode = empties ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    if (empties && !rewrite_log(db->handle)) {
+        return false;
+    }
+    if (sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, NULL, NULL) != SQLITE_OK) {
+        return false;
+    }
+    db->log_pages = 0;
+    return true;
+}
+
+bool store_db_finish(struct store_db *db)
+{
+    bool is_good = store_db_checkpoint(db, true) && keep_log_at_close(db->handle, false);
+    store_db_close(db);
+    return is_good;
+}
+
+int store_db_free_pages(struct store_db *db)
+{
+    return ask_number(db->handle, "PRAGMA freelist_count");
+}
+
+bool store_db_vacuum(struct store_db *db, int pages)
+{
+    char text[sizeof "PRAGMA incremental_vacuum(-2147483648)"];
+    snprintf(text, sizeof text, "PRAGMA incremental_vacuum(%d)", pages);
+    return store_db_begin(db, false) && run_text(db->handle, text) && store_db_commit(db);
+}
+
+const char *store_db_error(const struct store_db *db)
+{
+    return db->handle == NULL ? "the database is closed" : sqlite3_errmsg(db->handle);
+}

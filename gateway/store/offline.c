@@ -1,0 +1,106 @@
+/* offline: see offline.h. The rows are store_rows's, the file store_db's. */
+#include "gateway/store/offline.h"
+
+#include "gateway/store/db.h"
+#include "gateway/store/rows.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+_Static_assert((int)STORE_READ_ERROR_SIZE == (int)STORE_ERROR_SIZE, "sentences fit");
+
+struct store_read {
+    int lock_fd;
+    struct store_db db;
+    struct store_rows_reader reader;
+    bool is_reading; /* `reader` has begun */
+    int state;       /* what store_read_begin was asked for */
+    size_t left;     /* how many more of it */
+};
+
+static enum store_read_verdict lock_verdict(int reason)
+{
+    switch (reason) {
+    case EWOULDBLOCK:
+        return STORE_IS_IN_USE;
+    case ENOENT:
+    case ENOTDIR:
+        return STORE_IS_MISSING;
+    case EACCES:
+    case EPERM:
+        return STORE_IS_DENIED;
+    default:
+        return STORE_IS_UNUSABLE;
+    }
+}
+
+enum store_read_verdict store_read_open(const char *path, struct store_read **store,
+                                        char error[STORE_READ_ERROR_SIZE])
+{
+    *store = NULL;
+    int lock_fd = store_db_lock(path, false, error);
+    if (lock_fd < 0) {
+        return lock_verdict(errno);
+    }
+    struct store_read *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        snprintf(error, STORE_READ_ERROR_SIZE, "out of memory");
+        close(lock_fd);
+        return STORE_IS_UNUSABLE;
+    }
+    s->lock_fd = lock_fd;
+    if (!store_db_open(&s->db, path, true, error)) {
+        store_read_close(s);
+        return STORE_IS_UNUSABLE;
+    }
+    *store = s;
+    return STORE_IS_OPEN;
+}
+
+void store_read_close(struct store_read *s)
+{
+    if (s != NULL) {
+        store_db_close(&s->db);
+        close(s->lock_fd);
+        free(s);
+    }
+}
+
+void store_read_begin(struct store_read *s, int state, size_t max)
+{
+    int64_t count = max > INT64_MAX ? INT64_MAX : (int64_t)max;
+    if (s->is_reading) {
+        store_rows_end(&s->reader);
+    }
+    if (state == STORE_UNFINISHED || !message_state_is_finished((enum message_state)state)) {
+        /* What has ended and has a REF comes with them if it changed after a time: never. */
+        store_rows_begin(&s->reader, &s->db, STORE_READ_HELD, false, INT64_MAX, 0);
+    } else if (state == MESSAGE_RELAYED) {
+        store_rows_begin(&s->reader, &s->db, STORE_READ_RELAYED, false, count, 0);
+    } else {
+        store_rows_begin(&s->reader, &s->db, STORE_READ_FAILED, false, state, count);
+    }
+    s->is_reading = true;
+    s->state = state;
+    s->left = max;
+}
+
+struct message *store_read_next(struct store_read *s, char error[STORE_READ_ERROR_SIZE])
+{
+    struct message *m = NULL;
+    error[0] = '\0';
+    while (s->left > 0 && (m = store_rows_next(&s->reader)) != NULL && s->state >= 0 &&
+           (int)m->state != s->state) {
+        message_free(m);
+    }
+    if (s->left > 0 && m == NULL && s->reader.fault != NULL) {
+        snprintf(error, STORE_READ_ERROR_SIZE, "%s", s->reader.fault);
+    }
+    s->left -= m != NULL ? 1 : 0;
+    return m;
+}

@@ -1,0 +1,295 @@
+/* http: see http.h. */
+#include "gateway/web/http.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/http_limit.h"
+#include "gateway/base/http_listen.h"
+#include "gateway/base/log.h"
+#include "gateway/web/metrics.h"
+
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { IDLE_SECONDS = 30, MAX_HEADERS = 16384, MAX_BODY = 1024, CONNECTIONS_MAX = 64 };
+
+struct http {
+    const struct relay *relay;
+    struct http_options options;
+    struct evhttp *evhttp;
+    struct http_places *places;
+    struct page *page;
+    bool is_stopping;
+};
+
+/* --- /livez and /readyz ----------------------------------------------------------------------- */
+
+static void tell_alive(const struct http *http, struct evhttp_request *request)
+{
+    (void)http;
+    http_answer_line(request, 200, "alive");
+}
+
+static bool is_nearly_full(size_t is, size_t max)
+{
+    return is >= max - max / 10;
+}
+
+/* Writes down why it is not ready. Returns false when it is. */
+static bool complain(const struct http *http, char *words, size_t size)
+{
+    const struct http_options *options = &http->options;
+    struct queue_relaying relaying;
+    struct queue_totals totals;
+    queue_relaying(http->relay->queue, &relaying);
+    queue_totals(http->relay->queue, &totals);
+    int64_t waits_ms = totals.waits_since_ms == 0 ? 0 : clock_unix_ms() - totals.waits_since_ms;
+    if (http->is_stopping) {
+        snprintf(words, size, "stopping");
+    } else if (relaying.is_held) {
+        snprintf(words, size, "held by the operator");
+    } else if (relaying.is_stopped) {
+        snprintf(words, size, "%s", relaying.reason);
+        log_hide_numbers(words); /* probes write it into logs */
+    } else if (is_nearly_full(totals.unfinished, options->max_messages) ||
+               is_nearly_full(totals.unfinished_bytes, options->max_bytes)) {
+        snprintf(words, size, "the queue is nearly full");
+    } else if (options->max_wait_ms > 0 && waits_ms > options->max_wait_ms) {
+        snprintf(words, size, "the oldest message has waited for %" PRId64 " s (http.max_wait)",
+                 waits_ms / 1000);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void tell_ready(const struct http *http, struct evhttp_request *request)
+{
+    char words[QUEUE_REASON_SIZE];
+    char line[sizeof words + sizeof "not ready: "];
+    if (complain(http, words, sizeof words)) {
+        snprintf(line, sizeof line, "not ready: %s", words);
+        http_answer_line(request, 503, line);
+    } else {
+        http_answer_line(request, 200, "ready");
+    }
+}
+
+/* --- /metrics --------------------------------------------------------------------------------- */
+
+static void tell_metrics(const struct http *http, struct evhttp_request *request)
+{
+    struct buffer text = BUFFER_EMPTY;
+    struct evbuffer *out = evbuffer_new();
+    metrics_write(http->relay, clock_unix_ms(), &text);
+    if (out == NULL || text.has_failed || evbuffer_add(out, text.data, text.len) != 0) {
+        http_answer_line(request, 503, "out of memory");
+    } else {
+        http_answer(request, 200, METRICS_TYPE, out);
+    }
+    buffer_free(&text);
+    if (out != NULL) {
+        evbuffer_free(out);
+    }
+}
+
+/* --- the page --------------------------------------------------------------------------------- */
+
+static void tell_page(const struct http *http, struct evhttp_request *request)
+{
+    page_show(http->page, request);
+}
+
+static void tell_events(const struct http *http, struct evhttp_request *request)
+{
+    page_tell_events(http->page, request);
+}
+
+static void tell_inbox(const struct http *http, struct evhttp_request *request)
+{
+    page_tell_inbox(http->page, request);
+}
+
+static void take_report(const struct http *http, struct evhttp_request *request)
+{
+    page_take_report(http->page, request);
+}
+
+static const struct route {
+    const char *path;
+    bool is_button;   /* POST, and only by a page of ours; otherwise GET and HEAD */
+    bool is_for_page; /* a page of others gets none */
+    void (*tell)(const struct http *http, struct evhttp_request *request);
+} routes[] = {
+    {"/", false, false, tell_page},        {"/events", false, true, tell_events},
+    {"/inbox", false, true, tell_inbox},   {"/inbox/report", true, true, take_report},
+    {"/livez", false, false, tell_alive},  {"/metrics", false, false, tell_metrics},
+    {"/readyz", false, false, tell_ready},
+};
+
+/* --- who may ask ------------------------------------------------------------------------------ */
+
+/* Is it one of http.hosts? `host` is `len` bytes. */
+static bool is_named(const struct http *http, const char *host, size_t len)
+{
+    for (size_t i = 0; i < http->options.host_count; i++) {
+        const char *name = http->options.hosts[i];
+        if (strlen(name) == len && strncasecmp(host, name, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_ours(const struct http *http, const char *host, size_t len)
+{
+    return is_named(http, host, len) || http_is_loopback(host, len);
+}
+
+/*
+ * Is every host that the request names ours? What follows "//" in its path is one too for libevent,
+ * whose evhttp_request_get_host then looks at Host no more; but a page of a browser can choose the
+ * path, and cannot choose Host.
+ */
+static bool is_for_us(const struct http *http, struct evhttp_request *request)
+{
+    const char *host = evhttp_find_header(evhttp_request_get_input_headers(request), "Host");
+    const char *target = evhttp_uri_get_host(evhttp_request_get_evhttp_uri(request));
+    return host != NULL && is_ours(http, host, http_host_len(host)) &&
+           (target == NULL || is_ours(http, target, strlen(target)));
+}
+
+/*
+ * Was the request made by a page that came from here (RFC 6454)? Its origin is http:// and the very
+ * host that it asks; or, behind a proxy, https:// and one of http.hosts.
+ */
+static bool is_own_origin(const struct http *http, struct evhttp_request *request)
+{
+    struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+    const char *origin = evhttp_find_header(headers, "Origin");
+    const char *host = evhttp_find_header(headers, "Host");
+    if (origin == NULL || host == NULL) {
+        return false;
+    }
+    if (strncmp(origin, "https://", strlen("https://")) == 0) {
+        origin += strlen("https://");
+        return is_named(http, origin, strcspn(origin, ":"));
+    }
+    return strncmp(origin, "http://", strlen("http://")) == 0 &&
+           strcasecmp(origin + strlen("http://"), host) == 0;
+}
+
+/*
+ * Did a page ask that came from elsewhere? Browsers say so (Fetch Metadata, W3C). It would not be shown
+ * the answer, but could take all places there are for listeners.
+ */
+static bool is_of_other_page(struct evhttp_request *request)
+{
+    const char *site =
+        evhttp_find_header(evhttp_request_get_input_headers(request), "Sec-Fetch-Site");
+    return site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static void follow(const struct http *http, const struct route *route,
+                   struct evhttp_request *request)
+{
+    bool is_post = evhttp_request_get_command(request) == EVHTTP_REQ_POST;
+    if (is_post != route->is_button) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow",
+                          route->is_button ? "POST" : "GET, HEAD");
+        http_answer_line(request, HTTP_BADMETHOD, "method not allowed");
+    } else if ((route->is_button && !is_own_origin(http, request)) ||
+               (route->is_for_page && is_of_other_page(request))) {
+        http_answer_line(request, 403, "not from this page");
+    } else {
+        route->tell(http, request);
+    }
+}
+
+static void on_request(struct evhttp_request *request, void *arg)
+{
+    const struct http *http = arg;
+    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+    http_close_after_unread(request);
+    if (!is_for_us(http, request)) {
+        http_answer_line(request, 403, "not a host of this relay (http.hosts)");
+        return;
+    }
+    for (size_t i = 0; path != NULL && i < sizeof routes / sizeof routes[0]; i++) {
+        if (strcmp(path, routes[i].path) == 0) {
+            follow(http, &routes[i], request);
+            return;
+        }
+    }
+    http_answer_line(request, 404, "not found; there are /, /livez, /metrics and /readyz");
+}
+
+/* --- the listener ----------------------------------------------------------------------------- */
+
+struct http *http_new(const struct relay *relay, const struct http_options *options, char *error,
+                      size_t error_size)
+{
+    struct http *http = calloc(1, sizeof *http);
+    struct evhttp_bound_socket *bound = NULL;
+    if (http != NULL) {
+        *http =
+            (struct http){.relay = relay, .options = *options, .evhttp = evhttp_new(relay->base)};
+    }
+    if (http == NULL || http->evhttp == NULL) {
+        snprintf(error, error_size, "out of memory");
+        http_free(http);
+        return NULL;
+    }
+    http->page = page_new(relay, &options->page, error, error_size);
+    if (http->page == NULL) {
+        http_free(http);
+        return NULL;
+    }
+    bound = evhttp_bind_socket_with_handle(http->evhttp, options->host, options->port);
+    if (bound == NULL) {
+        snprintf(error, error_size, "cannot listen on http.address %s:%u", options->host,
+                 options->port);
+        http_free(http);
+        return NULL;
+    }
+    http->places = http_places_new(relay->base, http->evhttp, bound, CONNECTIONS_MAX);
+    if (http->places == NULL) {
+        http_free(http);
+        return NULL;
+    }
+    evhttp_set_timeout(http->evhttp, IDLE_SECONDS);
+    evhttp_set_max_headers_size(http->evhttp, MAX_HEADERS);
+    evhttp_set_max_body_size(http->evhttp, MAX_BODY);
+    evhttp_set_default_content_type(http->evhttp, NULL);
+    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
+    evhttp_set_gencb(http->evhttp, on_request, http);
+    http_log_listener(bound, options->host, "http_listening");
+    return http;
+}
+
+void http_stop(struct http *http)
+{
+    if (http != NULL) {
+        http->is_stopping = true;
+    }
+}
+
+void http_free(struct http *http)
+{
+    if (http == NULL) {
+        return;
+    }
+    page_free(http->page);
+    http_places_stop(http->places);
+    if (http->evhttp != NULL) {
+        evhttp_free(http->evhttp);
+    }
+    http_places_free(http->places);
+    free(http);
+}

@@ -1,0 +1,20 @@
+/*
+ * metrics: what /metrics says, in the text format of Prometheus.
+ *
+ * Owns names, labels and units there; counts nothing itself: that is stats', the queue's and the
+ * tally's of what clients say. Thread: the loop's.
+ */
+#ifndef GATEWAY_WEB_METRICS_H
+#define GATEWAY_WEB_METRICS_H
+
+#include "gateway/serve/relay.h"
+
+#include <stdint.h>
+
+/* The media type: exposition format 0.0.4. */
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* Appends all metrics; `now_ms` is Unix time. */
+void metrics_write(const struct relay *relay, int64_t now_ms, struct buffer *out);
+
+#endif

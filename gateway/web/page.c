@@ -1,0 +1,161 @@
+/* page: see page.h. */
+#include "gateway/web/page.h"
+
+#include "gateway/base/http_listen.h"
+#include "gateway/web/page_events.h"
+#include "gateway/web/page_html.h"
+#include "gateway/web/page_inbox.h"
+
+#include <event2/buffer.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { RANDOM_BYTES = 16, RANDOM_SIZE = 2 * RANDOM_BYTES + 1 };
+
+struct page {
+    struct page_options options;
+    char token[RANDOM_SIZE];
+    struct page_events *events;
+    struct page_inbox *inbox; /* NULL = the API is not the simulated one */
+};
+
+/* Hexadecimal digits that nobody can guess. */
+static bool make_random(char text[RANDOM_SIZE])
+{
+    unsigned char bytes[RANDOM_BYTES];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    }
+    return true;
+}
+
+/* --- the page --------------------------------------------------------------------------------- */
+
+/* Appends the page with what stands for each "{{name}}". */
+static void fill_in(struct evbuffer *out, const char *nonce, const char *token)
+{
+    const char *at = page_html, *mark;
+    while ((mark = strstr(at, "{{")) != NULL) {
+        bool is_nonce = strncmp(mark, "{{nonce}}", strlen("{{nonce}}")) == 0;
+        const char *value = is_nonce ? nonce : token;
+        evbuffer_add(out, at, (size_t)(mark - at));
+        evbuffer_add(out, value, strlen(value));
+        at = mark + strlen("{{nonce}}");
+    }
+    evbuffer_add(out, at, strlen(at));
+}
+
+/*
+ * The page may run what is in it and ask where it came from, nothing else. Its scripts and styles
+ * are known by a nonce (CSP level 3, 6.7) of this answer alone.
+ */
+static void add_policy(struct evhttp_request *request, const char *nonce)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    char policy[512];
+    snprintf(policy, sizeof policy,
+             "default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; connect-src 'self'; "
+             "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+             nonce, nonce);
+    evhttp_add_header(headers, "Content-Security-Policy", policy);
+    evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
+    evhttp_add_header(headers, "X-Frame-Options", "DENY");
+    evhttp_add_header(headers, "Cross-Origin-Opener-Policy", "same-origin");
+}
+
+void page_show(struct page *page, struct evhttp_request *request)
+{
+    char nonce[RANDOM_SIZE];
+    struct evbuffer *body = evbuffer_new();
+    if (body == NULL || !make_random(nonce)) {
+        http_answer_line(request, HTTP_SERVUNAVAIL, "out of memory");
+    } else {
+        fill_in(body, nonce, page->token);
+        add_policy(request, nonce);
+        http_answer(request, HTTP_OK, "text/html; charset=utf-8", body);
+    }
+    if (body != NULL) {
+        evbuffer_free(body);
+    }
+}
+
+/* --- what it asks for ------------------------------------------------------------------------- */
+
+void page_tell_events(struct page *page, struct evhttp_request *request)
+{
+    if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
+        http_answer(request, HTTP_OK, "text/event-stream; charset=utf-8", NULL);
+    } else {
+        page_events_open(page->events, request);
+    }
+}
+
+static bool has_inbox(struct page *page, struct evhttp_request *request)
+{
+    if (page->inbox == NULL) {
+        http_answer_line(request, HTTP_NOTFOUND, "there is an inbox only with api.url = sandbox");
+    }
+    return page->inbox != NULL;
+}
+
+void page_tell_inbox(struct page *page, struct evhttp_request *request)
+{
+    if (has_inbox(page, request)) {
+        page_inbox_show(page->inbox, request);
+    }
+}
+
+void page_take_report(struct page *page, struct evhttp_request *request)
+{
+    struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+    if (!has_inbox(page, request)) {
+        return;
+    }
+    if (http_is_secret(evhttp_find_header(headers, "X-Page-Token"), page->token)) {
+        page_inbox_report(page->inbox, request);
+    } else {
+        http_answer_line(request, 403, "not from this page");
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct page *page_new(const struct relay *relay, const struct page_options *options, char *error,
+                      size_t error_size)
+{
+    struct page *page = calloc(1, sizeof *page);
+    bool has_sandbox = options->sandbox_port != 0;
+    snprintf(error, error_size, "out of memory");
+    if (page == NULL) {
+        return NULL;
+    }
+    page->options = *options;
+    page->events = page_events_new(relay, &page->options);
+    page->inbox = has_sandbox ? page_inbox_new(relay->base, &page->options) : NULL;
+    page->options.sandbox_host = NULL; /* its connection has a copy */
+    if (page->events == NULL || (has_sandbox && page->inbox == NULL)) {
+        page_free(page);
+        return NULL;
+    }
+    if (!make_random(page->token)) {
+        snprintf(error, error_size, "the system gives no random bytes");
+        page_free(page);
+        return NULL;
+    }
+    return page;
+}
+
+void page_free(struct page *page)
+{
+    if (page == NULL) {
+        return;
+    }
+    page_events_free(page->events);
+    page_inbox_free(page->inbox);
+    free(page);
+}

@@ -1,0 +1,43 @@
+/*
+ * page: the page at "/", for people: what the relay does now, and why not.
+ *
+ * Owns the page as it is served (page.html, in the program) and the token by which its buttons are
+ * known from everybody else's. What it shows comes from page_events and page_inbox. Who may ask at
+ * all is http's decision. Thread: the loop's.
+ */
+#ifndef GATEWAY_WEB_PAGE_H
+#define GATEWAY_WEB_PAGE_H
+
+#include "gateway/serve/relay.h"
+
+#include <event2/http.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct page;
+
+struct page_options {
+    bool shows_all; /* whole numbers, and the API's reasons; otherwise numbers are masked */
+    /* Where the simulated API in this process listens, whose messages are the inbox; port 0 = the
+     * API is another. */
+    const char *sandbox_host;
+    uint16_t sandbox_port;
+};
+
+/* `relay` must outlive it; options are copied. NULL, with a sentence in `error`, when it cannot. */
+struct page *page_new(const struct relay *relay, const struct page_options *options, char *error,
+                      size_t error_size);
+/* Lets go of its requests, which evhttp frees afterwards. NULL is fine. */
+void page_free(struct page *page);
+
+/* GET /: the page itself. Each of these answers the request, now or later. */
+void page_show(struct page *page, struct evhttp_request *request);
+/* GET /events: see page_events.h. */
+void page_tell_events(struct page *page, struct evhttp_request *request);
+/* GET /inbox: see page_inbox.h; 404 where the API is not the simulated one. */
+void page_tell_inbox(struct page *page, struct evhttp_request *request);
+/* POST /inbox/report, for who has the page's token: a delivery report of the user's choice. */
+void page_take_report(struct page *page, struct evhttp_request *request);
+
+#endif

@@ -1,0 +1,261 @@
+/* page_events: see page_events.h. */
+#include "gateway/web/page_events.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/http_listen.h"
+#include "gateway/base/log.h"
+#include "gateway/web/page_messages.h"
+#include "gateway/web/page_samples.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+enum {
+    LISTENER_SECONDS = 10,
+    SEND_BUFFER = 16384, /* what the kernel holds for one */
+    RETRY_MS = 2000      /* so long a browser waits before it comes again */
+};
+
+struct listener {
+    LIST_ENTRY(listener) entry;
+    struct page_events *events;
+    struct evhttp_request *request;
+    uint64_t next_sample;
+    uint64_t told_change; /* the number of the queue's last change that it knows of */
+};
+
+struct page_events {
+    const struct relay *relay;
+    const struct page_options *options;
+    struct event *second;
+    int64_t run; /* Unix time of the start */
+    LIST_HEAD(listeners, listener) listeners;
+    size_t listener_count;
+    struct page_samples samples;
+};
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+/* Takes the value. Compact JSON holds no line end, so it is one line of data. */
+static void add_event(struct evbuffer *out, const char *name, json_t *value)
+{
+    char *data = value == NULL ? NULL : json_dumps(value, JSON_COMPACT);
+    if (data != NULL) {
+        evbuffer_add_printf(out, "event: %s\ndata: ", name);
+        evbuffer_add(out, data, strlen(data));
+        evbuffer_add(out, "\n\n", 2);
+    }
+    free(data);
+    json_decref(value);
+}
+
+static void add_hello(const struct page_events *events, struct evbuffer *out)
+{
+    evbuffer_add_printf(out, "retry: %d\n", RETRY_MS);
+    add_event(out, "hello",
+              json_pack("{s:s, s:I, s:b, s:b}", "version", events->relay->rules->version, "run",
+                        (json_int_t)events->run, "sandbox", events->options->sandbox_port != 0,
+                        "full", (int)events->options->shows_all));
+}
+
+static json_t *count_unfinished(const struct queue_totals *totals)
+{
+    json_t *states = json_object();
+    for (int i = 0; i < MESSAGE_STATES; i++) {
+        if (!message_state_is_finished((enum message_state)i)) {
+            json_object_set_new(states, message_state_name((enum message_state)i),
+                                json_integer((json_int_t)totals->by_state[i]));
+        }
+    }
+    return states;
+}
+
+/* Since the start: what has ended need not be in memory. */
+static json_t *count_all(const struct stats *stats)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "accepted",
+                     (json_int_t)stats_get(stats, STAT_MESSAGES_ACCEPTED), "relayed",
+                     (json_int_t)stats_get(stats, STAT_MESSAGES_RELAYED), "rejected",
+                     (json_int_t)stats_get(stats, STAT_MESSAGES_REJECTED), "expired",
+                     (json_int_t)stats_get(stats, STAT_MESSAGES_EXPIRED));
+}
+
+static void add_now(const struct page_events *events, struct evbuffer *out)
+{
+    struct queue_relaying relaying;
+    struct queue_totals totals;
+    queue_relaying(events->relay->queue, &relaying);
+    queue_totals(events->relay->queue, &totals);
+    if (!events->options->shows_all) {
+        log_hide_numbers(relaying.reason);
+    }
+    add_event(out, "now",
+              json_pack("{s:b, s:b, s:s, s:I, s:o, s:o}", "relaying",
+                        !relaying.is_held && !relaying.is_stopped, "held", (int)relaying.is_held,
+                        "reason", relaying.is_stopped ? relaying.reason : "", "until",
+                        (json_int_t)(relaying.is_stopped ? relaying.until_ms : 0), "states",
+                        count_unfinished(&totals), "totals", count_all(events->relay->stats)));
+}
+
+static void add_samples(struct listener *listener, struct evbuffer *out)
+{
+    const struct page_samples *samples = &listener->events->samples;
+    evbuffer_add_printf(out, "event: samples\ndata: ");
+    page_samples_write(samples, listener->next_sample, out);
+    evbuffer_add_printf(out, "\n\n");
+    listener->next_sample = samples->count;
+}
+
+static void add_messages(struct listener *listener, struct evbuffer *out)
+{
+    struct queue *queue = listener->events->relay->queue;
+    uint64_t change = queue_last_event(queue);
+    if (change != listener->told_change) {
+        add_event(out, "messages", page_messages(queue, listener->events->options->shows_all));
+        listener->told_change = change;
+    }
+}
+
+/* --- listeners -------------------------------------------------------------------------------- */
+
+/*
+ * Its connection ends, by either side. Where libevent has taken the request off the connection, it
+ * is ours to free; otherwise it goes with it.
+ */
+static void on_close(struct evhttp_connection *connection, void *arg)
+{
+    (void)connection;
+    struct listener *listener = arg;
+    if (evhttp_request_get_connection(listener->request) == NULL) {
+        evhttp_request_free(listener->request);
+    }
+    LIST_REMOVE(listener, entry);
+    listener->events->listener_count--;
+    free(listener);
+}
+
+/*
+ * Nothing is added to what it has not read yet. That also lets libevent's time run out for one that
+ * reads nothing at all: each write would begin it anew.
+ */
+static bool has_read(const struct listener *listener)
+{
+    struct evhttp_connection *connection = evhttp_request_get_connection(listener->request);
+    struct bufferevent *bev = evhttp_connection_get_bufferevent(connection);
+    return evbuffer_get_length(bufferevent_get_output(bev)) == 0;
+}
+
+static void tell(struct listener *listener, bool is_first)
+{
+    struct evbuffer *out = evbuffer_new();
+    if (out == NULL) {
+        return;
+    }
+    if (is_first) {
+        add_hello(listener->events, out);
+    }
+    add_now(listener->events, out);
+    add_samples(listener, out);
+    add_messages(listener, out);
+    evhttp_send_reply_chunk(listener->request, out);
+    evbuffer_free(out);
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct page_events *events = arg;
+    struct listener *listener = LIST_FIRST(&events->listeners);
+    page_samples_take(&events->samples);
+    for (; listener != NULL; listener = LIST_NEXT(listener, entry)) {
+        if (has_read(listener)) {
+            tell(listener, false);
+        }
+    }
+}
+
+static void begin_reply(struct evhttp_request *request)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    evhttp_add_header(headers, "Content-Type", "text/event-stream; charset=utf-8");
+    evhttp_add_header(headers, "Cache-Control", "no-store");
+    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+    evhttp_add_header(headers, "X-Accel-Buffering", "no"); /* for nginx in front of it */
+    evhttp_send_reply_start(request, HTTP_OK, NULL);
+}
+
+/* What it may leave unread is little, and not for long. */
+static void bound(struct evhttp_connection *connection)
+{
+    int size = SEND_BUFFER;
+    int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    evhttp_connection_set_timeout(connection, LISTENER_SECONDS);
+}
+
+void page_events_open(struct page_events *events, struct evhttp_request *request)
+{
+    struct evhttp_connection *connection = evhttp_request_get_connection(request);
+    struct listener *listener = NULL;
+    if (events->listener_count < PAGE_LISTENERS) {
+        listener = calloc(1, sizeof *listener);
+    }
+    if (listener == NULL) {
+        http_answer_line(request, HTTP_SERVUNAVAIL, "too many pages are open");
+        return;
+    }
+    *listener = (struct listener){.events = events, .request = request};
+    LIST_INSERT_HEAD(&events->listeners, listener, entry);
+    events->listener_count++;
+    evhttp_connection_set_closecb(connection, on_close, listener);
+    bound(connection);
+    begin_reply(request);
+    tell(listener, true);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct page_events *page_events_new(const struct relay *relay, const struct page_options *options)
+{
+    static const struct timeval SECOND = {.tv_sec = PAGE_SAMPLE_MS / 1000};
+    struct page_events *events = calloc(1, sizeof *events);
+    if (events == NULL) {
+        return NULL;
+    }
+    events->relay = relay;
+    events->options = options;
+    events->run = clock_unix_ms();
+    events->samples.relay = relay;
+    LIST_INIT(&events->listeners);
+    events->second = event_new(relay->base, -1, EV_PERSIST, on_second, events);
+    if (events->second == NULL || event_add(events->second, &SECOND) != 0) {
+        page_events_free(events);
+        return NULL;
+    }
+    page_samples_take(&events->samples);
+    return events;
+}
+
+void page_events_free(struct page_events *events)
+{
+    struct listener *listener;
+    if (events == NULL) {
+        return;
+    }
+    while ((listener = LIST_FIRST(&events->listeners)) != NULL) {
+        evhttp_connection_set_closecb(evhttp_request_get_connection(listener->request), NULL, NULL);
+        LIST_REMOVE(listener, entry);
+        free(listener);
+    }
+    if (events->second != NULL) {
+        event_free(events->second);
+    }
+    free(events);
+}

@@ -1,0 +1,35 @@
+/*
+ * page_inbox: the messages that the simulated API in this process has taken, as a phone would show
+ * them, and the reports that the page's buttons send.
+ *
+ * Asks the simulator by its control calls (sandbox.h), over loopback as everybody does, for it runs in
+ * a thread of its own; a slow one keeps nobody waiting but the page. What the page gets:
+ *
+ *   {"messages":[{"id","from","to","at","status","encoding","units","parts":["..",..]},..],
+ *    "webhook":true}
+ *
+ * newest first, each text in the parts that it is sent in; `webhook`: can there be reports?
+ * Owns its connection to the simulator and the requests that wait for an answer. Thread: the loop's.
+ */
+#ifndef GATEWAY_WEB_PAGE_INBOX_H
+#define GATEWAY_WEB_PAGE_INBOX_H
+
+#include "gateway/web/page.h"
+
+struct page_inbox;
+
+/* NULL without memory. */
+struct page_inbox *page_inbox_new(struct event_base *base, const struct page_options *options);
+/* Before evhttp frees its requests. NULL is fine. */
+void page_inbox_free(struct page_inbox *inbox);
+
+/* Answers GET /inbox. */
+void page_inbox_show(struct page_inbox *inbox, struct evhttp_request *request);
+
+/*
+ * Answers POST /inbox/report, {"id":"..","status":".."} or {"id":"..","message":".."}: the simulator
+ * sends that report, or that answer from the phone. 202, 400, or what the simulator says.
+ */
+void page_inbox_report(struct page_inbox *inbox, struct evhttp_request *request);
+
+#endif

@@ -1,0 +1,117 @@
+/* page_messages: see page_messages.h. */
+#include "gateway/web/page_messages.h"
+
+#include "gateway/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Some five changes make a message's life: queued, sending, relayed, and its reports. */
+enum { CHANGES = 6 * PAGE_MESSAGES };
+
+/* The changes of one message, in their order. */
+struct group {
+    const struct queue_change *changes;
+    size_t count;
+};
+
+static int compare_numbers(uint64_t left, uint64_t right)
+{
+    return left < right ? -1 : left > right;
+}
+
+/* By message, then in their order. */
+static int compare_changes(const void *a, const void *b)
+{
+    const struct queue_change *left = a, *right = b;
+    int order = memcmp(&left->id, &right->id, sizeof left->id);
+    return order != 0 ? order : compare_numbers(left->event, right->event);
+}
+
+/* The last submitted first; ids of one millisecond are in no order, their first changes are. */
+static int compare_groups(const void *a, const void *b)
+{
+    const struct queue_change *left = ((const struct group *)a)->changes;
+    const struct queue_change *right = ((const struct group *)b)->changes;
+    int order =
+        compare_numbers((uint64_t)ulid_time_ms(&right->id), (uint64_t)ulid_time_ms(&left->id));
+    return order != 0 ? order : compare_numbers(right->event, left->event);
+}
+
+/* Returns how many messages there are. */
+static size_t group_changes(struct queue_change *changes, size_t count, struct group *groups)
+{
+    size_t found = 0;
+    qsort(changes, count, sizeof *changes, compare_changes);
+    for (size_t i = 0; i < count; i++) {
+        bool is_next =
+            i == 0 || memcmp(&changes[i - 1].id, &changes[i].id, sizeof changes[i].id) != 0;
+        if (is_next) {
+            groups[found++] = (struct group){.changes = &changes[i]};
+        }
+        groups[found - 1].count++;
+    }
+    qsort(groups, found, sizeof *groups, compare_groups);
+    return found;
+}
+
+static json_t *show_number(const char *number, bool shows_all)
+{
+    char masked[LOG_MASKED_SIZE];
+    if (shows_all) {
+        return json_string(number);
+    }
+    return json_stringn(masked, log_mask_number(number, strlen(number), masked));
+}
+
+static json_t *show(const struct group *group, bool shows_all)
+{
+    const struct queue_change *last = &group->changes[group->count - 1], *report = NULL;
+    char id[ULID_SIZE];
+    bool has_answered = false;
+    for (size_t i = 0; i < group->count; i++) {
+        const struct queue_change *change = &group->changes[i];
+        bool is_report = change->report.status[0] != '\0' && change->text == NULL;
+        report = is_report ? change : report;
+        has_answered = has_answered || change->text != NULL;
+    }
+    ulid_format(&last->id, id);
+    json_t *object =
+        json_pack("{s:s, s:I, s:o, s:s}", "id", id, "at", (json_int_t)ulid_time_ms(&last->id), "to",
+                  show_number(last->to, shows_all), "state", message_state_name(last->state));
+    if (report != NULL) {
+        json_object_set_new(object, "dlr", json_string(report->report.status));
+        json_object_set_new(object, "code", json_integer(report->report.code));
+    }
+    if (has_answered) {
+        json_object_set_new(object, "inbound", json_true());
+    }
+    const char *reason = message_answer_reason(last->answer);
+    if (shows_all && reason != NULL && reason[0] != '\0') {
+        json_object_set_new(object, "reason", json_string(reason));
+    }
+    return object;
+}
+
+json_t *page_messages(struct queue *queue, bool shows_all)
+{
+    struct queue_change *changes = calloc(CHANGES, sizeof *changes);
+    json_t *messages = json_array();
+    if (changes == NULL || messages == NULL) {
+        free(changes);
+        json_decref(messages);
+        return NULL;
+    }
+    struct group groups[CHANGES] = {{0}};
+    bool is_gone;
+    uint64_t last = queue_last_event(queue);
+    size_t count =
+        queue_changes_since(queue, last < CHANGES ? 0 : last - CHANGES, changes, CHANGES, &is_gone);
+    size_t found = group_changes(changes, count, groups);
+    for (size_t i = 0; i < found && i < PAGE_MESSAGES; i++) {
+        json_array_append_new(messages, show(&groups[i], shows_all));
+    }
+    queue_changes_drop(changes, count);
+    free(changes);
+    return messages;
+}

@@ -1,0 +1,183 @@
+/* input: see input.h. */
+#include "proto/mail/input.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* --- cleaning ------------------------------------------------------------------------------- */
+
+static void append_without_nuls(const char *s, size_t len, struct buffer *out)
+{
+    const char *end = s + len;
+    for (const char *nul; (nul = memchr(s, '\0', (size_t)(end - s))) != NULL; s = nul + 1) {
+        buffer_append(out, s, (size_t)(nul - s));
+    }
+    buffer_append(out, s, (size_t)(end - s));
+}
+
+/* Where a marked section ends. In a comment (`<![endif]-->`) the end of that is left alone. */
+static const char *section_end(const char *section, const char *end)
+{
+    const char *close = memchr(section, '>', (size_t)(end - section));
+    if (close == NULL) {
+        return end;
+    }
+    return close[-1] == '-' && close[-2] == '-' ? close - 2 : close + 1;
+}
+
+void html_clean(const char *html, size_t len, struct buffer *out)
+{
+    static const char mark[] = {'<', '!', '['};
+    const char *end = html + len;
+    const char *from = html;
+    for (const char *at = html; (at = memmem(at, (size_t)(end - at), mark, sizeof mark)) != NULL;) {
+        append_without_nuls(from, (size_t)(at - from), out);
+        from = section_end(at, end);
+        at = from;
+    }
+    append_without_nuls(from, (size_t)(end - from), out);
+}
+
+/* --- bounds --------------------------------------------------------------------------------- */
+
+/*
+ * Where a tag begins depends on comments, scripts and quotes before it, in which no two parsers
+ * agree. So every "<" with a letter behind it counts as a beginning: for each state in which a tag
+ * may be at this byte, however it began, the largest number of attributes it may have by now is
+ * kept. That is never too low, and a linear pass; it is too high only within scripts.
+ */
+enum state {
+    OUTSIDE, /* or the tag has ended */
+    TAG,     /* in its name */
+    BETWEEN, /* attributes */
+    NAME,    /* of an attribute */
+    AFTER_NAME,
+    BEFORE_VALUE,
+    BARE, /* value without quotes, or what is no attribute: up to a blank */
+    DOUBLE_QUOTED,
+    SINGLE_QUOTED,
+    STATES
+};
+
+enum class {
+    BLANK,
+    LETTER, /* what a name begins with */
+    DIGIT,  /* what goes on in a name */
+    EQUALS,
+    DOUBLE_QUOTE,
+    SINGLE_QUOTE,
+    END,
+    OTHER,
+    CLASSES
+};
+
+static const unsigned char next_state[STATES][CLASSES] = {
+    [TAG] = {BETWEEN, TAG, TAG, BARE, BARE, BARE, OUTSIDE, BARE},
+    [BETWEEN] = {BETWEEN, NAME, BARE, BARE, BARE, BARE, OUTSIDE, BARE},
+    [NAME] = {AFTER_NAME, NAME, NAME, BEFORE_VALUE, BARE, BARE, OUTSIDE, BARE},
+    [AFTER_NAME] = {AFTER_NAME, NAME, BARE, BEFORE_VALUE, BARE, BARE, OUTSIDE, BARE},
+    [BEFORE_VALUE] = {BEFORE_VALUE, BARE, BARE, BARE, DOUBLE_QUOTED, SINGLE_QUOTED, OUTSIDE, BARE},
+    [BARE] = {BETWEEN, BARE, BARE, BARE, BARE, BARE, OUTSIDE, BARE},
+    [DOUBLE_QUOTED] = {DOUBLE_QUOTED, DOUBLE_QUOTED, DOUBLE_QUOTED, DOUBLE_QUOTED, BETWEEN,
+                       DOUBLE_QUOTED, DOUBLE_QUOTED, DOUBLE_QUOTED},
+    [SINGLE_QUOTED] = {SINGLE_QUOTED, SINGLE_QUOTED, SINGLE_QUOTED, SINGLE_QUOTED, SINGLE_QUOTED,
+                       BETWEEN, SINGLE_QUOTED, SINGLE_QUOTED},
+};
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' || c == '.';
+}
+
+static enum class class_of(char c) {
+    switch (c){
+        case ' ' : case '\t' : case '\n' : case '\r' : return BLANK; case '=' : return EQUALS;
+        case '"' : return DOUBLE_QUOTE;
+        case '\'' : return SINGLE_QUOTE;
+        case '>' : return END;
+    }
+return is_letter(c) ? LETTER : c == '-' || (c >= '0' && c <= '9') ? DIGIT : OTHER;
+}
+
+/* Attributes by state, plus one: 0 = no tag can be in this state. */
+struct counts {
+    unsigned by_state[STATES];
+    bool is_any; /* but OUTSIDE */
+};
+
+static struct counts step(const struct counts *now, enum class class)
+{
+    struct counts next = {.is_any = false};
+    for (unsigned s = TAG; s < STATES; s++) {
+        unsigned to = next_state[s][class];
+        unsigned count = now->by_state[s];
+        if (count == 0 || to == OUTSIDE) {
+            continue;
+        }
+        count += to == NAME && s != NAME;
+        next.by_state[to] = next.by_state[to] > count ? next.by_state[to] : count;
+        next.is_any = true;
+    }
+    return next;
+}
+
+static size_t limit_attributes(const char *html, size_t len, unsigned max)
+{
+    struct counts counts = {.is_any = false};
+    for (size_t i = 0; i < len; i++) {
+        if (!counts.is_any) {
+            const char *tag = memchr(html + i, '<', len - i);
+            if (tag == NULL) {
+                return len;
+            }
+            i = (size_t)(tag - html);
+        }
+        counts = step(&counts, class_of(html[i]));
+        if (counts.by_state[NAME] > max + 1) {
+            return i;
+        }
+        if (html[i] == '<' && i + 1 < len && is_letter(html[i + 1])) {
+            counts.by_state[TAG] = counts.by_state[TAG] > 0 ? counts.by_state[TAG] : 1;
+            counts.is_any = true;
+        }
+    }
+    return len;
+}
+
+static size_t limit_entities(const char *html, size_t len, unsigned max)
+{
+    const char *end = html + len;
+    const char *at = html;
+    for (unsigned count = 0; (at = memchr(at, '&', (size_t)(end - at))) != NULL; at++) {
+        if (at + 1 < end && is_letter(at[1]) && ++count > max) {
+            return (size_t)(at - html);
+        }
+    }
+    return len;
+}
+
+size_t html_limit(const char *html, size_t len, unsigned max_attributes, unsigned max_entities)
+{
+    return limit_attributes(html, limit_entities(html, len, max_entities), max_attributes);
+}
+
+bool html_charset(const char *html, size_t len, char name[HTML_CHARSET_MAX + 1])
+{
+    static const char WORD[] = "charset=";
+    enum { SEARCHED = 2048, WORD_LEN = sizeof WORD - 1 };
+    len = len < SEARCHED ? len : SEARCHED;
+    size_t at = 0;
+    while (at + WORD_LEN < len && strncasecmp(html + at, WORD, WORD_LEN) != 0) {
+        at++;
+    }
+    at += WORD_LEN;
+    at += at < len && (html[at] == '"' || html[at] == '\'') ? 1 : 0;
+    size_t n = 0;
+    while (at + n < len && n < HTML_CHARSET_MAX && html[at + n] > ' ' &&
+           strchr("\"'; />", html[at + n]) == NULL) {
+        name[n] = html[at + n];
+        n++;
+    }
+    name[n] = '\0';
+    return n > 0;
+}

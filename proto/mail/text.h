@@ -1,0 +1,39 @@
+/*
+ * text: the bytes of a text part -> what a person would have typed.
+ *
+ * Owns charsets and their wrong labels, format=flowed (RFC 3676), signatures and blank space.
+ * Thread: any. Pure.
+ */
+#ifndef PROTO_MAIL_TEXT_H
+#define PROTO_MAIL_TEXT_H
+
+#include "proto/buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Appends `s` as UTF-8 to `out`. `declared` is what the mail says its charset is (NULL = nothing):
+ * it is believed, unless its bytes cannot be that, or are UTF-8 beyond chance. `fallback` is for
+ * what is left; NULL = return false. What is not valid in `fallback` either becomes "?".
+ */
+bool mail_text_to_utf8(const char *s, size_t len, const char *declared, const char *fallback,
+                       struct buffer *out);
+
+/* Joins the lines of a format=flowed text (RFC 3676, 4): in place. `deletes_space` is DelSp=yes. */
+void mail_text_unflow(struct buffer *text, bool deletes_space);
+
+/*
+ * Cuts off what stands behind the signature separator "-- " (RFC 3676, 4.3), unless there is
+ * nothing before it.
+ */
+void mail_text_drop_signature(struct buffer *text);
+
+/*
+ * Takes out CR, control characters but TAB and LF, white space at the end of each line, and blank
+ * lines at both ends; and all of it where no character can be seen: Outlook's plain part next to
+ * HTML is often a lone no-break space.
+ */
+void mail_text_trim(struct buffer *text);
+
+#endif

@@ -1,0 +1,197 @@
+/* ask: the verbs that ask the relay something or tell it something, all of one shape. */
+#include "proto/session/command.h"
+#include "proto/session/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { LIST_DEFAULT = 100, LIST_MAX = 10000 };
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Cuts the next word off `*p`; quotes keep spaces in it. Returns its length, 0 at the end. */
+static size_t next_word(const char **p, const char *end, const char **word)
+{
+    bool is_quoted = false;
+    while (*p < end && is_space(**p)) {
+        (*p)++;
+    }
+    for (*word = *p; *p < end && (is_quoted || !is_space(**p)); (*p)++) {
+        bool is_escape = is_quoted && **p == '\\' && *p + 1 < end;
+        is_quoted = **p == '"' ? !is_quoted : is_quoted;
+        *p += is_escape ? 1 : 0;
+    }
+    return (size_t)(*p - *word);
+}
+
+static bool read_number(const char *s, size_t len, uint64_t max, uint64_t *number)
+{
+    *number = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] < '0' || s[i] > '9' || *number > max) {
+            return false;
+        }
+        *number = *number * 10 + (uint64_t)(s[i] - '0');
+    }
+    return len > 0 && *number <= max;
+}
+
+/* An argument that names messages: an id, or the client's own reference, bare or in quotes. */
+static bool read_name(struct request *request, const char *word, size_t len)
+{
+    char unquoted[OPTION_VALUE_MAX];
+    if (len > 0 && word[0] == '"') {
+        const char *p = word;
+        len = option_read_value(&p, word + len, unquoted);
+        word = unquoted;
+    }
+    if (ulid_parse(word, len, &request->id)) {
+        request->has_id = true;
+        return true;
+    }
+    if (len == 0 || len > REF_MAX) {
+        return false;
+    }
+    memcpy(request->ref, word, len);
+    request->ref[len] = '\0';
+    return true;
+}
+
+/* `LIST [state] [n]` behind QUEUE. */
+static bool read_list(struct request *request, const char *p, const char *end)
+{
+    const char *word;
+    size_t len = next_word(&p, end, &word);
+    char state[16];
+    enum message_state parsed;
+    uint64_t max = LIST_DEFAULT;
+    if (len > 0 && len < sizeof state && (word[0] < '0' || word[0] > '9')) {
+        memcpy(state, word, len);
+        state[len] = '\0';
+        if (!message_state_parse(state, &parsed)) {
+            return false;
+        }
+        request->state = (int)parsed;
+        len = next_word(&p, end, &word);
+    }
+    if (len > 0 && !read_number(word, len, LIST_MAX, &max)) {
+        return false;
+    }
+    request->verb = REQUEST_QUEUE_LIST;
+    request->max = (size_t)max;
+    return next_word(&p, end, &word) == 0;
+}
+
+/* `[<id or ref>] [since=<event number>]` behind WATCH. */
+static bool read_watch(struct request *request, const char *p, const char *end)
+{
+    static const char SINCE[] = "since=";
+    enum { SINCE_LEN = sizeof SINCE - 1 };
+    const char *word;
+    size_t len;
+    while ((len = next_word(&p, end, &word)) > 0) {
+        if (len > SINCE_LEN && strncasecmp(word, SINCE, SINCE_LEN) == 0 && !request->has_since) {
+            request->has_since = read_number(word + SINCE_LEN, len - SINCE_LEN, UINT64_MAX / 10 - 1,
+                                             &request->since);
+            if (!request->has_since) {
+                return false;
+            }
+        } else if (request->has_id || request->ref[0] != '\0' || !read_name(request, word, len)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* `ADD <number>`, `REMOVE <number>` or `LIST` behind OPTOUT; the number is left as it stands. */
+static bool read_optout(struct request *request, const char *p, const char *end)
+{
+    static const struct {
+        const char *word;
+        enum request_verb verb;
+    } forms[] = {{"ADD", REQUEST_OPTOUT_ADD},
+                 {"REMOVE", REQUEST_OPTOUT_REMOVE},
+                 {"LIST", REQUEST_OPTOUT_LIST}};
+    const char *word;
+    size_t len = next_word(&p, end, &word);
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (len == strlen(forms[i].word) && strncasecmp(word, forms[i].word, len) == 0) {
+            request->verb = forms[i].verb;
+            size_t rest = (size_t)(end - p);
+            bool fits = rest <= REF_MAX;
+            memcpy(request->ref, p, fits ? rest : 0);
+            return fits && (rest > 0) == (request->verb != REQUEST_OPTOUT_LIST);
+        }
+    }
+    return false;
+}
+
+static bool read_argument(struct request *request, const char *p, const char *end)
+{
+    const char *word;
+    size_t len;
+    switch (request->verb) {
+    case REQUEST_QUEUE:
+    case REQUEST_QUEUE_LIST:
+        len = next_word(&p, end, &word);
+        return len == 0 ||
+               (len == 4 && strncasecmp(word, "LIST", 4) == 0 && read_list(request, p, end));
+    case REQUEST_WATCH:
+        return read_watch(request, p, end);
+    case REQUEST_STATUS:
+    case REQUEST_CANCEL:
+    case REQUEST_RETRY:
+        while (end > p && is_space(end[-1])) {
+            end--;
+        }
+        while (p < end && is_space(*p)) {
+            p++;
+        }
+        return read_name(request, p, (size_t)(end - p));
+    case REQUEST_OPTOUT_ADD:
+    case REQUEST_OPTOUT_REMOVE:
+    case REQUEST_OPTOUT_LIST:
+        return read_optout(request, p, end);
+    case REQUEST_STATS:
+    case REQUEST_UNWATCH:
+    case REQUEST_FLUSH:
+    case REQUEST_HOLD:
+    case REQUEST_RELEASE:
+        return true;
+    }
+    return false;
+}
+
+/* What the verb's row cannot say: some forms of a verb are the operator's. */
+static bool needs_control(const struct request *request)
+{
+    bool is_unnamed = !request->has_id && request->ref[0] == '\0';
+    return request->verb == REQUEST_QUEUE_LIST || (request->verb == REQUEST_WATCH && is_unnamed);
+}
+
+enum session_step command_ask(struct session *s, const struct call *call,
+                              struct session_event *event)
+{
+    const char *arg = call->arg;
+    size_t len = call->len;
+    struct request *request = &event->request;
+    *request = (struct request){.verb = (enum request_verb)call->row->verb, .state = -1};
+    if (!read_argument(request, arg, arg + len)) {
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
+    }
+    if (needs_control(request) && !s->has_control) {
+        return session_say(s, REPLY_NOT_ALLOWED,
+                           "this needs control rights: the Unix socket, or listen.control=all");
+    }
+    bool names_number =
+        request->verb == REQUEST_OPTOUT_ADD || request->verb == REQUEST_OPTOUT_REMOVE;
+    if (names_number && !number_parse(request->ref, strlen(request->ref), s->rules->default_country,
+                                      request->number)) {
+        return session_say(s, REPLY_BAD_NUMBER, "not a telephone number");
+    }
+    return SESSION_REQUEST;
+}

@@ -1,0 +1,145 @@
+/* command: see command.h. */
+#include "proto/session/command.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define ASK(word, argument, flags, verb, syntax, help)                           \
+    {                                                                            \
+        word, argument, COMMAND_WAITS | (flags), command_ask, verb, syntax, help \
+    }
+
+/* SEND first: the word that is looked up most. */
+const struct command COMMANDS[SESSION_VERBS + 1] = {
+    {"SEND", ARGUMENT_NEEDED, 0, command_send, 0, "SEND [OPT=value ...] <to>[,<to>...] <text>",
+     "A whole message on one line. Options: FROM= REF= TTL= PRIORITY= AT= UNICODE= ACK=\n"
+     "FROM=\"Acme Shop\"     sender, else sms.default_from\n"
+     "REF=order-17          your reference: told back, and never sent twice\n"
+     "TTL=5m                do not send later than this\n"
+     "PRIORITY=high         high, normal or low\n"
+     "AT=+15m               not before; or AT=2026-04-21T10:15:00Z\n"
+     "UNICODE=no            auto, yes, or no (refuse what is not GSM-7)\n"
+     "ACK=relayed           answer when the API has it, not when it is queued\n"
+     "Example: SEND +34600000000 Hello from netcat"},
+    {"FROM", ARGUMENT_NEEDED, COMMAND_COLON, command_from, 0, "FROM <sender> [OPT=value ...]",
+     "Opens a message; then TO once or more, then TEXT or DATA. Options as in HELP SEND.\n"
+     "May be left out where sms.default_from is set, and so may the sender before options."},
+    {"TO", ARGUMENT_NEEDED, COMMAND_COLON, command_to, 0, "TO <number>",
+     "Adds a recipient, or all of an alias, to the open message. The same number twice counts\n"
+     "once."},
+    {"TEXT", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_text, 0, "TEXT <text>",
+     "Submits the open message with this text, and ends it whatever the answer."},
+    {"DATA", ARGUMENT_OPTIONAL, 0, command_data, 0, "DATA",
+     "Lines of text follow, up to a line that holds only a dot; a dot in front of a line is\n"
+     "doubled. After MAIL and RCPT the lines are an Internet message."},
+    {"JSON", ARGUMENT_NEEDED, 0, command_json, 0, "JSON <object or array>",
+     "Messages as the API takes them: from, to, text, allowUnicode, clientId; and ttl,\n"
+     "priority, at, unicode, ack. An array gets one reply an element.\n"
+     "Example: JSON {\"to\":\"+34600000000\",\"text\":\"Hello\"}"},
+    {"RSET", ARGUMENT_NONE, COMMAND_ENDS, command_rset, 0, "RSET", "Forgets the open message."},
+    ASK("STATUS", ARGUMENT_NEEDED, 0, REQUEST_STATUS, "STATUS <id or ref>",
+        "What became of a message."),
+    ASK("QUEUE", ARGUMENT_OPTIONAL, 0, REQUEST_QUEUE, "QUEUE [LIST [state] [n]]",
+        "How many messages wait, and whether the relay is relaying.\n"
+        "QUEUE LIST names them (needs control rights)."),
+    ASK("STATS", ARGUMENT_NONE, 0, REQUEST_STATS, "STATS", "Counters since the start."),
+    ASK("WATCH", ARGUMENT_OPTIONAL, 0, REQUEST_WATCH, "WATCH [<id or ref>] [since=<event>]",
+        "From now on a line 120 for each change of this message, or of all (control rights),\n"
+        "and 121 for an answer from the phone. since= also tells what came after that event."),
+    ASK("UNWATCH", ARGUMENT_NONE, 0, REQUEST_UNWATCH, "UNWATCH", "Ends WATCH."),
+    ASK("CANCEL", ARGUMENT_NEEDED, 0, REQUEST_CANCEL, "CANCEL <id or ref>",
+        "Takes a message back that is not being sent."),
+    ASK("FLUSH", ARGUMENT_NONE, COMMAND_CONTROL, REQUEST_FLUSH, "FLUSH",
+        "Tries everything that waits now (control rights)."),
+    ASK("HOLD", ARGUMENT_NONE, COMMAND_CONTROL, REQUEST_HOLD, "HOLD",
+        "Stops relaying; messages are still taken (control rights)."),
+    ASK("RELEASE", ARGUMENT_NONE, COMMAND_CONTROL, REQUEST_RELEASE, "RELEASE",
+        "Ends HOLD (control rights)."),
+    ASK("RETRY", ARGUMENT_NEEDED, COMMAND_CONTROL, REQUEST_RETRY, "RETRY <id>",
+        "Sends an unresolved message again (control rights)."),
+    ASK("OPTOUT", ARGUMENT_NEEDED, COMMAND_CONTROL, REQUEST_OPTOUT_LIST,
+        "OPTOUT ADD|REMOVE <number> | OPTOUT LIST",
+        "The numbers that nothing is sent to (control rights)."),
+    {"HELO", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_helo, 0, "HELO <name>", "Greets (SMTP)."},
+    {"EHLO", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_ehlo, 0, "EHLO <name>",
+     "Greets and lists the extensions (SMTP)."},
+    {"MAIL", ARGUMENT_NEEDED, 0, command_mail, 0, "MAIL FROM:<address> [parameters]",
+     "Opens a message (SMTP). The local part is the sender if sms.senders lists it."},
+    {"RCPT", ARGUMENT_NEEDED, 0, command_rcpt, 0, "RCPT TO:<number@any.domain> [parameters]",
+     "Adds a recipient (SMTP)."},
+    {"NOOP", ARGUMENT_OPTIONAL, 0, command_noop, 0, "NOOP", "Does nothing."},
+    {"VRFY", ARGUMENT_NEEDED, 0, command_vrfy, 0, "VRFY <number>",
+     "The number as it would be dialled."},
+    {"HELP", ARGUMENT_OPTIONAL, 0, command_help, 0, "HELP [verb]", "This list, or one verb."},
+    {"QUIT", ARGUMENT_NONE, COMMAND_WAITS, command_quit, 0, "QUIT", "Closes the connection."},
+    {"AUTH", ARGUMENT_OPTIONAL, 0, command_auth, 0, "AUTH PLAIN|LOGIN [response]",
+     "Logs in (SMTP), where smtp.auth is any: every name and password is taken."},
+    {"STARTTLS", ARGUMENT_OPTIONAL, 0, command_not_implemented, 0, "STARTTLS", "Not offered here."},
+    {"EXPN", ARGUMENT_OPTIONAL, 0, command_not_implemented, 0, "EXPN", "Not offered here."},
+    {0},
+};
+
+const struct command *command_find(const char *word, size_t len)
+{
+    for (const struct command *row = COMMANDS; row->word != NULL; row++) {
+        if (strncasecmp(row->word, word, len) == 0 && row->word[len] == '\0') {
+            return len > 0 ? row : NULL;
+        }
+    }
+    return NULL;
+}
+
+const char *session_verb(size_t i)
+{
+    return COMMANDS[i].word;
+}
+
+/* Does HELP list it? */
+static bool is_offered(const struct session *s, const struct command *row)
+{
+    return row->run != command_not_implemented &&
+           (row->run != command_auth || s->rules->takes_any_login);
+}
+
+/* One verb: its syntax, then a line of the reply for each line of its text. */
+static void explain(struct buffer *out, const struct command *row)
+{
+    const char *line = row->help;
+    reply_line(out, REPLY_HELP, true, "%s", row->syntax);
+    for (;;) {
+        size_t len = strcspn(line, "\n");
+        bool is_last = line[len] == '\0';
+        reply_line(out, REPLY_HELP, !is_last, "  %.*s", (int)len, line);
+        if (is_last) {
+            return;
+        }
+        line += len + 1;
+    }
+}
+
+enum session_step command_help(struct session *s, const struct call *call,
+                               struct session_event *event)
+{
+    (void)event;
+    const char *arg = call->arg;
+    size_t len = call->len;
+    while (len > 0 && (arg[len - 1] == ' ' || arg[len - 1] == '\t')) {
+        len--;
+    }
+    const struct command *asked = command_find(arg, len);
+    if (asked != NULL) {
+        explain(&s->local, asked);
+        return SESSION_WANTS_INPUT;
+    }
+    if (len > 0) {
+        return session_say(s, REPLY_BAD_ARGUMENT, "no such verb, HELP lists them");
+    }
+    reply_line(&s->local, REPLY_HELP, true,
+               "One line sends an SMS:  SEND +34600000000 Hello from netcat");
+    for (const struct command *row = COMMANDS; row->word != NULL; row++) {
+        if (is_offered(s, row)) {
+            reply_line(&s->local, REPLY_HELP, true, "  %s", row->syntax);
+        }
+    }
+    return session_say(s, REPLY_HELP, "HELP <verb> tells more");
+}

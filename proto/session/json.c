@@ -1,0 +1,217 @@
+/* json: see json.h. */
+#include "proto/session/json.h"
+
+#include "proto/reply.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SECOND_MS = 1000 };
+
+struct json_batch {
+    json_t *root;
+};
+
+/* Members that are options under another name, or under their own in lower case. */
+static const struct {
+    const char *member;
+    const char *option;
+} OPTION_MEMBERS[] = {
+    {"from", "FROM"}, {"clientId", "REF"}, {"ref", "REF"},           {"ttl", "TTL"},
+    {"at", "AT"},     {"ack", "ACK"},      {"priority", "PRIORITY"}, {"unicode", "UNICODE"},
+};
+
+static const char *option_of(const char *member)
+{
+    for (size_t i = 0; i < sizeof OPTION_MEMBERS / sizeof OPTION_MEMBERS[0]; i++) {
+        if (strcmp(member, OPTION_MEMBERS[i].member) == 0) {
+            return OPTION_MEMBERS[i].option;
+        }
+    }
+    return NULL;
+}
+
+static void refuse(struct buffer *error, const char *member, const char *words)
+{
+    reply_begin(error, REPLY_BAD_ARGUMENT, false);
+    buffer_puts(error, "JSON member ");
+    reply_quote_start(error, member, strlen(member));
+    buffer_printf(error, ": %s\r\n", words);
+}
+
+struct json_batch *json_batch_new(const char *s, size_t len, struct buffer *error)
+{
+    json_error_t where;
+    json_t *root = json_loadb(s, len, JSON_REJECT_DUPLICATES, &where);
+    const char *complaint = NULL;
+    if (root == NULL) {
+        reply_begin(error, REPLY_BAD_ARGUMENT, false);
+        buffer_printf(error, "malformed JSON at byte %d: ", where.position);
+        reply_quote(error, where.text, strlen(where.text));
+        buffer_puts(error, "\r\n");
+        return NULL;
+    }
+    if (!json_is_object(root) && !json_is_array(root)) {
+        complaint = "an object or an array of objects is wanted";
+    } else if (json_is_array(root) && json_array_size(root) == 0) {
+        complaint = "the array is empty";
+    } else if (json_array_size(root) > JSON_MAX_ITEMS) {
+        complaint = "the array has more than 1000 elements";
+    }
+    struct json_batch *batch = complaint == NULL ? malloc(sizeof *batch) : NULL;
+    if (batch == NULL) {
+        enum reply reply = complaint == NULL ? REPLY_CANNOT_STORE : REPLY_BAD_ARGUMENT;
+        reply_line(error, reply, false, "%s", complaint == NULL ? reply_text(reply) : complaint);
+        json_decref(root);
+        return NULL;
+    }
+    batch->root = root;
+    return batch;
+}
+
+void json_batch_free(struct json_batch *batch)
+{
+    if (batch != NULL) {
+        json_decref(batch->root);
+        free(batch);
+    }
+}
+
+size_t json_batch_count(const struct json_batch *batch)
+{
+    return json_is_array(batch->root) ? json_array_size(batch->root) : 1;
+}
+
+/* Sets the option that a member stands for. TTL may be a number, everything else is a string. */
+static bool read_option(const char *member, const char *option, const json_t *value,
+                        struct options *options, int64_t now_ms, struct buffer *error)
+{
+    char number[32];
+    const char *s = json_string_value(value);
+    size_t len = json_string_length(value);
+    if (json_is_integer(value) && strcmp(option, "TTL") == 0) {
+        len = (size_t)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT,
+                               json_integer_value(value));
+        s = number;
+    }
+    if (s == NULL) {
+        refuse(error, member, "a string is wanted");
+        return false;
+    }
+    return options_set(options, option, strlen(option), s, len, now_ms, error);
+}
+
+static bool read_member(const char *member, const json_t *value, struct json_item *item,
+                        struct options *options, int64_t now_ms, struct buffer *error)
+{
+    const char *option = option_of(member);
+    if (option != NULL) {
+        return read_option(member, option, value, options, now_ms, error);
+    }
+    if (strcmp(member, "allowUnicode") == 0) {
+        if (!json_is_boolean(value)) {
+            refuse(error, member, "true or false is wanted");
+            return false;
+        }
+        const char *word = json_is_true(value) ? "yes" : "no";
+        return options_set(options, "UNICODE", strlen("UNICODE"), word, strlen(word), now_ms,
+                           error);
+    }
+    bool is_to = strcmp(member, "to") == 0;
+    if (!is_to && strcmp(member, "text") != 0) {
+        refuse(error, member, "unknown");
+        return false;
+    }
+    if (!json_is_string(value)) {
+        refuse(error, member, "a string is wanted");
+        return false;
+    }
+    *(is_to ? &item->to : &item->text) = json_string_value(value);
+    *(is_to ? &item->to_len : &item->text_len) = json_string_length(value);
+    return true;
+}
+
+bool json_batch_read(const struct json_batch *batch, size_t position, int64_t now_ms,
+                     struct json_item *item, struct options *options, struct buffer *error)
+{
+    json_t *object =
+        json_is_array(batch->root) ? json_array_get(batch->root, position) : batch->root;
+    const char *member;
+    json_t *value;
+    *item = (struct json_item){0};
+    if (!json_is_object(object)) {
+        reply_line(error, REPLY_BAD_ARGUMENT, false, "element %zu is not an object", position);
+        return false;
+    }
+    json_object_foreach(object, member, value)
+    {
+        if (!read_member(member, value, item, options, now_ms, error)) {
+            return false;
+        }
+    }
+    if (item->to == NULL || item->text == NULL) {
+        refuse(error, item->to == NULL ? "to" : "text", "missing");
+        return false;
+    }
+    return true;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* When a message may be sent at the earliest, if that is still to come: Unix seconds; otherwise 0. */
+static int64_t at_seconds(const struct message *m, int64_t now_ms)
+{
+    bool is_ahead = m->state == MESSAGE_SCHEDULED && m->due_ms > now_ms;
+    return is_ahead ? (m->due_ms + SECOND_MS - 1) / SECOND_MS : 0;
+}
+
+/* Seconds of its life that are left from `at` on, 0 = now; at most as many as TTL may be. */
+static int64_t left_seconds(const struct message *m, int64_t at, int64_t now_ms)
+{
+    const int64_t max = (int64_t)OPTION_MAX_AHEAD_DAYS * 24 * 3600;
+    int64_t begin_ms = at > 0 ? at * SECOND_MS : now_ms;
+    int64_t left = m->expires_ms > begin_ms ? (m->expires_ms - begin_ms) / SECOND_MS : 0;
+    return left < max ? left : max;
+}
+
+/* The RFC 3339 time of `at`, or NULL where that is 0; borrowed from `time`, which is empty. */
+static const char *write_at(struct buffer *time, int64_t at)
+{
+    static const char lead[] = " at=";
+    if (at == 0) {
+        return NULL;
+    }
+    reply_time(time, "at", at * SECOND_MS);
+    buffer_append(time, "", 1);
+    return time->has_failed ? NULL : time->data + strlen(lead);
+}
+
+bool json_write_message(struct buffer *out, const struct message *m, int64_t now_ms)
+{
+    struct buffer time = BUFFER_EMPTY;
+    int64_t at = at_seconds(m, now_ms);
+    int64_t left = left_seconds(m, at, now_ms);
+    if (left == 0) {
+        return false;
+    }
+    /* `s*`: the member is left out where there is no value. */
+    json_t *object =
+        json_pack("{s:s, s:s, s:s%, s:b, s:s*, s:s, s:s*, s:I}", "from", message_from(m), "to",
+                  message_to(m), "text", message_text(m), (size_t)m->text_len, "allowUnicode",
+                  (int)m->allow_unicode, "clientId", m->ref_len > 0 ? message_ref(m) : NULL,
+                  "priority", message_priority_name((enum message_priority)m->priority), "at",
+                  write_at(&time, at), "ttl", (json_int_t)left);
+    char *line = object == NULL || time.has_failed ? NULL : json_dumps(object, JSON_COMPACT);
+    if (line == NULL) {
+        out->has_failed = true;
+    } else {
+        buffer_puts(out, line);
+        buffer_putc(out, '\n');
+    }
+    free(line);
+    json_decref(object);
+    buffer_free(&time);
+    return true;
+}

@@ -1,0 +1,655 @@
+/*
+ * session: reading lines, guarding the door, and the order of replies. See session.h.
+ * The commands themselves are in proto/session/sms.c, proto/session/smtp.c and ask.c.
+ */
+#include "proto/session/session.h"
+
+#include "proto/session/command.h"
+#include "proto/session/state.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Replies that wait behind a slow verdict: with more of them no further command is read. */
+enum { HELD_MAX = 64 * 1024, OUTPUT_MAX = 32 * 1024 };
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct session *session_new(const struct session_rules *rules, bool has_control)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return NULL;
+    }
+    s->rules = rules;
+    s->has_control = has_control;
+    reply_line(&s->out, REPLY_GREETING, false, "%s ESMTP smsrelay %s", rules->hostname,
+               rules->version);
+    return s;
+}
+
+static void forget_mail(struct session *s)
+{
+    if (s->mail != NULL) {
+        mail_free(s->mail);
+        free(s->mail);
+        s->mail = NULL;
+    }
+}
+
+void session_free(struct session *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    slots_free(&s->slots);
+    line_reader_free(&s->reader);
+    recipients_free(&s->open.recipients);
+    recipients_free(&s->single.recipients);
+    json_batch_free(s->json);
+    struct buffer *const buffers[] = {&s->out, &s->local, &s->content.kept, &s->line, &s->text};
+    forget_mail(s);
+    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
+        buffer_free(buffers[i]);
+    }
+    free(s);
+}
+
+bool session_feed(struct session *s, const char *bytes, size_t len)
+{
+    return s->is_closing || line_feed(&s->reader, bytes, len);
+}
+
+void session_end(struct session *s)
+{
+    s->is_ended = true;
+}
+
+struct buffer *session_output(struct session *s)
+{
+    return &s->out;
+}
+
+size_t session_open_slots(const struct session *s)
+{
+    return s->slots.count;
+}
+
+size_t session_held(const struct session *s)
+{
+    return s->slots.held;
+}
+
+bool session_is_in_content(const struct session *s)
+{
+    return s->content.is_open;
+}
+
+/* --- drafts ----------------------------------------------------------------------------------- */
+
+void draft_reset(struct draft *draft)
+{
+    draft->dialect = DIALECT_NONE;
+    draft->is_refused = false;
+    recipients_clear(&draft->recipients);
+}
+
+void draft_open(struct session *s, struct draft *draft, enum dialect dialect)
+{
+    draft_reset(draft);
+    draft->dialect = dialect;
+    options_init(&draft->options, s->rules->unicode);
+}
+
+void draft_spoil(struct session *s, enum dialect dialect)
+{
+    struct draft *draft = &s->open;
+    if (dialect == DIALECT_SMTP && draft->dialect == DIALECT_SMTP) {
+        return;
+    }
+    if (draft->dialect == DIALECT_NONE) {
+        draft_open(s, draft, dialect);
+    }
+    draft->is_refused = true;
+}
+
+/* --- replies to the command at hand ----------------------------------------------------------- */
+
+enum session_step session_say(struct session *s, enum reply reply, const char *format, ...)
+{
+    reply_begin(&s->local, reply, false);
+    va_list args;
+    va_start(args, format);
+    buffer_vprintf(&s->local, format, args);
+    va_end(args);
+    buffer_append(&s->local, "\r\n", 2);
+    return SESSION_WANTS_INPUT;
+}
+
+static bool has_code(const struct buffer *reply, const char *code)
+{
+    return reply->len >= 3 && memcmp(reply->data, code, 3) == 0;
+}
+
+/* Counts syntax errors in a row. 334 and 354 are half an answer and do not break the row. */
+static void count_errors(struct session *s)
+{
+    static const char *const SYNTAX_ERRORS[] = {"500", "501", "503"};
+    bool is_error = false;
+    for (size_t i = 0; i < sizeof SYNTAX_ERRORS / sizeof SYNTAX_ERRORS[0]; i++) {
+        is_error = is_error || has_code(&s->local, SYNTAX_ERRORS[i]);
+    }
+    if (!has_code(&s->local, "334") && !has_code(&s->local, "354")) {
+        s->errors = is_error ? s->errors + 1 : 0;
+    }
+}
+
+/* Counts a reply for the tally if it refuses. */
+static void tally_reply(const struct session *s, const char *reply, size_t len)
+{
+    if (s->rules->tally != NULL && len > 0 && (reply[0] == '4' || reply[0] == '5')) {
+        enum reply which;
+        if (reply_read(reply, len, &which)) {
+            s->rules->tally->refusals[which]++;
+        }
+    }
+}
+
+/* Sends what the command said, if it said something. */
+static void say_local(struct session *s)
+{
+    if (s->local.len > 0) {
+        count_errors(s);
+        tally_reply(s, s->local.data, s->local.len);
+        slots_say(&s->slots, s->local.data, s->local.len, &s->out);
+        buffer_clear(&s->local);
+    }
+}
+
+/* Too many errors in a row end the session. Each element of an array gets its reply before. */
+static void close_if_hopeless(struct session *s)
+{
+    if (s->json == NULL && s->rules->max_errors > 0 && s->errors >= s->rules->max_errors &&
+        !s->is_closing) {
+        session_say(s, REPLY_GUARD, "%u errors in a row, closing", s->errors);
+        say_local(s);
+        s->is_closing = true;
+    }
+}
+
+void session_close(struct session *s, enum reply reply)
+{
+    if (s->is_closing) {
+        return;
+    }
+    const char *words = reply == REPLY_TIMED_OUT && content_is_at_bare_dot(&s->content, &s->reader)
+                            ? "content not ended: its dot stood before a bare LF, but this client "
+                              "ends its lines with CRLF"
+                            : reply_text(reply);
+    session_say(s, reply, "%s", words);
+    tally_reply(s, s->local.data, s->local.len);
+    slots_say(&s->slots, s->local.data, s->local.len, &s->out);
+    buffer_clear(&s->local);
+    s->is_closing = true;
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+static enum session_step refuse_stranger(struct session *s)
+{
+    s->is_closing = true;
+    if (s->rules->tally != NULL) {
+        s->rules->tally->strangers++;
+    }
+    return session_say(s, REPLY_GUARD, "%s", reply_text(REPLY_GUARD));
+}
+
+/* NUL and the other control characters; TAB is none here. */
+static bool has_control_chars(const char *bytes, size_t len)
+{
+    unsigned found = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        found |= (unsigned)(c < ' ' && c != '\t') | (unsigned)(c == 0x7F);
+    }
+    return found != 0;
+}
+
+static bool ends_in_http_version(const char *bytes, size_t len)
+{
+    static const char VERSION[] = " HTTP/1.";
+    enum { VERSION_LEN = sizeof VERSION - 1 };
+    return len > VERSION_LEN && memcmp(bytes + len - VERSION_LEN - 1, VERSION, VERSION_LEN) == 0;
+}
+
+static size_t letters(const char *bytes, size_t len)
+{
+    size_t n = 0;
+    while (n < len && (bytes[n] | 0x20) >= 'a' && (bytes[n] | 0x20) <= 'z') {
+        n++;
+    }
+    return n;
+}
+
+/* An argument as UTF-8: itself, or converted into s->line; false when it cannot be. */
+static bool convert_argument(struct session *s, const char **arg, size_t *len)
+{
+    if (text_is_utf8(*arg, *len)) {
+        return true;
+    }
+    buffer_clear(&s->line);
+    if (s->rules->charset == NULL || !text_to_utf8(*arg, *len, s->rules->charset, &s->line)) {
+        return false;
+    }
+    *arg = s->line.data == NULL ? "" : s->line.data;
+    *len = s->line.len;
+    return true;
+}
+
+/* Finds the row for a line and what follows the word. NULL: no such command. */
+static const struct command *read_word(const struct line *line, const char **arg, size_t *arg_len)
+{
+    size_t len = letters(line->bytes, line->len);
+    const struct command *row = command_find(line->bytes, len);
+    if (row == NULL) {
+        return NULL;
+    }
+    bool has_colon =
+        len < line->len && line->bytes[len] == ':' && (row->flags & COMMAND_COLON) != 0;
+    len += has_colon ? 1 : 0;
+    /* A control character parts too: it is complained of by itself. */
+    bool is_separated = len == line->len || (unsigned char)line->bytes[len] <= ' ';
+    if (!is_separated && !has_colon) {
+        return NULL;
+    }
+    len += len < line->len && is_separated ? 1 : 0;
+    *arg = line->bytes + len;
+    *arg_len = line->len - len;
+    return row;
+}
+
+static bool is_blank(const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != ' ' && bytes[i] != '\t') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A line was refused before its command ran, and has the effect of one that its command refused. */
+static void spoil_message(struct session *s, const struct command *row)
+{
+    if ((row->flags & COMMAND_ENDS) != 0) {
+        draft_reset(&s->open);
+    } else if (row->run == command_from ||
+               (row->run == command_to && s->open.dialect == DIALECT_SMTP)) {
+        draft_spoil(s, DIALECT_SMS);
+    } else if (row->run == command_mail ||
+               (row->run == command_rcpt && s->open.dialect == DIALECT_SMS)) {
+        draft_spoil(s, DIALECT_SMTP);
+    }
+}
+
+/* Refuses a line in which `row` was asked for. DATA is gone on with even so, in vain: its content
+ * may be on the way, and must not be taken for commands. */
+static enum session_step refuse_line(struct session *s, const struct command *row, enum reply reply,
+                                     const char *words)
+{
+    if (row->run == command_data) {
+        if (s->open.dialect == DIALECT_NONE) {
+            draft_open(s, &s->open, DIALECT_SMS);
+        }
+        s->open.is_refused = true;
+        content_open(&s->content);
+        return session_say(s, REPLY_GO_ON, "go on, but it will be refused: %s", words);
+    }
+    spoil_message(s, row);
+    return session_say(s, reply, "%s", words);
+}
+
+/* Proves that the command is allowed, then carries it out. */
+static enum session_step run_command(struct session *s, const struct command *row, const char *arg,
+                                     size_t len, struct session_event *event)
+{
+    bool has_argument = !is_blank(arg, len);
+    if (row->argument == ARGUMENT_NONE && has_argument) {
+        spoil_message(s, row);
+        return session_say(s, REPLY_BAD_ARGUMENT, "%s takes no argument", row->word);
+    }
+    if (row->argument == ARGUMENT_NEEDED && !has_argument) {
+        spoil_message(s, row);
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
+    }
+    if ((row->flags & COMMAND_CONTROL) != 0 && !s->has_control) {
+        return session_say(s, REPLY_NOT_ALLOWED,
+                           "%s needs control rights: the Unix socket, or listen.control=all",
+                           row->word);
+    }
+    const struct call call = {row, arg, len};
+    return row->run(s, &call, event);
+}
+
+/* Carries one command line out. */
+static enum session_step take_line(struct session *s, struct line line, struct session_event *event)
+{
+    const char *arg = NULL;
+    size_t arg_len = 0;
+    if (is_blank(line.bytes, line.len)) {
+        return SESSION_WANTS_INPUT;
+    }
+    const struct command *row = read_word(&line, &arg, &arg_len);
+    bool is_host = line.len >= 5 && strncasecmp(line.bytes, "Host:", 5) == 0;
+    bool is_stranger = row == NULL || ends_in_http_version(line.bytes, line.len);
+    if (is_host || (!s->has_begun && is_stranger)) {
+        return refuse_stranger(s);
+    }
+    s->has_begun = true;
+    if (row == NULL) {
+        return session_say(s, REPLY_MALFORMED, "%s", reply_text(REPLY_MALFORMED));
+    }
+    if ((row->flags & COMMAND_WAITS) != 0 && s->slots.count > 0) {
+        line_unread(&s->reader);
+        return SESSION_WAITS;
+    }
+    if (s->rules->tally != NULL) {
+        s->rules->tally->commands[row - COMMANDS]++;
+    }
+    if (has_control_chars(line.bytes, line.len)) {
+        return refuse_line(s, row, REPLY_CONTROL_CHARS, reply_text(REPLY_CONTROL_CHARS));
+    }
+    if (!convert_argument(s, &arg, &arg_len)) {
+        enum reply reply = s->line.has_failed ? REPLY_CANNOT_STORE : REPLY_BAD_CHARSET;
+        return refuse_line(s, row, reply, reply_text(reply));
+    }
+    return run_command(s, row, arg, arg_len, event);
+}
+
+/* What a terminal or an editor puts before its first line: a byte order mark, telnet options. */
+static void skip_preamble(struct session *s)
+{
+    for (;;) {
+        const unsigned char *p = (const unsigned char *)line_peek(&s->reader);
+        size_t len = line_pending(&s->reader);
+        if (len >= 3 && p[0] == 0xEF && p[1] == 0xBB && p[2] == 0xBF) {
+            line_skip(&s->reader, 3);
+        } else if (len >= 3 && p[0] == 0xFF && p[1] >= 0xFB && p[1] <= 0xFE) {
+            line_skip(&s->reader, 3);
+        } else if (len >= 2 && p[0] == 0xFF && p[1] >= 0xF0 && p[1] < 0xFB) {
+            line_skip(&s->reader, 2);
+        } else {
+            return;
+        }
+    }
+}
+
+/*
+ * Turns away what cannot become a command as soon as that shows: a TLS hello has no line end, and
+ * the end of an HTTP request's first line may be far.
+ */
+static bool is_stranger(const struct session *s)
+{
+    enum { NO_WORD_IS_LONGER = 16 };
+    const struct line start = {line_peek(&s->reader), line_pending(&s->reader), true};
+    const char *arg;
+    size_t arg_len;
+    size_t word_len = letters(start.bytes, start.len);
+    if (start.len == 0) {
+        return false;
+    }
+    if (word_len == 0) {
+        return strchr("\r\n \t\xEF\xFF", start.bytes[0]) == NULL || start.bytes[0] == '\0';
+    }
+    return word_len < start.len ? read_word(&start, &arg, &arg_len) == NULL
+                                : word_len > NO_WORD_IS_LONGER;
+}
+
+/*
+ * The start of a line that is longer than a command may be; its rest is discarded. The first line
+ * of a session may end in an HTTP version out of sight, so it is a stranger's whatever its word:
+ * DATA would take the headers for content and the request's body for commands.
+ */
+static enum session_step take_too_long(struct session *s, const struct line *start)
+{
+    if (!s->has_begun) {
+        return refuse_stranger(s);
+    }
+    const char *arg;
+    size_t arg_len;
+    const struct command *row = read_word(start, &arg, &arg_len);
+    char words[64];
+    snprintf(words, sizeof words, "line longer than %zu bytes", s->rules->max_line);
+    return row == NULL ? session_say(s, REPLY_MALFORMED, "%s", words)
+                       : refuse_line(s, row, REPLY_MALFORMED, words);
+}
+
+/* Reads and carries out the next line, if there is one; false when there is none. */
+static bool next_command(struct session *s, enum session_step *step, struct session_event *event)
+{
+    struct line line;
+    if (!s->has_begun) {
+        skip_preamble(s);
+        if (is_stranger(s)) {
+            *step = refuse_stranger(s);
+            return true;
+        }
+    }
+    switch (line_next(&s->reader, s->rules->max_line, &line)) {
+    case LINE_NONE:
+    case LINE_PIECE:
+        return false;
+    case LINE_TOO_LONG:
+        *step = take_too_long(s, &line);
+        return true;
+    case LINE_WHOLE:
+        *step = take_line(s, line, event);
+        return true;
+    }
+    return false;
+}
+
+/* --- stepping --------------------------------------------------------------------------------- */
+
+/* Forgets what the last event lent out. */
+static void forget_lent(struct session *s)
+{
+    if (s->has_submitted) {
+        draft_reset(&s->open);
+        s->has_submitted = false;
+    }
+    recipients_clear(&s->single.recipients);
+    struct buffer *const lent[] = {&s->line, &s->text};
+    for (size_t i = 0; i < sizeof lent / sizeof lent[0]; i++) {
+        if (lent[i]->data != NULL) {
+            buffer_free(lent[i]);
+        }
+    }
+    forget_mail(s);
+    if (!s->content.is_open && s->content.kept.data != NULL) {
+        buffer_free(&s->content.kept);
+    }
+}
+
+/* The client has ended: says what was not carried out. */
+static void take_end(struct session *s)
+{
+    if (s->content.is_open) {
+        session_say(s, REPLY_MALFORMED, "content not ended by a dot: nothing was queued");
+    } else if (!s->reader.is_discarding &&
+               !is_blank(line_peek(&s->reader), line_pending(&s->reader))) {
+        session_say(s, REPLY_MALFORMED, "last line without its line end: not carried out");
+    }
+    say_local(s);
+    s->is_closing = true;
+}
+
+/* Opens the slot of an event. Without memory the submission is refused instead. */
+static bool open_slot(struct session *s, enum session_step step, struct session_event *event)
+{
+    bool is_mail =
+        step == SESSION_SUBMISSION && s->has_submitted && s->open.dialect == DIALECT_SMTP;
+    if (!slots_open(&s->slots, is_mail, &event->slot)) {
+        session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+        return false;
+    }
+    s->errors = 0;
+    return true;
+}
+
+enum session_step session_step(struct session *s, int64_t now_ms, struct session_event *event)
+{
+    s->now_ms = now_ms;
+    for (;;) {
+        enum session_step step = SESSION_WANTS_INPUT;
+        forget_lent(s);
+        if (s->is_closing) {
+            return s->slots.count > 0 ? SESSION_WAITS : SESSION_CLOSES;
+        }
+        if (s->slots.count >= SESSION_MAX_OPEN || s->slots.held >= HELD_MAX) {
+            return SESSION_WAITS;
+        }
+        if (s->out.len >= OUTPUT_MAX) {
+            /* HELP is 5 bytes, its reply 1500: a chunk of input can be megabytes of output. */
+            return SESSION_PAUSES;
+        }
+        bool has_read = true;
+        if (s->json != NULL) {
+            step = json_next(s, event);
+        } else if (s->content.is_open) {
+            has_read = content_read(&s->content, &s->reader);
+            step = has_read ? submit_content(s, event) : step;
+        } else if (s->auth != AUTH_AWAITS_NOTHING) {
+            has_read = auth_next(s, &step);
+        } else {
+            has_read = next_command(s, &step, event);
+        }
+        if (step == SESSION_WAITS) {
+            return step;
+        }
+        bool is_event =
+            (step == SESSION_SUBMISSION || step == SESSION_REQUEST) && open_slot(s, step, event);
+        say_local(s);
+        if (is_event) {
+            return step;
+        }
+        close_if_hopeless(s);
+        if (!has_read && s->is_ended) {
+            take_end(s);
+        } else if (!has_read) {
+            return SESSION_WANTS_INPUT;
+        }
+    }
+}
+
+/* --- verdicts --------------------------------------------------------------------------------- */
+
+/* One line for each recipient. */
+static void accept_lines(struct buffer *out, const struct session_receipt *receipts, size_t count)
+{
+    size_t rejected = 0;
+    for (size_t i = 0; i < count; i++) {
+        rejected += receipts[i].tells_state && receipts[i].state == MESSAGE_REJECTED ? 1 : 0;
+    }
+    enum reply reply = rejected == count ? REPLY_REJECTED : REPLY_OK;
+    for (size_t i = 0; i < count; i++) {
+        const struct session_receipt *r = &receipts[i];
+        bool tells_state = r->tells_state || r->is_duplicate;
+        char id[ULID_SIZE];
+        ulid_format(&r->id, id);
+        reply_begin(out, reply, i + 1 < count);
+        buffer_puts(out, r->tells_state ? message_state_name(r->state) : "queued");
+        buffer_puts(out, " id=");
+        buffer_append(out, id, ULID_LENGTH);
+        buffer_puts(out, " to=");
+        buffer_puts(out, r->to);
+        buffer_puts(out, " parts=");
+        if (r->parts < 10) {
+            buffer_putc(out, (char)('0' + r->parts));
+        } else {
+            buffer_printf(out, "%u", r->parts);
+        }
+        buffer_puts(out, r->encoding == TEXT_GSM7 ? " encoding=gsm7" : " encoding=ucs2");
+        if (r->is_duplicate) {
+            buffer_puts(out, " duplicate=yes");
+        }
+        if (tells_state) {
+            reply_value(out, "state", message_state_name(r->state));
+        }
+        if (tells_state && message_answer_api_id(r->answer)[0] != '\0') {
+            reply_value(out, "api", message_answer_api_id(r->answer));
+        }
+        if (tells_state && message_answer_reason(r->answer)[0] != '\0') {
+            reply_value(out, "reason", message_answer_reason(r->answer));
+        }
+        buffer_append(out, "\r\n", 2);
+    }
+}
+
+/* One line for all: mail clients hold as little as 512 bytes of a reply (RFC 5321, 4.5.3.1.5). */
+static void accept_mail(struct buffer *out, const struct session_receipt *receipts, size_t count)
+{
+    enum { IDS_TOLD = 16 };
+    reply_begin(out, REPLY_OK, false);
+    buffer_puts(out, "queued id=");
+    for (size_t i = 0; i < count && i < IDS_TOLD; i++) {
+        char id[ULID_SIZE];
+        ulid_format(&receipts[i].id, id);
+        buffer_puts(out, i == 0 ? "" : ",");
+        buffer_append(out, id, ULID_LENGTH);
+    }
+    buffer_printf(out, " recipients=%zu parts=%u\r\n", count, receipts[0].parts);
+}
+
+/* The buffer that the reply of a slot goes to; end_reply says that it is complete. */
+static struct buffer *begin_reply(struct session *s, uint32_t slot)
+{
+    struct buffer *out = slots_buffer(&s->slots, slot, &s->out);
+    s->reply_at = out->len;
+    return out;
+}
+
+static void end_reply(struct session *s, uint32_t slot)
+{
+    const struct buffer *out = slots_buffer(&s->slots, slot, &s->out);
+    if (out->len > s->reply_at) {
+        tally_reply(s, out->data + s->reply_at, out->len - s->reply_at);
+    }
+    slots_close(&s->slots, slot, &s->out);
+}
+
+void session_accept(struct session *s, uint32_t slot, const struct session_receipt *receipts,
+                    size_t count)
+{
+    bool is_mail = slots_at(&s->slots, slot)->is_mail;
+    (is_mail ? accept_mail : accept_lines)(begin_reply(s, slot), receipts, count);
+    end_reply(s, slot);
+}
+
+void session_refuse(struct session *s, uint32_t slot, enum reply reply, const char *words)
+{
+    reply_line(begin_reply(s, slot), reply, false, "%s", words == NULL ? reply_text(reply) : words);
+    end_reply(s, slot);
+}
+
+struct buffer *session_answer_begin(struct session *s, uint32_t slot)
+{
+    return begin_reply(s, slot);
+}
+
+void session_answer_end(struct session *s, uint32_t slot)
+{
+    end_reply(s, slot);
+}
+
+void session_notify(struct session *s, const char *line, size_t len)
+{
+    /* Nothing follows a farewell. */
+    if (!s->is_closing) {
+        slots_say(&s->slots, line, len, &s->out);
+    }
+}

@@ -1,0 +1,293 @@
+/*
+ * smtp: the commands of RFC 5321, liberal in what they take, since their clients are
+ * devices that nobody can change any more.
+ */
+#include "proto/session/command.h"
+#include "proto/session/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static const char *skip_spaces(const char *s, const char *end)
+{
+    while (s < end && is_space(*s)) {
+        s++;
+    }
+    return s;
+}
+
+/* --- greeting and small talk ------------------------------------------------------------------ */
+
+enum session_step command_helo(struct session *s, const struct call *call,
+                               struct session_event *event)
+{
+    (void)call;
+    (void)event;
+    draft_reset(&s->open);
+    return session_say(s, REPLY_HELLO, "%s", s->rules->hostname);
+}
+
+enum session_step command_ehlo(struct session *s, const struct call *call,
+                               struct session_event *event)
+{
+    (void)call;
+    (void)event;
+    static const char *const EXTENSIONS[] = {"PIPELINING", "8BITMIME", "SMTPUTF8",
+                                             "ENHANCEDSTATUSCODES", "HELP"};
+    draft_reset(&s->open);
+    reply_line(&s->local, REPLY_HELLO, true, "%s", s->rules->hostname);
+    for (size_t i = 0; i < sizeof EXTENSIONS / sizeof EXTENSIONS[0]; i++) {
+        reply_line(&s->local, REPLY_HELLO, true, "%s", EXTENSIONS[i]);
+    }
+    if (s->rules->takes_any_login) {
+        reply_line(&s->local, REPLY_HELLO, true, "AUTH PLAIN LOGIN");
+    }
+    return session_say(s, REPLY_HELLO, "SIZE %zu", s->rules->mail_max_size);
+}
+
+enum session_step command_noop(struct session *s, const struct call *call,
+                               struct session_event *event)
+{
+    (void)call;
+    (void)event;
+    return session_say(s, REPLY_OK, "%s", reply_text(REPLY_OK));
+}
+
+enum session_step command_quit(struct session *s, const struct call *call,
+                               struct session_event *event)
+{
+    (void)call;
+    (void)event;
+    s->is_closing = true;
+    return session_say(s, REPLY_BYE, "%s", reply_text(REPLY_BYE));
+}
+
+enum session_step command_not_implemented(struct session *s, const struct call *call,
+                                          struct session_event *event)
+{
+    (void)event;
+    return session_say(s, REPLY_NOT_IMPLEMENTED, "%s is not offered here", call->row->word);
+}
+
+/* --- paths and parameters --------------------------------------------------------------------- */
+
+/* An argument of MAIL or RCPT, taken apart. */
+struct path {
+    const char *local; /* the local part, quotes taken off */
+    size_t local_len;
+    const char *parameters; /* what follows the path */
+};
+
+/* Cuts an address down to its local part: no source route (RFC 5321, C), domain or quotes. */
+static void take_local_part(const char *s, size_t len, struct path *path)
+{
+    const char *colon = len > 0 && s[0] == '@' ? memchr(s, ':', len) : NULL;
+    if (colon != NULL) {
+        len -= (size_t)(colon + 1 - s);
+        s = colon + 1;
+    }
+    const char *at = memrchr(s, '@', len);
+    len = at == NULL ? len : (size_t)(at - s);
+    if (len >= 2 && s[0] == '"' && s[len - 1] == '"') {
+        s++;
+        len -= 2;
+    }
+    path->local = s;
+    path->local_len = len;
+}
+
+/* The bracket that ends an address; one within quotes is part of it (RFC 5321, 4.1.2). */
+static const char *closing_bracket(const char *s, const char *end)
+{
+    bool is_quoted = false;
+    for (const char *p = s; p < end; p++) {
+        if (*p == '"') {
+            is_quoted = !is_quoted;
+        } else if (*p == '\\' && is_quoted) {
+            p++;
+        } else if (*p == '>' && !is_quoted) {
+            return p;
+        }
+    }
+    /* A quote that nothing ends is one no more. */
+    return memchr(s, '>', (size_t)(end - s));
+}
+
+/* Reads `FROM:<address>` or `TO:<address>`, with spaces and without brackets too. */
+static bool read_path(const char *keyword, const char *arg, const char *end, struct path *path)
+{
+    size_t keyword_len = strlen(keyword);
+    arg = skip_spaces(arg, end);
+    if ((size_t)(end - arg) < keyword_len || strncasecmp(arg, keyword, keyword_len) != 0) {
+        return false;
+    }
+    arg += keyword_len;
+    arg = skip_spaces(arg, end);
+    if (arg == end || *arg != ':') {
+        return false;
+    }
+    arg++;
+    arg = skip_spaces(arg, end);
+    const char *stop = arg;
+    if (arg < end && *arg == '<') {
+        stop = closing_bracket(arg, end);
+        if (stop == NULL) {
+            return false;
+        }
+        take_local_part(arg + 1, (size_t)(stop - arg) - 1, path);
+        path->parameters = stop + 1;
+        return true;
+    }
+    while (stop < end && !is_space(*stop)) {
+        stop++;
+    }
+    take_local_part(arg, (size_t)(stop - arg), path);
+    path->parameters = stop;
+    return stop > arg;
+}
+
+/* SIZE=n (RFC 1870): false when the client says that it is too much. */
+static bool size_fits(const struct session *s, const char *value, size_t len)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (value[i] < '0' || value[i] > '9' || size > s->rules->mail_max_size) {
+            break;
+        }
+        size = size * 10 + (size_t)(value[i] - '0');
+    }
+    return size <= s->rules->mail_max_size;
+}
+
+/* Reads the parameters behind a path: those that real clients send are fine, others are not. */
+static bool read_parameters(struct session *s, const char *p, const char *end)
+{
+    static const char *const KNOWN[] = {"SIZE", "BODY",  "SMTPUTF8", "AUTH",
+                                        "RET",  "ENVID", "NOTIFY",   "ORCPT"};
+    for (p = skip_spaces(p, end); p < end; p = skip_spaces(p, end)) {
+        const char *word = p;
+        while (p < end && !is_space(*p)) {
+            p++;
+        }
+        const char *equals = memchr(word, '=', (size_t)(p - word));
+        size_t len = (size_t)((equals == NULL ? p : equals) - word);
+        bool is_known = false;
+        for (size_t i = 0; i < sizeof KNOWN / sizeof KNOWN[0]; i++) {
+            is_known =
+                is_known || (strlen(KNOWN[i]) == len && strncasecmp(word, KNOWN[i], len) == 0);
+        }
+        if (!is_known) {
+            reply_begin(&s->local, REPLY_BAD_PARAMETER, false);
+            buffer_puts(&s->local, "parameter not known: ");
+            reply_quote_start(&s->local, word, len);
+            buffer_append(&s->local, "\r\n", 2);
+            return false;
+        }
+        if (len == 4 && strncasecmp(word, "SIZE", 4) == 0 && equals != NULL &&
+            !size_fits(s, equals + 1, (size_t)(p - equals) - 1)) {
+            session_say(s, REPLY_TOO_LONG, "at most %zu bytes are taken", s->rules->mail_max_size);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- VRFY ------------------------------------------------------------------------------------- */
+
+enum session_step command_vrfy(struct session *s, const struct call *call,
+                               struct session_event *event)
+{
+    (void)event;
+    const char *end = call->arg + call->len;
+    const char *arg = skip_spaces(call->arg, end);
+    struct path path;
+    struct alias alias;
+    char e164[NUMBER_SIZE];
+    while (end > arg && is_space(end[-1])) {
+        end--;
+    }
+    if (end - arg >= 2 && arg[0] == '<' && end[-1] == '>') {
+        arg++;
+        end--;
+    }
+    take_local_part(arg, (size_t)(end - arg), &path);
+    if (number_parse(path.local, path.local_len, s->rules->default_country, e164)) {
+        return session_say(s, REPLY_RECIPIENT_OK, "%s", e164);
+    }
+    if (alias_find(s->rules->aliases, path.local, path.local_len, &alias)) {
+        return session_say(s, REPLY_MAY_BE, "an alias; whose numbers it stands for is not told");
+    }
+    return session_refuse_number(s, path.local, path.local_len);
+}
+
+/* --- the transaction -------------------------------------------------------------------------- */
+
+/* The local part of MAIL FROM is the sender where sms.senders lists it. */
+static void take_sender(struct session *s, const struct path *path, struct options *options)
+{
+    const char *const *senders = s->rules->senders;
+    for (; senders != NULL && *senders != NULL; senders++) {
+        if (strlen(*senders) == path->local_len &&
+            strncasecmp(*senders, path->local, path->local_len) == 0) {
+            option_parse_sender(*senders, path->local_len, options->from);
+        }
+    }
+}
+
+enum session_step command_mail(struct session *s, const struct call *call,
+                               struct session_event *event)
+{
+    (void)event;
+    const char *arg = call->arg;
+    size_t len = call->len;
+    const char *end = arg + len;
+    struct draft *draft = &s->open;
+    struct path path;
+    if (draft->dialect != DIALECT_NONE && !draft->is_refused) {
+        draft_spoil(s, DIALECT_SMTP);
+        return session_say(s, REPLY_BAD_SEQUENCE, "a message is open, RSET forgets it");
+    }
+    draft_open(s, draft, DIALECT_SMTP);
+    draft->is_refused = true;
+    if (!read_path("FROM", arg, end, &path)) {
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
+    }
+    take_sender(s, &path, &draft->options);
+    const char *from =
+        draft->options.from[0] != '\0' ? draft->options.from : s->rules->default_from;
+    if (!read_parameters(s, path.parameters, end) || !session_check_sender(s, from)) {
+        return SESSION_WANTS_INPUT;
+    }
+    draft->is_refused = false;
+    return session_say(s, REPLY_SENDER_OK, "sender ok");
+}
+
+enum session_step command_rcpt(struct session *s, const struct call *call,
+                               struct session_event *event)
+{
+    (void)event;
+    const char *arg = call->arg;
+    size_t len = call->len;
+    const char *end = arg + len;
+    struct path path;
+    if (s->open.dialect == DIALECT_SMS) {
+        draft_spoil(s, DIALECT_SMTP);
+    }
+    if (s->open.dialect != DIALECT_SMTP || s->open.is_refused) {
+        return session_say(s, REPLY_BAD_SEQUENCE, "MAIL comes first");
+    }
+    if (!read_path("TO", arg, end, &path)) {
+        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
+    }
+    if (!read_parameters(s, path.parameters, end) ||
+        !draft_add_recipient(s, &s->open, path.local, path.local_len)) {
+        return SESSION_WANTS_INPUT;
+    }
+    return session_say(s, REPLY_RECIPIENT_OK, "recipient ok");
+}

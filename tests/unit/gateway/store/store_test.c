@@ -1,0 +1,1261 @@
+/*
+ * store: what is written is there after a restart, questions are answered from it in order, what is
+ * old goes, and a file that is not right is refused with a sentence. The test is the loop thread; it
+ * waits for the store's calls, never for time to pass. A disk that fails is tests/stress/store_faults.
+ */
+#include "gateway/base/clock.h"
+#include "gateway/queue/queue.h"
+#include "gateway/store/store.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+enum { HOUR_MS = 3600 * 1000, PATIENCE_S = 60, PATH_SIZE = 200, WORDS_SIZE = 512 };
+
+static struct store *s;
+static struct queue *q;
+static struct stats stats;
+static char folder[PATH_SIZE], path[PATH_SIZE], error[WORDS_SIZE];
+static size_t restored;
+static bool wakes_store = true;
+static struct store_options options; /* of the next start */
+static int64_t base_ms; /* of the next row: now, or what has ended would be past its retention */
+
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+static pthread_mutex_t news_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t news_came = PTHREAD_COND_INITIALIZER;
+static bool has_news;
+
+static void bring_news(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&news_mutex);
+    has_news = true;
+    pthread_cond_signal(&news_came);
+    pthread_mutex_unlock(&news_mutex);
+}
+
+static void wait_for_news(void)
+{
+    struct timespec until;
+    int failure = 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    pthread_mutex_lock(&news_mutex);
+    while (!has_news && failure == 0) {
+        failure = pthread_cond_timedwait(&news_came, &news_mutex, &until);
+    }
+    has_news = false;
+    pthread_mutex_unlock(&news_mutex);
+    cr_assert_eq(failure, 0, "the store says nothing");
+}
+
+/* --- a relay's queue and store ---------------------------------------------------------------- */
+
+static void wake_store(void *arg)
+{
+    (void)arg;
+    store_wake(s);
+}
+
+static bool try_start(void)
+{
+    options.path = path;
+    options.stats = &stats;
+    options.notify = options.saved = bring_news;
+    memset(&stats, 0, sizeof stats);
+    s = store_open(&options, error, sizeof error);
+    if (s == NULL) {
+        return false;
+    }
+    q = queue_new(&(struct queue_options){
+        .max_messages = 100000,
+        .max_bytes = SIZE_MAX / 2,
+        .retention_ms = options.retention_ms,
+        .wake_store = options.is_continuous && wakes_store ? wake_store : NULL,
+    });
+    if (!store_restore(s, q, &restored, error, sizeof error)) {
+        queue_free(q);
+        store_free(s);
+        return false;
+    }
+    cr_assert(!options.is_continuous || store_start(s) == 0);
+    return true;
+}
+
+static void start(void)
+{
+    cr_assert(try_start(), "%s", error);
+}
+
+static void stop(void)
+{
+    cr_expect(store_stop(s));
+    queue_free(q);
+    store_free(s);
+}
+
+static void restart(void)
+{
+    stop();
+    start();
+}
+
+static void setup(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/smsrelay-store-test-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%.100s/queue.db", folder);
+    options = (struct store_options){.is_continuous = true, .retention_ms = HOUR_MS};
+    base_ms = clock_unix_ms();
+}
+
+static int remove_one(const char *name, const struct stat *status, int kind, struct FTW *place)
+{
+    (void)status;
+    (void)kind;
+    (void)place;
+    return remove(name);
+}
+
+static void teardown(void)
+{
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* The store's file is changed behind its back, or asked. */
+static int count_rows(void *count, int columns, char **values, char **names)
+{
+    (void)columns;
+    (void)names;
+    *(int *)count = atoi(values[0]);
+    return 0;
+}
+
+/* Runs SQL on the file; returns the number that it gives. */
+static int sql(const char *text)
+{
+    sqlite3 *db;
+    int number = 0;
+    char *words = NULL;
+    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_exec(db, text, count_rows, &number, &words);
+    cr_assert_null(words, "%s: %s", text, words);
+    sqlite3_close(db);
+    return number;
+}
+
+/* --- messages --------------------------------------------------------------------------------- */
+
+/* A message as intake makes it, in the next row; what `like` does not tell is plain. */
+static struct message *make(const struct message_content *like)
+{
+    static uint64_t count;
+    struct message_content content = *like;
+    unsigned char random[ULID_RANDOM_BYTES] = {0};
+    uint64_t mixed = ++count * 0x9E3779B97F4A7C15;
+    memcpy(random + 2, &mixed, sizeof mixed);
+    content.id = ulid_make(base_ms, random);
+    content.row = options.is_continuous ? store_row_first(base_ms) + (int64_t)count : 0;
+    content.to = like->to == NULL ? "+34600000000" : like->to;
+    content.from = like->from == NULL ? "Acme" : like->from;
+    content.ref = like->ref == NULL ? "" : like->ref;
+    if (like->text == NULL) {
+        content.text = "hello";
+        content.text_len = 5;
+    }
+    content.size.parts = like->size.parts == 0 ? 1 : like->size.parts;
+    content.expires_ms = like->expires_ms == 0 ? INT64_MAX / 2 : like->expires_ms;
+    struct message *m = message_new(&content);
+    cr_assert_not_null(m);
+    return m;
+}
+
+struct insertion {
+    bool has_ended, is_stored;
+};
+
+static void on_inserted(void *arg, bool is_stored)
+{
+    *(struct insertion *)arg = (struct insertion){true, is_stored};
+}
+
+/* Accepts messages as intake does. Their owner is the queue from here on. */
+static void accept_all(struct message **messages, size_t count, int64_t now_ms)
+{
+    struct queue_receipt *receipts = calloc(count, sizeof *receipts);
+    struct queue_submission submission = {messages, count, receipts, QUEUE_FULL};
+    struct insertion insertion = {false, false};
+    queue_prepare(q, &submission, 1, now_ms);
+    cr_assert_eq(submission.verdict, QUEUE_ACCEPTED);
+    if (options.is_continuous) {
+        store_insert(s, messages, count, on_inserted, &insertion);
+        cr_expect_not(store_is_idle(s));
+        for (store_deliver(s); !insertion.has_ended; store_deliver(s)) {
+            wait_for_news();
+        }
+        cr_assert(insertion.is_stored);
+        cr_expect(store_is_idle(s));
+    }
+    queue_admit(q, &submission, 1, true, now_ms);
+    free(receipts);
+}
+
+static struct ulid accept_one(const struct message_content *like)
+{
+    struct message *m = make(like);
+    struct ulid id = m->id;
+    accept_all(&m, 1, base_ms);
+    return id;
+}
+
+static struct ulid accept_ref(const char *ref)
+{
+    return accept_one(&(struct message_content){.ref = ref});
+}
+
+static void settle_next(enum queue_fate fate, const char *api_id, const char *reason)
+{
+    struct message *m;
+    cr_assert_eq(queue_take(q, 1, base_ms, &m), 1);
+    struct queue_settlement settlement = {
+        .message = m, .fate = fate, .answer = message_answer_new(api_id, reason)};
+    queue_settle(q, &settlement, 1, base_ms + 1);
+}
+
+static void await_saved(void)
+{
+    uint64_t mark = queue_unsaved_mark(q);
+    while (!store_has_saved(s, mark)) {
+        wait_for_news();
+    }
+}
+
+/* --- questions -------------------------------------------------------------------------------- */
+
+enum { KEPT = 8 };
+
+/* What a test needs of an answer. */
+struct answer {
+    bool has_come, has_failed;
+    size_t count;
+    struct message *messages[KEPT]; /* copies of the first ones, without their links */
+    unsigned turn;                  /* among all answers */
+};
+static unsigned turns;
+
+static struct message *copy_message(struct message *m)
+{
+    struct message *copy = message_new(&(struct message_content){
+        .id = m->id,
+        .to = message_to(m),
+        .from = message_from(m),
+        .ref = message_ref(m),
+        .text = message_text(m),
+        .text_len = m->text_len,
+        .size = {.encoding = (enum text_encoding)m->encoding, .parts = m->parts},
+        .priority = (enum message_priority)m->priority,
+        .allow_unicode = m->allow_unicode,
+        .has_ttl = m->has_ttl,
+        .due_ms = m->due_ms,
+        .expires_ms = m->expires_ms,
+        .owner = m->owner,
+        .row = m->is_durable ? message_row_links(m)->row : 0,
+    });
+    copy->state = m->state;
+    copy->may_be_sent = m->may_be_sent;
+    copy->ambiguous_ends = m->ambiguous_ends;
+    copy->attempts = m->attempts;
+    copy->updated_ms = m->updated_ms;
+    copy->answer = message_answer_copy(m->answer);
+    return copy;
+}
+
+static void on_answered(void *arg, const struct store_question *question)
+{
+    struct answer *answer = arg;
+    *answer = (struct answer){.has_come = true,
+                              .has_failed = question->has_failed,
+                              .count = question->count,
+                              .turn = turns++};
+    for (size_t i = 0; i < question->count && i < KEPT; i++) {
+        answer->messages[i] = copy_message(question->messages[i]);
+    }
+}
+
+static void forget(struct answer *answer)
+{
+    for (size_t i = 0; i < KEPT; i++) {
+        message_free(answer->messages[i]);
+        answer->messages[i] = NULL;
+    }
+}
+
+static void ask_later(struct store_question question, struct answer *answer)
+{
+    *answer = (struct answer){.has_come = false};
+    question.answered = on_answered;
+    question.arg = answer;
+    cr_assert(store_ask(s, &question));
+}
+
+static void await_answer(struct answer *answer)
+{
+    for (store_deliver(s); !answer->has_come; store_deliver(s)) {
+        wait_for_news();
+    }
+    cr_assert_not(answer->has_failed);
+}
+
+static void ask(struct store_question question, struct answer *answer)
+{
+    ask_later(question, answer);
+    await_answer(answer);
+}
+
+/* The message with an id as the store has it, NULL if it has not; the caller's. */
+static struct message *look_up(const struct ulid *id)
+{
+    struct answer answer;
+    ask((struct store_question){.kind = STORE_ASK_ID, .id = *id}, &answer);
+    cr_assert_leq(answer.count, 1);
+    return answer.messages[0];
+}
+
+static bool is_stored(const struct ulid *id)
+{
+    struct message *m = look_up(id);
+    message_free(m);
+    return m != NULL;
+}
+
+static bool is_same(const struct ulid *a, const struct ulid *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* --- what is stored is there again ------------------------------------------------------------ */
+
+static void expect_equal(struct message *is, struct message *want, const char *what)
+{
+    cr_assert_not_null(is, "%s: gone", what);
+    cr_expect(is_same(&is->id, &want->id), "%s", what);
+    cr_expect_eq(message_row_links(is)->row, message_row_links(want)->row, "%s", what);
+    cr_expect_str_eq(message_to(is), message_to(want), "%s", what);
+    cr_expect_str_eq(message_from(is), message_from(want), "%s", what);
+    cr_expect_str_eq(message_ref(is), message_ref(want), "%s", what);
+    cr_assert_eq(is->text_len, want->text_len, "%s", what);
+    cr_expect_eq(memcmp(message_text(is), message_text(want), want->text_len + 1U), 0, "%s", what);
+    cr_expect_eq(is->owner, want->owner, "%s", what);
+    cr_expect_eq(is->priority, want->priority, "%s", what);
+    cr_expect_eq(is->encoding, want->encoding, "%s", what);
+    cr_expect_eq(is->parts, want->parts, "%s", what);
+    cr_expect_eq(is->allow_unicode, want->allow_unicode, "%s", what);
+    cr_expect_eq(is->has_ttl, want->has_ttl, "%s", what);
+    cr_expect_eq(is->due_ms, want->due_ms, "%s", what);
+    cr_expect_eq(is->expires_ms, want->expires_ms, "%s", what);
+    cr_expect_eq(is->state, want->state, "%s: %s", what,
+                 message_state_name((enum message_state)is->state));
+    cr_expect_eq(is->attempts, want->attempts, "%s", what);
+}
+
+Test(store, every_field_outlives_a_restart, .init = setup, .fini = teardown)
+{
+    static char long_text[UINT16_MAX + 1], long_ref[REF_MAX + 1];
+    memset(long_text, 'x', UINT16_MAX);
+    memset(long_ref, '~', REF_MAX);
+    const struct message_content cases[] = {
+        {.text = NULL},
+        {.text = "", .text_len = 0},
+        {.text = "a\0b\0", .text_len = 4},
+        {.text = "\xE2\x82\xAC \xF0\x9F\x98\x80 'quoted' \"\n\t%s;--", .text_len = 26},
+        {.text = long_text, .text_len = UINT16_MAX, .size = {.parts = 255}},
+        {.ref = "r"},
+        {.ref = long_ref, .to = "+123456789012345", .from = "123456789012345"},
+        {.size = {.encoding = TEXT_UCS2, .parts = 7}, .allow_unicode = true},
+        {.priority = PRIORITY_HIGH, .owner = OWNER_LOCAL},
+        {.priority = PRIORITY_NORMAL, .owner = 0},
+        {.priority = PRIORITY_LOW, .owner = INT32_MAX},
+        {.due_ms = base_ms + 5, .expires_ms = base_ms + 6, .has_ttl = true},
+        {.due_ms = INT64_MAX / 4, .expires_ms = INT64_MAX / 4 + 1},
+    };
+    struct message *messages[COUNT(cases)], *want[COUNT(cases)];
+    start();
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        messages[i] = make(&cases[i]);
+        want[i] = copy_message(messages[i]);
+    }
+    int64_t last_row = message_row_links(messages[COUNT(cases) - 1])->row;
+    accept_all(messages, COUNT(cases), base_ms);
+    for (int again = 0; again <= 1; again++) {
+        for (size_t i = 0; i < COUNT(cases); i++) {
+            char what[40];
+            snprintf(what, sizeof what, "case %zu, restart %d", i, again);
+            struct message *is = look_up(&want[i]->id);
+            expect_equal(is, want[i], what);
+            cr_expect_null(is->answer);
+            message_free(is);
+        }
+        restart();
+        cr_expect_eq(restored, COUNT(cases));
+        cr_expect_eq(store_last_row(s), last_row);
+    }
+    stop();
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        message_free(want[i]);
+    }
+}
+
+Test(store, progress_outlives_a_restart, .init = setup, .fini = teardown)
+{
+    static const struct {
+        enum queue_fate fate;
+        const char *api_id, *reason;
+        enum message_state state;
+        unsigned attempts, ambiguous_ends;
+        bool may_be_sent;
+    } cases[] = {
+        {FATE_RELAYED, "api-1", "", MESSAGE_RELAYED, 1, 0, false},
+        {FATE_REJECTED, "", "\xE2\x82\xAC 'no'\nsuch \"number\"", MESSAGE_REJECTED, 1, 0, false},
+        {FATE_RETURNED, "", "busy", MESSAGE_QUEUED, 0, 0, false},
+        {FATE_AMBIGUOUS, "a", "b", MESSAGE_DEFERRED, 1, 1, true},
+        {FATE_UNRESOLVED, "", "cannot tell", MESSAGE_UNRESOLVED, 1, 0, false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        setup();
+        start();
+        struct ulid id = accept_one(&(struct message_content){.ref = "r"});
+        settle_next(cases[i].fate, cases[i].api_id, cases[i].reason);
+        for (int again = 0; again <= 1; again++) {
+            struct message *m = look_up(&id);
+            cr_assert_not_null(m);
+            cr_expect_eq(m->state, cases[i].state, "case %zu, restart %d: %s", i, again,
+                         message_state_name((enum message_state)m->state));
+            cr_expect_eq(m->attempts, cases[i].attempts, "case %zu", i);
+            cr_expect_eq(m->ambiguous_ends, cases[i].ambiguous_ends, "case %zu", i);
+            cr_expect_eq(m->may_be_sent, cases[i].may_be_sent, "case %zu", i);
+            cr_expect_eq(m->updated_ms, base_ms + 1, "case %zu", i);
+            cr_expect_str_eq(message_api_id(m), cases[i].api_id);
+            cr_expect_str_eq(message_reason(m), cases[i].reason);
+            message_free(m);
+            restart();
+        }
+        stop();
+        teardown();
+    }
+}
+
+Test(store, times_of_a_message_that_waits, .init = setup, .fini = teardown)
+{
+    start();
+    struct ulid id = accept_one(&(struct message_content){.expires_ms = base_ms + 10});
+    struct message *m;
+    cr_assert_eq(queue_take(q, 1, base_ms, &m), 1);
+    struct queue_settlement later = {.message = m, .fate = FATE_RETURNED, .due_ms = base_ms + 5};
+    queue_settle(q, &later, 1, base_ms);
+    m = look_up(&id);
+    cr_expect_eq(m->state, MESSAGE_DEFERRED);
+    cr_expect_eq(m->due_ms, base_ms + 5);
+    message_free(m);
+
+    /* An operator sends it although its time is up: that is remembered, too. */
+    queue_flush(q, base_ms);
+    cr_assert_eq(queue_take(q, 1, base_ms, &m), 1);
+    struct queue_settlement untold = {.message = m, .fate = FATE_UNRESOLVED};
+    queue_settle(q, &untold, 1, base_ms);
+    m = look_up(&id);
+    cr_expect_eq(m->expires_ms, base_ms + 10);
+    message_free(m);
+    cr_assert_eq(queue_retry(q, &id, base_ms + 20), QUEUE_CHANGED);
+    for (int again = 0; again <= 1; again++) {
+        m = look_up(&id);
+        cr_expect_eq(m->state, MESSAGE_QUEUED);
+        cr_expect_eq(m->expires_ms, INT64_MAX);
+        cr_expect_not(m->has_ttl);
+        message_free(m);
+        restart();
+    }
+    stop();
+}
+
+/* What is in the queue after a restart, and in which order. */
+Test(store, restores_what_is_wanted, .init = setup, .fini = teardown)
+{
+    start();
+    int64_t long_ago = clock_unix_ms() - 2 * HOUR_MS, now = clock_unix_ms();
+    base_ms = long_ago;
+    accept_one(&(struct message_content){.text = NULL});
+    settle_next(FATE_RELAYED, "1", ""); /* has ended, without a REF */
+    struct ulid past = accept_ref("past");
+    settle_next(FATE_RELAYED, "2", ""); /* ended before the retention */
+    base_ms = now;
+    struct ulid ref = accept_ref("ref");
+    settle_next(FATE_RELAYED, "3", "");
+    struct ulid waits[3];
+    for (size_t i = 0; i < COUNT(waits); i++) {
+        waits[i] = accept_one(&(struct message_content){.text = NULL});
+    }
+    restart();
+    cr_expect_eq(restored, 4);
+    struct message_status status;
+    cr_expect_not(queue_status(q, &past, 0, true, &status));
+    cr_assert(queue_status(q, &ref, 0, true, &status));
+    cr_expect_eq(status.state, MESSAGE_RELAYED);
+    cr_expect_str_eq(message_answer_api_id(status.answer), "3");
+    message_status_free(&status);
+    size_t count;
+    struct ulid *ids = queue_ambiguous(q, INT64_MAX, &count, NULL);
+    cr_assert_eq(count, COUNT(waits));
+    cr_expect_eq(memcmp(ids, waits, sizeof waits), 0, "in the order of submission");
+    free(ids);
+    stop();
+}
+
+/* The statuses in the statement and those of proto/report are the same. */
+static void show_unreported(void *arg, const struct ulid *id, const char *api_id,
+                            int64_t relayed_ms)
+{
+    char *shown = arg;
+    (void)id;
+    cr_expect_eq(relayed_ms, base_ms + 1);
+    strcat(strcat(shown, api_id), " ");
+}
+
+Test(store, tells_of_what_is_relayed_and_not_reported, .init = setup, .fini = teardown)
+{
+    static const char *const statuses[] = {"",         "sent",     "error",    "failed",
+                                           "rejected", "canceled", "expired",  "delivered",
+                                           "unknown",  "accepted", "buffered", "handed-over"};
+    char wanted[200] = "", words[300], api_id[8];
+    start();
+    accept_one(&(struct message_content){.text = NULL});
+    settle_next(FATE_REJECTED, "", "no");
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        accept_one(&(struct message_content){.text = NULL});
+        snprintf(api_id, sizeof api_id, "%zu", i);
+        settle_next(FATE_RELAYED, api_id, "");
+        if (!report_status_is_final(statuses[i])) {
+            strcat(strcat(wanted, api_id), " ");
+        }
+    }
+    accept_one(&(struct message_content){.text = NULL}); /* still queued */
+    stop();
+    for (size_t i = 1; i < COUNT(statuses); i++) {
+        snprintf(words, sizeof words,
+                 "INSERT INTO report SELECT row, '%s', 0, 5 FROM progress WHERE api_id = '%zu'",
+                 statuses[i], i);
+        sql(words);
+    }
+    static const struct {
+        int64_t later_ms;
+        size_t max;
+        size_t left_out; /* letters of the first ones */
+    } cases[] = {{0, 100, 0}, {0, 5, 2}, {1, 100, SIZE_MAX}};
+    s = store_open(&options, error, sizeof error);
+    cr_assert_not_null(s, "%s", error);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char shown[200] = "";
+        store_each_unreported(s, base_ms + cases[i].later_ms, cases[i].max, show_unreported, shown);
+        cr_expect_str_eq(shown, cases[i].left_out == SIZE_MAX ? "" : wanted + cases[i].left_out);
+    }
+    store_free(s);
+}
+
+/* Durable before it is acknowledged: a relay that dies right after the 250. */
+Test(store, outlives_a_crash, .init = setup, .fini = teardown)
+{
+    int told[2];
+    cr_assert_eq(pipe(told), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        start();
+        struct ulid id = accept_ref("r");
+        struct message *m;
+        queue_take(q, 1, base_ms, &m);
+        await_saved(); /* ... and its request began */
+        _exit(write(told[1], &id, sizeof id) == sizeof id ? 0 : 1);
+    }
+    struct ulid id;
+    int status = 0;
+    close(told[1]);
+    cr_assert_eq(read(told[0], &id, sizeof id), (ssize_t)sizeof id);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    close(told[0]);
+    start();
+    cr_expect_eq(restored, 1);
+    struct message *m = look_up(&id);
+    cr_assert_not_null(m);
+    cr_expect_eq(m->state, MESSAGE_SENDING);
+    message_free(m);
+    struct queue_resolution r = {.id = id, .fate = FATE_UNRESOLVED};
+    queue_resolve(q, &r, 1, base_ms);
+    m = look_up(&id);
+    cr_expect_eq(m->state, MESSAGE_UNRESOLVED, "it may have been sent");
+    message_free(m);
+    stop();
+}
+
+/* More than a restore reads at once and than a transaction writes of changes. */
+Test(store, many_messages, .init = setup, .fini = teardown)
+{
+    enum { MESSAGES = 5000 };
+    static struct message *messages[MESSAGES], *taken[MESSAGES];
+    static struct queue_settlement settlements[MESSAGES];
+    start();
+    for (size_t i = 0; i < MESSAGES; i++) {
+        messages[i] = make(&(struct message_content){.ref = ""});
+    }
+    accept_all(messages, MESSAGES, base_ms);
+    restart();
+    cr_expect_eq(restored, MESSAGES);
+    size_t count;
+    struct ulid *ids = queue_ambiguous(q, INT64_MAX, &count, NULL);
+    cr_assert_eq(count, MESSAGES);
+    static struct queue_resolution resolutions[MESSAGES];
+    for (size_t i = 0; i < MESSAGES; i++) {
+        resolutions[i] = (struct queue_resolution){.id = ids[i], .fate = FATE_RETURNED};
+    }
+    queue_resolve(q, resolutions, MESSAGES, base_ms);
+    cr_assert_eq(queue_take(q, MESSAGES, base_ms, taken), MESSAGES);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        settlements[i] = (struct queue_settlement){.message = taken[i], .fate = FATE_RELAYED};
+    }
+    queue_settle(q, settlements, MESSAGES, base_ms);
+    struct answer answer;
+    ask((struct store_question){.kind = STORE_ASK_STATE,
+                                .state = MESSAGE_RELAYED,
+                                .max = 2 * MESSAGES},
+        &answer);
+    cr_expect_eq(answer.count, MESSAGES, "%zu", answer.count);
+    cr_expect(is_same(&answer.messages[0]->id, &ids[0]));
+    forget(&answer);
+    free(ids);
+    struct queue_totals totals;
+    await_saved();
+    queue_totals(q, &totals);
+    cr_expect_eq(totals.bytes, 0, "what has ended is the store's affair");
+    restart();
+    cr_expect_eq(restored, 0);
+    stop();
+}
+
+Test(store, notes_outlive_a_restart, .init = setup, .fini = teardown)
+{
+    char anchor[STORE_ANCHOR_SIZE], longest[STORE_ANCHOR_SIZE];
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    const struct {
+        const char *anchor;
+        uint64_t since;
+        bool is_held;
+    } cases[] = {{"sms_1", 0, true},
+                 {"sms_1", 7, false},
+                 {longest, UINT64_MAX, true},
+                 {"", 1, true},
+                 {"x", 0, false}};
+    uint64_t since = 1;
+    start();
+    store_anchor(s, anchor, &since);
+    cr_expect_str_eq(anchor, "");
+    cr_expect_eq(since, 0);
+    cr_expect_not(store_is_held(s));
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        store_set_anchor(s, cases[i].anchor, cases[i].since);
+        store_set_held(s, cases[i].is_held);
+        if (i % 2 == 0) { /* with a change, or by themselves when it stops */
+            accept_one(&(struct message_content){.text = NULL});
+        }
+        restart();
+        store_anchor(s, anchor, &since);
+        cr_expect_str_eq(anchor, cases[i].anchor, "case %zu", i);
+        cr_expect_eq(since, cases[i].since, "case %zu", i);
+        cr_expect_eq(store_is_held(s), cases[i].is_held, "case %zu", i);
+    }
+    stop();
+}
+
+/* --- questions -------------------------------------------------------------------------------- */
+
+Test(store, asked_by_id, .init = setup, .fini = teardown)
+{
+    start();
+    struct ulid ids[3], unknown;
+    for (size_t i = 0; i < COUNT(ids); i++) { /* all of one millisecond */
+        ids[i] = accept_one(&(struct message_content){.text = NULL});
+    }
+    for (size_t i = 0; i < COUNT(ids); i++) {
+        settle_next(FATE_RELAYED, "api", "");
+    }
+    for (size_t i = 0; i < COUNT(ids); i++) {
+        struct message *m = look_up(&ids[i]);
+        cr_assert_not_null(m);
+        cr_expect(is_same(&m->id, &ids[i]));
+        cr_expect_eq(m->state, MESSAGE_RELAYED, "its end is saved before the answer");
+        message_free(m);
+    }
+    unknown = ids[1];
+    unknown.bytes[ULID_BYTES - 1] ^= 1;
+    cr_expect_not(is_stored(&unknown), "another one of that time");
+    unknown = ids[1];
+    unknown.bytes[2] ^= 1;
+    cr_expect_not(is_stored(&unknown), "nothing at that time");
+    memset(&unknown, 0xFF, sizeof unknown);
+    cr_expect_not(is_stored(&unknown), "the last time there is");
+    stop();
+}
+
+Test(store, asked_by_state, .init = setup, .fini = teardown)
+{
+    start();
+    struct ulid rejected[3], canceled;
+    for (size_t i = 0; i < 3; i++) {
+        rejected[i] = accept_one(&(struct message_content){.text = NULL});
+        settle_next(FATE_REJECTED, "", "no");
+    }
+    canceled = accept_one(&(struct message_content){.text = NULL});
+    cr_assert_eq(queue_cancel(q, &canceled, 0, true, base_ms), QUEUE_CHANGED);
+    accept_one(&(struct message_content){.text = NULL});
+    const struct {
+        enum message_state state;
+        size_t max, count;
+        const struct ulid *first;
+    } cases[] = {
+        {MESSAGE_REJECTED, 10, 3, rejected},  {MESSAGE_REJECTED, 2, 2, rejected},
+        {MESSAGE_CANCELED, 10, 1, &canceled}, {MESSAGE_EXPIRED, 10, 0, NULL},
+        {MESSAGE_RELAYED, 10, 0, NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct answer answer;
+        ask((struct store_question){.kind = STORE_ASK_STATE,
+                                    .state = cases[i].state,
+                                    .max = cases[i].max},
+            &answer);
+        cr_expect_eq(answer.count, cases[i].count, "case %zu", i);
+        for (size_t j = 0; j < answer.count; j++) {
+            cr_expect(is_same(&answer.messages[j]->id, &cases[i].first[j]), "case %zu", i);
+        }
+        forget(&answer);
+    }
+    stop();
+}
+
+Test(store, answers_come_in_order_and_after_what_was_before_them, .init = setup, .fini = teardown)
+{
+    enum { QUESTIONS = 20 };
+    struct answer answers[QUESTIONS];
+    start();
+    struct ulid ids[QUESTIONS];
+    for (size_t i = 0; i < QUESTIONS; i++) {
+        ids[i] = accept_one(&(struct message_content){.text = NULL});
+    }
+    turns = 0;
+    for (size_t i = 0; i < QUESTIONS; i++) {
+        cr_assert_eq(queue_cancel(q, &ids[i], 0, true, base_ms + 7), QUEUE_CHANGED);
+        ask_later((struct store_question){.kind = STORE_ASK_ID, .id = ids[i], .syncs = i % 3 == 0},
+                  &answers[i]);
+        cr_expect_not(store_is_idle(s));
+    }
+    for (size_t i = 0; i < QUESTIONS; i++) {
+        await_answer(&answers[i]);
+        cr_expect_eq(answers[i].turn, i);
+        cr_assert_eq(answers[i].count, 1);
+        cr_expect_eq(answers[i].messages[0]->state, MESSAGE_CANCELED, "question %zu", i);
+        cr_expect_str_eq(message_reason(answers[i].messages[0]), "canceled before it was sent");
+        forget(&answers[i]);
+    }
+    cr_expect(store_is_idle(s));
+    stop();
+}
+
+Test(store, new_messages_and_who_asks_for_it_wait_for_the_disk, .init = setup, .fini = teardown)
+{
+    struct answer answer;
+    start();
+    int64_t syncs = stats_get(&stats, STAT_STORE_SYNCS);
+    accept_one(&(struct message_content){.text = NULL});
+    cr_expect_eq(stats_get(&stats, STAT_STORE_SYNCS), syncs + 1);
+    cr_expect_eq(stats_get(&stats, STAT_STORE_INSERTED), 1);
+    ask((struct store_question){.kind = STORE_ASK_NOTHING}, &answer);
+    cr_expect_eq(stats_get(&stats, STAT_STORE_SYNCS), syncs + 1, "nothing to write");
+    /* With a change, and with none: what was written without a sync is synced, too. */
+    settle_next(FATE_RELAYED, "api", "");
+    ask((struct store_question){.kind = STORE_ASK_NOTHING, .syncs = true}, &answer);
+    cr_expect_geq(stats_get(&stats, STAT_STORE_SYNCS), syncs + 2);
+    syncs = stats_get(&stats, STAT_STORE_SYNCS);
+    ask((struct store_question){.kind = STORE_ASK_NOTHING, .syncs = true}, &answer);
+    cr_expect_eq(stats_get(&stats, STAT_STORE_SYNCS), syncs + 1);
+    stop();
+}
+
+/* One commit for what came together. */
+Test(store, commits_in_groups, .init = setup, .fini = teardown)
+{
+    enum { MESSAGES = 500 };
+    struct message *messages[MESSAGES], *taken[MESSAGES];
+    start();
+    for (size_t i = 0; i < MESSAGES; i++) {
+        messages[i] = make(&(struct message_content){.ref = ""});
+    }
+    int64_t commits = stats_get(&stats, STAT_STORE_COMMITS);
+    accept_all(messages, MESSAGES, base_ms);
+    cr_expect_eq(stats_get(&stats, STAT_STORE_COMMITS), commits + 1);
+    cr_assert_eq(queue_take(q, MESSAGES, base_ms, taken), MESSAGES);
+    await_saved();
+    cr_expect_eq(stats_get(&stats, STAT_STORE_COMMITS), commits + 2);
+    stop();
+}
+
+/* Changes that no transaction holds alone: the last ones are on the disk, too, when it is said. */
+Test(store, who_asks_for_it_waits_for_the_disk_for_all_of_them, .init = setup, .fini = teardown)
+{
+    enum { MESSAGES = 5000 };
+    static struct message *messages[MESSAGES], *taken[MESSAGES];
+    struct answer answer;
+    wakes_store = false; /* so that the question finds all of them */
+    start();
+    for (size_t i = 0; i < MESSAGES; i++) {
+        messages[i] = make(&(struct message_content){.ref = ""});
+    }
+    accept_all(messages, MESSAGES, base_ms);
+    int64_t commits = stats_get(&stats, STAT_STORE_COMMITS);
+    int64_t syncs = stats_get(&stats, STAT_STORE_SYNCS);
+    cr_assert_eq(queue_take(q, MESSAGES, base_ms, taken), MESSAGES);
+    ask((struct store_question){.kind = STORE_ASK_NOTHING, .syncs = true}, &answer);
+    cr_expect_eq(stats_get(&stats, STAT_STORE_COMMITS) - commits, 2);
+    cr_expect_eq(stats_get(&stats, STAT_STORE_SYNCS) - syncs, 2);
+    stop();
+}
+
+/* --- what is old ------------------------------------------------------------------------------ */
+
+Test(store, without_retention_it_keeps_nothing_that_has_ended, .init = setup, .fini = teardown)
+{
+    options.retention_ms = 0;
+    start();
+    struct ulid relayed = accept_ref("r");
+    settle_next(FATE_RELAYED, "api", "");
+    struct ulid canceled = accept_one(&(struct message_content){.text = NULL});
+    queue_cancel(q, &canceled, 0, true, base_ms);
+    struct ulid waits = accept_one(&(struct message_content){.text = NULL});
+    cr_expect(!is_stored(&relayed) && !is_stored(&canceled) && is_stored(&waits));
+    stop();
+    cr_expect_eq(sql("SELECT count(*) FROM message"), 1);
+    cr_expect_eq(sql("SELECT count(*) FROM progress"), 0);
+}
+
+/* Each question gives the store's thread a reason to go round, and a round is a step of its purge. */
+static void await_purged(int64_t count)
+{
+    struct answer answer;
+    for (int rounds = 0; stats_get(&stats, STAT_STORE_PURGED) < count; rounds++) {
+        cr_assert_lt(rounds, 10000, "%d are purged", (int)stats_get(&stats, STAT_STORE_PURGED));
+        ask((struct store_question){.kind = STORE_ASK_NOTHING}, &answer);
+    }
+}
+
+Test(store, purges_what_is_old_and_shrinks, .init = setup, .fini = teardown)
+{
+    enum { OLD = 2000, TEXT = 2000, FREE_PAGES_KEPT = 256 };
+    static struct message *messages[OLD], *taken[OLD];
+    static struct queue_settlement settlements[OLD];
+    static char text[TEXT];
+    memset(text, 't', sizeof text);
+    start();
+    int64_t now = clock_unix_ms();
+    base_ms = now - 2 * HOUR_MS;
+    struct ulid waiting = accept_one(
+        &(struct message_content){.due_ms = now + HOUR_MS, .expires_ms = now + 2 * HOUR_MS});
+    for (size_t i = 0; i < OLD; i++) {
+        messages[i] = make(&(struct message_content){.text = text, .text_len = TEXT});
+    }
+    accept_all(messages, OLD, base_ms);
+    cr_assert_eq(queue_take(q, OLD, base_ms, taken), OLD);
+    struct ulid last = taken[OLD - 1]->id, unresolved = taken[OLD - 2]->id;
+    for (size_t i = 0; i < OLD; i++) {
+        settlements[i] = (struct queue_settlement){.message = taken[i], .fate = FATE_RELAYED};
+    }
+    settlements[OLD - 2].fate = FATE_UNRESOLVED;
+    queue_settle(q, settlements, OLD - 1, base_ms);
+    queue_settle(q, &settlements[OLD - 1], 1, now); /* submitted long ago, ended just now */
+    base_ms = now;
+    struct ulid new = accept_one(&(struct message_content){.text = NULL});
+    settle_next(FATE_REJECTED, "", "");
+    await_saved();
+    restart();
+    int pages = 0;
+    await_purged(OLD - 2);
+    cr_expect_eq(stats_get(&stats, STAT_STORE_PURGED), OLD - 2);
+    cr_expect(is_stored(&waiting) && is_stored(&unresolved), "not finished");
+    cr_expect(is_stored(&last) && is_stored(&new), "not old");
+    struct answer answer;
+    for (int rounds = 0; rounds < 100; rounds++) { /* it gives back 64 pages in each */
+        ask((struct store_question){.kind = STORE_ASK_NOTHING}, &answer);
+    }
+    stop();
+    cr_expect_eq(sql("SELECT count(*) FROM message"), 4);
+    cr_expect_eq(sql("SELECT count(*) FROM progress"), 3);
+    cr_expect_leq(sql("PRAGMA freelist_count"), FREE_PAGES_KEPT);
+    pages = sql("PRAGMA page_count");
+    cr_expect_lt(pages, FREE_PAGES_KEPT + 64, "%d pages", pages);
+    start();
+    cr_expect_eq(restored, 2);
+    stop();
+}
+
+/* --- queue.durability = shutdown -------------------------------------------------------------- */
+
+Test(store, keeps_at_the_stop_and_gives_back_at_the_start, .init = setup, .fini = teardown)
+{
+    enum { WAITING = 300 };
+    struct ulid ids[WAITING], ref, sending, doubtful;
+    options.is_continuous = false;
+    start();
+    sending = accept_one(&(struct message_content){.priority = PRIORITY_HIGH});
+    doubtful = accept_one(&(struct message_content){.priority = PRIORITY_HIGH});
+    struct message *taken[2];
+    cr_assert_eq(queue_take(q, 2, base_ms, taken), 2);
+    struct queue_settlement settlement = {.message = taken[1], .fate = FATE_AMBIGUOUS};
+    queue_settle(q, &settlement, 1, base_ms);
+    accept_one(&(struct message_content){.priority = PRIORITY_HIGH});
+    settle_next(FATE_RELAYED, "1", ""); /* without a REF: not kept */
+    ref = accept_one(&(struct message_content){.priority = PRIORITY_HIGH, .ref = "r"});
+    settle_next(FATE_RELAYED, "2", "");
+    for (size_t i = 0; i < WAITING; i++) { /* of one millisecond */
+        ids[i] = accept_one(&(struct message_content){.priority = PRIORITY_NORMAL});
+    }
+    store_set_anchor(s, "sms_9", 3);
+    store_set_held(s, true);
+    stop();
+    cr_expect_eq(sql("SELECT count(*) FROM message"), WAITING + 3);
+
+    start();
+    cr_expect_eq(restored, WAITING + 3);
+    char anchor[STORE_ANCHOR_SIZE];
+    uint64_t since;
+    store_anchor(s, anchor, &since);
+    cr_expect_str_eq(anchor, "sms_9");
+    cr_expect_eq(since, 3);
+    cr_expect(store_is_held(s));
+    struct message_status status;
+    cr_assert(queue_status(q, &ref, 0, true, &status));
+    cr_expect_str_eq(message_answer_api_id(status.answer), "2");
+    message_status_free(&status);
+    size_t count;
+    struct ulid *found = queue_ambiguous(q, INT64_MAX, &count, NULL);
+    cr_assert_eq(count, WAITING + 2);
+    struct queue_resolution *r = calloc(count, sizeof *r);
+    for (size_t i = 0; i < count; i++) {
+        r[i] = (struct queue_resolution){.id = found[i], .fate = FATE_UNRESOLVED};
+    }
+    queue_resolve(q, r, count, base_ms);
+    free(r);
+    free(found);
+    const struct ulid *const doubts[] = {&sending, &doubtful};
+    for (size_t i = 0; i < COUNT(doubts); i++) {
+        cr_assert(queue_status(q, doubts[i], 0, true, &status));
+        cr_expect_eq(status.state, MESSAGE_UNRESOLVED, "it may have been sent: %zu", i);
+        message_status_free(&status);
+    }
+    for (size_t i = 0; i < WAITING; i++) {
+        struct message *m;
+        cr_assert_eq(queue_take(q, 1, base_ms, &m), 1);
+        cr_assert(is_same(&m->id, &ids[i]), "in their turns: %zu", i);
+        cr_expect_not(m->is_durable, "in memory from here on");
+    }
+    /* The store is empty: a crash now must not bring back what has been sent since. */
+    queue_free(q);
+    store_free(s);
+    cr_expect_eq(sql("SELECT count(*) FROM message"), 0);
+    cr_expect_eq(sql("SELECT count(*) FROM progress"), 0);
+}
+
+Test(store, from_always_to_shutdown_and_back, .init = setup, .fini = teardown)
+{
+    static const bool modes[] = {true, false, false, true, true, false};
+    size_t messages = 0;
+    for (size_t i = 0; i < COUNT(modes); i++) {
+        options.is_continuous = modes[i];
+        start();
+        cr_expect_eq(restored, messages, "start %zu", i);
+        int64_t last = store_last_row(s);
+        struct message *m = make(&(struct message_content){.ref = ""});
+        cr_expect(!modes[i] || message_row_links(m)->row > last, "start %zu", i);
+        accept_all(&m, 1, base_ms);
+        messages++;
+        stop();
+    }
+}
+
+/* --- files that are not right ----------------------------------------------------------------- */
+
+Test(store, its_files_are_private, .init = setup, .fini = teardown)
+{
+    char wal[PATH_SIZE + 10];
+    struct stat status;
+    umask(0);
+    start();
+    accept_one(&(struct message_content){.text = NULL});
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    cr_assert_eq(stat(path, &status), 0);
+    cr_expect_eq(status.st_mode & 0777, 0600);
+    cr_assert_eq(stat(wal, &status), 0);
+    cr_expect_eq(status.st_mode & 0777, 0600);
+    snprintf(wal, sizeof wal, "%s-shm", path);
+    cr_expect_neq(access(wal, F_OK), 0);
+    stop();
+}
+
+static void expect_refused(const char *what, const char *words)
+{
+    error[0] = '\0';
+    cr_expect_not(try_start(), "%s: it starts", what);
+    cr_expect(strncmp(error, "queue.path: ", strlen("queue.path: ")) == 0, "%s: %s", what, error);
+    cr_expect_not_null(strstr(error, path), "%s: %s", what, error);
+    cr_expect_not_null(strstr(error, words), "%s: %s", what, error);
+}
+
+Test(store, one_relay_at_a_time, .init = setup, .fini = teardown)
+{
+    start();
+    char words[WORDS_SIZE];
+    cr_expect_null(store_open(&options, words, sizeof words));
+    cr_expect_not_null(strstr(words, "another process uses it"), "%s", words);
+    cr_expect_not_null(strstr(words, path), "%s", words);
+    accept_one(&(struct message_content){.text = NULL});
+    restart();
+    cr_expect_eq(restored, 1);
+    stop();
+}
+
+static void write_file(const char *content, size_t len)
+{
+    FILE *file = fopen(path, "w");
+    cr_assert(file != NULL && fwrite(content, 1, len, file) == len && fclose(file) == 0);
+}
+
+/* Some messages over several pages, without a log. */
+static void fill(void)
+{
+    char text[3000];
+    memset(text, 't', sizeof text);
+    start();
+    for (size_t i = 0; i < 20; i++) {
+        accept_one(&(struct message_content){.text = text, .text_len = sizeof text});
+    }
+    stop();
+    struct stat status;
+    cr_assert(stat(path, &status) == 0 && status.st_size > 40000);
+}
+
+static void overwrite(long from, size_t len)
+{
+    FILE *file = fopen(path, "r+");
+    cr_assert(file != NULL && fseek(file, from, SEEK_SET) == 0);
+    while (len-- > 0) {
+        fputc(0xA5, file);
+    }
+    fclose(file);
+}
+
+static void make_directory(void)
+{
+    cr_assert_eq(mkdir(path, 0700), 0);
+}
+static void lose_directory(void)
+{
+    cr_assert_eq(rmdir(folder), 0);
+}
+static void write_text(void)
+{
+    char text[8192];
+    memset(text, 'x', sizeof text);
+    write_file(text, sizeof text);
+}
+static void make_foreign(void)
+{
+    sql("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)");
+}
+static void make_foreign_with_id(void)
+{
+    sql("PRAGMA application_id = 7; PRAGMA user_version = 1");
+}
+static void make_newer(void)
+{
+    fill();
+    sql("PRAGMA user_version = 1000");
+}
+static void damage_page(void)
+{
+    fill();
+    overwrite(4096 * 5, 4096);
+}
+static void damage_head(void)
+{
+    fill();
+    overwrite(0, 64);
+}
+static void damage_schema(void)
+{
+    fill();
+    overwrite(4096 - 600, 600);
+}
+static void cut(void)
+{
+    fill();
+    cr_assert_eq(truncate(path, 4096 * 4), 0);
+}
+static void cut_within_page(void)
+{
+    fill();
+    cr_assert_eq(truncate(path, 4096 * 3 + 100), 0);
+}
+static void lose_table(void)
+{
+    fill();
+    sql("DROP TABLE progress");
+}
+static void spoil_state(void)
+{
+    fill();
+    sql("INSERT INTO progress SELECT row, -1, 0, 0, 0, 0, 0, 0, NULL, NULL FROM message LIMIT 1");
+}
+static void spoil_id(void)
+{
+    fill();
+    sql("UPDATE message SET id = x'00'");
+}
+static void spoil_number(void)
+{
+    fill();
+    sql("UPDATE message SET recipient = '+34600000000000000000000000000000000000'");
+}
+static void spoil_priority(void)
+{
+    fill();
+    sql("UPDATE message SET priority = 'high'");
+}
+static void spoil_text(void)
+{
+    fill();
+    sql("UPDATE message SET text = zeroblob(70000)");
+}
+
+/* A checksum of the file; 0 = it cannot be read. */
+static uint64_t read_sum(void)
+{
+    FILE *file = fopen(path, "r");
+    uint64_t sum = file == NULL ? 0 : 14695981039346656037U;
+    for (int c; file != NULL && (c = fgetc(file)) != EOF;) {
+        sum = (sum ^ (uint64_t)c) * 1099511628211U;
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return sum;
+}
+
+Test(store, refuses_with_a_sentence)
+{
+    static const struct {
+        const char *what;
+        void (*spoil)(void);
+        const char *words;
+    } cases[] = {
+        {"a directory", make_directory, "Is a directory"},
+        {"no directory", lose_directory, "its directory must exist"},
+        {"a text", write_text, "not a store of ours"},
+        {"somebody's database", make_foreign, "not a store of smsrelay"},
+        {"a database with another id", make_foreign_with_id, "not a store of smsrelay"},
+        {"a newer version", make_newer, "newer smsrelay"},
+        {"a damaged page", damage_page, "damaged"},
+        {"a damaged head", damage_head, "damaged"},
+        {"a damaged schema", damage_schema, "damaged"},
+        {"a file cut short", cut, "damaged"},
+        {"a file cut within a page", cut_within_page, "damaged"},
+        {"a table less", lose_table, "no such table"},
+        {"a state that is none", spoil_state, "makes no sense"},
+        {"an id too short", spoil_id, "makes no sense"},
+        {"a number too long", spoil_number, "makes no sense"},
+        {"a priority in words", spoil_priority, "makes no sense"},
+        {"a text too long", spoil_text, "makes no sense"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        setup();
+        cases[i].spoil();
+        uint64_t sum = read_sum();
+        expect_refused(cases[i].what, cases[i].words);
+        expect_refused(cases[i].what, cases[i].words);
+        cr_expect_eq(read_sum(), sum, "%s: it was left as it is", cases[i].what);
+        teardown();
+    }
+}
+
+/* A file of an earlier version, with a message that waits and one that is relayed, is brought up to
+ * date, and then all works that has come since. */
+Test(store, takes_over_what_an_older_one_has_left)
+{
+    static const char *const undo[] = {
+        "DROP TABLE change; PRAGMA user_version = 2",
+        "DROP TABLE change; DROP TABLE report; DROP TABLE stray; DROP TABLE optout;"
+        "DROP TABLE inbound; PRAGMA user_version = 1",
+    };
+    for (size_t i = 0; i < COUNT(undo); i++) {
+        struct outbox *o = outbox_new(100, &stats);
+        outbox_join(o, OUTBOX_WEBHOOK, bring_news, NULL);
+        setup();
+        start();
+        accept_ref("one");
+        struct ulid waiting = accept_ref("two");
+        settle_next(FATE_RELAYED, "api", "");
+        stop();
+        sql(undo[i]);
+        options.outbox = o;
+        start();
+        cr_expect_eq(restored, 2);
+        cr_expect_eq(outbox_count(o), 0, "what an older one relayed is not told now");
+        cr_expect_eq(queue_cancel(q, &waiting, 0, true, base_ms + 2), QUEUE_CHANGED);
+        stop();
+        cr_expect_eq(outbox_count(o), 1);
+        cr_expect_eq(sql("PRAGMA user_version"), 3);
+        cr_expect_eq(sql("SELECT count(*) FROM message JOIN progress USING (row)"), 2);
+        cr_expect_eq(sql("SELECT count(*) FROM change"), 1);
+        cr_expect_eq(sql("SELECT count(*) FROM report") + sql("SELECT count(*) FROM optout"), 0);
+        outbox_free(o);
+        teardown();
+    }
+}
+
+Test(store, refuses_what_it_may_not_write, .init = setup, .fini = teardown)
+{
+    if (geteuid() == 0) {
+        cr_skip("root may write everything");
+    }
+    cr_assert_eq(chmod(folder, 0500), 0);
+    expect_refused("no permission", "Permission denied");
+    chmod(folder, 0700);
+}
+
+Test(store, an_empty_file_is_a_new_store, .init = setup, .fini = teardown)
+{
+    write_file("", 0);
+    start();
+    cr_expect_eq(restored, 0);
+    cr_expect_eq(store_last_row(s), 0);
+    struct ulid id = accept_one(&(struct message_content){.text = NULL});
+    restart();
+    cr_expect(is_stored(&id));
+    stop();
+}
