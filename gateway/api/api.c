@@ -86,13 +86,6 @@ struct api {
     atomic_bool is_woken;
 };
 
-static const char *const endpoint_names[] = {"sms", "sms/bulk", "history"};
-
-const char *api_endpoint_name(enum api_endpoint endpoint)
-{
-    return endpoint_names[endpoint];
-}
-
 static int64_t now_us(void)
 {
     struct timespec now;

@@ -8,21 +8,11 @@
 #ifndef GATEWAY_API_API_H
 #define GATEWAY_API_API_H
 
+#include "gateway/base/endpoint.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* The rate limit is counted for each by itself. */
-enum api_endpoint { API_SINGLE, API_BULK, API_HISTORY };
-enum { API_ENDPOINTS = API_HISTORY + 1 };
-const char *api_endpoint_name(enum api_endpoint endpoint); /* "sms", "sms/bulk", "history" */
-
-/* How a request ended, below HTTP. */
-enum api_transport {
-    API_ANSWERED, /* a whole HTTP response was read (of a refusal, at least its status) */
-    API_NOT_SENT, /* certainly nothing of it reached the API: it may be sent again */
-    API_NO_ANSWER /* it may have arrived: timeout, reset, truncated body, ... */
-};
 
 struct api_options {
     const char *url;     /* base URL, without a trailing slash; strings are copied */

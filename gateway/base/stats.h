@@ -10,7 +10,7 @@
 #ifndef GATEWAY_BASE_STATS_H
 #define GATEWAY_BASE_STATS_H
 
-#include "gateway/api/api.h"
+#include "gateway/base/endpoint.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

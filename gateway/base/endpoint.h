@@ -1,0 +1,22 @@
+/*
+ * endpoint: the API's endpoints and how a request to one can end, below HTTP.
+ *
+ * Here rather than in api, for stats counts by both and knows no API. Thread: any. Pure.
+ */
+#ifndef GATEWAY_BASE_ENDPOINT_H
+#define GATEWAY_BASE_ENDPOINT_H
+
+/* Each has a rate limit of its own. */
+enum api_endpoint { API_SINGLE, API_BULK, API_HISTORY };
+enum { API_ENDPOINTS = API_HISTORY + 1 };
+
+/* "sms", "sms/bulk" or "history": a label in metrics and logs. */
+const char *api_endpoint_name(enum api_endpoint endpoint);
+
+enum api_transport {
+    API_ANSWERED, /* a whole HTTP response was read (of a refusal, at least its status) */
+    API_NOT_SENT, /* certainly nothing of it reached the API: it may be sent again */
+    API_NO_ANSWER /* it may have arrived: timeout, reset, truncated body, ... */
+};
+
+#endif
