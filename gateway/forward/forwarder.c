@@ -4,6 +4,7 @@
 #include "gateway/api/json.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/rng.h"
 #include "gateway/base/thread.h"
 #include "gateway/policy/batch.h"
 #include "gateway/policy/pace.h"
@@ -66,13 +67,8 @@ struct forwarder {
     uint64_t newest_at;              /* `relayed`, that one included */
     bool is_draining, is_stopping;
     int64_t drain_until_ms;
-    unsigned short chance[3]; /* state of erand48 */
+    struct rng rng;
 };
-
-static double chance(struct forwarder *f)
-{
-    return erand48(f->chance);
-}
 
 /* --- telling the world ------------------------------------------------------------------------ */
 
@@ -387,8 +383,9 @@ static int64_t note_answer(struct forwarder *f, const struct api_answer *answer,
         [API_HISTORY] = HISTOGRAM_API_HISTORY,
     };
     struct destination_options limits = {f->options.retry_min_ms, f->options.retry_max_ms};
-    int64_t held_until_ms = pace_ended(&f->pace, answer->endpoint, answer, now_ms, unix_ms,
-                                       destination_backoff_ms(&f->destination, &limits, chance(f)));
+    int64_t held_until_ms =
+        pace_ended(&f->pace, answer->endpoint, answer, now_ms, unix_ms,
+                   destination_backoff_ms(&f->destination, &limits, rng_next(&f->rng)));
     publish_window(f, answer->endpoint, now_ms, unix_ms);
     stats_observe(f->stats, latencies[answer->endpoint], &answer->latency_us, 1);
     stats_count_request(f->stats, answer->endpoint, answer->transport, answer->status);
@@ -641,7 +638,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
                                             : NULL,
         .held_until_ms = held_until_ms,
     };
-    destination_apply(&f->destination, &verdict, &event, &limits, now_ms, chance(f));
+    destination_apply(&f->destination, &verdict, &event, &limits, now_ms, rng_next(&f->rng));
     account(f, answer, settlements, request->count, now_ms);
     observe_waits(f, request, settlements);
     if (has_ambiguous(settlements, request->count)) {
@@ -674,7 +671,7 @@ static int64_t ask_history(struct forwarder *f)
 static void take_history(struct forwarder *f, const struct api_answer *answer)
 {
     note_answer(f, answer, clock_monotonic_ms(), clock_unix_ms());
-    history_read(f->history, answer, f->posted, chance(f));
+    history_read(f->history, answer, f->posted, rng_next(&f->rng));
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */
@@ -820,8 +817,7 @@ struct forwarder *forwarder_new(struct queue *queue, struct stats *stats,
     f->stats = stats;
     f->options = *options;
     f->marking_end = &f->marking;
-    uint64_t seed = (uint64_t)clock_unix_ms() ^ (uint64_t)(uintptr_t)f;
-    memcpy(f->chance, &seed, sizeof f->chance);
+    rng_seed(&f->rng);
     f->api = api_new(&options->api);
     f->history = f->api == NULL
                      ? NULL

@@ -8,9 +8,10 @@
  */
 #include "gateway/notify/program.h"
 
+#include "gateway/base/backoff.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/policy/retry.h"
+#include "gateway/base/rng.h"
 #include "proto/buffer.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ struct program {
     int pid_fd, write_fd, read_fd;
     int64_t began_ms; /* monotonic */
     unsigned failures;
-    unsigned short chance[3];
+    struct rng rng;
     enum ending ending;
     int64_t stop_ms; /* monotonic: until when what is left is told */
 
@@ -312,7 +313,7 @@ static void forget_process(struct program *p)
 static void start_later(struct program *p)
 {
     p->failures++;
-    arm(p->start, retry_backoff_ms(p->failures, RETRY_MIN_MS, RETRY_MAX_MS, erand48(p->chance)));
+    arm(p->start, backoff_ms(p->failures, RETRY_MIN_MS, RETRY_MAX_MS, rng_next(&p->rng)));
 }
 
 static void log_end(const struct program *p, int status)
@@ -496,8 +497,7 @@ struct program *program_new(struct event_base *base, struct outbox *outbox,
     if (p == NULL) {
         return NULL;
     }
-    uint64_t seed = (uint64_t)clock_unix_ms() ^ (uint64_t)(uintptr_t)p;
-    memcpy(p->chance, &seed, sizeof p->chance);
+    rng_seed(&p->rng);
     p->outbox = outbox;
     p->options = *options;
     p->options.command = NULL;

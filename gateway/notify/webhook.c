@@ -1,11 +1,12 @@
 /* webhook: see webhook.h. */
 #include "gateway/notify/webhook.h"
 
+#include "gateway/base/backoff.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/rng.h"
 #include "gateway/base/thread.h"
 #include "gateway/notify/signature.h"
-#include "gateway/policy/retry.h"
 #include "proto/buffer.h"
 
 #include <curl/curl.h>
@@ -58,7 +59,7 @@ struct webhook {
     struct batch batch;
     size_t answered;   /* bytes of the body of the answer */
     unsigned failures; /* in a row */
-    unsigned short chance[3];
+    struct rng rng;
 };
 
 static bool is_stopping(struct webhook *w)
@@ -256,9 +257,8 @@ static void *run(void *arg)
             break; /* what is left is not lost by us */
         } else {
             note_failure(w, reason);
-            sleep_until(w,
-                        clock_monotonic_ms() + retry_backoff_ms(w->failures, RETRY_MIN_MS,
-                                                                RETRY_MAX_MS, erand48(w->chance)));
+            sleep_until(w, clock_monotonic_ms() + backoff_ms(w->failures, RETRY_MIN_MS,
+                                                             RETRY_MAX_MS, rng_next(&w->rng)));
         }
     }
     w->options.ended(w->options.arg);
@@ -340,8 +340,7 @@ struct webhook *webhook_new(struct outbox *outbox, const struct webhook_options 
     if (w == NULL) {
         return NULL;
     }
-    uint64_t seed = (uint64_t)clock_unix_ms() ^ (uint64_t)(uintptr_t)w;
-    memcpy(w->chance, &seed, sizeof w->chance);
+    rng_seed(&w->rng);
     w->outbox = outbox;
     w->options = *options;
     w->options.url = w->options.secret = NULL;

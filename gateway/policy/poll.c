@@ -6,7 +6,7 @@
  */
 #include "gateway/policy/poll.h"
 
-#include "gateway/policy/retry.h"
+#include "gateway/base/backoff.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -364,8 +364,8 @@ static enum poll_outcome fail(struct poll *p, const struct api_answer *answer, i
     if (p->failures >= FAILURES_MAX && may_be_of_the_call(answer)) {
         pass_over(p, now_ms);
     }
-    p->pause_ms = now_ms + retry_backoff_ms(p->failures, p->options.retry_min_ms,
-                                            p->options.retry_max_ms, random);
+    p->pause_ms =
+        now_ms + backoff_ms(p->failures, p->options.retry_min_ms, p->options.retry_max_ms, random);
     return POLL_FAILED;
 }
 

@@ -3,7 +3,7 @@
  *
  * Owns the messages whose final status is not known, when each is asked about again, and by which
  * calls. Leaves to others: asking (api, history), reading (api_json), what a status means for a
- * message (reports). Pure: time and chance are parameters. Thread: the forwarding thread.
+ * message (reports). Pure: time and random numbers are parameters. Thread: the forwarding thread.
  *
  *   poll_add                  a message was relayed
  *   poll_due_ms               ... `interval` later it is time:

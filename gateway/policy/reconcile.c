@@ -1,7 +1,7 @@
 /* reconcile: see the header. Thread: the forwarding thread. */
 #include "gateway/policy/reconcile.h"
 
-#include "gateway/policy/retry.h"
+#include "gateway/base/backoff.h"
 
 #include <search.h>
 #include <stdlib.h>
@@ -431,8 +431,8 @@ enum reconcile_progress reconcile_refused(struct reconcile *r, const struct api_
     }
     scan->failures++;
     return want_page(scan, scan->page,
-                     now_ms + retry_backoff_ms(scan->failures, r->options.retry_min_ms,
-                                               r->options.retry_max_ms, random));
+                     now_ms + backoff_ms(scan->failures, r->options.retry_min_ms,
+                                         r->options.retry_max_ms, random));
 }
 
 struct queue_resolution *reconcile_results(struct reconcile *r, size_t *count)

@@ -3,7 +3,7 @@
  *
  * Owns the scan of GET /sms, newest first: when it may begin, which page comes next, where it ends
  * and what it has shown. Leaves to others: asking (api), reading pages (api_json), the messages
- * (queue: queue_ambiguous before, queue_resolve after). Pure: time and chance are parameters.
+ * (queue: queue_ambiguous before, queue_resolve after). Pure: time and random numbers are parameters.
  * Thread: the forwarding thread.
  *
  *   reconcile_add             a request ended ambiguous

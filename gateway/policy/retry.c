@@ -1,6 +1,8 @@
 /* retry: see the header. Thread: the forwarding thread. */
 #include "gateway/policy/retry.h"
 
+#include "gateway/base/backoff.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -210,24 +212,6 @@ void retry_split(size_t count, uint32_t *next_group, uint32_t *groups)
     }
 }
 
-/* --- backoff ------------------------------------------------------------------------------ */
-
-int64_t retry_backoff_ms(unsigned failures, int64_t min_ms, int64_t max_ms, double random)
-{
-    int64_t cap_ms = min_ms;
-
-    if (failures == 0) {
-        return 0;
-    }
-    for (unsigned i = 1; i < failures && cap_ms > 0 && cap_ms < max_ms; i++) {
-        cap_ms *= 2;
-    }
-    if (cap_ms > max_ms) {
-        cap_ms = max_ms;
-    }
-    return (int64_t)((double)cap_ms * random);
-}
-
 /* --- the destination ---------------------------------------------------------------------- */
 
 const char *destination_state_name(enum destination_state state)
@@ -310,8 +294,7 @@ static int64_t wait_end_ms(const struct destination *d, const struct retry_verdi
     case RETRY_WAIT:
         return event->held_until_ms;
     case RETRY_BACKOFF:
-        wait_ms =
-            retry_backoff_ms(d->failures, options->retry_min_ms, options->retry_max_ms, random);
+        wait_ms = backoff_ms(d->failures, options->retry_min_ms, options->retry_max_ms, random);
         break;
     case RETRY_STOP:
         wait_ms = RETRY_PROBE_MS;
@@ -350,7 +333,7 @@ void destination_apply(struct destination *d, const struct retry_verdict *verdic
 int64_t destination_backoff_ms(const struct destination *d,
                                const struct destination_options *options, double random)
 {
-    return retry_backoff_ms(d->failures + 1, options->retry_min_ms, options->retry_max_ms, random);
+    return backoff_ms(d->failures + 1, options->retry_min_ms, options->retry_max_ms, random);
 }
 
 static bool waits_for_probe(const struct destination *d)

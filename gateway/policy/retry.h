@@ -4,7 +4,7 @@
  * Owns the verdict table (done, later, never, or not known), the state of the destination with its
  * backoff, stops and probes, and how a batch is split. Leaves to others: reading bodies (api_json),
  * moving messages (queue), rate windows (pace), ambiguous messages (reconcile).
- * Pure: time and chance are parameters. Thread: the forwarding thread.
+ * Pure: time and random numbers are parameters. Thread: the forwarding thread.
  *
  * All `now_ms` are monotonic; `random` is in [0, 1).
  */
@@ -104,15 +104,6 @@ bool retry_splits_ambiguous(size_t count, unsigned ambiguous_ends);
  * without a split keeps the group it has.)
  */
 void retry_split(size_t count, uint32_t *next_group, uint32_t *groups);
-
-/* --- backoff ------------------------------------------------------------------------------ */
-
-/*
- * Full jitter: evenly between 0 and min(max, min * 2^(failures - 1)), as "Exponential Backoff and
- * Jitter" (AWS) defines it; 0 without a failure. There is no floor: since one probe is under way
- * at a time, a dead API sees one request in max/2 on average.
- */
-int64_t retry_backoff_ms(unsigned failures, int64_t min_ms, int64_t max_ms, double random);
 
 /* --- the destination ---------------------------------------------------------------------- */
 

@@ -1,0 +1,16 @@
+/* rng: see rng.h. */
+#include "gateway/base/rng.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+void rng_seed(struct rng *rng)
+{
+    /* So few bytes are always given in one go; without them any seed will do. */
+    (void)!getrandom(rng->state, sizeof rng->state, 0);
+}
+
+double rng_next(struct rng *rng)
+{
+    return erand48(rng->state);
+}
