@@ -29,6 +29,11 @@ bool report_status_is_stop(const char *status)
     return strcmp(status, "stop") == 0;
 }
 
+bool report_status_is_last(const char *status)
+{
+    return report_status_is_final(status) || report_status_is_stop(status);
+}
+
 bool report_supersedes(const struct report *late, const struct report *known)
 {
     if (known->status[0] == '\0') {

@@ -32,6 +32,9 @@ bool report_status_is_final(const char *status);
 /* Is it the word for a phone that wants no more messages? */
 bool report_status_is_stop(const char *status);
 
+/* Is there no point in asking for the status of the message again: is it final, or an opt-out? */
+bool report_status_is_last(const char *status);
+
 /*
  * Does `late` say more about a message than `known`, in whatever order they came? A final status
  * never goes back to one that is not; of two final ones, and of two that are not, the one with the

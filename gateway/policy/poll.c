@@ -300,7 +300,7 @@ static bool note_entry(struct poll *p, struct asked *a, const struct api_history
     const char *status = entry->report.status;
     uint32_t told = hash_bytes(HASH_START, status, strlen(status));
     told = hash_bytes(told, &entry->report.code, sizeof entry->report.code) | 1;
-    bool is_news = status[0] != '\0' && (told != a->told || poll_status_is_end(status));
+    bool is_news = status[0] != '\0' && (told != a->told || report_status_is_last(status));
     if (is_news && news != NULL &&
         api_report_from_entry(&news->reports[news->count], &a->id, entry)) {
         news->count++;
@@ -433,11 +433,6 @@ void poll_end(struct poll *p, const struct ulid *id)
     if (a != NULL) {
         forget(p, a);
     }
-}
-
-bool poll_status_is_end(const char *status)
-{
-    return report_status_is_final(status) || report_status_is_stop(status);
 }
 
 size_t poll_count(const struct poll *p)

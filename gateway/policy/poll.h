@@ -62,8 +62,6 @@ void poll_add(struct poll *p, const struct ulid *id, const char *api_id, int64_t
               int64_t now_ms);
 /* It is not to be asked about any more. One that is not known is fine. */
 void poll_end(struct poll *p, const struct ulid *id);
-/* Nothing more will come after this status, as far as asking can tell. */
-bool poll_status_is_end(const char *status);
 /* How many messages are asked about. About 130 bytes each. */
 size_t poll_count(const struct poll *p);
 

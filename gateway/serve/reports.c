@@ -177,7 +177,7 @@ static void tell_ended(struct reports *reports, size_t count)
     size_t ended_count = 0;
     for (size_t i = 0; i < count; i++) {
         const struct queue_report *r = &reports->batch[i];
-        if (r->has_id && poll_status_is_end(r->report.status)) {
+        if (r->has_id && report_status_is_last(r->report.status)) {
             ended[ended_count++] = r->id;
         }
     }

@@ -12,10 +12,14 @@ Test(report, final)
     static const char *const others[] = {"", "sent", "accepted", "buffered", "unknown", "stored"};
     for (size_t i = 0; i < COUNT(finals); i++) {
         cr_assert(report_status_is_final(finals[i]), "%s", finals[i]);
+        cr_assert(report_status_is_last(finals[i]), "%s", finals[i]);
     }
     for (size_t i = 0; i < COUNT(others); i++) {
         cr_assert_not(report_status_is_final(others[i]), "%s", others[i]);
+        cr_assert_not(report_status_is_last(others[i]), "%s", others[i]);
     }
+    cr_assert_not(report_status_is_final("stop"), "the message may yet be delivered");
+    cr_assert(report_status_is_last("stop"));
 }
 
 Test(report, order)
