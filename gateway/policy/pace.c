@@ -28,12 +28,6 @@ static int64_t greater(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-const char *pace_knowledge_name(enum pace_knowledge knowledge)
-{
-    static const char *const names[] = {"unknown", "known", "free"};
-    return names[knowledge];
-}
-
 /* --- the API's clock ---------------------------------------------------------------------- */
 
 static void clock_learn(struct pace_clock *clock, int64_t date_s, int64_t now_ms)

@@ -66,9 +66,6 @@ struct pace {
     bool is_reset_rounded_down; /* it was seen that Reset is up to a second too early */
 };
 
-/* "unknown", "known", "free". */
-const char *pace_knowledge_name(enum pace_knowledge knowledge);
-
 /*
  * How many requests may be started at `endpoint` now. PACE_UNLIMITED where no limit is known; where
  * nothing is known, 1 less what is in flight.
