@@ -7,6 +7,7 @@
 #include "gateway/base/rng.h"
 #include "gateway/base/thread.h"
 #include "gateway/policy/batch.h"
+#include "gateway/policy/destination.h"
 #include "gateway/policy/pace.h"
 #include "gateway/policy/retry.h"
 

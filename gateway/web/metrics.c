@@ -1,7 +1,7 @@
 /* metrics: see metrics.h. */
 #include "gateway/web/metrics.h"
 
-#include "gateway/policy/retry.h"
+#include "gateway/policy/destination.h"
 
 #include <inttypes.h>
 #include <stdio.h>
