@@ -66,7 +66,6 @@ struct conf {
     struct {
         int bulk_max;
         int connections;
-        int64_t linger_ms;
         int64_t retry_min_ms;
         int64_t retry_max_ms;
         int64_t settle_delay_ms;

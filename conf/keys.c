@@ -229,7 +229,6 @@ const struct conf_key conf_keys[] = {
 
     NUMBER(relay, bulk_max, "100", 1, 100, "messages in one request"),
     NUMBER(relay, connections, "4", 1, 64, "requests at a time"),
-    TIME(relay, linger, "0", 0, MINUTE, "how long a message waits for company before it leaves"),
     TIME(relay, retry_min, "1s", 1, HOUR, "the first wait after the API failed; it doubles"),
     TIME(relay, retry_max, "60s", 1, DAY, "the longest wait after the API failed"),
     TIME(relay, settle_delay, "10s", 0, HOUR,

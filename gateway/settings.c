@@ -132,7 +132,6 @@ void settings_forwarder(const struct conf *conf, const char *url, const char *to
                              .retry_min_ms = conf->relay.retry_min_ms,
                              .retry_max_ms = conf->relay.retry_max_ms}},
         .bulk_max = (size_t)conf->relay.bulk_max,
-        .linger_ms = conf->relay.linger_ms,
         .retry_min_ms = conf->relay.retry_min_ms,
         .retry_max_ms = conf->relay.retry_max_ms,
         .drain_timeout_ms = conf->queue.drain_timeout_ms,

@@ -340,8 +340,6 @@ static int64_t send_what_may_go(struct forwarder *f)
             .in_flight = f->in_flight,
             .connections = f->options.api.connections,
             .bulk_max = f->options.bulk_max,
-            .oldest_age_ms = depth.oldest_ms > 0 ? unix_ms - depth.oldest_ms : 0,
-            .linger_ms = f->options.linger_ms,
         };
         memcpy(view.ready, depth.ready, sizeof view.ready);
         struct batch_plan plan = batch_next(&view, &f->pace, now_ms);

@@ -26,7 +26,6 @@ struct forwarder_options {
     struct api_options api;
     struct history_options history;
     size_t bulk_max;
-    int64_t linger_ms;
     int64_t retry_min_ms, retry_max_ms;
     int64_t drain_timeout_ms;
     /* Where marks are saved and the anchor of the scan after a restart is kept; NULL = messages are

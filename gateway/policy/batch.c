@@ -16,11 +16,6 @@ static int64_t lesser(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t greater(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static struct outlook look(const struct batch_view *view, const struct pace *pace, int64_t now_ms)
 {
     struct outlook o = {.view = view, .pace = pace, .now_ms = now_ms};
@@ -108,14 +103,7 @@ static struct batch_plan plan_high(const struct outlook *o)
 /* When a partial batch of `count` may go. */
 static int64_t partial_ms(const struct outlook *o, size_t count)
 {
-    /* Below 0 it is where the wall clock was set back. */
-    int64_t age_ms = greater(0, o->view->oldest_age_ms);
-    int64_t linger_ms = greater(0, o->view->linger_ms - age_ms);
-
-    if (o->view->in_flight > 0) {
-        return INT64_MAX;
-    }
-    return greater(next_ms(o, home(o, count), true), o->now_ms + linger_ms);
+    return o->view->in_flight > 0 ? INT64_MAX : next_ms(o, home(o, count), true);
 }
 
 /* How many messages would let something go before `until_ms`; 0 = no number would. */

@@ -25,8 +25,6 @@ struct batch_view {
     size_t in_flight;                 /* POSTs without an answer */
     size_t connections;               /* POSTs that may be in flight */
     size_t bulk_max;                  /* messages of a full batch; 1 = never POST /sms/bulk */
-    int64_t oldest_age_ms;            /* since the oldest ready message was submitted */
-    int64_t linger_ms;                /* how long a partial batch waits to be filled */
 };
 
 /*

@@ -28,16 +28,6 @@ class Lone(RelayingTest):
             self.assertIn("state=relayed", reply[0])
         self.assertEqual(self.finish().calls(), 5 * [("single", 1, 201)])
 
-    def test_linger_waits_for_company(self):
-        self.start({"relay.linger": "300ms", "relay.bulk_max": 3})
-        first = self.send("m0")
-        second = self.send("m1", first=1)
-        self.assertRelayed(first + second)
-        third = self.send(texts(3, "full"), first=2)  # full: it does not linger
-        self.assertRelayed(third)
-        record = self.finish()
-        self.assertEqual(record.calls(), [("bulk", 2, 201), ("bulk", 3, 201)])
-
 
 class OneWrite(RelayingTest):
     """What arrives together leaves together."""

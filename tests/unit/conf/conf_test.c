@@ -109,7 +109,7 @@ Test(conf, file)
                                   "default_from = Acme Shop\n"
                                   "[relay]\n"
                                   "  retry_min = 60s\n"
-                                  "linger = 2",
+                                  "settle_delay = 2",
                                   NULL, NULL);
     cr_expect_str_eq(conf->api.url, "https://api.example/v1");
     cr_expect_str_eq(conf->api.token, "a;b#c=d");
@@ -125,7 +125,7 @@ Test(conf, file)
     cr_assert_eq(conf->sms.senders.count, 2);
     cr_expect_str_eq(conf->sms.senders.items[0], "Acme Shop");
     cr_expect_eq(conf->relay.retry_min_ms, 60000);
-    cr_expect_eq(conf->relay.linger_ms, 2000);
+    cr_expect_eq(conf->relay.settle_delay_ms, 2000);
     conf_free(conf);
 }
 
@@ -168,11 +168,12 @@ static const struct {
     {SANDBOX "[listen]\naddress = 127.0.0.1:1\n 127.0.0.1:x\n",
      "t.conf:5: listen.address: \"127.0.0.1:x\" must be HOST:PORT or [IPv6]:PORT\n"},
     /* Values: all that is wrong, at once. */
-    {SANDBOX "[relay]\nbulk_max = 101\nconnections = 0\nlinger = 1y\nretry_min = -1\n"
+    {SANDBOX "[relay]\nbulk_max = 101\nconnections = 0\nsettle_delay = 1y\nretry_min = -1\n"
              "on_ambiguous = drop\n",
      "t.conf:4: relay.bulk_max: must be a number from 1 to 100, not \"101\"\n"
      "t.conf:5: relay.connections: must be a number from 1 to 64, not \"0\"\n"
-     "t.conf:6: relay.linger: must be a time from 0 to 1m (ms, s, m, h, d; plain = seconds), not "
+     "t.conf:6: relay.settle_delay: must be a time from 0 to 1h (ms, s, m, h, d; plain = seconds), "
+     "not "
      "\"1y\"\n"
      "t.conf:7: relay.retry_min: must be a time from 1ms to 1h (ms, s, m, h, d; plain = seconds), "
      "not \"-1\"\n"

@@ -37,7 +37,7 @@ struct batch_case {
     size_t high, normal, low;
     size_t in_flight; /* of 2 connections */
     enum window single, bulk;
-    struct batch_view more; /* is_group_next, is_probe, oldest_age_ms, linger_ms, bulk_max */
+    struct batch_view more; /* is_group_next, is_probe, bulk_max */
     struct batch_plan plan;
 };
 
@@ -220,10 +220,6 @@ Test(batch, high)
          .normal = 3,
          .bulk = SPACED,
          .plan = SENDS(4, API_BULK, true)},
-        {.what = "and from linger",
-         .high = 1,
-         .more = {.linger_ms = 500},
-         .plan = SENDS(1, API_SINGLE, true)},
         {.what = "uses the bulk window when its own is empty",
          .high = 1,
          .single = EMPTY,
@@ -267,10 +263,10 @@ Test(batch, groups_of_a_split)
          .in_flight = 1,
          .more = {.is_group_next = true},
          .plan = SENDS(100, API_BULK, false)},
-        {.what = "do not wait for spacing or linger",
+        {.what = "do not wait for spacing",
          .normal = 30,
          .bulk = SPACED,
-         .more = {.is_group_next = true, .linger_ms = 500},
+         .more = {.is_group_next = true},
          .plan = SENDS(100, API_BULK, false)},
         {.what = "wait for their window",
          .normal = 30,
@@ -323,46 +319,6 @@ Test(batch, bulk_max_1)
     CHECK(cases);
 }
 
-Test(batch, linger)
-{
-    static const struct batch_case cases[] = {
-        {.what = "a partial batch waits to be filled",
-         .normal = 5,
-         .more = {.linger_ms = 500, .oldest_age_ms = 100},
-         .plan = WAITS(NOW_MS + 400, 100, true)},
-        {.what = "so does a lone message",
-         .normal = 1,
-         .more = {.linger_ms = 500, .oldest_age_ms = 100},
-         .plan = WAITS(NOW_MS + 400, 100, true)},
-        {.what = "a full one does not",
-         .normal = 100,
-         .more = {.linger_ms = 500},
-         .plan = SENDS(100, API_BULK, false)},
-        {.what = "waited long enough",
-         .normal = 5,
-         .more = {.linger_ms = 500, .oldest_age_ms = 500},
-         .plan = SENDS(5, API_BULK, true)},
-        {.what = "much longer",
-         .normal = 5,
-         .more = {.linger_ms = 500, .oldest_age_ms = 5000},
-         .plan = SENDS(5, API_BULK, true)},
-        {.what = "the clock was set back: no longer than linger",
-         .normal = 5,
-         .more = {.linger_ms = 500, .oldest_age_ms = -3600000},
-         .plan = WAITS(NOW_MS + 500, 100, true)},
-        {.what = "which may be none at all",
-         .normal = 5,
-         .more = {.oldest_age_ms = -3600000},
-         .plan = SENDS(5, API_BULK, true)},
-        {.what = "the longer of linger and spacing",
-         .normal = 5,
-         .bulk = SPACED,
-         .more = {.linger_ms = 9000, .oldest_age_ms = 0},
-         .plan = WAITS(NOW_MS + 9000, 100, true)},
-    };
-    CHECK(cases);
-}
-
 Test(batch, probe)
 {
     static const struct batch_case cases[] = {
@@ -402,7 +358,7 @@ Test(batch, plans_never_wait_for_what_is_there)
     static const size_t highs[] = {0, 1, 3, 150}, normals[] = {0, 1, 2, 50, 99, 100, 101, 5000};
     size_t states = 0;
 
-    for (size_t bits = 0; bits < 4 * 8 * 3 * 5 * 5 * 2 * 2 * 2 * 2; bits++) {
+    for (size_t bits = 0; bits < 4 * 8 * 3 * 5 * 5 * 2 * 2 * 2; bits++) {
         size_t b = bits;
         struct batch_case c = {.what = "any"};
         c.high = highs[b % 4], b /= 4;
@@ -412,7 +368,6 @@ Test(batch, plans_never_wait_for_what_is_there)
         c.bulk = (enum window)(b % 5), b /= 5;
         c.more.is_group_next = b % 2 != 0 && c.high + c.normal > 0, b /= 2;
         c.more.is_probe = b % 2 != 0, b /= 2;
-        c.more.linger_ms = b % 2 != 0 ? 100 : 0, b /= 2;
         c.more.bulk_max = b % 2 != 0 ? 1 : 100;
         struct batch_plan plan = plan_of(&c);
         if (plan.count > 0) {
