@@ -17,6 +17,8 @@
  */
 #include "gateway/api/api.h"
 
+#include "gateway/base/clock.h"
+#include "gateway/base/int64.h"
 #include "proto/buffer.h"
 
 #include <arpa/inet.h>
@@ -85,13 +87,6 @@ struct api {
     struct request *ended, **last_ended; /* a FIFO */
     atomic_bool is_woken;
 };
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* --- token --------------------------------------------------------------------------------- */
 
@@ -381,7 +376,7 @@ static struct request *request_new(struct api *api, enum api_endpoint endpoint, 
     }
     request->api = api;
     request->sent = body;
-    request->began_us = now_us();
+    request->began_us = clock_monotonic_us();
     request->answer.endpoint = endpoint;
     request->answer.tag = tag;
     /* All that an answer needs is there before anything is sent, so that no answer gets lost. */
@@ -559,7 +554,7 @@ static void request_conclude(struct request *request, CURLcode code)
     buffer_putc(&request->received, '\0');
     answer->body = request->received.data;
     rate_read(&answer->rate, request->easy);
-    answer->latency_us = now_us() - request->began_us;
+    answer->latency_us = clock_monotonic_us() - request->began_us;
 }
 
 static void api_end(struct api *api, struct request *request, CURLcode code)
@@ -614,14 +609,14 @@ static void api_gather_ended(struct api *api)
 /* Milliseconds to wait until `end_us`, rounded up: to wake before it would be to spin. */
 static int poll_timeout_ms(int64_t end_us)
 {
-    int64_t left_ms = (end_us - now_us() + 999) / 1000;
-    return (int)(left_ms < LONGEST_POLL_MS ? left_ms : LONGEST_POLL_MS);
+    int64_t left_ms = (end_us - clock_monotonic_us() + 999) / 1000;
+    return (int)int64_min(left_ms, LONGEST_POLL_MS);
 }
 
 void api_wait(struct api *api, int64_t timeout_ms)
 {
     bool is_endless = timeout_ms < 0 || timeout_ms > INT64_MAX / 2000;
-    int64_t end_us = is_endless ? INT64_MAX / 2 : now_us() + timeout_ms * 1000;
+    int64_t end_us = is_endless ? INT64_MAX / 2 : clock_monotonic_us() + timeout_ms * 1000;
     for (;;) {
         int running;
         curl_multi_perform(api->multi, &running);

@@ -3,6 +3,7 @@
 
 #include "gateway/api/json.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/int64.h"
 #include "gateway/base/log.h"
 #include "gateway/base/rng.h"
 #include "gateway/base/thread.h"
@@ -304,16 +305,6 @@ static bool may_take(const struct forwarder *f, int64_t now_ms)
     return has_time(f, now_ms) && !would_bury_doubt(f);
 }
 
-static int64_t min_ms(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max_ms(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /*
  * Sends everything that may go now. Returns until when to sleep (monotonic ms), or 0 when something
  * has changed meanwhile: come again.
@@ -328,7 +319,7 @@ static int64_t send_what_may_go(struct forwarder *f)
         enum destination_permission permission = destination_may_send(&f->destination, now_ms);
         int64_t wake_ms = destination_next_ms(&f->destination, now_ms);
         if (depth.next_due_ms != INT64_MAX) {
-            wake_ms = min_ms(wake_ms, now_ms + depth.next_due_ms - unix_ms);
+            wake_ms = int64_min(wake_ms, now_ms + depth.next_due_ms - unix_ms);
         }
         if (permission == DESTINATION_NO || depth.is_held || !may_take(f, now_ms)) {
             /* RELEASE wakes by itself, and so does an answer. */
@@ -348,7 +339,7 @@ static int64_t send_what_may_go(struct forwarder *f)
         }
         if (plan.count == 0) {
             bool is_late = queue_sleep(f->queue, plan.wake_ready, plan.wake_on_high);
-            return is_late ? 0 : min_ms(wake_ms, plan.wait_until_ms);
+            return is_late ? 0 : int64_min(wake_ms, plan.wait_until_ms);
         }
         /* Nothing was there after all (expired on the way), or no memory: not in a tight loop. */
         return now_ms + 1;
@@ -564,7 +555,7 @@ static void observe_waits(struct forwarder *f, const struct request *request,
     for (size_t i = 0; i < request->count; i++) {
         const struct message *m = request->messages[i];
         if (settlements[i].fate == FATE_RELAYED && !m->has_at) {
-            waits_ms[count++] = max_ms(0, request->posted_ms - ulid_time_ms(&m->id));
+            waits_ms[count++] = int64_max(0, request->posted_ms - ulid_time_ms(&m->id));
         }
     }
     stats_observe(f->stats, HISTOGRAM_QUEUE, waits_ms, count);
@@ -775,20 +766,20 @@ static void *run(void *arg)
         take_orders(f);
         launch_marked(f);
         int64_t wake_ms = send_what_may_go(f);
-        wake_ms = min_ms(wake_ms, ask_history(f));
+        wake_ms = int64_min(wake_ms, ask_history(f));
         int64_t now_ms = clock_monotonic_ms();
         if (!has_time(f, now_ms)) {
             drop_marking(f);
         }
         if (now_ms < marks_late_ms(f)) {
-            wake_ms = min_ms(wake_ms, marks_late_ms(f));
+            wake_ms = int64_min(wake_ms, marks_late_ms(f));
         }
         publish(f, now_ms);
         if (is_finished(f)) {
             break;
         }
         if (f->is_draining && now_ms < f->drain_until_ms) {
-            wake_ms = min_ms(wake_ms, f->drain_until_ms);
+            wake_ms = int64_min(wake_ms, f->drain_until_ms);
         }
         api_wait(f->api, wake_ms == INT64_MAX ? -1 : wake_ms > now_ms ? wake_ms - now_ms : 0);
         take_answers(f);

@@ -3,6 +3,7 @@
 
 #include "gateway/api/json.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/int64.h"
 #include "gateway/base/log.h"
 
 #include <stdlib.h>
@@ -142,7 +143,7 @@ static int64_t ask_statuses(struct history *h, int64_t now_ms)
     int64_t due_ms = poll_due_ms(h->poll);
     int64_t next_ms = pace_next_ms(h->with.pace, API_HISTORY, true, now_ms);
     if (due_ms > now_ms || next_ms > now_ms) {
-        return due_ms == INT64_MAX || due_ms > next_ms ? due_ms : next_ms;
+        return int64_max(due_ms, next_ms);
     }
     if (!poll_next(h->poll, now_ms, &call)) {
         return poll_due_ms(h->poll);
@@ -288,7 +289,7 @@ int64_t history_ask(struct history *h, uint64_t landed)
         return scan_ms;
     }
     int64_t poll_ms = ask_statuses(h, now_ms);
-    return scan_ms < poll_ms ? scan_ms : poll_ms;
+    return int64_min(scan_ms, poll_ms);
 }
 
 void history_read(struct history *h, const struct api_answer *answer, uint64_t posted,

@@ -1,6 +1,8 @@
 /* batch: see the header. Thread: the forwarding thread. */
 #include "gateway/policy/batch.h"
 
+#include "gateway/base/int64.h"
+
 /* The view with what follows from it. */
 struct outlook {
     const struct batch_view *view;
@@ -10,11 +12,6 @@ struct outlook {
     bool is_full;       /* what is ready fills a request, or a half counts as one */
     bool may_bulk;
 };
-
-static int64_t lesser(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static struct outlook look(const struct batch_view *view, const struct pace *pace, int64_t now_ms)
 {
@@ -97,7 +94,7 @@ static struct batch_plan plan_high(const struct outlook *o)
     if (has_room(o, other)) {
         return go(other, 1, true);
     }
-    return wait_until(lesser(next_ms(o, own, false), next_ms(o, other, false)), 0, false);
+    return wait_until(int64_min(next_ms(o, own, false), next_ms(o, other, false)), 0, false);
 }
 
 /* When a partial batch of `count` may go. */

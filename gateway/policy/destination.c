@@ -2,6 +2,7 @@
 #include "gateway/policy/destination.h"
 
 #include "gateway/base/backoff.h"
+#include "gateway/base/int64.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -92,7 +93,7 @@ static int64_t wait_end_ms(const struct destination *d, const struct retry_verdi
         wait_ms = DESTINATION_PROBE_MS;
         break;
     }
-    return now_ms + (wait_ms > verdict->retry_after_ms ? wait_ms : verdict->retry_after_ms);
+    return now_ms + int64_max(wait_ms, verdict->retry_after_ms);
 }
 
 void destination_apply(struct destination *d, const struct retry_verdict *verdict,

@@ -1,6 +1,8 @@
 /* pace: see the header. Thread: the forwarding thread. */
 #include "gateway/policy/pace.h"
 
+#include "gateway/base/int64.h"
+
 enum {
     CLOCK_LIFE_MS = 10 * 60 * 1000,
     CLOCK_SET_BACK_MS = 2000, /* Date is never off by so much: somebody has set a clock */
@@ -18,16 +20,6 @@ struct reading {
     int64_t tolerance_s; /* how far apart the reset_s of one window can be */
 };
 
-static int64_t lesser(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t greater(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* --- the API's clock ---------------------------------------------------------------------- */
 
 static void clock_learn(struct pace_clock *clock, int64_t date_s, int64_t now_ms)
@@ -42,7 +34,7 @@ static void clock_learn(struct pace_clock *clock, int64_t date_s, int64_t now_ms
         shown_ms < clock->offset_ms - CLOCK_SET_BACK_MS) {
         *clock = (struct pace_clock){true, shown_ms, now_ms};
     }
-    clock->offset_ms = greater(clock->offset_ms, shown_ms);
+    clock->offset_ms = int64_max(clock->offset_ms, shown_ms);
 }
 
 /* --- windows ------------------------------------------------------------------------------ */
@@ -71,7 +63,7 @@ static bool read_rate(struct pace *pace, const struct pace_window *w, const stru
     }
 
     bool is_unix = rate->reset > UNIX_TIME_FROM_S;
-    int64_t reset_s = lesser(greater(rate->reset, 0), TIME_MAX_S);
+    int64_t reset_s = int64_min(int64_max(rate->reset, 0), TIME_MAX_S);
     int64_t reset_ms = now_ms + reset_s * 1000;
     if (is_unix) {
         int64_t offset_ms = pace->clock.is_known ? pace->clock.offset_ms : unix_ms - now_ms;
@@ -84,8 +76,8 @@ static bool read_rate(struct pace *pace, const struct pace_window *w, const stru
         reset_ms += ROUNDING_MS;
     }
     *reading = (struct reading){.limit = rate->limit,
-                                .remaining = lesser(greater(rate->remaining, 0), rate->limit),
-                                .reset_ms = lesser(reset_ms, now_ms + PACE_WAIT_MAX_MS),
+                                .remaining = int64_min(int64_max(rate->remaining, 0), rate->limit),
+                                .reset_ms = int64_min(reset_ms, now_ms + PACE_WAIT_MAX_MS),
                                 .reset_s = is_unix ? reset_s : now_ms / 1000 + reset_s,
                                 .tolerance_s = is_unix ? 1 : 2};
     return true;
@@ -120,7 +112,7 @@ static void learn(struct pace_window *w, const struct reading *reading, int64_t 
     if (reading->reset_s < w->reset_s - reading->tolerance_s) {
         return;
     }
-    w->remaining = lesser(w->remaining, reading->remaining);
+    w->remaining = int64_min(w->remaining, reading->remaining);
     if (reading->reset_s >= w->reset_s) {
         w->reset_s = reading->reset_s;
         w->reset_ms = reading->reset_ms;
@@ -138,15 +130,15 @@ static int64_t hold(struct pace_window *w, const struct api_rate *rate,
     int64_t until_ms = 0;
 
     if (has_retry_after) {
-        until_ms = now_ms + lesser(rate->retry_after_s, PACE_WAIT_MAX_MS / 1000) * 1000;
+        until_ms = now_ms + int64_min(rate->retry_after_s, PACE_WAIT_MAX_MS / 1000) * 1000;
     }
     if (reading != NULL && (reading->remaining == 0 || !has_retry_after)) {
-        until_ms = greater(until_ms, reading->reset_ms);
+        until_ms = int64_max(until_ms, reading->reset_ms);
     }
     if (until_ms <= now_ms) {
         until_ms = now_ms + backoff_ms;
     }
-    w->held_until_ms = greater(w->held_until_ms, until_ms);
+    w->held_until_ms = int64_max(w->held_until_ms, until_ms);
     w->knowledge = PACE_UNKNOWN;
     return w->held_until_ms;
 }
@@ -191,7 +183,7 @@ int64_t pace_next_ms(const struct pace *pace, enum api_endpoint endpoint, bool i
     /* The first t at which t - last >= (reset - t) / room. */
     int64_t rest_ms = w->reset_ms - w->last_partial_ms;
     int64_t gaps = (int64_t)room + 1;
-    return greater(now_ms, w->last_partial_ms + (rest_ms + gaps - 1) / gaps);
+    return int64_max(now_ms, w->last_partial_ms + (rest_ms + gaps - 1) / gaps);
 }
 
 void pace_began(struct pace *pace, enum api_endpoint endpoint, bool is_partial, int64_t now_ms)

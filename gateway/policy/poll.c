@@ -7,6 +7,7 @@
 #include "gateway/policy/poll.h"
 
 #include "gateway/base/backoff.h"
+#include "gateway/base/int64.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -440,11 +441,6 @@ size_t poll_count(const struct poll *p)
     return p->count;
 }
 
-static int64_t max_ms(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 int64_t poll_due_ms(const struct poll *p)
 {
     int64_t due_ms = INT64_MAX;
@@ -456,11 +452,9 @@ int64_t poll_due_ms(const struct poll *p)
     }
     for (int level = 0; level < LEVELS; level++) {
         const struct asked *first = TAILQ_FIRST(&p->lists[level]);
-        if (first != NULL && first->due_ms < due_ms) {
-            due_ms = first->due_ms;
-        }
+        due_ms = first != NULL ? int64_min(due_ms, first->due_ms) : due_ms;
     }
-    return due_ms == INT64_MAX ? due_ms : max_ms(due_ms, max_ms(p->next_ms, p->pause_ms));
+    return int64_max(due_ms, int64_max(p->next_ms, p->pause_ms));
 }
 
 bool poll_next(struct poll *p, int64_t now_ms, struct poll_call *call)

@@ -2,6 +2,7 @@
 #include "gateway/policy/reconcile.h"
 
 #include "gateway/base/backoff.h"
+#include "gateway/base/int64.h"
 
 #include <search.h>
 #include <stdlib.h>
@@ -68,9 +69,7 @@ static void merge(struct attempt *a, struct attempt *b)
         a->anchor = b->anchor;
         b->anchor = later;
     }
-    if (b->ended_ms > a->ended_ms) {
-        a->ended_ms = b->ended_ms;
-    }
+    a->ended_ms = int64_max(a->ended_ms, b->ended_ms);
     free(b->anchor);
 }
 
@@ -308,12 +307,10 @@ int64_t reconcile_due_ms(const struct reconcile *r)
         return INT64_MAX;
     }
     for (size_t i = 0; i < r->waiting; i++) {
-        if (r->attempts[i].ended_ms < ended_ms) {
-            ended_ms = r->attempts[i].ended_ms;
-        }
+        ended_ms = int64_min(ended_ms, r->attempts[i].ended_ms);
     }
     int64_t due_ms = ended_ms + r->options.settle_delay_ms;
-    return due_ms > r->put_off_ms ? due_ms : r->put_off_ms;
+    return int64_max(due_ms, r->put_off_ms);
 }
 
 bool reconcile_is_scanning(const struct reconcile *r)

@@ -1,6 +1,8 @@
 /* retry: see the header. Thread: the forwarding thread. */
 #include "gateway/policy/retry.h"
 
+#include "gateway/base/int64.h"
+
 /* --- the verdict table -------------------------------------------------------------------- */
 
 /* Below HTTP, in the place of a status. */
@@ -122,7 +124,7 @@ static int64_t retry_after_ms(const struct api_rate *rate)
     if (rate->retry_after_s <= 0) {
         return 0;
     }
-    return (rate->retry_after_s < limit_s ? rate->retry_after_s : limit_s) * 1000;
+    return int64_min(rate->retry_after_s, limit_s) * 1000;
 }
 
 struct retry_verdict retry_judge(const struct api_answer *answer, const struct api_refusal *refusal,
