@@ -7,6 +7,7 @@
 #include "gateway/base/log.h"
 #include "gateway/notify/consumers.h"
 #include "gateway/sandbox/sandbox.h"
+#include "gateway/sandbox/thread.h"
 #include "gateway/serve/aliases.h"
 #include "gateway/serve/conn.h"
 #include "gateway/serve/relay.h"

@@ -5,7 +5,7 @@
  * on demand: people try the relay without a token, the end-to-end tests queue faults and read the
  * record. It knows nothing of the relay: only libevent, jansson and the sandbox_* files beside it
  * (settings, faults, store, outcomes, api, reports, http). Thread: the one that runs the event base
- * it was given; `sandbox_thread_*` runs one of its own.
+ * it was given; thread.h runs one of its own.
  *
  * THE API, below /transactional/v1
  *
@@ -149,7 +149,6 @@
 
 struct event_base;
 struct sandbox;
-struct sandbox_thread;
 
 /* The most messages that one bulk call takes. */
 enum { SANDBOX_BULK_MAX = 100 };
@@ -190,18 +189,5 @@ void sandbox_free(struct sandbox *sandbox);
 
 /* Prints the table of outcomes, for `smsrelay sandbox --help`. */
 void sandbox_outcomes_print(FILE *out);
-
-/*
- * Starts a sandbox on an event base and a thread of its own, in which all signals are blocked.
- * Thread: any. Returns NULL, with a sentence in `error`, as sandbox_new does.
- */
-struct sandbox_thread *sandbox_thread_start(const struct sandbox_options *options, char *error,
-                                            size_t error_size);
-
-/* The port it listens on. Thread: any. */
-uint16_t sandbox_thread_port(const struct sandbox_thread *thread);
-
-/* Ends the thread, waits for it, frees everything. NULL is fine. Thread: the one that began it. */
-void sandbox_thread_stop(struct sandbox_thread *thread);
 
 #endif

@@ -6,7 +6,7 @@
  * Says on stderr where it listens, ends at SIGTERM or SIGINT. With `thread` as third argument it
  * runs in a thread of its own, as inside the relay.
  */
-#include "gateway/sandbox/sandbox.h"
+#include "gateway/sandbox/thread.h"
 
 #include <event2/event.h>
 #include <signal.h>
