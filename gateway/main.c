@@ -9,6 +9,7 @@
 #include "gateway/cli/client.h"
 #include "gateway/cli/sendmail.h"
 #include "gateway/daemon.h"
+#include "gateway/sandbox/outcomes.h"
 #include "gateway/sandbox/sandbox.h"
 #include "gateway/serve/aliases.h"
 #include "gateway/settings.h"

@@ -1,12 +1,9 @@
-/*
- * api: who is let in to the simulated API, and what a fault makes of the answer.
- *
- * Owns the order of the checks, the headers and the record of requests; gateway/sandbox/sandbox.h describes
- * them. Each request is decided, carried out (sandbox_calls) and recorded at once; only its answer
- * may be late. Thread: the event base's.
- */
+/* api: see api.h. */
+#include "gateway/sandbox/api.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/sandbox/body.h"
 #include "gateway/sandbox/calls.h"
-#include "gateway/sandbox/sandbox.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>
@@ -38,7 +35,7 @@ static void set_number_header(const struct sandbox_exchange *x, const char *name
 
 /* --- the calls -------------------------------------------------------------------------------- */
 
-static const struct call {
+static const struct api_call {
     enum evhttp_cmd_type method;
     const char *path; /* below the base path */
     bool is_prefix;   /* something must follow it */
@@ -56,7 +53,7 @@ static const struct call {
                           sandbox_get_one},
 };
 
-static bool is_path_of(const struct call *call, const char *path)
+static bool is_path_of(const struct api_call *call, const char *path)
 {
     size_t len = strlen(call->path);
 
@@ -131,7 +128,7 @@ static bool is_within_limit(struct sandbox_exchange *x)
 /* Reads the body and lets the call answer. */
 static void carry_out(struct sandbox_exchange *x)
 {
-    const struct call *call = &calls[x->record.call];
+    const struct api_call *call = &calls[x->record.call];
     json_t *request = NULL;
 
     if (call->has_body && x->body_len > (size_t)x->sandbox->settings.max_body) {
@@ -369,14 +366,14 @@ void sandbox_api_serve(struct sandbox *sandbox, struct evhttp_request *request,
         .sandbox = sandbox,
         .http = request,
         .peer = peer,
-        .now_ms = sandbox_now_ms(),
+        .now_ms = clock_unix_ms(),
         .path = path_of(request),
         .takes = true,
         .answer = {.delay_ms = sandbox->settings.latency_ms},
         .record = {.fault = -1},
     };
 
-    x.body = sandbox_request_body(request, &x.body_len);
+    x.body = sandbox_body_of(request, &x.body_len);
     decide(&x);
     if (was_doomed) {
         x.answer.ending = SANDBOX_DROP;

@@ -1,9 +1,9 @@
 /*
- * calls: see the header. Thread: the event base's.
+ * calls: see calls.h. Thread: the event base's.
  */
 #include "gateway/sandbox/calls.h"
 
-#include "gateway/sandbox/sandbox.h"
+#include "gateway/sandbox/body.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>
@@ -29,7 +29,7 @@ void sandbox_answer_json(struct sandbox_exchange *x, int status, json_t *value)
 {
     sandbox_answer_nothing(x, status);
     evhttp_remove_header(evhttp_request_get_output_headers(x->http), "Content-Type");
-    x->reply = sandbox_json_body(x->http, value);
+    x->reply = sandbox_body_json(x->http, value);
 }
 
 void sandbox_answer_message(struct sandbox_exchange *x, int status, const char *message)
@@ -126,14 +126,13 @@ void sandbox_post_single(struct sandbox_exchange *x, const json_t *request)
     x->record.count = 1;
     errors = take(x, request, &item, id);
     if (errors != NULL) {
-        sandbox_answer_json(
-            x, 400,
-            json_pack("{s:s, s:o}", "message", "the message was refused", "errors",
-                      sandbox_item_errors(errors, (enum sandbox_errors_as)settings->errors_as)));
+        sandbox_answer_json(x, 400,
+                            json_pack("{s:s, s:o}", "message", "the message was refused", "errors",
+                                      sandbox_item_errors(errors, &settings->style)));
         json_decref(errors);
         return;
     }
-    entity = sandbox_item_entity(&item, id, settings->echo);
+    entity = sandbox_item_entity(&item, id, &settings->style);
     if (settings->single_style == SANDBOX_SINGLE_NESTED) {
         entity = json_pack("{s:o}", "entity", entity);
     }
@@ -163,11 +162,12 @@ static void take_item(struct sandbox_exchange *x, const json_t *object, size_t i
     json_t *entity;
 
     if (errors != NULL) {
-        json_array_append_new(refused, sandbox_item_error_entry(&item, index, errors, settings));
+        json_array_append_new(refused,
+                              sandbox_item_error_entry(&item, index, errors, &settings->style));
         json_decref(errors);
         return;
     }
-    entity = sandbox_item_entity(&item, id, settings->echo);
+    entity = sandbox_item_entity(&item, id, &settings->style);
     if (settings->entities_order == SANDBOX_ORDER_REVERSED) {
         json_array_insert_new(entities, 0, entity);
     } else {
@@ -217,8 +217,8 @@ static json_t *history_entry(const struct sandbox_exchange *x,
     return json_pack("{s:s, s:s*, s:s, s:s, s:s, s:s, s:s*}", "id", id, "clientId",
                      settings->history_client_id ? message->item.client_id : NULL, "from",
                      message->item.from, "to", message->item.to, "text", message->item.text,
-                     "status", sandbox_message_status(x->sandbox, message, x->now_ms), "createdAt",
-                     settings->history_time ? created : NULL);
+                     "status", sandbox_reports_status(x->sandbox->reports, message, x->now_ms),
+                     "createdAt", settings->history_time ? created : NULL);
 }
 
 /* A number in the query, 1 to max; `usual` if it is not there or no number. */

@@ -1,11 +1,10 @@
-/*
- * control: the control calls, by which tests steer the sandbox and ask what it was given.
- *
- * Owns the calls below /sandbox; gateway/sandbox/sandbox.h describes them. Thread: the event base's.
- */
-#include "gateway/sandbox/parts.h"
+/* control: see control.h. */
+#include "gateway/sandbox/control.h"
 
+#include "gateway/base/clock.h"
+#include "gateway/sandbox/body.h"
 #include "gateway/sandbox/members.h"
+#include "gateway/sandbox/parts.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>
@@ -14,7 +13,7 @@
 #include <string.h>
 
 /* One control call while it is answered. */
-struct exchange {
+struct control_exchange {
     struct sandbox *sandbox;
     struct evhttp_request *http;
     json_t *request; /* its body, NULL where it has none */
@@ -23,20 +22,20 @@ struct exchange {
 };
 
 /* Takes the value. */
-static void answer(struct exchange *x, int status, json_t *value)
+static void answer(struct control_exchange *x, int status, json_t *value)
 {
     x->status = status;
-    x->reply = sandbox_json_body(x->http, value);
+    x->reply = sandbox_body_json(x->http, value);
 }
 
-static void answer_message(struct exchange *x, int status, const char *message)
+static void answer_message(struct control_exchange *x, int status, const char *message)
 {
     answer(x, status, json_pack("{s:s, s:[]}", "message", message, "unknown"));
 }
 
 /* --- faults and settings ---------------------------------------------------------------------- */
 
-static void post_faults(struct exchange *x)
+static void post_faults(struct control_exchange *x)
 {
     json_t *indexes = json_array();
     json_t *problem = sandbox_faults_add(&x->sandbox->faults, x->request, indexes);
@@ -49,23 +48,23 @@ static void post_faults(struct exchange *x)
     json_decref(indexes);
 }
 
-static void get_faults(struct exchange *x)
+static void get_faults(struct control_exchange *x)
 {
     answer(x, 200, sandbox_faults_show(&x->sandbox->faults));
 }
 
-static void delete_faults(struct exchange *x)
+static void delete_faults(struct control_exchange *x)
 {
     sandbox_faults_clear(&x->sandbox->faults);
     answer(x, 200, json_object());
 }
 
-static void get_settings(struct exchange *x)
+static void get_settings(struct control_exchange *x)
 {
     answer(x, 200, sandbox_settings_show(&x->sandbox->settings));
 }
 
-static void put_settings(struct exchange *x)
+static void put_settings(struct control_exchange *x)
 {
     json_t *problem = sandbox_settings_merge(&x->sandbox->settings, x->request);
 
@@ -120,7 +119,7 @@ static json_t *show_message(const struct sandbox *sandbox, const void *entry, in
     sandbox_store_id(&sandbox->store, message->number, id);
     json_object_set_new(object, "id", json_string(id));
     json_object_set_new(object, "status",
-                        json_string(sandbox_message_status(sandbox, message, now_ms)));
+                        json_string(sandbox_reports_status(sandbox->reports, message, now_ms)));
     return object;
 }
 
@@ -137,26 +136,18 @@ static json_t *show_rejected(const struct sandbox *sandbox, const void *entry, i
 
 typedef json_t *show_entry(const struct sandbox *sandbox, const void *entry, int64_t now_ms);
 
-static int append(const char *text, size_t len, void *body)
-{
-    return evbuffer_add(body, text, len);
-}
-
 /* Entry by entry: a million messages as one JSON value would take a gigabyte. */
-static void show_ring(struct exchange *x, const char *name, const struct sandbox_ring *ring,
+static void show_ring(struct control_exchange *x, const char *name, const struct sandbox_ring *ring,
                       show_entry *show)
 {
-    const int64_t now_ms = sandbox_now_ms();
+    const int64_t now_ms = clock_unix_ms();
 
     evbuffer_add_printf(x->reply, "\"%s\":[", name);
     for (size_t i = 0; i < ring->count; i++) {
-        json_t *entry = show(x->sandbox, sandbox_ring_at(ring, i), now_ms);
-
         if (i > 0) {
             evbuffer_add(x->reply, ",", 1);
         }
-        json_dump_callback(entry, append, x->reply, JSON_COMPACT);
-        json_decref(entry);
+        sandbox_body_add(x->reply, show(x->sandbox, sandbox_ring_at(ring, i), now_ms));
     }
     evbuffer_add(x->reply, "]", 1);
 }
@@ -208,7 +199,7 @@ static json_t *show_summary(const struct sandbox *sandbox)
         show_reports(sandbox_reports_counts(sandbox->reports)));
 }
 
-static void get_record(struct exchange *x)
+static void get_record(struct control_exchange *x)
 {
     const struct sandbox_store *store = &x->sandbox->store;
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(x->http));
@@ -233,7 +224,7 @@ static void get_record(struct exchange *x)
     evbuffer_add(x->reply, "}", 1);
 }
 
-static void delete_record(struct exchange *x)
+static void delete_record(struct control_exchange *x)
 {
     sandbox_reports_clear(x->sandbox->reports);
     sandbox_store_clear(&x->sandbox->store);
@@ -246,7 +237,7 @@ static void delete_record(struct exchange *x)
 enum { NEWEST = 50, NEWEST_MAX = 1000 };
 
 /* The number in the query "newest=n". */
-static size_t read_newest(const struct exchange *x)
+static size_t read_newest(const struct control_exchange *x)
 {
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(x->http));
     unsigned long newest = NEWEST;
@@ -257,10 +248,10 @@ static size_t read_newest(const struct exchange *x)
     return newest < NEWEST_MAX ? newest : NEWEST_MAX;
 }
 
-static void get_messages(struct exchange *x)
+static void get_messages(struct control_exchange *x)
 {
     const struct sandbox_ring *ring = &x->sandbox->store.messages;
-    const int64_t now_ms = sandbox_now_ms();
+    const int64_t now_ms = clock_unix_ms();
     const size_t newest = read_newest(x);
     json_t *messages = json_array();
 
@@ -275,12 +266,12 @@ static void get_messages(struct exchange *x)
 
 /* --- reports ---------------------------------------------------------------------------------- */
 
-struct report {
+struct report_order {
     char *id, *client_id, *status, *message;
     int64_t code;
 };
 
-#define AT(field) offsetof(struct report, field)
+#define AT(field) offsetof(struct report_order, field)
 
 static const struct sandbox_member report_members[] = {
     {"id", SANDBOX_TEXT, AT(id), 0, 0, NULL},
@@ -294,7 +285,7 @@ static const struct sandbox_member report_members[] = {
 #undef AT
 
 static struct sandbox_message *find_message(const struct sandbox_store *store,
-                                            const struct report *report)
+                                            const struct report_order *report)
 {
     if (report->id != NULL) {
         return sandbox_store_by_id(store, report->id);
@@ -305,7 +296,7 @@ static struct sandbox_message *find_message(const struct sandbox_store *store,
     return NULL;
 }
 
-static void send_report(struct exchange *x, struct report *report)
+static void send_report(struct control_exchange *x, struct report_order *report)
 {
     const struct sandbox_store *store = &x->sandbox->store;
     struct sandbox_message *message = find_message(store, report);
@@ -328,9 +319,9 @@ static void send_report(struct exchange *x, struct report *report)
     }
 }
 
-static void post_reports(struct exchange *x)
+static void post_reports(struct control_exchange *x)
 {
-    struct report report = {0};
+    struct report_order report = {0};
     json_t *problem = sandbox_members_check(report_members, x->request);
 
     if (problem != NULL) {
@@ -345,11 +336,11 @@ static void post_reports(struct exchange *x)
 
 /* --- the calls -------------------------------------------------------------------------------- */
 
-static const struct call {
+static const struct control_call {
     const char *path;
     enum evhttp_cmd_type method;
     bool has_body;
-    void (*carry_out)(struct exchange *x);
+    void (*carry_out)(struct control_exchange *x);
 } calls[] = {
     {"/sandbox/faults", EVHTTP_REQ_POST, true, post_faults},
     {"/sandbox/faults", EVHTTP_REQ_GET, false, get_faults},
@@ -363,7 +354,7 @@ static const struct call {
 };
 
 /* Finds the call, or answers 404 or 405. */
-static const struct call *find_call(struct exchange *x)
+static const struct control_call *find_call(struct control_exchange *x)
 {
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(x->http));
     bool is_known = false;
@@ -381,10 +372,10 @@ static const struct call *find_call(struct exchange *x)
     return NULL;
 }
 
-static void carry_out(struct exchange *x, const struct call *call)
+static void carry_out(struct control_exchange *x, const struct control_call *call)
 {
     size_t len;
-    const char *body = sandbox_request_body(x->http, &len);
+    const char *body = sandbox_body_of(x->http, &len);
     json_error_t error;
 
     if (call->has_body) {
@@ -401,8 +392,8 @@ static void carry_out(struct exchange *x, const struct call *call)
 void sandbox_control_serve(struct sandbox *sandbox, struct evhttp_request *request,
                            struct sandbox_peer *peer)
 {
-    struct exchange x = {.sandbox = sandbox, .http = request};
-    const struct call *call;
+    struct control_exchange x = {.sandbox = sandbox, .http = request};
+    const struct control_call *call;
 
     if (!peer->is_loopback) {
         answer_message(&x, 403, "control calls come from loopback only");

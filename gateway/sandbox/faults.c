@@ -1,5 +1,5 @@
 /*
- * faults: see the header. Thread: the sandbox's.
+ * faults: see faults.h. Thread: the sandbox's.
  */
 #include "gateway/sandbox/faults.h"
 

@@ -1,5 +1,5 @@
 /*
- * http: see the header. Thread: the event base's.
+ * http: see http.h. Thread: the event base's.
  *
  * What it rests on in libevent 2.1: reading is off from the moment a request is handed out until it
  * is answered, so a client that leaves is noticed only by writing, or by the event that watches a
@@ -8,6 +8,7 @@
  */
 #include "gateway/sandbox/http.h"
 
+#include "gateway/base/clock.h"
 #include "gateway/base/http_listen.h"
 
 #include <arpa/inet.h>
@@ -23,7 +24,6 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum {
     IDLE_SECONDS =
@@ -225,18 +225,10 @@ static void pending_free(struct pending *pending)
     free(pending);
 }
 
-static int64_t monotonic_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Waits until the answer is due, or until the client leaves where it never is. */
 static void wait_for(struct pending *pending)
 {
-    int64_t left_us = pending->due_us - monotonic_us();
+    int64_t left_us = pending->due_us - clock_monotonic_us();
     struct timeval delay = {left_us / 1000000, left_us % 1000000};
 
     if (left_us <= 0) {
@@ -254,7 +246,7 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     /* libevent's clock is coarse: it may be some milliseconds early. */
-    if (answer.ending != SANDBOX_HANG && monotonic_us() < pending->due_us) {
+    if (answer.ending != SANDBOX_HANG && clock_monotonic_us() < pending->due_us) {
         wait_for(pending);
         return;
     }
@@ -280,7 +272,7 @@ void sandbox_http_answer(struct sandbox_peer *peer, struct evhttp_request *reque
     }
     pending->request = request;
     pending->answer = now;
-    pending->due_us = monotonic_us() + answer->delay_ms * 1000;
+    pending->due_us = clock_monotonic_us() + answer->delay_ms * 1000;
     LIST_INSERT_HEAD(&http->pending, pending, entry);
     if (answer->ending == SANDBOX_HANG) {
         pending->event = event_new(http->base, peer->fd, EV_CLOSED, on_due, pending);

@@ -1,5 +1,5 @@
 /*
- * item: see the header. Thread: any.
+ * item: see item.h. Thread: any.
  */
 #include "gateway/sandbox/item.h"
 
@@ -159,12 +159,12 @@ char *sandbox_item_reason(json_t *errors)
     return reason;
 }
 
-json_t *sandbox_item_errors(json_t *errors, enum sandbox_errors_as errors_as)
+json_t *sandbox_item_errors(json_t *errors, const struct sandbox_item_style *style)
 {
     json_t *value = NULL;
     char *reason;
 
-    switch (errors_as) {
+    switch ((enum sandbox_errors_as)style->errors_as) {
     case SANDBOX_AS_OBJECT:
         return json_deep_copy(errors);
     case SANDBOX_AS_LIST:
@@ -188,22 +188,23 @@ static void echo_fields(json_t *object, const struct sandbox_item *item, unsigne
     }
 }
 
-json_t *sandbox_item_entity(const struct sandbox_item *item, const char *id, unsigned echo)
+json_t *sandbox_item_entity(const struct sandbox_item *item, const char *id,
+                            const struct sandbox_item_style *style)
 {
     json_t *entity = json_object();
 
     json_object_set_new(entity, "id", json_string(id));
-    echo_fields(entity, item, echo);
+    echo_fields(entity, item, style->echo);
     return entity;
 }
 
 json_t *sandbox_item_error_entry(const struct sandbox_item *item, size_t index, json_t *errors,
-                                 const struct sandbox_settings *settings)
+                                 const struct sandbox_item_style *style)
 {
     json_t *entry = json_object();
     json_t *nested;
 
-    switch ((enum sandbox_errors_by)settings->errors_by) {
+    switch ((enum sandbox_errors_by)style->errors_by) {
     case SANDBOX_BY_INDEX:
         json_object_set_new(entry, "index", json_integer((json_int_t)index));
         break;
@@ -211,17 +212,16 @@ json_t *sandbox_item_error_entry(const struct sandbox_item *item, size_t index, 
         echo_fields(entry, item, 1u);
         break;
     case SANDBOX_BY_FIELDS:
-        echo_fields(entry, item, settings->echo);
+        echo_fields(entry, item, style->echo);
         break;
     case SANDBOX_BY_NESTED:
         nested = json_object();
-        echo_fields(nested, item, settings->echo);
+        echo_fields(nested, item, style->echo);
         json_object_set_new(entry, "item", nested);
         break;
     case SANDBOX_BY_NONE:
         break;
     }
-    json_object_set_new(entry, "errors",
-                        sandbox_item_errors(errors, (enum sandbox_errors_as)settings->errors_as));
+    json_object_set_new(entry, "errors", sandbox_item_errors(errors, style));
     return entry;
 }

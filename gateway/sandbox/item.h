@@ -7,8 +7,6 @@
 #ifndef GATEWAY_SANDBOX_ITEM_H
 #define GATEWAY_SANDBOX_ITEM_H
 
-#include "gateway/sandbox/settings.h"
-
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +15,22 @@
 extern const char *const sandbox_item_names[];
 
 enum { SANDBOX_ITEM_ALL = 0xf }; /* a bit for each of them */
+
+/* The order of each is that of its names in settings.c; the first is the default. */
+enum sandbox_errors_by {
+    SANDBOX_BY_INDEX,
+    SANDBOX_BY_CLIENT_ID,
+    SANDBOX_BY_FIELDS,
+    SANDBOX_BY_NESTED,
+    SANDBOX_BY_NONE
+};
+enum sandbox_errors_as { SANDBOX_AS_OBJECT, SANDBOX_AS_LIST, SANDBOX_AS_STRING };
+
+/* How an answer speaks of items. */
+struct sandbox_item_style {
+    int errors_by, errors_as; /* the enums above */
+    unsigned echo;            /* a bit for each of sandbox_item_names */
+};
 
 enum sandbox_unicode { SANDBOX_UNICODE_ABSENT, SANDBOX_UNICODE_NO, SANDBOX_UNICODE_YES };
 
@@ -35,15 +49,16 @@ json_t *sandbox_item_read(const json_t *object, struct sandbox_item *item);
 /* Says in errors as above what is wrong with a field; starts them where `errors` is NULL. */
 json_t *sandbox_item_refuse(json_t *errors, const char *field, const char *sentence);
 
-/* The same errors in the form of `errors_as`, a new value. */
-json_t *sandbox_item_errors(json_t *errors, enum sandbox_errors_as errors_as);
+/* The same errors as `style` writes them, a new value. */
+json_t *sandbox_item_errors(json_t *errors, const struct sandbox_item_style *style);
 
-/* An entry of `entities`, a new object: the id and what `echo` names of the item. */
-json_t *sandbox_item_entity(const struct sandbox_item *item, const char *id, unsigned echo);
+/* An entry of `entities`, a new object: the id and what `style` echoes of the item. */
+json_t *sandbox_item_entity(const struct sandbox_item *item, const char *id,
+                            const struct sandbox_item_style *style);
 
-/* An entry of `errors`, a new object: names the item as the settings say. */
+/* An entry of `errors`, a new object: names the item as `style` does. */
 json_t *sandbox_item_error_entry(const struct sandbox_item *item, size_t index, json_t *errors,
-                                 const struct sandbox_settings *settings);
+                                 const struct sandbox_item_style *style);
 
 /* "to: is not a number in E.164 form; text: ..", a new string for the record, or NULL. */
 char *sandbox_item_reason(json_t *errors);

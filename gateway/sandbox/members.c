@@ -1,5 +1,5 @@
 /*
- * members: see the header. Thread: any.
+ * members: see members.h. Thread: any.
  */
 #include "gateway/sandbox/members.h"
 

@@ -1,9 +1,7 @@
 /*
- * outcomes: see the header. Thread: any.
+ * outcomes: see outcomes.h. Thread: any.
  */
 #include "gateway/sandbox/outcomes.h"
-
-#include "gateway/sandbox/sandbox.h"
 
 #include <string.h>
 

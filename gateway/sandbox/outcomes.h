@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { SANDBOX_MAX_REPORTS = 3 };
 
@@ -26,5 +27,8 @@ struct sandbox_outcome {
 
 /* The outcome for a number; the usual one for NULL. */
 const struct sandbox_outcome *sandbox_outcome_of(const char *to);
+
+/* Prints the table, for `smsrelay sandbox --help`. */
+void sandbox_outcomes_print(FILE *out);
 
 #endif

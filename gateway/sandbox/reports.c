@@ -1,11 +1,12 @@
 /*
- * reports: see the header. Thread: the event base's.
+ * reports: see reports.h. Thread: the event base's.
  *
  * A report is always in one of two lists: waiting (its timer runs) or ready; or it is in flight in
  * a lane. A lane is one kept connection to the webhook.
  */
 #include "gateway/sandbox/reports.h"
 
+#include "gateway/sandbox/body.h"
 #include "gateway/sandbox/settings.h"
 #include "gateway/sandbox/store.h"
 
@@ -70,20 +71,11 @@ static char *copy_of(const char *s)
 
 static void dispatch(struct sandbox_reports *reports);
 
-static struct evbuffer *report_json(const struct report *report)
+static json_t *report_json(const struct report *report)
 {
-    struct evbuffer *body = evbuffer_new();
-    json_t *object = json_pack("{s:s, s:s*, s:s, s:i, s:s, s:s*}", "id", report->id, "clientId",
-                               report->client_id, "status", report->status, "code", report->code,
-                               "eventAt", report->event_at, "message", report->text);
-    char *text = json_dumps(object, JSON_COMPACT);
-
-    if (body != NULL && text != NULL) {
-        evbuffer_add(body, text, strlen(text));
-    }
-    free(text);
-    json_decref(object);
-    return body;
+    return json_pack("{s:s, s:s*, s:s, s:i, s:s, s:s*}", "id", report->id, "clientId",
+                     report->client_id, "status", report->status, "code", report->code, "eventAt",
+                     report->event_at, "message", report->text);
 }
 
 static void wait_for(struct report *report, int64_t ms)
@@ -169,7 +161,7 @@ static bool lane_connect(struct lane *lane, const struct evhttp_uri *uri)
 }
 
 /* Returns false when the report could not be put on its way. */
-static bool lane_post(struct lane *lane, const struct evhttp_uri *uri, struct evbuffer *body)
+static bool lane_post(struct lane *lane, const struct evhttp_uri *uri)
 {
     const char *path = evhttp_uri_get_path(uri);
     const char *query = evhttp_uri_get_query(uri);
@@ -185,26 +177,22 @@ static bool lane_post(struct lane *lane, const struct evhttp_uri *uri, struct ev
     headers = evhttp_request_get_output_headers(request);
     evhttp_add_header(headers, "Host", evhttp_uri_get_host(uri));
     evhttp_add_header(headers, "Content-Type", "application/json");
-    evbuffer_add_buffer(evhttp_request_get_output_buffer(request), body);
+    sandbox_body_add(evhttp_request_get_output_buffer(request), report_json(lane->report));
     return evhttp_make_request(lane->connection, request, EVHTTP_REQ_POST, target) == 0;
 }
 
 static void lane_send(struct lane *lane, struct report *report)
 {
     struct evhttp_uri *uri = evhttp_uri_parse(lane->reports->webhook);
-    struct evbuffer *body = report_json(report);
 
     report->attempts++;
     lane->report = report;
-    if (uri == NULL || body == NULL || !lane_post(lane, uri, body)) {
+    if (uri == NULL || !lane_post(lane, uri)) {
         lane->report = NULL;
         settle(report, false);
     }
     if (uri != NULL) {
         evhttp_uri_free(uri);
-    }
-    if (body != NULL) {
-        evbuffer_free(body);
     }
 }
 
@@ -313,14 +301,32 @@ static struct report *report_new(struct sandbox_reports *reports,
     return report;
 }
 
+/* How long after the message, and after one another, its reports come. */
+static int64_t delay_of(const struct sandbox_reports *reports,
+                        const struct sandbox_outcome *outcome)
+{
+    return outcome->is_late ? reports->settings->report_late_ms
+                            : reports->settings->report_delay_ms;
+}
+
+const char *sandbox_reports_status(const struct sandbox_reports *reports,
+                                   const struct sandbox_message *message, int64_t now_ms)
+{
+    if (message->status != NULL) {
+        return message->status;
+    }
+    return now_ms - message->at_ms < delay_of(reports, message->outcome)
+               ? "accepted"
+               : message->outcome->settled;
+}
+
 void sandbox_reports_plan(struct sandbox_reports *reports, const struct sandbox_message *message,
                           const char *id)
 {
     const struct sandbox_outcome *outcome = message->outcome;
-    const struct sandbox_settings *settings = reports->settings;
     struct report *report;
 
-    if (settings->webhook == NULL || outcome->reports[0].status == NULL) {
+    if (reports->settings->webhook == NULL || outcome->reports[0].status == NULL) {
         return;
     }
     report = report_new(reports, message, id, outcome->reports[0].status);
@@ -329,7 +335,7 @@ void sandbox_reports_plan(struct sandbox_reports *reports, const struct sandbox_
     }
     report->code = outcome->reports[0].code;
     report->outcome = outcome;
-    report->delay_ms = outcome->is_late ? settings->report_late_ms : settings->report_delay_ms;
+    report->delay_ms = delay_of(reports, outcome);
     wait_for(report, report->delay_ms);
 }
 

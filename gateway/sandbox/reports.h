@@ -35,6 +35,10 @@ void sandbox_reports_plan(struct sandbox_reports *reports, const struct sandbox_
 void sandbox_reports_send(struct sandbox_reports *reports, const struct sandbox_message *message,
                           const char *id, const char *status, int code, const char *text);
 
+/* The status that the history shows for a message at `now_ms` (Unix time). */
+const char *sandbox_reports_status(const struct sandbox_reports *reports,
+                                   const struct sandbox_message *message, int64_t now_ms);
+
 const struct sandbox_report_counts *sandbox_reports_counts(const struct sandbox_reports *reports);
 
 /* Forgets the waiting reports and the counts. */

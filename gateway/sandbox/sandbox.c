@@ -4,6 +4,9 @@
 #include "gateway/sandbox/sandbox.h"
 
 #include "gateway/base/http_listen.h"
+#include "gateway/sandbox/api.h"
+#include "gateway/sandbox/body.h"
+#include "gateway/sandbox/control.h"
 #include "gateway/sandbox/parts.h"
 
 #include <event2/buffer.h>
@@ -13,49 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-int64_t sandbox_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-const char *sandbox_message_status(const struct sandbox *sandbox,
-                                   const struct sandbox_message *message, int64_t now_ms)
-{
-    int64_t delay_ms = message->outcome->is_late ? sandbox->settings.report_late_ms
-                                                 : sandbox->settings.report_delay_ms;
-
-    if (message->status != NULL) {
-        return message->status;
-    }
-    return now_ms - message->at_ms < delay_ms ? "accepted" : message->outcome->settled;
-}
-
-const char *sandbox_request_body(struct evhttp_request *request, size_t *len)
-{
-    struct evbuffer *input = evhttp_request_get_input_buffer(request);
-
-    *len = evbuffer_get_length(input);
-    return (const char *)evbuffer_pullup(input, -1);
-}
-
-struct evbuffer *sandbox_json_body(struct evhttp_request *request, json_t *value)
-{
-    struct evbuffer *body = evbuffer_new();
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-
-    json_decref(value);
-    if (body != NULL && text != NULL) {
-        evbuffer_add(body, text, strlen(text));
-    }
-    free(text);
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
-                      "application/json");
-    return body;
-}
 
 /*
  * Any web page may post to this machine, though it sees no answer: its browser says whose it is in
@@ -76,7 +36,7 @@ static void refuse(struct evhttp_request *request, struct sandbox_peer *peer)
 
     sandbox_http_answer(
         peer, request,
-        &(struct sandbox_answer){.status = 403, .body = sandbox_json_body(request, words)});
+        &(struct sandbox_answer){.status = 403, .body = sandbox_body_json(request, words)});
 }
 
 static void serve(struct evhttp_request *request, struct sandbox_peer *peer, void *arg)
@@ -92,11 +52,36 @@ static void serve(struct evhttp_request *request, struct sandbox_peer *peer, voi
     }
 }
 
+static json_t *text_or_null(const char *text)
+{
+    return text == NULL || *text == '\0' ? json_null() : json_string(text);
+}
+
+/* The settings that the options change, a new object. */
+static json_t *changes_of(const struct sandbox_options *options)
+{
+    json_t *changes =
+        json_pack("{s:I, s:o, s:o}", "latency_ms", (json_int_t)options->latency_ms, "token",
+                  text_or_null(options->token), "webhook", text_or_null(options->webhook));
+
+    if (options->limit != 0) {
+        json_object_set_new(changes, "limit", json_integer(options->limit));
+    }
+    if (options->window_ms != 0) {
+        json_object_set_new(changes, "window_ms", json_integer(options->window_ms));
+    }
+    return changes;
+}
+
 static bool read_options(struct sandbox *sandbox, const struct sandbox_options *options,
                          char *error, size_t error_size)
 {
-    json_t *problem = sandbox_settings_init(&sandbox->settings, options);
+    json_t *changes = changes_of(options);
+    json_t *problem;
 
+    sandbox_settings_init(&sandbox->settings);
+    problem = sandbox_settings_merge(&sandbox->settings, changes);
+    json_decref(changes);
     if (problem == NULL) {
         return true;
     }

@@ -145,18 +145,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 struct event_base;
 struct sandbox;
 
-/* The most messages that one bulk call takes. */
-enum { SANDBOX_BULK_MAX = 100 };
-
 enum { SANDBOX_URL_SIZE = 128 };
-
-/* The base path of the simulated API. */
-#define SANDBOX_BASE_PATH "/transactional/v1"
 
 /* Where a sandbox listens and how it starts. Strings are copied. */
 struct sandbox_options {
@@ -186,8 +179,5 @@ void sandbox_url(char url[SANDBOX_URL_SIZE], const char *host, uint16_t port);
 
 /* Closes every connection, unanswered requests too. NULL is fine. */
 void sandbox_free(struct sandbox *sandbox);
-
-/* Prints the table of outcomes, for `smsrelay sandbox --help`. */
-void sandbox_outcomes_print(FILE *out);
 
 #endif

@@ -1,12 +1,10 @@
 /*
- * settings: see the header. Thread: the sandbox's.
+ * settings: see settings.h. Thread: the sandbox's.
  */
 #include "gateway/sandbox/settings.h"
 
 #include "gateway/sandbox/http.h"
-#include "gateway/sandbox/item.h"
 #include "gateway/sandbox/members.h"
-#include "gateway/sandbox/sandbox.h"
 
 #include <event2/http.h>
 #include <limits.h>
@@ -34,10 +32,10 @@ static const struct sandbox_member table[] = {
     {"retry_after", SANDBOX_INTEGER_OR_NULL, AT(retry_after), 0, DAY_S, NULL},
     {"date_offset_s", SANDBOX_INTEGER, AT(date_offset_s), -10 * DAY_S, 10 * DAY_S, NULL},
     {"single_style", SANDBOX_CHOICE, AT(single_style), 0, 0, single_styles},
-    {"echo", SANDBOX_CHOICES, AT(echo), 0, 0, sandbox_item_names},
+    {"echo", SANDBOX_CHOICES, AT(style.echo), 0, 0, sandbox_item_names},
     {"entities_order", SANDBOX_CHOICE, AT(entities_order), 0, 0, orders},
-    {"errors_by", SANDBOX_CHOICE, AT(errors_by), 0, 0, errors_by},
-    {"errors_as", SANDBOX_CHOICE, AT(errors_as), 0, 0, errors_as},
+    {"errors_by", SANDBOX_CHOICE, AT(style.errors_by), 0, 0, errors_by},
+    {"errors_as", SANDBOX_CHOICE, AT(style.errors_as), 0, 0, errors_as},
     {"duplicate_client_id", SANDBOX_CHOICE, AT(duplicate_client_id), 0, 0, duplicates},
     {"reject_all_bulk_status", SANDBOX_INTEGER, AT(reject_all_bulk_status), 0, 599, NULL},
     {"history", SANDBOX_FLAG, AT(history), 0, 0, NULL},
@@ -87,16 +85,8 @@ json_t *sandbox_settings_merge(struct sandbox_settings *settings, json_t *change
     return problem;
 }
 
-static json_t *text_or_null(const char *text)
+void sandbox_settings_init(struct sandbox_settings *settings)
 {
-    return text == NULL || *text == '\0' ? json_null() : json_string(text);
-}
-
-json_t *sandbox_settings_init(struct sandbox_settings *settings,
-                              const struct sandbox_options *options)
-{
-    json_t *changes, *problem;
-
     *settings = (struct sandbox_settings){
         .limit = 1200,
         .window_ms = 60 * 1000,
@@ -112,19 +102,8 @@ json_t *sandbox_settings_init(struct sandbox_settings *settings,
         .history_time = true,
         .history_paging = true,
         .outcomes = true,
-        .echo = SANDBOX_ITEM_ALL,
+        .style.echo = SANDBOX_ITEM_ALL,
     };
-    changes = json_pack("{s:I, s:o, s:o}", "latency_ms", (json_int_t)options->latency_ms, "token",
-                        text_or_null(options->token), "webhook", text_or_null(options->webhook));
-    if (options->limit != 0) {
-        json_object_set_new(changes, "limit", json_integer(options->limit));
-    }
-    if (options->window_ms != 0) {
-        json_object_set_new(changes, "window_ms", json_integer(options->window_ms));
-    }
-    problem = sandbox_settings_merge(settings, changes);
-    json_decref(changes);
-    return problem;
 }
 
 json_t *sandbox_settings_show(const struct sandbox_settings *settings)

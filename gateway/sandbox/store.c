@@ -1,9 +1,7 @@
 /*
- * store: see the header. Thread: the sandbox's.
+ * store: see store.h. Thread: the sandbox's.
  */
 #include "gateway/sandbox/store.h"
-
-#include "gateway/sandbox/sandbox.h"
 
 #include <inttypes.h>
 #include <stdio.h>

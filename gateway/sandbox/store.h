@@ -15,7 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SANDBOX_ID_SIZE = 24 + 1, SANDBOX_MAX_STATUS = 599 };
+enum {
+    SANDBOX_ID_SIZE = 24 + 1,
+    SANDBOX_MAX_STATUS = 599,
+    SANDBOX_BULK_MAX = 100 /* messages that one bulk call takes */
+};
 
 /* An item that was given, with its strings in the same allocation. */
 struct sandbox_message {

@@ -1,5 +1,5 @@
 /*
- * window: see the header. Thread: any.
+ * window: see window.h. Thread: any.
  */
 #include "gateway/sandbox/window.h"
 

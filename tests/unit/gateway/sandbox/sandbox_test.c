@@ -4,7 +4,6 @@
 #include "gateway/sandbox/faults.h"
 #include "gateway/sandbox/item.h"
 #include "gateway/sandbox/outcomes.h"
-#include "gateway/sandbox/sandbox.h"
 #include "gateway/sandbox/store.h"
 #include "gateway/sandbox/window.h"
 
