@@ -72,7 +72,7 @@ static bool find_call(struct sandbox_exchange *x)
     for (int i = 0; i < SANDBOX_CALL_OTHER && x->path != NULL; i++) {
         const char *name = calls[i].method == EVHTTP_REQ_GET ? "GET" : "POST";
 
-        /* A bulk has a path that an id could have too. */
+        /* The path of a bulk would fit an id, too. */
         if (!is_path_of(&calls[i], x->path) ||
             (i == SANDBOX_CALL_ONE && is_path_of(&calls[SANDBOX_CALL_BULK], x->path))) {
             continue;
@@ -106,7 +106,7 @@ static bool is_authorized(struct sandbox_exchange *x)
                               given[strlen(scheme)] != '\0' &&
                               (wanted == NULL || strcmp(given + strlen(scheme), wanted) == 0);
     if (!x->record.is_authorized) {
-        sandbox_answer_message(x, 401, "the token is missing or not valid");
+        sandbox_answer_message(x, 401, "the token is missing or invalid");
     }
     return x->record.is_authorized;
 }
@@ -190,7 +190,7 @@ static void set_usual_headers(const struct sandbox_exchange *x)
 
 /* --- faults ----------------------------------------------------------------------------------- */
 
-/* A header's value from a control call: text, a number, or null for none. */
+/* Sets a header to a value from a control call: a string, a number, or null for none. */
 static void override_header(const struct sandbox_exchange *x, const char *name, const json_t *value)
 {
     if (value == NULL) {
@@ -247,7 +247,7 @@ static void fault_answer(struct sandbox_exchange *x)
     } else if (status == 204 || status == 304) {
         answer_text(x, status, "", 0);
     } else if (fault->status != 0) {
-        sandbox_answer_message(x, status, "a fault was asked for");
+        sandbox_answer_message(x, status, "injected fault");
     }
 }
 
@@ -275,7 +275,7 @@ static void fault_ending(struct sandbox_exchange *x)
 
 /* --- a request -------------------------------------------------------------------------------- */
 
-/* Which fault strikes, if any, and whether the messages are taken all the same. */
+/* Which fault strikes, if any, and whether messages are accepted nonetheless. */
 static void meet_fault(struct sandbox_exchange *x)
 {
     if (x->peer->is_doomed) {

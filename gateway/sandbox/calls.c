@@ -1,6 +1,4 @@
-/*
- * calls: see calls.h. Thread: the event base's.
- */
+/* calls: see calls.h. */
 #include "gateway/sandbox/calls.h"
 
 #include "gateway/sandbox/body.h"
@@ -61,13 +59,13 @@ static void accept_item(struct sandbox_exchange *x, const struct sandbox_item *i
     }
     message = sandbox_store_accept(store, item, outcome, x->now_ms);
     if (message == NULL) {
-        abort(); /* a simulator without memory proves nothing */
+        abort(); /* a simulator that loses messages proves nothing */
     }
     sandbox_store_id(store, message->number, id);
-    sandbox_reports_plan(x->sandbox->reports, message, id);
+    sandbox_reports_schedule(x->sandbox->reports, message, id);
 }
 
-/* What a clientId that was accepted before means for this item: sets its id, or adds an error. */
+/* Applies `duplicate_client_id`. Returns true if it decided the item: set its id, or an error. */
 static bool is_repeated(struct sandbox_exchange *x, const struct sandbox_item *item,
                         json_t **errors, char id[SANDBOX_ID_SIZE])
 {
@@ -92,7 +90,7 @@ static bool is_repeated(struct sandbox_exchange *x, const struct sandbox_item *i
     return false;
 }
 
-/* Decides one item. Returns NULL and its id when it is accepted, else its errors, a new object. */
+/* Decides one item. Returns NULL and sets `id` if it is accepted, else its errors, a new object. */
 static json_t *take(struct sandbox_exchange *x, const json_t *object, struct sandbox_item *item,
                     char id[SANDBOX_ID_SIZE])
 {
@@ -120,7 +118,7 @@ void sandbox_post_single(struct sandbox_exchange *x, const json_t *request)
     json_t *errors, *entity;
 
     if (!json_is_object(request)) {
-        sandbox_answer_message(x, 400, "one message object is wanted");
+        sandbox_answer_message(x, 400, "expected one message object");
         return;
     }
     x->record.count = 1;
@@ -184,7 +182,7 @@ void sandbox_post_bulk(struct sandbox_exchange *x, const json_t *request)
         x->record.count = json_array_size(request);
     }
     if (!is_bulk(request)) {
-        sandbox_answer_message(x, 400, "an array of 1 to 100 message objects is wanted");
+        sandbox_answer_message(x, 400, "expected an array of 1 to 100 message objects");
         return;
     }
     entities = json_array();
@@ -221,7 +219,7 @@ static json_t *history_entry(const struct sandbox_exchange *x,
                      "createdAt", settings->history_time ? created : NULL);
 }
 
-/* A number in the query, 1 to max; `usual` if it is not there or no number. */
+/* A number in the query, 1 to max; `usual` if it is missing or invalid. */
 static size_t query_number(struct evkeyvalq *query, const char *name, size_t usual, size_t max)
 {
     const char *text = evhttp_find_header(query, name);

@@ -1,8 +1,8 @@
 /*
- * calls: the four calls of the simulated API, carried out for a request that was let in.
+ * calls: the four calls of the simulated API.
  *
- * Owns what they take, keep and answer. Who is let in, and what a fault makes of the answer, is
- * sandbox_api's business. Thread: the event base's.
+ * Owns what they accept, keep and answer. Leaves to api who may call, and what a fault makes of the
+ * answer. Thread: the event base's.
  */
 #ifndef GATEWAY_SANDBOX_CALLS_H
 #define GATEWAY_SANDBOX_CALLS_H
@@ -19,7 +19,7 @@ struct sandbox_exchange {
     const char *body;
     size_t body_len;
     const struct sandbox_fault *fault;
-    bool takes;             /* are messages taken? */
+    bool takes;             /* are messages accepted? */
     struct evbuffer *reply; /* the body of the answer, or NULL */
     struct sandbox_answer answer;
     struct sandbox_request record;
@@ -28,7 +28,7 @@ struct sandbox_exchange {
 /* Answers with a status and no body. */
 void sandbox_answer_nothing(struct sandbox_exchange *x, int status);
 
-/* Answers with JSON; takes the value. */
+/* Answers with JSON; takes ownership of the value. */
 void sandbox_answer_json(struct sandbox_exchange *x, int status, json_t *value);
 
 /* Answers with {"message":..}. */

@@ -21,7 +21,7 @@ struct control_exchange {
     struct evbuffer *reply;
 };
 
-/* Takes the value. */
+/* Takes ownership of the value. */
 static void answer(struct control_exchange *x, int status, json_t *value)
 {
     x->status = status;
@@ -136,7 +136,7 @@ static json_t *show_rejected(const struct sandbox *sandbox, const void *entry, i
 
 typedef json_t *show_entry(const struct sandbox *sandbox, const void *entry, int64_t now_ms);
 
-/* Entry by entry: a million messages as one JSON value would take a gigabyte. */
+/* Entry by entry: a million messages would take a gigabyte as one JSON value. */
 static void show_ring(struct control_exchange *x, const char *name, const struct sandbox_ring *ring,
                       show_entry *show)
 {

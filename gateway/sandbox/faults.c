@@ -1,6 +1,4 @@
-/*
- * faults: see faults.h. Thread: the sandbox's.
- */
+/* faults: see faults.h. */
 #include "gateway/sandbox/faults.h"
 
 #include "gateway/sandbox/members.h"
@@ -47,7 +45,7 @@ static void fault_free(struct sandbox_fault *fault)
     free(fault);
 }
 
-/* Then the messages were taken, unless the fault says otherwise. */
+/* If so, the messages were accepted, unless the fault says otherwise. */
 static bool is_answered_as_usual(const struct sandbox_fault *fault)
 {
     return fault->status == 0 && fault->body == NULL && !fault->drop && fault->truncate < 0 &&

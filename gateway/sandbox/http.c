@@ -1,10 +1,10 @@
 /*
  * http: see http.h. Thread: the event base's.
  *
- * What it rests on in libevent 2.1: reading is off from the moment a request is handed out until it
- * is answered, so a client that leaves is noticed only by writing, or by the event that watches a
- * hanging connection; evhttp_send_reply frees a request whose connection has gone; a "Connection:
- * close" that is put on the request after the answer was written closes the connection unsaid.
+ * Relies on libevent 2.1: it does not read from a connection until its request is answered, so that
+ * only a write notices that the client has left, or the event that watches a hanging connection;
+ * evhttp_send_reply frees a request whose connection has gone; a "Connection: close" that is added to
+ * a request after its answer was written closes the connection without telling the client.
  */
 #include "gateway/sandbox/http.h"
 
@@ -27,12 +27,12 @@
 
 enum {
     IDLE_SECONDS =
-        24 * 60 * 60,    /* evhttp's default of 50 s would be a fault that nobody asked for */
-    MAX_BODY = 64 << 20, /* what nobody may exceed, whatever the settings say */
+        24 * 60 * 60,    /* evhttp's default of 50 s would be a fault that nobody injected */
+    MAX_BODY = 64 << 20, /* the most that the setting max_body may allow */
     MAX_HEADERS = 64 << 10
 };
 
-/* An answer that is not out yet. */
+/* An answer that is still to be sent. */
 struct pending {
     LIST_ENTRY(pending) entry;
     struct evhttp_request *request;
@@ -156,7 +156,7 @@ static const char *reason_of(int status)
     }
 }
 
-static void close_unsaid(struct evhttp_request *request, void *arg)
+static void close_unannounced(struct evhttp_request *request, void *arg)
 {
     (void)arg;
     evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
@@ -177,7 +177,7 @@ static void truncate_body(struct evhttp_request *request, struct sandbox_answer 
         evbuffer_free(answer->body);
     }
     answer->body = part;
-    evhttp_request_set_on_complete_cb(request, close_unsaid, NULL);
+    evhttp_request_set_on_complete_cb(request, close_unannounced, NULL);
 }
 
 static void drop(struct evhttp_request *request, bool is_reset)
@@ -225,7 +225,7 @@ static void pending_free(struct pending *pending)
     free(pending);
 }
 
-/* Waits until the answer is due, or until the client leaves where it never is. */
+/* Waits until the answer is due; until the client leaves if it never is. */
 static void wait_for(struct pending *pending)
 {
     int64_t left_us = pending->due_us - clock_monotonic_us();
@@ -245,7 +245,7 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    /* libevent's clock is coarse: it may be some milliseconds early. */
+    /* libevent's clock is coarse: the timer may fire some milliseconds early. */
     if (answer.ending != SANDBOX_HANG && clock_monotonic_us() < pending->due_us) {
         wait_for(pending);
         return;
@@ -265,7 +265,7 @@ void sandbox_http_answer(struct sandbox_peer *peer, struct evhttp_request *reque
         finish(request, &now);
         return;
     }
-    /* Closing waits for the loop even without a delay: evhttp is still busy with the connection. */
+    /* Closing waits for the loop even without a delay: evhttp still uses the connection. */
     pending = calloc(1, sizeof *pending);
     if (pending == NULL) {
         abort();
@@ -372,7 +372,7 @@ void sandbox_http_free(struct sandbox_http *http)
         return;
     }
     while ((pending = LIST_FIRST(&http->pending)) != NULL) {
-        /* One that lost its connection is nobody's but ours; evhttp frees the others. */
+        /* evhttp frees only requests that still have a connection. */
         if (evhttp_request_get_connection(pending->request) == NULL) {
             evhttp_request_free(pending->request);
         }

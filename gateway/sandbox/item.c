@@ -1,6 +1,4 @@
-/*
- * item: see item.h. Thread: any.
- */
+/* item: see item.h. */
 #include "gateway/sandbox/item.h"
 
 #include <stdlib.h>
@@ -16,7 +14,7 @@ enum {
 
 const char *const sandbox_item_names[] = {"clientId", "from", "to", "text", NULL};
 
-/* Jansson lets only valid UTF-8 in, so characters are the bytes that continue none. */
+/* Jansson accepts only valid UTF-8: a character is a byte that does not continue another. */
 static size_t count_characters(const char *utf8)
 {
     size_t n = 0;
@@ -62,7 +60,7 @@ static const char *client_id_fault(const char *client_id)
 {
     size_t n = count_characters(client_id);
 
-    return n >= 1 && n <= MAX_CLIENT_ID_CHARACTERS ? NULL : "has not 1 to 40 characters";
+    return n >= 1 && n <= MAX_CLIENT_ID_CHARACTERS ? NULL : "must have 1 to 40 characters";
 }
 
 /* In the order of sandbox_item_names. */
@@ -125,7 +123,7 @@ json_t *sandbox_item_read(const json_t *object, struct sandbox_item *item)
     return errors;
 }
 
-/* The sentence of the error that an iterator stands at. */
+/* The sentence of the error at an iterator. */
 static const char *sentence_at(void *i)
 {
     return json_string_value(json_array_get(json_object_iter_value(i), 0));

@@ -1,8 +1,8 @@
 /*
- * item: one message as a request brings it, and how an answer speaks of it.
+ * item: one message of a request, and its entry in the answer.
  *
- * Owns the rules that every item is checked by, and the variants in which `entities` and `errors`
- * may be written. Does not know what was accepted before. Thread: any. Pure.
+ * Owns the rules that every item is checked against, and the variants in which `entities` and
+ * `errors` may be written. Does not know what was accepted before. Thread: any. Pure.
  */
 #ifndef GATEWAY_SANDBOX_ITEM_H
 #define GATEWAY_SANDBOX_ITEM_H
@@ -11,12 +11,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What entities can echo: "clientId", "from", "to", "text", ended by NULL. */
+/* What entities can echo: "clientId", "from", "to", "text", NULL. */
 extern const char *const sandbox_item_names[];
 
 enum { SANDBOX_ITEM_ALL = 0xf }; /* a bit for each of them */
 
-/* The order of each is that of its names in settings.c; the first is the default. */
+/* In the order of their names in settings.c; the first is the default. */
 enum sandbox_errors_by {
     SANDBOX_BY_INDEX,
     SANDBOX_BY_CLIENT_ID,
@@ -26,7 +26,7 @@ enum sandbox_errors_by {
 };
 enum sandbox_errors_as { SANDBOX_AS_OBJECT, SANDBOX_AS_LIST, SANDBOX_AS_STRING };
 
-/* How an answer speaks of items. */
+/* How an answer writes items. */
 struct sandbox_item_style {
     int errors_by, errors_as; /* the enums above */
     unsigned echo;            /* a bit for each of sandbox_item_names */
@@ -41,12 +41,12 @@ struct sandbox_item {
 };
 
 /*
- * Reads and checks one item, an object. Returns NULL when every field is right, else a new object
- * {"field":["what is wrong"], ..}. The fields that could be read are in `item` either way.
+ * Reads and checks one item, an object. Returns NULL if every field is valid, else a new object
+ * {"field":["what is wrong"], ..}. Sets the fields of `item` that it could read either way.
  */
 json_t *sandbox_item_read(const json_t *object, struct sandbox_item *item);
 
-/* Says in errors as above what is wrong with a field; starts them where `errors` is NULL. */
+/* Adds what is wrong with a field to such errors; makes them if `errors` is NULL. */
 json_t *sandbox_item_refuse(json_t *errors, const char *field, const char *sentence);
 
 /* The same errors as `style` writes them, a new value. */

@@ -1,6 +1,4 @@
-/*
- * members: see members.h. Thread: any.
- */
+/* members: see members.h. */
 #include "gateway/sandbox/members.h"
 
 #include <stdlib.h>
@@ -77,7 +75,7 @@ json_t *sandbox_members_check(const struct sandbox_member *table, json_t *object
     json_t *problem = NULL;
 
     if (!json_is_object(object)) {
-        problem = json_pack("{s:s}", "message", "an object is wanted here");
+        problem = json_pack("{s:s}", "message", "expected an object");
     }
     for (void *i = json_object_iter(object); i != NULL; i = json_object_iter_next(object, i)) {
         const char *name = json_object_iter_key(i);
@@ -86,7 +84,7 @@ json_t *sandbox_members_check(const struct sandbox_member *table, json_t *object
         if (member == NULL) {
             json_array_append_new(unknown, json_string(name));
         } else if (problem == NULL && !is_acceptable(member, json_object_iter_value(i))) {
-            problem = json_pack("{s:s+}", "message", name, ": this value will not do");
+            problem = json_pack("{s:s+}", "message", name, ": invalid value");
         }
     }
     if (problem == NULL && json_array_size(unknown) > 0) {

@@ -1,13 +1,11 @@
-/*
- * outcomes: see outcomes.h. Thread: any.
- */
+/* outcomes: see outcomes.h. */
 #include "gateway/sandbox/outcomes.h"
 
 #include <string.h>
 
 enum { ENDING_DIGITS = 4 };
 
-/* Four digits beginning with a 9: numbers that people make up for a trial seldom end so. */
+/* Four digits that begin with a 9: numbers that people make up for a trial seldom end that way. */
 static const struct sandbox_outcome outcomes[] = {
     {"9001", "refused: field error on `to`", "cannot be reached", false, {{NULL, 0}}, NULL},
     {"9002", "accepted, report failed", NULL, false, {{"failed", 21}}, "failed"},
@@ -48,9 +46,9 @@ void sandbox_outcomes_print(FILE *out)
 {
     const struct sandbox_outcome *outcome = outcomes;
 
-    fprintf(out, "What becomes of a message is chosen by the last digits of its recipient:\n");
+    fprintf(out, "The last digits of the recipient choose what becomes of a message:\n");
     for (; outcome->ending != NULL; outcome++) {
         fprintf(out, "  ...%s  %s\n", outcome->ending, outcome->meaning);
     }
-    fprintf(out, "  all else %s\n", outcome->meaning);
+    fprintf(out, "  others   %s\n", outcome->meaning);
 }

@@ -1,8 +1,8 @@
 /*
  * reports: see reports.h. Thread: the event base's.
  *
- * A report is always in one of two lists: waiting (its timer runs) or ready; or it is in flight in
- * a lane. A lane is one kept connection to the webhook.
+ * A report is waiting (its timer runs) or ready, in the list of that name, or in flight in a lane. A
+ * lane is a persistent connection to the webhook.
  */
 #include "gateway/sandbox/reports.h"
 
@@ -29,9 +29,9 @@ struct report {
     char *client_id, *status, *text;
     int code;
     int attempts;
-    const struct sandbox_outcome *outcome;        /* what follows it, or NULL */
-    int step;                                     /* which report of the outcome it is */
-    int64_t delay_ms;                             /* before each of them */
+    const struct sandbox_outcome *outcome;        /* whose reports follow it, or NULL */
+    int step;                                     /* its place among them */
+    int64_t delay_ms;                             /* before each */
     char event_at[sizeof "2026-04-21T10:15:00Z"]; /* "" until the event happens */
 };
 
@@ -48,7 +48,7 @@ struct sandbox_reports {
     const struct sandbox_settings *settings;
     struct report_list waiting, ready;
     struct lane lanes[LANES];
-    char *webhook; /* what the lanes are connected to */
+    char *webhook; /* that the lanes are connected to */
     struct sandbox_report_counts counts;
 };
 
@@ -87,8 +87,8 @@ static void wait_for(struct report *report, int64_t ms)
 }
 
 /*
- * Turns a report that is settled into the next one of its message, or frees it. One after the
- * other, so that they arrive in the order of the table although there are several lanes.
+ * Turns a settled report into the next one of its message, or frees it. Sent one after the other,
+ * they arrive in the order of the table although there are several lanes.
  */
 static void follow_up(struct report *report)
 {
@@ -160,7 +160,7 @@ static bool lane_connect(struct lane *lane, const struct evhttp_uri *uri)
     return true;
 }
 
-/* Returns false when the report could not be put on its way. */
+/* Returns false if the report could not be sent. */
 static bool lane_post(struct lane *lane, const struct evhttp_uri *uri)
 {
     const char *path = evhttp_uri_get_path(uri);
@@ -196,7 +196,7 @@ static void lane_send(struct lane *lane, struct report *report)
     }
 }
 
-/* Closes the connections; what was in flight is ready again. */
+/* Closes the connections; reports in flight are ready again. */
 static void disconnect(struct sandbox_reports *reports)
 {
     for (struct lane *lane = reports->lanes; lane < reports->lanes + LANES; lane++) {
@@ -221,7 +221,7 @@ static struct report *take_ready(struct sandbox_reports *reports)
     return report;
 }
 
-/* What was meant for a webhook that is gone is nobody's any more. */
+/* The webhook is gone: its reports have failed. */
 static void give_up(struct sandbox_reports *reports)
 {
     struct report *report;
@@ -246,7 +246,7 @@ static void dispatch(struct sandbox_reports *reports)
     }
 }
 
-/* The setting may have changed since the lanes were connected. */
+/* Reconnects the lanes if the setting has changed. */
 static void follow_webhook(struct sandbox_reports *reports)
 {
     const char *webhook = reports->settings->webhook;
@@ -320,8 +320,8 @@ const char *sandbox_reports_status(const struct sandbox_reports *reports,
                : message->outcome->settled;
 }
 
-void sandbox_reports_plan(struct sandbox_reports *reports, const struct sandbox_message *message,
-                          const char *id)
+void sandbox_reports_schedule(struct sandbox_reports *reports,
+                              const struct sandbox_message *message, const char *id)
 {
     const struct sandbox_outcome *outcome = message->outcome;
     struct report *report;

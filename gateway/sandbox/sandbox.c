@@ -18,10 +18,11 @@
 #include <time.h>
 
 /*
- * Any web page may post to this machine, though it sees no answer: its browser says whose it is in
- * Origin. By a name of its own that leads here (DNS rebinding) it would see them: that is in Host.
+ * Any web page may post to this machine, although it cannot read the answer: its browser then sends
+ * Origin. Through a name of its own that resolves to loopback (DNS rebinding) it could read answers:
+ * Host shows that name.
  */
-static bool is_of_web_page(struct evhttp_request *request)
+static bool is_from_web_page(struct evhttp_request *request)
 {
     const struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
     const char *host = evhttp_find_header(headers, "Host");
@@ -43,7 +44,7 @@ static void serve(struct evhttp_request *request, struct sandbox_peer *peer, voi
 {
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
 
-    if (is_of_web_page(request)) {
+    if (is_from_web_page(request)) {
         refuse(request, peer);
     } else if (path != NULL && strncmp(path, "/sandbox/", strlen("/sandbox/")) == 0) {
         sandbox_control_serve(arg, request, peer);

@@ -1,6 +1,4 @@
-/*
- * settings: see settings.h. Thread: the sandbox's.
- */
+/* settings: see settings.h. */
 #include "gateway/sandbox/settings.h"
 
 #include "gateway/sandbox/http.h"
@@ -54,7 +52,7 @@ static const struct sandbox_member table[] = {
 
 #undef AT
 
-/* A simulator that posts to strangers would be a tool for other things. */
+/* Loopback only: a simulator that posted to any host could be abused. */
 static bool is_loopback_url(const char *url)
 {
     struct evhttp_uri *uri = evhttp_uri_parse(url);
@@ -75,9 +73,8 @@ json_t *sandbox_settings_merge(struct sandbox_settings *settings, json_t *change
     const char *webhook = json_string_value(json_object_get(changes, "webhook"));
 
     if (problem == NULL && webhook != NULL && !is_loopback_url(webhook)) {
-        problem =
-            json_pack("{s:s, s:[]}", "message",
-                      "webhook: http://, a loopback address and a port are wanted", "unknown");
+        problem = json_pack("{s:s, s:[]}", "message",
+                            "webhook: expected http://, a loopback address and a port", "unknown");
     }
     if (problem == NULL && !sandbox_members_read(table, changes, settings)) {
         problem = json_pack("{s:s, s:[]}", "message", "out of memory", "unknown");

@@ -1,7 +1,7 @@
 /*
- * settings: how the simulated API behaves at present.
+ * settings: how the simulated API behaves.
  *
- * Owns the struct, its table and its defaults; what each means stands in gateway/sandbox/sandbox.h.
+ * Owns the struct, its table and its defaults; sandbox.h tells what each setting means.
  * Thread: the sandbox's.
  */
 #ifndef GATEWAY_SANDBOX_SETTINGS_H
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The order of each is that of its names in sandbox/settings.c; the first is the default. */
+/* In the order of their names in settings.c; the first is the default. */
 enum sandbox_reset_style { SANDBOX_RESET_UNIX, SANDBOX_RESET_SECONDS };
 enum sandbox_single_style { SANDBOX_SINGLE_FLAT, SANDBOX_SINGLE_NESTED };
 enum sandbox_order { SANDBOX_ORDER_SAME, SANDBOX_ORDER_REVERSED };
@@ -23,7 +23,7 @@ struct sandbox_settings {
     int64_t limit, window_ms, latency_ms, max_body;
     int64_t retry_after; /* seconds, -1 = none */
     int64_t date_offset_s;
-    int64_t reject_all_bulk_status; /* 0 = 201 as ever */
+    int64_t reject_all_bulk_status; /* 0 = 201, as usual */
     int64_t history_delay_ms;
     int64_t report_delay_ms, report_late_ms, report_retry_ms;
     int64_t keep;
@@ -38,8 +38,8 @@ struct sandbox_settings {
 void sandbox_settings_init(struct sandbox_settings *settings);
 
 /*
- * Merges the members of an object. Returns NULL, or a new {"message":.., "unknown":[..]}, and then
- * nothing was changed.
+ * Merges the members of an object. Returns NULL; or a new {"message":.., "unknown":[..]}, having
+ * changed nothing.
  */
 json_t *sandbox_settings_merge(struct sandbox_settings *settings, json_t *changes);
 

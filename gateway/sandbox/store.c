@@ -1,6 +1,4 @@
-/*
- * store: see store.h. Thread: the sandbox's.
- */
+/* store: see store.h. */
 #include "gateway/sandbox/store.h"
 
 #include <inttypes.h>
@@ -10,7 +8,7 @@
 
 enum { FIRST_SIZE = 256 };
 
-/* Ids of unkept messages begin here, out of reach of the others. */
+/* Numbers of messages that are not kept start here, above all others. */
 static const uint64_t first_unkept = UINT64_C(1) << 63;
 
 /* --- rings ---------------------------------------------------------------------------------- */
@@ -56,7 +54,7 @@ static void *ring_shift(struct sandbox_ring *ring)
 
 /* --- messages by clientId --------------------------------------------------------------------- */
 
-/* FNV-1a: the ids are the relay's own, nobody attacks a simulator with them. */
+/* FNV-1a: the ids are the relay's own, nobody attacks a simulator with collisions. */
 static size_t hash(const char *s)
 {
     uint64_t h = UINT64_C(14695981039346656037);
@@ -128,7 +126,7 @@ static bool index_message(struct sandbox_store *store, struct sandbox_message *m
     return true;
 }
 
-/* A message that repeated a clientId is in no bucket; then nothing is found to take out. */
+/* A message that repeated a clientId is in no bucket. */
 static void unindex_message(struct sandbox_store *store, const struct sandbox_message *message)
 {
     struct sandbox_message **link;
@@ -326,7 +324,7 @@ uint64_t sandbox_store_unkept_number(struct sandbox_store *store)
     return store->next_unkept++;
 }
 
-/* Numbers of kept messages follow one another, so the number leads to the place in the ring. */
+/* Numbers of kept messages are consecutive, so a number gives the place in the ring. */
 struct sandbox_message *sandbox_store_by_id(const struct sandbox_store *store, const char *id)
 {
     uint32_t epoch;

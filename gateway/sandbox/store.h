@@ -1,8 +1,8 @@
 /*
- * store: what the simulated API was given: requests, messages, refused items, counts.
+ * store: the record of the simulated API: requests, messages, refused items, counts.
  *
- * Owns the record and its bounds: O(1) a message, whatever their number; beyond `keep` the oldest
- * are forgotten, counts go on. Thread: the sandbox's. No I/O.
+ * Owns the record and its bounds: O(1) per message, however many; beyond `keep` it forgets the
+ * oldest, while counts go on. Thread: the sandbox's. No I/O.
  */
 #ifndef GATEWAY_SANDBOX_STORE_H
 #define GATEWAY_SANDBOX_STORE_H
@@ -21,14 +21,14 @@ enum {
     SANDBOX_BULK_MAX = 100 /* messages that one bulk call takes */
 };
 
-/* An item that was given, with its strings in the same allocation. */
+/* An item with its strings in the same allocation. */
 struct sandbox_message {
     struct sandbox_message *next; /* in its hash bucket */
-    uint64_t number;              /* of the id; 0 for a refused item */
+    uint64_t number;              /* in its id; 0 for a refused item */
     uint64_t request;
     int64_t at_ms; /* Unix time */
     const struct sandbox_outcome *outcome;
-    char *status;       /* of a report that a control call sent, owned; or NULL */
+    char *status;       /* of a report sent by a control call, owned; or NULL */
     const char *reason; /* why it was refused, or NULL */
     struct sandbox_item item;
     char strings[];
@@ -42,7 +42,7 @@ struct sandbox_request {
     size_t count;
     const char *method; /* static */
     enum sandbox_call call;
-    int status; /* 0 = never answered */
+    int status; /* 0 = no answer */
     bool is_authorized, is_over_limit;
     const char *target; /* path?query */
 };
@@ -70,36 +70,36 @@ struct sandbox_store {
     struct sandbox_message **buckets; /* by clientId: the first message with it */
     size_t buckets_size, buckets_used;
     size_t keep;           /* entries a ring holds */
-    uint64_t next_request; /* its n */
-    uint64_t next_number;  /* of an id, never used twice */
-    uint64_t next_unkept;  /* of an id that leads nowhere */
-    uint32_t epoch;        /* ids of two runs differ */
+    uint64_t next_request; /* the `n` of the next request */
+    uint64_t next_number;  /* in the next id; never reused */
+    uint64_t next_unkept;  /* in the next id of a message that is not kept */
+    uint32_t epoch;        /* makes the ids of two runs differ */
     uint32_t generation;   /* how often it was cleared */
 };
 
-/* An empty store. `epoch` begins every id. */
+/* Makes an empty store. Every id starts with `epoch`. */
 void sandbox_store_init(struct sandbox_store *store, size_t keep, uint32_t epoch);
 
-/* Forgets everything; numbers of ids go on. */
+/* Forgets everything; ids are not reused. */
 void sandbox_store_clear(struct sandbox_store *store);
 
-/* Forgets everything and frees what it used. */
+/* Frees everything. */
 void sandbox_store_free(struct sandbox_store *store);
 
-/* Sets how many entries are kept; forgets what is too much. */
+/* Sets how many entries are kept, and forgets those above. */
 void sandbox_store_set_keep(struct sandbox_store *store, size_t keep);
 
 /* Adds a copy of a request; its `n` must be `next_request`. Counts it by call, status and limit. */
 void sandbox_store_add_request(struct sandbox_store *store, const struct sandbox_request *request);
 
 /*
- * Keeps an accepted item for the request under way. Copies its strings. NULL on allocation failure.
+ * Keeps an accepted item of the current request. Copies its strings. NULL on allocation failure.
  */
 struct sandbox_message *sandbox_store_accept(struct sandbox_store *store,
                                              const struct sandbox_item *item,
                                              const struct sandbox_outcome *outcome, int64_t at_ms);
 
-/* Keeps a refused item and the reason. Copies them. */
+/* Keeps a refused item and the reason. Copies both. */
 void sandbox_store_refuse(struct sandbox_store *store, const struct sandbox_item *item,
                           const char *reason, int64_t at_ms);
 
@@ -116,7 +116,7 @@ void sandbox_store_set_status(struct sandbox_message *message, const char *statu
 /* Writes a message's id. */
 void sandbox_store_id(const struct sandbox_store *store, uint64_t number, char id[SANDBOX_ID_SIZE]);
 
-/* A number for the id of a message that is not kept: the platform that lies has ids too. */
+/* A number for the id of a message that is not kept: a fault that lies needs ids, too. */
 uint64_t sandbox_store_unkept_number(struct sandbox_store *store);
 
 /* How many messages, the oldest ones, were accepted at or before `at_ms`. */

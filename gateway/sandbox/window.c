@@ -1,6 +1,4 @@
-/*
- * window: see window.h. Thread: any.
- */
+/* window: see window.h. */
 #include "gateway/sandbox/window.h"
 
 static bool is_open(const struct sandbox_window *window, int64_t now_ms)
