@@ -5,7 +5,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/file_watch.h"
 #include "gateway/base/log.h"
-#include "gateway/notify/consumers.h"
+#include "gateway/notify/notify.h"
 #include "gateway/sandbox/sandbox.h"
 #include "gateway/sandbox/thread.h"
 #include "gateway/serve/aliases.h"

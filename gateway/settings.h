@@ -9,7 +9,7 @@
 
 #include "conf/conf.h"
 #include "gateway/forward/forwarder.h"
-#include "gateway/notify/consumers.h"
+#include "gateway/notify/notify.h"
 #include "gateway/queue/queue.h"
 #include "gateway/sandbox/sandbox.h"
 #include "gateway/serve/optout.h"

@@ -16,7 +16,7 @@
 #define GATEWAY_NOTIFY_OUTBOX_H
 
 #include "gateway/base/stats.h"
-#include "gateway/notify/change.h"
+#include "gateway/notify/notice.h"
 
 #include <stdbool.h>
 #include <stddef.h>

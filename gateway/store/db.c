@@ -51,7 +51,7 @@ static const char *const migrations[] = {
     "CREATE TABLE optout (number TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE inbound (row INTEGER NOT NULL, event_ms INTEGER NOT NULL, text TEXT NOT NULL,"
     " PRIMARY KEY (row, event_ms, text)) WITHOUT ROWID;",
-    /* What is to be told of, and is not, to every consumer: see store/changes.h. */
+    /* What is to be told of, and is not, to every consumer: see store/notices.h. */
     "CREATE TABLE change (number INTEGER PRIMARY KEY, body TEXT NOT NULL);",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };

@@ -7,8 +7,8 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/thread.h"
-#include "gateway/store/changes.h"
 #include "gateway/store/db.h"
+#include "gateway/store/notices.h"
 #include "gateway/store/purge.h"
 #include "gateway/store/rows.h"
 

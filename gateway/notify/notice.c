@@ -1,5 +1,5 @@
-/* change: see change.h. */
-#include "gateway/notify/change.h"
+/* change: see notice.h. */
+#include "gateway/notify/notice.h"
 
 #include "proto/text.h"
 

@@ -10,8 +10,8 @@
  * told from there, and what is written again of the same messages tells of nothing.
  * For store*.c only. Thread: that of the store_db.
  */
-#ifndef GATEWAY_STORE_CHANGES_H
-#define GATEWAY_STORE_CHANGES_H
+#ifndef GATEWAY_STORE_NOTICES_H
+#define GATEWAY_STORE_NOTICES_H
 
 #include "gateway/notify/outbox.h"
 #include "gateway/store/db.h"

@@ -1,5 +1,5 @@
-/* consumers: see consumers.h. */
-#include "gateway/notify/consumers.h"
+/* consumers: see notify.h. */
+#include "gateway/notify/notify.h"
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"

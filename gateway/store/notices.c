@@ -1,5 +1,5 @@
-/* changes: see changes.h. */
-#include "gateway/store/changes.h"
+/* notices: see notices.h. */
+#include "gateway/store/notices.h"
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"

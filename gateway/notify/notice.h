@@ -5,8 +5,8 @@
  * and its consumers. A change is built once: what is told under its number never differs.
  * Thread: any. Pure.
  */
-#ifndef GATEWAY_NOTIFY_CHANGE_H
-#define GATEWAY_NOTIFY_CHANGE_H
+#ifndef GATEWAY_NOTIFY_NOTICE_H
+#define GATEWAY_NOTIFY_NOTICE_H
 
 #include "gateway/queue/queue.h"
 

@@ -5,8 +5,8 @@
  * brings the queue's changes to the outbox, too; otherwise the store does.
  * Thread: the loop's, unless it says otherwise.
  */
-#ifndef GATEWAY_NOTIFY_CONSUMERS_H
-#define GATEWAY_NOTIFY_CONSUMERS_H
+#ifndef GATEWAY_NOTIFY_NOTIFY_H
+#define GATEWAY_NOTIFY_NOTIFY_H
 
 #include "gateway/notify/outbox.h"
 #include "gateway/queue/queue.h"

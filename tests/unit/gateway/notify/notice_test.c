@@ -1,5 +1,5 @@
 /* change: the JSON that consumers are told, to the letter. */
-#include "gateway/notify/change.h"
+#include "gateway/notify/notice.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
