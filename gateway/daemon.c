@@ -46,7 +46,7 @@ struct daemon {
     struct stats stats;
     struct event_base *base;
     struct sandbox_thread *sandbox;
-    struct consumers *consumers;
+    struct notify *notify;
     struct store *store; /* relay.store only if it is written while the relay runs */
     struct relay relay;
     struct server *server;
@@ -236,13 +236,13 @@ static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
 static void end_if_done(struct daemon *d)
 {
     bool is_idle = d->relay.store == NULL || store_is_idle(d->relay.store);
-    bool is_told = d->consumers == NULL || consumers_have_ended(d->consumers);
+    bool is_told = d->notify == NULL || notify_have_ended(d->notify);
     if (d->has_forwarder_ended && is_idle && is_told) {
         event_base_loopexit(d->base, NULL);
     }
 }
 
-static void consumers_ended(void *arg)
+static void notify_ended(void *arg)
 {
     end_if_done(arg);
 }
@@ -252,11 +252,11 @@ static void on_saved(void *arg, const struct store_question *question)
 {
     (void)question;
     struct daemon *d = arg;
-    consumers_stop(d->consumers);
+    notify_stop(d->notify);
 }
 
 /* Nothing changes any more: what there is is told. */
-static void stop_consumers(struct daemon *d)
+static void stop_notify(struct daemon *d)
 {
     const struct store_question question = {
         .kind = STORE_ASK_NOTHING, .answered = on_saved, .arg = d};
@@ -264,7 +264,7 @@ static void stop_consumers(struct daemon *d)
         watch_take(d->relay.watch);
     }
     if (d->relay.store == NULL || !store_ask(d->store, &question)) {
-        consumers_stop(d->consumers);
+        notify_stop(d->notify);
     }
 }
 
@@ -274,8 +274,8 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct daemon *d = arg;
     d->has_forwarder_ended = true;
-    if (d->consumers != NULL) {
-        stop_consumers(d);
+    if (d->notify != NULL) {
+        stop_notify(d);
     }
     end_if_done(d);
 }
@@ -314,9 +314,9 @@ static void settle_rest(struct daemon *d)
     struct queue_relaying relaying;
     size_t left = 0;
     queue_relaying(d->relay.queue, &relaying);
-    if (d->consumers != NULL) {
+    if (d->notify != NULL) {
         watch_take(d->relay.watch); /* what has changed since the loop ended */
-        consumers_end(d->consumers);
+        notify_end(d->notify);
     }
     if (d->store != NULL) {
         store_set_held(d->store, relaying.is_held);
@@ -332,8 +332,8 @@ static void settle_rest(struct daemon *d)
     if (!is_kept) {
         lost_since = d->store == NULL ? "the queue is in memory only" : "they could not be saved";
     }
-    if (d->consumers != NULL) {
-        consumers_log_left(d->consumers, d->conf->queue.path, lost_since);
+    if (d->notify != NULL) {
+        notify_log_left(d->notify, d->conf->queue.path, lost_since);
     }
     queue_totals(d->relay.queue, &totals);
     for (int state = 0; state < MESSAGE_STATES; state++) {
@@ -404,17 +404,17 @@ static bool start_forwarder(struct daemon *d, const char *url, char *error)
 }
 
 /* Returns false only where there should be consumers and are none. */
-static bool make_consumers(struct daemon *d, char *error)
+static bool make_notify(struct daemon *d, char *error)
 {
-    struct consumers_options options;
-    if (!settings_consumers(d->conf, &options)) {
+    struct notify_options options;
+    if (!settings_notify(d->conf, &options)) {
         return true;
     }
     options.stats = &d->stats;
-    options.ended = consumers_ended;
+    options.ended = notify_ended;
     options.arg = d;
-    d->consumers = consumers_new(d->base, &options, error, ERROR_SIZE);
-    return d->consumers != NULL;
+    d->notify = notify_new(d->base, &options, error, ERROR_SIZE);
+    return d->notify != NULL;
 }
 
 /* Opens the store, where the settings name one. */
@@ -429,7 +429,7 @@ static bool open_store(struct daemon *d, char *error)
     options.notify_arg = d;
     options.saved = wake_forwarder;
     options.saved_arg = d;
-    options.outbox = d->consumers == NULL ? NULL : consumers_outbox(d->consumers);
+    options.outbox = d->notify == NULL ? NULL : notify_outbox(d->notify);
     d->store = store_open(&options, error, ERROR_SIZE);
     d->relay.store = options.is_continuous ? d->store : NULL;
     return d->store != NULL;
@@ -471,9 +471,9 @@ static bool make_parts(struct daemon *d, char *error)
                                     .arg = d};
     struct relay *relay = &d->relay;
     snprintf(error, ERROR_SIZE, "out of memory");
-    if (d->consumers != NULL && relay->store == NULL) {
-        watch.taken = consumers_tell;
-        watch.taken_arg = d->consumers;
+    if (d->notify != NULL && relay->store == NULL) {
+        watch.taken = notify_tell;
+        watch.taken_arg = d->notify;
     }
     settings_queue(d->conf, &queue);
     queue.stats = &d->stats;
@@ -608,7 +608,7 @@ static void free_daemon(struct daemon *d)
     }
     forwarder_free(d->relay.forwarder);
     store_free(d->store);
-    consumers_free(d->consumers);
+    notify_free(d->notify);
     intake_free(d->relay.intake);
     watch_free(d->relay.watch);
     optout_free(d->relay.optout);
@@ -637,7 +637,7 @@ static int start(struct daemon *d, char *error)
 {
     char url[SANDBOX_URL_SIZE];
     bool is_sandbox = settings_is_sandbox(d->conf);
-    if (!make_consumers(d, error)) {
+    if (!make_notify(d, error)) {
         return fail(error, EX_UNAVAILABLE);
     }
     if (!open_store(d, error)) {
@@ -653,7 +653,7 @@ static int start(struct daemon *d, char *error)
     if (d->relay.store != NULL && store_start(d->store) != 0) {
         return fail("cannot start the store's thread", EX_OSERR);
     }
-    if (d->consumers != NULL && consumers_start(d->consumers) != 0) {
+    if (d->notify != NULL && notify_start(d->notify) != 0) {
         return fail("cannot start the thread of reports.webhook", EX_OSERR);
     }
     if (forwarder_start(d->relay.forwarder) != 0) {

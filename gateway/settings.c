@@ -217,11 +217,11 @@ bool settings_reports(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
     return true;
 }
 
-bool settings_consumers(const struct conf *conf, struct consumers_options *options)
+bool settings_notify(const struct conf *conf, struct notify_options *options)
 {
     bool has_webhook = conf->reports.webhook[0] != '\0';
     bool has_program = conf->reports.exec[0] != '\0';
-    *options = (struct consumers_options){
+    *options = (struct notify_options){
         .webhook = has_webhook ? conf->reports.webhook : NULL,
         .webhook_secret = conf->reports.webhook_secret,
         .exec = has_program ? conf->reports.exec : NULL,

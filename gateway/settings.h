@@ -57,7 +57,7 @@ bool settings_reports(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
                       struct reports_options *options);
 
 /* False = nobody is told of changes beside the clients. */
-bool settings_consumers(const struct conf *conf, struct consumers_options *options);
+bool settings_notify(const struct conf *conf, struct notify_options *options);
 
 /* sandbox.address "" = any free port of 127.0.0.1. `host` keeps the host. */
 void settings_sandbox(const struct conf *conf, char host[SETTINGS_HOST_SIZE],

@@ -75,47 +75,47 @@ static bool put_what_is_new(json_t *object, const struct queue_change *event, co
 
 /* --- changes ------------------------------------------------------------------------------------ */
 
-static struct change *change_new(uint64_t number, size_t len)
+static struct notice *notice_new(uint64_t number, size_t len)
 {
-    struct change *change = malloc(sizeof *change + len + 1);
-    if (change != NULL) {
-        change->number = number;
-        change->len = len;
-        change->json[len] = '\0';
+    struct notice *notice = malloc(sizeof *notice + len + 1);
+    if (notice != NULL) {
+        notice->number = number;
+        notice->len = len;
+        notice->json[len] = '\0';
     }
-    return change;
+    return notice;
 }
 
-struct change *change_copy(uint64_t number, const char *json, size_t len)
+struct notice *notice_copy(uint64_t number, const char *json, size_t len)
 {
-    struct change *change = change_new(number, len);
-    if (change != NULL) {
-        memcpy(change->json, json, len);
+    struct notice *notice = notice_new(number, len);
+    if (notice != NULL) {
+        memcpy(notice->json, json, len);
     }
-    return change;
+    return notice;
 }
 
 /* Takes `object`. `is_whole` = all members are in it. */
-static struct change *dump(uint64_t number, json_t *object, bool is_whole)
+static struct notice *dump(uint64_t number, json_t *object, bool is_whole)
 {
     char usual[USUAL_BYTES];
-    struct change *change = NULL;
+    struct notice *notice = NULL;
     size_t len = is_whole ? json_dumpb(object, usual, sizeof usual, JSON_COMPACT) : 0;
     if (len > 0 && len <= sizeof usual) {
-        change = change_copy(number, usual, len);
+        notice = notice_copy(number, usual, len);
     } else if (len > 0) {
-        change = change_new(number, len);
-        if (change != NULL && json_dumpb(object, change->json, len, JSON_COMPACT) != len) {
-            free(change);
-            change = NULL;
+        notice = notice_new(number, len);
+        if (notice != NULL && json_dumpb(object, notice->json, len, JSON_COMPACT) != len) {
+            free(notice);
+            notice = NULL;
         }
     }
     json_decref(object);
-    return change;
+    return notice;
 }
 
 /* Of `event` all but the answer, whose halves these are. */
-static struct change *build(uint64_t number, const struct queue_change *event, int64_t at_ms,
+static struct notice *build(uint64_t number, const struct queue_change *event, int64_t at_ms,
                             const char *api_id, const char *reason)
 {
     json_t *object = json_object();
@@ -125,7 +125,7 @@ static struct change *build(uint64_t number, const struct queue_change *event, i
     return dump(number, object, is_whole);
 }
 
-struct change *change_of_record(uint64_t number, const struct queue_record *record,
+struct notice *notice_of_record(uint64_t number, const struct queue_record *record,
                                 const char *answer)
 {
     const struct message *m = record->message; /* what is read of it never changes */
@@ -137,7 +137,7 @@ struct change *change_of_record(uint64_t number, const struct queue_record *reco
                  message_answer_reason(answer));
 }
 
-struct change *change_of_report(uint64_t number, const struct queue_report *report, int64_t at_ms)
+struct notice *notice_of_report(uint64_t number, const struct queue_report *report, int64_t at_ms)
 {
     struct queue_change event = {
         .id = report->id, .report = report->report, .text = (char *)report->text};
@@ -147,17 +147,17 @@ struct change *change_of_report(uint64_t number, const struct queue_report *repo
     return build(number, &event, at_ms, report->api_id, "");
 }
 
-struct change *change_of_event(uint64_t number, const struct queue_change *event, int64_t at_ms)
+struct notice *notice_of_event(uint64_t number, const struct queue_change *event, int64_t at_ms)
 {
     return build(number, event, at_ms, message_answer_api_id(event->answer),
                  message_answer_reason(event->answer));
 }
 
-void changes_clear(struct changes *changes)
+void notices_clear(struct notices *notices)
 {
-    struct change *change;
-    while ((change = STAILQ_FIRST(changes)) != NULL) {
-        STAILQ_REMOVE_HEAD(changes, entry);
-        free(change);
+    struct notice *notice;
+    while ((notice = STAILQ_FIRST(notices)) != NULL) {
+        STAILQ_REMOVE_HEAD(notices, entry);
+        free(notice);
     }
 }

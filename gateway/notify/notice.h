@@ -16,30 +16,30 @@
 #include <sys/queue.h>
 
 /* One allocation, one owner. */
-struct change {
-    STAILQ_ENTRY(change) entry;
+struct notice {
+    STAILQ_ENTRY(notice) entry;
     uint64_t number; /* rising, also from run to run */
     size_t len;      /* of `json` */
     char json[];     /* one object on one line, without a line end; ends in NUL */
 };
-STAILQ_HEAD(changes, change);
+STAILQ_HEAD(notices, notice);
 
 /*
  * A message has come to a state; `answer` as message_answer_new. Only of states for which
  * message_state_is_settled: what passes by itself is not told. `at_ms` = Unix time of the change.
  * Returns NULL without memory, as the next two do.
  */
-struct change *change_of_record(uint64_t number, const struct queue_record *record,
+struct notice *notice_of_record(uint64_t number, const struct queue_record *record,
                                 const char *answer);
 /* The same as the queue tells it, or what a report or an inbound message has said. */
-struct change *change_of_event(uint64_t number, const struct queue_change *event, int64_t at_ms);
+struct notice *notice_of_event(uint64_t number, const struct queue_change *event, int64_t at_ms);
 /* A report that is REPORT_NEW, or an inbound message. */
-struct change *change_of_report(uint64_t number, const struct queue_report *report, int64_t at_ms);
+struct notice *notice_of_report(uint64_t number, const struct queue_report *report, int64_t at_ms);
 
 /* One that was built before. */
-struct change *change_copy(uint64_t number, const char *json, size_t len);
+struct notice *notice_copy(uint64_t number, const char *json, size_t len);
 
 /* Frees all; the list is empty and usable again. */
-void changes_clear(struct changes *changes);
+void notices_clear(struct notices *notices);
 
 #endif

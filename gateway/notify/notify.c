@@ -11,8 +11,8 @@
 
 enum { STOP_MS = 2000 /* for what is left at an orderly stop */ };
 
-struct consumers {
-    struct consumers_options options; /* its strings are NULL */
+struct notify {
+    struct notify_options options; /* its strings are NULL */
     struct outbox *outbox;
     struct webhook *webhook;
     struct program *program;
@@ -21,11 +21,11 @@ struct consumers {
     bool is_stopping;
 };
 
-static void note_end(struct consumers *c)
+static void note_end(struct notify *n)
 {
-    c->running--;
-    if (c->running == 0) {
-        c->options.ended(c->options.arg);
+    n->running--;
+    if (n->running == 0) {
+        n->options.ended(n->options.arg);
     }
 }
 
@@ -39,8 +39,8 @@ static void on_webhook_over(evutil_socket_t fd, short what, void *arg)
 /* In the webhook's thread. */
 static void webhook_ended(void *arg)
 {
-    struct consumers *c = arg;
-    event_active(c->webhook_over, EV_TIMEOUT, 0);
+    struct notify *n = arg;
+    event_active(n->webhook_over, EV_TIMEOUT, 0);
 }
 
 static void program_ended(void *arg)
@@ -48,120 +48,120 @@ static void program_ended(void *arg)
     note_end(arg);
 }
 
-static bool make_parts(struct consumers *c, struct event_base *base,
-                       const struct consumers_options *options, char *error, size_t error_size)
+static bool make_parts(struct notify *n, struct event_base *base,
+                       const struct notify_options *options, char *error, size_t error_size)
 {
     const struct webhook_options webhook = {.url = options->webhook,
                                             .secret = options->webhook_secret,
                                             .stats = options->stats,
                                             .ended = webhook_ended,
-                                            .arg = c};
+                                            .arg = n};
     const struct program_options program = {
-        .command = options->exec, .stats = options->stats, .ended = program_ended, .arg = c};
+        .command = options->exec, .stats = options->stats, .ended = program_ended, .arg = n};
     snprintf(error, error_size, "out of memory");
-    c->outbox = outbox_new(options->backlog, options->stats);
-    c->webhook_over = event_new(base, -1, 0, on_webhook_over, c);
-    if (c->outbox == NULL || c->webhook_over == NULL) {
+    n->outbox = outbox_new(options->backlog, options->stats);
+    n->webhook_over = event_new(base, -1, 0, on_webhook_over, n);
+    if (n->outbox == NULL || n->webhook_over == NULL) {
         return false;
     }
     if (options->webhook != NULL) {
-        c->webhook = webhook_new(c->outbox, &webhook);
+        n->webhook = webhook_new(n->outbox, &webhook);
         snprintf(error, error_size, "cannot set up reports.webhook (its URL, its secret?)");
     }
     if (options->exec != NULL) {
-        c->program = program_new(base, c->outbox, &program);
+        n->program = program_new(base, n->outbox, &program);
     }
-    return (c->webhook != NULL || options->webhook == NULL) &&
-           (c->program != NULL || options->exec == NULL);
+    return (n->webhook != NULL || options->webhook == NULL) &&
+           (n->program != NULL || options->exec == NULL);
 }
 
-struct consumers *consumers_new(struct event_base *base, const struct consumers_options *options,
-                                char *error, size_t error_size)
+struct notify *notify_new(struct event_base *base, const struct notify_options *options,
+                          char *error, size_t error_size)
 {
-    struct consumers *c = calloc(1, sizeof *c);
-    if (c == NULL) {
+    struct notify *n = calloc(1, sizeof *n);
+    if (n == NULL) {
         snprintf(error, error_size, "out of memory");
         return NULL;
     }
-    c->options = *options;
-    c->options.webhook = c->options.webhook_secret = c->options.exec = NULL;
-    if (!make_parts(c, base, options, error, error_size)) {
-        consumers_free(c);
+    n->options = *options;
+    n->options.webhook = n->options.webhook_secret = n->options.exec = NULL;
+    if (!make_parts(n, base, options, error, error_size)) {
+        notify_free(n);
         return NULL;
     }
-    return c;
+    return n;
 }
 
-struct outbox *consumers_outbox(struct consumers *c)
+struct outbox *notify_outbox(struct notify *n)
 {
-    return c->outbox;
+    return n->outbox;
 }
 
-int consumers_start(struct consumers *c)
+int notify_start(struct notify *n)
 {
     int failure = 0;
-    if (c->webhook != NULL) {
-        failure = webhook_start(c->webhook);
-        c->running += failure == 0 ? 1 : 0;
+    if (n->webhook != NULL) {
+        failure = webhook_start(n->webhook);
+        n->running += failure == 0 ? 1 : 0;
     }
-    if (failure == 0 && c->program != NULL) {
-        program_start(c->program);
-        c->running++;
+    if (failure == 0 && n->program != NULL) {
+        program_start(n->program);
+        n->running++;
     }
     return failure;
 }
 
-void consumers_tell(void *consumers, const struct queue_change *event)
+void notify_tell(void *notify, const struct queue_change *event)
 {
-    struct consumers *c = consumers;
-    struct changes changes = STAILQ_HEAD_INITIALIZER(changes);
+    struct notify *n = notify;
+    struct notices notices = STAILQ_HEAD_INITIALIZER(notices);
     bool is_state = event->text == NULL && event->report.status[0] == '\0';
     if (is_state && !message_state_is_settled(event->state)) {
         return;
     }
-    struct change *change = change_of_event(outbox_next_number(c->outbox), event, clock_unix_ms());
-    if (change == NULL) {
-        stats_add(c->options.stats, STAT_CHANGES_DROPPED, 1);
+    struct notice *notice = notice_of_event(outbox_next_number(n->outbox), event, clock_unix_ms());
+    if (notice == NULL) {
+        stats_add(n->options.stats, STAT_CHANGES_DROPPED, 1);
         LOG(LOG_ERROR, "changes_dropped", LOG_STR("reason", "out of memory"),
             LOG_INT("changes", 1));
         return;
     }
-    STAILQ_INSERT_TAIL(&changes, change, entry);
-    outbox_append(c->outbox, &changes);
+    STAILQ_INSERT_TAIL(&notices, notice, entry);
+    outbox_append(n->outbox, &notices);
 }
 
-void consumers_stop(struct consumers *c)
+void notify_stop(struct notify *n)
 {
-    if (c->is_stopping) {
+    if (n->is_stopping) {
         return;
     }
-    c->is_stopping = true;
-    if (c->webhook != NULL) {
-        webhook_stop(c->webhook, STOP_MS);
+    n->is_stopping = true;
+    if (n->webhook != NULL) {
+        webhook_stop(n->webhook, STOP_MS);
     }
-    if (c->program != NULL) {
-        program_stop(c->program, STOP_MS);
-    }
-}
-
-bool consumers_have_ended(const struct consumers *c)
-{
-    return c->is_stopping && c->running == 0;
-}
-
-void consumers_end(struct consumers *c)
-{
-    if (c->webhook != NULL) {
-        webhook_end(c->webhook);
-    }
-    if (c->program != NULL) {
-        program_end(c->program);
+    if (n->program != NULL) {
+        program_stop(n->program, STOP_MS);
     }
 }
 
-void consumers_log_left(struct consumers *c, const char *path, const char *lost_since)
+bool notify_have_ended(const struct notify *n)
 {
-    size_t left = outbox_count(c->outbox);
+    return n->is_stopping && n->running == 0;
+}
+
+void notify_end(struct notify *n)
+{
+    if (n->webhook != NULL) {
+        webhook_end(n->webhook);
+    }
+    if (n->program != NULL) {
+        program_end(n->program);
+    }
+}
+
+void notify_log_left(struct notify *n, const char *path, const char *lost_since)
+{
+    size_t left = outbox_count(n->outbox);
     if (left > 0 && lost_since == NULL) {
         LOG(LOG_INFO, "changes_kept", LOG_STR("path", path), LOG_INT("changes", left));
     } else if (left > 0) {
@@ -169,15 +169,15 @@ void consumers_log_left(struct consumers *c, const char *path, const char *lost_
     }
 }
 
-void consumers_free(struct consumers *c)
+void notify_free(struct notify *n)
 {
-    if (c != NULL) {
-        webhook_free(c->webhook);
-        program_free(c->program);
-        if (c->webhook_over != NULL) {
-            event_free(c->webhook_over);
+    if (n != NULL) {
+        webhook_free(n->webhook);
+        program_free(n->program);
+        if (n->webhook_over != NULL) {
+            event_free(n->webhook_over);
         }
-        outbox_free(c->outbox);
-        free(c);
+        outbox_free(n->outbox);
+        free(n);
     }
 }

@@ -15,39 +15,39 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct consumers;
+struct notify;
 
-struct consumers_options {
+struct notify_options {
     const char *webhook, *webhook_secret; /* NULL = there is none */
     const char *exec;                     /* the same */
     size_t backlog;                       /* changes that may wait */
     struct stats *stats;
-    void (*ended)(void *arg); /* after consumers_stop: all have ended */
+    void (*ended)(void *arg); /* after notify_stop: all have ended */
     void *arg;
 };
 
 /* Makes them, and lets nothing run. Options are copied. Returns NULL with a sentence in `error`. */
-struct consumers *consumers_new(struct event_base *base, const struct consumers_options *options,
-                                char *error, size_t error_size);
+struct notify *notify_new(struct event_base *base, const struct notify_options *options,
+                          char *error, size_t error_size);
 /* For the store, which keeps it. Lives as long as the consumers. */
-struct outbox *consumers_outbox(struct consumers *c);
+struct outbox *notify_outbox(struct notify *n);
 /* Starts all. Returns 0 or an errno value. */
-int consumers_start(struct consumers *c);
+int notify_start(struct notify *n);
 
 /* A change of the queue: a settled state, a report or an inbound message is to be told; the rest is
  * passed over. For watch_options.taken; `consumers` is one. */
-void consumers_tell(void *consumers, const struct queue_change *change);
+void notify_tell(void *notify, const struct queue_change *event);
 
 /* What is there is told, within a short time and if nothing fails; then `ended`, in the loop. Once. */
-void consumers_stop(struct consumers *c);
-bool consumers_have_ended(const struct consumers *c);
+void notify_stop(struct notify *n);
+bool notify_have_ended(const struct notify *n);
 /* Ends those that have not ended, at once; whoever appends may still go on. */
-void consumers_end(struct consumers *c);
+void notify_end(struct notify *n);
 /* Logs what is left untold, if anything: it is kept in the store at `path`, or, unless `lost_since` is
  * NULL, it is lost, for this reason. */
-void consumers_log_left(struct consumers *c, const char *path, const char *lost_since);
+void notify_log_left(struct notify *n, const char *path, const char *lost_since);
 
 /* NULL is fine. */
-void consumers_free(struct consumers *c);
+void notify_free(struct notify *n);
 
 #endif

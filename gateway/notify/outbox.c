@@ -9,27 +9,27 @@
 
 enum {
     NUMBERS_PER_MS = 1000, /* more than there are: so numbers rise from run to run */
-    BYTES_PER_CHANGE = 1024
+    BYTES_PER_NOTICE = 1024
 };
 
 /* A consumer, and how far it is. */
 struct reader {
     void (*wake)(void *arg); /* NULL = there is no such consumer */
     void *arg;
-    struct change *next; /* to be taken; NULL = all was */
+    struct notice *next; /* to be taken; NULL = all was */
     uint64_t taken, told;
     bool waits; /* it was given nothing: it is woken for what comes */
 };
 
 struct outbox {
-    size_t max_changes;
+    size_t max_notices;
     struct stats *stats;
     void (*progressed)(void *arg);
     void *keeper;
 
     pthread_mutex_t mutex;
     /* Under the mutex. */
-    struct changes list;
+    struct notices list;
     size_t count, bytes;
     uint64_t last_number; /* that was given out */
     uint64_t gone, steps;
@@ -43,11 +43,11 @@ const char *outbox_consumer_name(enum outbox_consumer consumer)
     return names[consumer];
 }
 
-struct outbox *outbox_new(size_t max_changes, struct stats *stats)
+struct outbox *outbox_new(size_t max_notices, struct stats *stats)
 {
     struct outbox *o = calloc(1, sizeof *o);
     if (o != NULL) {
-        o->max_changes = max_changes;
+        o->max_notices = max_notices;
         o->stats = stats;
         o->last_number = (uint64_t)clock_unix_ms() * NUMBERS_PER_MS;
         STAILQ_INIT(&o->list);
@@ -59,7 +59,7 @@ struct outbox *outbox_new(size_t max_changes, struct stats *stats)
 void outbox_free(struct outbox *o)
 {
     if (o != NULL) {
-        changes_clear(&o->list);
+        notices_clear(&o->list);
         pthread_mutex_destroy(&o->mutex);
         free(o);
     }
@@ -86,30 +86,30 @@ static bool is_used(const struct reader *reader)
 /* --- the list: under the mutex ------------------------------------------------------------------ */
 
 /* Takes the oldest change out, for `doomed`. */
-static void remove_first(struct outbox *o, struct changes *doomed)
+static void remove_first(struct outbox *o, struct notices *doomed)
 {
-    struct change *change = STAILQ_FIRST(&o->list);
+    struct notice *notice = STAILQ_FIRST(&o->list);
     STAILQ_REMOVE_HEAD(&o->list, entry);
     o->count--;
-    o->bytes -= change->len;
-    o->gone = change->number;
-    STAILQ_INSERT_TAIL(doomed, change, entry);
+    o->bytes -= notice->len;
+    o->gone = notice->number;
+    STAILQ_INSERT_TAIL(doomed, notice, entry);
 }
 
 static bool is_full(const struct outbox *o)
 {
-    return o->count > o->max_changes || o->bytes > o->max_changes * BYTES_PER_CHANGE;
+    return o->count > o->max_notices || o->bytes > o->max_notices * BYTES_PER_NOTICE;
 }
 
 /* Drops the oldest while it is over its bound; notes how many of each consumer had not been taken:
  * what it has taken it may still tell. */
-static void trim(struct outbox *o, struct changes *doomed, size_t dropped[OUTBOX_CONSUMERS])
+static void trim(struct outbox *o, struct notices *doomed, size_t dropped[OUTBOX_CONSUMERS])
 {
     while (is_full(o)) {
-        struct change *change = STAILQ_FIRST(&o->list);
+        struct notice *notice = STAILQ_FIRST(&o->list);
         for (int i = 0; i < OUTBOX_CONSUMERS; i++) {
-            if (is_used(&o->readers[i]) && o->readers[i].next == change) {
-                o->readers[i].next = STAILQ_NEXT(change, entry);
+            if (is_used(&o->readers[i]) && o->readers[i].next == notice) {
+                o->readers[i].next = STAILQ_NEXT(notice, entry);
                 dropped[i]++;
             }
         }
@@ -119,30 +119,30 @@ static void trim(struct outbox *o, struct changes *doomed, size_t dropped[OUTBOX
 }
 
 /* What every consumer has need not be kept. */
-static void release(struct outbox *o, struct changes *doomed)
+static void release(struct outbox *o, struct notices *doomed)
 {
-    struct change *change;
+    struct notice *notice;
     uint64_t told = UINT64_MAX;
     for (int i = 0; i < OUTBOX_CONSUMERS; i++) {
         if (is_used(&o->readers[i]) && o->readers[i].told < told) {
             told = o->readers[i].told;
         }
     }
-    while ((change = STAILQ_FIRST(&o->list)) != NULL && change->number <= told) {
+    while ((notice = STAILQ_FIRST(&o->list)) != NULL && notice->number <= told) {
         remove_first(o, doomed);
     }
 }
 
-static void admit(struct outbox *o, struct change *change)
+static void admit(struct outbox *o, struct notice *notice)
 {
-    STAILQ_INSERT_TAIL(&o->list, change, entry);
+    STAILQ_INSERT_TAIL(&o->list, notice, entry);
     o->count++;
-    o->bytes += change->len;
-    o->last_number = change->number > o->last_number ? change->number : o->last_number;
+    o->bytes += notice->len;
+    o->last_number = notice->number > o->last_number ? notice->number : o->last_number;
     for (int i = 0; i < OUTBOX_CONSUMERS; i++) {
         struct reader *reader = &o->readers[i];
-        if (is_used(reader) && reader->next == NULL && change->number > reader->taken) {
-            reader->next = change;
+        if (is_used(reader) && reader->next == NULL && notice->number > reader->taken) {
+            reader->next = notice;
         }
     }
 }
@@ -170,16 +170,16 @@ static void count_dropped(struct outbox *o, const size_t dropped[OUTBOX_CONSUMER
     }
 }
 
-void outbox_append(struct outbox *o, struct changes *changes)
+void outbox_append(struct outbox *o, struct notices *notices)
 {
-    struct changes doomed = STAILQ_HEAD_INITIALIZER(doomed);
+    struct notices doomed = STAILQ_HEAD_INITIALIZER(doomed);
     size_t dropped[OUTBOX_CONSUMERS] = {0};
     bool wakes[OUTBOX_CONSUMERS];
-    struct change *change;
+    struct notice *notice;
     pthread_mutex_lock(&o->mutex);
-    while ((change = STAILQ_FIRST(changes)) != NULL) {
-        STAILQ_REMOVE_HEAD(changes, entry);
-        admit(o, change);
+    while ((notice = STAILQ_FIRST(notices)) != NULL) {
+        STAILQ_REMOVE_HEAD(notices, entry);
+        admit(o, notice);
     }
     /* An earlier run's, which waited for a consumer that there is no more. */
     size_t all = o->count;
@@ -203,13 +203,13 @@ void outbox_append(struct outbox *o, struct changes *changes)
     if (!STAILQ_EMPTY(&doomed) && o->progressed != NULL) {
         o->progressed(o->keeper);
     }
-    changes_clear(&doomed);
+    notices_clear(&doomed);
 }
 
 /* --- changes are told --------------------------------------------------------------------------- */
 
 size_t outbox_take(struct outbox *o, enum outbox_consumer consumer, size_t max,
-                   bool (*take)(void *arg, const struct change *change), void *arg)
+                   bool (*take)(void *arg, const struct notice *notice), void *arg)
 {
     struct reader *reader = &o->readers[consumer];
     size_t count = 0;
@@ -228,7 +228,7 @@ void outbox_told(struct outbox *o, enum outbox_consumer consumer, uint64_t numbe
 {
     static const enum stats_name names[OUTBOX_CONSUMERS] = {
         [OUTBOX_WEBHOOK] = STAT_CHANGES_TOLD_WEBHOOK, [OUTBOX_PROGRAM] = STAT_CHANGES_TOLD_EXEC};
-    struct changes doomed = STAILQ_HEAD_INITIALIZER(doomed);
+    struct notices doomed = STAILQ_HEAD_INITIALIZER(doomed);
     pthread_mutex_lock(&o->mutex);
     o->readers[consumer].told = number;
     o->steps += count;
@@ -237,7 +237,7 @@ void outbox_told(struct outbox *o, enum outbox_consumer consumer, uint64_t numbe
     pthread_mutex_unlock(&o->mutex);
 
     stats_add(o->stats, names[consumer], (int64_t)count);
-    changes_clear(&doomed);
+    notices_clear(&doomed);
     if (o->progressed != NULL) {
         o->progressed(o->keeper);
     }
@@ -269,12 +269,12 @@ void outbox_resume(struct outbox *o, const struct outbox_progress *progress)
     pthread_mutex_unlock(&o->mutex);
 }
 
-void outbox_each(struct outbox *o, void (*show)(void *arg, const struct change *change), void *arg)
+void outbox_each(struct outbox *o, void (*show)(void *arg, const struct notice *notice), void *arg)
 {
-    struct change *change;
-    STAILQ_FOREACH(change, &o->list, entry)
+    struct notice *notice;
+    STAILQ_FOREACH(notice, &o->list, entry)
     {
-        show(arg, change);
+        show(arg, notice);
     }
 }
 

@@ -6,8 +6,8 @@
  * has it. All that is told is here, at most so many changes and a kilobyte each on average: reading
  * pages from the store instead would save that memory, and cost the store's thread a read for every
  * batch, and a second way for queues that have no store.
- * Leaves to others: what a change says (change), how it is told (webhook, program), and the disk
- * (store_changes): what is appended here is committed there before.
+ * Leaves to others: what a change says (notice), how it is told (webhook, program), and the disk
+ * (store_notices): what is appended here is committed there before.
  *
  * Threads: changes come from one thread (the store's, or the loop's where nothing is durable), each
  * consumer has its own. One mutex, held for memory operations only.
@@ -30,8 +30,8 @@ enum { OUTBOX_CONSUMERS = OUTBOX_PROGRAM + 1 };
 /* As the settings spell them: "webhook", "exec". */
 const char *outbox_consumer_name(enum outbox_consumer consumer);
 
-/* Returns NULL without memory. `max_changes` is the bound. */
-struct outbox *outbox_new(size_t max_changes, struct stats *stats);
+/* Returns NULL without memory. `max_notices` is the bound. */
+struct outbox *outbox_new(size_t max_notices, struct stats *stats);
 /* Frees what nobody took, too. NULL is fine. */
 void outbox_free(struct outbox *o);
 
@@ -45,7 +45,7 @@ void outbox_join(struct outbox *o, enum outbox_consumer consumer, void (*wake)(v
 /* A number that no change had before. */
 uint64_t outbox_next_number(struct outbox *o);
 /* Takes changes in the order of their numbers; the list is empty then. */
-void outbox_append(struct outbox *o, struct changes *changes);
+void outbox_append(struct outbox *o, struct notices *notices);
 
 /* --- consumers ------------------------------------------------------------------------------ */
 
@@ -55,7 +55,7 @@ void outbox_append(struct outbox *o, struct changes *changes);
  * that was shown none is woken when there is one.
  */
 size_t outbox_take(struct outbox *o, enum outbox_consumer consumer, size_t max,
-                   bool (*take)(void *arg, const struct change *change), void *arg);
+                   bool (*take)(void *arg, const struct notice *notice), void *arg);
 /* This consumer has all that it took up to `number`, `count` changes more than before. */
 void outbox_told(struct outbox *o, enum outbox_consumer consumer, uint64_t number, size_t count);
 
@@ -73,7 +73,7 @@ void outbox_resume(struct outbox *o, const struct outbox_progress *progress);
  * consumer runs. */
 void outbox_set_keeper(struct outbox *o, void (*progressed)(void *arg), void *arg);
 /* Shows all that is in the list, in order. No consumer runs any more. */
-void outbox_each(struct outbox *o, void (*show)(void *arg, const struct change *change), void *arg);
+void outbox_each(struct outbox *o, void (*show)(void *arg, const struct notice *notice), void *arg);
 /* How many changes are in the list. */
 size_t outbox_count(struct outbox *o);
 

@@ -93,16 +93,16 @@ static bool reserve_line(struct program *p)
     return true;
 }
 
-static bool add(void *arg, const struct change *change)
+static bool add(void *arg, const struct notice *notice)
 {
     struct program *p = arg;
-    bool is_too_much = p->count > 0 && p->window.len + change->len > WINDOW_BYTES;
-    if (is_too_much || !reserve_line(p) || buffer_reserve(&p->window, change->len + 1) == NULL) {
+    bool is_too_much = p->count > 0 && p->window.len + notice->len > WINDOW_BYTES;
+    if (is_too_much || !reserve_line(p) || buffer_reserve(&p->window, notice->len + 1) == NULL) {
         return false;
     }
-    buffer_append(&p->window, change->json, change->len);
+    buffer_append(&p->window, notice->json, notice->len);
     buffer_putc(&p->window, '\n');
-    p->lines[p->count++] = (struct line){change->number, p->window.len};
+    p->lines[p->count++] = (struct line){notice->number, p->window.len};
     return true;
 }
 

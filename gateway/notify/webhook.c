@@ -20,7 +20,7 @@
 #include <strings.h>
 
 enum {
-    BATCH_CHANGES = 100,
+    BATCH_NOTICES = 100,
     BATCH_BYTES = 64 * 1024,  /* some refuse 100 KB; a larger change goes alone */
     ANSWER_BYTES = 64 * 1024, /* of the body of an answer that are read */
     TIMEOUT_MS = 10000,
@@ -82,19 +82,19 @@ static void wake(void *arg)
 /* --- batches ------------------------------------------------------------------------------------ */
 
 /* There is always room for the end. */
-static bool add(void *arg, const struct change *change)
+static bool add(void *arg, const struct notice *notice)
 {
     struct batch *batch = arg;
     bool is_first = batch->count == 0;
-    bool is_too_much = !is_first && batch->body.len + change->len > BATCH_BYTES;
+    bool is_too_much = !is_first && batch->body.len + notice->len > BATCH_BYTES;
     if (is_too_much ||
-        buffer_reserve(&batch->body, change->len + strlen(SEPARATOR BATCH_END)) == NULL) {
+        buffer_reserve(&batch->body, notice->len + strlen(SEPARATOR BATCH_END)) == NULL) {
         return false;
     }
     buffer_puts(&batch->body, is_first ? "" : SEPARATOR);
-    buffer_append(&batch->body, change->json, change->len);
-    batch->first = is_first ? change->number : batch->first;
-    batch->last = change->number;
+    buffer_append(&batch->body, notice->json, notice->len);
+    batch->first = is_first ? notice->number : batch->first;
+    batch->last = notice->number;
     batch->count++;
     return true;
 }
@@ -109,7 +109,7 @@ static bool gather(struct webhook *w)
     buffer_clear(&batch->body);
     buffer_puts(&batch->body, BATCH_START);
     if (!batch->body.has_failed) {
-        outbox_take(w->outbox, OUTBOX_WEBHOOK, BATCH_CHANGES, add, batch);
+        outbox_take(w->outbox, OUTBOX_WEBHOOK, BATCH_NOTICES, add, batch);
     }
     if (batch->count == 0) {
         return false;

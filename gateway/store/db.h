@@ -34,10 +34,10 @@ enum store_statement {
     STORE_ADD_OPTOUT,
     STORE_DELETE_OPTOUT,
     STORE_READ_OPTOUTS,
-    STORE_INSERT_CHANGE,
-    STORE_DELETE_CHANGES, /* up to number ?1 */
-    STORE_COUNT_CHANGE,   /* of number ?1 */
-    STORE_READ_CHANGES,   /* number, body */
+    STORE_INSERT_NOTICE,
+    STORE_DELETE_NOTICES, /* up to number ?1 */
+    STORE_COUNT_NOTICE,   /* of number ?1 */
+    STORE_READ_NOTICES,   /* number, body */
     STORE_LAST_ROW,
     STORE_COUNT_RANGE,
     STORE_READ_HELD, /* what is loaded at the start: unfinished, or with a REF and changed after ?1 */

@@ -11,17 +11,17 @@
 
 enum { NOTE_NAME_SIZE = 32, NUMBER_SIZE_MAX = sizeof "18446744073709551615" };
 
-void store_changes_init(struct store_changes *c, struct outbox *outbox)
+void store_notices_init(struct store_notices *n, struct outbox *outbox)
 {
-    *c = (struct store_changes){.outbox = outbox};
-    STAILQ_INIT(&c->written);
-    STAILQ_INIT(&c->doubtful);
+    *n = (struct store_notices){.outbox = outbox};
+    STAILQ_INIT(&n->written);
+    STAILQ_INIT(&n->doubtful);
 }
 
-void store_changes_clear(struct store_changes *c)
+void store_notices_clear(struct store_notices *n)
 {
-    changes_clear(&c->written);
-    changes_clear(&c->doubtful);
+    notices_clear(&n->written);
+    notices_clear(&n->doubtful);
 }
 
 /* --- what an earlier run has left --------------------------------------------------------------- */
@@ -47,128 +47,128 @@ static bool read_progress(struct store_db *db, struct outbox_progress *progress)
 
 static bool add_stored(void *arg, uint64_t number, const char *json, size_t len)
 {
-    struct change *change = change_copy(number, json, len);
-    if (change == NULL) {
+    struct notice *notice = notice_copy(number, json, len);
+    if (notice == NULL) {
         return false;
     }
-    STAILQ_INSERT_TAIL((struct changes *)arg, change, entry);
+    STAILQ_INSERT_TAIL((struct notices *)arg, notice, entry);
     return true;
 }
 
-bool store_changes_load(struct store_changes *c, struct store_db *db)
+bool store_notices_load(struct store_notices *n, struct store_db *db)
 {
-    struct changes stored = STAILQ_HEAD_INITIALIZER(stored);
-    if (c->outbox == NULL) {
+    struct notices stored = STAILQ_HEAD_INITIALIZER(stored);
+    if (n->outbox == NULL) {
         return true;
     }
-    if (!read_progress(db, &c->noted) || !store_rows_each_change(db, add_stored, &stored)) {
-        changes_clear(&stored);
+    if (!read_progress(db, &n->noted) || !store_rows_each_notice(db, add_stored, &stored)) {
+        notices_clear(&stored);
         return false;
     }
-    c->noting = c->noted;
-    outbox_resume(c->outbox, &c->noted);
+    n->noting = n->noted;
+    outbox_resume(n->outbox, &n->noted);
     if (!STAILQ_EMPTY(&stored)) {
-        outbox_append(c->outbox, &stored);
-        LOG(LOG_INFO, "changes_restored", LOG_INT("changes", outbox_count(c->outbox)));
+        outbox_append(n->outbox, &stored);
+        LOG(LOG_INFO, "changes_restored", LOG_INT("changes", outbox_count(n->outbox)));
     }
     return true;
 }
 
 /* --- with a transaction ------------------------------------------------------------------------- */
 
-static bool add(struct store_changes *c, struct store_db *db, struct change *change)
+static bool add(struct store_notices *n, struct store_db *db, struct notice *notice)
 {
-    if (change == NULL) {
+    if (notice == NULL) {
         return false;
     }
-    STAILQ_INSERT_TAIL(&c->written, change, entry);
-    return store_rows_insert_change(db, change->number, change->json, change->len);
+    STAILQ_INSERT_TAIL(&n->written, notice, entry);
+    return store_rows_insert_notice(db, notice->number, notice->json, notice->len);
 }
 
-bool store_changes_add_record(struct store_changes *c, struct store_db *db,
+bool store_notices_add_record(struct store_notices *n, struct store_db *db,
                               const struct queue_record *record, const char *answers)
 {
     const char *answer = record->answer_at == SIZE_MAX ? NULL : answers + record->answer_at;
-    if (c->outbox == NULL || !message_state_is_settled(record->state)) {
+    if (n->outbox == NULL || !message_state_is_settled(record->state)) {
         return true;
     }
-    if (c->has_come_back && store_rows_has_saved(db, record)) {
+    if (n->has_come_back && store_rows_has_saved(db, record)) {
         return true; /* it was told from the file */
     }
-    return add(c, db, change_of_record(outbox_next_number(c->outbox), record, answer));
+    return add(n, db, notice_of_record(outbox_next_number(n->outbox), record, answer));
 }
 
-bool store_changes_add_report(struct store_changes *c, struct store_db *db,
+bool store_notices_add_report(struct store_notices *n, struct store_db *db,
                               const struct queue_report *report)
 {
-    return c->outbox == NULL ||
-           add(c, db, change_of_report(outbox_next_number(c->outbox), report, clock_unix_ms()));
+    return n->outbox == NULL ||
+           add(n, db, notice_of_report(outbox_next_number(n->outbox), report, clock_unix_ms()));
 }
 
-size_t store_changes_unnoted(const struct store_changes *c)
+size_t store_notices_unsaved(const struct store_notices *n)
 {
     struct outbox_progress progress;
-    if (c->outbox == NULL) {
+    if (n->outbox == NULL) {
         return 0;
     }
-    outbox_progress(c->outbox, &progress);
-    return (size_t)(progress.steps - c->noted.steps);
+    outbox_progress(n->outbox, &progress);
+    return (size_t)(progress.steps - n->noted.steps);
 }
 
-bool store_changes_note(struct store_changes *c, struct store_db *db)
+bool store_notices_save_progress(struct store_notices *n, struct store_db *db)
 {
     char name[NOTE_NAME_SIZE], value[NUMBER_SIZE_MAX];
     bool is_good = true;
-    outbox_progress(c->outbox, &c->noting);
+    outbox_progress(n->outbox, &n->noting);
     for (int i = 0; is_good && i < OUTBOX_CONSUMERS; i++) {
         note_name(i, name);
-        snprintf(value, sizeof value, "%" PRIu64, c->noting.told[i]);
+        snprintf(value, sizeof value, "%" PRIu64, n->noting.told[i]);
         is_good = store_rows_set_note(db, name, value);
     }
-    return is_good && store_rows_delete_changes(db, c->noting.gone);
+    return is_good && store_rows_delete_notices(db, n->noting.gone);
 }
 
-void store_changes_commit(struct store_changes *c)
+void store_notices_commit(struct store_notices *n)
 {
-    if (c->outbox != NULL) {
-        c->noted = c->noting;
-        outbox_append(c->outbox, &c->written);
+    if (n->outbox != NULL) {
+        n->noted = n->noting;
+        outbox_append(n->outbox, &n->written);
     }
 }
 
-void store_changes_fail(struct store_changes *c)
+void store_notices_fail(struct store_notices *n)
 {
-    c->noting = c->noted;
-    STAILQ_CONCAT(&c->doubtful, &c->written);
+    n->noting = n->noted;
+    STAILQ_CONCAT(&n->doubtful, &n->written);
 }
 
-bool store_changes_recover(struct store_changes *c, struct store_db *db)
+bool store_notices_recover(struct store_notices *n, struct store_db *db)
 {
-    const struct change *first = STAILQ_FIRST(&c->doubtful);
+    const struct notice *first = STAILQ_FIRST(&n->doubtful);
     if (first == NULL) {
         return true;
     }
-    int there = store_rows_has_change(db, first->number);
+    int there = store_rows_has_notice(db, first->number);
     if (there > 0) {
-        c->has_come_back = true;
-        outbox_append(c->outbox, &c->doubtful);
+        n->has_come_back = true;
+        outbox_append(n->outbox, &n->doubtful);
     }
     if (there >= 0) {
-        changes_clear(&c->doubtful);
+        notices_clear(&n->doubtful);
     }
     return there >= 0;
 }
 
-void store_changes_caught_up(struct store_changes *c)
+void store_notices_caught_up(struct store_notices *n)
 {
-    c->has_come_back = false;
+    n->has_come_back = false;
 }
 
 /* --- durability=shutdown --------------------------------------------------------------------------------- */
 
-bool store_changes_take_out(struct store_changes *c, struct store_db *db)
+bool store_notices_take_out(struct store_notices *n, struct store_db *db)
 {
-    return c->outbox == NULL || store_rows_delete_changes(db, INT64_MAX);
+    return n->outbox == NULL || store_rows_delete_notices(db, INT64_MAX);
 }
 
 struct keeping {
@@ -176,19 +176,19 @@ struct keeping {
     bool is_good;
 };
 
-static void keep_one(void *arg, const struct change *change)
+static void keep_one(void *arg, const struct notice *notice)
 {
     struct keeping *keeping = arg;
-    keeping->is_good = keeping->is_good && store_rows_insert_change(keeping->db, change->number,
-                                                                    change->json, change->len);
+    keeping->is_good = keeping->is_good && store_rows_insert_notice(keeping->db, notice->number,
+                                                                    notice->json, notice->len);
 }
 
-bool store_changes_keep(struct store_changes *c, struct store_db *db)
+bool store_notices_keep(struct store_notices *n, struct store_db *db)
 {
     struct keeping keeping = {.db = db, .is_good = true};
-    if (c->outbox == NULL) {
+    if (n->outbox == NULL) {
         return true;
     }
-    outbox_each(c->outbox, keep_one, &keeping);
-    return keeping.is_good && store_changes_note(c, db);
+    outbox_each(n->outbox, keep_one, &keeping);
+    return keeping.is_good && store_notices_save_progress(n, db);
 }

@@ -19,47 +19,47 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct store_changes {
+struct store_notices {
     struct outbox *outbox;         /* NULL = nobody is told: nothing is written */
-    struct changes written;        /* with the transaction under way */
-    struct changes doubtful;       /* with one whose commit failed */
+    struct notices written;        /* with the transaction under way */
+    struct notices doubtful;       /* with one whose commit failed */
     bool has_come_back;            /* some of those were in the file: what is written may be told */
     struct outbox_progress noted;  /* what is in the file of it */
     struct outbox_progress noting; /* when the transaction under way is committed */
 };
 
-void store_changes_init(struct store_changes *c, struct outbox *outbox);
-void store_changes_clear(struct store_changes *c);
+void store_notices_init(struct store_notices *n, struct outbox *outbox);
+void store_notices_clear(struct store_notices *n);
 
 /* Gives the outbox what an earlier run has left. Returns false on failure (store_db_error) or without
  * memory. */
-bool store_changes_load(struct store_changes *c, struct store_db *db);
+bool store_notices_load(struct store_notices *n, struct store_db *db);
 
 /* --- with a transaction: false = it is to be given up ----------------------------------------- */
 
 /* Before a record is saved: writes what it tells, if anything. `answers` as queue_records_take. */
-bool store_changes_add_record(struct store_changes *c, struct store_db *db,
+bool store_notices_add_record(struct store_notices *n, struct store_db *db,
                               const struct queue_record *record, const char *answers);
 /* A report that says something new, or an inbound message that is new. */
-bool store_changes_add_report(struct store_changes *c, struct store_db *db,
+bool store_notices_add_report(struct store_notices *n, struct store_db *db,
                               const struct queue_report *report);
 /* How many changes have been told or dropped since that was noted. */
-size_t store_changes_unnoted(const struct store_changes *c);
+size_t store_notices_unsaved(const struct store_notices *n);
 /* Notes how far the consumers are and deletes what all have. */
-bool store_changes_note(struct store_changes *c, struct store_db *db);
+bool store_notices_save_progress(struct store_notices *n, struct store_db *db);
 
 /* It is committed: what it has written is told. */
-void store_changes_commit(struct store_changes *c);
+void store_notices_commit(struct store_notices *n);
 /* It has failed. */
-void store_changes_fail(struct store_changes *c);
+void store_notices_fail(struct store_notices *n);
 /* The file was opened anew: tells what a failed commit has left in it. False = it cannot be read. */
-bool store_changes_recover(struct store_changes *c, struct store_db *db);
+bool store_notices_recover(struct store_notices *n, struct store_db *db);
 /* All that had to be written again has been. */
-void store_changes_caught_up(struct store_changes *c);
+void store_notices_caught_up(struct store_notices *n);
 
 /* queue.durability=shutdown: what was loaded leaves the file at the start; at the end, in one
  * transaction, what is left and how far all are. */
-bool store_changes_take_out(struct store_changes *c, struct store_db *db);
-bool store_changes_keep(struct store_changes *c, struct store_db *db);
+bool store_notices_take_out(struct store_notices *n, struct store_db *db);
+bool store_notices_keep(struct store_notices *n, struct store_db *db);
 
 #endif

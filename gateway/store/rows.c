@@ -124,17 +124,17 @@ bool store_rows_set_optout(struct store_db *db, const char *number, bool is_list
     return store_db_run(db, which);
 }
 
-bool store_rows_insert_change(struct store_db *db, uint64_t number, const char *json, size_t len)
+bool store_rows_insert_notice(struct store_db *db, uint64_t number, const char *json, size_t len)
 {
-    sqlite3_bind_int64(db->statements[STORE_INSERT_CHANGE], 1, (int64_t)number);
-    bind_text(db->statements[STORE_INSERT_CHANGE], 2, json, len);
-    return store_db_run(db, STORE_INSERT_CHANGE);
+    sqlite3_bind_int64(db->statements[STORE_INSERT_NOTICE], 1, (int64_t)number);
+    bind_text(db->statements[STORE_INSERT_NOTICE], 2, json, len);
+    return store_db_run(db, STORE_INSERT_NOTICE);
 }
 
-bool store_rows_delete_changes(struct store_db *db, uint64_t number)
+bool store_rows_delete_notices(struct store_db *db, uint64_t number)
 {
-    sqlite3_bind_int64(db->statements[STORE_DELETE_CHANGES], 1, (int64_t)number);
-    return store_db_run(db, STORE_DELETE_CHANGES);
+    sqlite3_bind_int64(db->statements[STORE_DELETE_NOTICES], 1, (int64_t)number);
+    return store_db_run(db, STORE_DELETE_NOTICES);
 }
 
 bool store_rows_set_note(struct store_db *db, const char *name, const char *value)
@@ -209,13 +209,13 @@ bool store_rows_each_unreported(struct store_db *db, int64_t since_ms, size_t ma
     return !has_failed;
 }
 
-bool store_rows_each_change(struct store_db *db,
+bool store_rows_each_notice(struct store_db *db,
                             bool (*show)(void *arg, uint64_t number, const char *json, size_t len),
                             void *arg)
 {
-    sqlite3_stmt *row = db->statements[STORE_READ_CHANGES];
+    sqlite3_stmt *row = db->statements[STORE_READ_NOTICES];
     bool has_failed = false;
-    while (store_db_next_row(db, STORE_READ_CHANGES, &has_failed)) {
+    while (store_db_next_row(db, STORE_READ_NOTICES, &has_failed)) {
         const char *json = (const char *)sqlite3_column_text(row, 1);
         if (json == NULL || !show(arg, (uint64_t)sqlite3_column_int64(row, 0), json,
                                   (size_t)sqlite3_column_bytes(row, 1))) {
@@ -237,10 +237,10 @@ static int read_count(struct store_db *db, enum store_statement which)
     return has_failed ? -1 : count;
 }
 
-int store_rows_has_change(struct store_db *db, uint64_t number)
+int store_rows_has_notice(struct store_db *db, uint64_t number)
 {
-    sqlite3_bind_int64(db->statements[STORE_COUNT_CHANGE], 1, (int64_t)number);
-    return read_count(db, STORE_COUNT_CHANGE);
+    sqlite3_bind_int64(db->statements[STORE_COUNT_NOTICE], 1, (int64_t)number);
+    return read_count(db, STORE_COUNT_NOTICE);
 }
 
 bool store_rows_has_saved(struct store_db *db, const struct queue_record *record)

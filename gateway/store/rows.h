@@ -35,8 +35,8 @@ bool store_rows_delete_strays(struct store_db *db, int64_t but);
 /* A number on the list of opt-outs from a time on, or off it. */
 bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t at_ms);
 /* A change that is to be told; and those up to a number go. */
-bool store_rows_insert_change(struct store_db *db, uint64_t number, const char *json, size_t len);
-bool store_rows_delete_changes(struct store_db *db, uint64_t number);
+bool store_rows_insert_notice(struct store_db *db, uint64_t number, const char *json, size_t len);
+bool store_rows_delete_notices(struct store_db *db, uint64_t number);
 /* A word under a name; what was there before is replaced. */
 bool store_rows_set_note(struct store_db *db, const char *name, const char *value);
 
@@ -50,11 +50,11 @@ bool store_rows_each_optout(struct store_db *db,
                             void *arg);
 /* Calls `show` for every change, in order, until that returns false. Returns false on failure, and
  * when it did. */
-bool store_rows_each_change(struct store_db *db,
+bool store_rows_each_notice(struct store_db *db,
                             bool (*show)(void *arg, uint64_t number, const char *json, size_t len),
                             void *arg);
 /* 1 = the change of this number is there, 0 = it is not, -1 on failure. */
-int store_rows_has_change(struct store_db *db, uint64_t number);
+int store_rows_has_notice(struct store_db *db, uint64_t number);
 /* Is it in the store already, what this record says of its message? */
 bool store_rows_has_saved(struct store_db *db, const struct queue_record *record);
 /* Calls `show` for the API ids of the last `max` messages that are relayed, oldest first. Returns false

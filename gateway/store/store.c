@@ -68,7 +68,7 @@ struct work {
     struct reporting reporting; /* count 0 = none */
     struct questions questions;
     bool has_notes;                /* a note has changed */
-    bool notes_changes;            /* store_changes_note is due */
+    bool saves_progress;           /* store_notices_save_progress is due */
     struct optout_change *optouts; /* taken at the last moment, so that any round has them */
 };
 
@@ -100,7 +100,7 @@ struct store {
     pthread_cond_t woken;
     /* Under the mutex. */
     bool is_woken, is_stopping;
-    int64_t note_ms; /* monotonic: when store_changes_note is due; INT64_MAX = nobody is further */
+    int64_t note_ms; /* monotonic: when progress is saved; INT64_MAX = no news */
     struct work work;
     struct insertion ended;    /* for store_deliver; count 0 = none */
     struct reporting reported; /* the same */
@@ -120,7 +120,7 @@ struct store {
     int64_t undo_first; /* rows of refused messages that a failed commit may have left; 0 = none */
     int64_t undo_last;
     struct store_purge purge;
-    struct store_changes changes;
+    struct store_notices notices;
 };
 
 /* --- lists of questions ----------------------------------------------------------------------- */
@@ -356,7 +356,7 @@ static bool write_insertion(struct store *s, const struct insertion *insertion)
 /* With no retention a message that has ended leaves nothing behind. */
 static bool write_record(struct store *s, const struct queue_record *record)
 {
-    if (!store_changes_add_record(&s->changes, &s->db, record, s->answers.data)) {
+    if (!store_notices_add_record(&s->notices, &s->db, record, s->answers.data)) {
         return false;
     }
     if (s->options.retention_ms == 0 && message_state_is_finished(record->state)) {
@@ -405,7 +405,7 @@ static bool write_report(struct store *s, struct queue_report *r)
         is_good = store_rows_save_report(&s->db, message_row_links(m)->row, &r->report);
     }
     message_free(m);
-    return is_good && (!is_news || store_changes_add_report(&s->changes, &s->db, r));
+    return is_good && (!is_news || store_notices_add_report(&s->notices, &s->db, r));
 }
 
 static bool write_reporting(struct store *s, const struct reporting *reporting)
@@ -474,7 +474,7 @@ static bool write_all(struct store *s, const struct work *work, const struct not
     /* That a message was relayed is told before what is reported of it. */
     is_good = is_good && write_reporting(s, &work->reporting);
     return is_good && (!work->has_notes || write_notes(s, notes)) &&
-           (!work->notes_changes || store_changes_note(&s->changes, &s->db));
+           (!work->saves_progress || store_notices_save_progress(&s->notices, &s->db));
 }
 
 static void count_commit(struct store *s, const struct work *work, size_t records, int64_t took_us,
@@ -503,7 +503,7 @@ static bool transact(struct store *s, const struct work *work, const struct note
         return false;
     }
     count_commit(s, work, records, clock_monotonic_us() - began_us, syncs);
-    store_changes_commit(&s->changes);
+    store_notices_commit(&s->notices);
     return true;
 }
 
@@ -550,7 +550,7 @@ static bool reopen(struct store *s, char error[STORE_ERROR_SIZE])
         return false;
     }
     if (!undo(s) || !store_db_checkpoint(&s->db, true) ||
-        !store_changes_recover(&s->changes, &s->db)) {
+        !store_notices_recover(&s->notices, &s->db)) {
         snprintf(error, STORE_ERROR_SIZE, "%s", store_db_error(&s->db));
         store_db_roll_back(&s->db);
         store_db_close(&s->db);
@@ -568,7 +568,7 @@ static void fail(struct store *s, const struct insertion *insertion)
         LOG_STR("path", s->options.path));
     stats_add(s->options.stats, STAT_STORE_FAILURES, 1);
     must_undo(s, insertion);
-    store_changes_fail(&s->changes);
+    store_notices_fail(&s->notices);
     store_db_roll_back(&s->db);
     store_db_close(&s->db);
     if (!reopen(s, error)) {
@@ -738,7 +738,7 @@ static bool takes_progress(struct store *s, bool with_others)
 {
     pthread_mutex_lock(&s->mutex);
     /* Within it: note_progress leaves a time alone that it finds, and what it is for must be seen. */
-    size_t unnoted = store_changes_unnoted(&s->changes);
+    size_t unnoted = store_notices_unsaved(&s->notices);
     bool is_time = clock_monotonic_ms() >= s->note_ms || (with_others && unnoted >= NOTE_AT_ONCE);
     s->note_ms = is_time ? INT64_MAX : s->note_ms;
     pthread_mutex_unlock(&s->mutex);
@@ -767,8 +767,8 @@ static bool write_round(struct store *s, struct work *work, size_t *records)
     work->optouts = take_optouts(s);
     bool has_rows = has_arrivals || work->optouts != NULL || *records > 0;
     work->has_notes = work->has_notes || (syncs && !has_rows);
-    work->notes_changes = takes_progress(s, has_rows || work->has_notes);
-    bool has_work = has_rows || work->has_notes || work->notes_changes;
+    work->saves_progress = takes_progress(s, has_rows || work->has_notes);
+    bool has_work = has_rows || work->has_notes || work->saves_progress;
     bool is_good = !has_work || transact(s, work, &notes, *records, syncs);
     if (!is_good) {
         fail(s, &work->insertion);
@@ -776,7 +776,7 @@ static bool write_round(struct store *s, struct work *work, size_t *records)
     } else {
         s->kept = notes;
         if (is_all) {
-            store_changes_caught_up(&s->changes);
+            store_notices_caught_up(&s->notices);
         }
         if (has_work && atomic_load(&s->is_failing)) {
             recover(s);
@@ -953,7 +953,7 @@ struct store *store_open(const struct store_options *options, char *error, size_
     }
     s->options = *options;
     s->sync_ms = s->note_ms = INT64_MAX;
-    store_changes_init(&s->changes, options->outbox);
+    store_notices_init(&s->notices, options->outbox);
     if (options->outbox != NULL) {
         outbox_set_keeper(options->outbox, note_progress, s);
     }
@@ -989,7 +989,7 @@ static size_t read_slice(struct store_rows_reader *reader, struct message **mess
 static bool take_out(struct store *s)
 {
     return store_db_begin(&s->db, true) && store_rows_delete(&s->db, 0, INT64_MAX) &&
-           store_changes_take_out(&s->changes, &s->db) && store_db_commit(&s->db);
+           store_notices_take_out(&s->notices, &s->db) && store_db_commit(&s->db);
 }
 
 /* Reports may name a message of an earlier run by its API id alone. */
@@ -1032,7 +1032,7 @@ bool store_restore(struct store *s, struct queue *queue, size_t *count, char *er
     if (!recall_api_ids(s, error, error_size)) {
         return false;
     }
-    bool is_good = store_changes_load(&s->changes, &s->db);
+    bool is_good = store_notices_load(&s->notices, &s->db);
     if (is_good && !s->options.is_continuous) {
         is_good = take_out(s);
     }
@@ -1071,7 +1071,7 @@ static bool keep(struct store *s)
     struct queue_record *records = queue_records_all(s->queue, &count, &s->answers);
     bool is_good = !s->answers.has_failed && (records != NULL || count == 0) &&
                    store_db_begin(&s->db, true) && write_notes(s, &s->notes) &&
-                   write_optouts(s, s->optouts) && store_changes_keep(&s->changes, &s->db);
+                   write_optouts(s, s->optouts) && store_notices_keep(&s->notices, &s->db);
     for (size_t i = 0; is_good && i < count; i++) {
         int64_t first = store_row_first(ulid_time_ms(&records[i].message->id));
         row = first > row ? first : row + 1;
@@ -1119,7 +1119,7 @@ void store_free(struct store *s)
         question_free(question);
     }
     end_optouts(s, take_optouts(s), true);
-    store_changes_clear(&s->changes);
+    store_notices_clear(&s->notices);
     store_db_close(&s->db);
     if (s->lock_fd >= 0) {
         close(s->lock_fd);

@@ -236,14 +236,14 @@ struct heard {
     uint64_t last;
 };
 
-static bool hear(void *arg, const struct change *change)
+static bool hear(void *arg, const struct notice *notice)
 {
     struct heard *heard = arg;
-    if (change->number <= heard->last) {
+    if (notice->number <= heard->last) {
         fail("the numbers of changes do not rise");
     }
-    heard->last = change->number;
-    heard->ends += strstr(change->json, "\"state\":\"unresolved\"") == NULL ? 1 : 0;
+    heard->last = notice->number;
+    heard->ends += strstr(notice->json, "\"state\":\"unresolved\"") == NULL ? 1 : 0;
     return true;
 }
 

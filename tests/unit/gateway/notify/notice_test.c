@@ -18,16 +18,16 @@ static struct ulid id(void)
     return parsed;
 }
 
-static void expect(struct change *change, const char *json)
+static void expect(struct notice *notice, const char *json)
 {
-    cr_assert_not_null(change);
-    cr_expect_eq(change->number, 1776766500007001);
-    cr_expect_str_eq(change->json, json);
-    cr_expect_eq(change->len, strlen(json));
-    free(change);
+    cr_assert_not_null(notice);
+    cr_expect_eq(notice->number, 1776766500007001);
+    cr_expect_str_eq(notice->json, json);
+    cr_expect_eq(notice->len, strlen(json));
+    free(notice);
 }
 
-Test(change, of_a_state)
+Test(notice, of_a_state)
 {
     static const struct {
         enum message_state state;
@@ -58,18 +58,18 @@ Test(change, of_a_state)
                                                                   .text_len = 6});
         char *answer = message_answer_new(rows[i].api_id, rows[i].reason);
         const struct queue_record record = {.message = m, .state = rows[i].state, .updated_ms = AT};
-        expect(change_of_record(AT * 1000 + 1, &record, answer), rows[i].json);
+        expect(notice_of_record(AT * 1000 + 1, &record, answer), rows[i].json);
         struct queue_change event = {.id = id(), .state = rows[i].state, .answer = answer};
         strcpy(event.to, "+34600000000");
         strcpy(event.from, "Acme");
         strcpy(event.ref, rows[i].ref);
-        expect(change_of_event(AT * 1000 + 1, &event, AT), rows[i].json);
+        expect(notice_of_event(AT * 1000 + 1, &event, AT), rows[i].json);
         free(answer);
         message_free(m);
     }
 }
 
-Test(change, of_what_comes_in)
+Test(notice, of_what_comes_in)
 {
     static const struct {
         struct report report;
@@ -98,29 +98,29 @@ Test(change, of_what_comes_in)
                                             .to = "+1",
                                             .report = rows[i].report,
                                             .text = rows[i].text};
-        expect(change_of_report(AT * 1000 + 1, &report, AT), rows[i].json);
+        expect(notice_of_report(AT * 1000 + 1, &report, AT), rows[i].json);
         char *answer = message_answer_new("a", NULL);
         const struct queue_change event = {.id = id(),
                                            .to = "+1",
                                            .report = rows[i].report,
                                            .text = (char *)rows[i].text,
                                            .answer = answer};
-        expect(change_of_event(AT * 1000 + 1, &event, AT), rows[i].json);
+        expect(notice_of_event(AT * 1000 + 1, &event, AT), rows[i].json);
         free(answer);
     }
 }
 
 /* Longer than what a change usually is, and all of it. */
-Test(change, of_a_long_text)
+Test(notice, of_a_long_text)
 {
     char text[20001];
     memset(text, '"', sizeof text - 1);
     text[sizeof text - 1] = '\0';
     const struct queue_report report = {.has_id = true, .id = id(), .text = text};
-    struct change *change = change_of_report(AT * 1000 + 1, &report, AT);
-    cr_assert_not_null(change);
-    cr_expect_gt(change->len, 40000);
-    cr_expect_eq(strlen(change->json), change->len);
-    cr_expect_eq(change->json[change->len - 1], '}');
-    free(change);
+    struct notice *notice = notice_of_report(AT * 1000 + 1, &report, AT);
+    cr_assert_not_null(notice);
+    cr_expect_gt(notice->len, 40000);
+    cr_expect_eq(strlen(notice->json), notice->len);
+    cr_expect_eq(notice->json[notice->len - 1], '}');
+    free(notice);
 }

@@ -44,14 +44,14 @@ static void teardown(void)
 static void append_sized(int count, size_t len)
 {
     char *json = calloc(1, len + 1);
-    struct changes changes = STAILQ_HEAD_INITIALIZER(changes);
+    struct notices notices = STAILQ_HEAD_INITIALIZER(notices);
     memset(json, 'x', len);
     for (int i = 0; i < count; i++) {
-        struct change *change = change_copy(outbox_next_number(o), json, len);
-        STAILQ_INSERT_TAIL(&changes, change, entry);
+        struct notice *notice = notice_copy(outbox_next_number(o), json, len);
+        STAILQ_INSERT_TAIL(&notices, notice, entry);
     }
-    outbox_append(o, &changes);
-    cr_expect(STAILQ_EMPTY(&changes));
+    outbox_append(o, &notices);
+    cr_expect(STAILQ_EMPTY(&notices));
     free(json);
 }
 
@@ -67,15 +67,15 @@ struct seen {
     bool is_in_order;
 };
 
-static bool see(void *arg, const struct change *change)
+static bool see(void *arg, const struct notice *notice)
 {
     struct seen *seen = arg;
     if (seen->count == seen->room) {
         return false;
     }
-    seen->first = seen->count == 0 ? change->number : seen->first;
-    seen->is_in_order = seen->is_in_order && (seen->count == 0 || change->number == seen->last + 1);
-    seen->last = change->number;
+    seen->first = seen->count == 0 ? notice->number : seen->first;
+    seen->is_in_order = seen->is_in_order && (seen->count == 0 || notice->number == seen->last + 1);
+    seen->last = notice->number;
     seen->count++;
     return true;
 }
@@ -177,10 +177,10 @@ Test(outbox, goes_on_where_an_earlier_run_was)
     uint64_t later = base + 1000000000;
     outbox_resume(o, &(struct outbox_progress){.told = {[OUTBOX_WEBHOOK] = later + 1}});
     cr_expect_eq(outbox_next_number(o), later + 2, "also when the clock was set back");
-    struct changes stored = STAILQ_HEAD_INITIALIZER(stored);
+    struct notices stored = STAILQ_HEAD_INITIALIZER(stored);
     for (uint64_t i = 0; i < 5; i++) {
-        struct change *change = change_copy(later + i, "{}", 2);
-        STAILQ_INSERT_TAIL(&stored, change, entry);
+        struct notice *notice = notice_copy(later + i, "{}", 2);
+        STAILQ_INSERT_TAIL(&stored, notice, entry);
     }
     outbox_append(o, &stored);
     cr_expect_eq(outbox_next_number(o), later + 5);
@@ -198,10 +198,10 @@ Test(outbox, nobody_is_waited_for_who_is_not_there)
 {
     struct outbox_progress progress;
     setup_with(100, false);
-    struct changes stored = STAILQ_HEAD_INITIALIZER(stored);
+    struct notices stored = STAILQ_HEAD_INITIALIZER(stored);
     for (uint64_t i = 1; i <= 5; i++) {
-        struct change *change = change_copy(base + i, "{}", 2);
-        STAILQ_INSERT_TAIL(&stored, change, entry);
+        struct notice *notice = notice_copy(base + i, "{}", 2);
+        STAILQ_INSERT_TAIL(&stored, notice, entry);
     }
     outbox_resume(o, &(struct outbox_progress){.told = {[OUTBOX_WEBHOOK] = base + 3}});
     outbox_append(o, &stored);

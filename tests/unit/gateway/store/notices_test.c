@@ -1,5 +1,5 @@
 /*
- * store_changes: what is told outlives a restart, in the same words under the same number; and when
+ * store_notices: what is told outlives a restart, in the same words under the same number; and when
  * the disk fails in the midst of it, whatever of a commit is in the file afterwards, each change is
  * told once. The test is the loop thread and the webhook.
  */
@@ -180,13 +180,13 @@ static struct told {
     char json[TOLD_MAX][JSON_SIZE];
 } told;
 
-static bool hear(void *arg, const struct change *change)
+static bool hear(void *arg, const struct notice *notice)
 {
     struct told *to = arg;
     cr_assert_lt(to->count, TOLD_MAX);
-    cr_assert_lt(change->len, JSON_SIZE);
-    to->numbers[to->count] = change->number;
-    strcpy(to->json[to->count++], change->json);
+    cr_assert_lt(notice->len, JSON_SIZE);
+    to->numbers[to->count] = notice->number;
+    strcpy(to->json[to->count++], notice->json);
     return true;
 }
 
@@ -226,7 +226,7 @@ static void ask_sync(struct ending *ending)
 
 /* --- tests -------------------------------------------------------------------------------------- */
 
-Test(store_changes, outlive_a_restart_until_they_are_told, .init = setup, .fini = teardown)
+Test(store_notices, outlive_a_restart_until_they_are_told, .init = setup, .fini = teardown)
 {
     struct told again;
     struct ulid id = accept_message();
@@ -253,7 +253,7 @@ Test(store_changes, outlive_a_restart_until_they_are_told, .init = setup, .fini 
 }
 
 /* How far a consumer is, is written down by itself: the next run begins there after a kill. */
-Test(store_changes, are_noted_as_told, .init = setup, .fini = teardown)
+Test(store_notices, are_noted_as_told, .init = setup, .fini = teardown)
 {
     sqlite3 *db;
     sqlite3_stmt *row;
@@ -303,18 +303,18 @@ static void fail_while_a_report_comes(enum faulty_operation operation)
     cr_expect_eq(again.numbers[0], told.numbers[0]);
 }
 
-Test(store_changes, a_report_whose_commit_fails_is_told_once, .init = setup, .fini = teardown)
+Test(store_notices, a_report_whose_commit_fails_is_told_once, .init = setup, .fini = teardown)
 {
     fail_while_a_report_comes(FAULTY_WRITE);
 }
 
-Test(store_changes, and_so_is_one_that_is_in_the_file_all_the_same, .init = setup, .fini = teardown)
+Test(store_notices, and_so_is_one_that_is_in_the_file_all_the_same, .init = setup, .fini = teardown)
 {
     fail_while_a_report_comes(FAULTY_SYNC);
 }
 
 /* A message that is still in memory: what the failed commit has left in the file reaches it, too. */
-Test(store_changes, and_the_queue_hears_of_it, .init = setup, .fini = teardown)
+Test(store_notices, and_the_queue_hears_of_it, .init = setup, .fini = teardown)
 {
     struct message *m;
     struct message_status status;
@@ -356,17 +356,17 @@ static void fail_while_states_change(enum faulty_operation operation)
     cr_expect_eq(memcmp(again.numbers, told.numbers, 3 * sizeof told.numbers[0]), 0);
 }
 
-Test(store_changes, states_whose_commit_fails_are_told_once, .init = setup, .fini = teardown)
+Test(store_notices, states_whose_commit_fails_are_told_once, .init = setup, .fini = teardown)
 {
     fail_while_states_change(FAULTY_WRITE);
 }
 
-Test(store_changes, and_so_are_those_that_are_in_the_file, .init = setup, .fini = teardown)
+Test(store_notices, and_so_are_those_that_are_in_the_file, .init = setup, .fini = teardown)
 {
     fail_while_states_change(FAULTY_SYNC);
 }
 
-Test(store_changes, and_so_are_those_of_messages_that_are_not_kept, .init = setup, .fini = teardown)
+Test(store_notices, and_so_are_those_of_messages_that_are_not_kept, .init = setup, .fini = teardown)
 {
     stop();
     options.retention_ms = 0;
@@ -376,13 +376,13 @@ Test(store_changes, and_so_are_those_of_messages_that_are_not_kept, .init = setu
 
 static void append_one(void)
 {
-    struct changes changes = STAILQ_HEAD_INITIALIZER(changes);
-    struct change *change = change_copy(outbox_next_number(o), "{}", 2);
-    STAILQ_INSERT_TAIL(&changes, change, entry);
-    outbox_append(o, &changes);
+    struct notices notices = STAILQ_HEAD_INITIALIZER(notices);
+    struct notice *notice = notice_copy(outbox_next_number(o), "{}", 2);
+    STAILQ_INSERT_TAIL(&notices, notice, entry);
+    outbox_append(o, &notices);
 }
 
-Test(store_changes, are_kept_at_an_orderly_stop, .init = setup, .fini = teardown)
+Test(store_notices, are_kept_at_an_orderly_stop, .init = setup, .fini = teardown)
 {
     struct told again;
     stop();
