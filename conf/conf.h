@@ -19,7 +19,7 @@
 /* Choices. The order in each is that of the words in conf/keys.c, which are their names. */
 enum conf_control { CONF_CONTROL_UNIX, CONF_CONTROL_ALL };
 enum conf_ambiguous { CONF_AMBIGUOUS_RETRY, CONF_AMBIGUOUS_HOLD };
-enum conf_durability { CONF_DURABILITY_ALWAYS, CONF_DURABILITY_SHUTDOWN, CONF_DURABILITY_NONE };
+enum conf_durability { CONF_DURABILITY_ALWAYS, CONF_DURABILITY_NONE };
 enum conf_unicode { CONF_UNICODE_AUTO, CONF_UNICODE_YES, CONF_UNICODE_NO };
 enum conf_transliterate {
     CONF_TRANSLITERATE_PUNCTUATION,

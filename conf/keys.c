@@ -46,6 +46,15 @@ static const char *store_complaint(const char *value)
                : NULL;
 }
 
+/* What earlier versions took. */
+static const char *durability_complaint(const char *value)
+{
+    return strcasecmp(value, "shutdown") == 0
+               ? "shutdown is no longer supported; use always, which also keeps the queue at a "
+                 "stop, or none"
+               : NULL;
+}
+
 static const char *api_complaint(const char *value)
 {
     struct conf_url url;
@@ -239,8 +248,9 @@ const struct conf_key conf_keys[] = {
 
     STRING(queue, path, "", store_complaint,
            "file of the durable queue; unset: $STATE_DIRECTORY/queue.db if there is one, else in memory"),
-    CHOICE(queue, durability, "always", "always|shutdown|none",
-           "when messages are on disk: before each 250, only while the relay is stopped, or never"),
+    ROW(queue, durability, CONF_CHOICE, int, durability, "always",
+        "when messages are on disk: before each 250, or never",
+        .words = "always|none", .complaint = durability_complaint),
     NUMBER(queue, max_messages, "1000000", 1, 100000000, "unfinished messages; then clients get 452"),
     SIZE(queue, max_bytes, "1g", 64 * KB, 1024 * GB, "memory for all messages; then clients get 452"),
     TIME(queue, max_age, "24h", 1, 365 * DAY, "a message not sent by then expires"),
@@ -555,7 +565,13 @@ static bool set_choice(const struct conf_key *key, struct conf *conf, const char
         }
         word += word_len + 1;
     }
-    snprintf(why, CONF_WHY_SIZE, "must be one of %s, not \"%s\"", key->words, show(value, shown));
+    const char *complaint = key->complaint == NULL ? NULL : key->complaint(value);
+    if (complaint != NULL) {
+        snprintf(why, CONF_WHY_SIZE, "%s", complaint);
+    } else {
+        snprintf(why, CONF_WHY_SIZE, "must be one of %s, not \"%s\"", key->words,
+                 show(value, shown));
+    }
     return false;
 }
 

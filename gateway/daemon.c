@@ -47,7 +47,6 @@ struct daemon {
     struct event_base *base;
     struct sandbox_thread *sandbox;
     struct notify *notify;
-    struct store *store; /* relay.store only if it is written while the relay runs */
     struct relay relay;
     struct server *server;
     struct http *http;
@@ -105,7 +104,7 @@ static void notify_store(void *arg)
 static void wake_store(void *arg)
 {
     struct daemon *d = arg;
-    store_wake(d->store);
+    store_wake(d->relay.store);
 }
 
 /* In the forwarding thread. */
@@ -263,7 +262,7 @@ static void stop_notify(struct daemon *d)
     if (d->relay.store == NULL) {
         watch_take(d->relay.watch);
     }
-    if (d->relay.store == NULL || !store_ask(d->store, &question)) {
+    if (d->relay.store == NULL || !store_ask(d->relay.store, &question)) {
         notify_stop(d->notify);
     }
 }
@@ -285,7 +284,7 @@ static void on_store(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct daemon *d = arg;
-    store_deliver(d->store);
+    store_deliver(d->relay.store);
     flush(d);
     end_if_done(d);
 }
@@ -311,41 +310,31 @@ static void say_farewell(struct daemon *d)
 static void settle_rest(struct daemon *d)
 {
     struct queue_totals totals;
-    struct queue_relaying relaying;
+    bool is_durable = d->relay.store != NULL;
     size_t left = 0;
-    queue_relaying(d->relay.queue, &relaying);
     if (d->notify != NULL) {
         watch_take(d->relay.watch); /* what has changed since the loop ended */
         notify_end(d->notify);
     }
-    if (d->store != NULL) {
-        store_set_held(d->store, relaying.is_held);
-    }
-    bool is_saved = d->store != NULL && store_stop(d->store);
-    bool is_kept = is_saved || d->relay.store != NULL;
-    if (d->relay.store != NULL && !is_saved) {
+    if (is_durable && !store_stop(d->relay.store)) {
         LOG(LOG_ERROR, "store_incomplete",
             LOG_STR("reason", "what became of some messages could not be saved: "
                               "the next start will ask the API for them"));
     }
-    const char *lost_since = NULL;
-    if (!is_kept) {
-        lost_since = d->store == NULL ? "the queue is in memory only" : "they could not be saved";
-    }
     if (d->notify != NULL) {
-        notify_log_left(d->notify, d->conf->queue.path, lost_since);
+        notify_log_left(d->notify, is_durable ? d->conf->queue.path : NULL);
     }
     queue_totals(d->relay.queue, &totals);
     for (int state = 0; state < MESSAGE_STATES; state++) {
         left += message_state_is_finished((enum message_state)state) ? 0 : totals.by_state[state];
     }
-    if (left > 0 && is_kept) {
+    if (left > 0 && is_durable) {
         LOG(LOG_INFO, "messages_kept", LOG_STR("path", d->conf->queue.path),
             LOG_INT("messages", left), LOG_INT("scheduled", totals.by_state[MESSAGE_SCHEDULED]),
             LOG_INT("maybe_sent", totals.by_state[MESSAGE_SENDING]));
     } else if (left > 0) {
-        LOG(LOG_ERROR, "messages_lost", LOG_STR("reason", lost_since), LOG_INT("messages", left),
-            LOG_INT("scheduled", totals.by_state[MESSAGE_SCHEDULED]),
+        LOG(LOG_ERROR, "messages_lost", LOG_STR("reason", "the queue is in memory only"),
+            LOG_INT("messages", left), LOG_INT("scheduled", totals.by_state[MESSAGE_SCHEDULED]),
             LOG_INT("maybe_sent", totals.by_state[MESSAGE_SENDING]));
     }
 }
@@ -384,8 +373,7 @@ static bool start_forwarder(struct daemon *d, const char *url, char *error)
     options.history.found_arg = d;
     options.ended = forwarder_ended;
     options.ended_arg = d;
-    options.store = d->store;
-    options.marks = d->relay.store != NULL;
+    options.store = d->relay.store;
     d->relay.forwarder = token == NULL ? NULL : forwarder_new(d->relay.queue, &d->stats, &options);
     if (token != NULL) {
         explicit_bzero(token, strlen(token));
@@ -397,8 +385,8 @@ static bool start_forwarder(struct daemon *d, const char *url, char *error)
     }
     if (d->relay.forwarder != NULL && d->relay.store != NULL && conf->reports.poll_ms > 0) {
         const struct poll_options *poll = &options.history.poll;
-        store_each_unreported(d->store, clock_unix_ms() - poll->give_up_ms, poll->max_messages,
-                              relayed_before, d);
+        store_each_unreported(d->relay.store, clock_unix_ms() - poll->give_up_ms,
+                              poll->max_messages, relayed_before, d);
     }
     return d->relay.forwarder != NULL;
 }
@@ -430,9 +418,8 @@ static bool open_store(struct daemon *d, char *error)
     options.saved = wake_forwarder;
     options.saved_arg = d;
     options.outbox = d->notify == NULL ? NULL : notify_outbox(d->notify);
-    d->store = store_open(&options, error, ERROR_SIZE);
-    d->relay.store = options.is_continuous ? d->store : NULL;
-    return d->store != NULL;
+    d->relay.store = store_open(&options, error, ERROR_SIZE);
+    return d->relay.store != NULL;
 }
 
 /* What an earlier run has left is in the queue again. */
@@ -440,17 +427,17 @@ static bool restore_queue(struct daemon *d, char *error)
 {
     size_t count;
     int64_t began_ms = clock_monotonic_ms();
-    d->has_restored =
-        d->store == NULL || store_restore(d->store, d->relay.queue, &count, error, ERROR_SIZE);
-    if (d->store == NULL || !d->has_restored) {
+    d->has_restored = d->relay.store == NULL ||
+                      store_restore(d->relay.store, d->relay.queue, &count, error, ERROR_SIZE);
+    if (d->relay.store == NULL || !d->has_restored) {
         return d->has_restored;
     }
-    if (store_is_held(d->store)) {
+    if (store_is_held(d->relay.store)) {
         queue_hold(d->relay.queue, true);
     }
     LOG(LOG_INFO, "queue_restored", LOG_STR("path", d->conf->queue.path),
         LOG_INT("messages", count), LOG_INT("ms", clock_monotonic_ms() - began_ms),
-        LOG_BOOL("held", store_is_held(d->store)));
+        LOG_BOOL("held", store_is_held(d->relay.store)));
     return true;
 }
 
@@ -515,7 +502,7 @@ static bool make_optout(struct daemon *d, char *error)
     struct buffer errors = BUFFER_EMPTY;
     settings_optout(d->conf, &options);
     options.queue = d->relay.queue;
-    options.store = d->store;
+    options.store = d->relay.store;
     options.stats = &d->stats;
     d->relay.optout = optout_new(&options, &errors);
     if (d->relay.optout == NULL) {
@@ -607,7 +594,7 @@ static void free_daemon(struct daemon *d)
         }
     }
     forwarder_free(d->relay.forwarder);
-    store_free(d->store);
+    store_free(d->relay.store);
     notify_free(d->notify);
     intake_free(d->relay.intake);
     watch_free(d->relay.watch);
@@ -624,11 +611,8 @@ static void free_daemon(struct daemon *d)
 /* What a 250 means. */
 static const char *queue_promise(const struct daemon *d)
 {
-    if (d->store == NULL) {
-        return "in memory only: a crash or a power failure loses what is queued";
-    }
     return d->relay.store == NULL
-               ? "in memory, saved at an orderly stop: a crash or a power failure loses it"
+               ? "in memory only: a crash or a power failure loses what is queued"
                : "durable: what was answered 250 is on the disk";
 }
 
@@ -650,7 +634,7 @@ static int start(struct daemon *d, char *error)
         return fail(error, EX_UNAVAILABLE);
     }
     add_events(d);
-    if (d->relay.store != NULL && store_start(d->store) != 0) {
+    if (d->relay.store != NULL && store_start(d->relay.store) != 0) {
         return fail("cannot start the store's thread", EX_OSERR);
     }
     if (d->notify != NULL && notify_start(d->notify) != 0) {

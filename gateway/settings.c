@@ -92,11 +92,10 @@ bool settings_store(const struct conf *conf, struct store_options *options)
 {
     *options = (struct store_options){
         .path = conf->queue.path,
-        .is_continuous = conf->queue.durability == CONF_DURABILITY_ALWAYS,
         .retention_ms = conf->queue.retention_ms,
         .recalls_api_ids = conf->reports.address[0] != '\0',
     };
-    return conf->queue.path[0] != '\0' && conf->queue.durability != CONF_DURABILITY_NONE;
+    return conf->queue.path[0] != '\0' && conf->queue.durability == CONF_DURABILITY_ALWAYS;
 }
 
 void settings_queue(const struct conf *conf, struct queue_options *options)

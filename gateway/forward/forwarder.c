@@ -250,7 +250,7 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     if (request == NULL) {
         return false;
     }
-    if (f->options.marks) {
+    if (f->options.store != NULL) {
         keep_anchor(f);
     }
     request->count = queue_take(f->queue, plan->count, clock_unix_ms(), request->messages);
@@ -271,7 +271,7 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
         destination_probe_began(&f->destination);
         stats_add(f->stats, STAT_PROBES, 1);
     }
-    if (f->options.marks) {
+    if (f->options.store != NULL) {
         mark(f, request);
     } else {
         launch(f, request);

@@ -29,9 +29,8 @@ struct forwarder_options {
     int64_t retry_min_ms, retry_max_ms;
     int64_t drain_timeout_ms;
     /* Where marks are saved and the anchor of the scan after a restart is kept; NULL = messages are
-     * kept in memory only. `marks` = it is written while the relay runs. Outlives the forwarder. */
+     * kept in memory only. Outlives the forwarder. */
     struct store *store;
-    bool marks;
     /* Reads the token anew (in the forwarding thread); malloc'ed, NULL when it cannot be read or
      * does not come from a file. NULL = there is no other token to be had. */
     char *(*read_token)(void *arg);

@@ -159,13 +159,14 @@ void notify_end(struct notify *n)
     }
 }
 
-void notify_log_left(struct notify *n, const char *path, const char *lost_since)
+void notify_log_left(struct notify *n, const char *path)
 {
     size_t left = outbox_count(n->outbox);
-    if (left > 0 && lost_since == NULL) {
+    if (left > 0 && path != NULL) {
         LOG(LOG_INFO, "changes_kept", LOG_STR("path", path), LOG_INT("changes", left));
     } else if (left > 0) {
-        LOG(LOG_ERROR, "changes_lost", LOG_STR("reason", lost_since), LOG_INT("changes", left));
+        LOG(LOG_ERROR, "changes_lost", LOG_STR("reason", "the queue is in memory only"),
+            LOG_INT("changes", left));
     }
 }
 

@@ -43,9 +43,8 @@ void notify_stop(struct notify *n);
 bool notify_have_ended(const struct notify *n);
 /* Ends those that have not ended, at once; whoever appends may still go on. */
 void notify_end(struct notify *n);
-/* Logs what is left untold, if anything: it is kept in the store at `path`, or, unless `lost_since` is
- * NULL, it is lost, for this reason. */
-void notify_log_left(struct notify *n, const char *path, const char *lost_since);
+/* Logs how many notices are left, if any: kept in the store at `path`, or lost if that is NULL. */
+void notify_log_left(struct notify *n, const char *path);
 
 /* NULL is fine. */
 void notify_free(struct notify *n);

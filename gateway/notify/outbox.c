@@ -269,15 +269,6 @@ void outbox_resume(struct outbox *o, const struct outbox_progress *progress)
     pthread_mutex_unlock(&o->mutex);
 }
 
-void outbox_each(struct outbox *o, void (*show)(void *arg, const struct notice *notice), void *arg)
-{
-    struct notice *notice;
-    STAILQ_FOREACH(notice, &o->list, entry)
-    {
-        show(arg, notice);
-    }
-}
-
 size_t outbox_count(struct outbox *o)
 {
     pthread_mutex_lock(&o->mutex);

@@ -72,8 +72,6 @@ void outbox_resume(struct outbox *o, const struct outbox_progress *progress);
 /* `progressed` is called, by any thread, when there is progress; it must not block. Before any
  * consumer runs. */
 void outbox_set_keeper(struct outbox *o, void (*progressed)(void *arg), void *arg);
-/* Shows all that is in the list, in order. No consumer runs any more. */
-void outbox_each(struct outbox *o, void (*show)(void *arg, const struct notice *notice), void *arg);
 /* How many changes are in the list. */
 size_t outbox_count(struct outbox *o);
 

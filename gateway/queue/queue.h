@@ -279,12 +279,6 @@ size_t queue_records_take(struct queue *q, struct queue_record *records, size_t 
 void queue_records_done(struct queue *q, const struct queue_record *records, size_t count,
                         bool is_saved);
 /*
- * Records of all that is to be kept in a store where nothing is durable while it runs: unfinished
- * messages and those with a REF, in order of submission, without rows. malloc'ed, NULL if there are
- * none or without memory (then `*count` says how many there are). No other thread uses the queue.
- */
-struct queue_record *queue_records_all(struct queue *q, size_t *count, struct buffer *answers);
-/*
  * A mark for what has changed up to now, and whether all of that has been saved: what it was then,
  * or something newer.
  */

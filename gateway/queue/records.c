@@ -43,7 +43,7 @@ static bool record(struct message *m, struct queue_record *r, struct buffer *ans
 {
     *r = (struct queue_record){
         .message = m,
-        .row = m->is_durable ? message_row_links(m)->row : 0,
+        .row = message_row_links(m)->row,
         .state = (enum message_state)m->state,
         .may_be_sent = m->may_be_sent,
         .is_expiry_lifted = m->expires_ms == QUEUE_NEVER,
@@ -133,42 +133,6 @@ void queue_records_done(struct queue *q, const struct queue_record *records, siz
         unsaved->redone = unsaved->added;
     }
     queue_leave(q);
-}
-
-/* By the time of submission; what came within a millisecond stays in the order of its list, which
- * `row` holds: ids do not tell it. */
-static int compare_records(const void *a, const void *b)
-{
-    const struct queue_record *x = a, *y = b;
-    int64_t x_ms = ulid_time_ms(&x->message->id), y_ms = ulid_time_ms(&y->message->id);
-    if (x_ms != y_ms) {
-        return x_ms < y_ms ? -1 : 1;
-    }
-    return x->row < y->row ? -1 : x->row > y->row;
-}
-
-struct queue_record *queue_records_all(struct queue *q, size_t *count, struct buffer *answers)
-{
-    queue_enter(q);
-    struct queue_record *records = malloc((queue_count(q, 0, QUEUE_PLACES) + 1) * sizeof *records);
-    *count = 0;
-    for (int place = 0; place < QUEUE_PLACES; place++) {
-        for (struct message *m = q->places[place].first; m != NULL; m = m->next) {
-            if (place >= QUEUE_UNFINISHED && m->ref_len == 0) {
-                continue;
-            }
-            if (records != NULL) {
-                record(m, &records[*count], answers);
-                records[*count].row = (int64_t)*count;
-            }
-            ++*count;
-        }
-    }
-    queue_leave(q);
-    if (records != NULL) {
-        qsort(records, *count, sizeof *records, compare_records);
-    }
-    return records;
 }
 
 uint64_t queue_unsaved_mark(struct queue *q)

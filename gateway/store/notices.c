@@ -163,32 +163,3 @@ void store_notices_caught_up(struct store_notices *n)
 {
     n->has_come_back = false;
 }
-
-/* --- durability=shutdown --------------------------------------------------------------------------------- */
-
-bool store_notices_take_out(struct store_notices *n, struct store_db *db)
-{
-    return n->outbox == NULL || store_rows_delete_notices(db, INT64_MAX);
-}
-
-struct keeping {
-    struct store_db *db;
-    bool is_good;
-};
-
-static void keep_one(void *arg, const struct notice *notice)
-{
-    struct keeping *keeping = arg;
-    keeping->is_good = keeping->is_good && store_rows_insert_notice(keeping->db, notice->number,
-                                                                    notice->json, notice->len);
-}
-
-bool store_notices_keep(struct store_notices *n, struct store_db *db)
-{
-    struct keeping keeping = {.db = db, .is_good = true};
-    if (n->outbox == NULL) {
-        return true;
-    }
-    outbox_each(n->outbox, keep_one, &keeping);
-    return keeping.is_good && store_notices_save_progress(n, db);
-}

@@ -57,9 +57,4 @@ bool store_notices_recover(struct store_notices *n, struct store_db *db);
 /* All that had to be written again has been. */
 void store_notices_caught_up(struct store_notices *n);
 
-/* queue.durability=shutdown: what was loaded leaves the file at the start; at the end, in one
- * transaction, what is left and how far all are. */
-bool store_notices_take_out(struct store_notices *n, struct store_db *db);
-bool store_notices_keep(struct store_notices *n, struct store_db *db);
-
 #endif

@@ -79,11 +79,11 @@ void store_read_begin(struct store_read *s, int state, size_t max)
     }
     if (state == STORE_UNFINISHED || !message_state_is_finished((enum message_state)state)) {
         /* What has ended and has a REF comes with them if it changed after a time: never. */
-        store_rows_begin(&s->reader, &s->db, STORE_READ_HELD, false, INT64_MAX, 0);
+        store_rows_begin(&s->reader, &s->db, STORE_READ_HELD, INT64_MAX, 0);
     } else if (state == MESSAGE_RELAYED) {
-        store_rows_begin(&s->reader, &s->db, STORE_READ_RELAYED, false, count, 0);
+        store_rows_begin(&s->reader, &s->db, STORE_READ_RELAYED, count, 0);
     } else {
-        store_rows_begin(&s->reader, &s->db, STORE_READ_FAILED, false, state, count);
+        store_rows_begin(&s->reader, &s->db, STORE_READ_FAILED, state, count);
     }
     s->is_reading = true;
     s->state = state;

@@ -390,10 +390,10 @@ static bool read_report(sqlite3_stmt *row, struct message *m)
 }
 
 void store_rows_begin(struct store_rows_reader *reader, struct store_db *db,
-                      enum store_statement which, bool is_durable, int64_t first, int64_t second)
+                      enum store_statement which, int64_t first, int64_t second)
 {
     sqlite3_stmt *read = db->statements[which];
-    *reader = (struct store_rows_reader){.db = db, .which = which, .is_durable = is_durable};
+    *reader = (struct store_rows_reader){.db = db, .which = which};
     /* One that a statement does not have is refused, and that is fine. */
     sqlite3_bind_int64(read, 1, first);
     sqlite3_bind_int64(read, 2, second);
@@ -422,7 +422,7 @@ struct message *store_rows_next(struct store_rows_reader *reader)
     if (!read_content(row, &content)) {
         return fault(reader, "a message in it makes no sense");
     }
-    content.row = reader->is_durable ? sqlite3_column_int64(row, COLUMN_ROW) : 0;
+    content.row = sqlite3_column_int64(row, COLUMN_ROW);
     struct message *m = message_new(&content);
     if (m == NULL) {
         return fault(reader, "out of memory");
@@ -447,7 +447,7 @@ struct message *store_rows_find(struct store_db *db, const struct ulid *id, bool
     int64_t first = store_row_first(ulid_time_ms(id));
     int64_t last = first | ((1 << STORE_ROW_COUNTER_BITS) - 1);
     sqlite3_bind_blob(db->statements[STORE_READ_MESSAGE], 3, id->bytes, ULID_BYTES, SQLITE_STATIC);
-    store_rows_begin(&reader, db, STORE_READ_MESSAGE, true, first, last);
+    store_rows_begin(&reader, db, STORE_READ_MESSAGE, first, last);
     struct message *m = store_rows_next(&reader);
     *has_failed = reader.fault != NULL;
     store_rows_end(&reader);

@@ -74,7 +74,6 @@ int64_t store_rows_last(struct store_db *db);
 struct store_rows_reader {
     struct store_db *db;
     enum store_statement which;
-    bool is_durable; /* messages get their rows (queue_records_take will list them) */
     bool has_ended;
     const char *fault; /* NULL = all was read; otherwise why not */
     char words[STORE_ERROR_SIZE];
@@ -85,7 +84,7 @@ struct store_rows_reader {
  * a `fault`: the statement is reset then. Who stops before calls store_rows_end.
  */
 void store_rows_begin(struct store_rows_reader *reader, struct store_db *db,
-                      enum store_statement which, bool is_durable, int64_t first, int64_t second);
+                      enum store_statement which, int64_t first, int64_t second);
 struct message *store_rows_next(struct store_rows_reader *reader);
 void store_rows_end(struct store_rows_reader *reader);
 

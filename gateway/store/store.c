@@ -610,7 +610,7 @@ static void read_messages(struct store *s, struct store_question *question)
 {
     struct store_rows_reader reader;
     bool is_relayed = question->state == MESSAGE_RELAYED;
-    store_rows_begin(&reader, &s->db, is_relayed ? STORE_READ_RELAYED : STORE_READ_FAILED, true,
+    store_rows_begin(&reader, &s->db, is_relayed ? STORE_READ_RELAYED : STORE_READ_FAILED,
                      is_relayed ? (int64_t)question->max : (int64_t)question->state,
                      (int64_t)question->max);
     question->messages = calloc(question->max, sizeof(struct message *));
@@ -985,13 +985,6 @@ static size_t read_slice(struct store_rows_reader *reader, struct message **mess
     return count;
 }
 
-/* What was read is in memory only from here on. */
-static bool take_out(struct store *s)
-{
-    return store_db_begin(&s->db, true) && store_rows_delete(&s->db, 0, INT64_MAX) &&
-           store_notices_take_out(&s->notices, &s->db) && store_db_commit(&s->db);
-}
-
 /* Reports may name a message of an earlier run by its API id alone. */
 static bool recall_api_ids(struct store *s, char *error, size_t error_size)
 {
@@ -1012,8 +1005,7 @@ bool store_restore(struct store *s, struct queue *queue, size_t *count, char *er
     int64_t now_ms = clock_unix_ms();
     s->queue = queue;
     *count = 0;
-    store_rows_begin(&reader, &s->db, STORE_READ_HELD, s->options.is_continuous,
-                     now_ms - s->options.retention_ms, 0);
+    store_rows_begin(&reader, &s->db, STORE_READ_HELD, now_ms - s->options.retention_ms, 0);
     while ((read = read_slice(&reader, slice)) > 0) {
         if (!queue_restore(queue, slice, read, now_ms)) {
             while (read > 0) {
@@ -1032,11 +1024,7 @@ bool store_restore(struct store *s, struct queue *queue, size_t *count, char *er
     if (!recall_api_ids(s, error, error_size)) {
         return false;
     }
-    bool is_good = store_notices_load(&s->notices, &s->db);
-    if (is_good && !s->options.is_continuous) {
-        is_good = take_out(s);
-    }
-    if (!is_good) {
+    if (!store_notices_load(&s->notices, &s->db)) {
         snprintf(error, error_size, "queue.path: %s: %s", s->options.path, store_db_error(&s->db));
         return false;
     }
@@ -1063,33 +1051,6 @@ static bool save_rest(struct store *s)
     return is_good;
 }
 
-/* queue.durability=shutdown: writes all that the queue holds. */
-static bool keep(struct store *s)
-{
-    size_t count;
-    int64_t row = 0;
-    struct queue_record *records = queue_records_all(s->queue, &count, &s->answers);
-    bool is_good = !s->answers.has_failed && (records != NULL || count == 0) &&
-                   store_db_begin(&s->db, true) && write_notes(s, &s->notes) &&
-                   write_optouts(s, s->optouts) && store_notices_keep(&s->notices, &s->db);
-    for (size_t i = 0; is_good && i < count; i++) {
-        int64_t first = store_row_first(ulid_time_ms(&records[i].message->id));
-        row = first > row ? first : row + 1;
-        records[i].row = row;
-        struct report report = message_report(records[i].message); /* nobody else is left */
-        is_good = store_rows_insert(&s->db, row, records[i].message) &&
-                  store_rows_save(&s->db, &records[i], s->answers.data) &&
-                  (report.status[0] == '\0' || store_rows_save_report(&s->db, row, &report));
-    }
-    is_good = is_good && store_db_commit(&s->db);
-    if (!is_good) {
-        LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
-            LOG_STR("path", s->options.path));
-    }
-    free(records);
-    return is_good;
-}
-
 bool store_stop(struct store *s)
 {
     if (s->has_thread) {
@@ -1100,7 +1061,7 @@ bool store_stop(struct store *s)
         pthread_join(s->thread, NULL);
         s->has_thread = false;
     }
-    bool is_saved = s->options.is_continuous ? save_rest(s) : keep(s);
+    bool is_saved = save_rest(s);
     if (is_saved && !store_db_finish(&s->db)) {
         LOG(LOG_WARN, "store_log_left", LOG_STR("path", s->options.path));
     }

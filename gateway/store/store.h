@@ -43,8 +43,7 @@ static inline int64_t store_row_ms(int64_t row)
 }
 
 struct store_options {
-    const char *path;   /* of the database; its directory exists */
-    bool is_continuous; /* queue.durability=always; otherwise what is left at store_stop is kept */
+    const char *path;     /* of the database; its directory exists */
     int64_t retention_ms; /* how long finished messages can be asked for */
     bool recalls_api_ids; /* store_restore tells the queue those of what is relayed */
     int log_pages;        /* of 4 KB: how long the write-ahead log gets; 0 = the usual 1000 */
@@ -68,13 +67,12 @@ struct store *store_open(const struct store_options *options, char *error, size_
 
 /*
  * Takes what the store holds into the queue (queue_restore): everything unfinished, and what has a
- * REF and is not past its retention; and the API ids of the last messages that were relayed. With is_continuous=false it then leaves the store: from here on
- * it is in memory only. Returns false with a sentence in `error`. `*count` = messages.
+ * REF and is not past its retention; and the API ids of the last messages that were relayed. Returns false with a sentence in `error`. `*count` = messages.
  */
 bool store_restore(struct store *s, struct queue *queue, size_t *count, char *error,
                    size_t error_size);
 
-/* Starts the thread, with all signals blocked. Not without is_continuous. Returns 0 or an errno value. */
+/* Starts the thread, with all signals blocked. Returns 0 or an errno value. */
 int store_start(struct store *s);
 
 /*

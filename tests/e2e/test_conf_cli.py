@@ -69,7 +69,12 @@ class Errors(ConfTest):
         done = run("check", "-c", path)
         self.assertEqual(done.returncode, CONFIG)
         self.assertRegex(done.stderr, r"(?m)^%s:4: queue\.path: .*file" % path)
-        self.assertRegex(done.stderr, r"(?m)^%s:5: queue\.durability: .*shutdown.*never" % path)
+        self.assertRegex(done.stderr, r"(?m)^%s:5: queue\.durability: .*always.*never" % path)
+
+    def test_a_durability_that_is_gone(self):
+        done = run("check", "-o", "api.url=sandbox", "-o", "queue.durability=shutdown")
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertRegex(done.stderr, r"queue\.durability: shutdown .*use always")
 
     def test_a_token_that_others_can_read(self):
         path = self.file("secret-token", mode=0o644)

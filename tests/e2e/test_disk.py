@@ -327,17 +327,6 @@ class Start(DiskTest):
         self.assertRelayed(ids)
         self.assertOnce(self.finish(), ids)
 
-    def test_shutdown_on_a_disk_that_fails(self):
-        """queue.durability=shutdown: what cannot be saved is counted as lost."""
-        self.start({"queue.durability": "shutdown"})
-        self.hold()
-        self.send(texts(3))
-        self.order("write full")
-        self.stop()
-        self.assertEqual(self.daemon.log("messages_lost")[0]["messages"], "3")
-        self.assertEqual(len(self.daemon.log("store_failed")), 1)
-        self.assertEqual(self.daemon.log("messages_kept"), [])
-
 
 class Limit(Trouble):
     """No shim: files may not grow beyond a limit (EFBIG and SIGXFSZ), as with `ulimit -f`."""

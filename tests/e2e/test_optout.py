@@ -222,16 +222,6 @@ class Kept(OptoutTest):
         self.answer(id, "START", 0)
         self.assertReply(self.c.ask("SEND %s Hello" % TO), REFUSED)
 
-    def test_it_outlives_a_stop(self):
-        self.settings = {"queue.path": os.path.join(self.folder, "queue.db"),
-                         "queue.durability": "shutdown"}
-        self.start(sandbox=self.separate_sandbox())
-        self.c.ask("OPTOUT ADD " + OTHER)
-        sandbox = self.the_relay.sandbox
-        self.the_relay.stop()
-        self.start(sandbox=sandbox)
-        self.assertEqual(self.listed(), [OTHER])
-
 
 if __name__ == "__main__":
     unittest.main()

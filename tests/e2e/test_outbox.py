@@ -424,27 +424,24 @@ class Stopping(OutboxTest):
         self.assertEqual(len(relay.log("changes_lost", changes=3)), 1)
 
     def test_what_is_left_is_kept(self):
-        for durability in ("always", "shutdown"):
-            self.hook = self.new_hook()
-            path = os.path.join(self.folder, durability)
-            settings = {"queue.path": path, "queue.durability": durability}
-            relay = self.hang(settings)
-            self.assertEqual(len(relay.log("changes_kept", changes=3)), 1, durability)
-            self.assertFalse(relay.log("changes_lost"))
-            self.hook.is_open.set()
-            self.hook.requests.clear()
-            relay = self.start(settings)
-            self.assertEqual({c["id"] for c in self.hook.wait_changes(3)}, set(self.ids))
-            relay.stop()
-            self.assertOnce()
-            relay = self.start(settings)
-            relay.stop()
-            self.assertEqual(len(self.hook.taken()), 3)
+        settings = self.durable()
+        relay = self.hang(settings)
+        self.assertEqual(len(relay.log("changes_kept", changes=3)), 1)
+        self.assertFalse(relay.log("changes_lost"))
+        self.hook.is_open.set()
+        self.hook.requests.clear()
+        relay = self.start(settings)
+        self.assertEqual({c["id"] for c in self.hook.wait_changes(3)}, set(self.ids))
+        relay.stop()
+        self.assertOnce()
+        relay = self.start(settings)
+        relay.stop()
+        self.assertEqual(len(self.hook.taken()), 3)
 
     def test_what_changes_at_the_last_moment(self):
         """An answer comes when the second signal has ended the loop: what it changes is not lost."""
         api = self.separate_sandbox()
-        settings = {"queue.path": os.path.join(self.folder, "kept"), "queue.durability": "shutdown"}
+        settings = self.durable()
         ids = []
         for _ in range(3):  # it is a race, which is lost two times of three
             relay = self.start(settings, sandbox=api)

@@ -412,7 +412,6 @@ static bool start(struct relay *relay)
     relay->saved_event = event_of(relay, on_saved);
     relay->timeout = event_of(relay, on_timeout);
     relay->store = store_open(&(struct store_options){.path = path,
-                                                      .is_continuous = true,
                                                       .retention_ms = 3600000,
                                                       .log_pages = log_pages,
                                                       .stats = &relay->stats,
@@ -538,7 +537,6 @@ static void check(const char *left, char *where, unsigned may_return)
     size_t count;
     snprintf(path, sizeof path, "%.240s/queue.db", left);
     struct store *store = store_open(&(struct store_options){.path = path,
-                                                             .is_continuous = true,
                                                              .retention_ms = 3600000,
                                                              .stats = &stats,
                                                              .notify = quiet,

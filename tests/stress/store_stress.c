@@ -403,7 +403,6 @@ static bool open_store(int64_t retention_ms)
     o = outbox_new(MESSAGES_MAX, &stats);
     outbox_join(o, OUTBOX_WEBHOOK, ring, &listener_bell);
     s = store_open(&(struct store_options){.path = path,
-                                           .is_continuous = true,
                                            .retention_ms = retention_ms,
                                            .stats = &stats,
                                            .outbox = o,

@@ -185,9 +185,13 @@ static const struct {
      "t.conf:4: reports.poll: must be a time from 1s to 1d, or no (ms, s, m, h, d; plain = "
      "seconds), not \"0\"\n"},
     {SANDBOX "[queue]\ndurability = sometimes\n",
-     "t.conf:4: queue.durability: must be one of always|shutdown|none, not \"sometimes\"\n"},
+     "t.conf:4: queue.durability: must be one of always|none, not \"sometimes\"\n"},
+    {SANDBOX "[queue]\ndurability = shutdown\n",
+     "t.conf:4: queue.durability: shutdown is no longer supported; use always, which also keeps "
+     "the "
+     "queue at a stop, or none\n"},
     {SANDBOX "[queue]\ndurability =\n",
-     "t.conf:4: queue.durability: must be one of always|shutdown|none, not \"\"\n"},
+     "t.conf:4: queue.durability: must be one of always|none, not \"\"\n"},
     {SANDBOX "[queue]\n\npath = :memory:\n",
      "t.conf:5: queue.path: must be the path of a file (put ./ before a name that begins with : or "
      "file:)\n"},
@@ -563,7 +567,6 @@ Test(conf, choices_follow_their_enums)
         {"relay", "on_ambiguous", "retry", CONF_AMBIGUOUS_RETRY},
         {"relay", "on_ambiguous", "hold", CONF_AMBIGUOUS_HOLD},
         {"queue", "durability", "always", CONF_DURABILITY_ALWAYS},
-        {"queue", "durability", "shutdown", CONF_DURABILITY_SHUTDOWN},
         {"queue", "durability", "none", CONF_DURABILITY_NONE},
         {"sms", "unicode", "auto", CONF_UNICODE_AUTO},
         {"sms", "unicode", "yes", CONF_UNICODE_YES},

@@ -116,7 +116,6 @@ static void begin(bool has_store, const struct bounds *bounds)
                                           .wake_store = has_store ? wake_store : NULL});
     if (has_store) {
         s = store_open(&(struct store_options){.path = path,
-                                               .is_continuous = true,
                                                .retention_ms = FAR,
                                                .stats = &stats,
                                                .notify = notify,

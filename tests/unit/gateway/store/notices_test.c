@@ -64,9 +64,9 @@ static void start(void)
     q = queue_new(&(struct queue_options){.max_messages = 1000,
                                           .max_bytes = SIZE_MAX / 2,
                                           .retention_ms = options.retention_ms,
-                                          .wake_store = options.is_continuous ? wake_store : NULL});
+                                          .wake_store = wake_store});
     cr_assert(store_restore(s, q, &restored, error, sizeof error), "%s", error);
-    cr_assert(!options.is_continuous || store_start(s) == 0);
+    cr_assert(store_start(s) == 0);
 }
 
 static void stop(void)
@@ -82,7 +82,7 @@ static void setup(void)
     strcpy(folder, "/tmp/smsrelay-changes-test-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/queue.db", folder);
-    options = (struct store_options){.is_continuous = true, .retention_ms = HOUR_MS};
+    options = (struct store_options){.retention_ms = HOUR_MS};
     sem_init(&news, 0, 0);
     cr_assert(faulty_vfs_install());
     start();
@@ -128,17 +128,14 @@ static struct ulid accept_message(void)
                                       .text = "hello",
                                       .text_len = 5,
                                       .expires_ms = INT64_MAX / 2};
-    content.row =
-        options.is_continuous ? store_row_first(ulid_time_ms(&content.id)) + (int64_t)count : 0;
+    content.row = store_row_first(ulid_time_ms(&content.id)) + (int64_t)count;
     struct message *m = message_new(&content);
     struct queue_receipt receipt;
     struct queue_submission submission = {.messages = &m, .count = 1, .receipts = &receipt};
     struct ending ending = {false, false};
     queue_prepare(q, &submission, 1, now_ms);
-    if (options.is_continuous) {
-        store_insert(s, &m, 1, on_ended, &ending);
-        cr_assert(await(&ending));
-    }
+    store_insert(s, &m, 1, on_ended, &ending);
+    cr_assert(await(&ending));
     queue_admit(q, &submission, 1, true, now_ms);
     return content.id;
 }
@@ -372,34 +369,4 @@ Test(store_notices, and_so_are_those_of_messages_that_are_not_kept, .init = setu
     options.retention_ms = 0;
     start();
     fail_while_states_change(FAULTY_SYNC);
-}
-
-static void append_one(void)
-{
-    struct notices notices = STAILQ_HEAD_INITIALIZER(notices);
-    struct notice *notice = notice_copy(outbox_next_number(o), "{}", 2);
-    STAILQ_INSERT_TAIL(&notices, notice, entry);
-    outbox_append(o, &notices);
-}
-
-Test(store_notices, are_kept_at_an_orderly_stop, .init = setup, .fini = teardown)
-{
-    struct told again;
-    stop();
-    options.is_continuous = false;
-    start();
-    for (int i = 0; i < 3; i++) {
-        append_one();
-    }
-    told.count = 0;
-    cr_expect_eq(outbox_take(o, OUTBOX_WEBHOOK, 1, hear, &told), 1);
-    acknowledge();
-    stop();
-    start();
-    listen(&again, 2);
-    cr_expect_gt(again.numbers[0], told.numbers[0]);
-    outbox_told(o, OUTBOX_WEBHOOK, again.numbers[1], 2);
-    stop();
-    start();
-    listen(&again, 0);
 }

@@ -85,14 +85,14 @@ static bool try_start(void)
         .max_messages = 100000,
         .max_bytes = SIZE_MAX / 2,
         .retention_ms = options.retention_ms,
-        .wake_store = options.is_continuous && wakes_store ? wake_store : NULL,
+        .wake_store = wakes_store ? wake_store : NULL,
     });
     if (!store_restore(s, q, &restored, error, sizeof error)) {
         queue_free(q);
         store_free(s);
         return false;
     }
-    cr_assert(!options.is_continuous || store_start(s) == 0);
+    cr_assert(store_start(s) == 0);
     return true;
 }
 
@@ -119,7 +119,7 @@ static void setup(void)
     snprintf(folder, sizeof folder, "/tmp/smsrelay-store-test-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%.100s/queue.db", folder);
-    options = (struct store_options){.is_continuous = true, .retention_ms = HOUR_MS};
+    options = (struct store_options){.retention_ms = HOUR_MS};
     base_ms = clock_unix_ms();
 }
 
@@ -169,7 +169,7 @@ static struct message *make(const struct message_content *like)
     uint64_t mixed = ++count * 0x9E3779B97F4A7C15;
     memcpy(random + 2, &mixed, sizeof mixed);
     content.id = ulid_make(base_ms, random);
-    content.row = options.is_continuous ? store_row_first(base_ms) + (int64_t)count : 0;
+    content.row = store_row_first(base_ms) + (int64_t)count;
     content.to = like->to == NULL ? "+34600000000" : like->to;
     content.from = like->from == NULL ? "Acme" : like->from;
     content.ref = like->ref == NULL ? "" : like->ref;
@@ -201,15 +201,13 @@ static void accept_all(struct message **messages, size_t count, int64_t now_ms)
     struct insertion insertion = {false, false};
     queue_prepare(q, &submission, 1, now_ms);
     cr_assert_eq(submission.verdict, QUEUE_ACCEPTED);
-    if (options.is_continuous) {
-        store_insert(s, messages, count, on_inserted, &insertion);
-        cr_expect_not(store_is_idle(s));
-        for (store_deliver(s); !insertion.has_ended; store_deliver(s)) {
-            wait_for_news();
-        }
-        cr_assert(insertion.is_stored);
-        cr_expect(store_is_idle(s));
+    store_insert(s, messages, count, on_inserted, &insertion);
+    cr_expect_not(store_is_idle(s));
+    for (store_deliver(s); !insertion.has_ended; store_deliver(s)) {
+        wait_for_news();
     }
+    cr_assert(insertion.is_stored);
+    cr_expect(store_is_idle(s));
     queue_admit(q, &submission, 1, true, now_ms);
     free(receipts);
 }
@@ -913,90 +911,6 @@ Test(store, purges_what_is_old_and_shrinks, .init = setup, .fini = teardown)
     start();
     cr_expect_eq(restored, 2);
     stop();
-}
-
-/* --- queue.durability = shutdown -------------------------------------------------------------- */
-
-Test(store, keeps_at_the_stop_and_gives_back_at_the_start, .init = setup, .fini = teardown)
-{
-    enum { WAITING = 300 };
-    struct ulid ids[WAITING], ref, sending, doubtful;
-    options.is_continuous = false;
-    start();
-    sending = accept_one(&(struct message_content){.priority = PRIORITY_HIGH});
-    doubtful = accept_one(&(struct message_content){.priority = PRIORITY_HIGH});
-    struct message *taken[2];
-    cr_assert_eq(queue_take(q, 2, base_ms, taken), 2);
-    struct queue_settlement settlement = {.message = taken[1], .fate = FATE_AMBIGUOUS};
-    queue_settle(q, &settlement, 1, base_ms);
-    accept_one(&(struct message_content){.priority = PRIORITY_HIGH});
-    settle_next(FATE_RELAYED, "1", ""); /* without a REF: not kept */
-    ref = accept_one(&(struct message_content){.priority = PRIORITY_HIGH, .ref = "r"});
-    settle_next(FATE_RELAYED, "2", "");
-    for (size_t i = 0; i < WAITING; i++) { /* of one millisecond */
-        ids[i] = accept_one(&(struct message_content){.priority = PRIORITY_NORMAL});
-    }
-    store_set_anchor(s, "sms_9", 3);
-    store_set_held(s, true);
-    stop();
-    cr_expect_eq(sql("SELECT count(*) FROM message"), WAITING + 3);
-
-    start();
-    cr_expect_eq(restored, WAITING + 3);
-    char anchor[STORE_ANCHOR_SIZE];
-    uint64_t since;
-    store_anchor(s, anchor, &since);
-    cr_expect_str_eq(anchor, "sms_9");
-    cr_expect_eq(since, 3);
-    cr_expect(store_is_held(s));
-    struct message_status status;
-    cr_assert(queue_status(q, &ref, 0, true, &status));
-    cr_expect_str_eq(message_answer_api_id(status.answer), "2");
-    message_status_free(&status);
-    size_t count;
-    struct ulid *found = queue_ambiguous(q, INT64_MAX, &count, NULL);
-    cr_assert_eq(count, WAITING + 2);
-    struct queue_resolution *r = calloc(count, sizeof *r);
-    for (size_t i = 0; i < count; i++) {
-        r[i] = (struct queue_resolution){.id = found[i], .fate = FATE_UNRESOLVED};
-    }
-    queue_resolve(q, r, count, base_ms);
-    free(r);
-    free(found);
-    const struct ulid *const doubts[] = {&sending, &doubtful};
-    for (size_t i = 0; i < COUNT(doubts); i++) {
-        cr_assert(queue_status(q, doubts[i], 0, true, &status));
-        cr_expect_eq(status.state, MESSAGE_UNRESOLVED, "it may have been sent: %zu", i);
-        message_status_free(&status);
-    }
-    for (size_t i = 0; i < WAITING; i++) {
-        struct message *m;
-        cr_assert_eq(queue_take(q, 1, base_ms, &m), 1);
-        cr_assert(is_same(&m->id, &ids[i]), "in their turns: %zu", i);
-        cr_expect_not(m->is_durable, "in memory from here on");
-    }
-    /* The store is empty: a crash now must not bring back what has been sent since. */
-    queue_free(q);
-    store_free(s);
-    cr_expect_eq(sql("SELECT count(*) FROM message"), 0);
-    cr_expect_eq(sql("SELECT count(*) FROM progress"), 0);
-}
-
-Test(store, from_always_to_shutdown_and_back, .init = setup, .fini = teardown)
-{
-    static const bool modes[] = {true, false, false, true, true, false};
-    size_t messages = 0;
-    for (size_t i = 0; i < COUNT(modes); i++) {
-        options.is_continuous = modes[i];
-        start();
-        cr_expect_eq(restored, messages, "start %zu", i);
-        int64_t last = store_last_row(s);
-        struct message *m = make(&(struct message_content){.ref = ""});
-        cr_expect(!modes[i] || message_row_links(m)->row > last, "start %zu", i);
-        accept_all(&m, 1, base_ms);
-        messages++;
-        stop();
-    }
 }
 
 /* --- files that are not right ----------------------------------------------------------------- */
