@@ -47,6 +47,12 @@ void buffer_vprintf(struct buffer *b, const char *format, va_list args);
  */
 char *buffer_reserve(struct buffer *b, size_t len);
 
+/* The bytes; never NULL, also while nothing was appended. */
+static inline const char *buffer_bytes(const struct buffer *b)
+{
+    return b->data == NULL ? "" : b->data;
+}
+
 /* Drops the first `len` bytes (at most all of them). */
 void buffer_consume(struct buffer *b, size_t len);
 

@@ -1,26 +1,18 @@
-/* ask: the verbs that ask the relay something or tell it something, all of one shape. */
-#include "proto/session/command.h"
-#include "proto/session/state.h"
+/* ask: see ask.h. */
+#include "proto/session/ask.h"
 
-#include <stdlib.h>
+#include "proto/word.h"
+
 #include <string.h>
-#include <strings.h>
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 10000 };
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t';
-}
 
 /* Cuts the next word off `*p`; quotes keep spaces in it. Returns its length, 0 at the end. */
 static size_t next_word(const char **p, const char *end, const char **word)
 {
     bool is_quoted = false;
-    while (*p < end && is_space(**p)) {
-        (*p)++;
-    }
-    for (*word = *p; *p < end && (is_quoted || !is_space(**p)); (*p)++) {
+    *p = word_skip_spaces(*p, end);
+    for (*word = *p; *p < end && (is_quoted || !word_is_space(**p)); (*p)++) {
         bool is_escape = is_quoted && **p == '\\' && *p + 1 < end;
         is_quoted = **p == '"' ? !is_quoted : is_quoted;
         *p += is_escape ? 1 : 0;
@@ -119,7 +111,7 @@ static bool read_optout(struct request *request, const char *p, const char *end)
     const char *word;
     size_t len = next_word(&p, end, &word);
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-        if (len == strlen(forms[i].word) && strncasecmp(word, forms[i].word, len) == 0) {
+        if (word_is(word, len, forms[i].word)) {
             request->verb = forms[i].verb;
             size_t rest = (size_t)(end - p);
             bool fits = rest <= REF_MAX;
@@ -138,19 +130,13 @@ static bool read_argument(struct request *request, const char *p, const char *en
     case REQUEST_QUEUE:
     case REQUEST_QUEUE_LIST:
         len = next_word(&p, end, &word);
-        return len == 0 ||
-               (len == 4 && strncasecmp(word, "LIST", 4) == 0 && read_list(request, p, end));
+        return len == 0 || (word_is(word, len, "LIST") && read_list(request, p, end));
     case REQUEST_WATCH:
         return read_watch(request, p, end);
     case REQUEST_STATUS:
     case REQUEST_CANCEL:
     case REQUEST_RETRY:
-        while (end > p && is_space(end[-1])) {
-            end--;
-        }
-        while (p < end && is_space(*p)) {
-            p++;
-        }
+        word_trim(&p, &end);
         return read_name(request, p, (size_t)(end - p));
     case REQUEST_OPTOUT_ADD:
     case REQUEST_OPTOUT_REMOVE:
@@ -176,12 +162,10 @@ static bool needs_control(const struct request *request)
 enum session_step command_ask(struct session *s, const struct call *call,
                               struct session_event *event)
 {
-    const char *arg = call->arg;
-    size_t len = call->len;
     struct request *request = &event->request;
     *request = (struct request){.verb = (enum request_verb)call->row->verb, .state = -1};
-    if (!read_argument(request, arg, arg + len)) {
-        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
+    if (!read_argument(request, call->arg, call->end)) {
+        return session_say_syntax(s, call);
     }
     if (needs_control(request) && !s->has_control) {
         return session_say(s, REPLY_NOT_ALLOWED,

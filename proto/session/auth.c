@@ -1,15 +1,9 @@
-/*
- * auth: the AUTH verb (RFC 4954) with the mechanisms PLAIN (RFC 4616) and LOGIN.
- *
- * For clients that insist on logging in, where the rules let them: every name and password is
- * taken. So there is nothing to compare them with: they are looked at only as far as it takes to
- * see that they are base64, never decoded, and wiped from the input before the next line is read.
- */
-#include "proto/session/command.h"
-#include "proto/session/state.h"
+/* auth: see auth.h. */
+#include "proto/session/auth.h"
+
+#include "proto/word.h"
 
 #include <string.h>
-#include <strings.h>
 
 enum { RESPONSE_MAX = 12288 }; /* RFC 4954, 4: as much as any mechanism needs */
 
@@ -30,7 +24,7 @@ static const struct mechanism {
 static const struct mechanism *find_mechanism(const char *word, size_t len)
 {
     const struct mechanism *m = MECHANISMS;
-    while (m->name != NULL && (strlen(m->name) != len || strncasecmp(m->name, word, len) != 0)) {
+    while (m->name != NULL && !word_is(word, len, m->name)) {
         m++;
     }
     return m->name == NULL ? NULL : m;
@@ -67,16 +61,16 @@ static enum session_step take_response(struct session *s, enum auth_awaits await
         return session_say(s, REPLY_AUTH_TOO_LONG, "response longer than %d bytes", RESPONSE_MAX);
     }
     if (len == 1 && response[0] == '*') {
-        return session_say(s, REPLY_AUTH_CANCELED, "%s", reply_text(REPLY_AUTH_CANCELED));
+        return session_reply(s, REPLY_AUTH_CANCELED);
     }
     if (!is_base64(response, len)) {
-        return session_say(s, REPLY_BAD_BASE64, "%s", reply_text(REPLY_BAD_BASE64));
+        return session_reply(s, REPLY_BAD_BASE64);
     }
     if (awaited == AUTH_AWAITS_NAME) {
         return challenge(s, AUTH_AWAITS_PASSWORD, ASK_PASSWORD);
     }
     s->is_authenticated = true;
-    return session_say(s, REPLY_AUTHENTICATED, "%s", reply_text(REPLY_AUTHENTICATED));
+    return session_reply(s, REPLY_AUTHENTICATED);
 }
 
 bool auth_next(struct session *s, enum session_step *step)
@@ -101,21 +95,16 @@ bool auth_next(struct session *s, enum session_step *step)
 static enum session_step begin(struct session *s, const struct call *call)
 {
     const char *p = call->arg;
-    const char *end = call->arg + call->len;
-    while (p < end && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
-    while (p < end && (end[-1] == ' ' || end[-1] == '\t')) {
-        end--;
-    }
+    const char *end = call->end;
+    word_trim(&p, &end);
     if (p == end) {
-        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
+        return session_say_syntax(s, call);
     }
     const char *space = memchr(p, ' ', (size_t)(end - p));
     const char *word_end = space == NULL ? end : space;
     const struct mechanism *mechanism = find_mechanism(p, (size_t)(word_end - p));
     if (mechanism == NULL) {
-        return session_say(s, REPLY_BAD_MECHANISM, "%s", reply_text(REPLY_BAD_MECHANISM));
+        return session_reply(s, REPLY_BAD_MECHANISM);
     }
     if (space == NULL) {
         return challenge(s, mechanism->awaits, mechanism->challenge);

@@ -1,8 +1,17 @@
 /* command: see command.h. */
 #include "proto/session/command.h"
 
+#include "proto/session/ask.h"
+#include "proto/session/auth.h"
+#include "proto/session/data.h"
+#include "proto/session/sms.h"
+#include "proto/session/smtp.h"
+#include "proto/word.h"
+
 #include <string.h>
 #include <strings.h>
+
+static command_run command_help;
 
 #define ASK(word, argument, flags, verb, syntax, help)                           \
     {                                                                            \
@@ -21,15 +30,16 @@ const struct command COMMANDS[SESSION_VERBS + 1] = {
      "UNICODE=no            auto, yes, or no (refuse what is not GSM-7)\n"
      "ACK=relayed           answer when the API has it, not when it is queued\n"
      "Example: SEND +34600000000 Hello from netcat"},
-    {"FROM", ARGUMENT_NEEDED, COMMAND_COLON, command_from, 0, "FROM <sender> [OPT=value ...]",
+    {"FROM", ARGUMENT_NEEDED, COMMAND_COLON | COMMAND_OPENS | COMMAND_OF_SMS, command_from, 0,
+     "FROM <sender> [OPT=value ...]",
      "Opens a message; then TO once or more, then TEXT or DATA. Options as in HELP SEND.\n"
      "May be left out where sms.default_from is set, and so may the sender before options."},
-    {"TO", ARGUMENT_NEEDED, COMMAND_COLON, command_to, 0, "TO <number>",
+    {"TO", ARGUMENT_NEEDED, COMMAND_COLON | COMMAND_OF_SMS, command_to, 0, "TO <number>",
      "Adds a recipient, or all of an alias, to the open message. The same number twice counts\n"
      "once."},
     {"TEXT", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_text, 0, "TEXT <text>",
      "Submits the open message with this text, and ends it whatever the answer."},
-    {"DATA", ARGUMENT_OPTIONAL, 0, command_data, 0, "DATA",
+    {"DATA", ARGUMENT_OPTIONAL, COMMAND_CONTENT, command_data, 0, "DATA",
      "Lines of text follow, up to a line that holds only a dot; a dot in front of a line is\n"
      "doubled. After MAIL and RCPT the lines are an Internet message."},
     {"JSON", ARGUMENT_NEEDED, 0, command_json, 0, "JSON <object or array>",
@@ -63,19 +73,22 @@ const struct command COMMANDS[SESSION_VERBS + 1] = {
     {"HELO", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_helo, 0, "HELO <name>", "Greets (SMTP)."},
     {"EHLO", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_ehlo, 0, "EHLO <name>",
      "Greets and lists the extensions (SMTP)."},
-    {"MAIL", ARGUMENT_NEEDED, 0, command_mail, 0, "MAIL FROM:<address> [parameters]",
+    {"MAIL", ARGUMENT_NEEDED, COMMAND_OPENS | COMMAND_OF_SMTP, command_mail, 0,
+     "MAIL FROM:<address> [parameters]",
      "Opens a message (SMTP). The local part is the sender if sms.senders lists it."},
-    {"RCPT", ARGUMENT_NEEDED, 0, command_rcpt, 0, "RCPT TO:<number@any.domain> [parameters]",
-     "Adds a recipient (SMTP)."},
+    {"RCPT", ARGUMENT_NEEDED, COMMAND_OF_SMTP, command_rcpt, 0,
+     "RCPT TO:<number@any.domain> [parameters]", "Adds a recipient (SMTP)."},
     {"NOOP", ARGUMENT_OPTIONAL, 0, command_noop, 0, "NOOP", "Does nothing."},
     {"VRFY", ARGUMENT_NEEDED, 0, command_vrfy, 0, "VRFY <number>",
      "The number as it would be dialled."},
     {"HELP", ARGUMENT_OPTIONAL, 0, command_help, 0, "HELP [verb]", "This list, or one verb."},
     {"QUIT", ARGUMENT_NONE, COMMAND_WAITS, command_quit, 0, "QUIT", "Closes the connection."},
-    {"AUTH", ARGUMENT_OPTIONAL, 0, command_auth, 0, "AUTH PLAIN|LOGIN [response]",
+    {"AUTH", ARGUMENT_OPTIONAL, COMMAND_LOGIN, command_auth, 0, "AUTH PLAIN|LOGIN [response]",
      "Logs in (SMTP), where smtp.auth is any: every name and password is taken."},
-    {"STARTTLS", ARGUMENT_OPTIONAL, 0, command_not_implemented, 0, "STARTTLS", "Not offered here."},
-    {"EXPN", ARGUMENT_OPTIONAL, 0, command_not_implemented, 0, "EXPN", "Not offered here."},
+    {"STARTTLS", ARGUMENT_OPTIONAL, COMMAND_NOT_OFFERED, command_not_implemented, 0, "STARTTLS",
+     "Not offered here."},
+    {"EXPN", ARGUMENT_OPTIONAL, COMMAND_NOT_OFFERED, command_not_implemented, 0, "EXPN",
+     "Not offered here."},
     {0},
 };
 
@@ -89,16 +102,11 @@ const struct command *command_find(const char *word, size_t len)
     return NULL;
 }
 
-const char *session_verb(size_t i)
-{
-    return COMMANDS[i].word;
-}
-
 /* Does HELP list it? */
 static bool is_offered(const struct session *s, const struct command *row)
 {
-    return row->run != command_not_implemented &&
-           (row->run != command_auth || s->rules->takes_any_login);
+    return (row->flags & COMMAND_NOT_OFFERED) == 0 &&
+           ((row->flags & COMMAND_LOGIN) == 0 || s->rules->takes_any_login);
 }
 
 /* One verb: its syntax, then a line of the reply for each line of its text. */
@@ -117,21 +125,19 @@ static void explain(struct buffer *out, const struct command *row)
     }
 }
 
-enum session_step command_help(struct session *s, const struct call *call,
-                               struct session_event *event)
+static enum session_step command_help(struct session *s, const struct call *call,
+                                      struct session_event *event)
 {
     (void)event;
-    const char *arg = call->arg;
-    size_t len = call->len;
-    while (len > 0 && (arg[len - 1] == ' ' || arg[len - 1] == '\t')) {
-        len--;
-    }
-    const struct command *asked = command_find(arg, len);
+    const char *word = call->arg;
+    const char *end = call->end;
+    word_trim(&word, &end);
+    const struct command *asked = command_find(word, (size_t)(end - word));
     if (asked != NULL) {
         explain(&s->local, asked);
         return SESSION_WANTS_INPUT;
     }
-    if (len > 0) {
+    if (word < end) {
         return session_say(s, REPLY_BAD_ARGUMENT, "no such verb, HELP lists them");
     }
     reply_line(&s->local, REPLY_HELP, true,

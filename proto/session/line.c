@@ -55,7 +55,7 @@ size_t line_pending(const struct line_reader *r)
 
 const char *line_peek(const struct line_reader *r)
 {
-    return r->in.data == NULL ? "" : r->in.data + r->used;
+    return buffer_bytes(&r->in) + r->used;
 }
 
 void line_skip(struct line_reader *r, size_t len)

@@ -1,10 +1,9 @@
 /* option: see option.h. */
 #include "proto/session/option.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "proto/word.h"
+
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 enum {
@@ -14,11 +13,6 @@ enum {
     DAY_MS = 24 * HOUR_MS
 };
 static const int64_t MAX_AHEAD_MS = (int64_t)OPTION_MAX_AHEAD_DAYS * DAY_MS;
-
-static bool is_word(const char *s, size_t len, const char *word)
-{
-    return strlen(word) == len && strncasecmp(s, word, len) == 0;
-}
 
 /* --- values ----------------------------------------------------------------------------------- */
 
@@ -211,7 +205,7 @@ static bool set_priority(struct options *options, const char *s, size_t len, int
 {
     (void)now_ms;
     for (int p = 0; p < MESSAGE_PRIORITIES; p++) {
-        if (is_word(s, len, message_priority_name((enum message_priority)p))) {
+        if (word_is(s, len, message_priority_name((enum message_priority)p))) {
             options->priority = (enum message_priority)p;
             return true;
         }
@@ -225,7 +219,7 @@ static bool set_unicode(struct options *options, const char *s, size_t len, int6
     static const char *const WORDS[] = {
         [TEXT_UNICODE_AUTO] = "auto", [TEXT_UNICODE_YES] = "yes", [TEXT_UNICODE_NO] = "no"};
     for (int u = TEXT_UNICODE_AUTO; u <= TEXT_UNICODE_NO; u++) {
-        if (is_word(s, len, WORDS[u])) {
+        if (word_is(s, len, WORDS[u])) {
             options->unicode = (enum text_unicode)u;
             return true;
         }
@@ -236,8 +230,8 @@ static bool set_unicode(struct options *options, const char *s, size_t len, int6
 static bool set_ack(struct options *options, const char *s, size_t len, int64_t now_ms)
 {
     (void)now_ms;
-    options->ack = is_word(s, len, "relayed") ? ACK_RELAYED : ACK_QUEUED;
-    return options->ack == ACK_RELAYED || is_word(s, len, "queued");
+    options->ack = word_is(s, len, "relayed") ? ACK_RELAYED : ACK_QUEUED;
+    return options->ack == ACK_RELAYED || word_is(s, len, "queued");
 }
 
 static const struct {
@@ -269,7 +263,7 @@ bool options_set(struct options *options, const char *name, size_t name_len, con
                  size_t value_len, int64_t now_ms, struct buffer *error)
 {
     for (unsigned i = 0; i < sizeof TABLE / sizeof TABLE[0]; i++) {
-        if (!is_word(name, name_len, TABLE[i].name)) {
+        if (!word_is(name, name_len, TABLE[i].name)) {
             continue;
         }
         if ((options->given & 1U << i) != 0) {
@@ -331,7 +325,7 @@ size_t option_read_value(const char **s, const char *end, char value[OPTION_VALU
     *s += is_quoted ? 1 : 0;
     while (*s < end) {
         char c = *(*s)++;
-        if (is_quoted ? c == '"' : c == ' ' || c == '\t') {
+        if (is_quoted ? c == '"' : word_is_space(c)) {
             is_closed = true;
             *s -= is_quoted ? 0 : 1;
             break;
@@ -344,17 +338,14 @@ size_t option_read_value(const char **s, const char *end, char value[OPTION_VALU
         }
         len++;
     }
-    bool is_separated = *s == end || **s == ' ' || **s == '\t';
+    bool is_separated = *s == end || word_is_space(**s);
     return is_sound && is_closed && is_separated && len < OPTION_VALUE_MAX ? len : SIZE_MAX;
 }
 
 bool option_next(const char **s, const char *end, const char **name, size_t *name_len,
                  char value[OPTION_VALUE_MAX], size_t *value_len)
 {
-    const char *p = *s;
-    while (p < end && ((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z')) {
-        p++;
-    }
+    const char *p = *s + word_letters(*s, end);
     if (p == *s || p == end || *p != '=') {
         return false;
     }
@@ -362,9 +353,6 @@ bool option_next(const char **s, const char *end, const char **name, size_t *nam
     *name_len = (size_t)(p - *s);
     p++;
     *value_len = option_read_value(&p, end, value);
-    while (p < end && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
-    *s = p;
+    *s = word_skip_spaces(p, end);
     return true;
 }

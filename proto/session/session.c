@@ -1,14 +1,16 @@
 /*
  * session: reading lines, guarding the door, and the order of replies. See session.h.
- * The commands themselves are in proto/session/sms.c, proto/session/smtp.c and ask.c.
+ * What the commands do is in sms, smtp, data, auth and ask.
  */
 #include "proto/session/session.h"
 
+#include "proto/session/auth.h"
 #include "proto/session/command.h"
-#include "proto/session/state.h"
+#include "proto/session/data.h"
+#include "proto/session/draft.h"
+#include "proto/session/sms.h"
+#include "proto/word.h"
 
-#include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,51 +86,12 @@ size_t session_held(const struct session *s)
     return s->slots.held;
 }
 
-bool session_is_in_content(const struct session *s)
+const char *session_verb(size_t i)
 {
-    return s->content.is_open;
-}
-
-/* --- drafts ----------------------------------------------------------------------------------- */
-
-void draft_reset(struct draft *draft)
-{
-    draft->dialect = DIALECT_NONE;
-    draft->is_refused = false;
-    recipients_clear(&draft->recipients);
-}
-
-void draft_open(struct session *s, struct draft *draft, enum dialect dialect)
-{
-    draft_reset(draft);
-    draft->dialect = dialect;
-    options_init(&draft->options, s->rules->unicode);
-}
-
-void draft_spoil(struct session *s, enum dialect dialect)
-{
-    struct draft *draft = &s->open;
-    if (dialect == DIALECT_SMTP && draft->dialect == DIALECT_SMTP) {
-        return;
-    }
-    if (draft->dialect == DIALECT_NONE) {
-        draft_open(s, draft, dialect);
-    }
-    draft->is_refused = true;
+    return COMMANDS[i].word;
 }
 
 /* --- replies to the command at hand ----------------------------------------------------------- */
-
-enum session_step session_say(struct session *s, enum reply reply, const char *format, ...)
-{
-    reply_begin(&s->local, reply, false);
-    va_list args;
-    va_start(args, format);
-    buffer_vprintf(&s->local, format, args);
-    va_end(args);
-    buffer_append(&s->local, "\r\n", 2);
-    return SESSION_WANTS_INPUT;
-}
 
 static bool has_code(const struct buffer *reply, const char *code)
 {
@@ -205,7 +168,7 @@ static enum session_step refuse_stranger(struct session *s)
     if (s->rules->tally != NULL) {
         s->rules->tally->strangers++;
     }
-    return session_say(s, REPLY_GUARD, "%s", reply_text(REPLY_GUARD));
+    return session_reply(s, REPLY_GUARD);
 }
 
 /* NUL and the other control characters; TAB is none here. */
@@ -226,34 +189,10 @@ static bool ends_in_http_version(const char *bytes, size_t len)
     return len > VERSION_LEN && memcmp(bytes + len - VERSION_LEN - 1, VERSION, VERSION_LEN) == 0;
 }
 
-static size_t letters(const char *bytes, size_t len)
-{
-    size_t n = 0;
-    while (n < len && (bytes[n] | 0x20) >= 'a' && (bytes[n] | 0x20) <= 'z') {
-        n++;
-    }
-    return n;
-}
-
-/* An argument as UTF-8: itself, or converted into s->line; false when it cannot be. */
-static bool convert_argument(struct session *s, const char **arg, size_t *len)
-{
-    if (text_is_utf8(*arg, *len)) {
-        return true;
-    }
-    buffer_clear(&s->line);
-    if (s->rules->charset == NULL || !text_to_utf8(*arg, *len, s->rules->charset, &s->line)) {
-        return false;
-    }
-    *arg = s->line.data == NULL ? "" : s->line.data;
-    *len = s->line.len;
-    return true;
-}
-
 /* Finds the row for a line and what follows the word. NULL: no such command. */
 static const struct command *read_word(const struct line *line, const char **arg, size_t *arg_len)
 {
-    size_t len = letters(line->bytes, line->len);
+    size_t len = word_letters(line->bytes, line->bytes + line->len);
     const struct command *row = command_find(line->bytes, len);
     if (row == NULL) {
         return NULL;
@@ -274,25 +213,19 @@ static const struct command *read_word(const struct line *line, const char **arg
 
 static bool is_blank(const char *bytes, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (bytes[i] != ' ' && bytes[i] != '\t') {
-            return false;
-        }
-    }
-    return true;
+    return word_skip_spaces(bytes, bytes + len) == bytes + len;
 }
 
 /* A line was refused before its command ran, and has the effect of one that its command refused. */
 static void spoil_message(struct session *s, const struct command *row)
 {
+    bool is_of_sms = (row->flags & COMMAND_OF_SMS) != 0;
+    enum dialect other = is_of_sms ? DIALECT_SMTP : DIALECT_SMS;
+    bool is_part = (row->flags & (COMMAND_OF_SMS | COMMAND_OF_SMTP)) != 0;
     if ((row->flags & COMMAND_ENDS) != 0) {
         draft_reset(&s->open);
-    } else if (row->run == command_from ||
-               (row->run == command_to && s->open.dialect == DIALECT_SMTP)) {
-        draft_spoil(s, DIALECT_SMS);
-    } else if (row->run == command_mail ||
-               (row->run == command_rcpt && s->open.dialect == DIALECT_SMS)) {
-        draft_spoil(s, DIALECT_SMTP);
+    } else if ((row->flags & COMMAND_OPENS) != 0 || (is_part && s->open.dialect == other)) {
+        draft_spoil(s, is_of_sms ? DIALECT_SMS : DIALECT_SMTP);
     }
 }
 
@@ -301,7 +234,7 @@ static void spoil_message(struct session *s, const struct command *row)
 static enum session_step refuse_line(struct session *s, const struct command *row, enum reply reply,
                                      const char *words)
 {
-    if (row->run == command_data) {
+    if ((row->flags & COMMAND_CONTENT) != 0) {
         if (s->open.dialect == DIALECT_NONE) {
             draft_open(s, &s->open, DIALECT_SMS);
         }
@@ -314,25 +247,25 @@ static enum session_step refuse_line(struct session *s, const struct command *ro
 }
 
 /* Proves that the command is allowed, then carries it out. */
-static enum session_step run_command(struct session *s, const struct command *row, const char *arg,
-                                     size_t len, struct session_event *event)
+static enum session_step run_command(struct session *s, const struct call *call,
+                                     struct session_event *event)
 {
-    bool has_argument = !is_blank(arg, len);
+    const struct command *row = call->row;
+    bool has_argument = word_skip_spaces(call->arg, call->end) < call->end;
     if (row->argument == ARGUMENT_NONE && has_argument) {
         spoil_message(s, row);
         return session_say(s, REPLY_BAD_ARGUMENT, "%s takes no argument", row->word);
     }
     if (row->argument == ARGUMENT_NEEDED && !has_argument) {
         spoil_message(s, row);
-        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", row->syntax);
+        return session_say_syntax(s, call);
     }
     if ((row->flags & COMMAND_CONTROL) != 0 && !s->has_control) {
         return session_say(s, REPLY_NOT_ALLOWED,
                            "%s needs control rights: the Unix socket, or listen.control=all",
                            row->word);
     }
-    const struct call call = {row, arg, len};
-    return row->run(s, &call, event);
+    return row->run(s, call, event);
 }
 
 /* Carries one command line out. */
@@ -340,6 +273,7 @@ static enum session_step take_line(struct session *s, struct line line, struct s
 {
     const char *arg = NULL;
     size_t arg_len = 0;
+    enum reply refusal;
     if (is_blank(line.bytes, line.len)) {
         return SESSION_WANTS_INPUT;
     }
@@ -351,7 +285,7 @@ static enum session_step take_line(struct session *s, struct line line, struct s
     }
     s->has_begun = true;
     if (row == NULL) {
-        return session_say(s, REPLY_MALFORMED, "%s", reply_text(REPLY_MALFORMED));
+        return session_reply(s, REPLY_MALFORMED);
     }
     if ((row->flags & COMMAND_WAITS) != 0 && s->slots.count > 0) {
         line_unread(&s->reader);
@@ -363,11 +297,11 @@ static enum session_step take_line(struct session *s, struct line line, struct s
     if (has_control_chars(line.bytes, line.len)) {
         return refuse_line(s, row, REPLY_CONTROL_CHARS, reply_text(REPLY_CONTROL_CHARS));
     }
-    if (!convert_argument(s, &arg, &arg_len)) {
-        enum reply reply = s->line.has_failed ? REPLY_CANNOT_STORE : REPLY_BAD_CHARSET;
-        return refuse_line(s, row, reply, reply_text(reply));
+    if (!session_to_utf8(s, &arg, &arg_len, &refusal)) {
+        return refuse_line(s, row, refusal, reply_text(refusal));
     }
-    return run_command(s, row, arg, arg_len, event);
+    const struct call call = {row, arg, arg + arg_len};
+    return run_command(s, &call, event);
 }
 
 /* What a terminal or an editor puts before its first line: a byte order mark, telnet options. */
@@ -398,7 +332,7 @@ static bool is_stranger(const struct session *s)
     const struct line start = {line_peek(&s->reader), line_pending(&s->reader), true};
     const char *arg;
     size_t arg_len;
-    size_t word_len = letters(start.bytes, start.len);
+    size_t word_len = word_letters(start.bytes, start.bytes + start.len);
     if (start.len == 0) {
         return false;
     }
@@ -494,7 +428,7 @@ static bool open_slot(struct session *s, enum session_step step, struct session_
     bool is_mail =
         step == SESSION_SUBMISSION && s->has_submitted && s->open.dialect == DIALECT_SMTP;
     if (!slots_open(&s->slots, is_mail, &event->slot)) {
-        session_say(s, REPLY_CANNOT_STORE, "%s", reply_text(REPLY_CANNOT_STORE));
+        session_reply(s, REPLY_CANNOT_STORE);
         return false;
     }
     s->errors = 0;
@@ -519,10 +453,10 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
         }
         bool has_read = true;
         if (s->json != NULL) {
-            step = json_next(s, event);
+            step = sms_next_of_json(s, event);
         } else if (s->content.is_open) {
             has_read = content_read(&s->content, &s->reader);
-            step = has_read ? submit_content(s, event) : step;
+            step = has_read ? data_submit(s, event) : step;
         } else if (s->auth != AUTH_AWAITS_NOTHING) {
             has_read = auth_next(s, &step);
         } else {

@@ -1,26 +1,11 @@
-/*
- * smtp: the commands of RFC 5321, liberal in what they take, since their clients are
- * devices that nobody can change any more.
- */
-#include "proto/session/command.h"
-#include "proto/session/state.h"
+/* smtp: see smtp.h. */
+#include "proto/session/smtp.h"
 
-#include <stdlib.h>
+#include "proto/session/draft.h"
+#include "proto/word.h"
+
 #include <string.h>
 #include <strings.h>
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static const char *skip_spaces(const char *s, const char *end)
-{
-    while (s < end && is_space(*s)) {
-        s++;
-    }
-    return s;
-}
 
 /* --- greeting and small talk ------------------------------------------------------------------ */
 
@@ -56,7 +41,7 @@ enum session_step command_noop(struct session *s, const struct call *call,
 {
     (void)call;
     (void)event;
-    return session_say(s, REPLY_OK, "%s", reply_text(REPLY_OK));
+    return session_reply(s, REPLY_OK);
 }
 
 enum session_step command_quit(struct session *s, const struct call *call,
@@ -65,14 +50,7 @@ enum session_step command_quit(struct session *s, const struct call *call,
     (void)call;
     (void)event;
     s->is_closing = true;
-    return session_say(s, REPLY_BYE, "%s", reply_text(REPLY_BYE));
-}
-
-enum session_step command_not_implemented(struct session *s, const struct call *call,
-                                          struct session_event *event)
-{
-    (void)event;
-    return session_say(s, REPLY_NOT_IMPLEMENTED, "%s is not offered here", call->row->word);
+    return session_reply(s, REPLY_BYE);
 }
 
 /* --- paths and parameters --------------------------------------------------------------------- */
@@ -120,23 +98,21 @@ static const char *closing_bracket(const char *s, const char *end)
 }
 
 /* Reads `FROM:<address>` or `TO:<address>`, with spaces and without brackets too. */
-static bool read_path(const char *keyword, const char *arg, const char *end, struct path *path)
+static bool read_path(const char *keyword, const struct call *call, struct path *path)
 {
     size_t keyword_len = strlen(keyword);
-    arg = skip_spaces(arg, end);
+    const char *end = call->end;
+    const char *arg = word_skip_spaces(call->arg, end);
     if ((size_t)(end - arg) < keyword_len || strncasecmp(arg, keyword, keyword_len) != 0) {
         return false;
     }
-    arg += keyword_len;
-    arg = skip_spaces(arg, end);
+    arg = word_skip_spaces(arg + keyword_len, end);
     if (arg == end || *arg != ':') {
         return false;
     }
-    arg++;
-    arg = skip_spaces(arg, end);
-    const char *stop = arg;
+    arg = word_skip_spaces(arg + 1, end);
     if (arg < end && *arg == '<') {
-        stop = closing_bracket(arg, end);
+        const char *stop = closing_bracket(arg, end);
         if (stop == NULL) {
             return false;
         }
@@ -144,9 +120,7 @@ static bool read_path(const char *keyword, const char *arg, const char *end, str
         path->parameters = stop + 1;
         return true;
     }
-    while (stop < end && !is_space(*stop)) {
-        stop++;
-    }
+    const char *stop = word_end(arg, end);
     take_local_part(arg, (size_t)(stop - arg), path);
     path->parameters = stop;
     return stop > arg;
@@ -170,17 +144,14 @@ static bool read_parameters(struct session *s, const char *p, const char *end)
 {
     static const char *const KNOWN[] = {"SIZE", "BODY",  "SMTPUTF8", "AUTH",
                                         "RET",  "ENVID", "NOTIFY",   "ORCPT"};
-    for (p = skip_spaces(p, end); p < end; p = skip_spaces(p, end)) {
+    for (p = word_skip_spaces(p, end); p < end; p = word_skip_spaces(p, end)) {
         const char *word = p;
-        while (p < end && !is_space(*p)) {
-            p++;
-        }
+        p = word_end(word, end);
         const char *equals = memchr(word, '=', (size_t)(p - word));
         size_t len = (size_t)((equals == NULL ? p : equals) - word);
         bool is_known = false;
         for (size_t i = 0; i < sizeof KNOWN / sizeof KNOWN[0]; i++) {
-            is_known =
-                is_known || (strlen(KNOWN[i]) == len && strncasecmp(word, KNOWN[i], len) == 0);
+            is_known = is_known || word_is(word, len, KNOWN[i]);
         }
         if (!is_known) {
             reply_begin(&s->local, REPLY_BAD_PARAMETER, false);
@@ -189,7 +160,7 @@ static bool read_parameters(struct session *s, const char *p, const char *end)
             buffer_append(&s->local, "\r\n", 2);
             return false;
         }
-        if (len == 4 && strncasecmp(word, "SIZE", 4) == 0 && equals != NULL &&
+        if (word_is(word, len, "SIZE") && equals != NULL &&
             !size_fits(s, equals + 1, (size_t)(p - equals) - 1)) {
             session_say(s, REPLY_TOO_LONG, "at most %zu bytes are taken", s->rules->mail_max_size);
             return false;
@@ -204,14 +175,12 @@ enum session_step command_vrfy(struct session *s, const struct call *call,
                                struct session_event *event)
 {
     (void)event;
-    const char *end = call->arg + call->len;
-    const char *arg = skip_spaces(call->arg, end);
+    const char *arg = call->arg;
+    const char *end = call->end;
     struct path path;
     struct alias alias;
     char e164[NUMBER_SIZE];
-    while (end > arg && is_space(end[-1])) {
-        end--;
-    }
+    word_trim(&arg, &end);
     if (end - arg >= 2 && arg[0] == '<' && end[-1] == '>') {
         arg++;
         end--;
@@ -223,7 +192,7 @@ enum session_step command_vrfy(struct session *s, const struct call *call,
     if (alias_find(s->rules->aliases, path.local, path.local_len, &alias)) {
         return session_say(s, REPLY_MAY_BE, "an alias; whose numbers it stands for is not told");
     }
-    return session_refuse_number(s, path.local, path.local_len);
+    return draft_refuse_number(s, path.local, path.local_len);
 }
 
 /* --- the transaction -------------------------------------------------------------------------- */
@@ -233,8 +202,7 @@ static void take_sender(struct session *s, const struct path *path, struct optio
 {
     const char *const *senders = s->rules->senders;
     for (; senders != NULL && *senders != NULL; senders++) {
-        if (strlen(*senders) == path->local_len &&
-            strncasecmp(*senders, path->local, path->local_len) == 0) {
+        if (word_is(path->local, path->local_len, *senders)) {
             option_parse_sender(*senders, path->local_len, options->from);
         }
     }
@@ -244,9 +212,6 @@ enum session_step command_mail(struct session *s, const struct call *call,
                                struct session_event *event)
 {
     (void)event;
-    const char *arg = call->arg;
-    size_t len = call->len;
-    const char *end = arg + len;
     struct draft *draft = &s->open;
     struct path path;
     if (draft->dialect != DIALECT_NONE && !draft->is_refused) {
@@ -255,13 +220,11 @@ enum session_step command_mail(struct session *s, const struct call *call,
     }
     draft_open(s, draft, DIALECT_SMTP);
     draft->is_refused = true;
-    if (!read_path("FROM", arg, end, &path)) {
-        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
+    if (!read_path("FROM", call, &path)) {
+        return session_say_syntax(s, call);
     }
     take_sender(s, &path, &draft->options);
-    const char *from =
-        draft->options.from[0] != '\0' ? draft->options.from : s->rules->default_from;
-    if (!read_parameters(s, path.parameters, end) || !session_check_sender(s, from)) {
+    if (!read_parameters(s, path.parameters, call->end) || !draft_check_sender(s, draft)) {
         return SESSION_WANTS_INPUT;
     }
     draft->is_refused = false;
@@ -272,9 +235,6 @@ enum session_step command_rcpt(struct session *s, const struct call *call,
                                struct session_event *event)
 {
     (void)event;
-    const char *arg = call->arg;
-    size_t len = call->len;
-    const char *end = arg + len;
     struct path path;
     if (s->open.dialect == DIALECT_SMS) {
         draft_spoil(s, DIALECT_SMTP);
@@ -282,10 +242,10 @@ enum session_step command_rcpt(struct session *s, const struct call *call,
     if (s->open.dialect != DIALECT_SMTP || s->open.is_refused) {
         return session_say(s, REPLY_BAD_SEQUENCE, "MAIL comes first");
     }
-    if (!read_path("TO", arg, end, &path)) {
-        return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
+    if (!read_path("TO", call, &path)) {
+        return session_say_syntax(s, call);
     }
-    if (!read_parameters(s, path.parameters, end) ||
+    if (!read_parameters(s, path.parameters, call->end) ||
         !draft_add_recipient(s, &s->open, path.local, path.local_len)) {
         return SESSION_WANTS_INPUT;
     }

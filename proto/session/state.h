@@ -1,6 +1,6 @@
 /*
- * state: the inside of a session, shared by session.c and the commands of the dialects.
- * Nobody else includes this.
+ * state: the inside of a session, shared by the files of this folder and nobody else.
+ * Thread: the session's. Pure.
  */
 #ifndef PROTO_SESSION_STATE_H
 #define PROTO_SESSION_STATE_H
@@ -8,14 +8,15 @@
 #include "proto/mail/mail.h"
 #include "proto/recipients.h"
 #include "proto/session/content.h"
+#include "proto/session/event.h"
 #include "proto/session/json.h"
 #include "proto/session/line.h"
-#include "proto/session/session.h"
+#include "proto/session/rules.h"
 #include "proto/session/slots.h"
 
 enum dialect { DIALECT_NONE, DIALECT_SMS, DIALECT_SMTP };
 
-/* What the next line of an AUTH exchange is to be; NOTHING: there is none under way. */
+/* What the next line of an AUTH exchange must be; NOTHING: no exchange is under way. */
 enum auth_awaits {
     AUTH_AWAITS_NOTHING,
     AUTH_AWAITS_CREDENTIALS, /* PLAIN: both at once */
@@ -26,7 +27,7 @@ enum auth_awaits {
 /* A message that is being put together, by FROM and TO or by MAIL and RCPT. */
 struct draft {
     enum dialect dialect; /* NONE: no open message */
-    bool is_refused;      /* its FROM or MAIL was: nothing else of it is taken */
+    bool is_refused;      /* its FROM or MAIL was: the rest of it is refused too */
     struct options options;
     struct recipients recipients;
 };
@@ -36,25 +37,25 @@ struct session {
     bool has_control;
     bool has_begun;     /* the first command has passed the guard */
     bool is_ended;      /* the client sends nothing more */
-    bool is_closing;    /* no command is read any more */
-    bool has_submitted; /* `open` was submitted by the last step and is to be forgotten */
+    bool is_closing;    /* no further command is read */
+    bool has_submitted; /* the last step submitted `open`; the next one forgets it */
     bool is_authenticated;
     enum auth_awaits auth;
     unsigned errors; /* syntax errors in a row */
     int64_t now_ms;  /* of this step */
-    size_t reply_at; /* where the reply to a slot that is being written begins, in its buffer */
+    size_t reply_at; /* offset at which the reply that is being written to a slot begins */
 
     struct line_reader reader;
     struct buffer out;
     struct slots slots;
-    struct buffer local; /* the reply to the command at hand when no slot is needed for it */
+    struct buffer local; /* the reply to the current command, if it needs no slot */
 
     struct draft open;   /* FROM, MAIL */
     struct draft single; /* SEND, JSON: never outlives the command */
     struct content content;
-    struct buffer line; /* the argument or content at hand, where it had to be converted to UTF-8 */
-    struct mail *mail;  /* the mail at hand; NULL = there is none */
-    struct buffer text; /* the text at hand, where it is not the input's own bytes */
+    struct buffer line; /* the current argument or content, if it had to be converted to UTF-8 */
+    struct mail *mail;  /* the current mail; NULL = there is none */
+    struct buffer text; /* the current text, if it is not the input's own bytes */
     struct json_batch *json;
     size_t json_next;
 };
@@ -64,67 +65,61 @@ struct command;
 /* One command as it was sent. */
 struct call {
     const struct command *row;
-    const char *arg; /* what follows the word, without the one space between them */
-    size_t len;
+    const char *arg; /* what follows the word, without the one space between them; up to `end` */
+    const char *end;
 };
 
 /*
  * Carries a command out: appends its reply to s->local and returns SESSION_WANTS_INPUT, or fills
- * `event` and returns its kind; the slot is opened by the caller.
+ * `event` and returns its kind; the caller opens the slot.
  */
 typedef enum session_step command_run(struct session *s, const struct call *call,
                                       struct session_event *event);
 
-/* Appends a one-line reply to the command at hand. Always returns SESSION_WANTS_INPUT, so that a
+enum command_argument { ARGUMENT_NONE, ARGUMENT_OPTIONAL, ARGUMENT_NEEDED };
+
+enum {
+    COMMAND_WAITS = 1 << 0,      /* for the replies to everything before it */
+    COMMAND_CONTROL = 1 << 1,    /* needs control rights */
+    COMMAND_COLON = 1 << 2,      /* "FROM:" is the same word */
+    COMMAND_ENDS = 1 << 3,       /* ends the open message, even if the line is refused */
+    COMMAND_OPENS = 1 << 4,      /* opens one: if the line is refused, so is what follows */
+    COMMAND_OF_SMS = 1 << 5,     /* part of a message of this dialect: within one of the other */
+    COMMAND_OF_SMTP = 1 << 6,    /* it is refused, and so is what follows */
+    COMMAND_CONTENT = 1 << 7,    /* lines of content follow, even if the line is refused */
+    COMMAND_LOGIN = 1 << 8,      /* offered only if the rules take any login */
+    COMMAND_NOT_OFFERED = 1 << 9 /* known, and always refused */
+};
+
+/* A verb; its row in the table of command.c. */
+struct command {
+    const char *word;
+    enum command_argument argument;
+    unsigned flags;
+    command_run *run;
+    int verb; /* enum request_verb, for command_ask */
+    const char *syntax;
+    const char *help;
+};
+
+/* Appends a one-line reply to the current command. Always returns SESSION_WANTS_INPUT, so that a
  * command can end with `return session_say(...)`. */
 enum session_step session_say(struct session *s, enum reply reply, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Forgets a draft; the memory of a small one is kept. */
-void draft_reset(struct draft *draft);
+/* The same with the reply's usual words. */
+enum session_step session_reply(struct session *s, enum reply reply);
+
+/* Refuses a command for its argument: repeats how the command is written. */
+enum session_step session_say_syntax(struct session *s, const struct call *call);
 
 /*
- * A FROM or a MAIL (`dialect` says which) was refused, or what belongs to the other dialect came
- * within a message: so is what follows it, lest a text meant for
- * others goes to the recipients of a message that was open. A MAIL within a mail changes nothing
- * (RFC 5321, 4.1.4).
+ * Makes sure that a text is UTF-8, by converting it into s->line if need be. If it cannot be
+ * converted, returns false and the reply to give.
  */
-void draft_spoil(struct session *s, enum dialect dialect);
+bool session_to_utf8(struct session *s, const char **text, size_t *len, enum reply *refusal);
 
-/* Opens `draft` with the defaults of the rules. */
-void draft_open(struct session *s, struct draft *draft, enum dialect dialect);
-
-/*
- * The last checks of a text, and its submission: sender, empty, encoding, length. Appends the
- * refusal, or fills `event` and returns SESSION_SUBMISSION. `text` is valid UTF-8.
- */
-enum session_step draft_submit(struct session *s, struct draft *draft, const char *text, size_t len,
-                               struct session_event *event);
-
-/* Adds a recipient, or all of an alias; appends the refusal and returns false when it cannot be
- * one, or when not all fit: none is added then. */
-bool draft_add_recipient(struct session *s, struct draft *draft, const char *word, size_t len);
-
-/* What is neither a number nor an alias is answered so. Always returns SESSION_WANTS_INPUT. */
-enum session_step session_refuse_number(struct session *s, const char *word, size_t len);
-
-/* The sender that a message without one gets; appends the refusal when there is none. */
-bool session_check_sender(struct session *s, const char *from);
-
-/* The next message of a JSON array. */
-enum session_step json_next(struct session *s, struct session_event *event);
-
-/* Reads and answers the next line of an AUTH exchange; false when it has not arrived. */
-bool auth_next(struct session *s, enum session_step *step);
-
-/* The content of DATA has ended: what became of it. */
-enum session_step submit_content(struct session *s, struct session_event *event);
-
-/* The commands, in the order of the verb table. */
-command_run command_send, command_from, command_to, command_text, command_data, command_json,
-    command_rset;
-command_run command_helo, command_ehlo, command_mail, command_rcpt, command_noop, command_vrfy,
-    command_help, command_quit, command_auth, command_not_implemented;
-command_run command_ask;
+/* Refuses a command that this relay does not offer. */
+command_run command_not_implemented;
 
 #endif

@@ -1646,18 +1646,6 @@ Test(session, time_out_names_a_bare_dot)
     }
 }
 
-Test(session, tells_whether_it_is_in_content)
-{
-    struct order order;
-    order_open(&order);
-    cr_assert_not(session_is_in_content(order.g->session));
-    order_feed(&order, "DATA\nx\n");
-    cr_assert(session_is_in_content(order.g->session));
-    order_feed(&order, ".\n");
-    cr_assert_not(session_is_in_content(order.g->session));
-    order_close(&order);
-}
-
 /* --- the tally -------------------------------------------------------------------------------- */
 
 static uint64_t count_of_verb(const struct session_tally *tally, const char *word)

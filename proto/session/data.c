@@ -1,0 +1,144 @@
+/* data: see data.h. */
+#include "proto/session/data.h"
+
+#include "proto/session/draft.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum session_step command_data(struct session *s, const struct call *call,
+                               struct session_event *event)
+{
+    (void)call;
+    (void)event;
+    /* Always 354, even where there is nothing to submit to: the text of a client that pipelines
+     * must never be taken for commands. */
+    content_open(&s->content);
+    return session_reply(s, REPLY_GO_ON);
+}
+
+/* --- SMS: the content is the text -------------------------------------------------------------- */
+
+static enum session_step submit_text(struct session *s, struct session_event *event)
+{
+    const char *text = buffer_bytes(&s->content.kept);
+    size_t len = s->content.kept.len;
+    enum reply refusal;
+    while (len > 0 && text[len - 1] == '\n') {
+        len--;
+    }
+    if (s->content.received > CONTENT_KEPT_MAX) {
+        return session_say(s, REPLY_TOO_LONG, "the content is longer than any text may be");
+    }
+    if (!session_to_utf8(s, &text, &len, &refusal)) {
+        return session_reply(s, refusal);
+    }
+    return draft_submit(s, &s->open, text, len, event);
+}
+
+/* --- SMTP: the content is a mail --------------------------------------------------------------- */
+
+/* Puts a mail's subject in front of its text, or in its place, as smtp.subject says. */
+static void join_subject(struct mail *mail, enum session_subject rule)
+{
+    struct buffer *subject = &mail->subject;
+    if (rule == SUBJECT_IGNORE || subject->len == 0) {
+        return;
+    }
+    if (rule == SUBJECT_PREFIX && mail->text.len > 0) {
+        buffer_putc(subject, '\n');
+        buffer_append(subject, mail->text.data, mail->text.len);
+    }
+    buffer_free(&mail->text);
+    mail->text = *subject;
+    *subject = (struct buffer)BUFFER_EMPTY;
+}
+
+/* Sets the options that the headers name. A mail without a REF gets one made of itself, so that it
+ * is recognised when it comes again. */
+static bool take_options(struct session *s, const struct mail *mail)
+{
+    struct options *options = &s->open.options;
+    for (size_t i = 0; i < mail->option_count; i++) {
+        const struct mail_option *option = &mail->options[i];
+        if (!options_set(options, option->name, strlen(option->name), option->field.value,
+                         option->field.len, s->now_ms, &s->local)) {
+            return false;
+        }
+    }
+    if (options->ref[0] == '\0') {
+        mail_ref(mail, draft_sender(s, &s->open), mail->text.data, mail->text.len, options->ref);
+    }
+    return true;
+}
+
+/* The length of a content whose end was not kept, without a character that was cut in two. */
+static size_t whole_len(const char *s, size_t len)
+{
+    enum { UTF8_TAIL_MAX = 3 };
+    for (int i = 0; i < UTF8_TAIL_MAX && len > 0 && ((unsigned char)s[len - 1] & 0xC0) == 0x80;
+         i++) {
+        len--;
+    }
+    return len > 0 && (unsigned char)s[len - 1] >= 0xC0 ? len - 1 : len;
+}
+
+static enum session_step refuse_mail(struct session *s, enum mail_result result)
+{
+    switch (result) {
+    case MAIL_NO_TEXT:
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "no text in it, only attachments");
+    case MAIL_BAD_CHARSET:
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "the content is not in its charset");
+    case MAIL_TOO_COMPLEX:
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "too many headers, parts or levels");
+    case MAIL_AUTOMATIC:
+        return session_say(s, REPLY_NOT_ALLOWED, "bounces and automatic replies are not sent");
+    case MAIL_LOOP:
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "too many hops: a loop");
+    case MAIL_OK:
+    case MAIL_NO_MEMORY:
+        break;
+    }
+    return session_reply(s, REPLY_CANNOT_STORE);
+}
+
+static enum session_step submit_mail(struct session *s, struct session_event *event)
+{
+    if (s->content.received > s->rules->mail_max_size) {
+        return session_say(s, REPLY_TOO_LONG, "the content is longer than %zu bytes",
+                           s->rules->mail_max_size);
+    }
+    const char *content = buffer_bytes(&s->content.kept);
+    size_t len = s->content.kept.len;
+    len = s->content.received > len ? whole_len(content, len) : len;
+    const struct mail_rules rules = {
+        .charset = s->rules->charset,
+        .keeps_signature = s->rules->mail_keeps_signature,
+        .takes_automatic = s->rules->mail_takes_automatic,
+    };
+    struct mail *mail = s->mail = calloc(1, sizeof *mail);
+    enum mail_result result = mail == NULL ? MAIL_NO_MEMORY : mail_read(content, len, &rules, mail);
+    if (result != MAIL_OK) {
+        return refuse_mail(s, result);
+    }
+    join_subject(mail, s->rules->mail_subject);
+    if (mail->text.has_failed) {
+        return refuse_mail(s, MAIL_NO_MEMORY);
+    }
+    if (!take_options(s, mail)) {
+        return SESSION_WANTS_INPUT;
+    }
+    return draft_submit(s, &s->open, buffer_bytes(&mail->text), mail->text.len, event);
+}
+
+enum session_step data_submit(struct session *s, struct session_event *event)
+{
+    if (!draft_take_open(s)) {
+        return SESSION_WANTS_INPUT;
+    }
+    if (s->content.kept.has_failed) {
+        return session_reply(s, REPLY_CANNOT_STORE);
+    }
+    return s->open.dialect == DIALECT_SMTP ? submit_mail(s, event) : submit_text(s, event);
+}

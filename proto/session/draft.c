@@ -1,0 +1,245 @@
+/* draft: see draft.h. */
+#include "proto/session/draft.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+void draft_reset(struct draft *draft)
+{
+    draft->dialect = DIALECT_NONE;
+    draft->is_refused = false;
+    recipients_clear(&draft->recipients);
+}
+
+void draft_open(struct session *s, struct draft *draft, enum dialect dialect)
+{
+    draft_reset(draft);
+    draft->dialect = dialect;
+    options_init(&draft->options, s->rules->unicode);
+}
+
+void draft_spoil(struct session *s, enum dialect dialect)
+{
+    struct draft *draft = &s->open;
+    if (dialect == DIALECT_SMTP && draft->dialect == DIALECT_SMTP) {
+        return;
+    }
+    if (draft->dialect == DIALECT_NONE) {
+        draft_open(s, draft, dialect);
+    }
+    draft->is_refused = true;
+}
+
+bool draft_take_open(struct session *s)
+{
+    bool is_mail = s->open.dialect == DIALECT_SMTP;
+    s->has_submitted = true;
+    if (s->open.is_refused) {
+        session_say(s, REPLY_BAD_SEQUENCE, "this message was refused before its text came");
+        return false;
+    }
+    if (s->open.recipients.count == 0) {
+        session_say(s, REPLY_BAD_SEQUENCE, "no recipient: %s comes first", is_mail ? "RCPT" : "TO");
+        return false;
+    }
+    return true;
+}
+
+/* --- the sender ------------------------------------------------------------------------------- */
+
+const char *draft_sender(const struct session *s, const struct draft *draft)
+{
+    return draft->options.from[0] != '\0' ? draft->options.from : s->rules->default_from;
+}
+
+static bool is_listed(const char *const *senders, const char *from)
+{
+    for (; *senders != NULL; senders++) {
+        if (strcasecmp(*senders, from) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool draft_check_sender(struct session *s, const struct draft *draft)
+{
+    const char *from = draft_sender(s, draft);
+    const char *const *senders = s->rules->senders;
+    if (from == NULL || from[0] == '\0') {
+        session_say(s, REPLY_BAD_SENDER, "no sender: name one, or set sms.default_from");
+        return false;
+    }
+    if (senders != NULL && senders[0] != NULL && !is_listed(senders, from)) {
+        session_say(s, REPLY_BAD_SENDER, "this sender is not among sms.senders");
+        return false;
+    }
+    return true;
+}
+
+/* --- recipients ------------------------------------------------------------------------------- */
+
+enum session_step draft_refuse_number(struct session *s, const char *word, size_t len)
+{
+    reply_begin(&s->local, REPLY_BAD_NUMBER, false);
+    buffer_puts(&s->local, s->rules->aliases == NULL ? "not a telephone number: "
+                                                     : "neither a telephone number nor an alias: ");
+    reply_quote_start(&s->local, word, len);
+    buffer_append(&s->local, "\r\n", 2);
+    return SESSION_WANTS_INPUT;
+}
+
+/* Adds all of them or, after saying why, none. */
+static bool add_numbers(struct session *s, struct recipients *recipients, const struct alias *alias)
+{
+    size_t added = 0;
+    for (size_t i = 0; i < alias->count; i++) {
+        added += recipients_has(recipients, alias->members[i]) ? 0 : 1;
+    }
+    if (recipients->count + added > s->rules->max_recipients && added > 0) {
+        session_say(s, REPLY_TOO_MANY, "more than %zu recipients", s->rules->max_recipients);
+        return false;
+    }
+    if (!recipients_reserve(recipients, added)) {
+        session_reply(s, REPLY_CANNOT_STORE);
+        return false;
+    }
+    for (size_t i = 0; i < alias->count; i++) {
+        recipients_add(recipients, alias->members[i]);
+    }
+    return true;
+}
+
+static bool has_opted_out(const struct session_rules *rules, const struct alias *alias)
+{
+    for (size_t i = 0; rules->has_opted_out != NULL && i < alias->count; i++) {
+        if (rules->has_opted_out(rules->opted_out_arg, alias->members[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool draft_add_recipient(struct session *s, struct draft *draft, const char *word, size_t len)
+{
+    char e164[1][NUMBER_SIZE];
+    struct alias alias = {(const char(*)[NUMBER_SIZE])e164, 1};
+    bool is_number = number_parse(word, len, s->rules->default_country, e164[0]);
+    if (!is_number && !alias_find(s->rules->aliases, word, len, &alias)) {
+        draft_refuse_number(s, word, len);
+        return false;
+    }
+    if (has_opted_out(s->rules, &alias)) {
+        session_say(s, REPLY_NOT_ALLOWED,
+                    is_number ? "%.*s has opted out" : "a number of %.*s has opted out", (int)len,
+                    word);
+        return false;
+    }
+    return add_numbers(s, &draft->recipients, &alias);
+}
+
+/* --- the text --------------------------------------------------------------------------------- */
+
+/* Control characters that no phone shows; line ends, TAB and form feed are text. */
+static bool has_unprintable(const char *text, size_t len)
+{
+    unsigned found = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool is_layout = c >= '\t' && c <= '\r' && c != '\v';
+        found |= (unsigned)(c < ' ' && !is_layout) | (unsigned)(c == 0x7F);
+    }
+    return found != 0;
+}
+
+/* A text on its way from the client's bytes to what is sent. */
+struct fitting {
+    const char *text;
+    size_t len;
+    struct text_size size;
+};
+
+static void measure(struct fitting *f, const char *text, size_t len)
+{
+    *f = (struct fitting){text, len, text_measure(text, len)};
+}
+
+/* Puts `text` in the place of what was fitted; takes it over. */
+static void replace(struct session *s, struct fitting *f, struct buffer text)
+{
+    buffer_free(&s->text);
+    s->text = text;
+    measure(f, buffer_bytes(&s->text), s->text.len);
+}
+
+/* Makes a text GSM-7 where the rules allow to replace what is not. */
+static void transliterate(struct session *s, enum text_unicode unicode, struct fitting *f)
+{
+    struct buffer fitted = BUFFER_EMPTY;
+    if (f->size.encoding == TEXT_UCS2 && unicode != TEXT_UNICODE_YES &&
+        text_transliterate(f->text, f->len, s->rules->transliterate, &fitted) &&
+        !fitted.has_failed) {
+        replace(s, f, fitted);
+    } else {
+        buffer_free(&fitted);
+    }
+}
+
+/* Cuts an over-long mail where the rules say so. */
+static void truncate_mail(struct session *s, struct fitting *f)
+{
+    unsigned max_parts = s->rules->mail_max_parts;
+    if (f->size.parts > max_parts && s->rules->mail_too_long == TOO_LONG_TRUNCATE) {
+        struct buffer cut = BUFFER_EMPTY;
+        text_truncate(f->text, f->len, max_parts, &cut);
+        replace(s, f, cut);
+    }
+}
+
+enum session_step draft_submit(struct session *s, struct draft *draft, const char *text, size_t len,
+                               struct session_event *event)
+{
+    const struct options *options = &draft->options;
+    bool is_mail = draft->dialect == DIALECT_SMTP;
+    unsigned max_parts = is_mail ? s->rules->mail_max_parts : s->rules->max_parts;
+    struct fitting f;
+    if (!draft_check_sender(s, draft)) {
+        return SESSION_WANTS_INPUT;
+    }
+    if (has_unprintable(text, len)) {
+        return session_say(s, REPLY_CONTROL_CHARS, "control character in the text");
+    }
+    measure(&f, text, len);
+    transliterate(s, options->unicode, &f);
+    if (f.len == 0) {
+        return session_say(s, is_mail ? REPLY_NOT_UNDERSTOOD : REPLY_BAD_ARGUMENT, "no text");
+    }
+    if (is_mail) {
+        truncate_mail(s, &f);
+    }
+    if (f.size.encoding == TEXT_UCS2 && options->unicode == TEXT_UNICODE_NO) {
+        return session_say(s, REPLY_BAD_CHARSET, "the text has characters outside GSM-7");
+    }
+    if (f.size.parts > max_parts || f.len > UINT16_MAX) {
+        return session_say(s, REPLY_TOO_LONG, "the text needs %u parts, at most %u are allowed",
+                           f.size.parts, max_parts);
+    }
+    if (s->text.has_failed) {
+        return session_reply(s, REPLY_CANNOT_STORE);
+    }
+    event->submission = (struct submission){
+        .from = draft_sender(s, draft),
+        .to = (const char(*)[NUMBER_SIZE])draft->recipients.numbers,
+        .count = draft->recipients.count,
+        .text = f.text,
+        .text_len = f.len,
+        .size = f.size,
+        .allow_unicode = f.size.encoding == TEXT_UCS2 || options->unicode == TEXT_UNICODE_YES,
+        .options = options,
+        .ignored = s->mail == NULL ? NULL : s->mail->ignored.data,
+        .ignored_len = s->mail == NULL ? 0 : s->mail->ignored.len,
+    };
+    return SESSION_SUBMISSION;
+}

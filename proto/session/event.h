@@ -1,0 +1,90 @@
+/*
+ * event: what a session asks its connection to carry out, and what came of it.
+ * Thread: the session's.
+ */
+#ifndef PROTO_SESSION_EVENT_H
+#define PROTO_SESSION_EVENT_H
+
+#include "proto/message.h"
+#include "proto/session/option.h"
+#include "proto/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum session_step {
+    SESSION_WANTS_INPUT, /* everything that was fed has been used */
+    SESSION_WAITS,       /* for verdicts; do not feed, call again after giving one */
+    SESSION_PAUSES,      /* there is much output; take it and call again */
+    SESSION_SUBMISSION,  /* event.submission, verdict by session_accept or session_refuse */
+    SESSION_REQUEST,     /* event.request, answer by session_answer_begin/_end */
+    SESSION_CLOSES       /* flush the output and close; nothing comes after this */
+};
+
+/* One text to one or more recipients. Borrowed until the next call of session_step. */
+struct submission {
+    const char *from;
+    const char (*to)[NUMBER_SIZE];
+    size_t count;
+    const char *text; /* UTF-8, not NUL-terminated */
+    size_t text_len;
+    struct text_size size;
+    bool allow_unicode;
+    const struct options *options;
+    const char *ignored; /* names of a mail's attachments, not NUL-terminated */
+    size_t ignored_len;  /* 0 = there were none */
+};
+
+enum request_verb {
+    REQUEST_STATUS,
+    REQUEST_QUEUE,
+    REQUEST_QUEUE_LIST,
+    REQUEST_STATS,
+    REQUEST_WATCH,
+    REQUEST_UNWATCH,
+    REQUEST_CANCEL,
+    REQUEST_FLUSH,
+    REQUEST_HOLD,
+    REQUEST_RELEASE,
+    REQUEST_RETRY,
+    REQUEST_OPTOUT_ADD,
+    REQUEST_OPTOUT_REMOVE,
+    REQUEST_OPTOUT_LIST
+};
+
+/* A question or an order to the relay. The session has checked the client's rights, except who owns
+ * the message. */
+struct request {
+    enum request_verb verb;
+    bool has_id;
+    struct ulid id;
+    char ref[REF_MAX + 1];    /* set when the argument is no id; "" = no argument */
+    char number[NUMBER_SIZE]; /* OPTOUT: E.164 */
+    int state;                /* QUEUE LIST: enum message_state, or -1 */
+    size_t max;               /* QUEUE LIST */
+    bool has_since;
+    uint64_t since; /* WATCH: the event number */
+};
+
+struct session_event {
+    uint32_t slot; /* names the event in the verdict */
+    union {
+        struct submission submission;
+        struct request request;
+    };
+};
+
+/* What became of one message of a submission. */
+struct session_receipt {
+    struct ulid id;
+    char to[NUMBER_SIZE];
+    unsigned parts;
+    enum text_encoding encoding;
+    enum message_state state;
+    bool is_duplicate;
+    bool tells_state;   /* ACK=relayed: the state is part of the reply */
+    const char *answer; /* as in struct message; borrowed; NULL when there is none */
+};
+
+#endif

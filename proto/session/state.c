@@ -1,0 +1,47 @@
+/* state: see state.h. */
+#include "proto/session/state.h"
+
+#include <stdarg.h>
+
+enum session_step session_say(struct session *s, enum reply reply, const char *format, ...)
+{
+    reply_begin(&s->local, reply, false);
+    va_list args;
+    va_start(args, format);
+    buffer_vprintf(&s->local, format, args);
+    va_end(args);
+    buffer_append(&s->local, "\r\n", 2);
+    return SESSION_WANTS_INPUT;
+}
+
+enum session_step session_reply(struct session *s, enum reply reply)
+{
+    return session_say(s, reply, "%s", reply_text(reply));
+}
+
+enum session_step session_say_syntax(struct session *s, const struct call *call)
+{
+    return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
+}
+
+bool session_to_utf8(struct session *s, const char **text, size_t *len, enum reply *refusal)
+{
+    if (text_is_utf8(*text, *len)) {
+        return true;
+    }
+    buffer_clear(&s->line);
+    if (s->rules->charset == NULL || !text_to_utf8(*text, *len, s->rules->charset, &s->line)) {
+        *refusal = s->line.has_failed ? REPLY_CANNOT_STORE : REPLY_BAD_CHARSET;
+        return false;
+    }
+    *text = buffer_bytes(&s->line);
+    *len = s->line.len;
+    return true;
+}
+
+enum session_step command_not_implemented(struct session *s, const struct call *call,
+                                          struct session_event *event)
+{
+    (void)event;
+    return session_say(s, REPLY_NOT_IMPLEMENTED, "%s is not offered here", call->row->word);
+}
