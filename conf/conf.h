@@ -1,20 +1,16 @@
 /*
- * conf: the settings of a relay.
+ * conf: struct conf, the settings of a relay.
  *
- * Owns struct conf, where settings come from (defaults, the file, the environment, `-o`), the
- * checks that concern more than one setting, and the list of everything that is wrong. What each
- * setting is called, allowed and by default stands in conf/keys.c; how one value is spelled, in
- * conf/value.c. Leaves the meaning of the settings to those who are given them.
- * Thread: the main thread at start-up; afterwards a struct conf is read-only and any may read it.
+ * What each is called, allowed and by default stands in conf/keys.c; where their values come from,
+ * in conf/load.h. Leaves their meaning to the parts that are given them.
+ * Thread: made by the main thread at start-up; afterwards read-only, so that any may read it.
  */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+#include "conf/value.h"
 
-#define CONF_DEFAULT_FILE "/etc/smsrelay/smsrelay.conf"
+#include <stdint.h>
 
 /* Choices. The order in each is that of the words in conf/keys.c, which are their names. */
 enum conf_control { CONF_CONTROL_UNIX, CONF_CONTROL_ALL };
@@ -35,11 +31,6 @@ enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARN, CONF_LOG_INFO, CONF_LOG_DEB
 enum conf_log_format { CONF_LOG_LOGFMT, CONF_LOG_JSON };
 enum conf_log_privacy { CONF_LOG_MASK, CONF_LOG_FULL };
 enum conf_page_privacy { CONF_PAGE_MASK, CONF_PAGE_FULL };
-
-struct conf_list {
-    char **items;
-    size_t count;
-};
 
 /* Strings are never NULL: "" is "not set". Sizes are bytes. */
 struct conf {
@@ -134,49 +125,5 @@ struct conf {
         int privacy; /* enum conf_log_privacy */
     } log;
 };
-
-/* All that is wrong, one line each: "FILE:LINE: section.key: what is allowed". */
-struct conf_errors {
-    char *text;   /* the lines; NULL when there are none (or no memory was left for them) */
-    size_t len;   /* of the text */
-    size_t count; /* of errors */
-};
-
-#define CONF_NO_ERRORS \
-    {                  \
-        NULL, 0, 0     \
-    }
-
-/*
- * Reads the settings: defaults, then the file, then the environment, then `overrides`, where the
- * later beats the earlier.
- *
- * `path` is the file, which must exist; NULL means CONF_DEFAULT_FILE, which may be missing.
- * `overrides` holds "section.key=value" strings (`-o`), `environment` "NAME=value" strings as in
- * environ: SMSRELAY_<SECTION>_<KEY>, INSTASENT_TOKEN (it beats SMSRELAY_API_TOKEN; empty = not
- * there), RUNTIME_DIRECTORY and STATE_DIRECTORY, which give listen.unix and queue.path their
- * defaults. Both end in NULL and may be NULL.
- *
- * Returns the settings, for conf_free(), or NULL with every error added to `errors`, which the
- * caller initialises with CONF_NO_ERRORS and frees. No error shows the value of a secret.
- */
-struct conf *conf_load(const char *path, char *const *overrides, char *const *environment,
-                       struct conf_errors *errors);
-
-/*
- * The same from an open file, called `name` in errors; NULL = no file. The file stays the
- * caller's.
- */
-struct conf *conf_read(FILE *file, const char *name, char *const *overrides,
-                       char *const *environment, struct conf_errors *errors);
-
-/* Wipes the secrets and frees everything. NULL is fine. */
-void conf_free(struct conf *conf);
-
-/* Writes the errors to `out`, a line each. */
-void conf_errors_print(const struct conf_errors *errors, FILE *out);
-
-/* Frees the lines; the list is empty and usable again. */
-void conf_errors_free(struct conf_errors *errors);
 
 #endif

@@ -1,12 +1,12 @@
 /*
- * conf: where settings come from, what must hold between them, and what is wrong with them.
+ * load: where settings come from, what must hold between them, and what is wrong with them.
  * See the header. Thread: the main thread at start-up.
  *
  * inih splits the file into sections, keys and values. What it would pass over in silence is
  * refused before it sees it: a line longer than its buffer, text behind a value that it takes for a
  * comment, a broken or empty section. It knows no line numbers, so next_line() counts for it.
  */
-#include "conf/conf.h"
+#include "conf/load.h"
 
 #include "conf/keys.h"
 #include "conf/secret.h"

@@ -6,11 +6,14 @@
 #ifndef CONF_VALUE_H
 #define CONF_VALUE_H
 
-#include "conf/conf.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct conf_list {
+    char **items;
+    size_t count;
+};
 
 enum {
     CONF_HOST_SIZE = 256,  /* a host name (RFC 1035, 2.3.4: 255) and its NUL */

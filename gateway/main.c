@@ -3,8 +3,8 @@
  *
  * Threads: this one; daemon starts others.
  */
-#include "conf/conf.h"
 #include "conf/keys.h"
+#include "conf/load.h"
 #include "gateway/base/log.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/sendmail.h"

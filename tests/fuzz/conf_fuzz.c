@@ -4,8 +4,8 @@
  * The input is the file; behind each byte 0x1E stands a further string, in turn a `-o` and a
  * variable of the environment.
  */
-#include "conf/conf.h"
 #include "conf/keys.h"
+#include "conf/load.h"
 
 #include <stdbool.h>
 #include <stdint.h>

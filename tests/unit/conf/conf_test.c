@@ -1,6 +1,6 @@
 /* What an administrator would notice of conf: values, sources, errors, the documented defaults. */
-#include "conf/conf.h"
 #include "conf/keys.h"
+#include "conf/load.h"
 #include "conf/secret.h"
 #include "conf/value.h"
 #include "proto/text.h"
