@@ -331,6 +331,12 @@ const struct conf_key conf_keys[] = {
 
 const size_t conf_key_count = sizeof conf_keys / sizeof conf_keys[0];
 
+static const struct conf_removed removed[] = {
+    {"relay", "linger", NULL,
+     "no longer exists: a message never waits for others to share its request; delete this "
+     "setting"},
+};
+
 const char *conf_type_name(enum conf_type type)
 {
     switch (type) {
@@ -359,6 +365,21 @@ const struct conf_key *conf_key_find(const char *section, const char *name)
     for (size_t i = 0; i < conf_key_count; i++) {
         if (strcmp(conf_keys[i].section, section) == 0 && strcmp(conf_keys[i].name, name) == 0) {
             return &conf_keys[i];
+        }
+    }
+    return NULL;
+}
+
+const struct conf_removed *conf_removed_find(const char *section, const char *name,
+                                             const char *value)
+{
+    for (size_t i = 0; i < sizeof removed / sizeof removed[0]; i++) {
+        const struct conf_removed *row = &removed[i];
+        bool is_value = value == NULL ? row->value == NULL
+                                      : row->value != NULL && strcasecmp(value, row->value) == 0;
+        if (is_value && strcasecmp(section, row->section) == 0 &&
+            strcasecmp(name, row->name) == 0) {
+            return row;
         }
     }
     return NULL;

@@ -65,6 +65,21 @@ bool conf_section_exists(const char *section);
 const struct conf_key *conf_key_nearest(const char *section, const char *name);
 const char *conf_section_nearest(const char *section);
 
+/* What an earlier version had: a setting, or one value of a setting. */
+struct conf_removed {
+    const char *section;
+    const char *name;
+    const char *value;  /* NULL = the whole setting */
+    const char *advice; /* what to do instead, to be read after the setting's name */
+};
+
+/*
+ * The row of a setting that was removed or, with a `value`, of a removed value of a setting that is
+ * still there. Any case: variables are in capitals. NULL where nothing was removed.
+ */
+const struct conf_removed *conf_removed_find(const char *section, const char *name,
+                                             const char *value);
+
 /* Writes the name of the environment variable of a setting: "SMSRELAY_API_URL". */
 void conf_key_variable(const struct conf_key *key, char out[CONF_VARIABLE_SIZE]);
 

@@ -137,8 +137,11 @@ static void complain_of_name(struct loader *l, const struct origin *origin, cons
 {
     char shown[48];
     const char *quoted = name_shown(name, strlen(name), shown);
+    const struct conf_removed *removed = conf_removed_find(section, name, NULL);
     const struct conf_key *meant = conf_key_nearest(section, name);
-    if (meant != NULL) {
+    if (removed != NULL) {
+        complain(l, origin, NULL, "%s.%s %s", removed->section, removed->name, removed->advice);
+    } else if (meant != NULL) {
         complain(l, origin, NULL, "there is no setting%s in [%s]; did you mean %s.%s?", quoted,
                  section, meant->section, meant->name);
     } else {
@@ -170,8 +173,9 @@ static void assign(struct loader *l, const struct conf_key *key, struct origin o
 {
     char why[CONF_WHY_SIZE];
     if (!conf_key_set(key, l->conf, value, why)) {
+        const struct conf_removed *removed = conf_removed_find(key->section, key->name, value);
         origin.is_refused = true;
-        complain(l, &origin, key, "%s", why);
+        complain(l, &origin, key, "%s", removed != NULL ? removed->advice : why);
     }
     *origin_of(l, key) = origin;
 }

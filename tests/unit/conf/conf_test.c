@@ -148,6 +148,10 @@ static const struct {
     {SANDBOX "timeout = 1s\n\ntimeout = 1s\n",
      "t.conf:5: api.timeout: is set already, in line 3\n"},
     {SANDBOX "[log]\n[api]\nurl = sandbox\n", "t.conf:5: api.url: is set already, in line 2\n"},
+    /* Settings that earlier versions had. */
+    {SANDBOX "[relay]\nlinger = 0\n",
+     "t.conf:4: relay.linger no longer exists: a message never waits for others to share its "
+     "request; delete this setting\n"},
     /* Lines. */
     {SANDBOX "[log\nlevel = debug\n", "t.conf:3: must be [section], alone on its line\n"},
     {SANDBOX "[log] x\n", "t.conf:3: must be [section], alone on its line\n"},
@@ -504,6 +508,18 @@ Test(conf, errors_hide_secrets)
     cr_expect_null(read_text("#\n", NULL, environment, &errors));
     cr_expect_null(strstr(errors.text, secret), "%s", errors.text);
     conf_errors_free(&errors);
+}
+
+Test(conf, a_removed_setting_says_what_to_do_from_any_source)
+{
+    char *environment[] = {"SMSRELAY_RELAY_LINGER=1s", NULL},
+         *overrides[] = {"relay.linger=1s", NULL};
+    static const char advice[] = "relay.linger no longer exists: a message never waits for others "
+                                 "to share its request; delete this setting\n";
+    char expected[512];
+    snprintf(expected, sizeof expected, "environment SMSRELAY_RELAY_LINGER: %s-o: %s", advice,
+             advice);
+    assert_refused(SANDBOX, overrides, environment, expected);
 }
 
 Test(conf, every_setting_has_a_variable_and_an_override)
