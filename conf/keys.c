@@ -46,15 +46,6 @@ static const char *store_complaint(const char *value)
                : NULL;
 }
 
-/* What earlier versions took. */
-static const char *durability_complaint(const char *value)
-{
-    return strcasecmp(value, "shutdown") == 0
-               ? "shutdown is no longer supported; use always, which also keeps the queue at a "
-                 "stop, or none"
-               : NULL;
-}
-
 static const char *api_complaint(const char *value)
 {
     struct conf_url url;
@@ -248,9 +239,8 @@ const struct conf_key conf_keys[] = {
 
     STRING(queue, path, "", store_complaint,
            "file of the durable queue; unset: $STATE_DIRECTORY/queue.db if there is one, else in memory"),
-    ROW(queue, durability, CONF_CHOICE, int, durability, "always",
-        "when messages are on disk: before each 250, or never",
-        .words = "always|none", .complaint = durability_complaint),
+    CHOICE(queue, durability, "always", "always|none",
+           "when messages are on disk: before each 250, or never"),
     NUMBER(queue, max_messages, "1000000", 1, 100000000, "unfinished messages; then clients get 452"),
     SIZE(queue, max_bytes, "1g", 64 * KB, 1024 * GB, "memory for all messages; then clients get 452"),
     TIME(queue, max_age, "24h", 1, 365 * DAY, "a message not sent by then expires"),
@@ -335,6 +325,8 @@ static const struct conf_removed removed[] = {
     {"relay", "linger", NULL,
      "no longer exists: a message never waits for others to share its request; delete this "
      "setting"},
+    {"queue", "durability", "shutdown",
+     "shutdown is no longer supported; use always, which also keeps the queue at a stop, or none"},
 };
 
 const char *conf_type_name(enum conf_type type)
@@ -586,13 +578,7 @@ static bool set_choice(const struct conf_key *key, struct conf *conf, const char
         }
         word += word_len + 1;
     }
-    const char *complaint = key->complaint == NULL ? NULL : key->complaint(value);
-    if (complaint != NULL) {
-        snprintf(why, CONF_WHY_SIZE, "%s", complaint);
-    } else {
-        snprintf(why, CONF_WHY_SIZE, "must be one of %s, not \"%s\"", key->words,
-                 show(value, shown));
-    }
+    snprintf(why, CONF_WHY_SIZE, "must be one of %s, not \"%s\"", key->words, show(value, shown));
     return false;
 }
 

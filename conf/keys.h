@@ -35,8 +35,7 @@ struct conf_key {
     int64_t min, max;    /* of numbers, times (ms) and sizes (bytes) */
     const char *words; /* of a choice: "unix|all", in the order of its enum; of a time: what stands
                           * for 0, which the bounds leave out */
-    /* Says what a string that is not empty, or an item of a list, must be; NULL = it is. Of a choice
-     * it is asked about words that are not in `words`; NULL = nothing to add. */
+    /* Says what a string that is not empty, or an item of a list, must be; NULL = it is. */
     const char *(*complaint)(const char *value);
     const char *help;
 };
