@@ -10,8 +10,10 @@
 #include "gateway/sandbox/thread.h"
 #include "gateway/serve/aliases.h"
 #include "gateway/serve/conn.h"
+#include "gateway/serve/intake.h"
 #include "gateway/serve/relay.h"
 #include "gateway/serve/server.h"
+#include "gateway/serve/watch.h"
 #include "gateway/settings.h"
 #include "proto/mail/mail.h"
 

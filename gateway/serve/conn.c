@@ -3,7 +3,13 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/stats.h"
+#include "gateway/queue/queue.h"
+#include "gateway/serve/intake.h"
+#include "gateway/serve/relay.h"
 #include "gateway/serve/requests.h"
+#include "gateway/serve/watch.h"
+#include "proto/session/session.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

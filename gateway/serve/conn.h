@@ -8,13 +8,17 @@
 #ifndef GATEWAY_SERVE_CONN_H
 #define GATEWAY_SERVE_CONN_H
 
-#include "gateway/serve/relay.h"
+#include "proto/reply.h"
 
 #include <event2/util.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct conn;
+struct intake_verdict;
+struct queue_change;
+struct relay;
+struct session_receipt;
 
 enum { CONN_CHUNK = 64 * 1024 };
 

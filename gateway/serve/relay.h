@@ -1,20 +1,20 @@
 /*
- * relay: what a connection works with; made by daemon, the same for all connections.
- * Thread: the loop's. Nothing here is owned by whoever holds a pointer to it.
+ * relay: the parts of a running relay, for those that need several of them.
+ *
+ * Owns nothing: daemon makes the parts and frees them. Thread: the loop's.
  */
 #ifndef GATEWAY_SERVE_RELAY_H
 #define GATEWAY_SERVE_RELAY_H
 
-#include "gateway/base/stats.h"
-#include "gateway/forward/forwarder.h"
-#include "gateway/queue/queue.h"
-#include "gateway/serve/intake.h"
-#include "gateway/serve/optout.h"
-#include "gateway/serve/watch.h"
-#include "gateway/store/store.h"
-#include "proto/session/session.h"
-
-#include <event2/event.h>
+struct event_base;
+struct forwarder;
+struct intake;
+struct optout;
+struct queue;
+struct session_rules;
+struct stats;
+struct store;
+struct watch;
 
 struct relay {
     struct event_base *base;
@@ -25,7 +25,7 @@ struct relay {
     struct forwarder *forwarder;
     struct stats *stats;
     struct optout *optout;
-    struct store *store; /* written while the relay runs; NULL = messages are kept in memory only */
+    struct store *store; /* written while the relay runs; NULL = messages are in memory only */
 };
 
 #endif

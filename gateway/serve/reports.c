@@ -13,6 +13,12 @@
 #include "gateway/base/http_limit.h"
 #include "gateway/base/http_listen.h"
 #include "gateway/base/log.h"
+#include "gateway/base/stats.h"
+#include "gateway/forward/forwarder.h"
+#include "gateway/queue/queue.h"
+#include "gateway/serve/optout.h"
+#include "gateway/serve/relay.h"
+#include "gateway/store/store.h"
 
 #include <event2/buffer.h>
 #include <event2/event.h>

@@ -14,12 +14,12 @@
 #define GATEWAY_SERVE_REPORTS_H
 
 #include "gateway/policy/poll.h"
-#include "gateway/serve/relay.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct relay;
 struct reports;
 
 struct reports_options {

@@ -3,6 +3,13 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/stats.h"
+#include "gateway/forward/forwarder.h"
+#include "gateway/queue/queue.h"
+#include "gateway/serve/optout.h"
+#include "gateway/serve/relay.h"
+#include "gateway/serve/watch.h"
+#include "gateway/store/store.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -7,12 +7,13 @@
 #ifndef GATEWAY_SERVE_REQUESTS_H
 #define GATEWAY_SERVE_REQUESTS_H
 
-#include "gateway/serve/relay.h"
 #include "proto/buffer.h"
 #include "proto/session/session.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+struct relay;
 
 /* Who asks. */
 struct requests_client {

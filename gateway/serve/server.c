@@ -2,7 +2,10 @@
 #include "gateway/serve/server.h"
 
 #include "gateway/base/log.h"
+#include "gateway/base/stats.h"
 #include "gateway/serve/conn.h"
+#include "gateway/serve/relay.h"
+#include "proto/reply.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

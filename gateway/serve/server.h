@@ -8,12 +8,11 @@
 #ifndef GATEWAY_SERVE_SERVER_H
 #define GATEWAY_SERVE_SERVER_H
 
-#include "gateway/serve/relay.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct relay;
 struct server;
 
 struct server_address {

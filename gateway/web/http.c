@@ -5,6 +5,8 @@
 #include "gateway/base/http_limit.h"
 #include "gateway/base/http_listen.h"
 #include "gateway/base/log.h"
+#include "gateway/queue/queue.h"
+#include "gateway/serve/relay.h"
 #include "gateway/web/metrics.h"
 
 #include <event2/buffer.h>

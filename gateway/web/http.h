@@ -9,7 +9,6 @@
 #ifndef GATEWAY_WEB_HTTP_H
 #define GATEWAY_WEB_HTTP_H
 
-#include "gateway/serve/relay.h"
 #include "gateway/web/page.h"
 
 #include <stdbool.h>
@@ -17,6 +16,7 @@
 #include <stdint.h>
 
 struct http;
+struct relay;
 
 struct http_options {
     const char *host;         /* numeric, of a loopback address */

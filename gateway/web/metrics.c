@@ -1,7 +1,11 @@
 /* metrics: see metrics.h. */
 #include "gateway/web/metrics.h"
 
+#include "gateway/base/stats.h"
 #include "gateway/policy/destination.h"
+#include "gateway/queue/queue.h"
+#include "gateway/serve/relay.h"
+#include "proto/session/session.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -7,9 +7,11 @@
 #ifndef GATEWAY_WEB_METRICS_H
 #define GATEWAY_WEB_METRICS_H
 
-#include "gateway/serve/relay.h"
+#include "proto/buffer.h"
 
 #include <stdint.h>
+
+struct relay;
 
 /* The media type: exposition format 0.0.4. */
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"

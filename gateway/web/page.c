@@ -2,6 +2,7 @@
 #include "gateway/web/page.h"
 
 #include "gateway/base/http_listen.h"
+#include "gateway/serve/relay.h"
 #include "gateway/web/page_events.h"
 #include "gateway/web/page_html.h"
 #include "gateway/web/page_inbox.h"

@@ -8,14 +8,13 @@
 #ifndef GATEWAY_WEB_PAGE_H
 #define GATEWAY_WEB_PAGE_H
 
-#include "gateway/serve/relay.h"
-
 #include <event2/http.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct page;
+struct relay;
 
 struct page_options {
     bool shows_all; /* whole numbers, and the API's reasons; otherwise numbers are masked */

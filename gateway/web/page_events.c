@@ -4,8 +4,12 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/http_listen.h"
 #include "gateway/base/log.h"
+#include "gateway/base/stats.h"
+#include "gateway/queue/queue.h"
+#include "gateway/serve/relay.h"
 #include "gateway/web/page_messages.h"
 #include "gateway/web/page_samples.h"
+#include "proto/session/session.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

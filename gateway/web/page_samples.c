@@ -2,6 +2,8 @@
 #include "gateway/web/page_samples.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/queue/queue.h"
+#include "gateway/serve/relay.h"
 
 #include <inttypes.h>
 

@@ -6,10 +6,12 @@
 #ifndef GATEWAY_WEB_PAGE_SAMPLES_H
 #define GATEWAY_WEB_PAGE_SAMPLES_H
 
-#include "gateway/serve/relay.h"
+#include "gateway/base/stats.h"
 
 #include <event2/buffer.h>
 #include <stdint.h>
+
+struct relay;
 
 enum { PAGE_SAMPLES = 15 * 60, PAGE_SAMPLE_MS = 1000 };
 

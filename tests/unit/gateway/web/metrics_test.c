@@ -1,6 +1,11 @@
 /* Tests of metrics: the text, line by line. */
 #include "gateway/web/metrics.h"
 
+#include "gateway/base/stats.h"
+#include "gateway/queue/queue.h"
+#include "gateway/serve/relay.h"
+#include "proto/session/session.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
 
