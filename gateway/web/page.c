@@ -16,7 +16,6 @@
 enum { RANDOM_BYTES = 16, RANDOM_SIZE = 2 * RANDOM_BYTES + 1 };
 
 struct page {
-    struct page_options options;
     char token[RANDOM_SIZE];
     struct page_events *events;
     struct page_inbox *inbox; /* NULL = the API is not the simulated one */
@@ -130,16 +129,17 @@ struct page *page_new(const struct relay *relay, const struct page_options *opti
                       size_t error_size)
 {
     struct page *page = calloc(1, sizeof *page);
-    bool has_sandbox = options->sandbox_port != 0;
+    bool is_sandbox = options->sandbox_port != 0;
     snprintf(error, error_size, "out of memory");
     if (page == NULL) {
         return NULL;
     }
-    page->options = *options;
-    page->events = page_events_new(relay, &page->options);
-    page->inbox = has_sandbox ? page_inbox_new(relay->base, &page->options) : NULL;
-    page->options.sandbox_host = NULL; /* its connection has a copy */
-    if (page->events == NULL || (has_sandbox && page->inbox == NULL)) {
+    page->events = page_events_new(relay, options->shows_all, is_sandbox);
+    if (is_sandbox) {
+        page->inbox = page_inbox_new(relay->base, options->sandbox_host, options->sandbox_port,
+                                     options->shows_all);
+    }
+    if (page->events == NULL || (is_sandbox && page->inbox == NULL)) {
         page_free(page);
         return NULL;
     }

@@ -36,7 +36,7 @@ struct listener {
 
 struct page_events {
     const struct relay *relay;
-    const struct page_options *options;
+    bool shows_all, is_sandbox;
     struct event *second;
     int64_t run; /* Unix time of the start */
     LIST_HEAD(listeners, listener) listeners;
@@ -64,8 +64,8 @@ static void add_hello(const struct page_events *events, struct evbuffer *out)
     evbuffer_add_printf(out, "retry: %d\n", RETRY_MS);
     add_event(out, "hello",
               json_pack("{s:s, s:I, s:b, s:b}", "version", events->relay->rules->version, "run",
-                        (json_int_t)events->run, "sandbox", events->options->sandbox_port != 0,
-                        "full", (int)events->options->shows_all));
+                        (json_int_t)events->run, "sandbox", (int)events->is_sandbox, "full",
+                        (int)events->shows_all));
 }
 
 static json_t *count_unfinished(const struct queue_totals *totals)
@@ -96,7 +96,7 @@ static void add_now(const struct page_events *events, struct evbuffer *out)
     struct queue_totals totals;
     queue_relaying(events->relay->queue, &relaying);
     queue_totals(events->relay->queue, &totals);
-    if (!events->options->shows_all) {
+    if (!events->shows_all) {
         log_hide_numbers(relaying.reason);
     }
     add_event(out, "now",
@@ -121,7 +121,7 @@ static void add_messages(struct listener *listener, struct evbuffer *out)
     struct queue *queue = listener->events->relay->queue;
     uint64_t change = queue_last_event(queue);
     if (change != listener->told_change) {
-        add_event(out, "messages", page_messages(queue, listener->events->options->shows_all));
+        add_event(out, "messages", page_messages(queue, listener->events->shows_all));
         listener->told_change = change;
     }
 }
@@ -226,7 +226,7 @@ void page_events_open(struct page_events *events, struct evhttp_request *request
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-struct page_events *page_events_new(const struct relay *relay, const struct page_options *options)
+struct page_events *page_events_new(const struct relay *relay, bool shows_all, bool is_sandbox)
 {
     static const struct timeval SECOND = {.tv_sec = PAGE_SAMPLE_MS / 1000};
     struct page_events *events = calloc(1, sizeof *events);
@@ -234,7 +234,8 @@ struct page_events *page_events_new(const struct relay *relay, const struct page
         return NULL;
     }
     events->relay = relay;
-    events->options = options;
+    events->shows_all = shows_all;
+    events->is_sandbox = is_sandbox;
     events->run = clock_unix_ms();
     events->samples.relay = relay;
     LIST_INIT(&events->listeners);

@@ -16,14 +16,19 @@
 #ifndef GATEWAY_WEB_PAGE_EVENTS_H
 #define GATEWAY_WEB_PAGE_EVENTS_H
 
-#include "gateway/web/page.h"
+#include <event2/http.h>
+#include <stdbool.h>
 
 struct page_events;
+struct relay;
 
 enum { PAGE_LISTENERS = 16 }; /* at once; more get 503 */
 
-/* `relay` must outlive it. NULL without memory. */
-struct page_events *page_events_new(const struct relay *relay, const struct page_options *options);
+/*
+ * `relay` must outlive it. `shows_all`: see page_options; `is_sandbox`: is the API the simulated one?
+ * NULL on allocation failure.
+ */
+struct page_events *page_events_new(const struct relay *relay, bool shows_all, bool is_sandbox);
 /* Before evhttp closes its connections. NULL is fine. */
 void page_events_free(struct page_events *events);
 

@@ -28,7 +28,7 @@ struct ask {
 };
 
 struct page_inbox {
-    const struct page_options *options;
+    bool shows_all;
     struct evhttp_connection *connection; /* to the simulator */
     LIST_HEAD(asks, ask) asks;
     size_t ask_count;
@@ -164,7 +164,7 @@ static void answer_messages(struct ask *ask, int status, json_t *told)
     (void)status;
     json_array_foreach(json_object_get(told, "messages"), i, message)
     {
-        json_array_append_new(messages, show_message(message, ask->inbox->options->shows_all));
+        json_array_append_new(messages, show_message(message, ask->inbox->shows_all));
     }
     answer_json(ask->request, HTTP_OK,
                 json_pack("{s:o, s:O?}", "messages", messages, "webhook",
@@ -227,16 +227,16 @@ void page_inbox_report(struct page_inbox *inbox, struct evhttp_request *request)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-struct page_inbox *page_inbox_new(struct event_base *base, const struct page_options *options)
+struct page_inbox *page_inbox_new(struct event_base *base, const char *host, uint16_t port,
+                                  bool shows_all)
 {
     struct page_inbox *inbox = calloc(1, sizeof *inbox);
     if (inbox == NULL) {
         return NULL;
     }
-    inbox->options = options;
+    inbox->shows_all = shows_all;
     LIST_INIT(&inbox->asks);
-    inbox->connection =
-        evhttp_connection_base_new(base, NULL, options->sandbox_host, options->sandbox_port);
+    inbox->connection = evhttp_connection_base_new(base, NULL, host, port);
     if (inbox->connection == NULL) {
         free(inbox);
         return NULL;

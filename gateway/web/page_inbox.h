@@ -14,12 +14,18 @@
 #ifndef GATEWAY_WEB_PAGE_INBOX_H
 #define GATEWAY_WEB_PAGE_INBOX_H
 
-#include "gateway/web/page.h"
+#include <event2/http.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct page_inbox;
 
-/* NULL without memory. */
-struct page_inbox *page_inbox_new(struct event_base *base, const struct page_options *options);
+/*
+ * Asks the simulator at `host` (numeric; copied) and `port`. `shows_all`: see page_options. NULL on
+ * allocation failure.
+ */
+struct page_inbox *page_inbox_new(struct event_base *base, const char *host, uint16_t port,
+                                  bool shows_all);
 /* Before evhttp frees its requests. NULL is fine. */
 void page_inbox_free(struct page_inbox *inbox);
 
