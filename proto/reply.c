@@ -160,6 +160,20 @@ void reply_value(struct buffer *out, const char *key, const char *value)
     reply_quote(out, value, strlen(value));
 }
 
+void reply_value_if_any(struct buffer *out, const char *key, const char *value)
+{
+    if (value[0] != '\0') {
+        reply_value(out, key, value);
+    }
+}
+
+void reply_id(struct buffer *out, const struct ulid *id)
+{
+    char text[ULID_SIZE];
+    ulid_format(id, text);
+    buffer_append(out, text, ULID_LENGTH);
+}
+
 void reply_time(struct buffer *out, const char *key, int64_t unix_ms)
 {
     time_t seconds = (time_t)(unix_ms / 1000);
@@ -187,29 +201,46 @@ static bool waits_for_relay(enum message_state state)
 
 void reply_status(struct buffer *out, const struct message_status *status, const char *stopped)
 {
-    char id[ULID_SIZE];
-    ulid_format(&status->id, id);
-    const char *api_id = message_answer_api_id(status->answer);
     const char *reason = message_answer_reason(status->answer);
     if (reason[0] == '\0' && stopped != NULL && waits_for_relay(status->state)) {
         reason = stopped;
     }
-    buffer_printf(out, "id=%s state=%s to=%s", id, message_state_name(status->state), status->to);
+    buffer_puts(out, "id=");
+    reply_id(out, &status->id);
+    buffer_printf(out, " state=%s to=%s", message_state_name(status->state), status->to);
     reply_value(out, "from", status->from);
     buffer_printf(out, " attempts=%u parts=%u", status->attempts, status->parts);
     reply_time(out, "submitted", ulid_time_ms(&status->id));
     reply_time(out, "updated", status->updated_ms);
-    if (status->ref[0] != '\0') {
-        reply_value(out, "ref", status->ref);
-    }
+    reply_value_if_any(out, "ref", status->ref);
     if (status->due_ms > 0 && !message_state_is_finished(status->state)) {
         reply_time(out, "next", status->due_ms);
     }
-    if (api_id[0] != '\0') {
-        reply_value(out, "api", api_id);
-    }
+    reply_value_if_any(out, "api", message_answer_api_id(status->answer));
     reply_report(out, &status->report);
-    if (reason[0] != '\0') {
-        reply_value(out, "reason", reason);
-    }
+    reply_value_if_any(out, "reason", reason);
+}
+
+void reply_event(struct buffer *out, uint64_t event, const struct ulid *id,
+                 enum message_state state, const char *answer, const struct report *report)
+{
+    reply_begin(out, REPLY_EVENT, false);
+    buffer_printf(out, "event=%" PRIu64 " id=", event);
+    reply_id(out, id);
+    reply_value(out, "state", message_state_name(state));
+    reply_value_if_any(out, "api", message_answer_api_id(answer));
+    reply_report(out, report);
+    reply_value_if_any(out, "reason", message_answer_reason(answer));
+    buffer_append(out, "\r\n", 2);
+}
+
+void reply_inbound(struct buffer *out, uint64_t event, const struct ulid *id, const char *to,
+                   const char *text)
+{
+    reply_begin(out, REPLY_INBOUND, false);
+    buffer_printf(out, "event=%" PRIu64 " inbound id=", event);
+    reply_id(out, id);
+    reply_value(out, "to", to);
+    reply_value(out, "text", text);
+    buffer_append(out, "\r\n", 2);
 }

@@ -84,6 +84,10 @@ void reply_begin(struct buffer *out, enum reply reply, bool more);
  * written "..." with \", \\, \n and \xHH. Bytes from 0x80 on are left as they are (UTF-8).
  */
 void reply_value(struct buffer *out, const char *key, const char *value);
+/* The same, but appends nothing for an empty value. */
+void reply_value_if_any(struct buffer *out, const char *key, const char *value);
+/* Appends an id. */
+void reply_id(struct buffer *out, const struct ulid *id);
 /* Appends a value alone, quoted if it must be. */
 void reply_quote(struct buffer *out, const char *value, size_t len);
 /* The same with the first 64 bytes of what a client wrote, for a reply that names its mistake. */
@@ -98,5 +102,13 @@ void reply_time(struct buffer *out, const char *key, int64_t unix_ms);
 /* Appends what STATUS says of a message: `id=.. state=.. to=.. ...`; `stopped` (NULL = no) is why
  * the relay as a whole does not send, told for messages that wait for it. */
 void reply_status(struct buffer *out, const struct message_status *status, const char *stopped);
+
+/* The two lines of WATCH. Appends the whole line 120: a message came to a state, or, if `report` has a
+ * status, what a delivery report says. `answer` as in struct message. */
+void reply_event(struct buffer *out, uint64_t event, const struct ulid *id,
+                 enum message_state state, const char *answer, const struct report *report);
+/* Appends the whole line 121: the phone `to` answered message `id` with `text`. */
+void reply_inbound(struct buffer *out, uint64_t event, const struct ulid *id, const char *to,
+                   const char *text);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * event: what a session asks its connection to carry out, and what came of it.
+ * event: what a session asks its connection to carry out.
  * Thread: the session's.
  */
 #ifndef PROTO_SESSION_EVENT_H
@@ -73,18 +73,6 @@ struct session_event {
         struct submission submission;
         struct request request;
     };
-};
-
-/* What became of one message of a submission. */
-struct session_receipt {
-    struct ulid id;
-    char to[NUMBER_SIZE];
-    unsigned parts;
-    enum text_encoding encoding;
-    enum message_state state;
-    bool is_duplicate;
-    bool tells_state;   /* ACK=relayed: the state is part of the reply */
-    const char *answer; /* as in struct message; borrowed; NULL when there is none */
 };
 
 #endif

@@ -482,63 +482,6 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
 
 /* --- verdicts --------------------------------------------------------------------------------- */
 
-/* One line for each recipient. */
-static void accept_lines(struct buffer *out, const struct session_receipt *receipts, size_t count)
-{
-    size_t rejected = 0;
-    for (size_t i = 0; i < count; i++) {
-        rejected += receipts[i].tells_state && receipts[i].state == MESSAGE_REJECTED ? 1 : 0;
-    }
-    enum reply reply = rejected == count ? REPLY_REJECTED : REPLY_OK;
-    for (size_t i = 0; i < count; i++) {
-        const struct session_receipt *r = &receipts[i];
-        bool tells_state = r->tells_state || r->is_duplicate;
-        char id[ULID_SIZE];
-        ulid_format(&r->id, id);
-        reply_begin(out, reply, i + 1 < count);
-        buffer_puts(out, r->tells_state ? message_state_name(r->state) : "queued");
-        buffer_puts(out, " id=");
-        buffer_append(out, id, ULID_LENGTH);
-        buffer_puts(out, " to=");
-        buffer_puts(out, r->to);
-        buffer_puts(out, " parts=");
-        if (r->parts < 10) {
-            buffer_putc(out, (char)('0' + r->parts));
-        } else {
-            buffer_printf(out, "%u", r->parts);
-        }
-        buffer_puts(out, r->encoding == TEXT_GSM7 ? " encoding=gsm7" : " encoding=ucs2");
-        if (r->is_duplicate) {
-            buffer_puts(out, " duplicate=yes");
-        }
-        if (tells_state) {
-            reply_value(out, "state", message_state_name(r->state));
-        }
-        if (tells_state && message_answer_api_id(r->answer)[0] != '\0') {
-            reply_value(out, "api", message_answer_api_id(r->answer));
-        }
-        if (tells_state && message_answer_reason(r->answer)[0] != '\0') {
-            reply_value(out, "reason", message_answer_reason(r->answer));
-        }
-        buffer_append(out, "\r\n", 2);
-    }
-}
-
-/* One line for all: mail clients hold as little as 512 bytes of a reply (RFC 5321, 4.5.3.1.5). */
-static void accept_mail(struct buffer *out, const struct session_receipt *receipts, size_t count)
-{
-    enum { IDS_TOLD = 16 };
-    reply_begin(out, REPLY_OK, false);
-    buffer_puts(out, "queued id=");
-    for (size_t i = 0; i < count && i < IDS_TOLD; i++) {
-        char id[ULID_SIZE];
-        ulid_format(&receipts[i].id, id);
-        buffer_puts(out, i == 0 ? "" : ",");
-        buffer_append(out, id, ULID_LENGTH);
-    }
-    buffer_printf(out, " recipients=%zu parts=%u\r\n", count, receipts[0].parts);
-}
-
 /* The buffer that the reply of a slot goes to; end_reply says that it is complete. */
 static struct buffer *begin_reply(struct session *s, uint32_t slot)
 {
@@ -560,7 +503,7 @@ void session_accept(struct session *s, uint32_t slot, const struct session_recei
                     size_t count)
 {
     bool is_mail = slots_at(&s->slots, slot)->is_mail;
-    (is_mail ? accept_mail : accept_lines)(begin_reply(s, slot), receipts, count);
+    (is_mail ? receipt_reply_mail : receipt_reply)(begin_reply(s, slot), receipts, count);
     end_reply(s, slot);
 }
 

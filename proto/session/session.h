@@ -15,6 +15,7 @@
 #include "proto/buffer.h"
 #include "proto/reply.h"
 #include "proto/session/event.h"
+#include "proto/session/receipt.h"
 #include "proto/session/rules.h"
 
 #include <stdbool.h>

@@ -2,6 +2,7 @@
 #include "proto/reply.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -216,4 +217,22 @@ Test(reply, status)
            "state=deferred to=+34600000000 from=\"Acme Shop\" attempts=3 parts=2" STATUS_TIMES
            " next=2026-04-21T10:16:40Z reason=\"HTTP 503\\x0D\\n\"");
     message_status_free(&status);
+}
+
+Test(reply, lines_of_watch)
+{
+    struct buffer b = BUFFER_EMPTY;
+    struct message_status status = some_status();
+    struct report none = REPORT_NONE;
+    struct report failed = {.status = "failed", .code = 21};
+    reply_event(&b, 7, &status.id, MESSAGE_QUEUED, NULL, &none);
+    expect(&b, "120 2.0.0 event=7 " STATUS_START "state=queued\r\n");
+    char *answer = message_answer_new("api-1", "no route");
+    reply_event(&b, 8, &status.id, MESSAGE_RELAYED, answer, &failed);
+    expect(&b, "120 2.0.0 event=8 " STATUS_START
+               "state=relayed api=api-1 dlr=failed code=21 reason=\"no route\"\r\n");
+    free(answer);
+    reply_inbound(&b, 9, &status.id, "+34600000000", "who?\r\n250 fake");
+    expect(&b, "121 2.0.0 event=9 inbound " STATUS_START
+               "to=+34600000000 text=\"who?\\x0D\\n250 fake\"\r\n");
 }
