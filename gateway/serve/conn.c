@@ -13,7 +13,6 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -470,10 +469,9 @@ void conn_acknowledge(void *client, uint32_t slot, const struct session_receipt 
     session_accept(c->session, slot, receipts, count);
 }
 
-/* Ends the line of an event and frees it. A watcher that does not read is cut off. */
+/* Sends the line of an event and frees it. A watcher that does not read is cut off. */
 static void write_event(struct conn *c, struct buffer *line)
 {
-    buffer_append(line, "\r\n", 2);
     session_notify(c->session, line->data, line->len);
     touch(c);
     size_t unread = session_output(c->session)->len + session_held(c->session) +
@@ -493,25 +491,11 @@ void conn_changed(void *client, const struct queue_change *change)
 static void write_change(struct conn *c, const struct queue_change *change)
 {
     struct buffer line = BUFFER_EMPTY;
-    char id[ULID_SIZE];
-    ulid_format(&change->id, id);
     if (change->text != NULL) {
-        reply_begin(&line, REPLY_INBOUND, false);
-        buffer_printf(&line, "event=%" PRIu64 " inbound id=%s to=%s", change->event, id,
-                      change->to);
-        reply_value(&line, "text", change->text);
-        write_event(c, &line);
-        return;
-    }
-    reply_begin(&line, REPLY_EVENT, false);
-    buffer_printf(&line, "event=%" PRIu64 " id=%s state=%s", change->event, id,
-                  message_state_name(change->state));
-    if (message_answer_api_id(change->answer)[0] != '\0') {
-        reply_value(&line, "api", message_answer_api_id(change->answer));
-    }
-    reply_report(&line, &change->report);
-    if (message_answer_reason(change->answer)[0] != '\0') {
-        reply_value(&line, "reason", message_answer_reason(change->answer));
+        reply_inbound(&line, change->event, &change->id, change->to, change->text);
+    } else {
+        reply_event(&line, change->event, &change->id, change->state, change->answer,
+                    &change->report);
     }
     write_event(c, &line);
 }
