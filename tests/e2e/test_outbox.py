@@ -32,16 +32,15 @@ ENVIRONMENT = {"SMSRELAY_REPORTS_SECRET": API_SECRET, "SMSRELAY_REPORTS_WEBHOOK_
 REJECTED_TO = "+34600009001"  # by the simulator
 
 
-def readme_snippet():
-    """The function of the README that checks a signature."""
-    text = open(os.path.join(ROOT, "README.md")).read()
-    code = re.search(r"  ```python\n(  import base64.*?)  ```", text, re.S).group(1)
+def documented_check():
+    """The function of WEBHOOK.md that checks a signature."""
+    text = open(os.path.join(ROOT, "gateway/notify/WEBHOOK.md")).read()
     names = {}
-    exec(re.sub(r"(?m)^  ", "", code), names)
+    exec(re.search(r"```python\n(import base64.*?)```", text, re.S).group(1), names)
     return names["is_genuine"]
 
 
-is_genuine = readme_snippet()
+is_genuine = documented_check()
 
 
 class Hook:
