@@ -1,6 +1,7 @@
 /* purge: see purge.h. */
 #include "gateway/store/purge.h"
 
+#include "gateway/store/row.h"
 #include "gateway/store/rows.h"
 
 enum {
@@ -20,43 +21,26 @@ int64_t store_purge_due_ms(const struct store_purge *purge)
     return purge->due_ms;
 }
 
-/* What a step has looked at. */
-struct stretch {
-    size_t seen, past;
-    int64_t rows[ROWS_MAX]; /* those that are past */
-    int64_t last_row;
-};
-
-static bool look(struct store_db *db, int64_t first_row, int64_t cutoff_ms, struct stretch *stretch)
+static bool is_past(const struct store_rows_progress *progress, int64_t cutoff_ms)
 {
-    sqlite3_stmt *row = db->statements[STORE_READ_PROGRESS];
-    bool has_failed = false;
-    sqlite3_bind_int64(row, 1, first_row);
-    sqlite3_bind_int64(row, 2, ROWS_MAX);
-    stretch->seen = stretch->past = 0;
-    while (store_db_next_row(db, STORE_READ_PROGRESS, &has_failed)) {
-        unsigned state = (unsigned)sqlite3_column_int(row, 1);
-        bool is_finished =
-            state < MESSAGE_STATES && message_state_is_finished((enum message_state)state);
-        stretch->last_row = sqlite3_column_int64(row, 0);
-        stretch->seen++;
-        if (is_finished && sqlite3_column_int64(row, 2) <= cutoff_ms) {
-            stretch->rows[stretch->past++] = stretch->last_row;
-        }
-    }
-    return !has_failed;
+    return progress->state < MESSAGE_STATES &&
+           message_state_is_finished((enum message_state)progress->state) &&
+           progress->updated_ms <= cutoff_ms;
 }
 
-static bool delete_rows(struct store_db *db, const struct stretch *stretch)
+/* Deletes the messages that are past; `*purged` = how many. */
+static bool delete_past(struct store_db *db, const struct store_rows_progress *seen, int count,
+                        int64_t cutoff_ms, size_t *purged)
 {
-    if (stretch->past == 0) {
-        return true;
+    bool is_good = true;
+    for (int i = 0; is_good && i < count; i++) {
+        if (is_past(&seen[i], cutoff_ms)) {
+            is_good = (*purged > 0 || store_db_begin(db, false)) &&
+                      store_rows_delete(db, seen[i].row, seen[i].row);
+            ++*purged;
+        }
     }
-    bool is_good = store_db_begin(db, false);
-    for (size_t i = 0; is_good && i < stretch->past; i++) {
-        is_good = store_rows_delete(db, stretch->rows[i], stretch->rows[i]);
-    }
-    return is_good && store_db_commit(db);
+    return is_good && (*purged == 0 || store_db_commit(db));
 }
 
 /* Gives pages back after a pass; when that is done, it rests. */
@@ -74,17 +58,17 @@ static bool shrink(struct store_purge *purge, struct store_db *db, int64_t now_m
 bool store_purge_step(struct store_purge *purge, struct store_db *db, int64_t cutoff_ms,
                       int64_t now_ms, size_t *purged)
 {
-    struct stretch stretch;
+    struct store_rows_progress seen[ROWS_MAX];
     *purged = 0;
     if (purge->is_shrinking) {
         return shrink(purge, db, now_ms);
     }
-    if (!look(db, purge->next_row, cutoff_ms, &stretch) || !delete_rows(db, &stretch)) {
+    int count = store_rows_read_progress(db, purge->next_row, seen, ROWS_MAX);
+    if (count < 0 || !delete_past(db, seen, count, cutoff_ms, purged)) {
         return false;
     }
-    *purged = stretch.past;
-    bool is_end = stretch.seen < ROWS_MAX || stretch.last_row >= store_row_first(cutoff_ms);
-    purge->next_row = is_end ? 0 : stretch.last_row + 1;
+    bool is_end = count < ROWS_MAX || seen[count - 1].row >= store_row_first(cutoff_ms);
+    purge->next_row = is_end ? 0 : seen[count - 1].row + 1;
     purge->is_shrinking = is_end;
     purge->free_pages = -1;
     purge->due_ms = now_ms;

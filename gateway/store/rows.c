@@ -1,6 +1,8 @@
 /* rows: see rows.h. */
 #include "gateway/store/rows.h"
 
+#include "gateway/store/row.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,7 +194,9 @@ bool store_rows_each_api_id(struct store_db *db, int64_t max,
 }
 
 bool store_rows_each_unreported(struct store_db *db, int64_t since_ms, size_t max,
-                                store_unreported *show, void *arg)
+                                void (*show)(void *arg, const struct ulid *id, const char *api_id,
+                                             int64_t relayed_ms),
+                                void *arg)
 {
     sqlite3_stmt *row = db->statements[STORE_READ_UNREPORTED];
     bool has_failed = false;
@@ -243,20 +247,30 @@ int store_rows_has_notice(struct store_db *db, uint64_t number)
     return read_count(db, STORE_COUNT_NOTICE);
 }
 
-bool store_rows_has_saved(struct store_db *db, const struct queue_record *record)
+int store_rows_read_progress(struct store_db *db, int64_t first, struct store_rows_progress *read,
+                             int max)
 {
     sqlite3_stmt *row = db->statements[STORE_READ_PROGRESS];
     bool has_failed = false;
-    bool has_saved = false;
-    sqlite3_bind_int64(row, 1, record->row);
-    sqlite3_bind_int64(row, 2, 1);
+    int count = 0;
+    sqlite3_bind_int64(row, 1, first);
+    sqlite3_bind_int64(row, 2, max);
     while (store_db_next_row(db, STORE_READ_PROGRESS, &has_failed)) {
-        has_saved = sqlite3_column_int64(row, 0) == record->row &&
-                    sqlite3_column_int(row, 1) == (int)record->state &&
-                    sqlite3_column_int64(row, 2) == record->updated_ms;
+        read[count++] = (struct store_rows_progress){.row = sqlite3_column_int64(row, 0),
+                                                     .state = (unsigned)sqlite3_column_int(row, 1),
+                                                     .updated_ms = sqlite3_column_int64(row, 2)};
     }
-    /* Where nothing is retained, the end of a message is that it is not there. */
-    return has_saved || store_rows_count(db, record->row, record->row) == 0;
+    return has_failed ? -1 : count;
+}
+
+bool store_rows_has_saved(struct store_db *db, const struct queue_record *record)
+{
+    struct store_rows_progress saved;
+    bool is_same = store_rows_read_progress(db, record->row, &saved, 1) == 1 &&
+                   saved.row == record->row && saved.state == record->state &&
+                   saved.updated_ms == record->updated_ms;
+    /* With no retention a finished message has no row. */
+    return is_same || store_rows_count(db, record->row, record->row) == 0;
 }
 
 int store_rows_count(struct store_db *db, int64_t first, int64_t last)
@@ -444,10 +458,10 @@ void store_rows_end(struct store_rows_reader *reader)
 struct message *store_rows_find(struct store_db *db, const struct ulid *id, bool *has_failed)
 {
     struct store_rows_reader reader;
-    int64_t first = store_row_first(ulid_time_ms(id));
-    int64_t last = first | ((1 << STORE_ROW_COUNTER_BITS) - 1);
+    int64_t unix_ms = ulid_time_ms(id);
     sqlite3_bind_blob(db->statements[STORE_READ_MESSAGE], 3, id->bytes, ULID_BYTES, SQLITE_STATIC);
-    store_rows_begin(&reader, db, STORE_READ_MESSAGE, first, last);
+    store_rows_begin(&reader, db, STORE_READ_MESSAGE, store_row_first(unix_ms),
+                     store_row_last(unix_ms));
     struct message *m = store_rows_next(&reader);
     *has_failed = reader.fault != NULL;
     store_rows_end(&reader);

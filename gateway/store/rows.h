@@ -10,7 +10,6 @@
 
 #include "gateway/queue/queue.h"
 #include "gateway/store/db.h"
-#include "gateway/store/store.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
@@ -55,6 +54,16 @@ bool store_rows_each_notice(struct store_db *db,
                             void *arg);
 /* 1 = the change of this number is there, 0 = it is not, -1 on failure. */
 int store_rows_has_notice(struct store_db *db, uint64_t number);
+/* How far a message has come. */
+struct store_rows_progress {
+    int64_t row;
+    unsigned state;     /* of a damaged file: perhaps none that exists */
+    int64_t updated_ms; /* Unix: when it last changed */
+};
+/* Reads the progress of up to `max` messages, in order, from row `first` on. Returns how many, -1 on
+ * failure. */
+int store_rows_read_progress(struct store_db *db, int64_t first, struct store_rows_progress *read,
+                             int max);
 /* Is it in the store already, what this record says of its message? */
 bool store_rows_has_saved(struct store_db *db, const struct queue_record *record);
 /* Calls `show` for the API ids of the last `max` messages that are relayed, oldest first. Returns false
@@ -64,7 +73,9 @@ bool store_rows_each_api_id(struct store_db *db, int64_t max,
                             void *arg);
 /* As store_each_unreported. Returns false on failure. */
 bool store_rows_each_unreported(struct store_db *db, int64_t since_ms, size_t max,
-                                store_unreported *show, void *arg);
+                                void (*show)(void *arg, const struct ulid *id, const char *api_id,
+                                             int64_t relayed_ms),
+                                void *arg);
 /* How many messages are in the rows `first` to `last`; -1 on failure. */
 int store_rows_count(struct store_db *db, int64_t first, int64_t last);
 /* The highest row, 0 when there is none, -1 on failure. */

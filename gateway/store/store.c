@@ -881,8 +881,9 @@ static void do_chores(struct store *s)
         size_t purged = 0;
         if (!store_purge_step(&s->purge, &s->db, cutoff_ms, now_ms, &purged)) {
             fail(s, &(struct insertion){.count = 0});
+        } else {
+            stats_add(s->options.stats, STAT_STORE_PURGED, (int64_t)purged);
         }
-        stats_add(s->options.stats, STAT_STORE_PURGED, (int64_t)purged);
     }
 }
 

@@ -27,20 +27,7 @@
 
 struct store;
 
-enum { STORE_ANCHOR_SIZE = 64, STORE_ROW_COUNTER_BITS = 15 };
-
-/*
- * A message's row is the time in its id (Unix ms), then a counter: so rows rise, and a message is
- * found by its id without an index. The first row of a time, and the time of a row.
- */
-static inline int64_t store_row_first(int64_t unix_ms)
-{
-    return unix_ms * (1 << STORE_ROW_COUNTER_BITS);
-}
-static inline int64_t store_row_ms(int64_t row)
-{
-    return row >> STORE_ROW_COUNTER_BITS;
-}
+enum { STORE_ANCHOR_SIZE = 64 };
 
 struct store_options {
     const char *path;     /* of the database; its directory exists */

@@ -12,6 +12,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/notify/outbox.h"
 #include "gateway/queue/queue.h"
+#include "gateway/store/row.h"
 #include "gateway/store/store.h"
 
 #include <ftw.h>

@@ -4,6 +4,8 @@
  */
 #include "gateway/serve/intake.h"
 
+#include "gateway/store/row.h"
+
 #include <criterion/criterion.h>
 #include <event2/thread.h>
 #include <ftw.h>

@@ -5,6 +5,7 @@
  */
 #include "gateway/base/clock.h"
 #include "gateway/notify/outbox.h"
+#include "gateway/store/row.h"
 #include "gateway/store/store.h"
 #include "tests/support/faulty_vfs.h"
 

@@ -5,6 +5,7 @@
  */
 #include "gateway/base/clock.h"
 #include "gateway/queue/queue.h"
+#include "gateway/store/row.h"
 #include "gateway/store/store.h"
 
 #include <criterion/criterion.h>
