@@ -58,9 +58,9 @@ struct headers {
     unsigned users;
 };
 
-struct request {
-    struct api_answer answer; /* first: the answer that is given away is the request itself */
-    struct request *next;     /* under way, or ended */
+struct transfer {
+    struct api_answer answer; /* first: the answer that is handed out is the transfer itself */
+    struct transfer *next;    /* under way, or ended */
     struct api *api;
     CURL *easy;
     struct headers *headers;
@@ -83,8 +83,8 @@ struct api {
     size_t idle_count, max_idle;
     int *sockets; /* the open ones; -1 = a free place */
     size_t max_sockets;
-    struct request *under_way;
-    struct request *ended, **last_ended; /* a FIFO */
+    struct transfer *under_way;
+    struct transfer *ended, **last_ended; /* a FIFO */
     atomic_bool is_woken;
 };
 
@@ -224,24 +224,24 @@ static bool api_has_bytes_at(const struct api *api, int local_port)
 
 /* --- what curl calls ------------------------------------------------------------------------ */
 
-static bool request_is_on_stale_connection(const struct request *request, int local_port)
+static bool transfer_is_on_stale_connection(const struct transfer *transfer, int local_port)
 {
     long made = 0;
-    curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &made);
+    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &made);
     /* On a new one, TLS may have bytes to read that belong to its beginning. */
-    return made == 0 && api_has_bytes_at(request->api, local_port);
+    return made == 0 && api_has_bytes_at(transfer->api, local_port);
 }
 
-static int request_may_be_sent(void *arg, char *peer, char *local, int peer_port, int local_port)
+static int transfer_may_be_sent(void *arg, char *peer, char *local, int peer_port, int local_port)
 {
-    struct request *request = arg;
+    struct transfer *transfer = arg;
     (void)peer, (void)local, (void)peer_port;
-    if (request->sends == 0 && request_is_on_stale_connection(request, local_port)) {
+    if (transfer->sends == 0 && transfer_is_on_stale_connection(transfer, local_port)) {
         return CURL_PREREQFUNC_ABORT;
     }
-    request->sends++;
+    transfer->sends++;
     /* Reading history twice does no harm. */
-    bool may_be = request->sends == 1 || request->answer.endpoint == API_HISTORY;
+    bool may_be = transfer->sends == 1 || transfer->answer.endpoint == API_HISTORY;
     return may_be ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
@@ -250,32 +250,32 @@ static int request_may_be_sent(void *arg, char *peer, char *local, int peer_port
  * the end included. To curl a connection that closes amid the header is a good answer without a
  * body; here it is none.
  */
-static size_t request_note_header(char *line, size_t size, size_t count, void *arg)
+static size_t transfer_note_header(char *line, size_t size, size_t count, void *arg)
 {
-    struct request *request = arg;
+    struct transfer *transfer = arg;
     size_t len = size * count;
     if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
-        request->is_header_whole = false;
+        transfer->is_header_whole = false;
     } else if (len > 0 && (line[0] == '\r' || line[0] == '\n')) {
-        request->is_header_whole = true;
+        transfer->is_header_whole = true;
     }
     return len;
 }
 
 /* Anything but `len` as the result ends the transfer. */
-static size_t request_receive(char *bytes, size_t size, size_t count, void *arg)
+static size_t transfer_receive(char *bytes, size_t size, size_t count, void *arg)
 {
-    struct request *request = arg;
+    struct transfer *transfer = arg;
     size_t len = size * count;
-    size_t room = MAX_BODY_BYTES - request->received.len;
+    size_t room = MAX_BODY_BYTES - transfer->received.len;
     size_t taken = len < room ? len : room;
-    char *to = buffer_reserve(&request->received, taken + 1); /* room for the NUL, too */
+    char *to = buffer_reserve(&transfer->received, taken + 1); /* room for the NUL, too */
     if (to == NULL) {
         return 0;
     }
     memcpy(to, bytes, taken);
-    request->received.len += taken;
-    request->answer.is_body_cut = taken < len;
+    transfer->received.len += taken;
+    transfer->answer.is_body_cut = taken < len;
     return taken;
 }
 
@@ -323,9 +323,9 @@ static bool easy_configure(CURL *easy, struct api *api)
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, api) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, api_close_socket) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, api) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, request_may_be_sent) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, request_note_header) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, request_receive) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, transfer_may_be_sent) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, transfer_note_header) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, transfer_receive) == CURLE_OK &&
            /* The environment's proxy can lead out of here, but not back to this machine. */
            (!api->is_loopback || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) &&
            (api->ca_file == NULL ||
@@ -355,99 +355,99 @@ static void api_put_easy(struct api *api, CURL *easy)
     api->idle[api->idle_count++] = easy;
 }
 
-/* --- life of a request ---------------------------------------------------------------------- */
+/* --- life of a transfer --------------------------------------------------------------------- */
 
-static void request_free(struct request *request)
+static void transfer_free(struct transfer *transfer)
 {
-    headers_release(request->headers);
-    free(request->sent);
-    buffer_free(&request->received);
-    free(request);
+    headers_release(transfer->headers);
+    free(transfer->sent);
+    buffer_free(&transfer->received);
+    free(transfer);
 }
 
 /* Takes `body` (NULL for a GET) whatever the result. */
-static struct request *request_new(struct api *api, enum api_endpoint endpoint, char *body,
-                                   void *tag)
+static struct transfer *transfer_new(struct api *api, enum api_endpoint endpoint, char *body,
+                                     void *tag)
 {
-    struct request *request = calloc(1, sizeof(*request));
-    if (request == NULL) {
+    struct transfer *transfer = calloc(1, sizeof(*transfer));
+    if (transfer == NULL) {
         free(body);
         return NULL;
     }
-    request->api = api;
-    request->sent = body;
-    request->began_us = clock_monotonic_us();
-    request->answer.endpoint = endpoint;
-    request->answer.tag = tag;
+    transfer->api = api;
+    transfer->sent = body;
+    transfer->began_us = clock_monotonic_us();
+    transfer->answer.endpoint = endpoint;
+    transfer->answer.tag = tag;
     /* All that an answer needs is there before anything is sent, so that no answer gets lost. */
-    request->easy = buffer_reserve(&request->received, 1) != NULL ? api_take_easy(api) : NULL;
-    if (request->easy == NULL) {
-        request_free(request);
+    transfer->easy = buffer_reserve(&transfer->received, 1) != NULL ? api_take_easy(api) : NULL;
+    if (transfer->easy == NULL) {
+        transfer_free(transfer);
         return NULL;
     }
-    request->headers = api->headers;
-    request->headers->users++;
-    return request;
+    transfer->headers = api->headers;
+    transfer->headers->users++;
+    return transfer;
 }
 
-static bool request_prepare(struct request *request, const char *base, const char *path)
+static bool transfer_prepare(struct transfer *transfer, const char *base, const char *path)
 {
-    CURL *easy = request->easy;
+    CURL *easy = transfer->easy;
     char *url = NULL;
     if (asprintf(&url, "%s%s", base, path) < 0) {
         return false;
     }
     bool is_set = curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
                   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L) == CURLE_OK &&
-                  curl_easy_setopt(easy, CURLOPT_PRIVATE, request) == CURLE_OK &&
-                  curl_easy_setopt(easy, CURLOPT_PREREQDATA, request) == CURLE_OK &&
-                  curl_easy_setopt(easy, CURLOPT_HEADERDATA, request) == CURLE_OK &&
-                  curl_easy_setopt(easy, CURLOPT_WRITEDATA, request) == CURLE_OK &&
-                  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error) == CURLE_OK;
+                  curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK &&
+                  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error) == CURLE_OK;
     free(url);
     return is_set;
 }
 
-static bool request_choose_method(struct request *request, size_t len)
+static bool transfer_choose_method(struct transfer *transfer, size_t len)
 {
-    CURL *easy = request->easy;
-    if (request->sent == NULL) {
+    CURL *easy = transfer->easy;
+    if (transfer->sent == NULL) {
         return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers->get) == CURLE_OK;
+               curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers->get) == CURLE_OK;
     }
     return curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->sent) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->sent) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers->post) == CURLE_OK;
+           curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers->post) == CURLE_OK;
 }
 
-static bool api_start(struct api *api, struct request *request, const char *path, size_t len)
+static bool api_start(struct api *api, struct transfer *transfer, const char *path, size_t len)
 {
-    if (request == NULL) {
+    if (transfer == NULL) {
         return false;
     }
-    if (!request_prepare(request, api->url, path) || !request_choose_method(request, len) ||
-        curl_multi_add_handle(api->multi, request->easy) != CURLM_OK) {
-        api_put_easy(api, request->easy);
-        request_free(request);
+    if (!transfer_prepare(transfer, api->url, path) || !transfer_choose_method(transfer, len) ||
+        curl_multi_add_handle(api->multi, transfer->easy) != CURLM_OK) {
+        api_put_easy(api, transfer->easy);
+        transfer_free(transfer);
         return false;
     }
-    request->next = api->under_way;
-    api->under_way = request;
+    transfer->next = api->under_way;
+    api->under_way = transfer;
     return true;
 }
 
 bool api_post(struct api *api, enum api_endpoint endpoint, char *body, size_t len, void *tag)
 {
     const char *path = endpoint == API_BULK ? "/sms/bulk" : "/sms";
-    return api_start(api, request_new(api, endpoint, body, tag), path, len);
+    return api_start(api, transfer_new(api, endpoint, body, tag), path, len);
 }
 
 bool api_get_history(struct api *api, unsigned page, unsigned per_page, void *tag)
 {
     char path[PATH_SIZE];
     snprintf(path, sizeof(path), "/sms?page=%u&per_page=%u", page, per_page);
-    return api_start(api, request_new(api, API_HISTORY, NULL, tag), path, 0);
+    return api_start(api, transfer_new(api, API_HISTORY, NULL, tag), path, 0);
 }
 
 bool api_get_message(struct api *api, const char *id, void *tag)
@@ -459,7 +459,7 @@ bool api_get_message(struct api *api, const char *id, void *tag)
     }
     curl_free(escaped);
     bool is_started =
-        path != NULL && api_start(api, request_new(api, API_HISTORY, NULL, tag), path, 0);
+        path != NULL && api_start(api, transfer_new(api, API_HISTORY, NULL, tag), path, 0);
     free(path);
     return is_started;
 }
@@ -514,23 +514,23 @@ static void rate_read(struct api_rate *rate, CURL *easy)
  * A body that we cut leaves a refusal clear, its status says it all (and a cut body is no JSON, so
  * nothing is concluded about a message); a success without its body says nothing of the items.
  */
-static enum api_transport request_transport(const struct request *request, CURLcode code,
-                                            long status)
+static enum api_transport transfer_transport(const struct transfer *transfer, CURLcode code,
+                                             long status)
 {
-    if (request->sends == 0) {
+    if (transfer->sends == 0) {
         return API_NOT_SENT;
     }
-    bool is_whole = code == CURLE_OK && request->is_header_whole && status >= 200;
-    bool is_refusal = request->answer.is_body_cut && status >= 300;
+    bool is_whole = code == CURLE_OK && transfer->is_header_whole && status >= 200;
+    bool is_refusal = transfer->answer.is_body_cut && status >= 300;
     return is_whole || is_refusal ? API_ANSWERED : API_NO_ANSWER;
 }
 
-static const char *request_error(const struct request *request, CURLcode code)
+static const char *transfer_error(const struct transfer *transfer, CURLcode code)
 {
-    if (request->answer.transport == API_ANSWERED) {
+    if (transfer->answer.transport == API_ANSWERED) {
         return "";
     }
-    if (request->answer.is_body_cut) {
+    if (transfer->answer.is_body_cut) {
         return "the answer's body was too long";
     }
     if (code == CURLE_ABORTED_BY_CALLBACK) {
@@ -539,55 +539,55 @@ static const char *request_error(const struct request *request, CURLcode code)
     if (code == CURLE_OK) {
         return "the answer ended within its header";
     }
-    return request->error[0] != '\0' ? request->error : curl_easy_strerror(code);
+    return transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
 }
 
-static void request_conclude(struct request *request, CURLcode code)
+static void transfer_conclude(struct transfer *transfer, CURLcode code)
 {
-    struct api_answer *answer = &request->answer;
+    struct api_answer *answer = &transfer->answer;
     long status = 0;
-    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
-    answer->transport = request_transport(request, code, status);
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    answer->transport = transfer_transport(transfer, code, status);
     answer->status = answer->transport == API_ANSWERED ? (int)status : 0;
-    answer->error = request_error(request, code);
-    answer->body_len = request->received.len;
-    buffer_putc(&request->received, '\0');
-    answer->body = request->received.data;
-    rate_read(&answer->rate, request->easy);
-    answer->latency_us = clock_monotonic_us() - request->began_us;
+    answer->error = transfer_error(transfer, code);
+    answer->body_len = transfer->received.len;
+    buffer_putc(&transfer->received, '\0');
+    answer->body = transfer->received.data;
+    rate_read(&answer->rate, transfer->easy);
+    answer->latency_us = clock_monotonic_us() - transfer->began_us;
 }
 
-static void api_end(struct api *api, struct request *request, CURLcode code)
+static void api_end(struct api *api, struct transfer *transfer, CURLcode code)
 {
-    struct request **link = &api->under_way;
-    while (*link != request) {
+    struct transfer **link = &api->under_way;
+    while (*link != transfer) {
         link = &(*link)->next;
     }
-    *link = request->next;
-    request->next = NULL;
-    *api->last_ended = request;
-    api->last_ended = &request->next;
+    *link = transfer->next;
+    transfer->next = NULL;
+    *api->last_ended = transfer;
+    api->last_ended = &transfer->next;
 
-    request_conclude(request, code);
-    curl_multi_remove_handle(api->multi, request->easy);
-    api_put_easy(api, request->easy);
-    request->easy = NULL;
-    headers_release(request->headers); /* an old token is wiped now, not when the answer is freed */
-    request->headers = NULL;
+    transfer_conclude(transfer, code);
+    curl_multi_remove_handle(api->multi, transfer->easy);
+    api_put_easy(api, transfer->easy);
+    transfer->easy = NULL;
+    headers_release(transfer->headers); /* wipes an old token now, not when the answer is freed */
+    transfer->headers = NULL;
 }
 
 /*
  * Starts a request again that met a stale connection: nothing of it was sent. On a fresh connection
  * that cannot happen again.
  */
-static bool api_restart(struct api *api, struct request *request, CURLcode code)
+static bool api_restart(struct api *api, struct transfer *transfer, CURLcode code)
 {
-    if (code != CURLE_ABORTED_BY_CALLBACK || request->sends > 0) {
+    if (code != CURLE_ABORTED_BY_CALLBACK || transfer->sends > 0) {
         return false;
     }
-    curl_multi_remove_handle(api->multi, request->easy);
-    return curl_easy_setopt(request->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
-           curl_multi_add_handle(api->multi, request->easy) == CURLM_OK;
+    curl_multi_remove_handle(api->multi, transfer->easy);
+    return curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+           curl_multi_add_handle(api->multi, transfer->easy) == CURLM_OK;
 }
 
 static void api_gather_ended(struct api *api)
@@ -597,10 +597,10 @@ static void api_gather_ended(struct api *api)
     while ((message = curl_multi_info_read(api->multi, &left)) != NULL) {
         if (message->msg == CURLMSG_DONE) {
             CURLcode code = message->data.result; /* the message goes with the handle */
-            struct request *request = NULL;
-            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
-            if (!api_restart(api, request, code)) {
-                api_end(api, request, code);
+            struct transfer *transfer = NULL;
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+            if (!api_restart(api, transfer, code)) {
+                api_end(api, transfer, code);
             }
         }
     }
@@ -643,21 +643,21 @@ void api_wakeup(struct api *api)
 
 struct api_answer *api_next_answer(struct api *api)
 {
-    struct request *request = api->ended;
-    if (request == NULL) {
+    struct transfer *transfer = api->ended;
+    if (transfer == NULL) {
         return NULL;
     }
-    api->ended = request->next;
+    api->ended = transfer->next;
     if (api->ended == NULL) {
         api->last_ended = &api->ended;
     }
-    return &request->answer;
+    return &transfer->answer;
 }
 
 void api_answer_free(struct api_answer *answer)
 {
     if (answer != NULL) {
-        request_free((struct request *)answer);
+        transfer_free((struct transfer *)answer);
     }
 }
 
@@ -749,12 +749,12 @@ struct api *api_new(const struct api_options *options)
     return api;
 }
 
-static void requests_free(struct request *request)
+static void transfers_free(struct transfer *transfer)
 {
-    while (request != NULL) {
-        struct request *next = request->next;
-        request_free(request);
-        request = next;
+    while (transfer != NULL) {
+        struct transfer *next = transfer->next;
+        transfer_free(transfer);
+        transfer = next;
     }
 }
 
@@ -763,12 +763,12 @@ void api_free(struct api *api)
     if (api == NULL) {
         return;
     }
-    for (struct request *request = api->under_way; request != NULL; request = request->next) {
-        curl_multi_remove_handle(api->multi, request->easy);
-        curl_easy_cleanup(request->easy);
+    for (struct transfer *transfer = api->under_way; transfer != NULL; transfer = transfer->next) {
+        curl_multi_remove_handle(api->multi, transfer->easy);
+        curl_easy_cleanup(transfer->easy);
     }
-    requests_free(api->under_way);
-    requests_free(api->ended);
+    transfers_free(api->under_way);
+    transfers_free(api->ended);
     for (size_t i = 0; i < api->idle_count; i++) {
         curl_easy_cleanup(api->idle[i]);
     }

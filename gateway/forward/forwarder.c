@@ -23,9 +23,9 @@ enum { ANCHOR_SIZE = STORE_ANCHOR_SIZE, MARK_LATE_MS = 5000 };
 enum { ORDER_FLUSH = 1, ORDER_TOKEN = 2, ORDER_DRAIN = 4, ORDER_STOP = 8 };
 
 /* A POST under way, or one that waits for its mark; the tag of its answer. */
-struct request {
-    struct request *next; /* in forwarder.under_way, or .marking */
-    uint64_t mark;        /* of the queue, when its messages were taken */
+struct post {
+    struct post *next; /* in forwarder.under_way, or .marking */
+    uint64_t mark;     /* of the queue, when its messages were taken */
     size_t count;
     enum api_endpoint endpoint;
     bool is_probe;
@@ -57,11 +57,11 @@ struct forwarder {
     struct pace pace;
     struct destination destination;
     struct history *history;
-    struct request *under_way;
-    struct request *marking, **marking_end; /* not yet posted: the store is not that far */
-    size_t in_flight;                       /* POSTs: how many both are */
-    uint64_t relayed;                       /* messages, in all */
-    uint64_t posted;                        /* messages, in all, each as often as it was */
+    struct post *under_way;
+    struct post *marking, **marking_end; /* not yet posted: the store is not that far */
+    size_t in_flight;                    /* POSTs: how many both are */
+    uint64_t relayed;                    /* messages, in all */
+    uint64_t posted;                     /* messages, in all, each as often as it was */
     uint64_t doubt_from;            /* `relayed` when the oldest request that is in doubt began */
     char doubt_anchor[ANCHOR_SIZE]; /* and its anchor */
     uint32_t last_group;
@@ -124,59 +124,57 @@ static enum stats_name requests_stat(enum api_endpoint endpoint)
 }
 
 /* Gives messages back that were taken and could not be sent. */
-static void give_back(struct forwarder *f, struct request *request)
+static void give_back(struct forwarder *f, struct post *post)
 {
-    struct queue_settlement settlements[request->count];
-    for (size_t i = 0; i < request->count; i++) {
-        settlements[i] = (struct queue_settlement){.message = request->messages[i],
-                                                   .fate = FATE_RETURNED,
-                                                   .group = request->messages[i]->group};
+    struct queue_settlement settlements[post->count];
+    for (size_t i = 0; i < post->count; i++) {
+        settlements[i] = (struct queue_settlement){
+            .message = post->messages[i], .fate = FATE_RETURNED, .group = post->messages[i]->group};
     }
-    queue_settle(f->queue, settlements, request->count, clock_unix_ms());
-    free(request);
+    queue_settle(f->queue, settlements, post->count, clock_unix_ms());
+    free(post);
 }
 
-static bool post(struct forwarder *f, struct request *request)
+static bool transmit(struct forwarder *f, struct post *post)
 {
     size_t len;
-    char *body = request->endpoint == API_SINGLE
-                     ? api_json_single(request->messages[0], &len)
-                     : api_json_bulk(request->messages, request->count, &len);
-    return body != NULL && api_post(f->api, request->endpoint, body, len, request);
+    char *body = post->endpoint == API_SINGLE ? api_json_single(post->messages[0], &len)
+                                              : api_json_bulk(post->messages, post->count, &len);
+    return body != NULL && api_post(f->api, post->endpoint, body, len, post);
 }
 
 /* A request is not in flight any more. */
-static void account_end(struct forwarder *f, const struct request *request)
+static void account_end(struct forwarder *f, const struct post *post)
 {
     f->in_flight--;
     stats_add(f->stats, STAT_REQUESTS_IN_FLIGHT, -1);
-    if (request->is_probe) {
+    if (post->is_probe) {
         destination_probe_ended(&f->destination);
     }
 }
 
 /* Sends a request whose mark is saved. */
-static void launch(struct forwarder *f, struct request *request)
+static void launch(struct forwarder *f, struct post *post)
 {
-    if (!post(f, request)) {
+    if (!transmit(f, post)) {
         LOG(LOG_ERROR, "request_failed", LOG_STR("reason", "out of memory"));
-        account_end(f, request);
-        give_back(f, request);
+        account_end(f, post);
+        give_back(f, post);
         return;
     }
-    request->next = f->under_way;
-    f->under_way = request;
-    f->posted += request->count;
-    request->posted_ms = clock_unix_ms();
-    stats_add(f->stats, requests_stat(request->endpoint), 1);
-    if (request->endpoint == API_BULK) {
-        int64_t count = (int64_t)request->count;
+    post->next = f->under_way;
+    f->under_way = post;
+    f->posted += post->count;
+    post->posted_ms = clock_unix_ms();
+    stats_add(f->stats, requests_stat(post->endpoint), 1);
+    if (post->endpoint == API_BULK) {
+        int64_t count = (int64_t)post->count;
         stats_observe(f->stats, HISTOGRAM_BULK, &count, 1);
         stats_add(f->stats, STAT_BULK_MESSAGES, count);
-        stats_add(f->stats, STAT_BULK_FULL, request->count == f->options.bulk_max ? 1 : 0);
+        stats_add(f->stats, STAT_BULK_FULL, post->count == f->options.bulk_max ? 1 : 0);
     }
-    LOG(LOG_DEBUG, "request_began", LOG_STR("endpoint", api_endpoint_name(request->endpoint)),
-        LOG_INT("messages", request->count), LOG_BOOL("probe", request->is_probe));
+    LOG(LOG_DEBUG, "request_began", LOG_STR("endpoint", api_endpoint_name(post->endpoint)),
+        LOG_INT("messages", post->count), LOG_BOOL("probe", post->is_probe));
 }
 
 /*
@@ -185,7 +183,7 @@ static void launch(struct forwarder *f, struct request *request)
  */
 static void keep_anchor(struct forwarder *f)
 {
-    const struct request *const lists[] = {f->under_way, f->marking};
+    const struct post *const lists[] = {f->under_way, f->marking};
     const char *anchor = f->newest_api_id;
     uint64_t anchored_at = f->newest_at;
     if (history_is_in_doubt(f->history) && f->doubt_from < anchored_at) {
@@ -193,7 +191,7 @@ static void keep_anchor(struct forwarder *f)
         anchored_at = f->doubt_from;
     }
     for (size_t i = 0; i < 2; i++) {
-        for (const struct request *r = lists[i]; r != NULL; r = r->next) {
+        for (const struct post *r = lists[i]; r != NULL; r = r->next) {
             if (r->anchored_at < anchored_at) {
                 anchor = r->anchor;
                 anchored_at = r->anchored_at;
@@ -208,12 +206,12 @@ static void keep_anchor(struct forwarder *f)
 static void launch_marked(struct forwarder *f)
 {
     while (f->marking != NULL && store_has_saved(f->options.store, f->marking->mark)) {
-        struct request *request = f->marking;
-        f->marking = request->next;
+        struct post *post = f->marking;
+        f->marking = post->next;
         if (f->marking == NULL) {
             f->marking_end = &f->marking;
         }
-        launch(f, request);
+        launch(f, post);
     }
 }
 
@@ -221,12 +219,12 @@ static void launch_marked(struct forwarder *f)
  * The store learns that these messages are being sent, before they are: else a crash would leave
  * them queued, and where the history cannot tell, they would be sent twice.
  */
-static void mark(struct forwarder *f, struct request *request)
+static void mark(struct forwarder *f, struct post *post)
 {
-    request->mark = queue_unsaved_mark(f->queue);
-    request->next = NULL;
-    *f->marking_end = request;
-    f->marking_end = &request->next;
+    post->mark = queue_unsaved_mark(f->queue);
+    post->next = NULL;
+    *f->marking_end = post;
+    f->marking_end = &post->next;
     launch_marked(f);
 }
 
@@ -234,10 +232,10 @@ static void mark(struct forwarder *f, struct request *request)
 static void drop_marking(struct forwarder *f)
 {
     while (f->marking != NULL) {
-        struct request *request = f->marking;
-        f->marking = request->next;
-        account_end(f, request);
-        give_back(f, request);
+        struct post *post = f->marking;
+        f->marking = post->next;
+        account_end(f, post);
+        give_back(f, post);
     }
     f->marking_end = &f->marking;
 }
@@ -246,35 +244,35 @@ static void drop_marking(struct forwarder *f)
 static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool is_probe,
                        int64_t now_ms)
 {
-    struct request *request = malloc(sizeof *request + plan->count * sizeof request->messages[0]);
-    if (request == NULL) {
+    struct post *post = malloc(sizeof *post + plan->count * sizeof post->messages[0]);
+    if (post == NULL) {
         return false;
     }
     if (f->options.store != NULL) {
         keep_anchor(f);
     }
-    request->count = queue_take(f->queue, plan->count, clock_unix_ms(), request->messages);
-    if (request->count == 0) {
-        free(request);
+    post->count = queue_take(f->queue, plan->count, clock_unix_ms(), post->messages);
+    if (post->count == 0) {
+        free(post);
         return false;
     }
-    request->endpoint = batch_endpoint(plan, request->count, &f->pace, now_ms);
-    request->is_probe = is_probe;
-    request->epoch = f->destination.epoch;
-    request->began_ms = now_ms;
-    request->anchored_at = f->newest_at;
-    memcpy(request->anchor, f->newest_api_id, ANCHOR_SIZE);
+    post->endpoint = batch_endpoint(plan, post->count, &f->pace, now_ms);
+    post->is_probe = is_probe;
+    post->epoch = f->destination.epoch;
+    post->began_ms = now_ms;
+    post->anchored_at = f->newest_at;
+    memcpy(post->anchor, f->newest_api_id, ANCHOR_SIZE);
     f->in_flight++;
     stats_add(f->stats, STAT_REQUESTS_IN_FLIGHT, 1);
-    pace_began(&f->pace, request->endpoint, plan->is_partial, now_ms);
+    pace_began(&f->pace, post->endpoint, plan->is_partial, now_ms);
     if (is_probe) {
         destination_probe_began(&f->destination);
         stats_add(f->stats, STAT_PROBES, 1);
     }
     if (f->options.store != NULL) {
-        mark(f, request);
+        mark(f, post);
     } else {
-        launch(f, request);
+        launch(f, post);
     }
     return true;
 }
@@ -400,10 +398,10 @@ static void note_relayed(struct forwarder *f, const struct queue_settlement *set
 }
 
 /* One fate for all messages of a request. */
-static void settle_alike(const struct request *request, enum queue_fate fate,
+static void settle_alike(const struct post *post, enum queue_fate fate,
                          struct queue_settlement *settlements)
 {
-    for (size_t i = 0; i < request->count; i++) {
+    for (size_t i = 0; i < post->count; i++) {
         settlements[i].fate = fate;
     }
 }
@@ -420,26 +418,26 @@ static void split(struct forwarder *f, struct queue_settlement *const *settlemen
     LOG(LOG_INFO, "batch_split", LOG_INT("messages", count));
 }
 
-static void split_returned(struct forwarder *f, const struct request *request,
+static void split_returned(struct forwarder *f, const struct post *post,
                            struct queue_settlement *settlements)
 {
-    struct queue_settlement *all[request->count];
-    for (size_t i = 0; i < request->count; i++) {
+    struct queue_settlement *all[post->count];
+    for (size_t i = 0; i < post->count; i++) {
         all[i] = &settlements[i];
     }
-    split(f, all, request->count);
+    split(f, all, post->count);
 }
 
 /* What has ended ambiguous together too often is split: one of them may be the cause. */
-static void split_ambiguous(struct forwarder *f, const struct request *request,
+static void split_ambiguous(struct forwarder *f, const struct post *post,
                             struct queue_settlement *settlements)
 {
-    struct queue_settlement *ambiguous[request->count];
+    struct queue_settlement *ambiguous[post->count];
     size_t count = 0;
     unsigned ends = 0;
-    for (size_t i = 0; i < request->count; i++) {
+    for (size_t i = 0; i < post->count; i++) {
         if (settlements[i].fate == FATE_AMBIGUOUS) {
-            unsigned of_message = request->messages[i]->ambiguous_ends;
+            unsigned of_message = post->messages[i]->ambiguous_ends;
             ends = of_message > ends ? of_message : ends;
             ambiguous[count++] = &settlements[i];
         }
@@ -450,23 +448,21 @@ static void split_ambiguous(struct forwarder *f, const struct request *request,
 }
 
 /* Reads what a 2xx says of each message. */
-static struct retry_verdict settle_items(const struct api_answer *answer,
-                                         const struct request *request,
+static struct retry_verdict settle_items(const struct api_answer *answer, const struct post *post,
                                          struct queue_settlement *settlements)
 {
-    struct api_item items[request->count];
+    struct api_item items[post->count];
     memset(items, 0, sizeof items);
     if (answer->endpoint == API_SINGLE) {
         api_json_read_single(answer->body, answer->body_len, &items[0]);
     } else {
-        api_json_read_bulk(answer->body, answer->body_len, request->messages, request->count,
-                           items);
+        api_json_read_bulk(answer->body, answer->body_len, post->messages, post->count, items);
     }
-    for (size_t i = 0; i < request->count; i++) {
-        settlements[i].fate = retry_item_fate(&items[i], request->messages[i]->attempts);
+    for (size_t i = 0; i < post->count; i++) {
+        settlements[i].fate = retry_item_fate(&items[i], post->messages[i]->attempts);
         settlements[i].answer = items[i].answer;
     }
-    return retry_judge_items(items, request->count);
+    return retry_judge_items(items, post->count);
 }
 
 static bool has_ambiguous(const struct queue_settlement *settlements, size_t count)
@@ -480,12 +476,12 @@ static bool has_ambiguous(const struct queue_settlement *settlements, size_t cou
 }
 
 static struct retry_verdict judge(struct forwarder *f, const struct api_answer *answer,
-                                  const struct request *request,
-                                  struct queue_settlement *settlements, char **words)
+                                  const struct post *post, struct queue_settlement *settlements,
+                                  char **words)
 {
     struct api_refusal refusal = {0};
-    struct retry_request asked = {.count = request->count,
-                                  .attempts = request->messages[0]->attempts,
+    struct retry_request asked = {.count = post->count,
+                                  .attempts = post->messages[0]->attempts,
                                   .nameless = f->destination.nameless};
     bool is_refusal = answer->transport == API_ANSWERED && answer->status >= 400;
     if (is_refusal) {
@@ -494,24 +490,24 @@ static struct retry_verdict judge(struct forwarder *f, const struct api_answer *
     struct retry_verdict verdict = retry_judge(answer, is_refusal ? &refusal : NULL, &asked);
     switch (verdict.outcome) {
     case RETRY_READ_ITEMS:
-        verdict = settle_items(answer, request, settlements);
+        verdict = settle_items(answer, post, settlements);
         break;
     case RETRY_SPLIT:
-        settle_alike(request, FATE_RETURNED, settlements);
-        split_returned(f, request, settlements);
+        settle_alike(post, FATE_RETURNED, settlements);
+        split_returned(f, post, settlements);
         break;
     case RETRY_REJECT:
-        settle_alike(request, FATE_REJECTED, settlements);
+        settle_alike(post, FATE_REJECTED, settlements);
         settlements[0].answer = message_answer_new(NULL, refusal.reason);
         break;
     case RETRY_RETURN:
-        settle_alike(request, FATE_RETURNED, settlements);
+        settle_alike(post, FATE_RETURNED, settlements);
         break;
     case RETRY_AMBIGUOUS:
-        settle_alike(request, FATE_AMBIGUOUS, settlements);
+        settle_alike(post, FATE_AMBIGUOUS, settlements);
         break;
     case RETRY_RELAYED:
-        settle_alike(request, FATE_RELAYED, settlements);
+        settle_alike(post, FATE_RELAYED, settlements);
         break;
     }
     *words = refusal.reason;
@@ -535,27 +531,26 @@ static void renew_token(struct forwarder *f, int64_t now_ms)
     free(token);
 }
 
-static void log_answer(const struct api_answer *answer, const struct request *request,
+static void log_answer(const struct api_answer *answer, const struct post *post,
                        const struct retry_verdict *verdict)
 {
     bool is_fine = verdict->effect == RETRY_FINE && verdict->outcome != RETRY_AMBIGUOUS;
     LOG(is_fine ? LOG_DEBUG : LOG_WARN, is_fine ? "request_ended" : "request_failed",
         LOG_STR("endpoint", api_endpoint_name(answer->endpoint)), LOG_INT("status", answer->status),
-        LOG_INT("messages", request->count),
-        LOG_STR("outcome", retry_outcome_name(verdict->outcome)),
+        LOG_INT("messages", post->count), LOG_STR("outcome", retry_outcome_name(verdict->outcome)),
         LOG_INT("latency_us", answer->latency_us), LOG_STR("error", answer->error));
 }
 
 /* How long the messages that a request has relayed had waited for it. */
-static void observe_waits(struct forwarder *f, const struct request *request,
+static void observe_waits(struct forwarder *f, const struct post *post,
                           const struct queue_settlement *settlements)
 {
-    int64_t waits_ms[request->count];
+    int64_t waits_ms[post->count];
     size_t count = 0;
-    for (size_t i = 0; i < request->count; i++) {
-        const struct message *m = request->messages[i];
+    for (size_t i = 0; i < post->count; i++) {
+        const struct message *m = post->messages[i];
         if (settlements[i].fate == FATE_RELAYED && !m->has_at) {
-            waits_ms[count++] = int64_max(0, request->posted_ms - ulid_time_ms(&m->id));
+            waits_ms[count++] = int64_max(0, post->posted_ms - ulid_time_ms(&m->id));
         }
     }
     stats_observe(f->stats, HISTOGRAM_QUEUE, waits_ms, count);
@@ -582,46 +577,46 @@ static void account(struct forwarder *f, const struct api_answer *answer,
  * it was read first, and here a millisecond makes up for the fraction that was cut off. Else the
  * scan would leave them out and they would wait for another.
  */
-static void doubt(struct forwarder *f, const struct request *request, int64_t now_ms)
+static void doubt(struct forwarder *f, const struct post *post, int64_t now_ms)
 {
-    if (!history_is_in_doubt(f->history) || request->anchored_at < f->doubt_from) {
-        f->doubt_from = request->anchored_at;
-        memcpy(f->doubt_anchor, request->anchor, ANCHOR_SIZE);
+    if (!history_is_in_doubt(f->history) || post->anchored_at < f->doubt_from) {
+        f->doubt_from = post->anchored_at;
+        memcpy(f->doubt_anchor, post->anchor, ANCHOR_SIZE);
     }
-    history_doubt(f->history, request->began_ms, now_ms + 1,
-                  request->anchor[0] == '\0' ? NULL : request->anchor);
+    history_doubt(f->history, post->began_ms, now_ms + 1,
+                  post->anchor[0] == '\0' ? NULL : post->anchor);
     stats_add(f->stats, STAT_REQUESTS_AMBIGUOUS, 1);
 }
 
-static void land(struct forwarder *f, const struct request *request)
+static void land(struct forwarder *f, const struct post *post)
 {
-    struct request **p = &f->under_way;
-    while (*p != request) {
+    struct post **p = &f->under_way;
+    while (*p != post) {
         p = &(*p)->next;
     }
-    *p = request->next;
-    account_end(f, request);
+    *p = post->next;
+    account_end(f, post);
 }
 
 /* Settles the messages of a POST that has ended, and draws the conclusion for the destination. */
-static void settle(struct forwarder *f, const struct api_answer *answer, struct request *request)
+static void settle(struct forwarder *f, const struct api_answer *answer, struct post *post)
 {
-    struct queue_settlement settlements[request->count];
+    struct queue_settlement settlements[post->count];
     struct destination_options limits = {f->options.retry_min_ms, f->options.retry_max_ms};
     int64_t unix_ms = clock_unix_ms(); /* first: see doubt */
     int64_t now_ms = clock_monotonic_ms();
     char *words = NULL;
-    for (size_t i = 0; i < request->count; i++) {
-        settlements[i] = (struct queue_settlement){.message = request->messages[i],
-                                                   .group = request->messages[i]->group};
+    for (size_t i = 0; i < post->count; i++) {
+        settlements[i] = (struct queue_settlement){.message = post->messages[i],
+                                                   .group = post->messages[i]->group};
     }
-    land(f, request);
+    land(f, post);
     int64_t held_until_ms = note_answer(f, answer, now_ms, unix_ms);
-    struct retry_verdict verdict = judge(f, answer, request, settlements, &words);
-    split_ambiguous(f, request, settlements);
-    log_answer(answer, request, &verdict);
+    struct retry_verdict verdict = judge(f, answer, post, settlements, &words);
+    split_ambiguous(f, post, settlements);
+    log_answer(answer, post, &verdict);
     struct destination_event event = {
-        .epoch = request->epoch,
+        .epoch = post->epoch,
         .status = answer->status,
         .words = words != NULL              ? words
                  : answer->error[0] != '\0' ? answer->error
@@ -629,17 +624,17 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
         .held_until_ms = held_until_ms,
     };
     destination_apply(&f->destination, &verdict, &event, &limits, now_ms, rng_next(&f->rng));
-    account(f, answer, settlements, request->count, now_ms);
-    observe_waits(f, request, settlements);
-    if (has_ambiguous(settlements, request->count)) {
-        doubt(f, request, now_ms);
+    account(f, answer, settlements, post->count, now_ms);
+    observe_waits(f, post, settlements);
+    if (has_ambiguous(settlements, post->count)) {
+        doubt(f, post, now_ms);
     }
-    queue_settle(f->queue, settlements, request->count, unix_ms);
+    queue_settle(f->queue, settlements, post->count, unix_ms);
     if (verdict.is_token_refused) {
         renew_token(f, now_ms);
     }
     free(words);
-    free(request);
+    free(post);
 }
 
 /* --- history ---------------------------------------------------------------------------------- */
@@ -652,7 +647,7 @@ static int64_t ask_history(struct forwarder *f)
         return INT64_MAX;
     }
     uint64_t landed = f->posted;
-    for (const struct request *r = f->under_way; r != NULL; r = r->next) {
+    for (const struct post *r = f->under_way; r != NULL; r = r->next) {
         landed -= r->count;
     }
     return history_ask(f->history, landed);
@@ -841,7 +836,7 @@ void forwarder_free(struct forwarder *f)
     history_free(f->history);
     api_free(f->api);
     while (f->under_way != NULL) { /* their messages stay SENDING: the API may have them */
-        struct request *next = f->under_way->next;
+        struct post *next = f->under_way->next;
         free(f->under_way);
         f->under_way = next;
     }
