@@ -130,9 +130,9 @@ void settings_forwarder(const struct conf *conf, const char *url, const char *to
                              .per_page = HISTORY_PER_PAGE,
                              .retry_min_ms = conf->relay.retry_min_ms,
                              .retry_max_ms = conf->relay.retry_max_ms}},
+        .destination = {.retry_min_ms = conf->relay.retry_min_ms,
+                        .retry_max_ms = conf->relay.retry_max_ms},
         .bulk_max = (size_t)conf->relay.bulk_max,
-        .retry_min_ms = conf->relay.retry_min_ms,
-        .retry_max_ms = conf->relay.retry_max_ms,
         .drain_timeout_ms = conf->queue.drain_timeout_ms,
     };
 }

@@ -13,6 +13,7 @@
 #include "gateway/api/api.h"
 #include "gateway/base/stats.h"
 #include "gateway/forward/history.h"
+#include "gateway/policy/destination.h"
 #include "gateway/queue/queue.h"
 #include "gateway/store/store.h"
 
@@ -26,7 +27,7 @@ struct forwarder_options {
     struct api_options api;
     struct history_options history;
     size_t bulk_max;
-    int64_t retry_min_ms, retry_max_ms;
+    struct destination_options destination;
     int64_t drain_timeout_ms;
     /* Where marks are saved and the anchor of the scan after a restart is kept; NULL = messages are
      * kept in memory only. Outlives the forwarder. */

@@ -1,0 +1,76 @@
+/*
+ * post: the POSTs that have no answer yet.
+ *
+ * Owns each POST from the moment its messages were taken from the queue until its answer is there.
+ * With a durable queue the store must first have saved that these messages are being sent; otherwise
+ * a crash would leave them as `queued`, and where the history cannot tell, they would be sent twice.
+ * Leaves to others: what is sent (batch), connections (api), and what an answer means (settle).
+ * Thread: the forwarding thread.
+ */
+#ifndef GATEWAY_FORWARD_POST_H
+#define GATEWAY_FORWARD_POST_H
+
+#include "gateway/api/api.h"
+#include "gateway/base/stats.h"
+#include "gateway/forward/anchor.h"
+#include "gateway/policy/destination.h"
+#include "gateway/queue/queue.h"
+#include "gateway/store/store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The tag of its answer. */
+struct post {
+    struct post *next;
+    uint64_t mark; /* of the queue: saved once the store has its messages as `sending` */
+    size_t count;
+    enum api_endpoint endpoint;
+    bool is_probe;
+    uint32_t epoch;       /* of the destination when it began */
+    int64_t began_ms;     /* monotonic */
+    int64_t sent_ms;      /* Unix time */
+    struct anchor anchor; /* when it began */
+    struct message *messages[];
+};
+
+/* What posts work with; everything outlives them. */
+struct posts_means {
+    struct api *api;
+    struct queue *queue;
+    struct stats *stats;
+    struct destination *destination; /* is told of probes */
+    struct store *store;             /* NULL = the queue is not durable: nothing is waited for */
+    size_t bulk_max;
+};
+
+struct posts {
+    struct posts_means with;
+    struct post *under_way;              /* sent */
+    struct post *marking, **marking_end; /* a FIFO: not sent yet, for the store is not that far */
+    size_t in_flight;                    /* both */
+    uint64_t sent;                       /* messages, in all, each as often as it was sent */
+};
+
+void posts_init(struct posts *posts, const struct posts_means *means);
+/* Frees those without an answer: their messages stay SENDING, for the API may have them. */
+void posts_clear(struct posts *posts);
+
+/* Takes a POST over whose fields up to `anchor` are set, and sends it once the store is so far. */
+void posts_begin(struct posts *posts, struct post *post);
+/* Sends those that the store has caught up with, in the order in which they were taken. */
+void posts_send_marked(struct posts *posts);
+/* Gives the messages of those not sent back to the queue: a stop does not wait for the store. */
+void posts_drop_marking(struct posts *posts);
+/* An answer is there: hands the POST back, to be freed by the caller. */
+void posts_land(struct posts *posts, const struct post *post);
+
+/* When the store counts as stuck (monotonic); INT64_MAX = nothing waits for it. */
+int64_t posts_late_ms(const struct posts *posts);
+/* How many messages were in requests that have ended, each as often as it was. */
+uint64_t posts_landed(const struct posts *posts);
+/* The oldest of their anchors and `newest`. */
+const struct anchor *posts_oldest_anchor(const struct posts *posts, const struct anchor *newest);
+
+#endif

@@ -1,0 +1,159 @@
+/* settle: see settle.h. */
+#include "gateway/forward/settle.h"
+
+#include "gateway/api/json.h"
+#include "gateway/base/int64.h"
+#include "gateway/base/log.h"
+
+#include <string.h>
+
+/* --- fates ------------------------------------------------------------------------------------ */
+
+/* Reads what a 2xx says of each message. */
+static void settle_items(struct settling *s)
+{
+    const struct post *post = s->post;
+    struct api_item items[post->count];
+    memset(items, 0, sizeof items);
+    if (post->endpoint == API_SINGLE) {
+        api_json_read_single(s->answer->body, s->answer->body_len, &items[0]);
+    } else {
+        api_json_read_bulk(s->answer->body, s->answer->body_len, post->messages, post->count,
+                           items);
+    }
+    for (size_t i = 0; i < post->count; i++) {
+        s->settlements[i].fate = retry_item_fate(&items[i], post->messages[i]->attempts);
+        s->settlements[i].answer = items[i].answer;
+    }
+    s->verdict = retry_judge_items(items, post->count);
+}
+
+static void settle_alike(struct settling *s, enum queue_fate fate)
+{
+    for (size_t i = 0; i < s->post->count; i++) {
+        s->settlements[i].fate = fate;
+    }
+}
+
+/* Assigns halves to the `count` messages with this fate: they are not sent together again. */
+static void split(struct settling *s, enum queue_fate fate, size_t count)
+{
+    uint32_t groups[count];
+    size_t next = 0;
+    retry_split(count, s->last_group, groups);
+    for (size_t i = 0; i < s->post->count; i++) {
+        if (s->settlements[i].fate == fate) {
+            s->settlements[i].group = groups[next++];
+        }
+    }
+    stats_add(s->stats, STAT_SPLITS, 1);
+    LOG(LOG_INFO, "batch_split", LOG_INT("messages", count));
+}
+
+/* Counts the ambiguous messages. Splits them if it happens too often: one may be the cause. */
+static void settle_ambiguous(struct settling *s)
+{
+    unsigned ends = 0;
+    for (size_t i = 0; i < s->post->count; i++) {
+        if (s->settlements[i].fate == FATE_AMBIGUOUS) {
+            unsigned of_message = s->post->messages[i]->ambiguous_ends;
+            ends = of_message > ends ? of_message : ends;
+            s->ambiguous++;
+        }
+    }
+    if (retry_splits_ambiguous(s->ambiguous, ends)) {
+        split(s, FATE_AMBIGUOUS, s->ambiguous);
+    }
+}
+
+static void judge(struct settling *s)
+{
+    const struct api_answer *answer = s->answer;
+    struct api_refusal refusal = {0};
+    struct retry_request asked = {.count = s->post->count,
+                                  .attempts = s->post->messages[0]->attempts,
+                                  .nameless = s->nameless};
+    bool is_refusal = answer->transport == API_ANSWERED && answer->status >= 400;
+    if (is_refusal) {
+        api_json_read_refusal(answer->body, answer->body_len, &refusal);
+    }
+    s->verdict = retry_judge(answer, is_refusal ? &refusal : NULL, &asked);
+    s->words = refusal.reason;
+}
+
+static void settle_by_verdict(struct settling *s)
+{
+    switch (s->verdict.outcome) {
+    case RETRY_READ_ITEMS:
+        settle_items(s);
+        break;
+    case RETRY_SPLIT:
+        settle_alike(s, FATE_RETURNED);
+        split(s, FATE_RETURNED, s->post->count);
+        break;
+    case RETRY_REJECT:
+        settle_alike(s, FATE_REJECTED);
+        s->settlements[0].answer = message_answer_new(NULL, s->words);
+        break;
+    case RETRY_RETURN:
+        settle_alike(s, FATE_RETURNED);
+        break;
+    case RETRY_AMBIGUOUS:
+        settle_alike(s, FATE_AMBIGUOUS);
+        break;
+    case RETRY_RELAYED:
+        settle_alike(s, FATE_RELAYED);
+        break;
+    }
+}
+
+/* --- telling ---------------------------------------------------------------------------------- */
+
+static void log_answer(const struct settling *s)
+{
+    const struct api_answer *answer = s->answer;
+    const struct retry_verdict *verdict = &s->verdict;
+    bool is_fine = verdict->effect == RETRY_FINE && verdict->outcome != RETRY_AMBIGUOUS;
+    LOG(is_fine ? LOG_DEBUG : LOG_WARN, is_fine ? "request_ended" : "request_failed",
+        LOG_STR("endpoint", api_endpoint_name(answer->endpoint)), LOG_INT("status", answer->status),
+        LOG_INT("messages", s->post->count),
+        LOG_STR("outcome", retry_outcome_name(verdict->outcome)),
+        LOG_INT("latency_us", answer->latency_us), LOG_STR("error", answer->error));
+}
+
+/* How long the messages that were relayed had waited to be sent. */
+static void observe_waits(const struct settling *s)
+{
+    int64_t waits_ms[s->post->count];
+    size_t count = 0;
+    for (size_t i = 0; i < s->post->count; i++) {
+        const struct message *m = s->post->messages[i];
+        if (s->settlements[i].fate == FATE_RELAYED && !m->has_at) {
+            waits_ms[count++] = int64_max(0, s->post->sent_ms - ulid_time_ms(&m->id));
+        }
+    }
+    stats_observe(s->stats, HISTOGRAM_QUEUE, waits_ms, count);
+}
+
+static void count(const struct settling *s)
+{
+    bool is_failure = s->answer->transport != API_ANSWERED || s->answer->status >= 300;
+    stats_add(s->stats, STAT_REQUESTS_FAILED, is_failure ? 1 : 0);
+    stats_add(s->stats, STAT_REQUESTS_RATE_LIMITED, s->answer->status == 429 ? 1 : 0);
+    stats_add(s->stats, STAT_MESSAGES_AMBIGUOUS, (int64_t)s->ambiguous);
+    stats_add(s->stats, STAT_REQUESTS_AMBIGUOUS, s->ambiguous > 0 ? 1 : 0);
+    observe_waits(s);
+}
+
+void settle_messages(struct settling *s)
+{
+    for (size_t i = 0; i < s->post->count; i++) {
+        s->settlements[i] = (struct queue_settlement){.message = s->post->messages[i],
+                                                      .group = s->post->messages[i]->group};
+    }
+    judge(s);
+    settle_by_verdict(s);
+    settle_ambiguous(s);
+    log_answer(s);
+    count(s);
+}
