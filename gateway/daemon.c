@@ -53,7 +53,7 @@ struct daemon {
     struct server *server;
     struct http *http;
     struct reports *reports;
-    struct token_watch *token_watch;
+    struct file_watch *token_watch;
     struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_store;
     unsigned stops;           /* how often it was told to stop */
     bool has_restored;        /* the queue has what an earlier run left */
@@ -383,7 +383,7 @@ static bool start_forwarder(struct daemon *d, const char *url, char *error)
     free(token);
     snprintf(error, ERROR_SIZE, "cannot set up requests to the API (token file, api.ca_file?)");
     if (has_file && d->relay.forwarder != NULL) {
-        d->token_watch = token_watch_new(d->base, conf->api.token_file, token_changed, d);
+        d->token_watch = file_watch_new(d->base, conf->api.token_file, token_changed, d);
     }
     if (d->relay.forwarder != NULL && d->relay.store != NULL && conf->reports.poll_ms > 0) {
         const struct poll_options *poll = &options.history.poll;
@@ -589,7 +589,7 @@ static void free_daemon(struct daemon *d)
     http_free(d->http);
     reports_free(d->reports);
     server_free(d->server);
-    token_watch_free(d->token_watch);
+    file_watch_free(d->token_watch);
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         if (events[i] != NULL) {
             event_free(events[i]);

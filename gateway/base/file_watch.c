@@ -1,13 +1,14 @@
 /* file_watch: see file_watch.h. */
 #include "gateway/base/file_watch.h"
 
+#include <event2/event.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
-struct token_watch {
+struct file_watch {
     int fd;
     struct event *readable;
     void (*changed)(void *arg);
@@ -17,9 +18,9 @@ struct token_watch {
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
-    struct token_watch *watch = arg;
+    struct file_watch *watch = arg;
     char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    /* Which file it was does not matter: to read the token once too often is cheap. */
+    /* Any file in the folder counts: reading ours once too often is cheap. */
     while (read(fd, events, sizeof events) > 0) {
     }
     watch->changed(watch->arg);
@@ -37,27 +38,27 @@ static int watch_folder(const char *path)
     return fd;
 }
 
-struct token_watch *token_watch_new(struct event_base *base, const char *path,
-                                    void (*changed)(void *arg), void *arg)
+struct file_watch *file_watch_new(struct event_base *base, const char *path,
+                                  void (*changed)(void *arg), void *arg)
 {
     int fd = watch_folder(path);
-    struct token_watch *watch = fd < 0 ? NULL : calloc(1, sizeof *watch);
+    struct file_watch *watch = fd < 0 ? NULL : calloc(1, sizeof *watch);
     if (watch == NULL) {
         if (fd >= 0) {
             close(fd);
         }
         return NULL;
     }
-    *watch = (struct token_watch){.fd = fd, .changed = changed, .arg = arg};
+    *watch = (struct file_watch){.fd = fd, .changed = changed, .arg = arg};
     watch->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, watch);
     if (watch->readable == NULL || event_add(watch->readable, NULL) != 0) {
-        token_watch_free(watch);
+        file_watch_free(watch);
         return NULL;
     }
     return watch;
 }
 
-void token_watch_free(struct token_watch *watch)
+void file_watch_free(struct file_watch *watch)
 {
     if (watch == NULL) {
         return;

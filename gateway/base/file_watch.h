@@ -1,21 +1,22 @@
 /*
- * file_watch: notices that the API's token has changed on disk.
+ * file_watch: notices that a file has changed.
  *
- * Watches the folder of the token file with inotify, since a file is replaced by renaming another
- * one over it. Leaves reading it to whoever is told. Thread: the loop's.
+ * Watches the file's folder with inotify, since a file is usually replaced by renaming another over
+ * it. Leaves reading the file to the caller. Thread: the event base's.
  */
 #ifndef GATEWAY_BASE_FILE_WATCH_H
 #define GATEWAY_BASE_FILE_WATCH_H
 
-#include <event2/event.h>
+struct event_base;
+struct file_watch;
 
-struct token_watch;
-
-/* Calls `changed` whenever something in the file's folder was written or renamed. Returns NULL
- * when it cannot be watched: SIGHUP and a refusal by the API are then what makes it be read. */
-struct token_watch *token_watch_new(struct event_base *base, const char *path,
-                                    void (*changed)(void *arg), void *arg);
+/*
+ * Calls `changed` whenever a file in the folder of `path` was written or renamed, maybe another than
+ * `path`. Returns NULL when the folder cannot be watched.
+ */
+struct file_watch *file_watch_new(struct event_base *base, const char *path,
+                                  void (*changed)(void *arg), void *arg);
 /* NULL is fine. */
-void token_watch_free(struct token_watch *watch);
+void file_watch_free(struct file_watch *watch);
 
 #endif
