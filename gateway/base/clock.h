@@ -1,4 +1,4 @@
-/* clock: the two times of the relay. Thread: any. */
+/* clock: wall clock and monotonic time. Thread: any. */
 #ifndef GATEWAY_BASE_CLOCK_H
 #define GATEWAY_BASE_CLOCK_H
 
@@ -12,7 +12,7 @@ static inline int64_t clock_ms(clockid_t which)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Monotonic us: for measuring what takes less than a ms. */
+/* Monotonic us: to measure what takes less than a ms. */
 static inline int64_t clock_monotonic_us(void)
 {
     struct timespec t;
@@ -20,7 +20,7 @@ static inline int64_t clock_monotonic_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* Wall clock, Unix ms: for records, and for what clients and the API give in it. */
+/* Unix ms: for records, and for times exchanged with clients and the API. */
 static inline int64_t clock_unix_ms(void)
 {
     return clock_ms(CLOCK_REALTIME);

@@ -1,7 +1,7 @@
 /*
  * endpoint: the API's endpoints and how a request to one can end, below HTTP.
  *
- * Here rather than in api, for stats counts by both and knows no API. Thread: any. Pure.
+ * Here rather than in api because stats counts by both and does not know the API. Thread: any. Pure.
  */
 #ifndef GATEWAY_BASE_ENDPOINT_H
 #define GATEWAY_BASE_ENDPOINT_H

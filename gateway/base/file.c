@@ -35,7 +35,7 @@ static const char *read_all(int fd, struct buffer *text)
 
 const char *file_read(const char *path, struct buffer *text)
 {
-    /* O_NONBLOCK: a FIFO must be refused, not waited for. */
+    /* O_NONBLOCK: refuse a FIFO instead of waiting for its writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     const char *fault = fd < 0 ? strerror(errno) : read_all(fd, text);
     if (fd >= 0) {

@@ -1,6 +1,7 @@
-/* log: lines on stderr, and how often they may repeat. See the header. Thread: any. */
+/* log: see log.h. */
 #include "gateway/base/log.h"
 
+#include "gateway/base/clock.h"
 #include "proto/text.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@
 enum log_level log_threshold = LOG_INFO;
 static enum log_format log_format = LOG_LOGFMT;
 static enum log_privacy log_privacy = LOG_MASK;
-static bool is_journal; /* stderr leads to systemd's journal */
+static bool is_journal; /* stderr goes to systemd's journal */
 
 const char *log_level_name(enum log_level level)
 {
@@ -49,8 +50,8 @@ static int journal_priority(enum log_level level)
     return 6;
 }
 
-/* systemd.exec(5): $JOURNAL_STREAM is device:inode, and inherited by those who redirect stderr. */
-static bool leads_to_journal(int fd)
+/* systemd.exec(5): $JOURNAL_STREAM is device:inode; a program with its stderr redirected inherits it. */
+static bool goes_to_journal(int fd)
 {
     const char *stream = getenv("JOURNAL_STREAM");
     uintmax_t device, inode;
@@ -64,7 +65,7 @@ void log_open(enum log_level level, enum log_format format, enum log_privacy pri
     log_threshold = level;
     log_format = format;
     log_privacy = privacy;
-    is_journal = leads_to_journal(STDERR_FILENO);
+    is_journal = goes_to_journal(STDERR_FILENO);
 }
 
 /* --- fields --------------------------------------------------------------------------------- */
@@ -110,7 +111,7 @@ struct span {
     size_t len;
 };
 
-/* A field as text, which is the field's own or in `scratch`. */
+/* A field as text, borrowed from the field or written to `scratch`. */
 static struct span field_text(const struct log_field *field, char scratch[SCRATCH_SIZE])
 {
     struct span text = {scratch, 0};
@@ -158,12 +159,12 @@ static const char *now_as_text(char stamp[STAMP_SIZE])
 
 /* --- one line ------------------------------------------------------------------------------- */
 
-enum { LINE_RESERVE = 32 }; /* for what ends a line: that fields were left out, a brace, LF */
+enum { LINE_RESERVE = 32 }; /* for the end of a line: "cut=yes", a brace, LF */
 
 struct line {
     char text[LOG_LINE_MAX];
     size_t len;
-    size_t size; /* what may be used at present */
+    size_t size; /* of `text` that may be used now */
     bool is_full;
     bool has_fields;
 };
@@ -195,7 +196,7 @@ static bool is_ascii(char c)
     return (unsigned char)c < 0x80;
 }
 
-/* A control character of ASCII, or of U+0080 to U+009F, which terminals obey too. */
+/* A control character of ASCII, or of U+0080 to U+009F, which terminals obey as well. */
 static bool is_control(const char *s, size_t len)
 {
     unsigned char first = (unsigned char)s[0];
@@ -209,7 +210,7 @@ static void put_escaped(struct line *line, const char *s, size_t len)
     if (*s == '\n') {
         line_puts(line, "\\n");
     } else if (log_format == LOG_JSON) {
-        /* U+0080 to U+009F end in the byte that is their number. */
+        /* The last byte of U+0080 to U+009F is their number. */
         snprintf(escape, sizeof escape, "\\u00%02x", (unsigned)(unsigned char)s[len - 1]);
         line_puts(line, escape);
     } else {
@@ -255,7 +256,7 @@ static void put_text(struct line *line, struct span text)
     if (text.len > LOG_VALUE_MAX) {
         text.len = LOG_VALUE_MAX;
         while (text.len > 0 && ((unsigned char)text.bytes[text.len] & 0xc0) == 0x80) {
-            text.len--; /* not within a character */
+            text.len--; /* do not cut a character */
         }
     }
     bool is_utf8 = text_is_utf8(text.bytes, text.len);
@@ -319,7 +320,7 @@ static void line_begin(struct line *line, enum log_level level, const char *even
     line_add(line, LOG_STR("event", event));
 }
 
-/* The one write: lines of several threads do not mix, and a log that is gone stops nobody. */
+/* A single write, so that lines of several threads do not mix; a lost log stops nobody. */
 static void line_write(struct line *line)
 {
     line->size = sizeof line->text;
@@ -335,7 +336,7 @@ static void line_write(struct line *line)
 
 /* --- repeats -------------------------------------------------------------------------------- */
 
-enum { REPEAT_SLOTS = 64 }; /* when all are in use, lines are written as if they were no repeats */
+enum { REPEAT_SLOTS = 64 }; /* when all are in use, further lines are not counted as repeats */
 
 /* One kind of line: event and key. */
 struct repeat {
@@ -345,11 +346,11 @@ struct repeat {
     int64_t left_out;
     enum log_level level;
     const char *event, *name;
-    char key[SCRATCH_SIZE]; /* the start of it, for the line that sums up */
+    char key[SCRATCH_SIZE]; /* its start, for the line that sums up */
     size_t key_len;
 };
 
-static struct repeat repeats[REPEAT_SLOTS]; /* under the mutex; not in use while `event` is NULL */
+static struct repeat repeats[REPEAT_SLOTS]; /* under the mutex; a slot with `event` NULL is free */
 static pthread_mutex_t repeats_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* FNV-1a. */
@@ -361,7 +362,7 @@ static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t len)
     return hash;
 }
 
-/* The field that tells one repeat from another, or the end. */
+/* The field that tells repeats apart, or the end. */
 static const struct log_field *key_field(const struct log_field *fields)
 {
     while (fields->type == LOG_FIELD_INT || fields->type == LOG_FIELD_BOOL) {
@@ -390,7 +391,7 @@ static bool is_over(const struct repeat *repeat, int64_t now_ms)
     return now_ms - repeat->since_ms >= LOG_REPEAT_MS;
 }
 
-/* The slot of this kind of line, or else a free one, or NULL. */
+/* The slot of this kind of line, else a free one, else NULL. */
 static struct repeat *slot_find(uint64_t hash, int64_t now_ms)
 {
     struct repeat *free_slot = NULL;
@@ -407,8 +408,8 @@ static struct repeat *slot_find(uint64_t hash, int64_t now_ms)
 }
 
 /*
- * Counts a line. Returns whether it may be written; `ended` is what has to be summed up before
- * (its `left_out` is 0 if nothing has).
+ * Counts a line. Returns whether it may be written. `ended` gets what has to be summed up first (its
+ * `left_out` is 0 if nothing has).
  */
 static bool repeat_count(const struct repeat *now, struct repeat *ended)
 {
@@ -435,7 +436,7 @@ static bool repeat_count(const struct repeat *now, struct repeat *ended)
     return is_allowed;
 }
 
-/* Takes out one kind of line whose time is over and that has something to sum up. */
+/* Takes one kind of line that has ended and has something to sum up. */
 static bool repeat_take(int64_t now_ms, struct repeat *ended)
 {
     bool is_found = false;
@@ -472,20 +473,13 @@ void log_flush_repeats(int64_t now_ms)
 
 /* --- events --------------------------------------------------------------------------------- */
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Who asks for the debug level wants every line. */
+/* At the debug level, every line counts. */
 static bool is_left_out(enum log_level level, const char *event, const struct log_field *fields)
 {
     if (level == LOG_DEBUG) {
         return false;
     }
-    struct repeat now = repeat_make(level, event, fields, monotonic_ms()), ended;
+    struct repeat now = repeat_make(level, event, fields, clock_monotonic_ms()), ended;
     bool is_allowed = repeat_count(&now, &ended);
     if (ended.left_out > 0) {
         repeat_sum_up(&ended);

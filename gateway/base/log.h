@@ -1,26 +1,25 @@
 /*
  * log: one event, one line on stderr, one write(2).
  *
- * Owns how a line looks and how often it may repeat. What is worth a line is its caller's decision;
- * keeping and rotating lines is that of whoever reads stderr.
+ * Owns the format of a line and how often it may repeat. Leaves to callers what is worth a line, and
+ * to the reader of stderr to store and rotate lines.
  *
  *     ts=2026-11-23T18:50:01.123Z level=info event=listening address=127.0.0.1:2525
  *     {"ts":"2026-11-23T18:50:01.123Z","level":"info","event":"listening","address":"[::1]:2525"}
  *
- * Under systemd ($JOURNAL_STREAM names our stderr) the journal keeps the time: "ts" is left out and
- * the line begins with its priority instead, as in sd-daemon(3): "<6>level=info ...".
+ * Under systemd ($JOURNAL_STREAM names our stderr) the journal records the time: the line then starts
+ * with its priority instead of "ts", as in sd-daemon(3): "<6>level=info ...".
  *
- * Text from outside is always escaped: values with spaces, quotes, "=", control characters or
- * nothing in them are written "..." with \" \\ \n \xHH (in JSON \u00HH), and so are bytes that are
- * not UTF-8. A value longer than LOG_VALUE_MAX ends in "...", and fields that do not fit the line
- * are left out, which "cut=yes" tells. What must never be a field: message texts, tokens.
+ * Text from outside is always escaped: values that are empty, are not UTF-8 or contain spaces,
+ * quotes, "=" or control characters are written "..." with \" \\ \n \xHH (in JSON \u00HH). A value
+ * longer than LOG_VALUE_MAX ends in "..."; fields that do not fit the line are left out, and
+ * "cut=yes" says so. Message texts and tokens must never be fields.
  *
- * Repeats: of lines with the same event and first field (LOG_INT and LOG_BOOL do not count as one)
- * at most LOG_REPEATS are written within LOG_REPEAT_MS. The rest are counted, and summed up when
- * that time is over in one more line: event, that field, "again=37". Lines at the debug level are
- * never left out.
+ * Repeats: of lines with the same event and first field (LOG_INT and LOG_BOOL do not count) at most
+ * LOG_REPEATS are written within LOG_REPEAT_MS. The rest are counted, and one line sums them up
+ * afterwards: event, that field, "again=37". Lines at the debug level are never suppressed.
  *
- * Thread: any, but log_open, which is main's before there are threads. No lock is held while
+ * Thread: any, but log_open is for the main thread, before there are others. No lock is held while
  * writing.
  */
 #ifndef GATEWAY_BASE_LOG_H
@@ -32,15 +31,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The orders are those of the settings `log.level`, `log.format` and `log.privacy`. */
+/* In the order of the settings `log.level`, `log.format` and `log.privacy`. */
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 enum log_privacy { LOG_MASK, LOG_FULL };
 
 enum {
     LOG_LINE_MAX =
-        4096, /* bytes with the line end; POSIX keeps such a write to a pipe in one piece */
-    LOG_VALUE_MAX = 512, /* bytes, before they are escaped */
+        4096, /* bytes, with the line end; POSIX: a write of this size to a pipe is atomic */
+    LOG_VALUE_MAX = 512, /* bytes, before escaping */
     LOG_MASKED_SIZE = 16,
     LOG_REPEATS = 5,
     LOG_REPEAT_MS = 10000
@@ -50,19 +49,19 @@ enum {
 const char *log_level_name(enum log_level level);
 
 /*
- * Says what is written from now on and how. Before the first call it is LOG_INFO, LOG_LOGFMT,
+ * Sets what is written from now on, and how. Until the first call it is LOG_INFO, LOG_LOGFMT,
  * LOG_MASK. May be called again while only one thread logs.
  */
 void log_open(enum log_level level, enum log_format format, enum log_privacy privacy);
 
-extern enum log_level log_threshold; /* log_open's; read it through log_is_on */
+extern enum log_level log_threshold; /* set by log_open, read by log_is_on */
 
 static inline bool log_is_on(enum log_level level)
 {
     return level <= log_threshold;
 }
 
-/* Made by the LOG_ macros below, valid within the LOG() that it stands in. */
+/* Made by the LOG_ macros below; valid within their LOG(). */
 struct log_field {
     enum log_field_type {
         LOG_FIELD_END,
@@ -73,7 +72,7 @@ struct log_field {
         LOG_FIELD_INT,
         LOG_FIELD_BOOL
     } type;
-    const char *name; /* a literal: lower case, underscores, with the unit: "wait_ms" */
+    const char *name; /* a literal in lower case, with underscores and the unit: "wait_ms" */
     union {
         struct {
             const char *bytes;
@@ -90,11 +89,11 @@ struct log_field {
 /* `len` bytes of any content. */
 #define LOG_BYTES(n, s, length) \
     ((struct log_field){LOG_FIELD_STRING, (n), {.string = {(s), (length)}}})
-/* A telephone number, ends in NUL: "+34***00" unless the privacy is LOG_FULL. */
+/* A telephone number that ends in NUL: "+34***00" unless the privacy is LOG_FULL. */
 #define LOG_NUMBER(n, s) log_number((n), (s))
 /* A const struct ulid *. */
 #define LOG_ID(n, i) ((struct log_field){LOG_FIELD_ID, (n), {.id = (i)}})
-/* What an errno value means: error="Permission denied". */
+/* An errno value: error="Permission denied". */
 #define LOG_ERRNO(e) ((struct log_field){LOG_FIELD_ERRNO, "error", {.integer = (e)}})
 /* Any integer that fits an int64_t. */
 #define LOG_INT(n, i) ((struct log_field){LOG_FIELD_INT, (n), {.integer = (int64_t)(i)}})
@@ -102,9 +101,9 @@ struct log_field {
 #define LOG_BOOL(n, b) ((struct log_field){LOG_FIELD_BOOL, (n), {.integer = (b) ? 1 : 0}})
 
 /*
- * LOG(level, "event", fields...) writes one line. The event is a literal of the form "noun_verb";
- * an id goes first, or else the field that tells one repeat from another. Nothing but `level` is
- * evaluated while the level is off.
+ * LOG(level, "event", fields...) writes one line. The event is a literal of the form "noun_verb". The
+ * first field is an id, or else the one that tells repeats apart. While the level is off, nothing
+ * but `level` is evaluated.
  *
  *     LOG(LOG_INFO, "listening", LOG_STR("address", address));
  *     LOG(LOG_DEBUG, "message_relayed", LOG_ID("id", &m->id), LOG_NUMBER("to", message_to(m)));
@@ -124,17 +123,17 @@ struct log_field log_number(const char *name, const char *s);
 void log_event(enum log_level level, const char *event, const struct log_field *fields);
 
 /*
- * Writes a telephone number of `len` bytes as LOG_NUMBER masks it: "+34***00". For others who show
- * numbers. Returns its length.
+ * Writes a telephone number of `len` bytes as LOG_NUMBER masks it, "+34***00", for other places that
+ * show numbers. Returns the length.
  */
 size_t log_mask_number(const char *number, size_t len, char masked[LOG_MASKED_SIZE]);
 
-/* Puts asterisks for what may be a number in words of the API's: they may repeat one that it was given. */
+/* Replaces whatever may be a number by asterisks: the API's reasons may repeat one that it was sent. */
 void log_hide_numbers(char *words);
 
 /*
- * Sums up the repeats whose time is over at `now_ms` (CLOCK_MONOTONIC, ms). A timer calls it about
- * every LOG_REPEAT_MS; at the end INT64_MAX sums up all.
+ * Sums up the repeats that have ended at `now_ms` (monotonic). A timer calls it at least every
+ * LOG_REPEAT_MS; INT64_MAX sums up all.
  */
 void log_flush_repeats(int64_t now_ms);
 

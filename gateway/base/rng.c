@@ -6,7 +6,7 @@
 
 void rng_seed(struct rng *rng)
 {
-    /* So few bytes are always given in one go; without them any seed will do. */
+    /* A request this small is never cut short; if it fails, any seed will do. */
     (void)!getrandom(rng->state, sizeof rng->state, 0);
 }
 

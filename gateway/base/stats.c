@@ -1,4 +1,4 @@
-/* stats: the tables behind the numbers. See the header. Thread: any. */
+/* stats: see stats.h. */
 #include "gateway/base/stats.h"
 
 #include "proto/session/session.h"
@@ -63,7 +63,7 @@ static const struct {
 } ends[STATS_ENDS] = {STATS_ENDS_TABLE(END_ROW_)};
 #undef END_ROW_
 
-/* Ways in which a request ends; the last three are no statuses, or others. */
+/* How a request can end: the statuses worth a number; then other ones, and none. */
 static const struct {
     const char *word;
     int status;
@@ -74,7 +74,7 @@ static const struct {
 };
 enum { STATUS_OTHER = STATS_STATUSES - 3, STATUS_NOT_SENT, STATUS_NO_ANSWER };
 
-/* Statuses of reports; the last two are none, or others. */
+/* Statuses of reports; then inbound messages, which have none, and other statuses. */
 static const char *const report_statuses[STATS_REPORT_STATUSES] = {
     "sent",     "accepted", "buffered", "delivered", "error",   "failed", "expired",
     "canceled", "rejected", "unknown",  "stop",      "inbound", "other",
@@ -114,18 +114,18 @@ static const char *report_outcome(int i)
 
 static const struct stats_family_row family_rows[STATS_FAMILIES] = {
     [FAMILY_MESSAGES_ENDED] = {"messages_ended_total",
-                               "messages that came to an end, by state and what told so",
+                               "messages that have ended, by state and reason",
                                SERIES_ENDED,
                                STATS_ENDS,
                                {{"state", end_state}, {"reason", end_reason}}},
     [FAMILY_REQUESTS] = {"requests_total",
-                         "requests to the API that have ended",
+                         "requests made to the API",
                          SERIES_REQUESTS,
                          API_ENDPOINTS *STATS_STATUSES,
                          {{"endpoint", request_endpoint}, {"status", request_status}}},
     [FAMILY_REPORTS] =
         {"reports_total",
-         "delivery reports and inbound messages, and whether they told something new",
+         "delivery reports and inbound messages, and whether they said something new",
          SERIES_REPORTS,
          STATS_REPORT_STATUSES *STATS_OUTCOMES,
          {{"status", report_status}, {"outcome", report_outcome}}},
@@ -203,11 +203,11 @@ static const int64_t commit_us[] = {250,   500,    1000,   2500,   5000,    1000
                                     50000, 100000, 250000, 500000, 1000000, 2500000, 10000000};
 
 #define BOUNDS(bounds) bounds, sizeof(bounds) / sizeof(bounds)[0]
-#define API_ROW(endpoint)                                                                       \
-    {                                                                                           \
-        "api_latency_seconds", endpoint,                                                        \
-            "how long requests took, from their start to the end of the answer", US_PER_SECOND, \
-            BOUNDS(api_us)                                                                      \
+#define API_ROW(endpoint)                                                                     \
+    {                                                                                         \
+        "api_latency_seconds", endpoint,                                                      \
+            "duration of requests, from their start to the end of the answer", US_PER_SECOND, \
+            BOUNDS(api_us)                                                                    \
     }
 static const struct stats_histogram_row histogram_rows[STATS_HISTOGRAMS] = {
     [HISTOGRAM_API_SMS] = API_ROW("sms"),
@@ -215,17 +215,18 @@ static const struct stats_histogram_row histogram_rows[STATS_HISTOGRAMS] = {
     [HISTOGRAM_API_HISTORY] = API_ROW("history"),
     [HISTOGRAM_BULK] = {"bulk_messages", NULL, "messages in a request POST /sms/bulk", 1,
                         BOUNDS(bulk_messages)},
-    [HISTOGRAM_QUEUE] = {"time_in_queue_seconds", NULL,
-                         "from a message's submission to the request that relayed it; without AT",
-                         MS_PER_SECOND, BOUNDS(queue_ms)},
+    [HISTOGRAM_QUEUE] =
+        {"time_in_queue_seconds", NULL,
+         "from submission to the request that relayed the message; not counting those with AT",
+         MS_PER_SECOND, BOUNDS(queue_ms)},
     [HISTOGRAM_DELIVERY] = {"time_to_delivery_seconds", NULL,
-                            "from relayed to delivered, as the report dates it", MS_PER_SECOND,
+                            "from relayed to delivered, by the time in the report", MS_PER_SECOND,
                             BOUNDS(delivery_ms)},
     [HISTOGRAM_COMMIT_ROWS] = {"store_commit_rows", NULL,
                                "messages, changes and reports in a transaction of the store", 1,
                                BOUNDS(commit_rows)},
     [HISTOGRAM_COMMIT_LATENCY] = {"store_commit_seconds", NULL,
-                                  "how long a transaction of the store took", US_PER_SECOND,
+                                  "duration of a transaction of the store", US_PER_SECOND,
                                   BOUNDS(commit_us)},
 };
 

@@ -1,10 +1,10 @@
 /*
- * stats: what the relay counts. STATS shows the plain numbers, the metrics endpoint all.
+ * stats: the relay's counters. STATS shows the plain numbers, the metrics endpoint all.
  *
- * Owns the tables of names and the numbers: plain ones, families of numbers with labels, histograms,
- * and what is known of the API. What clients say is counted in the tally of their sessions, which
- * stats only adds up. Each number is a relaxed atomic: exact by itself, but two of them read one after the
- * other need not be of one moment.
+ * Owns the tables of names, and the numbers: plain ones, families of numbers with labels, histograms,
+ * and what is known about the API. Commands of clients are counted in the sessions' tally, which
+ * stats only adds up. Each number is a relaxed atomic: exact by itself, but two of them need not be
+ * from the same moment.
  * Thread: any.
  */
 #ifndef GATEWAY_BASE_STATS_H
@@ -21,13 +21,13 @@ struct session_tally; /* of proto/session/session.h */
 
 enum stats_kind {
     STATS_COUNTER, /* only rises, from 0 at the start */
-    STATS_GAUGE,   /* is what it is now */
-    STATS_SUM /* a counter for STATS only: the metrics have it in parts, by labels or buckets */
+    STATS_GAUGE,   /* the current value */
+    STATS_SUM      /* a counter for STATS only: the metrics split it by labels or buckets */
 };
 
 /*
- * X(NAME, "name", kind, "help"). The loop thread's come first, the forwarding thread's last, so
- * that the two seldom write to one cache line. Names on the wire are part of proto/PROTOCOL.md.
+ * X(NAME, "name", kind, "help"). The loop thread's come first and the forwarding thread's last, so
+ * that the two rarely write to the same cache line. Names are part of proto/PROTOCOL.md.
  */
 /* clang-format off */
 #define STATS_TABLE(X) \
@@ -36,7 +36,7 @@ enum stats_kind {
     X(CONNECTIONS_REFUSED, "connections_refused_total", STATS_COUNTER, \
        "clients sent away: listen.max_connections, or stopping") \
     X(CONNECTIONS_TIMED_OUT, "connections_timed_out_total", STATS_COUNTER, \
-       "clients closed for silence") \
+       "clients closed after an idle timeout") \
     X(BYTES_IN, "bytes_in_total", STATS_COUNTER, "bytes read from clients") \
     X(BYTES_OUT, "bytes_out_total", STATS_COUNTER, "bytes written to clients") \
     X(COMMANDS, "commands_total", STATS_SUM, "commands from clients") \
@@ -47,36 +47,36 @@ enum stats_kind {
     X(SUBMISSIONS_ACCEPTED, "submissions_accepted_total", STATS_COUNTER, \
        "submissions answered 250") \
     X(SUBMISSIONS_REFUSED, "submissions_refused_total", STATS_COUNTER, \
-       "submissions that the queue did not take") \
+       "submissions that were not accepted") \
     X(SUBMISSIONS_FULL, "submissions_full_total", STATS_COUNTER, \
        "of these, because the queue was full") \
     X(MESSAGES_ACCEPTED, "messages_accepted_total", STATS_COUNTER, \
-       "messages taken into the queue") \
+       "messages accepted into the queue") \
     X(MESSAGES_DUPLICATE, "messages_duplicate_total", STATS_COUNTER, \
-       "messages known by their REF and not taken twice") \
-    X(PARTS_ACCEPTED, "parts_accepted_total", STATS_COUNTER, "parts of the messages taken") \
+       "messages with a known REF, not accepted again") \
+    X(PARTS_ACCEPTED, "parts_accepted_total", STATS_COUNTER, "parts of the messages accepted") \
     X(MESSAGES_CANCELED, "messages_canceled_total", STATS_SUM, \
-       "messages taken back by clients") \
+       "messages canceled by clients") \
     X(SUBMISSIONS_NOT_STORED, "submissions_not_stored_total", STATS_COUNTER, \
        "submissions refused because the store could not write them") \
-    X(WATCHERS, "watchers", STATS_GAUGE, "clients that watch now") \
-    X(WATCHERS_CUT_OFF, "watchers_cut_off_total", STATS_COUNTER, "watchers that did not read") \
-    X(MESSAGES_RELAYED, "messages_relayed_total", STATS_SUM, "messages that the API took") \
+    X(WATCHERS, "watchers", STATS_GAUGE, "clients watching now") \
+    X(WATCHERS_CUT_OFF, "watchers_cut_off_total", STATS_COUNTER, "watchers disconnected because they did not read") \
+    X(MESSAGES_RELAYED, "messages_relayed_total", STATS_SUM, "messages that the API accepted") \
     X(MESSAGES_REJECTED, "messages_rejected_total", STATS_SUM, \
        "messages that the API refused") \
     X(MESSAGES_EXPIRED, "messages_expired_total", STATS_SUM, \
-       "messages whose time ran out before they were sent") \
+       "messages that expired before they were sent") \
     X(MESSAGES_UNRESOLVED, "messages_unresolved_total", STATS_SUM, \
-       "messages of which nobody could say whether the API has them") \
+       "messages that the API may or may not have accepted") \
     X(MESSAGES_AMBIGUOUS, "messages_ambiguous_total", STATS_COUNTER, \
-       "times that a message was in a request without a trustworthy answer") \
+       "messages in requests without a trustworthy answer, counted each time") \
     X(REQUESTS_SMS, "requests_sms_total", STATS_SUM, "requests POST /sms") \
     X(REQUESTS_SMS_BULK, "requests_sms_bulk_total", STATS_SUM, "requests POST /sms/bulk") \
     X(REQUESTS_HISTORY, "requests_history_total", STATS_SUM, "requests GET /sms") \
     X(POLLS, "polls_total", STATS_COUNTER, \
        "requests of the API's history for delivery statuses, by reports.poll") \
     X(REQUESTS_IN_FLIGHT, "requests_in_flight", STATS_GAUGE, \
-       "requests that wait for their answer") \
+       "requests waiting for an answer") \
     X(REQUESTS_FAILED, "requests_failed_total", STATS_SUM, \
        "requests answered with anything but 2xx, or not sent") \
     X(REQUESTS_AMBIGUOUS, "requests_ambiguous_total", STATS_COUNTER, \
@@ -87,41 +87,41 @@ enum stats_kind {
     X(BULK_FULL, "bulk_full_total", STATS_COUNTER, "requests POST /sms/bulk that were full") \
     X(SPLITS, "splits_total", STATS_COUNTER, "batches split in halves") \
     X(PROBES, "probes_total", STATS_COUNTER, \
-       "requests made to learn whether relaying works again") \
+       "requests made to find out whether relaying works again") \
     X(RECONCILE_SCANS, "reconcile_scans_total", STATS_COUNTER, "searches of the API's history") \
     X(RECONCILE_FOUND, "reconcile_found_total", STATS_COUNTER, \
        "ambiguous messages found there: relayed") \
     X(RECONCILE_ABSENT, "reconcile_absent_total", STATS_COUNTER, \
        "ambiguous messages not there: sent again") \
     X(POLLED, "polled_messages", STATS_GAUGE, \
-       "relayed messages that are asked about until their status is final") \
+       "relayed messages polled until their status is final") \
     X(OPTOUTS, "optouts", STATS_GAUGE, "numbers that have opted out") \
     X(REPORTS_NEW, "reports_new_total", STATS_SUM, \
-       "delivery reports and inbound messages that told something new of a message") \
+       "delivery reports and inbound messages with something new") \
     X(REPORTS_OLD, "reports_old_total", STATS_SUM, \
-       "those that told nothing new: repeated, or late") \
+       "delivery reports and inbound messages with nothing new: repeated or late") \
     X(REPORTS_UNMATCHED, "reports_unmatched_total", STATS_SUM, \
-       "those of messages that are not ours") \
+       "delivery reports and inbound messages for unknown messages") \
     X(REPORTS_REFUSED, "reports_refused_total", STATS_COUNTER, \
        "calls to reports.address answered 404 or 400") \
     X(CHANGES_WAITING, "changes_waiting", STATS_GAUGE, \
-       "changes that some consumer has not been told of yet") \
+       "notices that the webhook or the program has yet to receive") \
     X(CHANGES_DROPPED, "changes_dropped_total", STATS_COUNTER, \
-       "changes that were never told to a consumer: reports.backlog was full") \
+       "notices dropped because reports.backlog was full") \
     X(CHANGES_TOLD_WEBHOOK, "changes_told_webhook_total", STATS_COUNTER, \
-       "changes that reports.webhook has taken") \
+       "notices that reports.webhook has accepted") \
     X(CHANGES_TOLD_EXEC, "changes_told_exec_total", STATS_COUNTER, \
-       "changes that the program of reports.exec has read") \
+       "notices that the program of reports.exec has read") \
     X(WEBHOOK_FAILURES, "webhook_failures_total", STATS_COUNTER, \
-       "requests to reports.webhook that it did not take") \
+       "requests that reports.webhook did not accept") \
     X(EXEC_STARTS, "exec_starts_total", STATS_COUNTER, \
        "starts of the program of reports.exec") \
     X(STORE_COMMITS, "store_commits_total", STATS_SUM, "transactions of the store") \
     X(STORE_SYNCS, "store_syncs_total", STATS_COUNTER, \
-       "of these, those that waited for the disk") \
-    X(STORE_INSERTED, "store_inserted_total", STATS_COUNTER, "messages that the store took") \
+       "those of them that waited for the disk") \
+    X(STORE_INSERTED, "store_inserted_total", STATS_COUNTER, "messages that the store has written") \
     X(STORE_PURGED, "store_purged_total", STATS_COUNTER, \
-       "messages that it deleted after queue.retention") \
+       "messages that the store has deleted after queue.retention") \
     X(STORE_FAILURES, "store_failures_total", STATS_COUNTER, "transactions that failed")
 /* clang-format on */
 
@@ -131,7 +131,7 @@ enum stats_name { STATS_TABLE(STATS_ENUM_) STATS_COUNT };
 
 /* --- families --------------------------------------------------------------------------------- */
 
-/* How messages come to an end. X(NAME, state, reason, the plain number that it is part of) */
+/* How messages end. X(NAME, state, reason, the plain number that includes it) */
 /* clang-format off */
 #define STATS_ENDS_TABLE(X) \
     X(RELAYED_API, "relayed", "api", MESSAGES_RELAYED) \
@@ -152,7 +152,7 @@ enum stats_end { STATS_ENDS_TABLE(STATS_ENUM_) STATS_ENDS };
 
 enum stats_family { FAMILY_MESSAGES_ENDED, FAMILY_REQUESTS, FAMILY_REPORTS, STATS_FAMILIES };
 
-/* How many numbers the families have, one behind the other in `struct stats`. */
+/* How many numbers the families have; they follow one another in `struct stats`. */
 enum {
     STATS_STATUSES = 18,        /* ways in which a request ends */
     STATS_REPORT_STATUSES = 13, /* of delivery reports */
@@ -167,10 +167,10 @@ enum {
 struct stats_family_row {
     const char *name;
     const char *help;
-    int first, count; /* which of the series */
+    int first, count; /* in the series */
     struct {
         const char *name;
-        const char *(*value)(int i); /* of the i-th of them */
+        const char *(*value)(int i); /* of the i-th number */
     } labels[2];
 };
 const struct stats_family_row *stats_family_row(enum stats_family which);
@@ -178,30 +178,30 @@ const struct stats_family_row *stats_family_row(enum stats_family which);
 /* --- histograms ------------------------------------------------------------------------------- */
 
 enum stats_histogram {
-    HISTOGRAM_API_SMS, /* how long requests took, in us; in the order of enum api_endpoint */
+    HISTOGRAM_API_SMS, /* duration of requests, in us; in the order of enum api_endpoint */
     HISTOGRAM_API_SMS_BULK,
     HISTOGRAM_API_HISTORY,
     HISTOGRAM_BULK,           /* messages in a bulk */
     HISTOGRAM_QUEUE,          /* ms from submission to the request that relayed it */
     HISTOGRAM_DELIVERY,       /* ms from relayed to delivered */
-    HISTOGRAM_COMMIT_ROWS,    /* what a transaction of the store wrote */
-    HISTOGRAM_COMMIT_LATENCY, /* how long it took, in us */
+    HISTOGRAM_COMMIT_ROWS,    /* rows in a transaction of the store */
+    HISTOGRAM_COMMIT_LATENCY, /* its duration, in us */
     STATS_HISTOGRAMS
 };
 enum { STATS_BOUNDS_MAX = 14 };
 
-/* A row of the table. Rows of one name follow one another. */
+/* A row of the table. Rows with the same name follow one another. */
 struct stats_histogram_row {
     const char *name;
-    const char *endpoint; /* its label; NULL = it has none */
+    const char *endpoint; /* its label; NULL = none */
     const char *help;
-    int64_t unit;          /* what is observed is divided by this, to be in the name's unit */
-    const int64_t *bounds; /* rising; a bucket holds what is at most its bound */
+    int64_t unit;          /* divides what is observed, to convert it to the unit in the name */
+    const int64_t *bounds; /* rising; the upper bounds of buckets, inclusive */
     size_t bound_count;
 };
 const struct stats_histogram_row *stats_histogram_row(enum stats_histogram which);
 
-/* What a histogram is now; `count` is that of all buckets. The last bucket has no bound. */
+/* The current values of a histogram; `count` is the sum of all buckets. The last one is unbounded. */
 struct stats_buckets {
     int64_t counts[STATS_BOUNDS_MAX + 1];
     int64_t count, sum;
@@ -209,7 +209,7 @@ struct stats_buckets {
 
 /* --- the numbers ------------------------------------------------------------------------------ */
 
-/* All zero at first: `static struct stats stats;` is ready for use. */
+/* Starts all zero: `static struct stats stats;` is ready for use. */
 struct stats {
     _Atomic int64_t values[STATS_COUNT];
     _Atomic int64_t series[STATS_SERIES];
@@ -226,14 +226,14 @@ struct stats {
 struct stats_row {
     const char *name;
     enum stats_kind kind;
-    const char *help; /* one line without its full stop */
+    const char *help; /* one line without a full stop */
 };
 const struct stats_row *stats_row(enum stats_name which);
 
 /* "counter" or "gauge". */
 const char *stats_kind_name(enum stats_kind kind);
 
-/* Adds `n`; of a gauge it may be negative. */
+/* Adds `n`, which may be negative for a gauge. */
 static inline void stats_add(struct stats *stats, enum stats_name which, int64_t n)
 {
     atomic_fetch_add_explicit(&stats->values[which], n, memory_order_relaxed);
@@ -254,35 +254,37 @@ static inline int64_t stats_get(const struct stats *stats, enum stats_name which
 void stats_each(const struct stats *stats, void (*show)(const char *name, int64_t value, void *arg),
                 void *arg);
 
-/* Counts a message that has come to its end, also in the plain number that this is part of. */
+/* Counts a message that has ended, also in the plain number that includes it. */
 void stats_count_end(struct stats *stats, enum stats_end end);
 /* Counts a request that has ended. */
 void stats_count_request(struct stats *stats, enum api_endpoint endpoint,
                          enum api_transport transport, int status);
-/* Counts a report: `outcome` is STAT_REPORTS_NEW, _OLD or _UNMATCHED, which is counted too;
- * `status` the API's word, NULL = an inbound message. */
+/*
+ * Counts a report. `outcome` is STAT_REPORTS_NEW, _OLD or _UNMATCHED, which it counts, too; `status`
+ * is the API's word, or NULL for an inbound message.
+ */
 void stats_count_report(struct stats *stats, enum stats_name outcome, const char *status);
-/* One of the numbers of a family. */
+/* The i-th number of a family. */
 int64_t stats_series(const struct stats *stats, enum stats_family which, int i);
 
-/* Sets the plain numbers that are sums of the tally. The loop thread's, before they are shown. */
+/* Sets the plain numbers that are sums of the tally. Call it in the loop thread before showing them. */
 void stats_add_up(struct stats *stats, const struct session_tally *tally);
 
-/* Adds `count` values to a histogram, at the price of one per bucket. */
+/* Adds `count` values to a histogram, with one atomic addition per bucket. */
 void stats_observe(struct stats *stats, enum stats_histogram which, const int64_t *values,
                    size_t count);
 void stats_buckets(const struct stats *stats, enum stats_histogram which,
                    struct stats_buckets *buckets);
 
 /*
- * How many requests that send messages have ended, and how long they took together. Between two
- * readings, the average is the difference of the one by that of the other.
+ * How many requests that send messages have ended, and how long they took in total. The average
+ * between two readings is the difference of the sums over that of the counts.
  */
 void stats_latency(const struct stats *stats, int64_t *count, int64_t *sum_us);
 
 /* --- the API ---------------------------------------------------------------------------------- */
 
-/* The forwarding thread's: the enum destination_state. */
+/* Sets the enum destination_state. Thread: the forwarding thread. */
 static inline void stats_set_destination(struct stats *stats, int state)
 {
     atomic_store_explicit(&stats->destination, state, memory_order_relaxed);
@@ -293,14 +295,14 @@ static inline int stats_destination(const struct stats *stats)
     return atomic_load_explicit(&stats->destination, memory_order_relaxed);
 }
 
-/* The rate window of an endpoint as the API has told it. */
+/* The rate window of an endpoint, as the API has reported it. */
 struct stats_window {
-    bool is_known; /* it was told, and has not ended; nothing else is set otherwise */
+    bool is_known; /* reported and not over; otherwise nothing else is set */
     int64_t limit, remaining;
-    int64_t reset_ms; /* Unix time at which it ends */
+    int64_t reset_ms; /* Unix time of its end */
 };
 
-/* The forwarding thread's: what is known now. */
+/* Sets what is known now. Thread: the forwarding thread. */
 void stats_set_window(struct stats *stats, enum api_endpoint endpoint,
                       const struct stats_window *window);
 struct stats_window stats_window(const struct stats *stats, enum api_endpoint endpoint,

@@ -1,11 +1,11 @@
-/* thread: how every thread beside the loop's begins. Thread: any. */
+/* thread: starts threads. Thread: any. */
 #ifndef GATEWAY_BASE_THREAD_H
 #define GATEWAY_BASE_THREAD_H
 
 #include <pthread.h>
 #include <signal.h>
 
-/* Starts a thread with all signals blocked: they are the loop's. Returns 0 or an errno value. */
+/* Starts a thread with all signals blocked: the loop handles them. Returns 0 or an errno value. */
 static inline int thread_start(pthread_t *thread, void *(*run)(void *arg), void *arg)
 {
     sigset_t all;
