@@ -42,7 +42,6 @@ struct conf {
         int max_connections;
         int64_t max_line;
         int max_recipients;
-        int max_errors;
         int64_t idle_timeout_ms; /* 0 = never */
         int64_t ack_timeout_ms;
     } listen;

@@ -214,7 +214,6 @@ const struct conf_key conf_keys[] = {
     NUMBER(listen, max_connections, "1000", 1, 1000000, "clients at a time"),
     SIZE(listen, max_line, "64k", KB, MB, "the longest line that a client may send"),
     NUMBER(listen, max_recipients, "1000", 1, 10000, "recipients of one submission"),
-    NUMBER(listen, max_errors, "20", 1, 1000000, "syntax errors in a row that end a connection"),
     TIME(listen, idle_timeout, "0", 0, 30 * DAY, "close a connection that was silent so long; 0 = never"),
     TIME(listen, ack_timeout, "30s", 1, HOUR, "how long ACK=relayed waits for the API's answer"),
 

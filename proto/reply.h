@@ -58,8 +58,8 @@ enum reply {
 
 enum { REPLIES = REPLY_BAD_PARAMETER + 1 };
 
-/* The three digits; and whether the client's syntax is at fault (counts for
- * `listen.max_errors`). */
+/* The three digits; and whether the client's syntax is at fault: too many such replies in a row end
+ * the session. */
 unsigned reply_code(enum reply reply);
 bool reply_is_syntax_error(enum reply reply);
 /* The enhanced status code, with the space behind it; "" where a reply has none. */

@@ -32,7 +32,6 @@ struct session_rules {
     const char *version;
     size_t max_line; /* bytes of a command line */
     size_t max_recipients;
-    unsigned max_errors; /* syntax errors in a row */
     const char *default_from;
     const char *const *senders; /* NULL-terminated; none = all are allowed */
     const char *default_country;

@@ -136,8 +136,7 @@ static void say_local(struct session *s)
 /* Too many errors in a row end the session. Each element of an array gets its reply before. */
 static void close_if_hopeless(struct session *s)
 {
-    if (s->json == NULL && s->rules->max_errors > 0 && s->errors >= s->rules->max_errors &&
-        !s->is_closing) {
+    if (s->json == NULL && s->errors >= SESSION_MAX_ERRORS && !s->is_closing) {
         session_say(s, REPLY_GUARD, "%u errors in a row, closing", s->errors);
         say_local(s);
         s->is_closing = true;

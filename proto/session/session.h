@@ -22,8 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Open slots of submissions that one session may have. */
-enum { SESSION_MAX_OPEN = 1024 };
+enum {
+    SESSION_MAX_OPEN = 1024, /* slots of one session */
+    SESSION_MAX_ERRORS = 20  /* syntax errors in a row that end a session */
+};
 
 struct session;
 

@@ -33,7 +33,6 @@ static struct session_rules choose_rules(uint8_t a, uint8_t b)
     static const char *const CHARSETS[] = {NULL, "windows-1252", "iso-8859-15", "shift_jis"};
     struct session_rules rules = fake_rules();
     rules.max_line = (a & 1) != 0 ? 64 : 65536;
-    rules.max_errors = (a & 2) != 0 ? 3 : 1000;
     rules.senders = (a & 4) != 0 ? SENDERS : NULL;
     rules.default_from = (a & 8) != 0 ? "" : "Acme";
     rules.default_country = (a & 16) != 0 ? "34" : "";

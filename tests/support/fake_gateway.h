@@ -56,7 +56,6 @@ static inline struct session_rules fake_rules(void)
         .version = "1",
         .max_line = 200,
         .max_recipients = 3,
-        .max_errors = 5,
         .default_from = "Relay",
         .charset = "windows-1252",
         .max_parts = 3,

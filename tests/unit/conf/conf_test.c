@@ -199,10 +199,10 @@ static const struct {
     {SANDBOX "[queue]\n\npath = :memory:\n",
      "t.conf:5: queue.path: must be the path of a file (put ./ before a name that begins with : or "
      "file:)\n"},
-    {SANDBOX "[listen]\nmax_line = 2m\nmax_errors =\n",
+    {SANDBOX "[listen]\nmax_line = 2m\nmax_recipients =\n",
      "t.conf:4: listen.max_line: must be a size from 1k to 1m (k, m, g; plain = bytes), not "
      "\"2m\"\n"
-     "t.conf:5: listen.max_errors: must be a number from 1 to 1000000, not \"\"\n"},
+     "t.conf:5: listen.max_recipients: must be a number from 1 to 10000, not \"\"\n"},
     {SANDBOX "[listen]\naddress = 127.0.0.1:25, 0.0.0.0:25\n",
      "t.conf:4: listen.address: \"0.0.0.0:25\" must be on loopback (127.0.0.0/8, ::1, localhost): "
      "authentication and TLS do not exist yet\n"},

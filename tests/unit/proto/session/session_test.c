@@ -12,6 +12,11 @@
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 /* A string that may hold NULs, as two initialisers. */
 #define S(literal) literal, sizeof(literal) - 1
+/* A string so many times. */
+#define FOUR(x)     x x x x
+#define SIXTEEN(x)  FOUR(FOUR(x))
+#define NINETEEN(x) SIXTEEN(x) x x x
+#define TWENTY(x)   NINETEEN(x) x
 
 /* --- running a dialogue in every way ---------------------------------------------------------- */
 
@@ -275,7 +280,6 @@ Test(session, refused_from_refuses_what_follows)
                                         "501 5.5.2", "501 5.5.4", "500 5.5.2"};
     struct session_rules rules = fake_rules();
     rules.max_line = 40;
-    rules.max_errors = 20;
     for (size_t i = 0; i < COUNT(REFUSED); i++) {
         char input[400];
         char replies[200];
@@ -710,31 +714,24 @@ Test(session, guard_takes_no_long_first_line)
 
 Test(session, error_budget)
 {
-    /* max_errors is 5 */
     static const struct dialogue dialogues[] = {
-        {S("NOOP\nA\nB\nC\nD\nNOOP\nA\nB\nC\nD\nNOOP\n"),
-         "250 2.0.0, 500 5.5.2, 500 5.5.2, 500 5.5.2, 500 5.5.2, 250 2.0.0, "
-         "500 5.5.2, 500 5.5.2, 500 5.5.2, 500 5.5.2, 250 2.0.0",
+        {S("NOOP\n" NINETEEN("A\n") "NOOP\n" NINETEEN("A\n") "NOOP\n"),
+         "250 2.0.0, " NINETEEN("500 5.5.2, ") "250 2.0.0, " NINETEEN("500 5.5.2, ") "250 2.0.0",
          ""},
-        {S("NOOP\nA\nTEXT x\nTO\nFROM\nB\nSEND 34600000000 x\n"),
-         "250 2.0.0, 500 5.5.2, 503 5.5.1, 501 5.5.4, 501 5.5.4, 500 5.5.2, 421 4.7.0", ""},
-        {S("TO 1\nTO 1\nTO 1\nTO 1\nTO 1\nTO 1\nNOOP\n"),
-         "550 5.1.3, 550 5.1.3, 550 5.1.3, 550 5.1.3, 550 5.1.3, 550 5.1.3, 250 2.0.0", ""},
+        {S("NOOP\n" SIXTEEN("A\n") "TEXT x\nTO\nFROM\nB\nSEND 34600000000 x\n"),
+         "250 2.0.0, " SIXTEEN("500 5.5.2, ") "503 5.5.1, 501 5.5.4, 501 5.5.4, 500 5.5.2, "
+                                              "421 4.7.0",
+         ""},
+        {S(TWENTY("TO 1\n") "TO 1\nNOOP\n"), TWENTY("550 5.1.3, ") "550 5.1.3, 250 2.0.0", ""},
         /* 354 is half an answer: it does not make a refused content a success. */
-        {S("DATA\n.\nDATA\n.\nDATA\n.\nDATA\n.\nDATA\n.\nNOOP\n"),
-         "354, 503 5.5.1, 354, 503 5.5.1, 354, 503 5.5.1, 354, 503 5.5.1, 354, 503 5.5.1, 421 "
-         "4.7.0",
-         ""},
-        {S("NOOP\nA\nA\nA\nA\nSEND 34600000000 x\nA\nA\nA\nA\nNOOP\n"),
-         "250 2.0.0, 500 5.5.2, 500 5.5.2, 500 5.5.2, 500 5.5.2, 250 2.0.0, "
-         "500 5.5.2, 500 5.5.2, 500 5.5.2, 500 5.5.2, 250 2.0.0",
+        {S(TWENTY("DATA\n.\n") "NOOP\n"), TWENTY("354, 503 5.5.1, ") "421 4.7.0", ""},
+        {S("NOOP\n" NINETEEN("A\n") "SEND 34600000000 x\n" NINETEEN("A\n") "NOOP\n"),
+         "250 2.0.0, " NINETEEN("500 5.5.2, ") "250 2.0.0, " NINETEEN("500 5.5.2, ") "250 2.0.0",
          NULL},
         /* Every element of an array gets its reply, however many are bad. */
-        {S("JSON [1,2,3,4,5,6,{\"to\":\"34600000000\",\"text\":\"x\"}]\nNOOP\n"),
-         "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 250 2.0.0, 250 2.0.0",
-         "Relay +34600000000 x\n"},
-        {S("JSON [1,2,3,4,5,6]\nNOOP\n"),
-         "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4, 421 4.7.0", ""},
+        {S("JSON [" TWENTY("1,") "1,{\"to\":\"34600000000\",\"text\":\"x\"}]\nNOOP\n"),
+         TWENTY("501 5.5.4, ") "501 5.5.4, 250 2.0.0, 250 2.0.0", "Relay +34600000000 x\n"},
+        {S("JSON [" TWENTY("1,") "1]\nNOOP\n"), TWENTY("501 5.5.4, ") "501 5.5.4, 421 4.7.0", ""},
     };
     run(dialogues, COUNT(dialogues));
 }
@@ -823,7 +820,6 @@ Test(session, charsets_that_are_not_like_ascii)
     for (size_t i = 0; i < COUNT(CHARSETS); i++) {
         struct session_rules rules = fake_rules();
         rules.charset = CHARSETS[i];
-        rules.max_errors = 0;
         struct fake_gateway *g = malloc(sizeof *g);
         fake_open(g, &rules, true, 0);
         for (size_t j = 0; j < COUNT(LINES); j++) {
@@ -1137,11 +1133,7 @@ Test(session, auth)
          "Relay +34600000000 x\n"},
         {S("MAIL FROM:<a@b> FOO=1\r\nAUTH PLAIN " PLAIN "\r\n"), "555 5.5.4, 235 2.7.0", ""},
         /* A challenge does not make up for what is wrong behind it. */
-        {S("AUTH LOGIN\r\n?\r\nAUTH LOGIN\r\n?\r\nAUTH LOGIN\r\n?\r\nAUTH LOGIN\r\n?\r\n"
-           "AUTH LOGIN\r\n?\r\nNOOP\r\n"),
-         "334, 501 5.5.2, 334, 501 5.5.2, 334, 501 5.5.2, 334, 501 5.5.2, 334, 501 5.5.2, "
-         "421 4.7.0",
-         ""},
+        {S(TWENTY("AUTH LOGIN\r\n?\r\n") "NOOP\r\n"), TWENTY("334, 501 5.5.2, ") "421 4.7.0", ""},
     };
     run_rules(&rules, dialogues, COUNT(dialogues));
 }
