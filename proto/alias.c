@@ -2,6 +2,7 @@
 #include "proto/alias.h"
 
 #include "proto/recipients.h"
+#include "proto/word.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -127,27 +128,12 @@ complain(struct reader *r, uint32_t line, const char *format, ...)
     r->faults++;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-static void trim(const char **s, const char **end)
-{
-    while (*s < *end && is_blank(**s)) {
-        (*s)++;
-    }
-    while (*s < *end && is_blank((*end)[-1])) {
-        (*end)--;
-    }
-}
-
 /* Takes one number. Returns false after saying what is wrong with it. */
 static bool read_member(struct reader *r, const char *name, size_t position, const char *s,
                         const char *end)
 {
     char e164[NUMBER_SIZE];
-    trim(&s, &end);
+    word_trim(&s, &end);
     if (!number_parse(s, (size_t)(end - s), r->country_code, e164)) {
         complain(r, r->line, "number %zu of %s is not a telephone number", position, name);
         return false;
@@ -181,7 +167,7 @@ static bool read_members(struct reader *r, const char *name, const char *s, cons
 
 static void read_line(struct reader *r, const char *s, const char *end)
 {
-    trim(&s, &end);
+    word_trim(&s, &end);
     if (s == end || *s == '#') {
         return;
     }
@@ -192,7 +178,7 @@ static void read_line(struct reader *r, const char *s, const char *end)
     }
     struct entry entry = {.line = r->line, .first = (uint32_t)alias_table_numbers(r->table)};
     const char *name_end = colon;
-    trim(&s, &name_end);
+    word_trim(&s, &name_end);
     if (!read_name(s, (size_t)(name_end - s), entry.name)) {
         complain(r, r->line,
                  "the name must be 1 to %d ASCII letters, digits and ._-, with a letter among them",
@@ -218,7 +204,7 @@ static void read_lines(struct reader *r, const char *text, size_t len)
         const char *newline = memchr(text, '\n', (size_t)(end - text));
         const char *line_end = newline == NULL ? end : newline;
         r->line++;
-        read_line(r, text, line_end);
+        read_line(r, text, line_end > text && line_end[-1] == '\r' ? line_end - 1 : line_end);
         if (alias_table_numbers(r->table) > ALIAS_NUMBERS_MAX) {
             complain(r, r->line, "all aliases together have more than %d numbers",
                      ALIAS_NUMBERS_MAX);

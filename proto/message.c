@@ -235,34 +235,15 @@ const char *message_priority_name(enum message_priority priority)
     return priority_names[priority];
 }
 
-/* The index of `word` among `names`, in either case, or `count`. */
-static size_t find_name(const char *const *names, size_t count, const char *word)
-{
-    size_t i = 0;
-    while (i < count && strcasecmp(names[i], word) != 0) {
-        i++;
-    }
-    return i;
-}
-
 bool message_state_parse(const char *word, enum message_state *state)
 {
-    size_t i = find_name(state_names, MESSAGE_STATES, word);
-    if (i == MESSAGE_STATES) {
-        return false;
+    for (int i = 0; i < MESSAGE_STATES; i++) {
+        if (strcasecmp(state_names[i], word) == 0) {
+            *state = (enum message_state)i;
+            return true;
+        }
     }
-    *state = (enum message_state)i;
-    return true;
-}
-
-bool message_priority_parse(const char *word, enum message_priority *priority)
-{
-    size_t i = find_name(priority_names, MESSAGE_PRIORITIES, word);
-    if (i == MESSAGE_PRIORITIES) {
-        return false;
-    }
-    *priority = (enum message_priority)i;
-    return true;
+    return false;
 }
 
 bool message_state_is_failure(enum message_state state)

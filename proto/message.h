@@ -176,7 +176,6 @@ bool message_set_report(struct message *m, const char *api_id, const char *reaso
 const char *message_state_name(enum message_state state);
 const char *message_priority_name(enum message_priority priority);
 bool message_state_parse(const char *word, enum message_state *state);
-bool message_priority_parse(const char *word, enum message_priority *priority);
 
 /* Rejected, expired or canceled: nothing will happen to it any more and its REF is free again. */
 bool message_state_is_failure(enum message_state state);

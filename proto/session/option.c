@@ -16,7 +16,8 @@ static const int64_t MAX_AHEAD_MS = (int64_t)OPTION_MAX_AHEAD_DAYS * DAY_MS;
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-bool option_parse_duration(const char *s, size_t len, int64_t max_ms, int64_t *ms)
+/* Reads "90", "90s", "5m", "2h", "1d" as ms, at least 1 s and at most MAX_AHEAD_MS. */
+static bool parse_duration(const char *s, size_t len, int64_t *ms)
 {
     static const struct {
         char letter;
@@ -26,7 +27,7 @@ bool option_parse_duration(const char *s, size_t len, int64_t max_ms, int64_t *m
     size_t i = 0;
     for (; i < len && s[i] >= '0' && s[i] <= '9'; i++) {
         value = value * 10 + (s[i] - '0');
-        if (value > max_ms) {
+        if (value > MAX_AHEAD_MS) {
             return false;
         }
     }
@@ -36,7 +37,7 @@ bool option_parse_duration(const char *s, size_t len, int64_t max_ms, int64_t *m
             unit = UNITS[u].ms;
         }
     }
-    if (i == 0 || unit == 0 || value == 0 || value > max_ms / unit) {
+    if (i == 0 || unit == 0 || value == 0 || value > MAX_AHEAD_MS / unit) {
         return false;
     }
     *ms = value * unit;
@@ -181,7 +182,7 @@ static bool set_ref(struct options *options, const char *s, size_t len, int64_t 
 static bool set_ttl(struct options *options, const char *s, size_t len, int64_t now_ms)
 {
     (void)now_ms;
-    return option_parse_duration(s, len, MAX_AHEAD_MS, &options->ttl_ms);
+    return parse_duration(s, len, &options->ttl_ms);
 }
 
 static bool set_at(struct options *options, const char *s, size_t len, int64_t now_ms)
@@ -189,7 +190,7 @@ static bool set_at(struct options *options, const char *s, size_t len, int64_t n
     int64_t ahead_ms = 0;
     int64_t at_ms = 0;
     if (len > 0 && s[0] == '+') {
-        if (!option_parse_duration(s + 1, len - 1, MAX_AHEAD_MS, &ahead_ms)) {
+        if (!parse_duration(s + 1, len - 1, &ahead_ms)) {
             return false;
         }
         at_ms = now_ms + ahead_ms;

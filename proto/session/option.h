@@ -57,9 +57,6 @@ size_t option_read_value(const char **s, const char *end, char value[OPTION_VALU
 /* Reads an RFC 3339 time ("2026-04-21T10:15:00Z", any offset); false for another shape. */
 bool option_parse_time(const char *s, size_t len, int64_t *unix_ms);
 
-/* Reads "90", "90s", "5m", "2h", "1d" as ms, at least 1 s and at most `max_ms`. */
-bool option_parse_duration(const char *s, size_t len, int64_t max_ms, int64_t *ms);
-
 /* Reads a sender: checks it, keeps it NUL-terminated. */
 bool option_parse_sender(const char *s, size_t len, char sender[SENDER_SIZE]);
 

@@ -56,10 +56,11 @@ Test(option, durations)
         {"99999999999999999999999999999999999", 0},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
-        int64_t ms = 0;
-        bool is_good = option_parse_duration(rows[i].text, strlen(rows[i].text), 30 * DAY_MS, &ms);
-        cr_assert_eq(is_good, rows[i].ms != 0, "\"%s\"", rows[i].text);
-        cr_assert_eq(ms, rows[i].ms, "\"%s\"", rows[i].text);
+        struct options options;
+        options_init(&options, TEXT_UNICODE_AUTO);
+        cr_assert_eq(set(&options, "TTL", rows[i].text, "501 5.5.4"), rows[i].ms != 0, "\"%s\"",
+                     rows[i].text);
+        cr_assert_eq(options.ttl_ms, rows[i].ms, "\"%s\"", rows[i].text);
     }
 }
 
