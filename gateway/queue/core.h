@@ -11,7 +11,7 @@
 #define GATEWAY_QUEUE_CORE_H
 
 #include "gateway/queue/api_ids.h"
-#include "gateway/queue/changes.h"
+#include "gateway/queue/feed.h"
 #include "gateway/queue/heap.h"
 #include "gateway/queue/index.h"
 #include "gateway/queue/queue.h"

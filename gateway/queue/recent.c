@@ -1,5 +1,5 @@
 /* past: see past.h. */
-#include "gateway/queue/past.h"
+#include "gateway/queue/recent.h"
 
 #include <stdlib.h>
 #include <string.h>

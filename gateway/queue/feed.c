@@ -1,7 +1,7 @@
 /*
  * changes: see changes.h. Owns the array of changes. Under the queue's mutex.
  */
-#include "gateway/queue/changes.h"
+#include "gateway/queue/feed.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,11 +4,11 @@
  * Owns the array of them and their numbering. Who watches what, and waking the one who tells them,
  * is the queue's affair. Thread: any, under the queue's mutex, except where it says otherwise.
  */
-#ifndef GATEWAY_QUEUE_CHANGES_H
-#define GATEWAY_QUEUE_CHANGES_H
+#ifndef GATEWAY_QUEUE_FEED_H
+#define GATEWAY_QUEUE_FEED_H
 
-#include "gateway/queue/past.h"
 #include "gateway/queue/queue.h"
+#include "gateway/queue/recent.h"
 
 /* All zeros: nothing has ever changed. */
 struct queue_changes {

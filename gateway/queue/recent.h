@@ -4,8 +4,8 @@
  * Owns a ring of fixed size, 44 bytes a change: what was told with a change but is not in the ring
  * (an API id, a reason) can be asked of the message. Thread: any, under the queue's mutex.
  */
-#ifndef GATEWAY_QUEUE_PAST_H
-#define GATEWAY_QUEUE_PAST_H
+#ifndef GATEWAY_QUEUE_RECENT_H
+#define GATEWAY_QUEUE_RECENT_H
 
 #include "gateway/queue/queue.h"
 
