@@ -34,8 +34,8 @@ enum {
     HOSTNAME_SIZE = 256,
     EVENTS_PER_MS =
         1000, /* more than there are: numbers of a run are above those of earlier ones */
-    PAST_CHANGES = 1 << 16, /* kept for WATCH since=; a power of two */
-    FAREWELL_MS = 1000      /* at most so long for replies to leave when all else has ended */
+    RECENT_EVENTS = 1 << 16, /* kept for WATCH since=; a power of two */
+    FAREWELL_MS = 1000       /* at most so long for replies to leave when all else has ended */
 };
 
 /* Everything that runs, in the order in which it is made. */
@@ -76,7 +76,7 @@ static void wake_forwarder(void *arg)
     }
 }
 
-static void notify_changes(void *arg)
+static void notify_events(void *arg)
 {
     struct daemon *d = arg;
     watch_wake(d->relay.watch);
@@ -467,11 +467,11 @@ static bool make_parts(struct daemon *d, char *error)
     settings_queue(d->conf, &queue);
     queue.stats = &d->stats;
     queue.tells_settled = watch.taken != NULL;
-    queue.past_changes = PAST_CHANGES;
+    queue.recent_events = RECENT_EVENTS;
     queue.first_event = (uint64_t)clock_unix_ms() * EVENTS_PER_MS;
     queue.wake_forwarder = wake_forwarder;
     queue.wake_arg = d;
-    queue.notify_changes = notify_changes;
+    queue.notify_events = notify_events;
     queue.notify_arg = d;
     queue.wake_store = d->relay.store == NULL ? NULL : wake_store;
     queue.store_arg = d;

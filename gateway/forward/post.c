@@ -126,7 +126,7 @@ void posts_begin(struct posts *posts, struct post *post)
         launch(posts, post);
         return;
     }
-    post->mark = queue_unsaved_mark(posts->with.queue);
+    post->mark = queue_records_mark(posts->with.queue);
     post->next = NULL;
     *posts->marking_end = post;
     posts->marking_end = &post->next;

@@ -39,7 +39,7 @@ static bool put_time(json_t *object, const char *name, int64_t unix_ms)
     return put(object, name, json_string_nocheck(text));
 }
 
-static const char *event_name(const struct queue_change *event)
+static const char *event_name(const struct queue_event *event)
 {
     if (event->text != NULL) {
         return "inbound";
@@ -47,7 +47,7 @@ static const char *event_name(const struct queue_change *event)
     return event->report.status[0] != '\0' ? "report" : "state";
 }
 
-static bool put_subject(json_t *object, const struct queue_change *event, const char *api_id)
+static bool put_subject(json_t *object, const struct queue_event *event, const char *api_id)
 {
     char id[ULID_SIZE];
     ulid_format(&event->id, id);
@@ -57,7 +57,7 @@ static bool put_subject(json_t *object, const struct queue_change *event, const 
            put_words(object, "api", api_id);
 }
 
-static bool put_what_is_new(json_t *object, const struct queue_change *event, const char *reason)
+static bool put_what_is_new(json_t *object, const struct queue_event *event, const char *reason)
 {
     const struct report *report = &event->report;
     if (event->text != NULL) {
@@ -115,7 +115,7 @@ static struct notice *dump(uint64_t number, json_t *object, bool is_whole)
 }
 
 /* Of `event` all but the answer, whose halves these are. */
-static struct notice *build(uint64_t number, const struct queue_change *event, int64_t at_ms,
+static struct notice *build(uint64_t number, const struct queue_event *event, int64_t at_ms,
                             const char *api_id, const char *reason)
 {
     json_t *object = json_object();
@@ -129,7 +129,7 @@ struct notice *notice_of_record(uint64_t number, const struct queue_record *reco
                                 const char *answer)
 {
     const struct message *m = record->message; /* what is read of it never changes */
-    struct queue_change event = {.id = m->id, .state = record->state};
+    struct queue_event event = {.id = m->id, .state = record->state};
     memcpy(event.to, message_to(m), m->to_len + 1U);
     memcpy(event.from, message_from(m), m->from_len + 1U);
     memcpy(event.ref, message_ref(m), m->ref_len + 1U);
@@ -139,7 +139,7 @@ struct notice *notice_of_record(uint64_t number, const struct queue_record *reco
 
 struct notice *notice_of_report(uint64_t number, const struct queue_report *report, int64_t at_ms)
 {
-    struct queue_change event = {
+    struct queue_event event = {
         .id = report->id, .report = report->report, .text = (char *)report->text};
     memcpy(event.to, report->to, sizeof event.to);
     memcpy(event.from, report->from, sizeof event.from);
@@ -147,7 +147,7 @@ struct notice *notice_of_report(uint64_t number, const struct queue_report *repo
     return build(number, &event, at_ms, report->api_id, "");
 }
 
-struct notice *notice_of_event(uint64_t number, const struct queue_change *event, int64_t at_ms)
+struct notice *notice_of_event(uint64_t number, const struct queue_event *event, int64_t at_ms)
 {
     return build(number, event, at_ms, message_answer_api_id(event->answer),
                  message_answer_reason(event->answer));

@@ -32,7 +32,7 @@ STAILQ_HEAD(notices, notice);
 struct notice *notice_of_record(uint64_t number, const struct queue_record *record,
                                 const char *answer);
 /* The same as the queue tells it, or what a report or an inbound message has said. */
-struct notice *notice_of_event(uint64_t number, const struct queue_change *event, int64_t at_ms);
+struct notice *notice_of_event(uint64_t number, const struct queue_event *event, int64_t at_ms);
 /* A report that is REPORT_NEW, or an inbound message. */
 struct notice *notice_of_report(uint64_t number, const struct queue_report *report, int64_t at_ms);
 

@@ -111,7 +111,7 @@ int notify_start(struct notify *n)
     return failure;
 }
 
-void notify_tell(void *notify, const struct queue_change *event)
+void notify_tell(void *notify, const struct queue_event *event)
 {
     struct notify *n = notify;
     struct notices notices = STAILQ_HEAD_INITIALIZER(notices);

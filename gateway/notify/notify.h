@@ -36,7 +36,7 @@ int notify_start(struct notify *n);
 
 /* A change of the queue: a settled state, a report or an inbound message is to be told; the rest is
  * passed over. For watch_options.taken; `consumers` is one. */
-void notify_tell(void *notify, const struct queue_change *event);
+void notify_tell(void *notify, const struct queue_event *event);
 
 /* What is there is told, within a short time and if nothing fails; then `ended`, in the loop. Once. */
 void notify_stop(struct notify *n);

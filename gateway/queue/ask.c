@@ -213,7 +213,7 @@ void queue_totals(struct queue *q, struct queue_totals *totals)
 
 /* --- what clients and operators change ------------------------------------------------------ */
 
-static enum queue_change_verdict cancel(struct queue *q, struct message *m, int64_t now_ms)
+static enum queue_outcome cancel(struct queue *q, struct message *m, int64_t now_ms)
 {
     enum message_state state = (enum message_state)m->state;
     if (state == MESSAGE_SENDING || message_state_is_finished(state)) {
@@ -223,20 +223,20 @@ static enum queue_change_verdict cancel(struct queue *q, struct message *m, int6
     queue_set_reason(
         q, m, may_be_sent ? "canceled, but it may have been sent" : "canceled before it was sent");
     queue_conclude(q, m, END_CANCELED, now_ms);
-    return QUEUE_CHANGED;
+    return QUEUE_DONE;
 }
 
-enum queue_change_verdict queue_cancel(struct queue *q, const struct ulid *id, int32_t owner,
-                                       bool sees_all, int64_t now_ms)
+enum queue_outcome queue_cancel(struct queue *q, const struct ulid *id, int32_t owner,
+                                bool sees_all, int64_t now_ms)
 {
     queue_enter(q);
     struct message *m = find_visible(q, id, owner, sees_all);
-    enum queue_change_verdict verdict = m == NULL ? QUEUE_UNKNOWN : cancel(q, m, now_ms);
+    enum queue_outcome verdict = m == NULL ? QUEUE_UNKNOWN : cancel(q, m, now_ms);
     queue_leave(q);
     return verdict;
 }
 
-static enum queue_change_verdict retry(struct queue *q, struct message *m, int64_t now_ms)
+static enum queue_outcome retry(struct queue *q, struct message *m, int64_t now_ms)
 {
     if (m->state != MESSAGE_UNRESOLVED) {
         return QUEUE_WRONG_STATE;
@@ -247,14 +247,14 @@ static enum queue_change_verdict retry(struct queue *q, struct message *m, int64
     }
     m->group = 0;
     queue_move_to_lane(q, m, QUEUE_HEAD, now_ms);
-    return QUEUE_CHANGED;
+    return QUEUE_DONE;
 }
 
-enum queue_change_verdict queue_retry(struct queue *q, const struct ulid *id, int64_t now_ms)
+enum queue_outcome queue_retry(struct queue *q, const struct ulid *id, int64_t now_ms)
 {
     queue_enter(q);
     struct message *m = queue_find(q, id);
-    enum queue_change_verdict verdict = m == NULL ? QUEUE_UNKNOWN : retry(q, m, now_ms);
+    enum queue_outcome verdict = m == NULL ? QUEUE_UNKNOWN : retry(q, m, now_ms);
     queue_leave(q);
     return verdict;
 }
@@ -313,10 +313,10 @@ void queue_watch_all(struct queue *q, bool is_watched)
     queue_leave(q);
 }
 
-struct queue_change *queue_changes_take(struct queue *q, size_t *count)
+struct queue_event *queue_events_take(struct queue *q, size_t *count)
 {
     queue_enter(q);
-    struct queue_change *array = q->changes.array;
+    struct queue_event *array = q->changes.array;
     *count = q->changes.count;
     q->changes.array = NULL;
     q->changes.count = q->changes.size = 0;
@@ -325,15 +325,15 @@ struct queue_change *queue_changes_take(struct queue *q, size_t *count)
     return array;
 }
 
-size_t queue_changes_since(struct queue *q, uint64_t since, struct queue_change *changes,
-                           size_t max, bool *is_gone)
+size_t queue_events_since(struct queue *q, uint64_t since, struct queue_event *changes, size_t max,
+                          bool *is_gone)
 {
     size_t count = 0;
     *is_gone = since < q->options.first_event;
     queue_enter(q);
     if (q->changes.past != NULL) {
         bool is_past_gone;
-        count = queue_past_read(q->changes.past, since, changes, max, &is_past_gone);
+        count = queue_recent_read(q->changes.past, since, changes, max, &is_past_gone);
         *is_gone = *is_gone || is_past_gone;
     }
     for (size_t i = 0; i < count; i++) {

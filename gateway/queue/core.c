@@ -128,8 +128,8 @@ void queue_leave(struct queue *q)
     if (wakes && q->options.wake_forwarder != NULL) {
         q->options.wake_forwarder(q->options.wake_arg);
     }
-    if (notifies && q->options.notify_changes != NULL) {
-        q->options.notify_changes(q->options.notify_arg);
+    if (notifies && q->options.notify_events != NULL) {
+        q->options.notify_events(q->options.notify_arg);
     }
     if (stores && q->options.wake_store != NULL) {
         q->options.wake_store(q->options.store_arg);
@@ -189,7 +189,7 @@ static void put_in_place(struct queue *q, struct message *m, enum queue_end end)
          * only, which is asked again when the message is taken. */
         (void)queue_heap_insert(&q->heap, m, time_ms);
     }
-    queue_changes_note(&q->changes, m);
+    queue_events_note(&q->changes, m);
 }
 
 void queue_enlist(struct queue *q, struct message *m, int64_t now_ms)
@@ -339,7 +339,7 @@ void queue_expire(struct queue *q, struct message *m, int64_t now_ms)
     }
 }
 
-bool queue_is_past(const struct queue *q, const struct message *m, int64_t now_ms)
+bool queue_is_outdated(const struct queue *q, const struct message *m, int64_t now_ms)
 {
     return message_state_is_finished((enum message_state)m->state) && m->saving == MESSAGE_SAVED &&
            now_ms - m->updated_ms >= q->options.retention_ms;

@@ -71,7 +71,7 @@ struct queue {
     struct queue_index by_id;
     struct queue_refs refs;
     struct queue_heap heap;
-    struct queue_changes changes;
+    struct queue_events changes;
     struct queue_api_ids *api_ids; /* NULL = no reports are expected */
     size_t bytes, finished_bytes;  /* of all messages; of those that may be forgotten */
     struct queue_demand arriving;  /* prepared, not admitted yet */
@@ -87,7 +87,7 @@ struct queue {
     struct queue_relaying relaying;
     struct recipients refused; /* numbers that nothing is sent to */
 
-    bool is_notified; /* notify_changes was called, queue_changes_take was not */
+    bool is_notified; /* notify_events was called, queue_events_take was not */
 };
 
 void queue_enter(struct queue *q);
@@ -151,7 +151,7 @@ void queue_set_reason(struct queue *q, struct message *m, const char *reason);
 void queue_unsaved_add(struct queue *q, struct message *m);
 
 /* Is a message finished, and held for longer than it need be? */
-bool queue_is_past(const struct queue *q, const struct message *m, int64_t now_ms);
+bool queue_is_outdated(const struct queue *q, const struct message *m, int64_t now_ms);
 /* The message that finished first of all that may be forgotten, so far as the heads of their lists
  * tell, or NULL. */
 struct message *queue_first_finished(const struct queue *q);

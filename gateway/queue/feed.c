@@ -8,7 +8,7 @@
 
 enum { FIRST_CHANGES = 64 };
 
-void queue_changes_drop(struct queue_change *changes, size_t count)
+void queue_events_drop(struct queue_event *changes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         free(changes[i].answer);
@@ -16,26 +16,26 @@ void queue_changes_drop(struct queue_change *changes, size_t count)
     }
 }
 
-void queue_changes_free(struct queue_change *changes, size_t count)
+void queue_events_free(struct queue_event *changes, size_t count)
 {
-    queue_changes_drop(changes, count);
+    queue_events_drop(changes, count);
     free(changes);
 }
 
-void queue_changes_clear(struct queue_changes *changes)
+void queue_events_clear(struct queue_events *changes)
 {
-    queue_changes_free(changes->array, changes->count);
+    queue_events_free(changes->array, changes->count);
     changes->array = NULL;
     changes->count = changes->size = 0;
 }
 
-static bool reserve_one(struct queue_changes *changes)
+static bool reserve_one(struct queue_events *changes)
 {
     if (changes->count < changes->size) {
         return true;
     }
     size_t size = changes->size == 0 ? FIRST_CHANGES : changes->size * 2;
-    struct queue_change *array = realloc(changes->array, size * sizeof(*array));
+    struct queue_event *array = realloc(changes->array, size * sizeof(*array));
     if (array == NULL) {
         return false;
     }
@@ -44,9 +44,9 @@ static bool reserve_one(struct queue_changes *changes)
     return true;
 }
 
-void queue_changes_note_report(struct queue_changes *changes, const struct queue_report *report)
+void queue_events_note_report(struct queue_events *changes, const struct queue_report *report)
 {
-    struct queue_change change = {
+    struct queue_event change = {
         .id = report->id,
         .owner = report->owner,
         .state = report->state,
@@ -58,7 +58,7 @@ void queue_changes_note_report(struct queue_changes *changes, const struct queue
     memcpy(change.ref, report->ref, sizeof change.ref);
     change.event = ++changes->event;
     if (changes->past != NULL) {
-        queue_past_add(changes->past, &change);
+        queue_recent_add(changes->past, &change);
     }
     if (reserve_one(changes)) {
         change.answer = message_answer_new(report->api_id, NULL);
@@ -68,10 +68,10 @@ void queue_changes_note_report(struct queue_changes *changes, const struct queue
 }
 
 /* Most changes are told to nobody: only for those that are there is a copy. */
-static void copy(struct queue_changes *changes, const struct message *m)
+static void copy(struct queue_events *changes, const struct message *m)
 {
-    struct queue_change *change = &changes->array[changes->count++];
-    *change = (struct queue_change){
+    struct queue_event *change = &changes->array[changes->count++];
+    *change = (struct queue_event){
         .event = changes->event,
         .id = m->id,
         .owner = m->owner,
@@ -83,11 +83,11 @@ static void copy(struct queue_changes *changes, const struct message *m)
     memcpy(change->ref, message_ref(m), m->ref_len + 1U);
 }
 
-void queue_changes_note(struct queue_changes *changes, const struct message *m)
+void queue_events_note(struct queue_events *changes, const struct message *m)
 {
     changes->event++;
     if (changes->past != NULL) {
-        queue_past_note(changes->past, changes->event, m);
+        queue_recent_note(changes->past, changes->event, m);
     }
     bool is_told =
         m->is_watched || changes->is_all_watched ||

@@ -11,25 +11,25 @@
 #include "gateway/queue/recent.h"
 
 /* All zeros: nothing has ever changed. */
-struct queue_changes {
-    struct queue_past *past; /* the last ones; NULL = they are not kept */
-    uint64_t event;          /* of the last change of any message */
+struct queue_events {
+    struct queue_recent *past; /* the last ones; NULL = they are not kept */
+    uint64_t event;            /* of the last change of any message */
     bool is_all_watched;
     bool tells_settled; /* see queue_options */
-    struct queue_change *array;
+    struct queue_event *array;
     size_t count, size;
 };
 
 /* Frees what nobody took; not the past. */
-void queue_changes_clear(struct queue_changes *changes);
+void queue_events_clear(struct queue_events *changes);
 
 /*
  * A message has come to the state and the answer that it has now: takes a number for it and, if
  * it or everything is watched, a copy. Without memory the copy is left out.
  */
-void queue_changes_note(struct queue_changes *changes, const struct message *m);
+void queue_events_note(struct queue_events *changes, const struct message *m);
 
 /* The same of a report. The watched messages may have been forgotten, so all are told. */
-void queue_changes_note_report(struct queue_changes *changes, const struct queue_report *report);
+void queue_events_note_report(struct queue_events *changes, const struct queue_report *report);
 
 #endif

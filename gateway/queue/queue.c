@@ -30,15 +30,15 @@ struct queue *queue_new(const struct queue_options *options)
                                     offsetof(struct message, id) + ULID_BYTES - sizeof(uint64_t));
     is_good = queue_refs_init(&q->refs) && is_good;
     q->changes.tells_settled = options->tells_settled;
-    q->changes.past = options->past_changes > 0 ? queue_past_new(options->past_changes) : NULL;
-    is_good = is_good && (q->changes.past != NULL || options->past_changes == 0);
+    q->changes.past = options->recent_events > 0 ? queue_recent_new(options->recent_events) : NULL;
+    is_good = is_good && (q->changes.past != NULL || options->recent_events == 0);
     q->api_ids = options->expects_reports ? queue_api_ids_new() : NULL;
     is_good = is_good && (q->api_ids != NULL || !options->expects_reports);
     if (!is_good || pthread_mutex_init(&q->mutex, NULL) != 0) {
         queue_index_free(&q->by_id);
         queue_refs_free(&q->refs);
         queue_api_ids_free(q->api_ids);
-        queue_past_free(q->changes.past);
+        queue_recent_free(q->changes.past);
         free(q);
         return NULL;
     }
@@ -56,12 +56,12 @@ void queue_free(struct queue *q)
             message_free(m);
         }
     }
-    queue_changes_clear(&q->changes);
+    queue_events_clear(&q->changes);
     queue_heap_free(&q->heap);
     queue_index_free(&q->by_id);
     queue_refs_free(&q->refs);
     queue_api_ids_free(q->api_ids);
-    queue_past_free(q->changes.past);
+    queue_recent_free(q->changes.past);
     recipients_free(&q->refused);
     pthread_mutex_destroy(&q->mutex);
     free(q);
@@ -72,7 +72,7 @@ void queue_free(struct queue *q)
 static void forget_past(struct queue *q, size_t steps, int64_t now_ms)
 {
     struct message *m = queue_first_finished(q);
-    while (steps-- > 0 && m != NULL && queue_is_past(q, m, now_ms)) {
+    while (steps-- > 0 && m != NULL && queue_is_outdated(q, m, now_ms)) {
         queue_forget(q, m);
         m = queue_first_finished(q);
     }
@@ -90,7 +90,7 @@ static struct message *find_holder(struct queue *q, const struct message *m, int
 {
     struct message *holder = m->ref_len == 0 ? NULL : queue_refs_holder(&q->refs, m);
     while (holder != NULL) {
-        if (queue_is_past(q, holder, now_ms)) {
+        if (queue_is_outdated(q, holder, now_ms)) {
             queue_forget(q, holder);
         } else if (message_has_mail_ref(holder) &&
                    ulid_time_ms(&holder->id) <= now_ms - MESSAGE_MAIL_REF_MS) {

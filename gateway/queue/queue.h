@@ -35,17 +35,17 @@ struct queue_options {
     size_t max_bytes;     /* of all messages held, finished ones included */
     int64_t retention_ms; /* how long a finished message can be asked for; 0 = forgotten at once */
     uint64_t first_event; /* numbers of changes are above this: so they rise from run to run */
-    size_t past_changes;  /* how many are kept for who asks again: 0, or a power of two */
+    size_t recent_events; /* how many are kept for who asks again: 0, or a power of two */
     bool expects_reports; /* API ids are remembered, for reports that name nothing else */
     bool tells_settled;   /* changes to a settled state are told, watched or not */
     struct stats *stats;  /* counts messages that come to an end; NULL = nobody wants to know */
 
     /* Called without the mutex, by whatever thread made the change. Must not block. NULL = none.
-     * The first: what queue_sleep asked for is there. The second: queue_changes_take has
+     * The first: what queue_sleep asked for is there. The second: queue_events_take has
      * something; called once until it is taken. */
     void (*wake_forwarder)(void *arg);
     void *wake_arg;
-    void (*notify_changes)(void *arg);
+    void (*notify_events)(void *arg);
     void *notify_arg;
     /* The third: queue_records_take has something; called once until that has given all. NULL =
      * there is no store, and no message is durable. */
@@ -282,8 +282,8 @@ void queue_records_done(struct queue *q, const struct queue_record *records, siz
  * A mark for what has changed up to now, and whether all of that has been saved: what it was then,
  * or something newer.
  */
-uint64_t queue_unsaved_mark(struct queue *q);
-bool queue_is_saved(struct queue *q, uint64_t mark);
+uint64_t queue_records_mark(struct queue *q);
+bool queue_records_are_saved(struct queue *q, uint64_t mark);
 
 /* --- asking ------------------------------------------------------------------------------- */
 
@@ -326,14 +326,14 @@ struct queue_totals {
 };
 void queue_totals(struct queue *q, struct queue_totals *totals);
 
-enum queue_change_verdict { QUEUE_CHANGED, QUEUE_UNKNOWN, QUEUE_WRONG_STATE };
+enum queue_outcome { QUEUE_DONE, QUEUE_UNKNOWN, QUEUE_WRONG_STATE };
 
 /* Takes a message back that is not being sent and not finished; QUEUE_UNKNOWN also for another's.
  * One that the API may have can be taken back too: its reason then says so. */
-enum queue_change_verdict queue_cancel(struct queue *q, const struct ulid *id, int32_t owner,
-                                       bool sees_all, int64_t now_ms);
+enum queue_outcome queue_cancel(struct queue *q, const struct ulid *id, int32_t owner,
+                                bool sees_all, int64_t now_ms);
 /* Sends an `unresolved` message again, first in its lane, even if it is overdue (operator). */
-enum queue_change_verdict queue_retry(struct queue *q, const struct ulid *id, int64_t now_ms);
+enum queue_outcome queue_retry(struct queue *q, const struct ulid *id, int64_t now_ms);
 /* Makes everything deferred for a time due now (FLUSH); not what waits for AT, nor the ambiguous.
  * O(what is deferred so). */
 void queue_flush(struct queue *q, int64_t now_ms);
@@ -370,7 +370,7 @@ bool queue_refuse(struct queue *q, const char *number, bool is_refused);
 /* --- watching ----------------------------------------------------------------------------- */
 
 /* One change of state of a watched message; the first is that it was queued or scheduled. */
-struct queue_change {
+struct queue_event {
     uint64_t event; /* rising by one with every change of any message, watched or not */
     struct ulid id;
     int32_t owner;
@@ -389,19 +389,19 @@ bool queue_watch(struct queue *q, const struct ulid *id, bool is_watched);
 void queue_watch_all(struct queue *q, bool is_watched);
 /* Takes the changes that have gathered, in order; malloc'ed array, NULL if none. A change for
  * which there was no memory is missing: its number is skipped. Loop thread. */
-struct queue_change *queue_changes_take(struct queue *q, size_t *count);
-void queue_changes_free(struct queue_change *changes, size_t count);
+struct queue_event *queue_events_take(struct queue *q, size_t *count);
+void queue_events_free(struct queue_event *changes, size_t count);
 /*
- * Copies up to `max` of the last past_changes changes, in order, beginning after the number `since`;
+ * Copies up to `max` of the last recent_events changes, in order, beginning after the number `since`;
  * what is told beside a state (answer) is that of now, and NULL where the message is in another
- * state now. Returns how many, to be freed with queue_changes_drop; `*is_gone` = some after `since` are
+ * state now. Returns how many, to be freed with queue_events_drop; `*is_gone` = some after `since` are
  * not kept any more.
  */
-size_t queue_changes_since(struct queue *q, uint64_t since, struct queue_change *changes,
-                           size_t max, bool *is_gone);
+size_t queue_events_since(struct queue *q, uint64_t since, struct queue_event *changes, size_t max,
+                          bool *is_gone);
 /* The number of the last change. */
 uint64_t queue_last_event(struct queue *q);
 /* Frees what changes hold that are in memory of the caller's. */
-void queue_changes_drop(struct queue_change *changes, size_t count);
+void queue_events_drop(struct queue_event *changes, size_t count);
 
 #endif

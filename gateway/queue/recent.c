@@ -27,7 +27,7 @@ struct text {
     char *text;
 };
 
-struct queue_past {
+struct queue_recent {
     size_t size;
     uint64_t first, last; /* numbers of the changes kept; 0 = none yet */
     char statuses[STATUSES_MAX][REPORT_STATUS_MAX + 1];
@@ -37,16 +37,16 @@ struct queue_past {
     struct entry entries[];
 };
 
-struct queue_past *queue_past_new(size_t size)
+struct queue_recent *queue_recent_new(size_t size)
 {
-    struct queue_past *past = calloc(1, sizeof *past + size * sizeof past->entries[0]);
+    struct queue_recent *past = calloc(1, sizeof *past + size * sizeof past->entries[0]);
     if (past != NULL) {
         past->size = size;
     }
     return past;
 }
 
-void queue_past_free(struct queue_past *past)
+void queue_recent_free(struct queue_recent *past)
 {
     for (int i = 0; past != NULL && i < TEXTS; i++) {
         free(past->texts[i].text);
@@ -56,7 +56,7 @@ void queue_past_free(struct queue_past *past)
 
 /* Statuses are few. One more than there is room for is told as the last one that had room: none that
  * the API documents, which all come long before. */
-static uint8_t status_index(struct queue_past *past, const char *status)
+static uint8_t status_index(struct queue_recent *past, const char *status)
 {
     unsigned i = 0;
     while (i < past->status_count && strcmp(past->statuses[i], status) != 0) {
@@ -69,7 +69,7 @@ static uint8_t status_index(struct queue_past *past, const char *status)
     return (uint8_t)(i < STATUSES_MAX ? i : STATUSES_MAX - 1);
 }
 
-static void add_text(struct queue_past *past, const struct queue_change *change)
+static void add_text(struct queue_recent *past, const struct queue_event *change)
 {
     struct text *text = &past->texts[past->next_text++ % TEXTS];
     free(text->text);
@@ -79,7 +79,7 @@ static void add_text(struct queue_past *past, const struct queue_change *change)
                           .text = strdup(change->text)};
 }
 
-bool queue_past_has_text(const struct queue_past *past, const struct queue_report *report)
+bool queue_recent_has_text(const struct queue_recent *past, const struct queue_report *report)
 {
     for (int i = 0; i < TEXTS; i++) {
         const struct text *text = &past->texts[i];
@@ -93,7 +93,7 @@ bool queue_past_has_text(const struct queue_past *past, const struct queue_repor
 }
 
 /* The place of the next change, the oldest one's. */
-static struct entry *take_place(struct queue_past *past, uint64_t event)
+static struct entry *take_place(struct queue_recent *past, uint64_t event)
 {
     past->last = event;
     past->first = past->first == 0 ? past->last : past->first;
@@ -102,7 +102,7 @@ static struct entry *take_place(struct queue_past *past, uint64_t event)
     return &past->entries[event & (past->size - 1)];
 }
 
-void queue_past_note(struct queue_past *past, uint64_t event, const struct message *m)
+void queue_recent_note(struct queue_recent *past, uint64_t event, const struct message *m)
 {
     struct entry *entry = take_place(past, event);
     entry->id = m->id;
@@ -113,7 +113,7 @@ void queue_past_note(struct queue_past *past, uint64_t event, const struct messa
     memcpy(entry->to, message_to(m), m->to_len + 1U);
 }
 
-void queue_past_add(struct queue_past *past, const struct queue_change *change)
+void queue_recent_add(struct queue_recent *past, const struct queue_event *change)
 {
     struct entry *entry = take_place(past, change->event);
     *entry = (struct entry){
@@ -133,7 +133,7 @@ void queue_past_add(struct queue_past *past, const struct queue_change *change)
 }
 
 /* An inbound message whose text is not kept any more has none. */
-static void read_text(const struct queue_past *past, struct queue_change *change)
+static void read_text(const struct queue_recent *past, struct queue_event *change)
 {
     const char *words = "";
     for (int i = 0; i < TEXTS; i++) {
@@ -144,10 +144,10 @@ static void read_text(const struct queue_past *past, struct queue_change *change
     change->text = strdup(words);
 }
 
-static void read_entry(const struct queue_past *past, uint64_t event, struct queue_change *change)
+static void read_entry(const struct queue_recent *past, uint64_t event, struct queue_event *change)
 {
     const struct entry *entry = &past->entries[event & (past->size - 1)];
-    *change = (struct queue_change){
+    *change = (struct queue_event){
         .event = event,
         .id = entry->id,
         .owner = entry->owner,
@@ -162,8 +162,8 @@ static void read_entry(const struct queue_past *past, uint64_t event, struct que
     }
 }
 
-size_t queue_past_read(const struct queue_past *past, uint64_t since, struct queue_change *changes,
-                       size_t max, bool *is_gone)
+size_t queue_recent_read(const struct queue_recent *past, uint64_t since,
+                         struct queue_event *changes, size_t max, bool *is_gone)
 {
     uint64_t event = since + 1 < past->first ? past->first : since + 1;
     size_t count = 0;

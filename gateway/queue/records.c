@@ -135,7 +135,7 @@ void queue_records_done(struct queue *q, const struct queue_record *records, siz
     queue_leave(q);
 }
 
-uint64_t queue_unsaved_mark(struct queue *q)
+uint64_t queue_records_mark(struct queue *q)
 {
     queue_enter(q);
     uint64_t mark = q->unsaved.added;
@@ -143,7 +143,7 @@ uint64_t queue_unsaved_mark(struct queue *q)
     return mark;
 }
 
-bool queue_is_saved(struct queue *q, uint64_t mark)
+bool queue_records_are_saved(struct queue *q, uint64_t mark)
 {
     queue_enter(q);
     bool is_saved = q->unsaved.saved >= mark;

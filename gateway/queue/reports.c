@@ -85,7 +85,7 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
         known = message_report(m);
     }
     bool is_repeated =
-        r->text != NULL && q->changes.past != NULL && queue_past_has_text(q->changes.past, r);
+        r->text != NULL && q->changes.past != NULL && queue_recent_has_text(q->changes.past, r);
     if (is_repeated || !report_supersedes(&r->report, &known)) {
         r->outcome = REPORT_OLD; /* since one that came along with it, or where there is no store */
         return;
@@ -100,7 +100,7 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
     } else if (r->text == NULL && !message_state_is_finished(r->state)) {
         r->state = MESSAGE_RELAYED; /* it has ended since it was matched, and is forgotten */
     }
-    queue_changes_note_report(&q->changes, r);
+    queue_events_note_report(&q->changes, r);
 }
 
 void queue_reports_apply(struct queue *q, struct queue_report *reports, size_t count,

@@ -280,17 +280,17 @@ static bool carry_on(struct conn *c, int64_t now_ms)
     return false;
 }
 
-static void write_change(struct conn *c, const struct queue_change *change);
+static void write_change(struct conn *c, const struct queue_event *change);
 
 /* Tells a watcher some of what it has missed; what comes meanwhile is part of that. */
 static void catch_up(struct conn *c)
 {
-    struct queue_change changes[CATCH_UP_MAX];
+    struct queue_event changes[CATCH_UP_MAX];
     bool is_gone;
-    size_t count = queue_changes_since(relay_of(c)->queue, c->client.caught_up, changes,
-                                       CATCH_UP_MAX, &is_gone);
+    size_t count = queue_events_since(relay_of(c)->queue, c->client.caught_up, changes,
+                                      CATCH_UP_MAX, &is_gone);
     if (is_gone) { /* it was told what was missed, and more is now */
-        queue_changes_drop(changes, count);
+        queue_events_drop(changes, count);
         c->is_doomed = true;
         return;
     }
@@ -300,7 +300,7 @@ static void catch_up(struct conn *c)
             write_change(c, &changes[i]);
         }
     }
-    queue_changes_drop(changes, count);
+    queue_events_drop(changes, count);
     c->client.is_catching_up = count == CATCH_UP_MAX;
 }
 
@@ -480,7 +480,7 @@ static void write_event(struct conn *c, struct buffer *line)
     buffer_free(line);
 }
 
-void conn_changed(void *client, const struct queue_change *change)
+void conn_changed(void *client, const struct queue_event *change)
 {
     struct conn *c = client;
     if (!c->client.is_catching_up && change->event > c->client.caught_up) {
@@ -488,7 +488,7 @@ void conn_changed(void *client, const struct queue_change *change)
     }
 }
 
-static void write_change(struct conn *c, const struct queue_change *change)
+static void write_change(struct conn *c, const struct queue_event *change)
 {
     struct buffer line = BUFFER_EMPTY;
     if (change->text != NULL) {

@@ -16,7 +16,7 @@
 
 struct conn;
 struct intake_verdict;
-struct queue_change;
+struct queue_event;
 struct relay;
 struct session_receipt;
 
@@ -62,7 +62,7 @@ struct conn_links *conn_links(struct conn *c);
 void conn_settle(const struct intake_verdict *verdict);
 void conn_acknowledge(void *client, uint32_t slot, const struct session_receipt *receipts,
                       size_t count);
-void conn_changed(void *client, const struct queue_change *change);
+void conn_changed(void *client, const struct queue_event *change);
 void conn_flush_touched(struct conn_context *context);
 
 #endif

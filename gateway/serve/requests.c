@@ -333,7 +333,7 @@ void requests_forget(const struct relay *relay, struct requests_client *client)
 static void say_watching(const struct relay *relay, struct requests_client *client,
                          const struct request *request, struct buffer *out)
 {
-    struct queue_change first;
+    struct queue_event first;
     bool is_gone;
     bool is_named = request->has_id || request->ref[0] != '\0';
     const char *all = is_named ? "" : " all";
@@ -344,11 +344,11 @@ static void say_watching(const struct relay *relay, struct requests_client *clie
     }
     /* A number that is still to come is of an earlier run, whose clock was ahead of ours. */
     uint64_t last = queue_last_event(relay->queue);
-    size_t count = queue_changes_since(relay->queue, request->since, &first, 1, &is_gone);
+    size_t count = queue_events_since(relay->queue, request->since, &first, 1, &is_gone);
     is_gone = is_gone || request->since > last;
     client->is_catching_up = true;
     client->caught_up = !is_gone ? request->since : count > 0 ? first.event - 1 : last;
-    queue_changes_drop(&first, count);
+    queue_events_drop(&first, count);
     reply_line(out, REPLY_OK, false, "watching%s missed=%s", all, is_gone ? "yes" : "no");
 }
 
@@ -471,11 +471,10 @@ static void answer_cancel(struct call *call)
     bool is_canceled = false;
     bool is_known = false;
     for (size_t i = 0; i < count; i++) {
-        enum queue_change_verdict verdict =
-            queue_cancel(call->relay->queue, &ids[i], call->client->owner,
-                         call->client->has_control, clock_unix_ms());
+        enum queue_outcome verdict = queue_cancel(call->relay->queue, &ids[i], call->client->owner,
+                                                  call->client->has_control, clock_unix_ms());
         is_known = is_known || verdict != QUEUE_UNKNOWN;
-        is_canceled = is_canceled || verdict == QUEUE_CHANGED;
+        is_canceled = is_canceled || verdict == QUEUE_DONE;
     }
     if (is_canceled) {
         say_canceled(call, ids, count);
@@ -492,7 +491,7 @@ static void answer_retry(struct call *call)
     switch (call->request->has_id
                 ? queue_retry(call->relay->queue, &call->request->id, clock_unix_ms())
                 : QUEUE_UNKNOWN) {
-    case QUEUE_CHANGED:
+    case QUEUE_DONE:
         reply_line(call->out, REPLY_OK, false, "queued again");
         reply_when_synced(call);
         break;

@@ -237,7 +237,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 /* --- changes ---------------------------------------------------------------------------------- */
 
 /* Notes a change in a held reply. Returns true when that was the last that it waited for. */
-static bool note_settled(struct await *await, size_t position, const struct queue_change *change)
+static bool note_settled(struct await *await, size_t position, const struct queue_event *change)
 {
     struct session_receipt *receipt = &await->receipts[position];
     if (message_state_is_settled(receipt->state)) {
@@ -253,7 +253,7 @@ static bool note_settled(struct await *await, size_t position, const struct queu
 }
 
 /* Held replies first: a WATCH line never comes before the 250 of its message. */
-static void dispatch(struct watch *w, const struct queue_change *change)
+static void dispatch(struct watch *w, const struct queue_event *change)
 {
     struct subject *subject = find(w, &change->id);
     for (struct interest *i = subject == NULL ? NULL : subject->interests; i != NULL;) {
@@ -279,14 +279,14 @@ static void dispatch(struct watch *w, const struct queue_change *change)
 void watch_take(struct watch *w)
 {
     size_t count;
-    struct queue_change *changes = queue_changes_take(w->queue, &count);
+    struct queue_event *changes = queue_events_take(w->queue, &count);
     for (size_t i = 0; i < count; i++) {
         dispatch(w, &changes[i]);
         if (w->options.taken != NULL) {
             w->options.taken(w->options.taken_arg, &changes[i]);
         }
     }
-    queue_changes_free(changes, count);
+    queue_events_free(changes, count);
     arm_deadline(w);
     w->options.dispatched(w->options.arg);
 }

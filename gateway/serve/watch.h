@@ -21,12 +21,12 @@ struct watch;
 struct watch_options {
     int64_t ack_timeout_ms; /* ACK=relayed is answered with the present state after this */
     /* One change for one watching client. Everything is borrowed for the call. */
-    void (*changed)(void *client, const struct queue_change *change);
+    void (*changed)(void *client, const struct queue_event *change);
     /* All recipients of a slot are settled, or its time is up. */
     void (*acknowledge)(void *client, uint32_t slot, const struct session_receipt *receipts,
                         size_t count);
     /* Every change that the queue tells, watched or not; NULL = nobody wants them all. */
-    void (*taken)(void *arg, const struct queue_change *change);
+    void (*taken)(void *arg, const struct queue_event *change);
     void *taken_arg;
     /* Called after a run of calls of the two above: flush what they wrote. */
     void (*dispatched)(void *arg);
@@ -38,7 +38,7 @@ struct watch *watch_new(struct event_base *base, struct queue *queue,
                         const struct watch_options *options);
 void watch_free(struct watch *watch);
 
-/* The queue has changes: take them in the loop. Any thread (for queue_options.notify_changes). */
+/* The queue has changes: take them in the loop. Any thread (for queue_options.notify_events). */
 void watch_wake(void *watch);
 
 /* Takes what the queue has now, without waiting for the loop's turn. */

@@ -333,7 +333,7 @@ void store_each_unreported(struct store *s, int64_t since_ms, size_t max, store_
 
 bool store_has_saved(struct store *s, uint64_t mark)
 {
-    return atomic_load(&s->is_failing) || queue_is_saved(s->queue, mark);
+    return atomic_load(&s->is_failing) || queue_records_are_saved(s->queue, mark);
 }
 
 int64_t store_last_row(const struct store *s)

@@ -151,7 +151,7 @@ void store_each_optout(struct store *s,
 bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t at_ms);
 
 /*
- * Need one not wait for the store? All changes up to `mark` (queue_unsaved_mark) are saved, or they
+ * Need one not wait for the store? All changes up to `mark` (queue_records_mark) are saved, or they
  * cannot be for now. When it becomes so, `saved` is called. Any thread.
  */
 bool store_has_saved(struct store *s, uint64_t mark);

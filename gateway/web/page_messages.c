@@ -11,7 +11,7 @@ enum { CHANGES = 6 * PAGE_MESSAGES };
 
 /* The changes of one message, in their order. */
 struct group {
-    const struct queue_change *changes;
+    const struct queue_event *changes;
     size_t count;
 };
 
@@ -23,7 +23,7 @@ static int compare_numbers(uint64_t left, uint64_t right)
 /* By message, then in their order. */
 static int compare_changes(const void *a, const void *b)
 {
-    const struct queue_change *left = a, *right = b;
+    const struct queue_event *left = a, *right = b;
     int order = memcmp(&left->id, &right->id, sizeof left->id);
     return order != 0 ? order : compare_numbers(left->event, right->event);
 }
@@ -31,15 +31,15 @@ static int compare_changes(const void *a, const void *b)
 /* The last submitted first; ids of one millisecond are in no order, their first changes are. */
 static int compare_groups(const void *a, const void *b)
 {
-    const struct queue_change *left = ((const struct group *)a)->changes;
-    const struct queue_change *right = ((const struct group *)b)->changes;
+    const struct queue_event *left = ((const struct group *)a)->changes;
+    const struct queue_event *right = ((const struct group *)b)->changes;
     int order =
         compare_numbers((uint64_t)ulid_time_ms(&right->id), (uint64_t)ulid_time_ms(&left->id));
     return order != 0 ? order : compare_numbers(right->event, left->event);
 }
 
 /* Returns how many messages there are. */
-static size_t group_changes(struct queue_change *changes, size_t count, struct group *groups)
+static size_t group_changes(struct queue_event *changes, size_t count, struct group *groups)
 {
     size_t found = 0;
     qsort(changes, count, sizeof *changes, compare_changes);
@@ -66,11 +66,11 @@ static json_t *show_number(const char *number, bool shows_all)
 
 static json_t *show(const struct group *group, bool shows_all)
 {
-    const struct queue_change *last = &group->changes[group->count - 1], *report = NULL;
+    const struct queue_event *last = &group->changes[group->count - 1], *report = NULL;
     char id[ULID_SIZE];
     bool has_answered = false;
     for (size_t i = 0; i < group->count; i++) {
-        const struct queue_change *change = &group->changes[i];
+        const struct queue_event *change = &group->changes[i];
         bool is_report = change->report.status[0] != '\0' && change->text == NULL;
         report = is_report ? change : report;
         has_answered = has_answered || change->text != NULL;
@@ -95,7 +95,7 @@ static json_t *show(const struct group *group, bool shows_all)
 
 json_t *page_messages(struct queue *queue, bool shows_all)
 {
-    struct queue_change *changes = calloc(CHANGES, sizeof *changes);
+    struct queue_event *changes = calloc(CHANGES, sizeof *changes);
     json_t *messages = json_array();
     if (changes == NULL || messages == NULL) {
         free(changes);
@@ -106,12 +106,12 @@ json_t *page_messages(struct queue *queue, bool shows_all)
     bool is_gone;
     uint64_t last = queue_last_event(queue);
     size_t count =
-        queue_changes_since(queue, last < CHANGES ? 0 : last - CHANGES, changes, CHANGES, &is_gone);
+        queue_events_since(queue, last < CHANGES ? 0 : last - CHANGES, changes, CHANGES, &is_gone);
     size_t found = group_changes(changes, count, groups);
     for (size_t i = 0; i < found && i < PAGE_MESSAGES; i++) {
         json_array_append_new(messages, show(&groups[i], shows_all));
     }
-    queue_changes_drop(changes, count);
+    queue_events_drop(changes, count);
     free(changes);
     return messages;
 }

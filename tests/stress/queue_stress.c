@@ -314,7 +314,7 @@ static void *cancel(void *arg)
     while (!atomic_load(&is_over)) {
         struct ulid id;
         if (pick(&seed, &id)) {
-            canceled += queue_cancel(q, &id, 0, true, now_ms()) == QUEUE_CHANGED;
+            canceled += queue_cancel(q, &id, 0, true, now_ms()) == QUEUE_DONE;
         }
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     }
@@ -357,10 +357,10 @@ static int compare_ids(const void *a, const void *b)
 }
 
 /* Follows the changes through the lives of the messages. */
-static void follow(const struct queue_change *changes, size_t count, struct life *lives)
+static void follow(const struct queue_event *changes, size_t count, struct life *lives)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct queue_change *c = &changes[i];
+        const struct queue_event *c = &changes[i];
         struct life *life = bsearch(&c->id, lives, ids_count, sizeof(*lives), compare_ids);
         if (c->event != i + 1) {
             fail("event %zu is numbered %zu", i + 1, (size_t)c->event);
@@ -422,7 +422,7 @@ static void check_lives(const struct life *lives, bool is_retained)
 static void reckon(bool is_retained)
 {
     size_t count;
-    struct queue_change *changes = queue_changes_take(q, &count);
+    struct queue_event *changes = queue_events_take(q, &count);
     struct life *lives = calloc(ids_count, sizeof(*lives));
     qsort(ids, ids_count, sizeof(*ids), compare_ids);
     for (size_t i = 0; i < ids_count; i++) {
@@ -430,7 +430,7 @@ static void reckon(bool is_retained)
     }
     follow(changes, count, lives);
     check_lives(lives, is_retained);
-    queue_changes_free(changes, count);
+    queue_events_free(changes, count);
     free(lives);
 }
 

@@ -325,7 +325,7 @@ static void await_verdicts(struct relay *relay)
 
 static void await_saved(struct relay *relay)
 {
-    uint64_t mark = queue_unsaved_mark(relay->queue);
+    uint64_t mark = queue_records_mark(relay->queue);
     set_timeout(relay, WAIT_MS);
     while (!store_has_saved(relay->store, mark) && !relay->is_timed_out) {
         event_base_loop(relay->base, EVLOOP_ONCE);

@@ -121,7 +121,7 @@ static void wake_store(void *arg)
 /* What has been marked as being sent must be so in the store, or it may have been sent unmarked. */
 static void await_mark(void)
 {
-    uint64_t mark = queue_unsaved_mark(q);
+    uint64_t mark = queue_records_mark(q);
     while (!store_has_saved(s, mark) && !atomic_load(&has_failed)) {
         if (!wait_for(&forwarder_bell, WATCHDOG_MS) && !store_has_saved(s, mark)) {
             fail("a mark is never reached");
@@ -325,7 +325,7 @@ static void ask(uint64_t *seed)
 {
     struct store_question question = {.answered = on_answered, .syncs = one_in(seed, 4)};
     size_t which = next_random(seed) % ids_count;
-    if (queue_cancel(q, &ids[which], 0, true, clock_unix_ms()) == QUEUE_CHANGED) {
+    if (queue_cancel(q, &ids[which], 0, true, clock_unix_ms()) == QUEUE_DONE) {
         is_canceled[which] = true;
         question.kind = STORE_ASK_ID;
         question.id = ids[which];

@@ -59,7 +59,7 @@ Test(notice, of_a_state)
         char *answer = message_answer_new(rows[i].api_id, rows[i].reason);
         const struct queue_record record = {.message = m, .state = rows[i].state, .updated_ms = AT};
         expect(notice_of_record(AT * 1000 + 1, &record, answer), rows[i].json);
-        struct queue_change event = {.id = id(), .state = rows[i].state, .answer = answer};
+        struct queue_event event = {.id = id(), .state = rows[i].state, .answer = answer};
         strcpy(event.to, "+34600000000");
         strcpy(event.from, "Acme");
         strcpy(event.ref, rows[i].ref);
@@ -100,11 +100,11 @@ Test(notice, of_what_comes_in)
                                             .text = rows[i].text};
         expect(notice_of_report(AT * 1000 + 1, &report, AT), rows[i].json);
         char *answer = message_answer_new("a", NULL);
-        const struct queue_change event = {.id = id(),
-                                           .to = "+1",
-                                           .report = rows[i].report,
-                                           .text = (char *)rows[i].text,
-                                           .answer = answer};
+        const struct queue_event event = {.id = id(),
+                                          .to = "+1",
+                                          .report = rows[i].report,
+                                          .text = (char *)rows[i].text,
+                                          .answer = answer};
         expect(notice_of_event(AT * 1000 + 1, &event, AT), rows[i].json);
         free(answer);
     }

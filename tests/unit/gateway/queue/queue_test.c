@@ -32,7 +32,7 @@ static struct queue *new_queue(size_t max_messages, size_t max_bytes, int64_t re
         .retention_ms = retention_ms,
         .wake_forwarder = count_call,
         .wake_arg = &wakes,
-        .notify_changes = count_call,
+        .notify_events = count_call,
         .notify_arg = &notifies,
     };
     wakes = notifies = 0;
@@ -208,7 +208,7 @@ static struct ulid bring(enum start start)
     if (start == EXPIRED) {
         advance(10);
     } else if (start == CANCELED) {
-        cr_assert_eq(queue_cancel(q, &id, 0, true, 10), QUEUE_CHANGED);
+        cr_assert_eq(queue_cancel(q, &id, 0, true, 10), QUEUE_DONE);
     }
     if (start == QUEUED || start == SCHEDULED || start == EXPIRED || start == CANCELED) {
         return id;
@@ -342,11 +342,11 @@ Test(queue, verdicts_of_changes, .init = setup, .fini = teardown)
 {
     static const struct {
         enum start start;
-        enum queue_change_verdict cancel, retry;
+        enum queue_outcome cancel, retry;
     } cases[] = {
-        {QUEUED, QUEUE_CHANGED, QUEUE_WRONG_STATE},
+        {QUEUED, QUEUE_DONE, QUEUE_WRONG_STATE},
         {SENDING, QUEUE_WRONG_STATE, QUEUE_WRONG_STATE},
-        {UNRESOLVED, QUEUE_CHANGED, QUEUE_CHANGED},
+        {UNRESOLVED, QUEUE_DONE, QUEUE_DONE},
         {RELAYED, QUEUE_WRONG_STATE, QUEUE_WRONG_STATE},
         {CANCELED, QUEUE_WRONG_STATE, QUEUE_WRONG_STATE},
     };
@@ -792,7 +792,7 @@ Test(queue, found_by_ref_in_order_of_submission)
     for (size_t i = 0; i < 2 * SAME_REF; i++) { /* a third of them ends early */
         if ((i < SAME_REF) == (i % SAME_REF % 3 == 0)) {
             cr_assert_eq(queue_cancel(q, &ids[i % SAME_REF], 0, true, i < SAME_REF ? 5 : 10),
-                         QUEUE_CHANGED);
+                         QUEUE_DONE);
         }
     }
     struct ulid *found = queue_find_ref(q, "r", 0, &count);
@@ -905,7 +905,7 @@ Test(queue, the_operator_can_retry_what_is_overdue, .init = setup, .fini = teard
     advance(40);
     expect_state(&id, MESSAGE_UNRESOLVED, "expired while ambiguous");
     struct ulid other = add(&(struct spec){0}, 50);
-    cr_expect_eq(queue_retry(q, &id, 50), QUEUE_CHANGED);
+    cr_expect_eq(queue_retry(q, &id, 50), QUEUE_DONE);
     advance(60);
     take_one(&id, 60);
     take_one(&other, 60);
@@ -1061,11 +1061,11 @@ Test(queue, without_retention_all_is_gone_at_once)
         queue_settle(q, &s, 1, 0);
         cr_expect_not(is_known(&id));
         size_t count;
-        struct queue_change *changes = queue_changes_take(q, &count);
+        struct queue_event *changes = queue_events_take(q, &count);
         cr_assert_eq(count, 3);
         cr_expect_eq(changes[2].state, MESSAGE_RELAYED, "told nevertheless");
         cr_expect_str_eq(message_answer_api_id(changes[2].answer), "api");
-        queue_changes_free(changes, count);
+        queue_events_free(changes, count);
     }
     struct queue_totals totals;
     queue_totals(q, &totals);
@@ -1202,7 +1202,7 @@ Test(queue, its_first_one_ends_while_a_duplicate_is_stored, .init = setup, .fini
     struct pending p;
     struct queue_submission s = pend(&p, &(struct spec){.ref = "r"});
     queue_prepare(q, &s, 1, 0);
-    cr_assert_eq(queue_cancel(q, &first, 0, true, 0), QUEUE_CHANGED);
+    cr_assert_eq(queue_cancel(q, &first, 0, true, 0), QUEUE_DONE);
     queue_admit(q, &s, 1, true, 0);
     cr_expect(p.receipt.is_duplicate && is_same(&p.receipt.id, &first));
     cr_expect_eq(count_unfinished(), 0, "what was true when it came is told");
@@ -1764,7 +1764,7 @@ Test(queue, changes_of_a_watched_message, .init = setup, .fini = teardown)
 {
     struct ulid other = add_plain(), id = add(&(struct spec){.owner = 7}, 0), unknown = {{0}};
     size_t count;
-    cr_expect_null(queue_changes_take(q, &count));
+    cr_expect_null(queue_events_take(q, &count));
     cr_expect_not(queue_watch(q, &unknown, true));
     cr_expect(queue_watch(q, &id, true));
     settle_one(take_one(&id, 0), FATE_RETURNED, 0);
@@ -1775,7 +1775,7 @@ Test(queue, changes_of_a_watched_message, .init = setup, .fini = teardown)
     queue_settle(q, &s, 1, 0);
     cr_expect_eq(notifies, 1);
 
-    struct queue_change *changes = queue_changes_take(q, &count);
+    struct queue_event *changes = queue_events_take(q, &count);
     static const enum message_state want[] = {MESSAGE_SENDING, MESSAGE_QUEUED, MESSAGE_SENDING,
                                               MESSAGE_REJECTED};
     cr_assert_eq(count, COUNT(want));
@@ -1787,8 +1787,8 @@ Test(queue, changes_of_a_watched_message, .init = setup, .fini = teardown)
     }
     cr_expect_eq(changes[2].event, changes[1].event + 2, "the other's change has a number too");
     cr_expect_str_eq(message_answer_reason(changes[3].answer), "no");
-    queue_changes_free(changes, count);
-    cr_expect_null(queue_changes_take(q, &count));
+    queue_events_free(changes, count);
+    cr_expect_null(queue_events_take(q, &count));
 }
 
 Test(queue, watching_ends_and_begins_again, .init = setup, .fini = teardown)
@@ -1803,14 +1803,14 @@ Test(queue, watching_ends_and_begins_again, .init = setup, .fini = teardown)
     settle_one(m, FATE_RETURNED, 0);
     add_plain();
     cr_expect_eq(notifies, 1);
-    struct queue_change *changes = queue_changes_take(q, &count);
+    struct queue_event *changes = queue_events_take(q, &count);
     cr_expect_eq(count, 2, "also that it was queued");
-    queue_changes_free(changes, count);
+    queue_events_free(changes, count);
     take_one(NULL, 0);
     cr_expect_eq(notifies, 2);
     queue_watch_all(q, false);
     take_one(NULL, 0);
-    changes = queue_changes_take(q, &count);
+    changes = queue_events_take(q, &count);
     cr_expect_eq(count, 1);
-    queue_changes_free(changes, count);
+    queue_events_free(changes, count);
 }

@@ -101,7 +101,7 @@ static void settle_one(struct message *m, enum queue_fate fate)
 
 static void cancel(const struct ulid *id)
 {
-    cr_assert_eq(queue_cancel(q, id, 0, true, 10), QUEUE_CHANGED);
+    cr_assert_eq(queue_cancel(q, id, 0, true, 10), QUEUE_DONE);
 }
 
 static bool is_known(const struct ulid *id)
@@ -171,7 +171,7 @@ Test(queue_records, only_durable_messages, .init = setup, .fini = teardown)
     settle_one(take_one(), FATE_RELAYED);
     EXPECT_NO_ROWS("in memory only");
     cr_expect_eq(wakes, 0);
-    cr_expect_eq(queue_unsaved_mark(q), 0);
+    cr_expect_eq(queue_records_mark(q), 0);
 }
 
 Test(queue_records, changes_of_one_message_are_one_record, .init = setup, .fini = teardown)
@@ -257,7 +257,7 @@ Test(queue_records, tell_of_doubt, .init = setup, .fini = teardown)
     cr_expect(records[0].state == MESSAGE_UNRESOLVED && records[0].may_be_sent);
     cr_expect_not(records[0].is_expiry_lifted);
     done(1, true);
-    cr_assert_eq(queue_retry(q, &id, FAR), QUEUE_CHANGED);
+    cr_assert_eq(queue_retry(q, &id, FAR), QUEUE_DONE);
     EXPECT_ROWS("sent all the same", 1);
     cr_expect(records[0].state == MESSAGE_QUEUED && records[0].is_expiry_lifted);
     done(1, true);
@@ -293,7 +293,7 @@ Test(queue_records, changes_around_a_save_are_one_record, .init = setup, .fini =
     EXPECT_ROWS("each once", 1, 2);
     done(2, true);
     EXPECT_NO_ROWS("all told");
-    cr_expect(queue_is_saved(q, queue_unsaved_mark(q)));
+    cr_expect(queue_records_are_saved(q, queue_records_mark(q)));
 }
 
 Test(queue_records, what_could_not_be_written_comes_again_in_order, .init = setup, .fini = teardown)
@@ -327,26 +327,26 @@ Test(queue_records, a_mark_is_reached_when_what_was_before_it_is_saved, .init = 
      .fini = teardown)
 {
     struct message *taken[2];
-    uint64_t none = queue_unsaved_mark(q);
-    cr_expect(queue_is_saved(q, none), "nothing has changed");
+    uint64_t none = queue_records_mark(q);
+    cr_expect(queue_records_are_saved(q, none), "nothing has changed");
     add(1);
     add(2);
-    cr_expect(queue_is_saved(q, queue_unsaved_mark(q)), "what is new was stored before");
+    cr_expect(queue_records_are_saved(q, queue_records_mark(q)), "what is new was stored before");
     taken[0] = take_one();
-    uint64_t first = queue_unsaved_mark(q);
+    uint64_t first = queue_records_mark(q);
     taken[1] = take_one();
-    uint64_t second = queue_unsaved_mark(q);
-    cr_expect_not(queue_is_saved(q, first));
+    uint64_t second = queue_records_mark(q);
+    cr_expect_not(queue_records_are_saved(q, first));
     cr_assert_eq(take(1), 1);
-    cr_expect_not(queue_is_saved(q, first), "taken is not written");
+    cr_expect_not(queue_records_are_saved(q, first), "taken is not written");
     settle_one(taken[0], FATE_RETURNED);
-    uint64_t third = queue_unsaved_mark(q);
+    uint64_t third = queue_records_mark(q);
     done(1, true);
-    cr_expect(queue_is_saved(q, first));
-    cr_expect_not(queue_is_saved(q, second));
+    cr_expect(queue_records_are_saved(q, first));
+    cr_expect_not(queue_records_are_saved(q, second));
     EXPECT_ROWS("the others", 2, 1);
     done(2, true);
-    cr_expect(queue_is_saved(q, second) && queue_is_saved(q, third));
+    cr_expect(queue_records_are_saved(q, second) && queue_records_are_saved(q, third));
 }
 
 Test(queue_records, a_failed_save_reaches_no_mark_and_leaves_none_behind, .init = setup,
@@ -360,31 +360,31 @@ Test(queue_records, a_failed_save_reaches_no_mark_and_leaves_none_behind, .init 
     for (int round = 0; round < 3; round++) {
         struct message *taken[3];
         cr_assert_eq(queue_take(q, 3, 0, taken), 3);
-        marks[count++] = queue_unsaved_mark(q);
+        marks[count++] = queue_records_mark(q);
         cr_assert_eq(take(ALL), 3);
         settle_one(taken[round], FATE_RETURNED); /* changes while it is written */
-        marks[count++] = queue_unsaved_mark(q);
+        marks[count++] = queue_records_mark(q);
         done(3, false);
-        marks[count++] = queue_unsaved_mark(q);
+        marks[count++] = queue_records_mark(q);
         for (int i = 0; i < 3; i++) {
             if (i != round) {
                 settle_one(taken[i], FATE_RETURNED);
             }
         }
         for (size_t i = 0; i < count; i++) {
-            cr_expect_not(queue_is_saved(q, marks[i]), "round %d, mark %zu", round, i);
+            cr_expect_not(queue_records_are_saved(q, marks[i]), "round %d, mark %zu", round, i);
         }
     }
     save_all();
     for (size_t i = 0; i < count; i++) {
-        cr_expect(queue_is_saved(q, marks[i]), "mark %zu is stuck", i);
+        cr_expect(queue_records_are_saved(q, marks[i]), "mark %zu is stuck", i);
     }
-    cr_expect(queue_is_saved(q, queue_unsaved_mark(q)));
+    cr_expect(queue_records_are_saved(q, queue_records_mark(q)));
     /* And from here on they count as before. */
     take_one();
-    cr_expect_not(queue_is_saved(q, queue_unsaved_mark(q)));
+    cr_expect_not(queue_records_are_saved(q, queue_records_mark(q)));
     save_all();
-    cr_expect(queue_is_saved(q, queue_unsaved_mark(q)));
+    cr_expect(queue_records_are_saved(q, queue_records_mark(q)));
 }
 
 /* It changed while a write failed, so others that changed later are written before it now. */
@@ -393,7 +393,7 @@ Test(queue_records, a_mark_waits_for_what_was_moved_back, .init = setup, .fini =
     add(1);
     add(2);
     struct message *m = take_one();
-    uint64_t mark = queue_unsaved_mark(q);
+    uint64_t mark = queue_records_mark(q);
     take_one();
     EXPECT_ROWS("sending", 1, 2);
     settle_one(m, FATE_RETURNED);
@@ -403,9 +403,9 @@ Test(queue_records, a_mark_waits_for_what_was_moved_back, .init = setup, .fini =
         cr_assert_eq(take(1), 1);
         is_written = is_written || records[0].row == 1;
         done(1, true);
-        cr_expect_eq(queue_is_saved(q, mark), is_written);
+        cr_expect_eq(queue_records_are_saved(q, mark), is_written);
     }
-    cr_expect(queue_is_saved(q, queue_unsaved_mark(q)));
+    cr_expect(queue_records_are_saved(q, queue_records_mark(q)));
 }
 
 Test(queue_records, marks_are_reached_while_there_is_always_more, .init = setup, .fini = teardown)
@@ -417,9 +417,9 @@ Test(queue_records, marks_are_reached_while_there_is_always_more, .init = setup,
     cr_assert_eq(take(ALL), 2);
     settle_one(taken[0], FATE_RETURNED);
     done(2, false); /* one of them counts twice from here on, until the list is empty */
-    uint64_t mark = queue_unsaved_mark(q);
+    uint64_t mark = queue_records_mark(q);
     int round = 0;
-    for (; round < ROUNDS && !queue_is_saved(q, mark); round++) {
+    for (; round < ROUNDS && !queue_records_are_saved(q, mark); round++) {
         size_t count = take(ALL);
         taken[0] = take_one(); /* the list is not empty when the write ends */
         settle_one(taken[0], FATE_RETURNED);

@@ -21,7 +21,7 @@ static void setup(void)
                                     .max_bytes = FAR,
                                     .retention_ms = FAR,
                                     .first_event = FIRST_EVENT,
-                                    .past_changes = PAST,
+                                    .recent_events = PAST,
                                     .expects_reports = true};
     q = queue_new(&options);
     cr_assert_not_null(q);
@@ -268,23 +268,23 @@ Test(queue_reports, forgotten_meanwhile)
     end(m, FATE_RELAYED, "api");
     queue_reports_apply(q, &r, 1, 10);
     size_t count;
-    struct queue_change *changes = queue_changes_take(q, &count);
+    struct queue_event *changes = queue_events_take(q, &count);
     cr_assert_eq(count, 4);
     cr_expect_str_eq(changes[3].report.status, "sent");
     cr_expect_eq(changes[3].state, MESSAGE_RELAYED, "%s", message_state_name(changes[3].state));
-    queue_changes_free(changes, count);
+    queue_events_free(changes, count);
 }
 
-static size_t since(uint64_t number, struct queue_change *changes, bool *is_gone)
+static size_t since(uint64_t number, struct queue_event *changes, bool *is_gone)
 {
-    size_t count = queue_changes_since(q, number, changes, 2 * PAST, is_gone);
-    queue_changes_drop(changes, count);
+    size_t count = queue_events_since(q, number, changes, 2 * PAST, is_gone);
+    queue_events_drop(changes, count);
     return count;
 }
 
-Test(queue_reports, past_changes)
+Test(queue_reports, recent_events)
 {
-    struct queue_change changes[2 * PAST];
+    struct queue_event changes[2 * PAST];
     bool is_gone;
     relayed(); /* queued, sending, relayed */
     report("sent", 1, false);

@@ -149,8 +149,8 @@ static void relay_one(bool saves)
     struct queue_settlement settlement = {
         .message = m, .fate = FATE_RELAYED, .answer = message_answer_new("api", "")};
     queue_settle(q, &settlement, 1, clock_unix_ms());
-    uint64_t mark = queue_unsaved_mark(q);
-    while (saves && !queue_is_saved(q, mark)) {
+    uint64_t mark = queue_records_mark(q);
+    while (saves && !queue_records_are_saved(q, mark)) {
         wait_for_news();
     }
 }
@@ -343,8 +343,8 @@ static void fail_while_states_change(enum faulty_operation operation)
     ask_sync(&ending);
     await(&ending);
     cr_expect_eq(faulty_vfs_struck(), 1);
-    uint64_t mark = queue_unsaved_mark(q);
-    while (!queue_is_saved(q, mark)) {
+    uint64_t mark = queue_records_mark(q);
+    while (!queue_records_are_saved(q, mark)) {
         wait_for_news();
     }
     listen(&told, 3);

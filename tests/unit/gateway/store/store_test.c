@@ -237,7 +237,7 @@ static void settle_next(enum queue_fate fate, const char *api_id, const char *re
 
 static void await_saved(void)
 {
-    uint64_t mark = queue_unsaved_mark(q);
+    uint64_t mark = queue_records_mark(q);
     while (!store_has_saved(s, mark)) {
         wait_for_news();
     }
@@ -478,7 +478,7 @@ Test(store, times_of_a_message_that_waits, .init = setup, .fini = teardown)
     m = look_up(&id);
     cr_expect_eq(m->expires_ms, base_ms + 10);
     message_free(m);
-    cr_assert_eq(queue_retry(q, &id, base_ms + 20), QUEUE_CHANGED);
+    cr_assert_eq(queue_retry(q, &id, base_ms + 20), QUEUE_DONE);
     for (int again = 0; again <= 1; again++) {
         m = look_up(&id);
         cr_expect_eq(m->state, MESSAGE_QUEUED);
@@ -725,7 +725,7 @@ Test(store, asked_by_state, .init = setup, .fini = teardown)
         settle_next(FATE_REJECTED, "", "no");
     }
     canceled = accept_one(&(struct message_content){.text = NULL});
-    cr_assert_eq(queue_cancel(q, &canceled, 0, true, base_ms), QUEUE_CHANGED);
+    cr_assert_eq(queue_cancel(q, &canceled, 0, true, base_ms), QUEUE_DONE);
     accept_one(&(struct message_content){.text = NULL});
     const struct {
         enum message_state state;
@@ -762,7 +762,7 @@ Test(store, answers_come_in_order_and_after_what_was_before_them, .init = setup,
     }
     turns = 0;
     for (size_t i = 0; i < QUESTIONS; i++) {
-        cr_assert_eq(queue_cancel(q, &ids[i], 0, true, base_ms + 7), QUEUE_CHANGED);
+        cr_assert_eq(queue_cancel(q, &ids[i], 0, true, base_ms + 7), QUEUE_DONE);
         ask_later((struct store_question){.kind = STORE_ASK_ID, .id = ids[i], .syncs = i % 3 == 0},
                   &answers[i]);
         cr_expect_not(store_is_idle(s));
@@ -1141,7 +1141,7 @@ Test(store, takes_over_what_an_older_one_has_left)
         start();
         cr_expect_eq(restored, 2);
         cr_expect_eq(outbox_count(o), 0, "what an older one relayed is not told now");
-        cr_expect_eq(queue_cancel(q, &waiting, 0, true, base_ms + 2), QUEUE_CHANGED);
+        cr_expect_eq(queue_cancel(q, &waiting, 0, true, base_ms + 2), QUEUE_DONE);
         stop();
         cr_expect_eq(outbox_count(o), 1);
         cr_expect_eq(sql("PRAGMA user_version"), 3);
