@@ -266,7 +266,7 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
         queue_api_ids_add(q->api_ids, message_api_id(m), &m->id);
     }
     put_in_place(q, m, end);
-    queue_unsaved_add(q, m);
+    queue_unsaved_add(&q->unsaved, m);
     if (!message_state_is_finished(state_of_place[to])) {
         return;
     }

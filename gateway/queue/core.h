@@ -16,6 +16,7 @@
 #include "gateway/queue/index.h"
 #include "gateway/queue/queue.h"
 #include "gateway/queue/refs.h"
+#include "gateway/queue/unsaved.h"
 
 #include <pthread.h>
 
@@ -46,17 +47,6 @@ enum queue_end { QUEUE_HEAD, QUEUE_TAIL };
 struct queue_chain {
     struct message *first, *last;
     size_t count;
-};
-
-/* Messages whose changes the store has not seen, in the order in which they came here. */
-struct queue_unsaved {
-    struct message *first, *last;
-    size_t count;
-    uint64_t added, saved; /* how many ever came, and how many of the first of them are saved */
-    /* After a write that failed: `saved` stays until so many are saved, then it is `redone`, since
-     * what changed during that write has lost its place among the first. */
-    uint64_t redo, redone;
-    bool is_told; /* wake_store was called, and not all has been taken since */
 };
 
 /* What a submission adds to the queue. */
@@ -146,9 +136,6 @@ void queue_forget(struct queue *q, struct message *m);
 void queue_swap_answer(struct queue *q, struct message *m, char **answer);
 /* Gives a message a reason of our own; without memory it keeps what it has. */
 void queue_set_reason(struct queue *q, struct message *m, const char *reason);
-
-/* A durable message has changed: lists it for the store, unless it is listed. */
-void queue_unsaved_add(struct queue *q, struct message *m);
 
 /* Is a message finished, and held for longer than it need be? */
 bool queue_is_outdated(const struct queue *q, const struct message *m, int64_t now_ms);

@@ -10,34 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void append(struct queue_unsaved *unsaved, struct message *m)
-{
-    message_row_links(m)->next_unsaved = NULL;
-    *(unsaved->first == NULL ? &unsaved->first : &message_row_links(unsaved->last)->next_unsaved) =
-        m;
-    unsaved->last = m;
-    unsaved->count++;
-}
-
-static void prepend(struct queue_unsaved *unsaved, struct message *m)
-{
-    message_row_links(m)->next_unsaved = unsaved->first;
-    unsaved->last = unsaved->first == NULL ? m : unsaved->last;
-    unsaved->first = m;
-    unsaved->count++;
-}
-
-void queue_unsaved_add(struct queue *q, struct message *m)
-{
-    bool is_listed = m->saving == MESSAGE_UNSAVED || m->saving == MESSAGE_SAVING_UNSAVED;
-    if (!m->is_durable || is_listed) {
-        return;
-    }
-    m->saving = m->saving == MESSAGE_SAVED ? MESSAGE_UNSAVED : MESSAGE_SAVING_UNSAVED;
-    append(&q->unsaved, m);
-    q->unsaved.added++;
-}
-
 /* Writes down what a message is now. Returns false without memory. */
 static bool record(struct message *m, struct queue_record *r, struct buffer *answers)
 {
@@ -69,68 +41,44 @@ size_t queue_records_take(struct queue *q, struct queue_record *records, size_t 
     queue_enter(q);
     struct queue_unsaved *unsaved = &q->unsaved;
     while (taken < max && unsaved->first != NULL) {
-        struct message *m = unsaved->first;
-        if (!record(m, &records[taken], answers)) {
+        if (!record(unsaved->first, &records[taken], answers)) {
             break;
         }
         taken++;
-        unsaved->first = message_row_links(m)->next_unsaved;
-        unsaved->count--;
-        m->saving = MESSAGE_SAVING;
+        queue_unsaved_take(unsaved);
     }
     unsaved->is_told = unsaved->first != NULL;
     queue_leave(q);
     return taken;
 }
 
-static void end_saved(struct queue *q, struct message *m)
+static void end_saved(struct queue *q, const struct queue_record *records, size_t count)
 {
-    if (m->saving == MESSAGE_SAVING_UNSAVED) {
-        m->saving = MESSAGE_UNSAVED;
-        return;
+    for (size_t i = 0; i < count; i++) {
+        struct message *m = records[i].message;
+        if (queue_unsaved_end(m) && message_state_is_finished((enum message_state)m->state)) {
+            queue_release(q, m);
+        }
     }
-    m->saving = MESSAGE_SAVED;
-    if (message_state_is_finished((enum message_state)m->state)) {
-        queue_release(q, m);
-    }
+    queue_unsaved_advance(&q->unsaved, count);
 }
 
-/* Marks are reached by so many more. */
-static void advance(struct queue_unsaved *unsaved, uint64_t count)
+static void end_failed(struct queue *q, const struct queue_record *records, size_t count)
 {
-    if (count < unsaved->redo) {
-        unsaved->redo -= count;
-        return;
+    for (size_t i = count; i > 0; i--) { /* each goes to the head: the first one last */
+        queue_unsaved_return(&q->unsaved, records[i - 1].message);
     }
-    unsaved->saved = (unsaved->redo > 0 ? unsaved->redone : unsaved->saved) + count - unsaved->redo;
-    unsaved->redo = 0;
-}
-
-static void end_unsaved(struct queue *q, struct message *m)
-{
-    if (m->saving == MESSAGE_SAVING) {
-        prepend(&q->unsaved, m);
-    }
-    m->saving = MESSAGE_UNSAVED;
+    queue_unsaved_redo(&q->unsaved);
 }
 
 void queue_records_done(struct queue *q, const struct queue_record *records, size_t count,
                         bool is_saved)
 {
     queue_enter(q);
-    struct queue_unsaved *unsaved = &q->unsaved;
-    for (size_t i = count; i > 0; i--) { /* each to the head: the first one last */
-        if (is_saved) {
-            end_saved(q, records[count - i].message);
-        } else {
-            end_unsaved(q, records[i - 1].message);
-        }
-    }
     if (is_saved) {
-        advance(unsaved, count);
+        end_saved(q, records, count);
     } else {
-        unsaved->redo = unsaved->count;
-        unsaved->redone = unsaved->added;
+        end_failed(q, records, count);
     }
     queue_leave(q);
 }
