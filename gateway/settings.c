@@ -1,6 +1,8 @@
 /* settings: see settings.h. */
 #include "gateway/settings.h"
 
+#include "gateway/queue/options.h"
+
 #include "conf/value.h"
 
 #include <stdio.h>

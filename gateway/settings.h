@@ -10,7 +10,6 @@
 #include "conf/conf.h"
 #include "gateway/forward/forwarder.h"
 #include "gateway/notify/notify.h"
-#include "gateway/queue/queue.h"
 #include "gateway/sandbox/sandbox.h"
 #include "gateway/serve/optout.h"
 #include "gateway/serve/reports.h"
@@ -20,6 +19,8 @@
 #include "proto/session/session.h"
 
 #include <stdio.h>
+
+struct queue_options;
 
 enum { SETTINGS_HOST_SIZE = 64 };
 

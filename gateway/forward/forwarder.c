@@ -12,6 +12,8 @@
 #include "gateway/policy/batch.h"
 #include "gateway/policy/destination.h"
 #include "gateway/policy/pace.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/dispatch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

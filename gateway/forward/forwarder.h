@@ -14,7 +14,6 @@
 #include "gateway/base/stats.h"
 #include "gateway/forward/history.h"
 #include "gateway/policy/destination.h"
-#include "gateway/queue/queue.h"
 #include "gateway/store/store.h"
 
 #include <stdbool.h>
@@ -22,6 +21,7 @@
 #include <stdint.h>
 
 struct forwarder;
+struct queue;
 
 struct forwarder_options {
     struct api_options api;

@@ -5,6 +5,8 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/int64.h"
 #include "gateway/base/log.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/dispatch.h"
 
 #include <stdlib.h>
 

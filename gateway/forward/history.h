@@ -14,12 +14,12 @@
 #include "gateway/policy/pace.h"
 #include "gateway/policy/poll.h"
 #include "gateway/policy/reconcile.h"
-#include "gateway/queue/queue.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct history;
+struct queue;
 
 /* What it works with; all outlive it. */
 struct history_means {

@@ -4,6 +4,8 @@
 #include "gateway/api/json.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/queue/dispatch.h"
+#include "gateway/queue/records.h"
 
 #include <stdlib.h>
 

@@ -14,12 +14,13 @@
 #include "gateway/base/stats.h"
 #include "gateway/forward/anchor.h"
 #include "gateway/policy/destination.h"
-#include "gateway/queue/queue.h"
 #include "gateway/store/store.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct queue;
 
 /* The tag of its answer. */
 struct post {

@@ -4,6 +4,7 @@
 #include "gateway/api/json.h"
 #include "gateway/base/int64.h"
 #include "gateway/base/log.h"
+#include "gateway/queue/dispatch.h"
 
 #include <string.h>
 

@@ -13,10 +13,11 @@
 #include "gateway/base/stats.h"
 #include "gateway/forward/post.h"
 #include "gateway/policy/retry.h"
-#include "gateway/queue/queue.h"
 
 #include <stddef.h>
 #include <stdint.h>
+
+struct queue_settlement;
 
 /* One answer, and what becomes of its messages. */
 struct settling {

@@ -1,6 +1,10 @@
 /* change: see notice.h. */
 #include "gateway/notify/notice.h"
 
+#include "gateway/queue/records.h"
+#include "gateway/queue/reports.h"
+#include "gateway/queue/types.h"
+
 #include "proto/text.h"
 
 #include <jansson.h>

@@ -8,12 +8,14 @@
 #ifndef GATEWAY_NOTIFY_NOTICE_H
 #define GATEWAY_NOTIFY_NOTICE_H
 
-#include "gateway/queue/queue.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+
+struct queue_event;
+struct queue_record;
+struct queue_report;
 
 /* One allocation, one owner. */
 struct notice {

@@ -5,6 +5,7 @@
 #include "gateway/base/log.h"
 #include "gateway/notify/program.h"
 #include "gateway/notify/webhook.h"
+#include "gateway/queue/types.h"
 
 #include <stdio.h>
 #include <stdlib.h>

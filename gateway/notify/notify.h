@@ -9,13 +9,13 @@
 #define GATEWAY_NOTIFY_NOTIFY_H
 
 #include "gateway/notify/outbox.h"
-#include "gateway/queue/queue.h"
 
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 struct notify;
+struct queue_event;
 
 struct notify_options {
     const char *webhook, *webhook_secret; /* NULL = there is none */

@@ -3,6 +3,7 @@
 
 #include "gateway/base/backoff.h"
 #include "gateway/base/int64.h"
+#include "gateway/queue/types.h"
 
 #include <search.h>
 #include <stdlib.h>

@@ -25,12 +25,12 @@
 
 #include "gateway/api/api.h"
 #include "gateway/api/json.h"
-#include "gateway/queue/queue.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct queue_resolution;
 struct reconcile;
 
 struct reconcile_options {

@@ -8,7 +8,7 @@
 
 #include "gateway/api/api.h"
 #include "gateway/api/json.h"
-#include "gateway/queue/queue.h"
+#include "gateway/queue/types.h"
 
 #include <stdbool.h>
 #include <stddef.h>

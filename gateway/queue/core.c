@@ -42,7 +42,7 @@ enum queue_place queue_lane_of(const struct message *m)
     return (enum queue_place)m->priority;
 }
 
-enum queue_place queue_place_of(const struct message *m)
+static enum queue_place place_of(const struct message *m)
 {
     static const enum queue_place place_of_state[MESSAGE_STATES] = {
         [MESSAGE_SCHEDULED] = PLACE_SCHEDULED, [MESSAGE_SENDING] = PLACE_SENDING,
@@ -75,11 +75,6 @@ int64_t queue_oldest_head_ms(const struct queue *q, int first, int end)
         }
     }
     return oldest_ms;
-}
-
-int64_t queue_waits_since_ms(const struct message *m)
-{
-    return m->has_at ? m->updated_ms : ulid_time_ms(&m->id);
 }
 
 /* --- the mutex and who is called after it --------------------------------------------------- */
@@ -116,11 +111,11 @@ void queue_enter(struct queue *q)
 void queue_leave(struct queue *q)
 {
     bool wakes = q->is_asleep && queue_is_wake_due(q);
-    bool notifies = q->changes.count > 0 && !q->is_notified;
+    bool notifies = q->feed.count > 0 && !q->feed.is_told;
     bool stores = q->unsaved.first != NULL && !q->unsaved.is_told;
     struct message *doomed = q->doomed;
     q->is_asleep = q->is_asleep && !wakes;
-    q->is_notified = q->is_notified || notifies;
+    q->feed.is_told = q->feed.is_told || notifies;
     q->unsaved.is_told = q->unsaved.is_told || stores;
     q->doomed = NULL;
     pthread_mutex_unlock(&q->mutex);
@@ -160,6 +155,13 @@ struct message *queue_find(const struct queue *q, const struct ulid *id)
     return m;
 }
 
+struct message *queue_find_visible(const struct queue *q, const struct ulid *id, int32_t owner,
+                                   bool sees_all)
+{
+    struct message *m = queue_find(q, id);
+    return m != NULL && (sees_all || m->owner == owner) ? m : NULL;
+}
+
 int64_t queue_look_at_ms(const struct message *m)
 {
     switch ((enum message_state)m->state) {
@@ -182,14 +184,14 @@ int64_t queue_look_at_ms(const struct message *m)
 /* Puts a message in the list of its state, and in the heap if it waits for a time. */
 static void put_in_place(struct queue *q, struct message *m, enum queue_end end)
 {
-    chain_insert(&q->places[queue_place_of(m)], m, end);
+    chain_insert(&q->places[place_of(m)], m, end);
     int64_t time_ms = queue_look_at_ms(m);
     if (time_ms != QUEUE_NEVER) {
         /* Room was reserved for AT and for the deferred. Otherwise it is a question of expiry
          * only, which is asked again when the message is taken. */
         (void)queue_heap_insert(&q->heap, m, time_ms);
     }
-    queue_events_note(&q->changes, m);
+    queue_feed_note(&q->feed, m);
 }
 
 void queue_enlist(struct queue *q, struct message *m, int64_t now_ms)
@@ -224,9 +226,9 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
     }
     queue_index_insert(&q->by_id, m);
     q->bytes += message_bytes(m);
-    q->changes.tells_settled = false; /* what it was then has been told then */
+    q->feed.tells_settled = false; /* what it was then has been told then */
     put_in_place(q, m, QUEUE_TAIL);
-    q->changes.tells_settled = q->options.tells_settled;
+    q->feed.tells_settled = q->options.tells_settled;
     if (m->is_ambiguous) {
         /* Its time is looked at when the scan has told: it may have been sent within it. */
         queue_heap_remove(&q->heap, m);
@@ -243,7 +245,7 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
 
 void queue_forget(struct queue *q, struct message *m)
 {
-    chain_remove(&q->places[queue_place_of(m)], m);
+    chain_remove(&q->places[place_of(m)], m);
     queue_index_remove(&q->by_id, m);
     if (m->ref_len != 0) {
         queue_refs_remove(&q->refs, m);
@@ -256,7 +258,7 @@ void queue_forget(struct queue *q, struct message *m)
 void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
                 int64_t now_ms)
 {
-    chain_remove(&q->places[queue_place_of(m)], m);
+    chain_remove(&q->places[place_of(m)], m);
     queue_heap_remove(&q->heap, m);
     m->state = state_of_place[to] & 0xF;
     m->is_ambiguous = to == PLACE_AMBIGUOUS;
@@ -356,4 +358,13 @@ struct message *queue_first_finished(const struct queue *q)
         }
     }
     return first;
+}
+
+void queue_forget_outdated(struct queue *q, size_t steps, int64_t now_ms)
+{
+    struct message *m = queue_first_finished(q);
+    while (steps-- > 0 && m != NULL && queue_is_outdated(q, m, now_ms)) {
+        queue_forget(q, m);
+        m = queue_first_finished(q);
+    }
 }

@@ -1,98 +1,78 @@
-/*
- * changes: see changes.h. Owns the array of changes. Under the queue's mutex.
- */
+/* feed: see feed.h. */
 #include "gateway/queue/feed.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CHANGES = 64 };
+enum { FIRST_EVENTS = 64 };
 
-void queue_events_drop(struct queue_event *changes, size_t count)
+static bool reserve_one(struct queue_feed *feed)
 {
-    for (size_t i = 0; i < count; i++) {
-        free(changes[i].answer);
-        free(changes[i].text);
-    }
-}
-
-void queue_events_free(struct queue_event *changes, size_t count)
-{
-    queue_events_drop(changes, count);
-    free(changes);
-}
-
-void queue_events_clear(struct queue_events *changes)
-{
-    queue_events_free(changes->array, changes->count);
-    changes->array = NULL;
-    changes->count = changes->size = 0;
-}
-
-static bool reserve_one(struct queue_events *changes)
-{
-    if (changes->count < changes->size) {
+    if (feed->count < feed->size) {
         return true;
     }
-    size_t size = changes->size == 0 ? FIRST_CHANGES : changes->size * 2;
-    struct queue_event *array = realloc(changes->array, size * sizeof(*array));
-    if (array == NULL) {
+    size_t size = feed->size == 0 ? FIRST_EVENTS : feed->size * 2;
+    struct queue_event *events = realloc(feed->events, size * sizeof *events);
+    if (events == NULL) {
         return false;
     }
-    changes->array = array;
-    changes->size = size;
+    feed->events = events;
+    feed->size = size;
     return true;
 }
 
-void queue_events_note_report(struct queue_events *changes, const struct queue_report *report)
+/* Most events are not watched, so only those that are get copied. */
+static void copy(struct queue_feed *feed, const struct message *m)
 {
-    struct queue_event change = {
-        .id = report->id,
-        .owner = report->owner,
-        .state = report->state,
-        .report = report->report,
-        .text = (char *)report->text, /* for the past to copy */
-    };
-    memcpy(change.to, report->to, sizeof change.to);
-    memcpy(change.from, report->from, sizeof change.from);
-    memcpy(change.ref, report->ref, sizeof change.ref);
-    change.event = ++changes->event;
-    if (changes->past != NULL) {
-        queue_recent_add(changes->past, &change);
-    }
-    if (reserve_one(changes)) {
-        change.answer = message_answer_new(report->api_id, NULL);
-        change.text = report->text == NULL ? NULL : strdup(report->text);
-        changes->array[changes->count++] = change;
-    }
-}
-
-/* Most changes are told to nobody: only for those that are there is a copy. */
-static void copy(struct queue_events *changes, const struct message *m)
-{
-    struct queue_event *change = &changes->array[changes->count++];
-    *change = (struct queue_event){
-        .event = changes->event,
+    struct queue_event *event = &feed->events[feed->count++];
+    *event = (struct queue_event){
+        .number = feed->last,
         .id = m->id,
         .owner = m->owner,
         .state = (enum message_state)m->state,
         .answer = message_answer_copy(m->answer),
     };
-    memcpy(change->to, message_to(m), m->to_len + 1U);
-    memcpy(change->from, message_from(m), m->from_len + 1U);
-    memcpy(change->ref, message_ref(m), m->ref_len + 1U);
+    memcpy(event->to, message_to(m), m->to_len + 1U);
+    memcpy(event->from, message_from(m), m->from_len + 1U);
+    memcpy(event->ref, message_ref(m), m->ref_len + 1U);
 }
 
-void queue_events_note(struct queue_events *changes, const struct message *m)
+void queue_feed_note(struct queue_feed *feed, const struct message *m)
 {
-    changes->event++;
-    if (changes->past != NULL) {
-        queue_recent_note(changes->past, changes->event, m);
+    feed->last++;
+    if (feed->recent != NULL) {
+        queue_recent_note(feed->recent, feed->last, m);
     }
-    bool is_told =
-        m->is_watched || changes->is_all_watched ||
-        (changes->tells_settled && message_state_is_settled((enum message_state)m->state));
-    if (is_told && reserve_one(changes)) {
-        copy(changes, m);
+    bool is_watched =
+        m->is_watched || feed->is_all_watched ||
+        (feed->tells_settled && message_state_is_settled((enum message_state)m->state));
+    if (is_watched && reserve_one(feed)) {
+        copy(feed, m);
     }
+}
+
+void queue_feed_add(struct queue_feed *feed, const struct queue_event *event, const char *api_id)
+{
+    feed->last++;
+    if (feed->recent != NULL) {
+        queue_recent_add(feed->recent, feed->last, event);
+    }
+    if (!reserve_one(feed)) {
+        return;
+    }
+    struct queue_event *copied = &feed->events[feed->count++];
+    *copied = *event;
+    copied->number = feed->last;
+    copied->answer = message_answer_new(api_id, NULL);
+    copied->text = event->text == NULL ? NULL : strdup(event->text);
+}
+
+struct queue_event *queue_feed_take(struct queue_feed *feed, size_t *count)
+{
+    struct queue_event *events = feed->events;
+    *count = feed->count;
+    feed->events = NULL;
+    feed->count = feed->size = 0;
+    feed->is_told = false;
+    return events;
 }

@@ -1,11 +1,11 @@
-/* past: see past.h. */
+/* recent: see recent.h. */
 #include "gateway/queue/recent.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    STATUSES_MAX = 64, /* different ones that are kept apart; the API documents eleven */
+    STATUSES_MAX = 64, /* different ones kept apart; the API documents eleven */
     TEXTS = 256,       /* inbound messages whose texts are kept */
     NO_STATUS = UINT8_MAX,
     INBOUND = UINT8_MAX - 1
@@ -19,9 +19,9 @@ struct entry {
     char to[NUMBER_SIZE];
 };
 
-/* An inbound message. */
+/* Of an inbound message. */
 struct text {
-    uint64_t event;
+    uint64_t number;
     struct ulid id;
     int64_t at_ms; /* its eventAt */
     char *text;
@@ -29,7 +29,7 @@ struct text {
 
 struct queue_recent {
     size_t size;
-    uint64_t first, last; /* numbers of the changes kept; 0 = none yet */
+    uint64_t first, last; /* numbers of the events kept; 0 = none yet */
     char statuses[STATUSES_MAX][REPORT_STATUS_MAX + 1];
     unsigned status_count;
     struct text texts[TEXTS];
@@ -39,72 +39,72 @@ struct queue_recent {
 
 struct queue_recent *queue_recent_new(size_t size)
 {
-    struct queue_recent *past = calloc(1, sizeof *past + size * sizeof past->entries[0]);
-    if (past != NULL) {
-        past->size = size;
+    struct queue_recent *recent = calloc(1, sizeof *recent + size * sizeof recent->entries[0]);
+    if (recent != NULL) {
+        recent->size = size;
     }
-    return past;
+    return recent;
 }
 
-void queue_recent_free(struct queue_recent *past)
+void queue_recent_free(struct queue_recent *recent)
 {
-    for (int i = 0; past != NULL && i < TEXTS; i++) {
-        free(past->texts[i].text);
+    for (int i = 0; recent != NULL && i < TEXTS; i++) {
+        free(recent->texts[i].text);
     }
-    free(past);
+    free(recent);
 }
 
-/* Statuses are few. One more than there is room for is told as the last one that had room: none that
- * the API documents, which all come long before. */
-static uint8_t status_index(struct queue_recent *past, const char *status)
+/* Statuses are few. Once the table is full, an unknown one is told as its last; those that the API
+ * documents have all been seen long before. */
+static uint8_t status_index(struct queue_recent *recent, const char *status)
 {
     unsigned i = 0;
-    while (i < past->status_count && strcmp(past->statuses[i], status) != 0) {
+    while (i < recent->status_count && strcmp(recent->statuses[i], status) != 0) {
         i++;
     }
-    if (i == past->status_count && i < STATUSES_MAX) {
-        memcpy(past->statuses[i], status, strlen(status) + 1);
-        past->status_count++;
+    if (i == recent->status_count && i < STATUSES_MAX) {
+        memcpy(recent->statuses[i], status, strlen(status) + 1);
+        recent->status_count++;
     }
     return (uint8_t)(i < STATUSES_MAX ? i : STATUSES_MAX - 1);
 }
 
-static void add_text(struct queue_recent *past, const struct queue_event *change)
+static void add_text(struct queue_recent *recent, uint64_t number, const struct queue_event *event)
 {
-    struct text *text = &past->texts[past->next_text++ % TEXTS];
+    struct text *text = &recent->texts[recent->next_text++ % TEXTS];
     free(text->text);
-    *text = (struct text){.event = change->event,
-                          .id = change->id,
-                          .at_ms = change->report.event_ms,
-                          .text = strdup(change->text)};
+    *text = (struct text){.number = number,
+                          .id = event->id,
+                          .at_ms = event->report.event_ms,
+                          .text = strdup(event->text)};
 }
 
-bool queue_recent_has_text(const struct queue_recent *past, const struct queue_report *report)
+bool queue_recent_has_text(const struct queue_recent *recent, const struct ulid *id, int64_t at_ms,
+                           const char *text)
 {
     for (int i = 0; i < TEXTS; i++) {
-        const struct text *text = &past->texts[i];
-        if (text->text != NULL && text->at_ms == report->report.event_ms &&
-            memcmp(&text->id, &report->id, sizeof text->id) == 0 &&
-            strcmp(text->text, report->text) == 0) {
+        const struct text *kept = &recent->texts[i];
+        if (kept->text != NULL && kept->at_ms == at_ms &&
+            memcmp(&kept->id, id, sizeof kept->id) == 0 && strcmp(kept->text, text) == 0) {
             return true;
         }
     }
     return false;
 }
 
-/* The place of the next change, the oldest one's. */
-static struct entry *take_place(struct queue_recent *past, uint64_t event)
+/* The place of the next event, until now the oldest one's. */
+static struct entry *take_place(struct queue_recent *recent, uint64_t number)
 {
-    past->last = event;
-    past->first = past->first == 0 ? past->last : past->first;
-    past->first =
-        past->last - past->first >= past->size ? past->last - past->size + 1 : past->first;
-    return &past->entries[event & (past->size - 1)];
+    recent->last = number;
+    recent->first = recent->first == 0 ? number : recent->first;
+    recent->first =
+        number - recent->first >= recent->size ? number - recent->size + 1 : recent->first;
+    return &recent->entries[number & (recent->size - 1)];
 }
 
-void queue_recent_note(struct queue_recent *past, uint64_t event, const struct message *m)
+void queue_recent_note(struct queue_recent *recent, uint64_t number, const struct message *m)
 {
-    struct entry *entry = take_place(past, event);
+    struct entry *entry = take_place(recent, number);
     entry->id = m->id;
     entry->owner = m->owner;
     entry->code = 0;
@@ -113,63 +113,63 @@ void queue_recent_note(struct queue_recent *past, uint64_t event, const struct m
     memcpy(entry->to, message_to(m), m->to_len + 1U);
 }
 
-void queue_recent_add(struct queue_recent *past, const struct queue_event *change)
+void queue_recent_add(struct queue_recent *recent, uint64_t number, const struct queue_event *event)
 {
-    struct entry *entry = take_place(past, change->event);
+    struct entry *entry = take_place(recent, number);
     *entry = (struct entry){
-        .id = change->id,
-        .owner = change->owner,
-        .code = change->report.code,
-        .state = (uint8_t)change->state,
+        .id = event->id,
+        .owner = event->owner,
+        .code = event->report.code,
+        .state = (uint8_t)event->state,
         .status = NO_STATUS,
     };
-    memcpy(entry->to, change->to, sizeof entry->to);
-    if (change->text != NULL) {
+    memcpy(entry->to, event->to, sizeof entry->to);
+    if (event->text != NULL) {
         entry->status = INBOUND;
-        add_text(past, change);
-    } else if (change->report.status[0] != '\0') {
-        entry->status = status_index(past, change->report.status);
+        add_text(recent, number, event);
+    } else if (event->report.status[0] != '\0') {
+        entry->status = status_index(recent, event->report.status);
     }
 }
 
-/* An inbound message whose text is not kept any more has none. */
-static void read_text(const struct queue_recent *past, struct queue_event *change)
+/* An inbound message whose text is no longer kept gets an empty one. */
+static char *copy_text(const struct queue_recent *recent, uint64_t number)
 {
-    const char *words = "";
     for (int i = 0; i < TEXTS; i++) {
-        if (past->texts[i].event == change->event && past->texts[i].text != NULL) {
-            words = past->texts[i].text;
+        if (recent->texts[i].number == number && recent->texts[i].text != NULL) {
+            return strdup(recent->texts[i].text);
         }
     }
-    change->text = strdup(words);
+    return strdup("");
 }
 
-static void read_entry(const struct queue_recent *past, uint64_t event, struct queue_event *change)
+static void read_entry(const struct queue_recent *recent, uint64_t number,
+                       struct queue_event *event)
 {
-    const struct entry *entry = &past->entries[event & (past->size - 1)];
-    *change = (struct queue_event){
-        .event = event,
+    const struct entry *entry = &recent->entries[number & (recent->size - 1)];
+    *event = (struct queue_event){
+        .number = number,
         .id = entry->id,
         .owner = entry->owner,
         .state = (enum message_state)entry->state,
         .report = {.code = entry->code},
     };
-    memcpy(change->to, entry->to, sizeof change->to);
+    memcpy(event->to, entry->to, sizeof event->to);
     if (entry->status == INBOUND) {
-        read_text(past, change);
+        event->text = copy_text(recent, number);
     } else if (entry->status != NO_STATUS) {
-        memcpy(change->report.status, past->statuses[entry->status], sizeof change->report.status);
+        memcpy(event->report.status, recent->statuses[entry->status], sizeof event->report.status);
     }
 }
 
-size_t queue_recent_read(const struct queue_recent *past, uint64_t since,
-                         struct queue_event *changes, size_t max, bool *is_gone)
+size_t queue_recent_read(const struct queue_recent *recent, uint64_t since,
+                         struct queue_event *events, size_t max, bool *is_gone)
 {
-    uint64_t event = since + 1 < past->first ? past->first : since + 1;
+    uint64_t number = since + 1 < recent->first ? recent->first : since + 1;
     size_t count = 0;
-    *is_gone = past->first != 0 && event != since + 1;
-    for (; past->first != 0 && event <= past->last && count < max; event++) {
-        read_entry(past, event, &changes[count++]);
+    *is_gone = recent->first != 0 && number != since + 1;
+    for (; recent->first != 0 && number <= recent->last && count < max; number++) {
+        read_entry(recent, number, &events[count++]);
     }
     return count;
 }

@@ -1,10 +1,8 @@
 /*
- * records: what the store has to write. Owns the list of unsaved messages and its count.
- * Public functions: any thread; what is static here runs under the mutex.
- *
- * A message is in the list at most once, however often it changes, so that the list never needs
- * memory and a slow disk makes fewer, not more, of the records.
+ * records: see records.h. What is static here runs under the mutex.
  */
+#include "gateway/queue/records.h"
+
 #include "gateway/queue/core.h"
 
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /*
- * reports: what delivery reports do to messages. Owns nothing; a message's ways are
- * queue_core's. Any thread; what is static here runs under the mutex.
+ * reports: see reports.h. What is static here runs under the mutex.
  */
+#include "gateway/queue/reports.h"
+
 #include "gateway/queue/core.h"
 
 #include <stdlib.h>
@@ -77,6 +78,21 @@ static void keep(struct queue *q, struct message *m, const struct queue_report *
     q->finished_bytes += is_released ? message_bytes(m) - before : 0;
 }
 
+static void tell(struct queue *q, const struct queue_report *r)
+{
+    struct queue_event event = {
+        .id = r->id,
+        .owner = r->owner,
+        .state = r->state,
+        .report = r->report,
+        .text = (char *)r->text, /* to be copied */
+    };
+    memcpy(event.to, r->to, sizeof event.to);
+    memcpy(event.from, r->from, sizeof event.from);
+    memcpy(event.ref, r->ref, sizeof event.ref);
+    queue_feed_add(&q->feed, &event, r->api_id);
+}
+
 static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
 {
     struct message *m = r->text != NULL ? NULL : queue_find(q, &r->id);
@@ -84,8 +100,8 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
     if (m != NULL) {
         known = message_report(m);
     }
-    bool is_repeated =
-        r->text != NULL && q->changes.past != NULL && queue_recent_has_text(q->changes.past, r);
+    bool is_repeated = r->text != NULL && q->feed.recent != NULL &&
+                       queue_recent_has_text(q->feed.recent, &r->id, r->report.event_ms, r->text);
     if (is_repeated || !report_supersedes(&r->report, &known)) {
         r->outcome = REPORT_OLD; /* since one that came along with it, or where there is no store */
         return;
@@ -100,7 +116,7 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
     } else if (r->text == NULL && !message_state_is_finished(r->state)) {
         r->state = MESSAGE_RELAYED; /* it has ended since it was matched, and is forgotten */
     }
-    queue_events_note_report(&q->changes, r);
+    tell(q, r);
 }
 
 void queue_reports_apply(struct queue *q, struct queue_report *reports, size_t count,

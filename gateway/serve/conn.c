@@ -4,7 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
-#include "gateway/queue/queue.h"
+#include "gateway/queue/events.h"
 #include "gateway/serve/intake.h"
 #include "gateway/serve/relay.h"
 #include "gateway/serve/requests.h"
@@ -295,7 +295,7 @@ static void catch_up(struct conn *c)
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        c->client.caught_up = changes[i].event;
+        c->client.caught_up = changes[i].number;
         if (watch_concerns(relay_of(c)->watch, c, &changes[i].id)) {
             write_change(c, &changes[i]);
         }
@@ -483,7 +483,7 @@ static void write_event(struct conn *c, struct buffer *line)
 void conn_changed(void *client, const struct queue_event *change)
 {
     struct conn *c = client;
-    if (!c->client.is_catching_up && change->event > c->client.caught_up) {
+    if (!c->client.is_catching_up && change->number > c->client.caught_up) {
         write_change(c, change);
     }
 }
@@ -492,9 +492,9 @@ static void write_change(struct conn *c, const struct queue_event *change)
 {
     struct buffer line = BUFFER_EMPTY;
     if (change->text != NULL) {
-        reply_inbound(&line, change->event, &change->id, change->to, change->text);
+        reply_inbound(&line, change->number, &change->id, change->to, change->text);
     } else {
-        reply_event(&line, change->event, &change->id, change->state, change->answer,
+        reply_event(&line, change->number, &change->id, change->state, change->answer,
                     &change->report);
     }
     write_event(c, &line);

@@ -2,6 +2,7 @@
 #include "gateway/serve/intake.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/queue/admission.h"
 #include "gateway/store/row.h"
 
 #include <stdlib.h>

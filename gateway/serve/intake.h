@@ -11,7 +11,6 @@
 #define GATEWAY_SERVE_INTAKE_H
 
 #include "gateway/base/stats.h"
-#include "gateway/queue/queue.h"
 #include "gateway/store/store.h"
 #include "proto/session/session.h"
 
@@ -20,6 +19,7 @@
 #include <stdint.h>
 
 struct intake;
+struct queue;
 
 /* The verdict on one submission. Everything in it is borrowed for the call. */
 struct intake_verdict {

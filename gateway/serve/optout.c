@@ -4,6 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/file.h"
 #include "gateway/base/log.h"
+#include "gateway/queue/control.h"
 #include "proto/recipients.h"
 
 #include <ctype.h>

@@ -10,7 +10,6 @@
 #define GATEWAY_SERVE_OPTOUT_H
 
 #include "gateway/base/stats.h"
-#include "gateway/queue/queue.h"
 #include "gateway/store/store.h"
 #include "proto/buffer.h"
 #include "proto/number.h"
@@ -19,6 +18,7 @@
 #include <stddef.h>
 
 struct optout;
+struct queue;
 
 /* Everything is borrowed, for as long as the list is there. */
 struct optout_options {

@@ -15,7 +15,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 #include "gateway/forward/forwarder.h"
-#include "gateway/queue/queue.h"
+#include "gateway/queue/reports.h"
 #include "gateway/serve/optout.h"
 #include "gateway/serve/relay.h"
 #include "gateway/store/store.h"

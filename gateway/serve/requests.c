@@ -5,7 +5,9 @@
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 #include "gateway/forward/forwarder.h"
-#include "gateway/queue/queue.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/control.h"
+#include "gateway/queue/events.h"
 #include "gateway/serve/optout.h"
 #include "gateway/serve/relay.h"
 #include "gateway/serve/watch.h"
@@ -347,7 +349,7 @@ static void say_watching(const struct relay *relay, struct requests_client *clie
     size_t count = queue_events_since(relay->queue, request->since, &first, 1, &is_gone);
     is_gone = is_gone || request->since > last;
     client->is_catching_up = true;
-    client->caught_up = !is_gone ? request->since : count > 0 ? first.event - 1 : last;
+    client->caught_up = !is_gone ? request->since : count > 0 ? first.number - 1 : last;
     queue_events_drop(&first, count);
     reply_line(out, REPLY_OK, false, "watching%s missed=%s", all, is_gone ? "yes" : "no");
 }

@@ -2,6 +2,8 @@
 #include "gateway/serve/watch.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/events.h"
 
 #include <search.h>
 #include <stdlib.h>

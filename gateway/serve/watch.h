@@ -8,7 +8,6 @@
 #ifndef GATEWAY_SERVE_WATCH_H
 #define GATEWAY_SERVE_WATCH_H
 
-#include "gateway/queue/queue.h"
 #include "proto/session/session.h"
 
 #include <event2/event.h>
@@ -16,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct queue;
+struct queue_event;
 struct watch;
 
 struct watch_options {

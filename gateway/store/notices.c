@@ -3,6 +3,8 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/queue/records.h"
+#include "gateway/queue/reports.h"
 #include "gateway/store/rows.h"
 
 #include <inttypes.h>

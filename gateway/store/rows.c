@@ -1,6 +1,8 @@
 /* rows: see rows.h. */
 #include "gateway/store/rows.h"
 
+#include "gateway/queue/records.h"
+#include "gateway/queue/reports.h"
 #include "gateway/store/row.h"
 
 #include <stdio.h>

@@ -8,13 +8,15 @@
 #ifndef GATEWAY_STORE_ROWS_H
 #define GATEWAY_STORE_ROWS_H
 
-#include "gateway/queue/queue.h"
 #include "gateway/store/db.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct queue_record;
+struct queue_report;
 
 /* --- writing: all return false on failure, store_db_error says why ------------------------------ */
 

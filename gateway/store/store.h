@@ -18,13 +18,14 @@
 
 #include "gateway/base/stats.h"
 #include "gateway/notify/outbox.h"
-#include "gateway/queue/queue.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct queue;
+struct queue_report;
 struct store;
 
 enum { STORE_ANCHOR_SIZE = 64 };

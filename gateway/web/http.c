@@ -5,7 +5,7 @@
 #include "gateway/base/http_limit.h"
 #include "gateway/base/http_listen.h"
 #include "gateway/base/log.h"
-#include "gateway/queue/queue.h"
+#include "gateway/queue/ask.h"
 #include "gateway/serve/relay.h"
 #include "gateway/web/metrics.h"
 

@@ -3,7 +3,7 @@
 
 #include "gateway/base/stats.h"
 #include "gateway/policy/destination.h"
-#include "gateway/queue/queue.h"
+#include "gateway/queue/ask.h"
 #include "gateway/serve/relay.h"
 #include "proto/session/session.h"
 

@@ -2,6 +2,7 @@
 #include "gateway/web/page_messages.h"
 
 #include "gateway/base/log.h"
+#include "gateway/queue/events.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ static int compare_changes(const void *a, const void *b)
 {
     const struct queue_event *left = a, *right = b;
     int order = memcmp(&left->id, &right->id, sizeof left->id);
-    return order != 0 ? order : compare_numbers(left->event, right->event);
+    return order != 0 ? order : compare_numbers(left->number, right->number);
 }
 
 /* The last submitted first; ids of one millisecond are in no order, their first changes are. */
@@ -35,7 +36,7 @@ static int compare_groups(const void *a, const void *b)
     const struct queue_event *right = ((const struct group *)b)->changes;
     int order =
         compare_numbers((uint64_t)ulid_time_ms(&right->id), (uint64_t)ulid_time_ms(&left->id));
-    return order != 0 ? order : compare_numbers(right->event, left->event);
+    return order != 0 ? order : compare_numbers(right->number, left->number);
 }
 
 /* Returns how many messages there are. */

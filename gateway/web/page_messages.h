@@ -7,10 +7,10 @@
 #ifndef GATEWAY_WEB_PAGE_MESSAGES_H
 #define GATEWAY_WEB_PAGE_MESSAGES_H
 
-#include "gateway/queue/queue.h"
-
 #include <jansson.h>
 #include <stdbool.h>
+
+struct queue;
 
 enum { PAGE_MESSAGES = 50 };
 

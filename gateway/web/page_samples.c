@@ -2,7 +2,7 @@
 #include "gateway/web/page_samples.h"
 
 #include "gateway/base/clock.h"
-#include "gateway/queue/queue.h"
+#include "gateway/queue/ask.h"
 #include "gateway/serve/relay.h"
 
 #include <inttypes.h>

@@ -7,6 +7,11 @@
  * number of an event may be missing. A wake-up that does not come is found by a watchdog.
  * Prints "ok" and exits 0, or says what is wrong and exits 1. To be run under ThreadSanitizer.
  */
+#include "gateway/queue/admission.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/control.h"
+#include "gateway/queue/dispatch.h"
+#include "gateway/queue/events.h"
 #include "gateway/queue/queue.h"
 
 #include <pthread.h>
@@ -362,8 +367,8 @@ static void follow(const struct queue_event *changes, size_t count, struct life 
     for (size_t i = 0; i < count; i++) {
         const struct queue_event *c = &changes[i];
         struct life *life = bsearch(&c->id, lives, ids_count, sizeof(*lives), compare_ids);
-        if (c->event != i + 1) {
-            fail("event %zu is numbered %zu", i + 1, (size_t)c->event);
+        if (c->number != i + 1) {
+            fail("event %zu is numbered %zu", i + 1, (size_t)c->number);
             return;
         }
         if (life == NULL) {

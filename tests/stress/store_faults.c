@@ -15,7 +15,10 @@
  *     store_faults [<kind> [<n>]]     only these trials; a single one with the relay's log
  */
 #include "gateway/base/clock.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/dispatch.h"
 #include "gateway/queue/queue.h"
+#include "gateway/queue/records.h"
 #include "gateway/serve/intake.h"
 #include "gateway/store/store.h"
 #include "tests/support/faulty_vfs.h"

@@ -11,7 +11,12 @@
  */
 #include "gateway/base/clock.h"
 #include "gateway/notify/outbox.h"
+#include "gateway/queue/admission.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/control.h"
+#include "gateway/queue/dispatch.h"
 #include "gateway/queue/queue.h"
+#include "gateway/queue/records.h"
 #include "gateway/store/row.h"
 #include "gateway/store/store.h"
 

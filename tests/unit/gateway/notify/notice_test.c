@@ -1,5 +1,8 @@
 /* change: the JSON that consumers are told, to the letter. */
 #include "gateway/notify/notice.h"
+#include "gateway/queue/records.h"
+#include "gateway/queue/reports.h"
+#include "gateway/queue/types.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

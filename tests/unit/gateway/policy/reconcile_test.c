@@ -1,5 +1,6 @@
 /* reconcile: when a scan begins, where it ends, and what it may conclude from that. */
 #include "gateway/policy/reconcile.h"
+#include "gateway/queue/types.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>

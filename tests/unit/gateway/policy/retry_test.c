@@ -1,5 +1,6 @@
 /* Tests of retry: the verdict table row by row, and splitting. */
 #include "gateway/policy/retry.h"
+#include "gateway/queue/types.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -2,6 +2,11 @@
  * queue: states, turns, groups, REFs, times, bounds, wake-ups and watching, as intake and the
  * forwarder see them. Times are small numbers of milliseconds; chance is a counter, mixed.
  */
+#include "gateway/queue/admission.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/control.h"
+#include "gateway/queue/dispatch.h"
+#include "gateway/queue/events.h"
 #include "gateway/queue/queue.h"
 
 #include <criterion/criterion.h>
@@ -1783,9 +1788,9 @@ Test(queue, changes_of_a_watched_message, .init = setup, .fini = teardown)
         cr_expect_eq(changes[i].state, want[i], "change %zu", i);
         cr_expect(is_same(&changes[i].id, &id));
         cr_expect_eq(changes[i].owner, 7);
-        cr_expect(i == 0 || changes[i].event > changes[i - 1].event);
+        cr_expect(i == 0 || changes[i].number > changes[i - 1].number);
     }
-    cr_expect_eq(changes[2].event, changes[1].event + 2, "the other's change has a number too");
+    cr_expect_eq(changes[2].number, changes[1].number + 2, "the other's change has a number too");
     cr_expect_str_eq(message_answer_reason(changes[3].answer), "no");
     queue_events_free(changes, count);
     cr_expect_null(queue_events_take(q, &count));

@@ -2,7 +2,12 @@
  * queue_records: what the store has to write, when a mark is reached, and how long a durable message
  * stays. The test is the store: it takes records and says whether they could be written.
  */
+#include "gateway/queue/admission.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/control.h"
+#include "gateway/queue/dispatch.h"
 #include "gateway/queue/queue.h"
+#include "gateway/queue/records.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

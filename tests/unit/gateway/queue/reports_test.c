@@ -1,7 +1,13 @@
 /* What a delivery report does to the message that it is of, whatever has become of that; and the changes
  * that who missed them can ask for again. */
+#include "gateway/queue/admission.h"
 #include "gateway/queue/api_ids.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/control.h"
+#include "gateway/queue/dispatch.h"
+#include "gateway/queue/events.h"
 #include "gateway/queue/queue.h"
+#include "gateway/queue/reports.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -291,7 +297,7 @@ Test(queue_reports, recent_events)
     cr_assert_eq(since(FIRST_EVENT, changes, &is_gone), 4);
     cr_expect_not(is_gone);
     for (size_t i = 0; i < 4; i++) {
-        cr_expect_eq(changes[i].event, FIRST_EVENT + 1 + i);
+        cr_expect_eq(changes[i].number, FIRST_EVENT + 1 + i);
     }
     cr_expect_eq(changes[1].state, MESSAGE_SENDING);
     cr_expect_str_eq(changes[1].report.status, "");
@@ -306,7 +312,7 @@ Test(queue_reports, recent_events)
     }
     cr_expect_eq(since(FIRST_EVENT + 4, changes, &is_gone), PAST);
     cr_expect(is_gone);
-    cr_expect_eq(changes[PAST - 1].event, FIRST_EVENT + 14);
+    cr_expect_eq(changes[PAST - 1].number, FIRST_EVENT + 14);
     cr_expect_eq(since(FIRST_EVENT + 6, changes, &is_gone), PAST);
     cr_expect_not(is_gone);
     cr_expect_eq(since(3, changes, &is_gone), PAST);

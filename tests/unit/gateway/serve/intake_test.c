@@ -2,6 +2,9 @@
  * intake: verdicts and when they come, ids and rows that rise, the times that options ask for, and
  * what is on the disk when a client is told so. Driven by an event base without a network.
  */
+#include "gateway/queue/ask.h"
+#include "gateway/queue/dispatch.h"
+#include "gateway/queue/queue.h"
 #include "gateway/serve/intake.h"
 
 #include "gateway/store/row.h"

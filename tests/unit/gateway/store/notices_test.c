@@ -5,6 +5,12 @@
  */
 #include "gateway/base/clock.h"
 #include "gateway/notify/outbox.h"
+#include "gateway/queue/admission.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/dispatch.h"
+#include "gateway/queue/queue.h"
+#include "gateway/queue/records.h"
+#include "gateway/queue/reports.h"
 #include "gateway/store/row.h"
 #include "gateway/store/store.h"
 #include "tests/support/faulty_vfs.h"

@@ -4,7 +4,12 @@
  * waits for the store's calls, never for time to pass. A disk that fails is tests/stress/store_faults.
  */
 #include "gateway/base/clock.h"
+#include "gateway/queue/admission.h"
+#include "gateway/queue/ask.h"
+#include "gateway/queue/control.h"
+#include "gateway/queue/dispatch.h"
 #include "gateway/queue/queue.h"
+#include "gateway/queue/records.h"
 #include "gateway/store/row.h"
 #include "gateway/store/store.h"
 

@@ -1,0 +1,214 @@
+/*
+ * admission: see admission.h. What is static here runs under the mutex.
+ */
+#include "gateway/queue/admission.h"
+
+#include "gateway/queue/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_same_content(const struct message *a, const struct message *b)
+{
+    return a->allow_unicode == b->allow_unicode && a->text_len == b->text_len &&
+           strcmp(message_from(a), message_from(b)) == 0 &&
+           memcmp(message_text(a), message_text(b), a->text_len) == 0;
+}
+
+/* The message that holds the REF of `m`, or NULL. */
+static struct message *find_holder(struct queue *q, const struct message *m, int64_t now_ms)
+{
+    struct message *holder = m->ref_len == 0 ? NULL : queue_refs_holder(&q->refs, m);
+    while (holder != NULL) {
+        if (queue_is_outdated(q, holder, now_ms)) {
+            queue_forget(q, holder);
+        } else if (message_has_mail_ref(holder) &&
+                   ulid_time_ms(&holder->id) <= now_ms - MESSAGE_MAIL_REF_MS) {
+            queue_refs_release(&q->refs, holder);
+        } else {
+            break;
+        }
+        holder = queue_refs_holder(&q->refs, m);
+    }
+    return holder;
+}
+
+static void add_demand(struct queue_demand *demand, const struct message *m)
+{
+    demand->messages++;
+    demand->bytes += message_bytes(m);
+    demand->timed += queue_look_at_ms(m) != QUEUE_NEVER;
+}
+
+/*
+ * Fills the receipts of a submission and lets its messages claim their REFs, so that a duplicate
+ * within it is seen too. Returns how many messages that was: fewer than it has after a conflict.
+ */
+static size_t claim_refs(struct queue *q, struct queue_submission *s, struct queue_demand *demand,
+                         int64_t now_ms)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        struct message *m = s->messages[i];
+        struct message *holder = find_holder(q, m, now_ms);
+        if (holder != NULL && !has_same_content(m, holder)) {
+            return i;
+        }
+        const struct message *told = holder != NULL ? holder : m;
+        s->receipts[i] = (struct queue_receipt){
+            .is_duplicate = holder != NULL,
+            .id = told->id,
+            .state = (enum message_state)told->state,
+            .answer = message_answer_copy(told->answer),
+        };
+        if (holder != NULL) {
+            continue;
+        }
+        add_demand(demand, m);
+        if (m->ref_len != 0) {
+            queue_refs_claim(&q->refs, m);
+        }
+    }
+    return s->count;
+}
+
+/* Takes back what claim_refs did for the first `claimed` messages, and clears the receipts. */
+static void unclaim_refs(struct queue *q, struct queue_submission *s, size_t claimed)
+{
+    for (size_t i = 0; i < claimed; i++) {
+        free(s->receipts[i].answer);
+        if (!s->receipts[i].is_duplicate && s->messages[i]->ref_len != 0) {
+            queue_refs_remove(&q->refs, s->messages[i]);
+        }
+    }
+    memset(s->receipts, 0, s->count * sizeof(*s->receipts));
+}
+
+/* Makes room by forgetting finished messages, if that is enough. */
+static bool make_room(struct queue *q, const struct queue_demand *demand)
+{
+    const struct queue_demand *arriving = &q->arriving;
+    size_t messages = demand->messages + arriving->messages;
+    size_t bytes = demand->bytes + arriving->bytes;
+    size_t unfinished_bytes = q->bytes - q->finished_bytes;
+    if (queue_count(q, 0, QUEUE_UNFINISHED) + messages > q->options.max_messages ||
+        unfinished_bytes + bytes > q->options.max_bytes ||
+        !queue_heap_reserve(&q->heap, demand->timed + arriving->timed)) {
+        return false;
+    }
+    while (q->bytes + bytes > q->options.max_bytes) {
+        struct message *m = queue_first_finished(q);
+        if (m == NULL) {
+            return false; /* the store is about to learn of their end */
+        }
+        queue_forget(q, m);
+    }
+    return true;
+}
+
+/* The verdict on a submission; what it takes is counted as arriving. */
+static enum queue_verdict prepare(struct queue *q, struct queue_submission *s, int64_t now_ms)
+{
+    struct queue_demand demand = {0, 0, 0};
+    size_t claimed = claim_refs(q, s, &demand, now_ms);
+    if (claimed < s->count || !make_room(q, &demand)) {
+        unclaim_refs(q, s, claimed);
+        return claimed < s->count ? QUEUE_REF_CONFLICT : QUEUE_FULL;
+    }
+    q->arriving.messages += demand.messages;
+    q->arriving.bytes += demand.bytes;
+    q->arriving.timed += demand.timed;
+    return QUEUE_ACCEPTED;
+}
+
+/* Takes in what was prepared. */
+static void admit(struct queue *q, struct queue_submission *s, int64_t now_ms)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->receipts[i].is_duplicate) {
+            queue_doom(q, s->messages[i]);
+        } else {
+            queue_enlist(q, s->messages[i], now_ms);
+        }
+    }
+}
+
+/* Nothing that was prepared is arriving any more: it is here, or it will not come. */
+static void end_arrival(struct queue *q, const struct queue_submission *s)
+{
+    struct queue_demand demand = {0, 0, 0};
+    for (size_t i = 0; i < s->count; i++) {
+        if (!s->receipts[i].is_duplicate) {
+            add_demand(&demand, s->messages[i]);
+        }
+    }
+    q->arriving.messages -= demand.messages;
+    q->arriving.bytes -= demand.bytes;
+    q->arriving.timed -= demand.timed;
+}
+
+void queue_prepare(struct queue *q, struct queue_submission *submissions, size_t count,
+                   int64_t now_ms)
+{
+    size_t messages = 0;
+    for (size_t i = 0; i < count; i++) {
+        messages += submissions[i].count;
+        for (size_t j = 0; j < submissions[i].count; j++) {
+            if (submissions[i].messages[j]->ref_len != 0) {
+                queue_refs_hash(&q->refs, submissions[i].messages[j]);
+            }
+        }
+    }
+    queue_enter(q);
+    queue_forget_outdated(q, QUEUE_FORGET_STEPS + 2 * messages, now_ms);
+    for (size_t i = 0; i < count; i++) {
+        submissions[i].verdict = prepare(q, &submissions[i], now_ms);
+    }
+    queue_leave(q);
+}
+
+void queue_admit(struct queue *q, struct queue_submission *submissions, size_t count,
+                 bool is_stored, int64_t now_ms)
+{
+    queue_enter(q);
+    for (size_t i = 0; i < count; i++) {
+        struct queue_submission *s = &submissions[i];
+        if (s->verdict != QUEUE_ACCEPTED) {
+            continue;
+        }
+        end_arrival(q, s);
+        if (is_stored) {
+            admit(q, s, now_ms);
+        } else {
+            unclaim_refs(q, s, s->count);
+            s->verdict = QUEUE_NOT_STORED;
+        }
+    }
+    queue_leave(q);
+}
+
+void queue_add(struct queue *q, struct queue_submission *submissions, size_t count, int64_t now_ms)
+{
+    queue_prepare(q, submissions, count, now_ms);
+    queue_admit(q, submissions, count, true, now_ms);
+}
+
+bool queue_restore(struct queue *q, struct message **messages, size_t count, int64_t now_ms)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (messages[i]->ref_len != 0) {
+            queue_refs_hash(&q->refs, messages[i]);
+        }
+    }
+    queue_enter(q);
+    bool is_done = queue_heap_reserve(&q->heap, count);
+    for (size_t i = 0; is_done && i < count; i++) {
+        queue_reenlist(q, messages[i], now_ms);
+    }
+    struct message *finished = queue_first_finished(q);
+    while (is_done && q->bytes > q->options.max_bytes && finished != NULL) {
+        queue_forget(q, finished);
+        finished = queue_first_finished(q);
+    }
+    queue_leave(q);
+    return is_done;
+}

@@ -1,0 +1,273 @@
+/*
+ * dispatch: see dispatch.h. What is static here runs under the mutex.
+ */
+#include "gateway/queue/dispatch.h"
+
+#include "gateway/queue/core.h"
+
+#include <stdlib.h>
+
+enum {
+    NORMAL_RUN = 9,        /* normal messages for each low one, where there are both */
+    STEPS_MAX = 1000,      /* messages that one call makes due or ends for their time: 0.3 ms */
+    AMBIGUOUS_ENDS_MAX = 3 /* a message that ended so often goes to the tail */
+};
+
+/*
+ * The message whose turn it is: `high` first, then nine of `normal` to one of `low`. With `group`,
+ * lanes whose head belongs to another group have nothing to give.
+ */
+static struct message *next_in_turn(const struct queue *q, const uint32_t *group)
+{
+    struct message *heads[QUEUE_LANES];
+    for (int lane = 0; lane < QUEUE_LANES; lane++) {
+        heads[lane] = q->places[lane].first;
+        if (heads[lane] != NULL && group != NULL && heads[lane]->group != *group) {
+            heads[lane] = NULL;
+        }
+    }
+    if (heads[LANE_HIGH] != NULL) {
+        return heads[LANE_HIGH];
+    }
+    bool is_low_due = heads[LANE_LOW] != NULL && q->normal_run >= NORMAL_RUN;
+    return heads[LANE_NORMAL] != NULL && !is_low_due ? heads[LANE_NORMAL] : heads[LANE_LOW];
+}
+
+static void take(struct queue *q, struct message *m, int64_t now_ms)
+{
+    if (queue_lane_of(m) == LANE_NORMAL && q->normal_run < NORMAL_RUN) {
+        q->normal_run++;
+    } else if (queue_lane_of(m) == LANE_LOW) {
+        q->normal_run = 0;
+    }
+    if (m->attempts < UINT16_MAX) {
+        m->attempts++;
+    }
+    queue_move(q, m, PLACE_SENDING, QUEUE_TAIL, now_ms);
+}
+
+size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **out)
+{
+    size_t taken = 0;
+    uint32_t group = 0;
+    struct message *m;
+    queue_enter(q);
+    size_t steps = q->relaying.is_held ? 0 : max + STEPS_MAX;
+    for (; taken < max && steps > 0; steps--) {
+        m = next_in_turn(q, taken == 0 ? NULL : &group);
+        if (m == NULL) {
+            break;
+        }
+        if (m->expires_ms <= now_ms) {
+            queue_expire(q, m, now_ms);
+            continue;
+        }
+        if (recipients_has(&q->refused, message_to(m))) {
+            queue_set_reason(q, m, "its recipient has opted out");
+            queue_conclude(q, m, END_REJECTED_OPTED_OUT, now_ms);
+            continue;
+        }
+        group = m->group;
+        take(q, m, now_ms);
+        out[taken++] = m;
+    }
+    queue_leave(q);
+    return taken;
+}
+
+/* Does what the heap wants done by now. Returns how many of the steps are left. */
+static size_t advance_heap(struct queue *q, size_t steps, int64_t now_ms)
+{
+    const struct queue_heap_slot *slot = queue_heap_first(&q->heap);
+    while (steps > 0 && slot != NULL && slot->time_ms <= now_ms) {
+        if (slot->message->expires_ms <= now_ms) {
+            queue_expire(q, slot->message, now_ms);
+        } else {
+            queue_move_to_lane(q, slot->message, QUEUE_TAIL, now_ms);
+        }
+        steps--;
+        slot = queue_heap_first(&q->heap);
+    }
+    return steps;
+}
+
+void queue_advance(struct queue *q, int64_t now_ms, struct queue_depth *depth)
+{
+    queue_enter(q);
+    q->is_asleep = false;
+    queue_forget_outdated(q, QUEUE_FORGET_STEPS, now_ms);
+    size_t steps = advance_heap(q, STEPS_MAX, now_ms);
+    for (int lane = 0; lane < QUEUE_LANES; lane++) {
+        struct message *m = q->places[lane].first;
+        for (; steps > 0 && m != NULL && m->expires_ms <= now_ms; steps--) {
+            queue_expire(q, m, now_ms);
+            m = q->places[lane].first;
+        }
+    }
+    const struct message *next = next_in_turn(q, NULL);
+    q->told_due_ms = queue_next_due_ms(q, true);
+    *depth = (struct queue_depth){
+        .ready = {q->places[LANE_HIGH].count, q->places[LANE_NORMAL].count,
+                  q->places[LANE_LOW].count},
+        .is_held = q->relaying.is_held,
+        .is_group_next = next != NULL && next->group != 0,
+        .oldest_ms = queue_oldest_head_ms(q, 0, QUEUE_LANES),
+        .next_due_ms = q->told_due_ms,
+    };
+    queue_leave(q);
+}
+
+static void settle_returned(struct queue *q, const struct queue_settlement *s, int64_t now_ms)
+{
+    struct message *m = s->message;
+    m->group = s->group;
+    m->attempts--;
+    if (s->due_ms > now_ms && queue_heap_reserve(&q->heap, 1 + q->arriving.timed)) {
+        m->due_ms = s->due_ms;
+        queue_move(q, m, PLACE_DEFERRED, QUEUE_TAIL, now_ms);
+    } else {
+        queue_move_to_lane(q, m, QUEUE_HEAD, now_ms);
+    }
+}
+
+/* Ends a message's time with the forwarder; the API's answer has told its fate, or its history. */
+static void settle_known(struct queue *q, struct message *m, enum queue_fate fate, bool by_history,
+                         int64_t now_ms)
+{
+    static const enum stats_end ends[][2] = {
+        [FATE_RELAYED] = {END_RELAYED_API, END_RELAYED_HISTORY},
+        [FATE_REJECTED] = {END_REJECTED_API, END_REJECTED_API},
+        [FATE_UNRESOLVED] = {END_UNRESOLVED_HISTORY, END_UNRESOLVED_HISTORY},
+    };
+    queue_conclude(q, m, ends[fate][by_history], now_ms);
+}
+
+static void settle_ambiguous(struct queue *q, const struct queue_settlement *s, int64_t now_ms)
+{
+    struct message *m = s->message;
+    m->group = s->group;
+    if (m->ambiguous_ends < UINT8_MAX) {
+        m->ambiguous_ends++;
+    }
+    queue_move(q, m, PLACE_AMBIGUOUS, QUEUE_TAIL, now_ms);
+    m->may_be_sent = true;
+}
+
+/* A report came while it was being sent: the API has it, whatever became of the request. */
+static void settle_reported(struct queue *q, const struct queue_settlement *s, int64_t now_ms)
+{
+    struct message *m = s->message;
+    struct report report = message_report(m);
+    const char *api_id = message_answer_api_id(s->answer);
+    q->bytes -= message_bytes(m);
+    message_set_report(m, api_id[0] == '\0' ? message_api_id(m) : api_id, "", &report);
+    q->bytes += message_bytes(m);
+    queue_conclude(q, m, END_RELAYED_REPORT, now_ms);
+}
+
+static void settle(struct queue *q, struct queue_settlement *s, int64_t now_ms)
+{
+    if (s->message->has_report) {
+        settle_reported(q, s, now_ms);
+        return;
+    }
+    queue_swap_answer(q, s->message, &s->answer);
+    switch (s->fate) {
+    case FATE_RETURNED:
+        settle_returned(q, s, now_ms);
+        break;
+    case FATE_AMBIGUOUS:
+        settle_ambiguous(q, s, now_ms);
+        break;
+    case FATE_RELAYED:
+    case FATE_REJECTED:
+    case FATE_UNRESOLVED:
+        settle_known(q, s->message, s->fate, false, now_ms);
+        break;
+    }
+}
+
+void queue_settle(struct queue *q, struct queue_settlement *settlements, size_t count,
+                  int64_t now_ms)
+{
+    queue_enter(q);
+    for (size_t i = 0; i < count; i++) {
+        if (settlements[i].fate != FATE_RETURNED) {
+            settle(q, &settlements[i], now_ms);
+        }
+    }
+    for (size_t i = count; i > 0; i--) { /* each to the head: the first one last */
+        if (settlements[i - 1].fate == FATE_RETURNED) {
+            settle(q, &settlements[i - 1], now_ms);
+        }
+    }
+    queue_leave(q);
+    for (size_t i = 0; i < count; i++) {
+        free(settlements[i].answer);
+        settlements[i].answer = NULL;
+    }
+}
+
+/* The ambiguous message of a resolution, or NULL when it is gone or not ambiguous any more. */
+static struct message *find_ambiguous(const struct queue *q, const struct queue_resolution *r)
+{
+    struct message *m = queue_find(q, &r->id);
+    return m != NULL && m->is_ambiguous ? m : NULL;
+}
+
+void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t count,
+                   int64_t now_ms)
+{
+    queue_enter(q);
+    for (size_t i = 0; i < count; i++) {
+        struct queue_resolution *r = &resolutions[i];
+        struct message *m = find_ambiguous(q, r);
+        if (m == NULL) {
+            continue;
+        }
+        if (r->fate == FATE_UNRESOLVED && !m->may_be_sent) {
+            r->fate = FATE_RETURNED; /* it was only to be made sure of, after a restart */
+            free(r->answer);
+            r->answer = NULL;
+        }
+        queue_swap_answer(q, m, &r->answer);
+        if (r->fate != FATE_RETURNED) {
+            settle_known(q, m, r->fate, true, now_ms);
+        } else if (m->ambiguous_ends >= AMBIGUOUS_ENDS_MAX) {
+            queue_move_to_lane(q, m, QUEUE_TAIL, now_ms);
+        }
+    }
+    for (size_t i = count; i > 0; i--) { /* each to the head: the first one last */
+        struct message *m = find_ambiguous(q, &resolutions[i - 1]);
+        if (m != NULL && resolutions[i - 1].fate == FATE_RETURNED) {
+            queue_move_to_lane(q, m, QUEUE_HEAD, now_ms);
+        }
+    }
+    queue_leave(q);
+    for (size_t i = 0; i < count; i++) {
+        free(resolutions[i].answer);
+        resolutions[i].answer = NULL;
+    }
+}
+
+bool queue_sleep(struct queue *q, size_t ready, bool on_high)
+{
+    queue_enter(q);
+    q->wake_ready = ready;
+    q->wake_on_high = on_high;
+    q->is_asleep = !queue_is_wake_due(q);
+    bool is_awake = !q->is_asleep;
+    queue_leave(q);
+    return is_awake;
+}
+
+void queue_relaying_set(struct queue *q, const struct queue_relaying *relaying,
+                        struct queue_relaying *before)
+{
+    queue_enter(q);
+    bool is_held = q->relaying.is_held;
+    *before = q->relaying;
+    q->relaying = *relaying;
+    q->relaying.is_held = is_held;
+    queue_leave(q);
+}

@@ -1,0 +1,34 @@
+/*
+ * options: what a queue is created with.
+ */
+#ifndef GATEWAY_QUEUE_OPTIONS_H
+#define GATEWAY_QUEUE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct stats;
+
+struct queue_options {
+    size_t max_messages;  /* unfinished ones */
+    size_t max_bytes;     /* of all messages held, finished ones included */
+    int64_t retention_ms; /* how long a finished message can be asked for; 0 = forgotten at once */
+    uint64_t first_event; /* events are numbered from here + 1, so that numbers rise across runs */
+    size_t recent_events; /* how many are kept for queue_events_since: 0, or a power of two */
+    bool expects_reports; /* API ids are remembered, for reports that name nothing else */
+    bool tells_settled;   /* settling a message is an event even if nobody watches it */
+    struct stats *stats;  /* counts how messages end; borrowed; NULL = not counted */
+
+    /* Callbacks, each NULL if not wanted. The thread that made the change calls them, without the
+     * mutex; they must not block. */
+    void (*wake_forwarder)(void *arg); /* what queue_sleep asked for has come */
+    void *wake_arg;
+    void (*notify_events)(void *arg); /* there are events; once until queue_events_take */
+    void *notify_arg;
+    void (*wake_store)(void *arg); /* there are records; once until all are taken. With NULL no
+                                    * message may be durable. */
+    void *store_arg;
+};
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * types: values that several of the queue's headers use, or that policy/ decides about.
+ *
+ * Plain values without functions; this is all that policy/ knows of the queue.
+ */
+#ifndef GATEWAY_QUEUE_TYPES_H
+#define GATEWAY_QUEUE_TYPES_H
+
+#include "proto/message.h"
+#include "proto/report.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What becomes of a message that was sent, or that was ambiguous. */
+enum queue_fate {
+    FATE_RELAYED,
+    FATE_REJECTED,
+    FATE_RETURNED,  /* the API does not have it: it goes back to its lane */
+    FATE_AMBIGUOUS, /* the API may have it: deferred until queue_resolve or its expiry */
+    FATE_UNRESOLVED
+};
+
+/* What reconciling found out about one ambiguous message. */
+struct queue_resolution {
+    struct ulid id;
+    enum queue_fate fate; /* RELAYED, REJECTED, RETURNED or UNRESOLVED */
+    char *answer;         /* see message_answer_new; passes to the queue; NULL = unchanged */
+};
+
+enum { QUEUE_REASON_SIZE = 256 };
+
+/* Whether the relay as a whole sends. */
+struct queue_relaying {
+    bool is_held;    /* by HOLD, until RELEASE */
+    bool is_stopped; /* by the destination, for this reason */
+    char reason[QUEUE_REASON_SIZE];
+    int64_t until_ms; /* Unix time of the next attempt; 0 = not known */
+};
+
+/* What watchers are told: a message has come to a state, the first being queued or scheduled; or a
+ * report or an inbound message has come in for it. */
+struct queue_event {
+    uint64_t number; /* one more than that of the event before, of whatever message */
+    struct ulid id;
+    int32_t owner;
+    enum message_state state;
+    char *answer;         /* owned; NULL = none */
+    struct report report; /* its status is empty unless a report came in */
+    char *text;           /* of an inbound message; owned; NULL = none came in */
+    char to[NUMBER_SIZE]; /* the recipient of the message */
+    char from[SENDER_SIZE], ref[REF_MAX + 1]; /* "" in a recent event: see queue_events_since */
+};
+
+#endif
