@@ -5,6 +5,7 @@
  */
 #include "conf/keys.h"
 #include "conf/load.h"
+#include "conf/reference.h"
 #include "gateway/base/log.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/sendmail.h"
@@ -149,6 +150,14 @@ static int check(const struct arguments *arguments)
     return is_sound ? EX_OK : EX_CONFIG;
 }
 
+/* Prints what conf/smsrelay.conf holds. */
+static int print_settings(const struct arguments *arguments)
+{
+    (void)arguments;
+    conf_reference_print(stdout);
+    return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}
+
 static void end_loop(evutil_socket_t signal_number, short what, void *arg)
 {
     (void)signal_number;
@@ -235,6 +244,7 @@ static int usage(FILE *out, int code)
         "\n"
         "  smsrelay serve [-c FILE] [-o section.key=value ...]   run the relay, in the foreground\n"
         "  smsrelay check [-c FILE] [-o section.key=value ...]   say what is wrong with settings\n"
+        "  smsrelay settings                                     print every setting, explained\n"
         "  smsrelay sandbox [-c FILE] [-o sandbox.key=value ...] run the simulated API alone\n"
         "  smsrelay --version | --help\n"
         "\n"
@@ -252,7 +262,8 @@ static int usage(FILE *out, int code)
 static const struct {
     const char *word;
     int (*run)(const struct arguments *arguments);
-} SUBCOMMANDS[] = {{"serve", serve}, {"check", check}, {"sandbox", run_sandbox}};
+} SUBCOMMANDS[] = {
+    {"serve", serve}, {"check", check}, {"settings", print_settings}, {"sandbox", run_sandbox}};
 
 int main(int argc, char **argv)
 {

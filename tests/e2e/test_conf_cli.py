@@ -109,11 +109,17 @@ class Good(ConfTest):
             done = run("check", "-c", os.path.join(CONF, name), env={"INSTASENT_TOKEN": "t"})
             self.assertEqual((done.returncode, done.stderr), (OK, ""), name)
 
+    def test_settings_prints_the_annotated_file(self):
+        done = run("settings")
+        self.assertEqual((done.returncode, done.stderr), (OK, ""))
+        with open(os.path.join(CONF, "smsrelay.conf")) as file:
+            self.assertEqual(done.stdout, file.read())
+
     def test_help_and_version(self):
         for option in ("--help", "-h", "help"):
             done = run(option)
             self.assertEqual((done.returncode, done.stderr), (OK, ""))
-            for word in ("serve", "check", "sandbox", "send", "watch", "INSTASENT_TOKEN"):
+            for word in ("serve", "check", "settings", "sandbox", "send", "watch", "INSTASENT_TOKEN"):
                 self.assertIn(word, done.stdout)
         self.assertRegex(run("--version").stdout, r"^smsrelay \d+\.\d+\.\d+\n$")
         for subcommand in ("serve", "check", "sandbox"):

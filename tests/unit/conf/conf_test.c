@@ -1,6 +1,7 @@
 /* What an administrator would notice of conf: values, sources, errors, the documented defaults. */
 #include "conf/keys.h"
 #include "conf/load.h"
+#include "conf/reference.h"
 #include "conf/secret.h"
 #include "conf/value.h"
 #include "proto/text.h"
@@ -205,7 +206,7 @@ static const struct {
      "t.conf:5: listen.max_recipients: must be a number from 1 to 10000, not \"\"\n"},
     {SANDBOX "[listen]\naddress = 127.0.0.1:25, 0.0.0.0:25\n",
      "t.conf:4: listen.address: \"0.0.0.0:25\" must be on loopback (127.0.0.0/8, ::1, localhost): "
-     "authentication and TLS do not exist yet\n"},
+     "there is no TLS and no authentication\n"},
     {SANDBOX "[listen]\naddress =\n",
      "t.conf:4: listen.address: must not be empty where there is no listen.unix either\n"},
     {SANDBOX "[sms]\ndefault_from = Acme Shop and more\n",
@@ -218,8 +219,9 @@ static const struct {
      "none\n"},
     {SANDBOX "[sandbox]\nwebhook = http://example.com/\naddress = 1.2.3.4:5\n",
      "t.conf:4: sandbox.webhook: must be an http or https URL on loopback\n"
-     "t.conf:5: sandbox.address: must be on loopback (127.0.0.0/8, ::1, localhost): authentication "
-     "and TLS do not exist yet\n"},
+     "t.conf:5: sandbox.address: must be on loopback (127.0.0.0/8, ::1, localhost): there is no "
+     "TLS "
+     "and no authentication\n"},
     /* Between settings. */
     {SANDBOX "[relay]\nretry_min = 61s\n",
      "t.conf:4: relay.retry_min: relay.retry_min must not be above relay.retry_max\n"},
@@ -459,7 +461,7 @@ Test(conf, errors_name_their_source)
     assert_refused(
         SANDBOX, overrides, environment,
         "environment SMSRELAY_API_URL: must begin with https:// (http:// is for loopback only), or "
-        "the token could be read on the way\n"
+        "others could read the token on its way\n"
         "environment SMSRELAY_API_ULR: there is no setting \"ULR\" in [api]; did you mean "
         "api.url?\n"
         "environment SMSRELAY_QUEUE_MAX_AGE: must be a time from 1ms to 365d (ms, s, m, h, d; "
@@ -981,21 +983,31 @@ static void assert_documents_all(FILE *file)
     }
 }
 
-Test(conf, smsrelay_conf_documents_every_setting)
+Test(conf, the_reference_lists_every_setting)
 {
-    FILE *file = fopen("conf/smsrelay.conf", "r");
-    cr_assert_not_null(file, "run from the root of the project");
+    FILE *file = tmpfile();
+    conf_reference_print(file);
+    rewind(file);
     assert_documents_all(file);
     fclose(file);
 }
 
-Test(conf, the_reference_lists_every_setting)
+/* `smsrelay settings > conf/smsrelay.conf` mends it. */
+Test(conf, smsrelay_conf_is_the_reference)
 {
-    FILE *file = tmpfile();
-    conf_keys_print(file);
-    rewind(file);
-    assert_documents_all(file);
-    fclose(file);
+    FILE *shipped = fopen("conf/smsrelay.conf", "r"), *printed = tmpfile();
+    char expected[256], line[256];
+    conf_reference_print(printed);
+    rewind(printed);
+    cr_assert_not_null(shipped, "run from the root of the project");
+    while (fgets(expected, sizeof expected, printed) != NULL) {
+        cr_assert_not_null(fgets(line, sizeof line, shipped), "ends before: %s", expected);
+        cr_assert_str_eq(line, expected);
+        cr_expect_leq(strlen(line), 101, "a line of over 100 columns: %s", line);
+    }
+    cr_expect_null(fgets(line, sizeof line, shipped), "goes on with: %s", line);
+    fclose(shipped);
+    fclose(printed);
 }
 
 /* As shipped they set nothing, or what they say; with every # taken away they are still right. */
