@@ -275,6 +275,8 @@ const struct conf_removed conf_removed[] = {
     {"relay", "linger", NULL,
      "no longer exists: a message never waits for others to share its request; delete this "
      "setting"},
+    {"listen", "max_errors", NULL,
+     "no longer exists: a connection ends after 20 syntax errors in a row; delete this setting"},
     {"queue", "durability", "shutdown",
      "shutdown is no longer supported; use always, which also keeps the queue at a stop, or none"},
 };

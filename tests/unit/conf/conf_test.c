@@ -153,6 +153,9 @@ static const struct {
     {SANDBOX "[relay]\nlinger = 0\n",
      "t.conf:4: relay.linger no longer exists: a message never waits for others to share its "
      "request; delete this setting\n"},
+    {SANDBOX "[listen]\nmax_errors = 5\n",
+     "t.conf:4: listen.max_errors no longer exists: a connection ends after 20 syntax errors in a "
+     "row; delete this setting\n"},
     /* Lines. */
     {SANDBOX "[log\nlevel = debug\n", "t.conf:3: must be [section], alone on its line\n"},
     {SANDBOX "[log] x\n", "t.conf:3: must be [section], alone on its line\n"},
