@@ -1,8 +1,8 @@
 /*
- * aliases: the aliases file, read from disk.
+ * aliases: reads the aliases file from disk.
  *
- * Leaves what stands in it to proto/alias, and when it is read anew to daemon. Thread: the loop's; it
- * reads a regular file of bounded size, which is over before anybody notices.
+ * Leaves its content to proto/alias, and when to read it again to daemon. Thread: the loop's; reading
+ * a regular file of bounded size takes no noticeable time.
  */
 #ifndef GATEWAY_SERVE_ALIASES_H
 #define GATEWAY_SERVE_ALIASES_H
@@ -11,8 +11,8 @@
 #include "proto/buffer.h"
 
 /*
- * Reads a file. Returns a table for alias_table_free(), or NULL with what is wrong appended to
- * `errors`, a line each that begins with the path and, where it has one, the line.
+ * Reads a file. Returns a table for alias_table_free(); or NULL, and appends what is wrong to
+ * `errors`: lines that start with the path and, where known, the line number.
  */
 struct alias_table *aliases_read(const char *path, const char *country_code, struct buffer *errors);
 

@@ -11,7 +11,7 @@
 
 enum { RANDOM_POOL_BYTES = 256 * ULID_RANDOM_BYTES, GATHER_MIN = 64, GATHER_KEPT = 1024 };
 
-/* One submission; its messages are `count` from `first` on. */
+/* One submission; its messages are the `count` from `first` on. */
 struct gathered {
     void *client;
     uint32_t slot;
@@ -24,11 +24,10 @@ struct gathered {
 struct gathering {
     struct gathered *submissions;
     size_t submission_count, submission_size;
-    /* Three arrays that grow together: a message, what its client will be told, the queue's
-     * word. */
+    /* Three arrays that grow together: a message, its receipt for the client, and the queue's. */
     struct message **messages;
     struct session_receipt *receipts;
-    struct queue_receipt *words;
+    struct queue_receipt *queue_receipts;
     size_t message_count, message_size;
     size_t bytes; /* of the messages */
 };
@@ -39,9 +38,9 @@ struct intake {
     struct intake_options options;
     struct event *commit_event;
 
-    struct gathering open; /* gathers */
-    /* With the store: what the queue was asked about, and those of the messages that it wrote or
-     * will have written. NULL = no batch is under way. */
+    struct gathering open;
+    /* The batch under way: what the queue decides about, and the messages that the store writes.
+     * NULL = there is none. */
     struct gathering under_way;
     struct queue_submission *submissions;
     struct message **inserted;
@@ -61,7 +60,7 @@ static const unsigned char *next_random(struct intake *intake)
         while (len < RANDOM_POOL_BYTES) {
             ssize_t got = getrandom(intake->pool + len, RANDOM_POOL_BYTES - len, 0);
             if (got < 0) {
-                /* Only EINTR is possible with sound arguments. */
+                /* With valid arguments, only EINTR is possible. */
                 continue;
             }
             len += (size_t)got;
@@ -74,8 +73,8 @@ static const unsigned char *next_random(struct intake *intake)
 }
 
 /*
- * The next row. The time in an id is that of its row, so ids rise even while the clock is set back,
- * and with more of them than a millisecond has rows they run ahead of it.
+ * The next row. The time in an id is that of its row, so that ids rise even when the clock is set
+ * back; if a millisecond runs out of rows, they run ahead of the clock.
  */
 static int64_t next_row(struct intake *in, int64_t now_ms)
 {
@@ -96,7 +95,7 @@ static bool grow(void **array, size_t element, size_t size)
     return true;
 }
 
-/* Makes room for one more submission of `count` messages. */
+/* Makes room for one more submission, of `count` messages. */
 static bool reserve(struct gathering *g, size_t count)
 {
     if (g->submission_count == g->submission_size) {
@@ -115,7 +114,7 @@ static bool reserve(struct gathering *g, size_t count)
     }
     if (!grow((void **)&g->messages, sizeof *g->messages, size) ||
         !grow((void **)&g->receipts, sizeof *g->receipts, size) ||
-        !grow((void **)&g->words, sizeof *g->words, size)) {
+        !grow((void **)&g->queue_receipts, sizeof *g->queue_receipts, size)) {
         return false;
     }
     g->message_size = size;
@@ -127,11 +126,11 @@ static void free_arrays(struct gathering *g)
     free(g->submissions);
     free(g->messages);
     free(g->receipts);
-    free(g->words);
+    free(g->queue_receipts);
     *g = (struct gathering){0};
 }
 
-/* A flood's arrays are not kept for the quiet time after it, nor made anew within it. */
+/* Empties it. The arrays of a flood are freed when it is over, not while it lasts. */
 static void clear(struct gathering *g)
 {
     bool is_quiet = g->message_count < g->message_size / 8;
@@ -143,7 +142,7 @@ static void clear(struct gathering *g)
     }
 }
 
-/* Makes the message for one recipient and notes what its client will be told. */
+/* Makes the message for one recipient, and its receipt. */
 static bool gather_message(struct intake *in, int32_t owner, const struct submission *submission,
                            const char *to, int64_t now_ms)
 {
@@ -193,7 +192,7 @@ bool intake_submit(struct intake *in, void *client, uint32_t slot, int32_t owner
     if (!reserve(g, submission->count)) {
         return false;
     }
-    /* Without an allocation that is never used: what is beyond the bound is refused in its turn. */
+    /* Beyond the bound, no message is made: the submission is refused in its turn. */
     bool is_within = g->bytes < in->options.max_bytes;
     for (size_t i = 0; is_within && i < submission->count; i++) {
         if (!gather_message(in, owner, submission, submission->to[i], now_ms)) {
@@ -211,7 +210,7 @@ bool intake_submit(struct intake *in, void *client, uint32_t slot, int32_t owner
         .count = is_within ? submission->count : 0,
     };
     if (g->submission_count == 1) {
-        /* Runs when every connection that has input now has been read. */
+        /* Runs after every connection that has input now has been read. */
         event_active(in->commit_event, EV_TIMEOUT, 0);
     }
     return true;
@@ -234,7 +233,7 @@ static enum reply refusal_of(enum queue_verdict verdict)
     return REPLY_OK;
 }
 
-/* Counts what became of a submission and completes its receipts with the queue's words. */
+/* Counts a submission, and completes its receipts from those of the queue. */
 static void account(struct intake *in, const struct gathered *of, enum queue_verdict verdict)
 {
     struct gathering *g = &in->under_way;
@@ -248,11 +247,11 @@ static void account(struct intake *in, const struct gathered *of, enum queue_ver
     for (size_t i = of->first; i < of->first + of->count; i++) {
         struct session_receipt *receipt = &g->receipts[i];
         receipt->tells_state = of->ack == ACK_RELAYED;
-        if (g->words[i].is_duplicate) {
+        if (g->queue_receipts[i].is_duplicate) {
             receipt->is_duplicate = true;
-            receipt->id = g->words[i].id;
-            receipt->state = g->words[i].state;
-            receipt->answer = g->words[i].answer;
+            receipt->id = g->queue_receipts[i].id;
+            receipt->state = g->queue_receipts[i].state;
+            receipt->answer = g->queue_receipts[i].answer;
             duplicates++;
         }
     }
@@ -279,14 +278,14 @@ static void settle(struct intake *in, const struct gathered *of, enum queue_verd
     in->options.settle(in->options.arg, &told);
     for (size_t i = of->first; i < of->first + of->count; i++) {
         if (verdict == QUEUE_ACCEPTED) {
-            free(g->words[i].answer);
+            free(g->queue_receipts[i].answer);
         } else {
             message_free(g->messages[i]);
         }
     }
 }
 
-/* Gives the verdicts of the batch that was under way, and ends it. */
+/* Gives the verdicts of the batch under way, and ends it. */
 static void settle_all(struct intake *in)
 {
     struct gathering *g = &in->under_way;
@@ -305,7 +304,7 @@ static void settle_all(struct intake *in)
     in->options.settled(in->options.arg);
 }
 
-/* What is to be stored: all that was prepared but the duplicates. Returns how many. */
+/* Collects what has to be stored: accepted messages that are no duplicates. Returns how many. */
 static size_t collect_accepted(struct intake *in)
 {
     struct gathering *g = &in->under_way;
@@ -313,7 +312,8 @@ static size_t collect_accepted(struct intake *in)
     for (size_t i = 0; i < g->submission_count; i++) {
         const struct gathered *of = &g->submissions[i];
         for (size_t j = of->first; j < of->first + of->count; j++) {
-            if (in->submissions[i].verdict == QUEUE_ACCEPTED && !g->words[j].is_duplicate) {
+            if (in->submissions[i].verdict == QUEUE_ACCEPTED &&
+                !g->queue_receipts[j].is_duplicate) {
                 in->inserted[count++] = g->messages[j];
             }
         }
@@ -334,7 +334,7 @@ static void on_inserted(void *arg, bool is_stored)
     }
 }
 
-/* Asks the queue, then has the store write what it would take. */
+/* Asks the queue, then has the store write what the queue would accept. */
 static void begin_storing(struct intake *in)
 {
     struct gathering *g = &in->under_way;
@@ -342,14 +342,14 @@ static void begin_storing(struct intake *in)
     queue_prepare(in->queue, in->submissions, g->submission_count, clock_unix_ms());
     size_t count = in->inserted == NULL ? 0 : collect_accepted(in);
     if (count == 0) {
-        /* All of them duplicates or refused; or no memory, and then none of them is stored. */
+        /* Only duplicates and refusals; or an allocation has failed, and nothing is stored. */
         on_inserted(in, in->inserted != NULL);
     } else {
         store_insert(in->options.store, in->inserted, count, on_inserted, in);
     }
 }
 
-/* What has gathered gets its verdicts: at once, or when the store has it. */
+/* Gives what has gathered its verdicts: at once, or once the store has written it. */
 static void begin_batch(struct intake *in)
 {
     struct gathering *g = &in->under_way;
@@ -359,7 +359,7 @@ static void begin_batch(struct intake *in)
     in->submissions = calloc(g->submission_count, sizeof *in->submissions);
     for (size_t i = 0; in->submissions != NULL && i < g->submission_count; i++) {
         in->submissions[i].messages = &g->messages[g->submissions[i].first];
-        in->submissions[i].receipts = &g->words[g->submissions[i].first];
+        in->submissions[i].receipts = &g->queue_receipts[g->submissions[i].first];
         in->submissions[i].count = g->submissions[i].count;
     }
     if (in->submissions != NULL && in->options.store != NULL) {
@@ -377,7 +377,7 @@ static void commit(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct intake *in = arg;
-    /* While a batch is under way its end begins the next one. */
+    /* The end of a batch under way begins the next one. */
     if (in->under_way.submission_count == 0 && in->open.submission_count > 0) {
         begin_batch(in);
     }

@@ -12,10 +12,10 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FAULTS_MAX = 20, FIRST_SAYINGS = 16 };
+enum { FAULTS_MAX = 20, FIRST_SIZE = 16 };
 
-/* What was said of a number last. */
-struct saying {
+/* The latest decision about a number: a phone's, or the operator's. */
+struct decision {
     bool is_listed;
     int64_t at_ms; /* Unix time */
 };
@@ -23,15 +23,15 @@ struct saying {
 struct optout {
     struct optout_options options;
     struct recipients given, never;
-    struct recipients heard; /* of which something was said; what that was is in `sayings` */
-    struct saying *sayings;
-    size_t size;   /* sayings that there is room for */
-    size_t listed; /* numbers that are on the list for what was said */
+    struct recipients decided;  /* numbers with a decision, */
+    struct decision *decisions; /* and what it is */
+    size_t size;                /* of `decisions` */
+    size_t listed;              /* numbers that decisions put on the list */
 };
 
 /* --- the file --------------------------------------------------------------------------------- */
 
-/* Adds the number of a line, if it has one. Returns false when it is none. */
+/* Adds the number of a line, if it has one. Returns false if it is invalid. */
 static bool read_line(const struct optout *o, const char *line, size_t len,
                       struct recipients *numbers, bool *has_memory)
 {
@@ -90,52 +90,52 @@ static bool read_file(const struct optout *o, struct recipients *numbers, struct
 
 /* --- the list --------------------------------------------------------------------------------- */
 
-/* What was said of a number last, or NULL. */
-static struct saying *find_saying(const struct optout *o, const char *number)
+/* The latest decision about a number, or NULL. */
+static struct decision *find_decision(const struct optout *o, const char *number)
 {
-    size_t position = recipients_find(&o->heard, number);
-    return position == SIZE_MAX ? NULL : &o->sayings[position];
+    size_t position = recipients_find(&o->decided, number);
+    return position == SIZE_MAX ? NULL : &o->decisions[position];
 }
 
-static bool is_heard(const struct optout *o, const char *number)
+static bool is_opted_out(const struct optout *o, const char *number)
 {
-    const struct saying *saying = find_saying(o, number);
-    return saying != NULL && saying->is_listed;
+    const struct decision *decision = find_decision(o, number);
+    return decision != NULL && decision->is_listed;
 }
 
 bool optout_has(const void *optout, const char *number)
 {
     const struct optout *o = optout;
-    return (recipients_has(&o->given, number) || is_heard(o, number)) &&
+    return (recipients_has(&o->given, number) || is_opted_out(o, number)) &&
            !recipients_has(&o->never, number);
 }
 
-/* Returns false without memory. */
-static bool note_saying(struct optout *o, const char *number, bool is_listed, int64_t at_ms)
+/* Returns false on allocation failure. */
+static bool note_decision(struct optout *o, const char *number, bool is_listed, int64_t at_ms)
 {
-    if (o->heard.count == o->size) {
-        size_t size = o->size == 0 ? FIRST_SAYINGS : 2 * o->size;
-        struct saying *sayings = realloc(o->sayings, size * sizeof *sayings);
-        if (sayings == NULL) {
+    if (o->decided.count == o->size) {
+        size_t size = o->size == 0 ? FIRST_SIZE : 2 * o->size;
+        struct decision *decisions = realloc(o->decisions, size * sizeof *decisions);
+        if (decisions == NULL) {
             return false;
         }
-        o->sayings = sayings;
+        o->decisions = decisions;
         o->size = size;
     }
-    bool was_listed = is_heard(o, number);
-    if (!recipients_add(&o->heard, number)) {
+    bool was_listed = is_opted_out(o, number);
+    if (!recipients_add(&o->decided, number)) {
         return false;
     }
-    *find_saying(o, number) = (struct saying){is_listed, at_ms};
+    *find_decision(o, number) = (struct decision){is_listed, at_ms};
     o->listed = o->listed + (is_listed ? 1 : 0) - (was_listed ? 1 : 0);
     return true;
 }
 
-/* The queue has a list of its own, since it looks under its own mutex. */
+/* The queue has a copy of its own, which it reads under its mutex. */
 static bool tell_queue(const struct optout *o)
 {
     struct recipients all = {0};
-    const struct recipients *const lists[] = {&o->given, &o->heard};
+    const struct recipients *const lists[] = {&o->given, &o->decided};
     bool has_memory = recipients_reserve(&all, o->given.count + o->listed);
     for (size_t list = 0; has_memory && list < 2; list++) {
         for (size_t i = 0; has_memory && i < lists[list]->count; i++) {
@@ -163,10 +163,10 @@ bool optout_reload(struct optout *o, struct buffer *errors)
     return tell_queue(o);
 }
 
-static void hear_stored(void *arg, const char *number, int64_t since_ms)
+static void add_stored(void *arg, const char *number, int64_t since_ms)
 {
     struct optout *o = arg;
-    (void)note_saying(o, number, true, since_ms);
+    (void)note_decision(o, number, true, since_ms);
 }
 
 static bool read_never(struct optout *o)
@@ -190,7 +190,7 @@ struct optout *optout_new(const struct optout_options *options, struct buffer *e
     }
     o->options = *options;
     if (options->store != NULL) {
-        store_each_optout(options->store, hear_stored, o);
+        store_each_optout(options->store, add_stored, o);
     }
     if (!read_never(o) || !optout_reload(o, errors)) {
         optout_free(o);
@@ -203,18 +203,19 @@ void optout_free(struct optout *o)
 {
     if (o != NULL) {
         recipients_free(&o->given);
-        recipients_free(&o->heard);
+        recipients_free(&o->decided);
         recipients_free(&o->never);
-        free(o->sayings);
+        free(o->decisions);
         free(o);
     }
 }
 
-/* Carries out what a number, or the operator of it, has said. */
-static enum optout_outcome say(struct optout *o, const char *number, bool is_listed, int64_t at_ms)
+/* Carries out a decision. */
+static enum optout_outcome decide(struct optout *o, const char *number, bool is_listed,
+                                  int64_t at_ms)
 {
     bool was_listed = optout_has(o, number);
-    if (!note_saying(o, number, is_listed, at_ms) ||
+    if (!note_decision(o, number, is_listed, at_ms) ||
         !queue_refuse(o->options.queue, number, is_listed) ||
         (o->options.store != NULL &&
          !store_note_optout(o->options.store, number, is_listed, at_ms))) {
@@ -225,7 +226,7 @@ static enum optout_outcome say(struct optout *o, const char *number, bool is_lis
     return OPTOUT_DONE;
 }
 
-/* Where that is already so, or may not be, there is nothing to carry out. */
+/* Is there anything to decide? OPTOUT_DONE = yes. */
 static enum optout_outcome look_before(const struct optout *o, const char *number, bool is_listed)
 {
     if (is_listed && recipients_has(&o->never, number)) {
@@ -234,27 +235,28 @@ static enum optout_outcome look_before(const struct optout *o, const char *numbe
     if (!is_listed && recipients_has(&o->given, number)) {
         return OPTOUT_GIVEN;
     }
-    /* What the file says may be taken back: what was said is noted beside it. */
-    return is_heard(o, number) == is_listed ? OPTOUT_NO_CHANGE : OPTOUT_DONE;
+    /* A number in the file may be added, too: the file may change. */
+    return is_opted_out(o, number) == is_listed ? OPTOUT_NO_CHANGE : OPTOUT_DONE;
 }
 
-/* The time of something that is said now, and so counts whatever clocks tell. */
-static int64_t say_time(const struct optout *o, const char *number, int64_t at_ms)
+/* The time of a decision that is made now, and so counts whatever the clocks say. */
+static int64_t decision_time(const struct optout *o, const char *number, int64_t at_ms)
 {
-    const struct saying *last = find_saying(o, number);
+    const struct decision *last = find_decision(o, number);
     return last != NULL && last->at_ms > at_ms ? last->at_ms : at_ms;
 }
 
 enum optout_outcome optout_set(struct optout *o, const char *number, bool is_listed)
 {
     enum optout_outcome outcome = look_before(o, number, is_listed);
-    return outcome == OPTOUT_DONE ? say(o, number, is_listed, say_time(o, number, clock_unix_ms()))
-                                  : outcome;
+    return outcome == OPTOUT_DONE
+               ? decide(o, number, is_listed, decision_time(o, number, clock_unix_ms()))
+               : outcome;
 }
 
-/* --- what phones say -------------------------------------------------------------------------- */
+/* --- inbound messages ------------------------------------------------------------------------- */
 
-/* Is a text nothing but one of these words, in any case, with whatever marks around it? */
+/* Is a text just one of these words, in upper or lower case, with any punctuation around it? */
 static bool is_one_of(const char *text, const char *const *words, size_t count)
 {
     static const char marks[] = " \t\r\n.,!?\"'";
@@ -271,30 +273,30 @@ static bool is_one_of(const char *text, const char *const *words, size_t count)
     return false;
 }
 
-bool optout_heard(struct optout *o, const struct optout_answer *answer)
+bool optout_apply_answer(struct optout *o, const struct optout_answer *answer)
 {
     const char *number = answer->number;
     bool is_stop =
         answer->is_stop || is_one_of(answer->text, o->options.stop_words, o->options.stop_count);
     bool is_start =
         !is_stop && is_one_of(answer->text, o->options.start_words, o->options.start_count);
-    const struct saying *last = find_saying(o, number);
+    const struct decision *last = find_decision(o, number);
     int64_t now_ms = clock_unix_ms();
     int64_t at_ms = answer->at_ms > 0 && answer->at_ms < now_ms ? answer->at_ms : now_ms;
     if (is_stop && answer->is_new) {
-        at_ms = say_time(o, number, at_ms);
+        at_ms = decision_time(o, number, at_ms);
     }
     bool is_late = last != NULL && at_ms < last->at_ms;
     return (is_stop || is_start) && !is_late && look_before(o, number, is_stop) == OPTOUT_DONE &&
-           say(o, number, is_stop, at_ms) == OPTOUT_DONE;
+           decide(o, number, is_stop, at_ms) == OPTOUT_DONE;
 }
 
 size_t optout_each(const struct optout *o, size_t max,
                    void (*show)(const char *number, bool is_given, void *arg), void *arg)
 {
-    for (size_t i = 0; i < o->heard.count && max > 0; i++) {
-        if (o->sayings[i].is_listed) {
-            show(o->heard.numbers[i], false, arg);
+    for (size_t i = 0; i < o->decided.count && max > 0; i++) {
+        if (o->decisions[i].is_listed) {
+            show(o->decided.numbers[i], false, arg);
             max--;
         }
     }

@@ -1,10 +1,10 @@
 /*
  * reports: see reports.h.
  *
- * A call is an arrival: it waits (in `waiting`) until no batch is being stored, then it is one of the
- * batch (`storing`), then it is answered. One that only names an API id that nobody knows yet may be
- * ahead of the answer to the request that sent its message: it waits longer. All lists are in the
- * order in which their arrivals came.
+ * A call is an arrival. It waits (in `waiting`) until no batch is being stored, is stored with the next
+ * batch (in `storing`), then answered. One that names only an API id, and an unknown one, may be
+ * ahead of the answer to the request that sent its message: it waits longer (in `unknown`). All lists
+ * are in order of arrival.
  */
 #include "gateway/serve/reports.h"
 
@@ -12,6 +12,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/http_limit.h"
 #include "gateway/base/http_listen.h"
+#include "gateway/base/int64.h"
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 #include "gateway/forward/forwarder.h"
@@ -35,17 +36,17 @@ enum {
     MAX_HEADERS = 16384,
     MAX_BODY = 65536,
     BATCH_MAX = 1000,
-    WAITING_MAX = 10000, /* beyond that, callers are told to come again */
+    WAITING_MAX = 10000, /* more get 503 */
     ANSWER_MS = 4000,    /* the API gives up after 5 s */
-    MATCH_MS = 3000,     /* so long an unknown API id may become known */
-    LOOK_MS = 250        /* how often that is looked at */
+    MATCH_MS = 3000,     /* how long an unknown API id may take to become known */
+    LOOK_MS = 250        /* how often to look again */
 };
 
 #define PATH_START "/dlr/"
 
 struct arrival {
     STAILQ_ENTRY(arrival) entry;
-    struct evhttp_request *request; /* NULL = nobody waits for an answer, or not any more */
+    struct evhttp_request *request; /* NULL = none waits for an answer */
     struct api_report told;
     int64_t came_ms; /* monotonic */
 };
@@ -54,18 +55,18 @@ STAILQ_HEAD(arrivals, arrival);
 
 struct reports {
     const struct relay *relay;
-    char *url;             /* "http://<host>:<port>/dlr/<secret>"; NULL = it does not listen */
+    char *url;             /* "http://<host>:<port>/dlr/<secret>"; NULL = not listening */
     const char *path;      /* in it */
-    struct evhttp *evhttp; /* NULL = the same */
+    struct evhttp *evhttp; /* NULL = not listening */
     struct evhttp_bound_socket *bound;
     struct http_places *places;
     struct event *start, *look, *found;
     _Atomic(struct poll_news *) news; /* pushed by the forwarding thread, taken all at once */
     struct arrivals waiting, storing, unknown;
-    struct arrivals heard; /* stored, but what follows from them is not yet */
-    size_t open;           /* arrivals in all of these */
+    struct arrivals optout_pending; /* stored, but the opt-outs in them are not yet */
+    size_t open;                    /* arrivals in all of these */
     struct queue_report batch[BATCH_MAX];
-    size_t batch_count; /* 0 = nothing is being stored */
+    size_t batch_count; /* 0 = none is being stored */
 };
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -105,10 +106,10 @@ static void count_outcome(struct reports *reports, const struct queue_report *r)
     struct stats *stats = reports->relay->stats;
     stats_count_report(stats, names[r->outcome], r->text != NULL ? NULL : r->report.status);
     bool is_delivered = r->text == NULL && strcmp(r->report.status, "delivered") == 0;
-    bool is_timed = r->report.event_ms != 0 && r->relayed_ms > 0; /* polling tells no time */
+    bool is_timed = r->report.event_ms != 0 && r->relayed_ms > 0; /* polling reports no time */
     if (r->outcome == REPORT_NEW && is_delivered && is_timed) {
         int64_t took_ms = r->report.event_ms - r->relayed_ms;
-        took_ms = took_ms > 0 ? took_ms : 0; /* eventAt has no fractions of a second */
+        took_ms = int64_max(took_ms, 0); /* eventAt has no fractions of a second */
         stats_observe(stats, HISTOGRAM_DELIVERY, &took_ms, 1);
     }
     if (r->outcome == REPORT_UNMATCHED) {
@@ -117,14 +118,14 @@ static void count_outcome(struct reports *reports, const struct queue_report *r)
     }
 }
 
-/* May its message become known yet? Ours have a clientId of ours: who names another is a stranger. */
+/* May its message still become known? Not if it is known, or has a clientId that is not ours. */
 static bool may_be_early(const struct arrival *a, const struct queue_report *r)
 {
     return !r->has_id && !a->told.is_foreign && clock_monotonic_ms() - a->came_ms < MATCH_MS;
 }
 
-/* The phone that has answered may want no more messages, or some again. */
-static bool hear(struct reports *reports, const struct queue_report *r)
+/* Applies an opt-out or opt-in in an inbound message. Returns true if the list has changed. */
+static bool apply_optout(struct reports *reports, const struct queue_report *r)
 {
     struct optout_answer answer = {
         .number = r->to,
@@ -134,27 +135,27 @@ static bool hear(struct reports *reports, const struct queue_report *r)
         .at_ms = r->report.event_ms,
     };
     return r->text != NULL && r->outcome != REPORT_UNMATCHED &&
-           optout_heard(reports->relay->optout, &answer);
+           optout_apply_answer(reports->relay->optout, &answer);
 }
 
-static void on_heard(void *arg, const struct store_question *question)
+static void on_optout_stored(void *arg, const struct store_question *question)
 {
     struct reports *reports = arg;
-    struct arrival *a = STAILQ_FIRST(&reports->heard);
-    STAILQ_REMOVE_HEAD(&reports->heard, entry);
+    struct arrival *a = STAILQ_FIRST(&reports->optout_pending);
+    STAILQ_REMOVE_HEAD(&reports->optout_pending, entry);
     answer(a, question->has_failed ? HTTP_SERVUNAVAIL : HTTP_OK,
            question->has_failed ? "cannot be stored now" : "thank you");
     arrival_free(reports, a);
 }
 
-/* What follows from it is to be on the disk too before the API is answered. */
-static void answer_when_heard(struct reports *reports, struct arrival *a)
+/* The opt-out, too, must be on disk before the API gets its answer. */
+static void answer_when_optout_stored(struct reports *reports, struct arrival *a)
 {
     struct store_question question = {
-        .kind = STORE_ASK_NOTHING, .syncs = true, .answered = on_heard, .arg = reports};
-    STAILQ_INSERT_TAIL(&reports->heard, a, entry);
+        .kind = STORE_ASK_NOTHING, .syncs = true, .answered = on_optout_stored, .arg = reports};
+    STAILQ_INSERT_TAIL(&reports->optout_pending, a, entry);
     if (!store_ask(reports->relay->store, &question)) {
-        STAILQ_REMOVE(&reports->heard, a, arrival, entry);
+        STAILQ_REMOVE(&reports->optout_pending, a, arrival, entry);
         answer(a, HTTP_SERVUNAVAIL, "out of memory");
         arrival_free(reports, a);
     }
@@ -167,8 +168,8 @@ static void end_arrival(struct reports *reports, struct arrival *a, const struct
         answer(a, HTTP_SERVUNAVAIL, "cannot be stored now");
     } else {
         count_outcome(reports, r);
-        if (hear(reports, r) && reports->relay->store != NULL) {
-            answer_when_heard(reports, a);
+        if (apply_optout(reports, r) && reports->relay->store != NULL) {
+            answer_when_optout_stored(reports, a);
             return;
         }
         answer(a, HTTP_OK, "thank you");
@@ -176,8 +177,8 @@ static void end_arrival(struct reports *reports, struct arrival *a, const struct
     arrival_free(reports, a);
 }
 
-/* Whoever told, and however often: nobody needs to ask any more. */
-static void tell_ended(struct reports *reports, size_t count)
+/* Tells the forwarder which statuses are final, however it learnt of them. */
+static void tell_forwarder(struct reports *reports, size_t count)
 {
     struct ulid ended[BATCH_MAX];
     size_t ended_count = 0;
@@ -197,7 +198,7 @@ static void on_stored(void *arg, bool is_stored)
     reports->batch_count = 0;
     if (is_stored) {
         queue_reports_apply(reports->relay->queue, reports->batch, count, clock_unix_ms());
-        tell_ended(reports, count);
+        tell_forwarder(reports, count);
     }
     for (size_t i = 0; i < count; i++) {
         struct arrival *a = STAILQ_FIRST(&reports->storing);
@@ -217,12 +218,12 @@ static void describe(const struct arrival *a, struct queue_report *r)
         .report = a->told.report,
         .text = a->told.text,
     };
-    if (strlen(a->told.api_id) < sizeof r->api_id) { /* a longer one is none: cut, it is no UTF-8 */
+    if (strlen(a->told.api_id) < sizeof r->api_id) { /* a longer one is invalid */
         memcpy(r->api_id, a->told.api_id, strlen(a->told.api_id) + 1);
     }
 }
 
-/* Takes what waits into the batch, but for what may be early. */
+/* Moves what waits into the batch, except what may be early. */
 static void gather(struct reports *reports)
 {
     struct arrival *a;
@@ -263,7 +264,7 @@ static void on_start(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* Answers those that have waited too long for the disk; whatever becomes of them, they come again. */
+/* Answers those that have waited too long for the disk: the API makes these calls again. */
 static void give_up(const struct arrivals *list, int64_t now_ms)
 {
     struct arrival *a = STAILQ_FIRST(list);
@@ -281,9 +282,9 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     struct reports *reports = arg;
     int64_t now_ms = clock_monotonic_ms();
     give_up(&reports->storing, now_ms);
-    give_up(&reports->heard, now_ms);
+    give_up(&reports->optout_pending, now_ms);
     give_up(&reports->waiting, now_ms);
-    STAILQ_CONCAT(&reports->unknown, &reports->waiting); /* what came first to the front */
+    STAILQ_CONCAT(&reports->unknown, &reports->waiting); /* the oldest come first */
     STAILQ_CONCAT(&reports->waiting, &reports->unknown);
     if (!STAILQ_EMPTY(&reports->waiting)) {
         event_active(reports->start, EV_TIMEOUT, 0);
@@ -293,8 +294,10 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* Lets a report wait for its batch, and is then its owner; `request` is NULL where nobody is to be
- * answered. Returns false without memory. */
+/*
+ * Lets a report wait for its batch, and takes ownership of it. `request` is NULL if there is none to
+ * answer. Returns false on allocation failure.
+ */
 static bool arrive(struct reports *reports, struct api_report *told, struct evhttp_request *request)
 {
     static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
@@ -323,7 +326,7 @@ static void take_news(struct reports *reports, struct poll_news *news)
     }
     news->count -= taken;
     memmove(news->reports, news->reports + taken, news->count * sizeof news->reports[0]);
-    poll_news_free(news); /* of what there was no room for, final statuses come again */
+    poll_news_free(news); /* polling finds again the final statuses that did not fit */
 }
 
 static void on_found(evutil_socket_t fd, short what, void *arg)
@@ -387,7 +390,7 @@ static void on_request(struct evhttp_request *request, void *arg)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-/* Writes down where it listens. Returns false without memory. */
+/* Sets the URL. Returns false on allocation failure. */
 static bool note_url(struct reports *reports, const struct reports_options *options)
 {
     char base[HTTP_URL_SIZE];
@@ -411,7 +414,7 @@ struct reports *reports_new(const struct relay *relay)
     STAILQ_INIT(&reports->waiting);
     STAILQ_INIT(&reports->storing);
     STAILQ_INIT(&reports->unknown);
-    STAILQ_INIT(&reports->heard);
+    STAILQ_INIT(&reports->optout_pending);
     reports->start = event_new(relay->base, -1, 0, on_start, reports);
     reports->look = evtimer_new(relay->base, on_look, reports);
     reports->found = event_new(relay->base, -1, 0, on_found, reports);
@@ -470,7 +473,7 @@ static void drop_all(struct reports *reports, struct arrivals *list)
     struct arrival *a;
     while ((a = STAILQ_FIRST(list)) != NULL) {
         STAILQ_REMOVE_HEAD(list, entry);
-        /* One that lost its connection is nobody's but ours; evhttp frees the others. */
+        /* evhttp frees only requests that still have a connection. */
         if (a->request != NULL && evhttp_request_get_connection(a->request) == NULL) {
             evhttp_request_free(a->request);
         }
@@ -486,7 +489,7 @@ void reports_free(struct reports *reports)
     drop_all(reports, &reports->waiting);
     drop_all(reports, &reports->storing);
     drop_all(reports, &reports->unknown);
-    drop_all(reports, &reports->heard);
+    drop_all(reports, &reports->optout_pending);
     if (reports->evhttp != NULL) {
         evhttp_free(reports->evhttp);
     }

@@ -1,14 +1,13 @@
 /*
- * reports: what the API tells of messages that it has: delivery reports and inbound messages.
+ * reports: delivery reports and inbound messages from the API.
  *
- * They come in by a listener of its own for the API's calls, where there is one: since behind a proxy
- * every peer looks like loopback, only who knows the secret in the path gets past the 404. A call is
- * answered 200 when what it says is stored as safely as messages are; until then it waits, four
- * seconds at most, in a batch with all others that came meanwhile. What polling has found goes the
- * same way; nobody waits for an answer to that, and a final status that could not be stored is
- * found again. Whose a report is, and which of two counts, is the queue's and the store's to say.
- * Of a final status that is stored the forwarder is told, which then stops to ask. Thread: the
- * event base's.
+ * Owns the listener for the API's calls, if there is one: since behind a proxy every peer looks like
+ * loopback, calls without the secret in the path get 404. A call is answered 200 when its report is
+ * stored as safely as messages are; until then it waits, four seconds at most, in a batch with all
+ * others that have come in the meantime. What polling has found goes the same way, but nobody waits
+ * for an answer to it, and a final status that could not be stored is found again. Tells the
+ * forwarder about a stored final status, so that it stops asking. Leaves to the queue and the store
+ * which message a report belongs to, and which of two counts. Thread: the event base's.
  */
 #ifndef GATEWAY_SERVE_REPORTS_H
 #define GATEWAY_SERVE_REPORTS_H
@@ -28,25 +27,26 @@ struct reports_options {
     const char *secret; /* copied */
 };
 
-/* Takes reports, from nowhere yet. `relay` must outlive it. Returns NULL without memory. */
+/* Does not listen yet. `relay` must outlive it. Returns NULL on allocation failure. */
 struct reports *reports_new(const struct relay *relay);
 
-/* Listens for POST /dlr/<secret>. Returns false, with a sentence in `error`, when it cannot. */
+/* Listens for POST /dlr/<secret>. Returns false, with a sentence in `error`, on failure. */
 bool reports_listen(struct reports *reports, const struct reports_options *options, char *error,
                     size_t error_size);
 
-/* Where the API is to post to, on this machine: a secret. Lives as long as `reports`. NULL = it does
- * not listen. */
+/* The URL to post to, on this machine: a secret. Borrowed from `reports`. NULL = not listening. */
 const char *reports_url(const struct reports *reports);
 
-/* Takes over what polling has found. Any thread; none any more when `reports` is freed. */
+/* Takes what polling has found. Thread: any, but not while `reports` is being freed. */
 void reports_found(void *reports, struct poll_news *news);
 
-/* Takes no more connections. Calls that wait for the disk are still answered; one that waits for its API
- * id to become known is not if the relay ends before: it comes again. */
+/*
+ * Accepts no more connections. Calls that wait for the disk are still answered. One that waits for its
+ * API id to become known may not be, if the relay ends first: the API makes it again.
+ */
 void reports_stop(struct reports *reports);
 
-/* Closes every connection; the store has ended. NULL is fine. */
+/* Closes every connection. The store must have ended. NULL is fine. */
 void reports_free(struct reports *reports);
 
 #endif

@@ -27,10 +27,10 @@ struct server {
     struct conn_context context;
     struct evconnlistener **listeners;
     size_t listener_count;
-    char *unix_path; /* to be removed at the end; NULL = none */
+    char *unix_path; /* to be removed at the end, or NULL */
     bool has_control_group;
     gid_t control_group;
-    struct event *resume;          /* accepts again after descriptors had run out */
+    struct event *resume;          /* accepts again after an error */
     struct conn *idlest, *busiest; /* the list of clients, longest idle first */
     size_t count;
 };
@@ -96,7 +96,7 @@ static bool is_in_group(evutil_socket_t fd, gid_t primary, gid_t wanted)
     return false;
 }
 
-/* Who is at the other end, and may they do what an operator may? */
+/* Who is the client, and does it have control rights? */
 static void identify(const struct server *s, evutil_socket_t fd, bool is_unix, int32_t *owner,
                      bool *has_control)
 {
@@ -112,13 +112,13 @@ static void identify(const struct server *s, evutil_socket_t fd, bool is_unix, i
                    (s->has_control_group && is_in_group(fd, peer.gid, s->control_group));
 }
 
-/* Sends a client away that cannot be served. */
+/* Refuses a client. */
 static void turn_away(struct server *s, evutil_socket_t fd)
 {
     struct buffer line = BUFFER_EMPTY;
     reply_line(&line, REPLY_SHUTTING_DOWN, false, "%s", reply_text(REPLY_SHUTTING_DOWN));
     if (line.data != NULL) {
-        /* A fresh socket's buffer takes one line; if not, the client sees the end anyhow. */
+        /* The buffer of a new socket has room for a line; if not, the client still sees the end. */
         (void)!send(fd, line.data, line.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     buffer_free(&line);
@@ -135,7 +135,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     int32_t owner;
     bool has_control;
     if (s->count >= 2 * s->options.max_connections) {
-        /* Those that were told to go do not: nobody more is sent away for one that cannot stay. */
+        /* Those that were asked to close do not: asking more of them would make no room. */
         turn_away(s, fd);
         return;
     }
@@ -143,7 +143,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
         LOG(LOG_WARN, "connections_full", LOG_INT("max", s->options.max_connections));
         stats_add(s->relay->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
         struct conn *idlest = s->idlest;
-        on_active(s, idlest); /* should it take its time, it is not asked to go twice */
+        on_active(s, idlest); /* if it closes slowly, the next one is asked, not it again */
         conn_close(idlest, REPLY_SHUTTING_DOWN);
     }
     identify(s, fd, address->sa_family == AF_UNIX, &owner, &has_control);
@@ -172,7 +172,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
     set_accepting(arg, true);
 }
 
-/* Out of descriptors, most likely: without a pause this would come again at once, for ever. */
+/* Probably out of descriptors: without a pause, the error would repeat at once. */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
     (void)listener;
@@ -236,8 +236,8 @@ static bool listen_tcp(struct server *s, const struct server_address *address, c
 }
 
 /*
- * A socket that nobody listens on is what a killed relay left behind. Anything else at that path is
- * somebody's, and a mistake in the settings (connecting to a plain file is refused, too).
+ * Removes a socket that nobody listens on: a killed relay has left it. Anything else at that path is a
+ * mistake in the settings (connecting to a plain file is refused, too).
  */
 static bool remove_stale(const struct sockaddr_un *address)
 {
@@ -276,7 +276,7 @@ static bool listen_unix(struct server *s, const char *path, char *error, size_t 
         return false;
     }
     s->unix_path = strdup(path);
-    /* As open as the port on loopback: who may do what is told by SO_PEERCRED. */
+    /* As open as the port on loopback: SO_PEERCRED tells who may do what. */
     chmod(path, 0666);
     LOG(LOG_INFO, "listening", LOG_STR("address", path));
     return true;
@@ -287,7 +287,7 @@ static bool find_control_group(struct server *s, const char *name, char *error, 
     if (name[0] == '\0') {
         return true;
     }
-    /* At start-up only, where no other thread asks for groups. */
+    /* At start only, when no other thread looks up groups. */
     /* cppcheck-suppress getgrnamCalled */
     const struct group *group = getgrnam(name);
     if (group == NULL) {

@@ -1,9 +1,9 @@
 /*
  * server: the listeners, and how many clients there may be.
  *
- * Owns the sockets that are listened on, who a client is (SO_PEERCRED), and the list of clients
- * in order of their activity: when there are too many, the longest idle one has to go. Leaves
- * each client to conn. Thread: the loop's.
+ * Owns the listening sockets, the identity of clients (SO_PEERCRED), and the list of clients in order
+ * of activity: when there are too many, it closes the one that has been idle longest. Leaves each
+ * client to conn. Thread: the loop's.
  */
 #ifndef GATEWAY_SERVE_SERVER_H
 #define GATEWAY_SERVE_SERVER_H
@@ -23,17 +23,16 @@ struct server_address {
 struct server_options {
     const struct server_address *addresses;
     size_t address_count;
-    const char *unix_path; /* "" = none */
-    const char
-        *control_group; /* of clients of the Unix socket that have control rights; "" = none */
+    const char *unix_path;     /* "" = none */
+    const char *control_group; /* its members may control through the Unix socket; "" = none */
     bool gives_control_to_all;
     size_t max_connections;
     int64_t idle_timeout_ms; /* 0 = none */
 };
 
 /*
- * Listens, and logs every address that it got. Returns NULL with a sentence in `error` when one of
- * them cannot be had. `relay` must outlive it; options are copied.
+ * Listens, and logs every address. Returns NULL, with a sentence in `error`, if one of them is not
+ * available. `relay` must outlive it; options are copied.
  */
 struct server *server_new(const struct relay *relay, const struct server_options *options,
                           char *error, size_t error_size);
@@ -41,13 +40,13 @@ struct server *server_new(const struct relay *relay, const struct server_options
 /* Closes the listeners and every client. NULL is fine. */
 void server_free(struct server *server);
 
-/* Takes no more clients, and says 421 to those there are, where they are not within a message. */
+/* Accepts no more clients, and sends 421 to those that are not within a message. */
 void server_stop(struct server *server);
 
-/* Tells whether replies to clients wait in the relay to be sent. O(clients). */
+/* Are there replies to clients that have not been sent? O(clients). */
 bool server_has_unsent(const struct server *server);
 
-/* For intake's and watch's `settled` and `dispatched`. */
+/* For `settled` of intake and `dispatched` of watch. */
 void server_flush(void *server);
 
 #endif
