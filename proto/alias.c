@@ -143,7 +143,7 @@ static bool read_member(struct reader *r, const char *name, size_t position, con
         return false;
     }
     if (!recipients_add(&r->members, e164)) {
-        complain(r, r->line, "no memory for the numbers of %s", name);
+        complain(r, r->line, "out of memory for the numbers of %s", name);
         return false;
     }
     return true;
@@ -173,7 +173,7 @@ static void read_line(struct reader *r, const char *s, const char *end)
     }
     const char *colon = memchr(s, ':', (size_t)(end - s));
     if (colon == NULL) {
-        complain(r, r->line, "must be a name, a colon and numbers between commas");
+        complain(r, r->line, "must be a name, a colon, and numbers separated by commas");
         return;
     }
     struct entry entry = {.line = r->line, .first = (uint32_t)alias_table_numbers(r->table)};
@@ -181,7 +181,7 @@ static void read_line(struct reader *r, const char *s, const char *end)
     word_trim(&s, &name_end);
     if (!read_name(s, (size_t)(name_end - s), entry.name)) {
         complain(r, r->line,
-                 "the name must be 1 to %d ASCII letters, digits and ._-, with a letter among them",
+                 "the name must be 1 to %d ASCII letters, digits and ._-, at least one a letter",
                  ALIAS_NAME_MAX);
         return;
     }
@@ -225,7 +225,7 @@ static void sort_entries(struct reader *r)
     qsort(entries, count, sizeof *entries, compare_entries);
     for (size_t i = 1; i < count && r->faults < ALIAS_FAULTS_MAX; i++) {
         if (strcmp(entries[i].name, entries[i - 1].name) == 0) {
-            complain(r, entries[i].line, "%s stands in line %u already", entries[i].name,
+            complain(r, entries[i].line, "%s is already defined in line %u", entries[i].name,
                      entries[i - 1].line);
         }
     }
@@ -239,13 +239,13 @@ struct alias_table *alias_table_read(const char *file, const char *text, size_t 
                        .country_code = country_code,
                        .errors = errors};
     if (r.table == NULL) {
-        complain(&r, r.line, "no memory for it");
+        complain(&r, r.line, "out of memory");
         return NULL;
     }
     read_lines(&r, text, len);
     recipients_free(&r.members);
     if (r.table->entries.has_failed || r.table->numbers.has_failed) {
-        complain(&r, r.line, "no memory for it");
+        complain(&r, r.line, "out of memory");
     } else {
         sort_entries(&r);
     }

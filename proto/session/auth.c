@@ -121,9 +121,9 @@ enum session_step command_auth(struct session *s, const struct call *call,
     if (!s->rules->takes_any_login) {
         step = command_not_implemented(s, call, event);
     } else if (s->is_authenticated) {
-        step = session_say(s, REPLY_BAD_SEQUENCE, "logged in already");
+        step = session_say(s, REPLY_BAD_SEQUENCE, "already logged in");
     } else if (s->open.dialect != DIALECT_NONE && !s->open.is_refused) {
-        step = session_say(s, REPLY_BAD_SEQUENCE, "a message is open, RSET forgets it");
+        step = session_say(s, REPLY_BAD_SEQUENCE, "a message is open, RSET ends it");
     } else {
         step = begin(s, call);
     }

@@ -22,54 +22,53 @@ static command_run command_help;
 const struct command COMMANDS[SESSION_VERBS + 1] = {
     {"SEND", ARGUMENT_NEEDED, 0, command_send, 0, "SEND [OPT=value ...] <to>[,<to>...] <text>",
      "A whole message on one line. Options: FROM= REF= TTL= PRIORITY= AT= UNICODE= ACK=\n"
-     "FROM=\"Acme Shop\"     sender, else sms.default_from\n"
-     "REF=order-17          your reference: told back, and never sent twice\n"
+     "FROM=\"Acme Shop\"     sender; default: sms.default_from\n"
+     "REF=order-17          your reference: a message with the same one is not sent twice\n"
      "TTL=5m                do not send later than this\n"
      "PRIORITY=high         high, normal or low\n"
-     "AT=+15m               not before; or AT=2026-04-21T10:15:00Z\n"
+     "AT=+15m               do not send before this; or AT=2026-04-21T10:15:00Z\n"
      "UNICODE=no            auto, yes, or no (refuse what is not GSM-7)\n"
-     "ACK=relayed           answer when the API has it, not when it is queued\n"
+     "ACK=relayed           reply when the API has the message, not when it is queued\n"
      "Example: SEND +34600000000 Hello from netcat"},
     {"FROM", ARGUMENT_NEEDED, COMMAND_COLON | COMMAND_OPENS | COMMAND_OF_SMS, command_from, 0,
      "FROM <sender> [OPT=value ...]",
-     "Opens a message; then TO once or more, then TEXT or DATA. Options as in HELP SEND.\n"
-     "May be left out where sms.default_from is set, and so may the sender before options."},
+     "Opens a message; one or more TO follow, then TEXT or DATA. Options as in HELP SEND.\n"
+     "With sms.default_from set you can omit the sender, or the whole line."},
     {"TO", ARGUMENT_NEEDED, COMMAND_COLON | COMMAND_OF_SMS, command_to, 0, "TO <number>",
-     "Adds a recipient, or all of an alias, to the open message. The same number twice counts\n"
-     "once."},
+     "Adds a recipient, or all numbers of an alias, to the open message. Duplicates count once."},
     {"TEXT", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_text, 0, "TEXT <text>",
-     "Submits the open message with this text, and ends it whatever the answer."},
+     "Submits the open message with this text, and closes it whatever the reply."},
     {"DATA", ARGUMENT_OPTIONAL, COMMAND_CONTENT, command_data, 0, "DATA",
-     "Lines of text follow, up to a line that holds only a dot; a dot in front of a line is\n"
-     "doubled. After MAIL and RCPT the lines are an Internet message."},
+     "Lines of text follow, up to a dot on a line by itself; double a dot that starts a line.\n"
+     "After MAIL and RCPT the lines are an Internet message."},
     {"JSON", ARGUMENT_NEEDED, 0, command_json, 0, "JSON <object or array>",
      "Messages as the API takes them: from, to, text, allowUnicode, clientId; and ttl,\n"
-     "priority, at, unicode, ack. An array gets one reply an element.\n"
+     "priority, at, unicode, ack. An array gets one reply per element.\n"
      "Example: JSON {\"to\":\"+34600000000\",\"text\":\"Hello\"}"},
-    {"RSET", ARGUMENT_NONE, COMMAND_ENDS, command_rset, 0, "RSET", "Forgets the open message."},
+    {"RSET", ARGUMENT_NONE, COMMAND_ENDS, command_rset, 0, "RSET", "Drops the open message."},
     ASK("STATUS", ARGUMENT_NEEDED, 0, REQUEST_STATUS, "STATUS <id or ref>",
         "What became of a message."),
     ASK("QUEUE", ARGUMENT_OPTIONAL, 0, REQUEST_QUEUE, "QUEUE [LIST [state] [n]]",
         "How many messages wait, and whether the relay is relaying.\n"
-        "QUEUE LIST names them (needs control rights)."),
+        "QUEUE LIST lists them (control rights)."),
     ASK("STATS", ARGUMENT_NONE, 0, REQUEST_STATS, "STATS", "Counters since the start."),
     ASK("WATCH", ARGUMENT_OPTIONAL, 0, REQUEST_WATCH, "WATCH [<id or ref>] [since=<event>]",
-        "From now on a line 120 for each change of this message, or of all (control rights),\n"
-        "and 121 for an answer from the phone. since= also tells what came after that event."),
+        "Sends a line 120 for each change of this message, or of all (control rights), and a\n"
+        "line 121 for each answer from the phone. since= replays what came after that event."),
     ASK("UNWATCH", ARGUMENT_NONE, 0, REQUEST_UNWATCH, "UNWATCH", "Ends WATCH."),
     ASK("CANCEL", ARGUMENT_NEEDED, 0, REQUEST_CANCEL, "CANCEL <id or ref>",
-        "Takes a message back that is not being sent."),
+        "Cancels a message that is not being sent."),
     ASK("FLUSH", ARGUMENT_NONE, COMMAND_CONTROL, REQUEST_FLUSH, "FLUSH",
         "Tries everything that waits now (control rights)."),
     ASK("HOLD", ARGUMENT_NONE, COMMAND_CONTROL, REQUEST_HOLD, "HOLD",
-        "Stops relaying; messages are still taken (control rights)."),
+        "Stops relaying; messages are still accepted (control rights)."),
     ASK("RELEASE", ARGUMENT_NONE, COMMAND_CONTROL, REQUEST_RELEASE, "RELEASE",
         "Ends HOLD (control rights)."),
     ASK("RETRY", ARGUMENT_NEEDED, COMMAND_CONTROL, REQUEST_RETRY, "RETRY <id>",
         "Sends an unresolved message again (control rights)."),
     ASK("OPTOUT", ARGUMENT_NEEDED, COMMAND_CONTROL, REQUEST_OPTOUT_LIST,
         "OPTOUT ADD|REMOVE <number> | OPTOUT LIST",
-        "The numbers that nothing is sent to (control rights)."),
+        "The numbers that get no messages (control rights)."),
     {"HELO", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_helo, 0, "HELO <name>", "Greets (SMTP)."},
     {"EHLO", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_ehlo, 0, "EHLO <name>",
      "Greets and lists the extensions (SMTP)."},
@@ -80,15 +79,15 @@ const struct command COMMANDS[SESSION_VERBS + 1] = {
      "RCPT TO:<number@any.domain> [parameters]", "Adds a recipient (SMTP)."},
     {"NOOP", ARGUMENT_OPTIONAL, 0, command_noop, 0, "NOOP", "Does nothing."},
     {"VRFY", ARGUMENT_NEEDED, 0, command_vrfy, 0, "VRFY <number>",
-     "The number as it would be dialled."},
+     "Shows the number in international form."},
     {"HELP", ARGUMENT_OPTIONAL, 0, command_help, 0, "HELP [verb]", "This list, or one verb."},
     {"QUIT", ARGUMENT_NONE, COMMAND_WAITS, command_quit, 0, "QUIT", "Closes the connection."},
     {"AUTH", ARGUMENT_OPTIONAL, COMMAND_LOGIN, command_auth, 0, "AUTH PLAIN|LOGIN [response]",
-     "Logs in (SMTP), where smtp.auth is any: every name and password is taken."},
+     "Logs in (SMTP), if smtp.auth is any: every name and password is accepted."},
     {"STARTTLS", ARGUMENT_OPTIONAL, COMMAND_NOT_OFFERED, command_not_implemented, 0, "STARTTLS",
-     "Not offered here."},
+     "Not supported."},
     {"EXPN", ARGUMENT_OPTIONAL, COMMAND_NOT_OFFERED, command_not_implemented, 0, "EXPN",
-     "Not offered here."},
+     "Not supported."},
     {0},
 };
 
@@ -138,7 +137,7 @@ static enum session_step command_help(struct session *s, const struct call *call
         return SESSION_WANTS_INPUT;
     }
     if (word < end) {
-        return session_say(s, REPLY_BAD_ARGUMENT, "no such verb, HELP lists them");
+        return session_say(s, REPLY_BAD_ARGUMENT, "no such command, HELP lists them");
     }
     reply_line(&s->local, REPLY_HELP, true,
                "One line sends an SMS:  SEND +34600000000 Hello from netcat");
@@ -147,5 +146,5 @@ static enum session_step command_help(struct session *s, const struct call *call
             reply_line(&s->local, REPLY_HELP, true, "  %s", row->syntax);
         }
     }
-    return session_say(s, REPLY_HELP, "HELP <verb> tells more");
+    return session_say(s, REPLY_HELP, "HELP <verb> says more");
 }

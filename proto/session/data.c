@@ -28,7 +28,8 @@ static enum session_step submit_text(struct session *s, struct session_event *ev
         len--;
     }
     if (s->content.received > CONTENT_KEPT_MAX) {
-        return session_say(s, REPLY_TOO_LONG, "the content is longer than any text may be");
+        return session_say(s, REPLY_TOO_LONG, "the content is longer than %d bytes",
+                           CONTENT_KEPT_MAX);
     }
     if (!session_to_utf8(s, &text, &len, &refusal)) {
         return session_reply(s, refusal);
@@ -87,15 +88,15 @@ static enum session_step refuse_mail(struct session *s, enum mail_result result)
 {
     switch (result) {
     case MAIL_NO_TEXT:
-        return session_say(s, REPLY_NOT_UNDERSTOOD, "no text in it, only attachments");
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "no text, only attachments");
     case MAIL_BAD_CHARSET:
-        return session_say(s, REPLY_NOT_UNDERSTOOD, "the content is not in its charset");
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "the content is not valid in its charset");
     case MAIL_TOO_COMPLEX:
         return session_say(s, REPLY_NOT_UNDERSTOOD, "too many headers, parts or levels");
     case MAIL_AUTOMATIC:
-        return session_say(s, REPLY_NOT_ALLOWED, "bounces and automatic replies are not sent");
+        return session_say(s, REPLY_NOT_ALLOWED, "bounces and automatic replies are not relayed");
     case MAIL_LOOP:
-        return session_say(s, REPLY_NOT_UNDERSTOOD, "too many hops: a loop");
+        return session_say(s, REPLY_NOT_UNDERSTOOD, "too many hops: mail loop");
     case MAIL_OK:
     case MAIL_NO_MEMORY:
         break;

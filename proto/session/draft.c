@@ -37,7 +37,7 @@ bool draft_take_open(struct session *s)
     bool is_mail = s->open.dialect == DIALECT_SMTP;
     s->has_submitted = true;
     if (s->open.is_refused) {
-        session_say(s, REPLY_BAD_SEQUENCE, "this message was refused before its text came");
+        session_say(s, REPLY_BAD_SEQUENCE, "this message was refused before its text arrived");
         return false;
     }
     if (s->open.recipients.count == 0) {
@@ -69,11 +69,11 @@ bool draft_check_sender(struct session *s, const struct draft *draft)
     const char *from = draft_sender(s, draft);
     const char *const *senders = s->rules->senders;
     if (from == NULL || from[0] == '\0') {
-        session_say(s, REPLY_BAD_SENDER, "no sender: name one, or set sms.default_from");
+        session_say(s, REPLY_BAD_SENDER, "no sender: give one, or set sms.default_from");
         return false;
     }
     if (senders != NULL && senders[0] != NULL && !is_listed(senders, from)) {
-        session_say(s, REPLY_BAD_SENDER, "this sender is not among sms.senders");
+        session_say(s, REPLY_BAD_SENDER, "this sender is not in sms.senders");
         return false;
     }
     return true;

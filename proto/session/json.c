@@ -54,7 +54,7 @@ struct json_batch *json_batch_new(const char *s, size_t len, struct buffer *erro
         return NULL;
     }
     if (!json_is_object(root) && !json_is_array(root)) {
-        complaint = "an object or an array of objects is wanted";
+        complaint = "expected an object or an array of objects";
     } else if (json_is_array(root) && json_array_size(root) == 0) {
         complaint = "the array is empty";
     } else if (json_array_size(root) > JSON_MAX_ITEMS) {
@@ -97,7 +97,7 @@ static bool read_option(const char *member, const char *option, const json_t *va
         s = number;
     }
     if (s == NULL) {
-        refuse(error, member, "a string is wanted");
+        refuse(error, member, "expected a string");
         return false;
     }
     return options_set(options, option, strlen(option), s, len, now_ms, error);
@@ -112,7 +112,7 @@ static bool read_member(const char *member, const json_t *value, struct json_ite
     }
     if (strcmp(member, "allowUnicode") == 0) {
         if (!json_is_boolean(value)) {
-            refuse(error, member, "true or false is wanted");
+            refuse(error, member, "expected true or false");
             return false;
         }
         const char *word = json_is_true(value) ? "yes" : "no";
@@ -125,7 +125,7 @@ static bool read_member(const char *member, const json_t *value, struct json_ite
         return false;
     }
     if (!json_is_string(value)) {
-        refuse(error, member, "a string is wanted");
+        refuse(error, member, "expected a string");
         return false;
     }
     *(is_to ? &item->to : &item->text) = json_string_value(value);

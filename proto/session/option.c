@@ -242,7 +242,7 @@ static const struct {
     const char *rule;
 } TABLE[] = {
     {"REF", set_ref, REPLY_BAD_ARGUMENT,
-     "1 to 64 printable ASCII characters, not of the shape of an id, nor beginning with mail:"},
+     "1 to 64 printable ASCII characters, not shaped like an id, not starting with mail:"},
     {"TTL", set_ttl, REPLY_BAD_ARGUMENT, "seconds, or 90s, 5m, 2h, 1d; at least 1s, at most 30d"},
     {"PRIORITY", set_priority, REPLY_BAD_ARGUMENT, "high, normal or low"},
     {"AT", set_at, REPLY_BAD_ARGUMENT,
@@ -250,7 +250,7 @@ static const struct {
     {"UNICODE", set_unicode, REPLY_BAD_ARGUMENT, "auto, yes or no"},
     {"ACK", set_ack, REPLY_BAD_ARGUMENT, "queued or relayed"},
     {"FROM", set_from, REPLY_BAD_SENDER,
-     "1 to 11 letters, digits, spaces or .-_& with a letter among them, or 3 to 15 digits"},
+     "1 to 11 letters, digits, spaces or .-_&, at least one a letter; or 3 to 15 digits"},
 };
 
 void options_init(struct options *options, enum text_unicode unicode)
@@ -268,7 +268,7 @@ bool options_set(struct options *options, const char *name, size_t name_len, con
             continue;
         }
         if ((options->given & 1U << i) != 0) {
-            reply_line(error, REPLY_BAD_ARGUMENT, false, "%s is given twice", TABLE[i].name);
+            reply_line(error, REPLY_BAD_ARGUMENT, false, "%s was given twice", TABLE[i].name);
             return false;
         }
         options->given |= 1U << i;
@@ -281,7 +281,7 @@ bool options_set(struct options *options, const char *name, size_t name_len, con
     reply_begin(error, REPLY_BAD_ARGUMENT, false);
     buffer_puts(error, "unknown option ");
     reply_quote_start(error, name, name_len);
-    buffer_puts(error, "; there are REF TTL PRIORITY AT UNICODE ACK FROM\r\n");
+    buffer_puts(error, "; use REF TTL PRIORITY AT UNICODE ACK FROM\r\n");
     return false;
 }
 

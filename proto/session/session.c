@@ -137,7 +137,7 @@ static void say_local(struct session *s)
 static void close_if_hopeless(struct session *s)
 {
     if (s->json == NULL && s->errors >= SESSION_MAX_ERRORS && !s->is_closing) {
-        session_say(s, REPLY_GUARD, "%u errors in a row, closing", s->errors);
+        session_say(s, REPLY_GUARD, "%u syntax errors in a row, closing", s->errors);
         say_local(s);
         s->is_closing = true;
     }
@@ -149,8 +149,8 @@ void session_close(struct session *s, enum reply reply)
         return;
     }
     const char *words = reply == REPLY_TIMED_OUT && content_is_at_bare_dot(&s->content, &s->reader)
-                            ? "content not ended: its dot stood before a bare LF, but this client "
-                              "ends its lines with CRLF"
+                            ? "content not ended: the dot came with a bare LF, but this client's "
+                              "lines end in CRLF"
                             : reply_text(reply);
     session_say(s, reply, "%s", words);
     tally_reply(s, s->local.data, s->local.len);
@@ -239,7 +239,7 @@ static enum session_step refuse_line(struct session *s, const struct command *ro
         }
         s->open.is_refused = true;
         content_open(&s->content);
-        return session_say(s, REPLY_GO_ON, "go on, but it will be refused: %s", words);
+        return session_say(s, REPLY_GO_ON, "start input, but it will be refused: %s", words);
     }
     spoil_message(s, row);
     return session_say(s, reply, "%s", words);
@@ -412,10 +412,10 @@ static void forget_lent(struct session *s)
 static void take_end(struct session *s)
 {
     if (s->content.is_open) {
-        session_say(s, REPLY_MALFORMED, "content not ended by a dot: nothing was queued");
+        session_say(s, REPLY_MALFORMED, "content not ended by a dot: nothing queued");
     } else if (!s->reader.is_discarding &&
                !is_blank(line_peek(&s->reader), line_pending(&s->reader))) {
-        session_say(s, REPLY_MALFORMED, "last line without its line end: not carried out");
+        session_say(s, REPLY_MALFORMED, "last line has no line ending: ignored");
     }
     say_local(s);
     s->is_closing = true;

@@ -107,7 +107,7 @@ static bool read_sender(struct session *s, struct options *options, const char *
 static enum session_step refuse_within_mail(struct session *s)
 {
     draft_spoil(s, DIALECT_SMS);
-    return session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction is open, RSET forgets it");
+    return session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction is open, RSET ends it");
 }
 
 enum session_step command_from(struct session *s, const struct call *call,
@@ -129,7 +129,7 @@ enum session_step command_from(struct session *s, const struct call *call,
         return session_say_syntax(s, call);
     }
     draft->is_refused = false;
-    return session_say(s, REPLY_SENDER_OK, "from ok, now TO <number>");
+    return session_say(s, REPLY_SENDER_OK, "sender ok, now TO <number>");
 }
 
 enum session_step command_to(struct session *s, const struct call *call,
@@ -154,7 +154,7 @@ enum session_step command_to(struct session *s, const struct call *call,
         !draft_add_recipient(s, draft, number, (size_t)(end - number))) {
         return SESSION_WANTS_INPUT;
     }
-    return session_say(s, REPLY_RECIPIENT_OK, "to ok, now TEXT <text>, DATA or another TO");
+    return session_say(s, REPLY_RECIPIENT_OK, "recipient ok, now TEXT <text>, DATA or another TO");
 }
 
 enum session_step command_text(struct session *s, const struct call *call,
@@ -162,7 +162,8 @@ enum session_step command_text(struct session *s, const struct call *call,
 {
     if (s->open.dialect == DIALECT_SMTP) {
         s->has_submitted = true;
-        return session_say(s, REPLY_BAD_SEQUENCE, "a MAIL transaction was open, it is forgotten");
+        return session_say(s, REPLY_BAD_SEQUENCE,
+                           "a MAIL transaction was open and has been dropped");
     }
     if (!draft_take_open(s)) {
         return SESSION_WANTS_INPUT;
@@ -176,7 +177,7 @@ enum session_step command_rset(struct session *s, const struct call *call,
     (void)call;
     (void)event;
     draft_reset(&s->open);
-    return session_say(s, REPLY_OK, "forgotten");
+    return session_say(s, REPLY_OK, "reset");
 }
 
 /* --- JSON ------------------------------------------------------------------------------------- */

@@ -155,14 +155,15 @@ static bool read_parameters(struct session *s, const char *p, const char *end)
         }
         if (!is_known) {
             reply_begin(&s->local, REPLY_BAD_PARAMETER, false);
-            buffer_puts(&s->local, "parameter not known: ");
+            buffer_puts(&s->local, "unknown parameter: ");
             reply_quote_start(&s->local, word, len);
             buffer_append(&s->local, "\r\n", 2);
             return false;
         }
         if (word_is(word, len, "SIZE") && equals != NULL &&
             !size_fits(s, equals + 1, (size_t)(p - equals) - 1)) {
-            session_say(s, REPLY_TOO_LONG, "at most %zu bytes are taken", s->rules->mail_max_size);
+            session_say(s, REPLY_TOO_LONG, "at most %zu bytes are accepted",
+                        s->rules->mail_max_size);
             return false;
         }
     }
@@ -190,7 +191,7 @@ enum session_step command_vrfy(struct session *s, const struct call *call,
         return session_say(s, REPLY_RECIPIENT_OK, "%s", e164);
     }
     if (alias_find(s->rules->aliases, path.local, path.local_len, &alias)) {
-        return session_say(s, REPLY_MAY_BE, "an alias; whose numbers it stands for is not told");
+        return session_say(s, REPLY_MAY_BE, "an alias; its numbers are not disclosed");
     }
     return draft_refuse_number(s, path.local, path.local_len);
 }
@@ -216,7 +217,7 @@ enum session_step command_mail(struct session *s, const struct call *call,
     struct path path;
     if (draft->dialect != DIALECT_NONE && !draft->is_refused) {
         draft_spoil(s, DIALECT_SMTP);
-        return session_say(s, REPLY_BAD_SEQUENCE, "a message is open, RSET forgets it");
+        return session_say(s, REPLY_BAD_SEQUENCE, "a message is open, RSET ends it");
     }
     draft_open(s, draft, DIALECT_SMTP);
     draft->is_refused = true;

@@ -43,5 +43,5 @@ enum session_step command_not_implemented(struct session *s, const struct call *
                                           struct session_event *event)
 {
     (void)event;
-    return session_say(s, REPLY_NOT_IMPLEMENTED, "%s is not offered here", call->row->word);
+    return session_say(s, REPLY_NOT_IMPLEMENTED, "%s is not supported", call->row->word);
 }

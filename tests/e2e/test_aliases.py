@@ -58,7 +58,7 @@ class AtTheStart(AliasTest):
             self.assertEqual(lines[0], self.path +
                              ":3: number 1 of boss is not a telephone number")
             self.assertTrue(lines[1].startswith(self.path + ":4: the name must be "), lines[1])
-            self.assertEqual(lines[2:], [self.path + ":5: oncall stands in line 2 already"])
+            self.assertEqual(lines[2:], [self.path + ":5: oncall is already defined in line 2"])
             self.assertNotIn("600", done.stderr)
 
     def test_a_file_that_cannot_be_read(self):

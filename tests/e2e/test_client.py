@@ -10,8 +10,8 @@ from support import (DATAERR, NOINPUT, NOPERM, OK, PATIENCE, PROTOCOL, TEMPFAIL,
                      clean_environment, command)
 
 QUEUED = "250 2.0.0 queued id=01ARZ3NDEKTSV4RRFFQ69G5FAV to=+34600000000 parts=1 encoding=gsm7"
-REPLIES = {"NOOP": "250 2.0.0 ok", "SEND": QUEUED, "FROM": "250 2.1.0 from ok",
-           "TO": "250 2.1.5 to ok", "DATA": "354 go on"}
+REPLIES = {"NOOP": "250 2.0.0 ok", "SEND": QUEUED, "FROM": "250 2.1.0 sender ok",
+           "TO": "250 2.1.5 recipient ok", "DATA": "354 go on"}
 
 
 def listen_unix(path):

@@ -297,7 +297,7 @@ class Idle(ConnectionTest):
     def test_silence_ends_it(self):
         relay = self.relay({"listen.idle_timeout": "200ms"})
         with relay.connect() as client:
-            self.assertReply(client.read_reply(), "421 4.4.2 nothing heard")
+            self.assertReply(client.read_reply(), "421 4.4.2 idle timeout")
             self.assertIsNone(client.read_line())
         self.await_connections(self.client(relay), 1)  # its place is free again
         self.assertEqual(relay.stats()["connections_timed_out_total"], "1")

@@ -182,7 +182,7 @@ class Commands(TestCase):
         to = ["RCPT TO:<%s@sms.example>" % number for number in numbers(1000).split(",")]
         client.send("MAIL FROM:<>", *to, "RCPT TO:<+34700000000>", "DATA", "Hello", ".")
         replies = client.read_replies(1004)
-        codes = ["250 2.1.0"] + 1000 * ["250 2.1.5"] + ["452 4.5.3", "354 go on", "250 2.0.0"]
+        codes = ["250 2.1.0"] + 1000 * ["250 2.1.5"] + ["452 4.5.3", "354 start", "250 2.0.0"]
         self.assertEqual([reply[0][:9] for reply in replies], codes)
         for reply in replies:
             self.assertEqual(len(reply), 1)

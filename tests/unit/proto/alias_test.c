@@ -83,15 +83,15 @@ Test(alias, none)
     buffer_free(&errors);
 }
 
-#define NAME_RULE \
-    "the name must be 1 to 64 ASCII letters, digits and ._-, with a letter among them\n"
+#define NAME_RULE  "the name must be 1 to 64 ASCII letters, digits and ._-, at least one a letter\n"
 #define LETTERS_64 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl"
 
 Test(alias, faults_with_their_lines)
 {
     static const char *const FAULTS[][2] = {
-        {"oncall", "f:1: must be a name, a colon and numbers between commas\n"},
-        {"\n\noncall +34600000001\n", "f:3: must be a name, a colon and numbers between commas\n"},
+        {"oncall", "f:1: must be a name, a colon, and numbers separated by commas\n"},
+        {"\n\noncall +34600000001\n",
+         "f:3: must be a name, a colon, and numbers separated by commas\n"},
         {":+34600000001", "f:1: " NAME_RULE},
         {"on call:+34600000001", "f:1: " NAME_RULE},
         {"on@call:+34600000001", "f:1: " NAME_RULE},
@@ -111,7 +111,7 @@ Test(alias, faults_with_their_lines)
         {"b:12\n\na:12\n", "f:1: number 1 of b is not a telephone number\n"
                            "f:3: number 1 of a is not a telephone number\n"},
         {"a:+34600000001\nb:+34600000001\nA:+34600000002\na:+34600000002\n",
-         "f:3: a stands in line 1 already\nf:4: a stands in line 3 already\n"},
+         "f:3: a is already defined in line 1\nf:4: a is already defined in line 3\n"},
     };
     for (size_t i = 0; i < COUNT(FAULTS); i++) {
         struct buffer errors = BUFFER_EMPTY;

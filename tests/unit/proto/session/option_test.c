@@ -185,7 +185,7 @@ Test(option, none_is_given_twice)
     cr_assert_eq(options.unicode, TEXT_UNICODE_YES);
     cr_assert(set(&options, "TTL", "5", ""));
     cr_assert(set(&options, "REF", "x", ""));
-    cr_assert_not(set(&options, "ttl", "5", "501 5.5.4 TTL is given twice"));
+    cr_assert_not(set(&options, "ttl", "5", "501 5.5.4 TTL was given twice"));
     cr_assert_eq(options.ttl_ms, 5000);
 }
 

@@ -195,7 +195,7 @@ Test(session, greets_and_answers_in_full)
          NULL},
         {S("MAIL FROM:<>\r\nRCPT TO:<34600000000>\r\nRCPT TO:<34600000001>\r\nDATA\r\nHi\r\n.\r\n"),
          "250 2.1.0 sender ok\n250 2.1.5 recipient ok\n250 2.1.5 recipient ok\n"
-         "354 go on; end with a line that holds only a dot\n"
+         "354 start input; end with a dot on a line by itself\n"
          "250 2.0.0 queued id=#1,#2 recipients=2 parts=1\n",
          "Relay +34600000000,+34600000001 Hi\n"},
         {S("SEND +34600000000,bad,worse Hi\n"), "550 5.1.3 not a telephone number: bad\n", ""},
@@ -1348,10 +1348,10 @@ Test(session, help)
 {
     static const struct dialogue dialogues[] = {
         {S("HELP RSET\nhelp rset \n"),
-         "214-2.0.0 RSET\n214 2.0.0   Forgets the open message.\n"
-         "214-2.0.0 RSET\n214 2.0.0   Forgets the open message.\n",
+         "214-2.0.0 RSET\n214 2.0.0   Drops the open message.\n"
+         "214-2.0.0 RSET\n214 2.0.0   Drops the open message.\n",
          ""},
-        {S("HELP FROB\n"), "501 5.5.4 no such verb, HELP lists them\n", ""},
+        {S("HELP FROB\n"), "501 5.5.4 no such command, HELP lists them\n", ""},
     };
     run_plain(dialogues, COUNT(dialogues));
     struct session_rules rules = fake_rules();
