@@ -11,7 +11,8 @@ import re
 import subprocess
 import tempfile
 
-from support import OK, PATIENCE, SMSRELAY, Sandbox, TestCase, clean_environment, open_socket, run
+from support import (OK, PATIENCE, SMSRELAY, Client, Process, Sandbox, TestCase,
+                     clean_environment, open_socket, run)
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 BLOCK = re.compile(r"^```(\w*)\n((?:.*\n)*?)```$|((?:^    .*\n(?:\n(?=    ))?)+)", re.M)
@@ -285,10 +286,81 @@ class Simulator(DocumentTest):
         self.assertEqual(shown, known)
 
 
+class SettingsFile(DocumentTest):
+    """Comments of settings files: an example is a line that begins with `#   `."""
+
+    def examples(self):
+        return re.findall(r"(?m)^#   (\S.*)$", read(self.document))
+
+
+class Trial(SettingsFile):
+    document = "conf/sandbox.conf"
+
+    def test_examples(self):
+        serve, submit = self.examples()
+        path = os.path.join(self.folder, "sandbox.conf")
+        with open(path, "w") as file:
+            file.write(re.sub(r"(127\.0\.0\.1):2\d+$", r"\1:0", read(self.document), flags=re.M))
+        words = serve.replace("sandbox.conf", path).split()[1:]
+        relay = self.ended(Process(words + ["-o", "listen.address=127.0.0.1:0"], ready="started"))
+        address = relay.log("listening")[0]["address"]
+        watcher = self.enterContext(Client(address))
+        watcher.ask("WATCH")
+        submit = submit.replace("2525", address.rsplit(":", 1)[1])
+        self.assertIn("\n250 2.0.0 queued id=", self.shell(submit))
+        while "dlr=delivered" not in watcher.read_event():
+            pass
+        page = relay.log("http_listening")[0]["url"]
+        self.assertIn("<title>", self.shell("curl -s " + page))
+
+    def test_it_can_keep_its_queue(self):
+        option = re.search("`(-o queue.path=.*?)`", read(self.document)).group(1).split()
+        path = os.path.join(ROOT, self.document)
+        self.assertEqual(run("check", "-c", path, *option).stderr, "")
+
+
+class Unit(SettingsFile):
+    document = "conf/smsrelay.service"
+
+    def test_examples(self):
+        token, copy, start = self.examples()
+        os.makedirs(self.folder + "/etc/smsrelay")
+        os.makedirs(self.folder + "/etc/systemd/system")
+        token = token.split("  ")[0].replace("/etc/", self.folder + "/etc/")
+        self.shell("echo t0k3n | " + token)
+        self.shell("cd %s/conf\n%s" % (ROOT, copy.replace("/etc/", self.folder + "/etc/")))
+        self.assertEqual(start, "systemctl daemon-reload && systemctl enable --now smsrelay")
+
+        unit = read(self.document)
+        env = dict(re.findall(r"(?m)^Environment=(\w+)=(.*)$", unit.replace("%d", self.folder)))
+        os.rename(self.folder + "/etc/smsrelay/token", self.folder + "/token")
+        env.update({"RUNTIME_DIRECTORY": self.folder, "STATE_DIRECTORY": self.folder})
+        self.shell("smsrelay check -c /dev/null", **env)
+
+    def test_it_waits_for_the_queue_to_drain(self):
+        drain = re.search(r"(?m)^#drain_timeout = (\d+)s$", read("conf/smsrelay.conf")).group(1)
+        stop = re.search(r"(?m)^TimeoutStopSec=(\d+)s$", read(self.document)).group(1)
+        self.assertGreater(int(stop), int(drain))
+
+
+class Settings(SettingsFile):
+    document = "conf/smsrelay.conf"
+
+    def test_examples(self):
+        text = read(self.document).replace("\n# ", " ")
+        path = os.path.join(self.folder, "aliases")
+        with open(path, "w") as file:
+            file.write(re.search("`(oncall: .*?)`", text).group(1))
+        secret = self.shell(re.search("`(openssl .*?)`", text).group(1)).strip()
+        for option in ("sms.aliases=" + path, "reports.secret=" + secret, "reports.poll=30s"):
+            done = run("check", "-o", "api.url=sandbox", "-o", option)
+            self.assertEqual((done.returncode, done.stderr), (OK, ""))
+
+
 def skeleton(value):
     """The names in a JSON object, without the numbers of `status`."""
     return {name: skeleton(each) if isinstance(each, dict) and name != "status" else None
             for name, each in value.items()}
 
 
-del DocumentTest  # it has no document
+del DocumentTest, SettingsFile  # they have no document
