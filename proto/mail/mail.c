@@ -4,6 +4,7 @@
 #include "proto/mail/html.h"
 #include "proto/mail/input.h"
 #include "proto/mail/text.h"
+#include "proto/mail/words.h"
 
 #include <gmime/gmime.h>
 #include <stdio.h>
@@ -402,7 +403,7 @@ static void take_bare(struct candidate *plain, const struct headers *headers, st
 static const char *charset_of(GMimeContentType *type)
 {
     const char *charset = type != NULL ? g_mime_content_type_get_parameter(type, "charset") : NULL;
-    return charset != NULL && charset[0] != '\0' ? g_mime_charset_iconv_name(charset) : NULL;
+    return charset != NULL && charset[0] != '\0' ? charset : NULL;
 }
 
 static bool parameter_is(GMimeContentType *type, const char *name, const char *value)
@@ -412,10 +413,11 @@ static bool parameter_is(GMimeContentType *type, const char *name, const char *v
 }
 
 static enum mail_result take_plain(const struct candidate *plain, const struct mail_rules *rules,
-                                   struct buffer *text)
+                                   struct mail *mail)
 {
+    struct buffer *text = &mail->text;
     if (!mail_text_to_utf8(plain->text.s, plain->text.len, charset_of(plain->type), rules->charset,
-                           text)) {
+                           text, &mail->repairs)) {
         return MAIL_BAD_CHARSET;
     }
     if (parameter_is(plain->type, "format", "flowed")) {
@@ -428,16 +430,18 @@ static enum mail_result take_plain(const struct candidate *plain, const struct m
 }
 
 static enum mail_result take_html(const struct candidate *html, const struct mail_rules *rules,
-                                  struct buffer *text)
+                                  struct mail *mail)
 {
+    struct buffer *text = &mail->text;
     char declared[HTML_CHARSET_MAX + 1];
     const char *charset = charset_of(html->type);
     if (charset == NULL && html_charset(html->text.s, html->text.len, declared)) {
-        charset = g_mime_charset_iconv_name(declared);
+        charset = declared;
     }
     struct buffer utf8 = BUFFER_EMPTY;
     enum mail_result result = MAIL_OK;
-    if (!mail_text_to_utf8(html->text.s, html->text.len, charset, rules->charset, &utf8)) {
+    if (!mail_text_to_utf8(html->text.s, html->text.len, charset, rules->charset, &utf8,
+                           &mail->repairs)) {
         result = MAIL_BAD_CHARSET;
     } else if (utf8.has_failed) {
         result = MAIL_NO_MEMORY;
@@ -448,67 +452,53 @@ static enum mail_result take_html(const struct candidate *html, const struct mai
     return result;
 }
 
-/* Undoes encoded words (RFC 2047). They can hold anything, so it is looked at anew. */
-static bool decode_words(struct buffer *subject, const struct mail_rules *rules)
-{
-    buffer_append(subject, "", 1);
-    if (subject->has_failed) {
-        return true;
-    }
-    char *decoded = g_mime_utils_header_decode_text(NULL, subject->data);
-    buffer_clear(subject);
-    bool is_good = mail_text_to_utf8(decoded, strlen(decoded), NULL, rules->charset, subject);
-    g_free(decoded);
-    return is_good;
-}
-
 /* Undoes folding (RFC 5322, 2.2.3) and encoded words. */
 static enum mail_result take_subject(struct span value, const char *guess,
-                                     const struct mail_rules *rules, struct buffer *subject)
+                                     const struct mail_rules *rules, struct mail *mail)
 {
     enum { SUBJECT_MAX = 8192 };
+    struct buffer line = BUFFER_EMPTY;
     size_t len = value.len < SUBJECT_MAX ? value.len : SUBJECT_MAX;
-    if (len == 0) {
-        return MAIL_OK;
-    }
-    if (!mail_text_to_utf8(value.s, len, guess, rules->charset, subject)) {
-        return MAIL_BAD_CHARSET;
-    }
-    size_t kept = 0;
-    for (size_t i = 0; i < subject->len; i++) {
-        if (subject->data[i] != '\n' && subject->data[i] != '\0') {
-            subject->data[kept++] = subject->data[i];
+    for (size_t i = 0; i < len; i++) {
+        if (value.s[i] != '\n' && value.s[i] != '\0') {
+            buffer_putc(&line, value.s[i]);
         }
     }
-    subject->len = kept;
-    if (kept > 0 && memmem(subject->data, kept, "=?", 2) != NULL && !decode_words(subject, rules)) {
-        return MAIL_BAD_CHARSET;
+    if (line.len == 0) {
+        return line.has_failed ? MAIL_NO_MEMORY : MAIL_OK;
     }
+    struct buffer *subject = &mail->subject;
+    bool is_good =
+        words_decode(line.data, line.len, guess, rules->charset, subject, &mail->repairs);
     for (size_t i = 0; i < subject->len; i++) {
         subject->data[i] = is_white(subject->data[i]) ? ' ' : subject->data[i];
     }
     mail_text_trim(subject);
-    return subject->has_failed ? MAIL_NO_MEMORY : MAIL_OK;
+    bool has_failed = subject->has_failed || line.has_failed;
+    buffer_free(&line);
+    return has_failed ? MAIL_NO_MEMORY : is_good ? MAIL_OK : MAIL_BAD_CHARSET;
 }
 
 /* Plain text, unless nothing can be seen of it: then HTML. */
 static enum mail_result take_text(const struct choice *choice, struct span body,
-                                  const struct mail_rules *rules, struct buffer *text)
+                                  const struct mail_rules *rules, struct mail *mail)
 {
+    struct buffer *text = &mail->text;
     enum mail_result result = MAIL_OK;
     if (choice->plain.is_found) {
-        result = take_plain(&choice->plain, rules, text);
+        result = take_plain(&choice->plain, rules, mail);
         mail_text_trim(text);
     }
     if (choice->html.is_found && result == MAIL_OK && text->len == 0) {
-        result = take_html(&choice->html, rules, text);
+        result = take_html(&choice->html, rules, mail);
         mail_text_trim(text);
     }
     /* Its boundary is nowhere: what it holds is text as it stands. */
     if (choice->has_multipart && !choice->plain.is_found && !choice->html.is_found &&
         choice->ignored->len == 0) {
-        result = mail_text_to_utf8(body.s, body.len, NULL, rules->charset, text) ? MAIL_OK
-                                                                                 : MAIL_BAD_CHARSET;
+        result = mail_text_to_utf8(body.s, body.len, NULL, rules->charset, text, &mail->repairs)
+                     ? MAIL_OK
+                     : MAIL_BAD_CHARSET;
         mail_text_trim(text);
     }
     return result;
@@ -529,10 +519,9 @@ static enum mail_result read_body(const struct headers *headers, struct span bod
         }
     }
     const struct candidate *text = choice.plain.is_found ? &choice.plain : &choice.html;
-    enum mail_result result =
-        take_subject(headers->subject, charset_of(text->type), rules, &mail->subject);
+    enum mail_result result = take_subject(headers->subject, charset_of(text->type), rules, mail);
     if (result == MAIL_OK) {
-        result = take_text(&choice, body, rules, &mail->text);
+        result = take_text(&choice, body, rules, mail);
     }
     if (choice.plain.decoded.has_failed || choice.html.decoded.has_failed ||
         mail->text.has_failed) {
@@ -587,6 +576,7 @@ void mail_free(struct mail *mail)
         }
     }
     mail->option_count = 0;
+    mail->repairs = (struct mail_repairs){0};
     mail->message_id = mail->date = (struct mail_field){NULL, 0};
 }
 

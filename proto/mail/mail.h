@@ -9,6 +9,7 @@
 #define PROTO_MAIL_MAIL_H
 
 #include "proto/buffer.h"
+#include "proto/mail/repairs.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
@@ -57,6 +58,7 @@ struct mail {
     struct mail_field message_id, date;
     struct mail_option options[MAIL_OPTIONS_MAX];
     size_t option_count;
+    struct mail_repairs repairs;
 };
 
 /*

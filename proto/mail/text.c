@@ -1,8 +1,10 @@
 /* text: see text.h. */
 #include "proto/mail/text.h"
 
+#include "proto/mail/charset.h"
 #include "proto/text.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unictype.h>
@@ -10,19 +12,21 @@
 
 /* --- charsets --------------------------------------------------------------------------------- */
 
-static bool has_high_byte(const char *s, size_t len)
+static size_t count_high_bytes(const char *s, size_t len)
 {
-    unsigned char all = 0;
+    size_t count = 0;
     for (size_t i = 0; i < len; i++) {
-        all |= (unsigned char)s[i];
+        count += (unsigned char)s[i] >> 7;
     }
-    return all >= 0x80;
+    return count;
 }
 
-static bool starts_with_any(const char *name, const char *const *words)
+/* Labels that say: there are no bytes above 127. Where there are some, they say nothing. */
+static bool is_ascii_name(const char *label)
 {
-    for (; *words != NULL; words++) {
-        if (strncasecmp(name, *words, strlen(*words)) == 0) {
+    static const char *const NAMES[] = {"us-ascii", "ascii", "ansi_x3.4", "7bit"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        if (strncasecmp(label, NAMES[i], strlen(NAMES[i])) == 0) {
             return true;
         }
     }
@@ -30,78 +34,109 @@ static bool starts_with_any(const char *name, const char *const *words)
 }
 
 /*
- * Charsets of which an ordinary text may be valid UTF-8 by chance: those of 7 bits that escape,
- * those of two and four bytes a character, and those of which two bytes make one. Of all others,
- * text with bytes above 127 that is valid UTF-8 is UTF-8 with a wrong label.
+ * Has valid UTF-8 characters of three or more bytes? In a charset of two bytes a character, text may
+ * look like UTF-8 characters of two, but hardly ever like those.
  */
-static bool may_look_like_utf8(const char *charset)
+static bool has_long_character(const char *s, size_t len)
 {
-    static const char *const NAMES[] = {"iso-2022", "utf-7",   "utf-16", "utf-32",   "ucs",
-                                        "hz",       "unicode", "gb",     "big5",     "shift",
-                                        "sjis",     "x-sjis",  "cp932",  "ms_kanji", "windows-31j",
-                                        "euc",      "ks",      "cp949",  "johab",    NULL};
-    return starts_with_any(charset, NAMES);
-}
-
-/* What says ISO 8859-1 or US-ASCII and has a byte of 0x80 to 0x9F is windows-1252. */
-static const char *true_name(const char *charset)
-{
-    static const char *const LATIN1[] = {"iso-8859-1", "iso8859-1", "iso_8859-1", "latin1",
-                                         "l1",         "us-ascii",  "ascii",      "ansi_x3.4"};
-    for (size_t i = 0; i < sizeof LATIN1 / sizeof LATIN1[0]; i++) {
-        if (strcasecmp(charset, LATIN1[i]) == 0) {
-            return "windows-1252";
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)s[i] >= 0xE0) {
+            return true;
         }
     }
-    return charset;
+    return false;
 }
 
-static bool is_ascii_name(const char *charset)
+/* Is what is valid UTF-8 that, whatever its label says? */
+static bool is_utf8_anyway(const char *s, size_t len, size_t high, const struct charset *charset)
 {
-    static const char *const ASCII[] = {"us-ascii", "ascii", "ansi_x3.4", "7bit", NULL};
-    return starts_with_any(charset, ASCII);
-}
-
-/* The length of the valid UTF-8 character at `s`, 0 where there is none. */
-static size_t character_len(const char *s, size_t len)
-{
-    unsigned char c = (unsigned char)s[0];
-    size_t n = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-    return n <= len && text_is_utf8(s, n) ? n : 0;
-}
-
-/* Keeps what is UTF-8, and puts "?" for each byte that is not. */
-static void append_lossy(const char *s, size_t len, struct buffer *out)
-{
-    for (size_t i = 0; i < len;) {
-        size_t n = character_len(s + i, len - i);
-        buffer_append(out, n > 0 ? s + i : "?", n > 0 ? n : 1);
-        i += n > 0 ? n : 1;
+    switch (charset->kind) {
+    case CHARSET_UTF8:
+    case CHARSET_SINGLE:
+        return true;
+    case CHARSET_MULTIPLE:
+        return high == 0 || has_long_character(s, len);
+    case CHARSET_ESCAPING:
+        return high > 0;
+    case CHARSET_WIDE:
+        return memchr(s, '\0', len) == NULL;
     }
+    return true;
+}
+
+/* A byte order mark tells more than any label (Encoding Standard, 6). */
+static const char *marked_charset(const char *s, size_t len)
+{
+    if (len >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) {
+        return "utf-8";
+    }
+    bool is_utf16 = len >= 2 && (memcmp(s, "\xff\xfe", 2) == 0 || memcmp(s, "\xfe\xff", 2) == 0);
+    return is_utf16 && (len < 4 || memcmp(s, "\xff\xfe\0", 4) != 0) ? "utf-16" : NULL;
+}
+
+static void drop_mark(struct buffer *out, size_t start)
+{
+    if (out->len >= start + 3 && memcmp(out->data + start, "\xef\xbb\xbf", 3) == 0) {
+        memmove(out->data + start, out->data + start + 3, out->len - start - 3);
+        out->len -= 3;
+    }
+}
+
+/* Finds what is to be believed of a label; without any, a text is UTF-8 as far as it is valid. */
+static bool find_charset(const char *label, size_t high, struct charset *charset)
+{
+    if (label != NULL && !(high > 0 && is_ascii_name(label)) && charset_find(label, charset)) {
+        return true;
+    }
+    charset_find("utf-8", charset);
+    return false;
+}
+
+static void count_replaced(struct mail_repairs *repairs, const char *label, size_t replaced)
+{
+    if (replaced > 0 && repairs->replaced == 0) {
+        snprintf(repairs->charset, sizeof repairs->charset, "%s", label == NULL ? "" : label);
+    }
+    repairs->replaced += replaced;
+}
+
+/* Are so many bytes not valid that the label must be wrong? */
+static bool is_wrong_charset(const struct charset *charset, size_t replaced, size_t len,
+                             size_t high)
+{
+    bool are_high_those_that_count = high > 0 && charset->kind != CHARSET_WIDE;
+    return are_high_those_that_count ? replaced > high / 2 : replaced > len / 8;
 }
 
 bool mail_text_to_utf8(const char *s, size_t len, const char *declared, const char *fallback,
-                       struct buffer *out)
+                       struct buffer *out, struct mail_repairs *repairs)
 {
-    bool is_high = has_high_byte(s, len);
-    bool is_believed = declared != NULL && !(is_high && is_ascii_name(declared));
-    if (!(is_believed && may_look_like_utf8(declared)) && text_is_utf8(s, len)) {
+    struct charset charset;
+    size_t start = out->len, replaced = 0;
+    size_t high = count_high_bytes(s, len);
+    const char *mark = marked_charset(s, len);
+    bool is_labelled = find_charset(mark != NULL ? mark : declared, high, &charset);
+    if (is_utf8_anyway(s, len, high, &charset) && text_is_utf8(s, len)) {
         buffer_append(out, s, len);
+        drop_mark(out, start);
         return true;
     }
-    if (is_believed && text_to_utf8(s, len, true_name(declared), out)) {
-        return true;
-    }
-    if (text_is_utf8(s, len)) {
-        buffer_append(out, s, len);
-        return true;
-    }
-    if (fallback == NULL) {
+    if (!is_labelled && fallback == NULL) {
         return false;
     }
-    if (!text_to_utf8(s, len, fallback, out) && !out->has_failed) {
-        append_lossy(s, len, out);
+    charset_convert(&charset, s, len, out, &replaced);
+    if (is_wrong_charset(&charset, replaced, len, high)) {
+        out->len = start;
+        if (fallback == NULL) {
+            return false;
+        }
+        replaced = 0;
+        declared = fallback;
+        find_charset(fallback, 0, &charset);
+        charset_convert(&charset, s, len, out, &replaced);
     }
+    drop_mark(out, start);
+    count_replaced(repairs, declared, replaced);
     return true;
 }
 

@@ -8,17 +8,19 @@
 #define PROTO_MAIL_TEXT_H
 
 #include "proto/buffer.h"
+#include "proto/mail/repairs.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /*
- * Appends `s` as UTF-8 to `out`. `declared` is what the mail says its charset is (NULL = nothing):
- * it is believed, unless its bytes cannot be that, or are UTF-8 beyond chance. `fallback` is for
- * what is left; NULL = return false. What is not valid in `fallback` either becomes "?".
+ * Appends `s` as UTF-8 to `out`, a byte order mark left out. `declared` is the label that the mail
+ * gives it (NULL = none): it is believed, unless the bytes are UTF-8 beyond coincidence, or mostly not
+ * valid in what it says. `fallback` is for what has no such label; NULL = return false. Bytes that
+ * even so are not valid become U+FFFD, and are counted in `repairs`.
  */
 bool mail_text_to_utf8(const char *s, size_t len, const char *declared, const char *fallback,
-                       struct buffer *out);
+                       struct buffer *out, struct mail_repairs *repairs);
 
 /* Joins the lines of a format=flowed text (RFC 3676, 4): in place. `deletes_space` is DelSp=yes. */
 void mail_text_unflow(struct buffer *text, bool deletes_space);
