@@ -61,7 +61,7 @@ static void publish(struct forwarder *f, int64_t now_ms)
     int64_t until_ms = INT64_MAX;
     const char *reason = destination_reason(&f->destination, now_ms, &until_ms);
     if (reason == NULL && now_ms >= posts_late_ms(&f->posts)) {
-        reason = "the disk of the queue does not answer";
+        reason = "the queue's disk does not respond";
     }
     if (reason != NULL) {
         is.is_stopped = true;

@@ -168,8 +168,8 @@ static void log_poll(struct history *h, const struct api_answer *answer, enum po
         bool is_refused = outcome == POLL_REFUSED;
         LOG(LOG_WARN, "poll_failed", LOG_INT("status", answer->status),
             LOG_STR("error", answer->error),
-            LOG_STR("reason", is_refused ? "the API's history tells no statuses" : ""),
-            LOG_STR("next", is_refused ? "asked again in an hour" : "asked again with backoff"));
+            LOG_STR("reason", is_refused ? "the API's history shows no statuses" : ""),
+            LOG_STR("next", is_refused ? "in an hour" : "with backoff"));
     }
     h->has_poll_failed = outcome != POLL_FINE;
 }

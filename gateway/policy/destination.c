@@ -13,7 +13,7 @@ const char *destination_state_name(enum destination_state state)
     return names[state];
 }
 
-/* Drops the last character of a cut text if it is one that may have lost bytes. */
+/* Drops the last character of a cut text if it may have lost bytes. */
 static void trim_utf8(char *text)
 {
     size_t len = strlen(text);
@@ -62,8 +62,8 @@ static const enum destination_state state_after[] = {
 };
 
 /*
- * A row of nameless refusals ends with a success or with a refusal that has a name; that a batch is
- * refused says nothing about it.
+ * A success or a refusal that names a field ends a row of nameless refusals. A refused batch says
+ * nothing about it.
  */
 static void count_nameless(struct destination *d, const struct retry_verdict *verdict)
 {
@@ -74,7 +74,7 @@ static void count_nameless(struct destination *d, const struct retry_verdict *ve
     }
 }
 
-/* The end of what a verdict starts: when the next request may go. */
+/* When the next request may go, after this verdict. */
 static int64_t wait_end_ms(const struct destination *d, const struct retry_verdict *verdict,
                            const struct destination_event *event,
                            const struct destination_options *options, int64_t now_ms, double random)
@@ -160,7 +160,7 @@ void destination_probe_ended(struct destination *d)
     d->has_probe_in_flight = false;
 }
 
-/* Probes at once. */
+/* The next probe is due now. */
 static void hurry(struct destination *d, int64_t now_ms)
 {
     if (waits_for_probe(d) && d->until_ms > now_ms) {
@@ -178,7 +178,7 @@ void destination_token_changed(struct destination *d, int64_t now_ms)
     if (!d->is_token_refused) {
         return;
     }
-    /* What the old token is still answered does not put the probe off. */
+    /* Answers that still refuse the old token do not put the probe off. */
     d->epoch++;
     hurry(d, now_ms);
 }

@@ -1,9 +1,17 @@
 /*
- * destination: the state of the API as the relay sees it: fine, limited, failing or refusing us.
+ * destination: how the API is doing, and so whether a request may be sent at all.
  *
- * Pure: time and random numbers are parameters. Thread: the forwarding thread.
+ * When the API fails, no message is to blame. Messages stay in the queue as they are, a million of
+ * them if need be, and only the state of the destination changes. In BACKOFF and STOPPED nothing is
+ * sent but a probe now and then: one request with one message, the only one in flight. If the API
+ * takes it, all others follow.
  *
- * All `now_ms` are monotonic; `random` is in [0, 1).
+ * Requests that were in flight when the state changed are answered later, and say something about
+ * the past. So each remembers the epoch in which it began; an answer of an older epoch may make the
+ * state worse, but never better, and never counts as another failure.
+ *
+ * Leaves to others: what an answer means (retry), how fast to send (pace), and what (batch).
+ * All `now_ms` are monotonic; `random` is in [0, 1). Thread: the forwarding thread. Pure.
  */
 #ifndef GATEWAY_POLICY_DESTINATION_H
 #define GATEWAY_POLICY_DESTINATION_H
@@ -14,83 +22,75 @@
 #include <stdint.h>
 
 enum {
-    DESTINATION_PROBE_MS = 60 * 1000, /* while stopped, one probe each minute */
+    DESTINATION_PROBE_MS = 60 * 1000, /* while stopped, one probe a minute */
     DESTINATION_REASON_SIZE = 200
 };
 
-/* In order of weight. What is true in each: */
+/* From good to bad. What is true in each: */
 enum destination_state {
     DESTINATION_FINE,    /* the newest evidence is that the API works: send at will */
-    DESTINATION_WAITING, /* it answered 429; pace holds that endpoint back, the others go on */
-    DESTINATION_BACKOFF, /* it failed; nothing goes before `until_ms`, then one probe */
-    DESTINATION_STOPPED  /* it refuses us; nothing goes but one probe a minute */
+    DESTINATION_WAITING, /* it answered 429: pace holds that endpoint back, the others go on */
+    DESTINATION_BACKOFF, /* it failed: nothing goes before `until_ms`, then one probe */
+    DESTINATION_STOPPED  /* it refuses us: nothing goes but one probe a minute */
 };
 
-/* Which settings it obeys: relay.retry_min, relay.retry_max. */
+/* The settings relay.retry_min and relay.retry_max. */
 struct destination_options {
     int64_t retry_min_ms, retry_max_ms;
 };
 
-/* All zero: fine, nothing failed yet. */
+/* All zero: fine, nothing has failed yet. */
 struct destination {
     enum destination_state state;
-    unsigned failures;        /* in a row; what failed together counts once */
-    unsigned nameless;        /* lone refusals in a row that named no field */
-    bool is_token_refused;    /* STOPPED because of the token */
-    bool has_probe_in_flight; /* only ever one */
-    int64_t until_ms;         /* not before, in every state but FINE */
-    uint32_t epoch;           /* rises with every change: tells what answers are out of date */
+    unsigned failures;                    /* in a row; what failed together counts once */
+    unsigned nameless;                    /* lone refusals in a row that named no field */
+    bool is_token_refused;                /* STOPPED because of the token */
+    bool has_probe_in_flight;             /* there is only ever one */
+    int64_t until_ms;                     /* not before, in every state but FINE */
+    uint32_t epoch;                       /* rises with every change of state */
     char reason[DESTINATION_REASON_SIZE]; /* why it is not FINE; "" when it is */
 };
 
 enum destination_permission { DESTINATION_NO, DESTINATION_PROBE, DESTINATION_YES };
 
-/* One ended request, as destination_apply wants it. */
+/* An ended request, as destination_apply wants it. */
 struct destination_event {
-    uint32_t epoch;        /* the destination's `epoch` when the request was started */
+    uint32_t epoch;        /* the destination's when the request began */
     int status;            /* HTTP status, 0 when there was none */
-    const char *words;     /* the API's or curl's, for `reason`; NULL = none */
-    int64_t held_until_ms; /* what pace_ended returned; looked at for RETRY_WAIT */
+    const char *words;     /* the API's or curl's, for `reason`; NULL or "" = none */
+    int64_t held_until_ms; /* what pace_ended returned; only for RETRY_WAIT */
 };
 
 const char *destination_state_name(enum destination_state state);
 
-/*
- * Draws the conclusion from a verdict; the only function that changes the state for an answer.
- *
- * An answer to a request that was started before the last change is out of date: it can make
- * things worse (401 after a 503), but never better (a success does not undo a stop that came
- * after it began), never count as another failure, and never worsen FINE, which rests on a newer
- * request.
- */
+/* Draws the conclusion from a verdict: the only function that changes the state for an answer. */
 void destination_apply(struct destination *d, const struct retry_verdict *verdict,
                        const struct destination_event *event,
                        const struct destination_options *options, int64_t now_ms, double random);
 
-/* How long a 429 that names no time holds back, for pace_ended (before destination_apply). */
+/* How long a 429 that names no time holds back, for pace_ended, before destination_apply. */
 int64_t destination_backoff_ms(const struct destination *d,
                                const struct destination_options *options, double random);
 
-/* May a request be started? PROBE: one, with one message, with nothing else in flight. */
+/* May a request be sent? PROBE: one with one message, with nothing else in flight. */
 enum destination_permission destination_may_send(const struct destination *d, int64_t now_ms);
 
-/* When destination_may_send will change its mind by itself; INT64_MAX = only an event can. */
+/* When that answer will change by itself; INT64_MAX = only an event can change it. */
 int64_t destination_next_ms(const struct destination *d, int64_t now_ms);
 
-/* A probe has been started, has ended (whatever came of it; before destination_apply). */
+/* A probe began, or ended in any way; before destination_apply. */
 void destination_probe_began(struct destination *d);
 void destination_probe_ended(struct destination *d);
 
 /* FLUSH: the probe is due now. A rate limit is not overridden. */
 void destination_flush(struct destination *d, int64_t now_ms);
 
-/* There is another token: if the old one was refused, the probe is due now. */
+/* There is a new token: if the old one was refused, the probe is due now. */
 void destination_token_changed(struct destination *d, int64_t now_ms);
 
 /*
  * For QUEUE: why nothing is relayed, or NULL when it is. `*until_ms` is when that may end,
- * monotonic; INT64_MAX where no time is known. The text lives as long as the destination does not
- * change.
+ * monotonic; INT64_MAX = not known. The text is valid until the destination changes.
  */
 const char *destination_reason(const struct destination *d, int64_t now_ms, int64_t *until_ms);
 

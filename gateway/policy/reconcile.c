@@ -1,4 +1,4 @@
-/* reconcile: see the header. Thread: the forwarding thread. */
+/* reconcile: see reconcile.h. */
 #include "gateway/policy/reconcile.h"
 
 #include "gateway/base/backoff.h"
@@ -10,9 +10,9 @@
 #include <string.h>
 
 enum {
-    ATTEMPTS_MAX = 16,  /* what comes on top joins the last one, so that none is ever forgotten */
-    REPEATS_MAX = 3,    /* pages in a row with nothing new that the shift may explain */
-    UNREADABLE_MAX = 3, /* answers in a row that are no page: then it is no history */
+    ATTEMPTS_MAX = 16,  /* any further one is merged with the last, so that none is lost */
+    REPEATS_MAX = 3,    /* pages in a row with nothing new before it stops being a shift of pages */
+    UNREADABLE_MAX = 3, /* answers in a row that are no page: this is no history */
     PUT_OFF_MS = 1000
 };
 
@@ -29,7 +29,7 @@ enum scan_state {
     SCAN_FINISHED /* `findings` are complete */
 };
 
-/* What is not yet known absent or present is RETURNED: absent until it is found. */
+/* Every finding is RETURNED, that is absent, until its message is found. */
 struct scan {
     enum scan_state state;
     struct queue_resolution *findings; /* in the order of the ids that were given */
@@ -41,8 +41,8 @@ struct scan {
     unsigned failures, unreadable, repeats; /* in a row */
     unsigned repeated;                      /* pages with nothing new, in all */
     unsigned barren;                        /* pages on which nothing was found, in all */
-    void *seen;                             /* API ids, a tree of tsearch */
-    bool has_entries, has_client_ids;       /* of anything, so far */
+    void *seen;                             /* API ids; a tree of tsearch */
+    bool has_entries, has_client_ids;       /* on any page so far */
     const char *doubt;                      /* why absence proves nothing; NULL = it does */
 };
 
@@ -50,7 +50,7 @@ struct reconcile {
     struct reconcile_options options;
     struct attempt attempts[ATTEMPTS_MAX];
     size_t waiting;
-    int64_t put_off_ms; /* no scan before this, for want of memory */
+    int64_t put_off_ms; /* no scan before this: an allocation failed */
     struct scan scan;
 };
 
@@ -61,7 +61,7 @@ static char *copy(const char *s)
     return s != NULL ? strdup(s) : NULL;
 }
 
-/* Makes one attempt of two; the earlier anchor holds for both. Takes `b` over. */
+/* Merges `b`, which is taken over, into `a`; the older anchor is right for both. */
 static void merge(struct attempt *a, struct attempt *b)
 {
     if (b->began_ms < a->began_ms) {
@@ -74,7 +74,7 @@ static void merge(struct attempt *a, struct attempt *b)
     free(b->anchor);
 }
 
-/* The attempt that began first: what was relayed before it, was relayed before them all. */
+/* The attempt that began first: what was relayed before it was relayed before all of them. */
 static const struct attempt *earliest(const struct reconcile *r)
 {
     const struct attempt *first = NULL;
@@ -87,7 +87,7 @@ static const struct attempt *earliest(const struct reconcile *r)
     return first;
 }
 
-/* Takes out the attempts that ended at or before `cutoff_ms`. */
+/* Removes the attempts that ended at or before `cutoff_ms`. */
 static void forget_attempts(struct reconcile *r, int64_t cutoff_ms)
 {
     size_t kept = 0;
@@ -126,7 +126,7 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* Frees what the scan owns and ends it. */
+/* Ends the scan and frees what it owns. */
 static void clear_scan(struct scan *scan)
 {
     for (size_t i = 0; i < scan->count; i++) {
@@ -146,7 +146,7 @@ static enum reconcile_progress finish(struct scan *scan, const char *doubt)
     return RECONCILE_FINISHED;
 }
 
-/* A scan with one finding for each id, in no state yet. Returns false without memory. */
+/* A scan with one finding for each id, in no state yet. Returns false on allocation failure. */
 static bool fill_scan(struct scan *scan, const struct ulid *ids, size_t count)
 {
     *scan = (struct scan){.state = SCAN_NONE};
@@ -170,8 +170,8 @@ static bool fill_scan(struct scan *scan, const struct ulid *ids, size_t count)
 }
 
 /*
- * Remembers an API id; tells whether it is new. Without memory it counts as new, which can only
- * make the scan longer.
+ * Remembers an API id and tells whether it is new. On allocation failure it counts as new, which
+ * can only make the scan longer.
  */
 static bool is_new(struct scan *scan, const char *id)
 {
@@ -185,7 +185,10 @@ static bool is_new(struct scan *scan, const char *id)
     return true;
 }
 
-/* One of the ids is on the platform. Of several entries the newest, met first, is kept. */
+/*
+ * Marks the message as found if it is one of ours. Of several entries the newest, met first,
+ * counts.
+ */
 static void note_client_id(struct scan *scan, const struct api_history_entry *entry)
 {
     struct queue_resolution wanted = {.answer = NULL}, *key = &wanted;
@@ -204,7 +207,7 @@ static void note_client_id(struct scan *scan, const struct api_history_entry *en
     scan->found++;
 }
 
-/* What a page shows for the end of the scan. */
+/* What a page says about where the scan ends. */
 struct page_facts {
     bool has_new, has_anchor;
 };
@@ -230,11 +233,11 @@ static struct page_facts note_page(struct scan *scan, const struct api_history *
     return facts;
 }
 
-/* The scan has met an end of the history: what was not found is absent. */
+/* The scan has read everything it needs: what was not found is absent. */
 static enum reconcile_progress finish_at_end(struct scan *scan)
 {
     if (scan->has_entries && !scan->has_client_ids) {
-        return finish(scan, "the API's history has no clientId");
+        return finish(scan, "the API's history shows no clientIds");
     }
     return finish(scan, NULL);
 }
@@ -247,10 +250,12 @@ static enum reconcile_progress want_page(struct scan *scan, unsigned page, int64
     return RECONCILE_CONTINUE;
 }
 
-/* An anchor was not met: the history does not show all that it holds. */
-static const char hidden[] = "the API's history does not show what is known to be there";
+/* The anchor was not met: the history does not show everything that it holds. */
+static const char hidden[] = "the API's history does not show a message that must be in it";
 
-/* An empty page is the end of the history, unless it shows nothing at all of what it must hold. */
+/*
+ * An empty page is the end of the history, unless there was not one entry where the anchor must be.
+ */
 static enum reconcile_progress finish_at_empty(struct scan *scan)
 {
     if (scan->anchor != NULL && !scan->has_entries) {
@@ -260,9 +265,10 @@ static enum reconcile_progress finish_at_empty(struct scan *scan)
 }
 
 /*
- * A page with nothing new. Without an anchor to come a short one is the end. A full one is the shift:
- * what we have sent ourselves explains as many as that fills, others may have sent as well; if it
- * does not stop, it is a history that cannot be paged: the rest was not seen.
+ * A page with nothing new. A short one is the end, unless the anchor is still to come. A full one
+ * means that pages have shifted: our own messages explain as many such pages as they fill, and
+ * others may have sent, too. If it does not stop, this history cannot be paged, and its rest was
+ * not seen.
  */
 static enum reconcile_progress pass_repeats(struct scan *scan, bool is_full, unsigned explained)
 {
@@ -395,7 +401,7 @@ enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_his
     if (page->count == 0) {
         return finish_at_empty(scan);
     }
-    /* Pages that our own messages have filled show nothing of what is looked for. */
+    /* Pages that only repeat entries, because our own messages pushed them down, do not count. */
     unsigned passed = scan->repeated < explained ? scan->repeated : explained;
     if (scan->barren - passed >= r->options.history_pages) {
         return finish(scan, "the API's history is longer than relay.history_pages");
@@ -404,7 +410,7 @@ enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_his
                          : pass_repeats(scan, page->count >= r->options.per_page, explained);
 }
 
-/* Does an answer without a page mean that history will not answer at all? */
+/* Why the history will never answer, if that is what this answer means; else NULL. */
 static const char *refusal_of(struct scan *scan, const struct api_answer *answer)
 {
     int status = answer->transport == API_ANSWERED ? answer->status : 0;

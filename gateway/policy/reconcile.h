@@ -1,10 +1,22 @@
 /*
  * reconcile: what became of messages whose request ended without a trustworthy answer.
  *
- * Owns the scan of GET /sms, newest first: when it may begin, which page comes next, where it ends
- * and what it has shown. Leaves to others: asking (api), reading pages (api_json), the messages
- * (queue: queue_ambiguous before, queue_resolve after). Pure: time and random numbers are parameters.
- * Thread: the forwarding thread.
+ * A request that timed out may have reached the API or not. To send its messages again could
+ * deliver them twice, to drop them could lose them. So the relay looks: it reads the API's history
+ * (GET /sms, newest first) page by page. A message whose clientId it meets was relayed; one that is
+ * absent was never taken and is sent again. Three things need care:
+ *
+ * - What was sent may still be on its way into the history, so a scan begins `settle_delay` after
+ *   the request ended at the earliest.
+ * - The history is long. A scan need not read below the request's anchor, a message that was known
+ *   to be relayed before the request began (forward/anchor.h explains it).
+ * - Pages shift. While the relay sends, its messages fill the top of the history and push
+ *   everything down, so the next page repeats entries of the last. reconcile_read is told how many
+ *   messages may have done so, and the forwarder sends no more meanwhile than a scan can pass.
+ *
+ * Owns the scan: when it may begin, which page comes next, where it ends and what it has shown.
+ * Leaves to others: asking (api), reading pages (api/json), the messages (queue: queue_ambiguous
+ * before, queue_resolve after).
  *
  *   reconcile_add             a request ended ambiguous
  *   reconcile_due_ms          ... settle_delay later it is time:
@@ -14,11 +26,7 @@
  *   reconcile_refused
  *   reconcile_results         for queue_resolve; the next scan may begin
  *
- * Pages shift while messages are accepted, by as many as are accepted between two pages. That only
- * repeats entries; how many of them our own messages explain is a parameter, and the forwarder sends
- * no more than a scan can pass.
- *
- * All `now_ms` are monotonic; `random` is in [0, 1).
+ * All `now_ms` are monotonic; `random` is in [0, 1). Thread: the forwarding thread. Pure.
  */
 #ifndef GATEWAY_POLICY_RECONCILE_H
 #define GATEWAY_POLICY_RECONCILE_H
@@ -34,27 +42,26 @@ struct queue_resolution;
 struct reconcile;
 
 struct reconcile_options {
-    int64_t settle_delay_ms; /* what was sent may be under way for so long */
-    unsigned history_pages;  /* pages without a find that a scan asks for at most */
+    int64_t settle_delay_ms; /* how long what was sent may take to show in the history */
+    unsigned history_pages;  /* the most pages without a find that a scan asks for */
     unsigned per_page;
-    bool holds_unknown; /* relay.on_ambiguous=hold: leave what cannot be told to the operator */
+    bool holds_unknown; /* relay.on_ambiguous=hold: if history cannot tell, the operator decides */
     int64_t retry_min_ms, retry_max_ms; /* between calls that fail for now */
 };
 
 enum reconcile_progress {
     RECONCILE_CONTINUE, /* another page is wanted, now or (reconcile_due_ms) later */
-    RECONCILE_FINISHED  /* reconcile_results has them all */
+    RECONCILE_FINISHED  /* reconcile_results has everything */
 };
 
-/* Returns NULL without memory. Options are copied. */
+/* Returns NULL on allocation failure. Options are copied. */
 struct reconcile *reconcile_new(const struct reconcile_options *options);
 /* NULL is fine. */
 void reconcile_free(struct reconcile *r);
 
 /*
- * A request ended ambiguous. `anchor` is the API id of a message that was known to be relayed
- * before it began: a scan that meets it has seen everything younger. NULL = none; copied. After a
- * restart: one call for all, with the time of the start and no anchor.
+ * A request ended ambiguous. `anchor` is its anchor's API id; NULL = none; copied. After a restart:
+ * one call for everything that was unfinished, with the time of the start.
  */
 void reconcile_add(struct reconcile *r, int64_t began_ms, int64_t ended_ms, const char *anchor);
 
@@ -64,26 +71,26 @@ void reconcile_add(struct reconcile *r, int64_t began_ms, int64_t ended_ms, cons
  */
 int64_t reconcile_due_ms(const struct reconcile *r);
 
-/* A scan is under way (or finished, and its results not fetched). */
+/* A scan is under way, or it is finished and its results were not fetched. */
 bool reconcile_is_scanning(const struct reconcile *r);
 
 /*
  * A scan that begins now covers requests that ended at or before this. Plain arithmetic: with the
- * wall clock as `now_ms` it gives the wall clock's, to compare with the messages' updated_ms.
+ * wall clock as `now_ms` it gives the wall clock's time, to compare with a message's updated_ms.
  */
 int64_t reconcile_cutoff_ms(const struct reconcile *r, int64_t now_ms);
 
 /*
- * Did all requests that wait for a scan end so long ago? Then one that begins now covers whatever is
- * ambiguous, and the wall clock, which somebody may have set back, is not asked.
+ * Did all requests that wait for a scan end early enough? Then one that begins now covers every
+ * ambiguous message, and the wall clock, which may have been set back, need not be asked.
  */
 bool reconcile_covers_all(const struct reconcile *r, int64_t now_ms);
 
 /*
- * Begins a scan for the messages `ids`: in any order, malloc'ed, taken over (NULL when there are
- * none: FINISHED at once). `left_out` is how many others are ambiguous but too recent: as long
- * as there are any, another scan will come due, whatever the clocks did. Without memory the scan
- * is put off for a second: CONTINUE, and no page is wanted.
+ * Begins a scan for the messages `ids`: in any order, malloc'ed, taken over; NULL when there are
+ * none, which is FINISHED at once. `left_out` is how many others are ambiguous but too recent: as
+ * long as there are any, another scan comes due, even if a clock was set. On allocation failure the
+ * scan is put off for a second: CONTINUE, and no page is wanted.
  */
 enum reconcile_progress reconcile_begin(struct reconcile *r, struct ulid *ids, size_t count,
                                         size_t left_out, int64_t now_ms);
@@ -95,28 +102,30 @@ void reconcile_page_asked(struct reconcile *r);
 
 /*
  * Reads the page that was asked for. `added` is how many messages of ours may have come into the
- * history since the scan began. The scan ends when all are found, at the anchor, at an empty page,
- * without an anchor at a short page with nothing new, or after history_pages on which nothing was found
- * (nor counting those that only repeat for what was `added`). Full pages in a row with nothing new that `added` does not
- * explain, three of them, end it too: then it could not be told.
+ * history since the scan began. The scan ends
+ * - when everything is found, at the anchor, or at an empty page;
+ * - without an anchor, at a short page with nothing new;
+ * - after history_pages on which nothing was found, not counting those that `added` explains;
+ * - at the third page in a row with nothing new that `added` does not explain. After these two
+ *   the history could not tell.
  */
 enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_history *page,
                                        uint64_t added);
 
 /*
- * There is no page to read. Its answer decides: no connection, 429, 5xx or a redirect: again
- * later, with backoff; 2xx whose body is no page: again, three times; 4xx: history cannot tell,
- * the scan ends.
+ * There is no page to read. No connection, 429, 5xx or a redirect: again later, with backoff. A 2xx
+ * whose body is no page: again, three times. Any other 4xx, or the third such 2xx: the history
+ * cannot tell, and the scan ends.
  */
 enum reconcile_progress reconcile_refused(struct reconcile *r, const struct api_answer *answer,
                                           int64_t now_ms, double random);
 
 /*
  * What the finished scan has shown, one for each id: found = RELAYED with the API's id; absent =
- * RETURNED; where it could not be told, RETURNED or, by `holds_unknown`, UNRESOLVED with a
- * reason. It could not be told if history refused, ended at history_pages or without the anchor
- * that it must hold, or if no entry had a clientId. malloc'ed, NULL if there were none; its
- * answers go to the caller. Ends the scan.
+ * RETURNED; where the history cannot tell, RETURNED or, with `holds_unknown`, UNRESOLVED with a
+ * reason. It cannot tell if it refused, if the scan ended at history_pages or without the anchor
+ * that must be there, or if no entry had a clientId. malloc'ed, NULL if there were none; the caller
+ * owns the answers, too. Ends the scan.
  */
 struct queue_resolution *reconcile_results(struct reconcile *r, size_t *count);
 

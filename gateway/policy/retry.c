@@ -1,27 +1,27 @@
-/* retry: see the header. Thread: the forwarding thread. */
+/* retry: see retry.h. */
 #include "gateway/policy/retry.h"
 
 #include "gateway/base/int64.h"
 
 /* --- the verdict table -------------------------------------------------------------------- */
 
-/* Below HTTP, in the place of a status. */
+/* What happened below HTTP, in place of a status. */
 enum { STATUS_NOT_SENT = -2, STATUS_NO_ANSWER = -1, STATUS_HIGHEST = 999 };
 
-/* What else a row may ask for. */
+/* What else a row may require. */
 enum {
     ABOUT = 1 << 0, /* the refusal is about the messages: see is_about_messages */
     ALONE = 1 << 1, /* one message in the request */
     NAMED = 1 << 2, /* the refusal names a field */
-    USED = 1 << 3,  /* ... or says that the clientId was used before */
+    USED = 1 << 3,  /* the refusal says that the clientId was used before */
     AGAIN = 1 << 4, /* the message had an attempt before */
-    TENTH = 1 << 5, /* with this one, RETRY_NAMELESS_MAX in a row named no field */
-    CUT = 1 << 6    /* the body is longer than we read */
+    TENTH = 1 << 5, /* it would be number RETRY_NAMELESS_MAX in a row to name no field */
+    CUT = 1 << 6    /* the body is longer than what we read */
 };
 
 struct row {
     int first, last; /* status */
-    unsigned facts;  /* all of these must be so */
+    unsigned facts;  /* all of these must hold */
     enum retry_outcome outcome;
     enum retry_effect effect;
     bool is_token_refused, is_nameless;
@@ -38,7 +38,7 @@ static const struct row table[] = {
     {200, 299, 0, RETRY_READ_ITEMS, RETRY_FINE, false, false, ""},
     {300, 399, 0, RETRY_RETURN, RETRY_STOP, false, false, "the URL or a proxy is wrong"},
     {401, 401, 0, RETRY_RETURN, RETRY_STOP, true, false, "the API refuses the token"},
-    {402, 402, 0, RETRY_RETURN, RETRY_STOP, false, false, "the account is out of balance"},
+    {402, 402, 0, RETRY_RETURN, RETRY_STOP, false, false, "the account has no balance left"},
     {403, 403, 0, RETRY_RETURN, RETRY_STOP, true, false, "the API refuses the token"},
     {429, 429, 0, RETRY_RETURN, RETRY_WAIT, false, false, "the rate limit is reached"},
     {400, 499, ABOUT | ALONE | USED | AGAIN, RETRY_RELAYED, RETRY_FINE, false, false, ""},
@@ -48,10 +48,10 @@ static const struct row table[] = {
      "the API refuses every message without naming a field"},
     {400, 499, ABOUT | ALONE, RETRY_REJECT, RETRY_FINE, false, true, ""},
     {400, 499, ABOUT, RETRY_SPLIT, RETRY_FINE, false, false, ""},
-    /* 404, 405, and whatever else is not the API speaking of messages. */
+    /* 404, 405, and everything else that is not the API speaking of messages. */
     {400, 499, 0, RETRY_RETURN, RETRY_STOP, false, false, "the URL or a proxy is wrong"},
-    {503, 503, 0, RETRY_RETURN, RETRY_BACKOFF, false, false, "the API is out of service"},
-    {500, 599, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false, "the API is in trouble"},
+    {503, 503, 0, RETRY_RETURN, RETRY_BACKOFF, false, false, "the API is unavailable"},
+    {500, 599, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false, "the API failed"},
     {0, STATUS_HIGHEST, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false,
      "the API's answer makes no sense"},
 };
@@ -64,8 +64,8 @@ const char *retry_outcome_name(enum retry_outcome outcome)
 }
 
 /*
- * 413 with any body, since a server in front of the API may well be the one who says it. 409 is
- * not in the API's documentation, but the natural way of saying that a clientId was used.
+ * 413 counts with any body, since a server in front of the API may be the one that says it. 409 is
+ * not in the API's documentation, but the natural way to say that a clientId was used.
  */
 static bool is_about_messages(int status, const struct api_refusal *refusal)
 {
@@ -134,7 +134,7 @@ struct retry_verdict retry_judge(const struct api_answer *answer, const struct a
     unsigned facts = facts_of(answer, refusal, request);
     const struct row *row = table;
 
-    /* The last row takes every status that there is. */
+    /* The last row takes every status. */
     while (status < row->first || status > row->last || (row->facts & ~facts) != 0) {
         row++;
     }
@@ -154,7 +154,7 @@ struct retry_verdict retry_judge_items(const struct api_item *items, size_t coun
         if (items[i].outcome == API_ITEM_UNKNOWN) {
             return (struct retry_verdict){.outcome = RETRY_AMBIGUOUS,
                                           .effect = RETRY_BACKOFF,
-                                          .why = "the API's answer is not complete"};
+                                          .why = "the API's answer is incomplete"};
         }
     }
     return (struct retry_verdict){.outcome = RETRY_READ_ITEMS, .effect = RETRY_FINE, .why = ""};

@@ -1,6 +1,15 @@
 /*
  * retry: what an answer means for the messages of its request, and what it says of the API.
  *
+ * A request can end in three ways for a message: done (relayed), never (rejected) or later. Later
+ * is either certain, when the API does not have it and it goes back to the queue, or ambiguous,
+ * when the API may have it and reconcile has to look. The table at the top of retry.c decides by
+ * the status, the body and whether the message was alone; each row also says how the API is doing,
+ * for destination. When the API refuses a batch as a whole, one message is to blame, but which? The
+ * batch is split in halves, and these again, until the one that is refused alone is known.
+ *
+ * Leaves to others: reading bodies (api/json), moving messages (queue), rate windows (pace),
+ * ambiguous messages (reconcile), whether to send (destination).
  * Thread: the forwarding thread. Pure.
  */
 #ifndef GATEWAY_POLICY_RETRY_H
@@ -17,19 +26,19 @@
 /* --- verdicts ----------------------------------------------------------------------------- */
 
 enum {
-    RETRY_NAMELESS_MAX = 10, /* lone refusals in a row that name no field: it is our requests */
+    RETRY_NAMELESS_MAX = 10, /* lone refusals in a row that name no field: our requests are wrong */
     RETRY_AMBIGUOUS_MAX = 3, /* a batch that ended ambiguous so often is split */
-    RETRY_AFTER_MAX_MS = 3600 * 1000, /* the longest that a Retry-After can make us wait */
+    RETRY_AFTER_MAX_MS = 3600 * 1000 /* the longest wait that a Retry-After can ask for */
 };
 
 /* What becomes of the messages of a request. */
 enum retry_outcome {
-    RETRY_READ_ITEMS, /* 2xx: the body tells for each, see retry_judge_items */
-    RETRY_SPLIT,      /* one of them is the cause: send the halves, see retry_split */
-    RETRY_REJECT,     /* the one message is refused for good */
+    RETRY_READ_ITEMS, /* 2xx: the body decides for each message, see retry_judge_items */
+    RETRY_SPLIT,      /* one of them is to blame: send the halves, see retry_split */
+    RETRY_REJECT,     /* the only message is refused for good */
     RETRY_RETURN,     /* the API has none of them: back to the head, attempt not charged */
     RETRY_AMBIGUOUS,  /* the API may have them: reconcile before any retry */
-    RETRY_RELAYED     /* the API refuses the one message because it has it already */
+    RETRY_RELAYED     /* the API refuses the only message because it has it already */
 };
 
 /* What becomes of the destination. */
@@ -40,59 +49,59 @@ enum retry_effect {
     RETRY_STOP     /* somebody has to do something; one probe a minute */
 };
 
-/* What is known of a request beside its answer. */
+/* What is known of a request besides its answer. */
 struct retry_request {
     size_t count;      /* messages in it, at least 1 */
-    unsigned attempts; /* of its message, this one included; looked at only when it is alone */
+    unsigned attempts; /* of a message that is alone, this one included */
     unsigned nameless; /* the destination's `nameless` before this answer */
 };
 
 struct retry_verdict {
     enum retry_outcome outcome;
     enum retry_effect effect;
-    bool is_token_refused;  /* the token file is to be re-read at once */
+    bool is_token_refused;  /* the token file is to be read again at once */
     bool is_nameless;       /* a lone refusal that names no field */
-    int64_t retry_after_ms; /* the API asks to wait at least so long; 0 = it does not */
-    const char *why;        /* what is the matter, static; "" when nothing is */
+    int64_t retry_after_ms; /* the shortest wait that the API asks for; 0 = it asks for none */
+    const char *why;        /* what is wrong, static; "" when nothing is */
 };
 
 const char *retry_outcome_name(enum retry_outcome outcome);
 
 /*
  * Judges an ended request. `refusal` is what api_json_read_refusal read from the body of a 4xx, or
- * NULL. The table is at the top of retry.c.
+ * NULL.
  *
- * The tenth lone refusal in a row without a field's name, and every later one, is returned
- * instead of rejected: by then it is known that not the message is to blame.
+ * From the tenth lone refusal in a row that names no field, messages are returned instead of
+ * rejected: by then the messages cannot be what is wrong.
  */
 struct retry_verdict retry_judge(const struct api_answer *answer, const struct api_refusal *refusal,
                                  const struct retry_request *request);
 
 /*
  * Judges a 2xx once its body is read: RETRY_READ_ITEMS again, or RETRY_AMBIGUOUS (and backoff) if
- * any item is UNKNOWN, which includes a body that could not be read. Settle each item by
+ * any item is UNKNOWN, as all are if the body could not be read. Each item is settled by
  * retry_item_fate either way.
  */
 struct retry_verdict retry_judge_items(const struct api_item *items, size_t count);
 
 /*
- * The fate of one item of a 2xx. "clientId already used" after an earlier attempt (attempts > 1)
- * is that attempt's success; in a first one it is a refusal.
+ * The fate of one item of a 2xx. "clientId already used" is a refusal in a first attempt; later
+ * (attempts > 1) it means that an earlier attempt has succeeded.
  */
 enum queue_fate retry_item_fate(const struct api_item *item, unsigned attempts);
 
 /* --- splitting ---------------------------------------------------------------------------- */
 
 /*
- * Tells whether a request of `count` messages that has just ended ambiguous is to be split;
- * `ambiguous_ends` is the largest of its messages before this end.
+ * Is a request of `count` messages that has just ended ambiguous to be split? `ambiguous_ends` is
+ * the most that any of its messages had before.
  */
 bool retry_splits_ambiguous(size_t count, unsigned ambiguous_ends);
 
 /*
  * Assigns fresh groups to the two halves of `count` messages (at least 2), the first half rounded
  * up. `*next_group` is the last group given out; 0 is never one. A half of one message gets a
- * group too: what was split is never merged again. (So a message that is returned or ambiguous
+ * group, too, for what was split is never merged again. (A message that is returned or ambiguous
  * without a split keeps the group it has.)
  */
 void retry_split(size_t count, uint32_t *next_group, uint32_t *groups);

@@ -87,9 +87,9 @@ class Http(HttpTest):
         self.the_relay.sandbox.faults({"status": 402, "body": '{"message": "no money"}'})
         self.the_relay.ask("SEND +34600000000 text")
         words = eventually(lambda: self.get("/readyz")[0] == 503 and self.get("/readyz")[1],
-                           "the account is out of balance")
+                           "the account has no balance left")
         self.assertEqual(words,
-                         "not ready: the account is out of balance (HTTP 402): no money\n")
+                         "not ready: the account has no balance left (HTTP 402): no money\n")
         self.expect({'destination_state{state="stopped"}': 1})
         self.the_relay.ask("FLUSH")
         eventually(lambda: self.get("/readyz") == (200, "ready\n"), "there is money again")

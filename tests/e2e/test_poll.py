@@ -237,7 +237,7 @@ class Trouble(PollTest):
         self.start()
         self.api.faults(dict(fault, on="history", count=-1))
         id, = self.send("x")
-        self.daemon.wait_log("poll_failed", next="asked again in an hour")
+        self.daemon.wait_log("poll_failed", next="in an hour")
         self.api.forget_faults()
         other, = self.send("x")
         self.await_states([other], "relayed")
@@ -258,7 +258,7 @@ class Trouble(PollTest):
         id, = self.send("x")
         self.api.faults({"on": "history", "count": -1, "status": 200,
                          "body": {"entities": [{"id": "a", "clientId": id}]}})
-        self.daemon.wait_log("poll_failed", next="asked again in an hour")
+        self.daemon.wait_log("poll_failed", next="in an hour")
         self.api.forget_faults()
         self.assertReply(self.c.ask("FLUSH"), "250")
         self.await_told(id)

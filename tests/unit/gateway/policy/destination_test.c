@@ -58,8 +58,7 @@ Test(destination, backs_off_and_recovers)
     cr_expect_eq(d.state, DESTINATION_BACKOFF);
     cr_expect_eq(destination_may_send(&d, 10499), DESTINATION_NO);
     cr_expect_eq(destination_next_ms(&d, 10000), 10500);
-    cr_expect_str_eq(destination_reason(&d, 10000, &until_ms),
-                     "the API is out of service (HTTP 503)");
+    cr_expect_str_eq(destination_reason(&d, 10000, &until_ms), "the API is unavailable (HTTP 503)");
     cr_expect_eq(until_ms, 10500);
 
     probe(&d, 0, 10500);
@@ -265,13 +264,13 @@ Test(destination, another_token)
 Test(destination, reason_with_the_apis_words)
 {
     struct destination d = {0};
-    struct retry_verdict verdict = {.effect = RETRY_STOP, .why = "the account is out of balance"};
+    struct retry_verdict verdict = {.effect = RETRY_STOP, .why = "the account has no balance left"};
     struct destination_event event = {.status = 402, .words = "Saldo insuficiente"};
     int64_t until_ms = 0;
 
     destination_apply(&d, &verdict, &event, &options, 1000, 0.5);
     cr_expect_str_eq(destination_reason(&d, 1000, &until_ms),
-                     "the account is out of balance (HTTP 402): Saldo insuficiente");
+                     "the account has no balance left (HTTP 402): Saldo insuficiente");
 
     /* Cut, but not within a character: with every length of what comes before. */
     for (size_t shift = 0; shift < 4; shift++) {

@@ -157,10 +157,14 @@ Test(retry, says_what_is_the_matter)
         int status;
         const char *why;
     } rows[] = {
-        {302, "the URL or a proxy is wrong"},     {401, "the API refuses the token"},
-        {402, "the account is out of balance"},   {403, "the API refuses the token"},
-        {404, "the URL or a proxy is wrong"},     {429, "the rate limit is reached"},
-        {500, "the API is in trouble"},           {503, "the API is out of service"},
+        {302, "the URL or a proxy is wrong"},
+        {401, "the API refuses the token"},
+        {402, "the account has no balance left"},
+        {403, "the API refuses the token"},
+        {404, "the URL or a proxy is wrong"},
+        {429, "the rate limit is reached"},
+        {500, "the API failed"},
+        {503, "the API is unavailable"},
         {799, "the API's answer makes no sense"},
     };
 
