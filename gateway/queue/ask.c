@@ -18,7 +18,7 @@ struct ids {
     size_t count, size;
 };
 
-/* Makes room for `size` ids. Without memory there is room for none. */
+/* Makes room for `size` ids; on allocation failure for none. */
 static struct ids ids_new(size_t size)
 {
     struct ids ids = {NULL, 0, size};
@@ -43,7 +43,7 @@ static int compare_ids(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct ulid));
 }
 
-/* Hands over the ids, or NULL when there are none. */
+/* Hands over the ids; NULL if there are none. */
 static struct ulid *ids_finish(struct ids *ids, size_t *count)
 {
     *count = ids->count;
@@ -54,7 +54,7 @@ static struct ulid *ids_finish(struct ids *ids, size_t *count)
     return ids->array;
 }
 
-/* The same, sorted: by time of submission. */
+/* The same, sorted by time of submission. */
 static struct ulid *ids_finish_sorted(struct ids *ids, size_t *count)
 {
     struct ulid *array = ids_finish(ids, count);
@@ -64,7 +64,8 @@ static struct ulid *ids_finish_sorted(struct ids *ids, size_t *count)
     return array;
 }
 
-/* Ids of one millisecond do not tell which was first; the order of a list does. */
+/* REFs are listed newest first. Sorting the ids would not do: those of one millisecond do not tell
+ * which was first. */
 static void reverse(struct ids *ids)
 {
     for (size_t i = 0; i < ids->count / 2; i++) {
@@ -79,7 +80,7 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Is this place asked for by queue_list's `state`? */
+/* See the `state` of queue_list. */
 static bool is_listed(int place, int state)
 {
     return state == -1 ? place < QUEUE_UNFINISHED
@@ -164,32 +165,39 @@ bool queue_status(struct queue *q, const struct ulid *id, int32_t owner, bool se
     return m != NULL;
 }
 
-/* The places of what the relay has to send by itself, now or when it has tried to. */
+/* Does the relay itself have to send what is at this place, now or later? */
 static bool is_waiting(int place)
 {
     return place < QUEUE_LANES || place == PLACE_SENDING || place == PLACE_DEFERRED ||
            place == PLACE_AMBIGUOUS;
 }
 
-/* Since when a message could have been sent. */
+/* With an AT, a message was last changed when it came to its lane. */
 static int64_t waits_since_ms(const struct message *m)
 {
     return m->has_at ? m->updated_ms : ulid_time_ms(&m->id);
 }
 
-/* Since when messages wait, so far as the heads of their lists tell. */
-static void total_waits(const struct queue *q, struct queue_totals *totals)
+static void lower(int64_t *earliest_ms, int64_t time_ms)
+{
+    if (*earliest_ms == 0 || time_ms < *earliest_ms) {
+        *earliest_ms = time_ms;
+    }
+}
+
+static void total_times(const struct queue *q, struct queue_totals *totals)
 {
     for (int place = 0; place < QUEUE_UNFINISHED; place++) {
         const struct message *m = q->places[place].first;
-        int64_t since_ms = m == NULL ? 0 : waits_since_ms(m);
-        if (place < QUEUE_LANES) {
-            totals->by_lane[place] = q->places[place].count;
-            totals->oldest_by_lane_ms[place] = since_ms;
+        if (m == NULL) {
+            continue;
         }
-        bool is_first = totals->waits_since_ms == 0 || since_ms < totals->waits_since_ms;
-        if (m != NULL && is_waiting(place) && is_first) {
-            totals->waits_since_ms = since_ms;
+        lower(&totals->oldest_ms, ulid_time_ms(&m->id));
+        if (place < QUEUE_LANES) {
+            totals->oldest_by_lane_ms[place] = waits_since_ms(m);
+        }
+        if (is_waiting(place)) {
+            lower(&totals->waits_since_ms, waits_since_ms(m));
         }
     }
 }
@@ -205,8 +213,10 @@ void queue_totals(struct queue *q, struct queue_totals *totals)
     totals->bytes = q->bytes;
     totals->unfinished = queue_count(q, 0, QUEUE_UNFINISHED);
     totals->unfinished_bytes = q->bytes - q->finished_bytes;
-    totals->oldest_ms = queue_oldest_head_ms(q, 0, QUEUE_UNFINISHED);
-    total_waits(q, totals);
+    for (int lane = 0; lane < QUEUE_LANES; lane++) {
+        totals->by_lane[lane] = q->places[lane].count;
+    }
+    total_times(q, totals);
     queue_leave(q);
 }
 

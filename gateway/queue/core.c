@@ -1,7 +1,4 @@
-/*
- * core: see core.h. Owns the mutex, the lists and what becomes of a message, and of
- * whoever waits for it. Any thread.
- */
+/* core: see core.h. */
 #include "gateway/queue/core.h"
 
 #include <stdlib.h>
@@ -65,19 +62,7 @@ size_t queue_count(const struct queue *q, int first, int end)
     return count;
 }
 
-int64_t queue_oldest_head_ms(const struct queue *q, int first, int end)
-{
-    int64_t oldest_ms = 0;
-    for (int place = first; place < end; place++) {
-        const struct message *m = q->places[place].first;
-        if (m != NULL && (oldest_ms == 0 || ulid_time_ms(&m->id) < oldest_ms)) {
-            oldest_ms = ulid_time_ms(&m->id);
-        }
-    }
-    return oldest_ms;
-}
-
-/* --- the mutex and who is called after it --------------------------------------------------- */
+/* --- the mutex and the callbacks after it --------------------------------------------------- */
 
 int64_t queue_next_due_ms(const struct queue *q, bool with_lanes)
 {
@@ -92,10 +77,8 @@ int64_t queue_next_due_ms(const struct queue *q, bool with_lanes)
     return due_ms;
 }
 
-/*
- * The expiry of the heads of the lanes is of interest only to a forwarder that does not wait for
- * messages: another one will be here long before that.
- */
+/* Only a forwarder that waits for no messages has to wake for an expiry in a lane: any other wakes
+ * long before. */
 bool queue_is_wake_due(const struct queue *q)
 {
     return (q->wake_ready > 0 && queue_count(q, 0, QUEUE_LANES) >= q->wake_ready) ||
@@ -142,11 +125,11 @@ void queue_doom(struct queue *q, struct message *m)
     q->doomed = m;
 }
 
-/* --- what a message goes through ------------------------------------------------------------ */
+/* --- one message ------------------------------------------------------------------------------- */
 
 struct message *queue_find(const struct queue *q, const struct ulid *id)
 {
-    uint64_t hash; /* the random part of an id is one */
+    uint64_t hash; /* the random part of the id */
     memcpy(&hash, id->bytes + ULID_BYTES - sizeof(hash), sizeof(hash));
     struct message *m = queue_index_first(&q->by_id, hash);
     while (m != NULL && memcmp(m->id.bytes, id->bytes, ULID_BYTES) != 0) {
@@ -187,8 +170,8 @@ static void put_in_place(struct queue *q, struct message *m, enum queue_end end)
     chain_insert(&q->places[place_of(m)], m, end);
     int64_t time_ms = queue_look_at_ms(m);
     if (time_ms != QUEUE_NEVER) {
-        /* Room was reserved for AT and for the deferred. Otherwise it is a question of expiry
-         * only, which is asked again when the message is taken. */
+        /* Cannot fail for AT and deferral, which reserve room. A failure costs no more than a
+         * late expiry, when the message is taken. */
         (void)queue_heap_insert(&q->heap, m, time_ms);
     }
     queue_feed_note(&q->feed, m);
@@ -202,7 +185,7 @@ void queue_enlist(struct queue *q, struct message *m, int64_t now_ms)
     put_in_place(q, m, QUEUE_TAIL);
 }
 
-/* What a message of an earlier run is now: see queue_restore. */
+/* Makes a message of an earlier run ambiguous, as queue_restore says. */
 static void suspect(struct message *m, int64_t now_ms)
 {
     enum message_state state = (enum message_state)m->state;
@@ -211,7 +194,7 @@ static void suspect(struct message *m, int64_t now_ms)
         return;
     }
     m->may_be_sent = m->may_be_sent || state == MESSAGE_SENDING;
-    /* Else a scan would leave out what a clock that has been set back since dated. */
+    /* A scan would leave out what is dated after now: the clock may have been set back. */
     m->updated_ms = m->updated_ms < now_ms ? m->updated_ms : now_ms;
     m->state = MESSAGE_DEFERRED;
     m->is_ambiguous = true;
@@ -226,11 +209,11 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
     }
     queue_index_insert(&q->by_id, m);
     q->bytes += message_bytes(m);
-    q->feed.tells_settled = false; /* what it was then has been told then */
+    q->feed.tells_settled = false; /* the earlier run has told it */
     put_in_place(q, m, QUEUE_TAIL);
     q->feed.tells_settled = q->options.tells_settled;
     if (m->is_ambiguous) {
-        /* Its time is looked at when the scan has told: it may have been sent within it. */
+        /* Whether it was sent within its time is for the scan to tell. */
         queue_heap_remove(&q->heap, m);
     }
     if (m->ref_len != 0 && message_state_is_failure((enum message_state)m->state)) {
@@ -280,7 +263,6 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     }
 }
 
-/* Here, since messages end in the forwarder's hands, in a client's, and by themselves. */
 void queue_conclude(struct queue *q, struct message *m, enum stats_end end, int64_t now_ms)
 {
     static const enum queue_place place_of_end[STATS_ENDS] = {
@@ -296,7 +278,7 @@ void queue_conclude(struct queue *q, struct message *m, enum stats_end end, int6
     queue_move(q, m, place_of_end[end], QUEUE_TAIL, now_ms);
 }
 
-/* The store answers for what is durable and has ended, but REFs are looked up here. */
+/* A finished durable message is in the store, but its REF has to be found here. */
 void queue_release(struct queue *q, struct message *m)
 {
     q->finished_bytes += message_bytes(m);
@@ -317,7 +299,7 @@ void queue_swap_answer(struct queue *q, struct message *m, char **answer)
         char *old = m->answer;
         q->bytes -= message_bytes(m);
         m->answer = *answer;
-        m->has_report = false; /* it stood behind the old one */
+        m->has_report = false; /* it was part of the old answer */
         q->bytes += message_bytes(m);
         *answer = old;
     }
@@ -333,10 +315,10 @@ void queue_set_reason(struct queue *q, struct message *m, const char *reason)
 void queue_expire(struct queue *q, struct message *m, int64_t now_ms)
 {
     if (m->may_be_sent) {
-        queue_set_reason(q, m, "expired while it was not known whether the API has it");
+        queue_set_reason(q, m, "expired while it was unknown whether the API has it");
         queue_conclude(q, m, END_UNRESOLVED_EXPIRED, now_ms);
     } else {
-        queue_set_reason(q, m, "its time ran out before it was sent");
+        queue_set_reason(q, m, "expired before it was sent");
         queue_conclude(q, m, m->has_ttl ? END_EXPIRED_TTL : END_EXPIRED_MAX_AGE, now_ms);
     }
 }

@@ -94,8 +94,6 @@ enum queue_place queue_lane_of(const struct message *m);
 
 /* How many messages are at the places from `first` up to, without, `end`. */
 size_t queue_count(const struct queue *q, int first, int end);
-/* The earliest submission among the heads of these places; 0 if they are empty. */
-int64_t queue_oldest_head_ms(const struct queue *q, int first, int end);
 
 /* The message with this id, or NULL. */
 struct message *queue_find(const struct queue *q, const struct ulid *id);

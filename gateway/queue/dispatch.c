@@ -8,15 +8,12 @@
 #include <stdlib.h>
 
 enum {
-    NORMAL_RUN = 9,        /* normal messages for each low one, where there are both */
-    STEPS_MAX = 1000,      /* messages that one call makes due or ends for their time: 0.3 ms */
-    AMBIGUOUS_ENDS_MAX = 3 /* a message that ended so often goes to the tail */
+    NORMAL_RUN = 9,        /* normal messages for each low one while both wait */
+    STEPS_MAX = 1000,      /* messages that one call makes due or expires: 0.3 ms */
+    AMBIGUOUS_ENDS_MAX = 3 /* after so many a message goes to the tail */
 };
 
-/*
- * The message whose turn it is: `high` first, then nine of `normal` to one of `low`. With `group`,
- * lanes whose head belongs to another group have nothing to give.
- */
+/* The message whose turn it is, or NULL. With `group`, skips lanes whose head is in another group. */
 static struct message *next_in_turn(const struct queue *q, const uint32_t *group)
 {
     struct message *heads[QUEUE_LANES];
@@ -63,7 +60,7 @@ size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **
             continue;
         }
         if (recipients_has(&q->refused, message_to(m))) {
-            queue_set_reason(q, m, "its recipient has opted out");
+            queue_set_reason(q, m, "the recipient has opted out");
             queue_conclude(q, m, END_REJECTED_OPTED_OUT, now_ms);
             continue;
         }
@@ -75,7 +72,7 @@ size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **
     return taken;
 }
 
-/* Does what the heap wants done by now. Returns how many of the steps are left. */
+/* Handles what in the heap is due by now. Returns how many of the steps are left. */
 static size_t advance_heap(struct queue *q, size_t steps, int64_t now_ms)
 {
     const struct queue_heap_slot *slot = queue_heap_first(&q->heap);
@@ -111,7 +108,6 @@ void queue_advance(struct queue *q, int64_t now_ms, struct queue_depth *depth)
                   q->places[LANE_LOW].count},
         .is_held = q->relaying.is_held,
         .is_group_next = next != NULL && next->group != 0,
-        .oldest_ms = queue_oldest_head_ms(q, 0, QUEUE_LANES),
         .next_due_ms = q->told_due_ms,
     };
     queue_leave(q);
@@ -130,7 +126,7 @@ static void settle_returned(struct queue *q, const struct queue_settlement *s, i
     }
 }
 
-/* Ends a message's time with the forwarder; the API's answer has told its fate, or its history. */
+/* Settles a message whose fate is known from the API's answer, or from its history. */
 static void settle_known(struct queue *q, struct message *m, enum queue_fate fate, bool by_history,
                          int64_t now_ms)
 {
@@ -153,7 +149,7 @@ static void settle_ambiguous(struct queue *q, const struct queue_settlement *s, 
     m->may_be_sent = true;
 }
 
-/* A report came while it was being sent: the API has it, whatever became of the request. */
+/* A report came in while the message was being sent: so the API has it, whatever the answer. */
 static void settle_reported(struct queue *q, const struct queue_settlement *s, int64_t now_ms)
 {
     struct message *m = s->message;
@@ -196,7 +192,7 @@ void queue_settle(struct queue *q, struct queue_settlement *settlements, size_t 
             settle(q, &settlements[i], now_ms);
         }
     }
-    for (size_t i = count; i > 0; i--) { /* each to the head: the first one last */
+    for (size_t i = count; i > 0; i--) { /* each goes to the head: the first one last */
         if (settlements[i - 1].fate == FATE_RETURNED) {
             settle(q, &settlements[i - 1], now_ms);
         }
@@ -208,7 +204,7 @@ void queue_settle(struct queue *q, struct queue_settlement *settlements, size_t 
     }
 }
 
-/* The ambiguous message of a resolution, or NULL when it is gone or not ambiguous any more. */
+/* The message of a resolution; NULL if it is gone or no longer ambiguous. */
 static struct message *find_ambiguous(const struct queue *q, const struct queue_resolution *r)
 {
     struct message *m = queue_find(q, &r->id);
@@ -226,7 +222,7 @@ void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t
             continue;
         }
         if (r->fate == FATE_UNRESOLVED && !m->may_be_sent) {
-            r->fate = FATE_RETURNED; /* it was only to be made sure of, after a restart */
+            r->fate = FATE_RETURNED; /* doubted after a restart only: see queue_restore */
             free(r->answer);
             r->answer = NULL;
         }
@@ -237,7 +233,7 @@ void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t
             queue_move_to_lane(q, m, QUEUE_TAIL, now_ms);
         }
     }
-    for (size_t i = count; i > 0; i--) { /* each to the head: the first one last */
+    for (size_t i = count; i > 0; i--) { /* each goes to the head: the first one last */
         struct message *m = find_ambiguous(q, &resolutions[i - 1]);
         if (m != NULL && resolutions[i - 1].fate == FATE_RETURNED) {
             queue_move_to_lane(q, m, QUEUE_HEAD, now_ms);

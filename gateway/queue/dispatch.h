@@ -18,7 +18,6 @@ struct queue_depth {
     size_t ready[MESSAGE_PRIORITIES]; /* in the lanes, by priority */
     bool is_held;                     /* by the operator: queue_take gives nothing */
     bool is_group_next;               /* half of a split batch is at the head: it goes unchanged */
-    int64_t oldest_ms;   /* earliest submission among the heads of the lanes; 0 = all are empty */
     int64_t next_due_ms; /* when to call queue_advance again: INT64_MAX = never; in the past =
                           * now, since not everything was done */
 };

@@ -113,7 +113,7 @@ class Refusals(OptoutTest):
         self.c.ask("RELEASE")
         for id in (queued, later):
             status = self.the_relay.await_state(id, "rejected")
-            self.assertEqual(status["reason"], "its recipient has opted out")
+            self.assertEqual(status["reason"], "the recipient has opted out")
         self.the_relay.await_state(other, "relayed")
         self.assertEqual(len(self.the_relay.sandbox.record()["messages"]), 1)
 
@@ -131,7 +131,7 @@ class Refusals(OptoutTest):
         sandbox.forget_faults()
         for id in [doubtful] + waiting:
             self.assertEqual(self.the_relay.await_state(id, "rejected")["reason"],
-                             "its recipient has opted out")
+                             "the recipient has opted out")
         self.assertEqual(sandbox.record()["messages"], [])
 
 

@@ -376,8 +376,8 @@ Test(queue, reasons_of_our_own, .init = setup, .fini = teardown)
         {QUEUED, CANCEL, "canceled before it was sent"},
         {AMBIGUOUS, CANCEL, "canceled, but it may have been sent"},
         {UNRESOLVED, CANCEL, "canceled, but it may have been sent"},
-        {QUEUED, TIME_TTL, "its time ran out before it was sent"},
-        {AMBIGUOUS, TIME_TTL, "expired while it was not known whether the API has it"},
+        {QUEUED, TIME_TTL, "expired before it was sent"},
+        {AMBIGUOUS, TIME_TTL, "expired while it was unknown whether the API has it"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct ulid id = bring(cases[i].start);
@@ -834,7 +834,6 @@ Test(queue, scheduled_come_in_order_of_their_times, .init = setup, .fini = teard
     struct queue_depth depth = advance(19);
     cr_expect_eq(depth.next_due_ms, 20);
     cr_expect_eq(depth.ready[PRIORITY_HIGH], 0);
-    cr_expect_eq(depth.oldest_ms, 0);
     cr_expect_eq(queue_take(q, 1, 19, &m), 0);
     depth = advance(20);
     cr_expect_eq(depth.ready[PRIORITY_HIGH], 2);
