@@ -1,6 +1,4 @@
-/*
- * admission: see admission.h. What is static here runs under the mutex.
- */
+/* admission: see admission.h. What is static here runs under the mutex. */
 #include "gateway/queue/admission.h"
 
 #include "gateway/queue/core.h"
@@ -15,11 +13,11 @@ static bool has_same_content(const struct message *a, const struct message *b)
            memcmp(message_text(a), message_text(b), a->text_len) == 0;
 }
 
-/* The message that holds the REF of `m`, or NULL. */
+/* The message that holds the REF of `m` for its recipient, or NULL. Ends holds that are over. */
 static struct message *find_holder(struct queue *q, const struct message *m, int64_t now_ms)
 {
-    struct message *holder = m->ref_len == 0 ? NULL : queue_refs_holder(&q->refs, m);
-    while (holder != NULL) {
+    struct message *holder;
+    while ((holder = queue_refs_holder(&q->refs, m)) != NULL) {
         if (queue_is_outdated(q, holder, now_ms)) {
             queue_forget(q, holder);
         } else if (message_has_mail_ref(holder) &&
@@ -28,7 +26,6 @@ static struct message *find_holder(struct queue *q, const struct message *m, int
         } else {
             break;
         }
-        holder = queue_refs_holder(&q->refs, m);
     }
     return holder;
 }
@@ -41,8 +38,8 @@ static void add_demand(struct queue_demand *demand, const struct message *m)
 }
 
 /*
- * Fills the receipts of a submission and lets its messages claim their REFs, so that a duplicate
- * within it is seen too. Returns how many messages that was: fewer than it has after a conflict.
+ * Fills the receipts of a submission and claims its REFs, so that a duplicate within it is found
+ * too. Returns how many of its messages that was: fewer than all if one is in conflict.
  */
 static size_t claim_refs(struct queue *q, struct queue_submission *s, struct queue_demand *demand,
                          int64_t now_ms)
@@ -64,26 +61,24 @@ static size_t claim_refs(struct queue *q, struct queue_submission *s, struct que
             continue;
         }
         add_demand(demand, m);
-        if (m->ref_len != 0) {
-            queue_refs_claim(&q->refs, m);
-        }
+        queue_refs_claim(&q->refs, m);
     }
     return s->count;
 }
 
-/* Takes back what claim_refs did for the first `claimed` messages, and clears the receipts. */
+/* Undoes claim_refs for the first `claimed` messages, and clears the receipts. */
 static void unclaim_refs(struct queue *q, struct queue_submission *s, size_t claimed)
 {
     for (size_t i = 0; i < claimed; i++) {
         free(s->receipts[i].answer);
-        if (!s->receipts[i].is_duplicate && s->messages[i]->ref_len != 0) {
+        if (!s->receipts[i].is_duplicate) {
             queue_refs_remove(&q->refs, s->messages[i]);
         }
     }
     memset(s->receipts, 0, s->count * sizeof(*s->receipts));
 }
 
-/* Makes room by forgetting finished messages, if that is enough. */
+/* Reserves room, forgetting finished messages if need be. Returns false if there is too little. */
 static bool make_room(struct queue *q, const struct queue_demand *demand)
 {
     const struct queue_demand *arriving = &q->arriving;
@@ -98,14 +93,14 @@ static bool make_room(struct queue *q, const struct queue_demand *demand)
     while (q->bytes + bytes > q->options.max_bytes) {
         struct message *m = queue_first_finished(q);
         if (m == NULL) {
-            return false; /* the store is about to learn of their end */
+            return false; /* the rest cannot be forgotten before the store has written it */
         }
         queue_forget(q, m);
     }
     return true;
 }
 
-/* The verdict on a submission; what it takes is counted as arriving. */
+/* Gives the verdict on a submission; if ACCEPTED, counts it as arriving. */
 static enum queue_verdict prepare(struct queue *q, struct queue_submission *s, int64_t now_ms)
 {
     struct queue_demand demand = {0, 0, 0};
@@ -120,7 +115,6 @@ static enum queue_verdict prepare(struct queue *q, struct queue_submission *s, i
     return QUEUE_ACCEPTED;
 }
 
-/* Takes in what was prepared. */
 static void admit(struct queue *q, struct queue_submission *s, int64_t now_ms)
 {
     for (size_t i = 0; i < s->count; i++) {
@@ -132,7 +126,7 @@ static void admit(struct queue *q, struct queue_submission *s, int64_t now_ms)
     }
 }
 
-/* Nothing that was prepared is arriving any more: it is here, or it will not come. */
+/* Counts a submission as arriving no longer: it is admitted now, or never. */
 static void end_arrival(struct queue *q, const struct queue_submission *s)
 {
     struct queue_demand demand = {0, 0, 0};
@@ -153,9 +147,7 @@ void queue_prepare(struct queue *q, struct queue_submission *submissions, size_t
     for (size_t i = 0; i < count; i++) {
         messages += submissions[i].count;
         for (size_t j = 0; j < submissions[i].count; j++) {
-            if (submissions[i].messages[j]->ref_len != 0) {
-                queue_refs_hash(&q->refs, submissions[i].messages[j]);
-            }
+            queue_refs_hash(&q->refs, submissions[i].messages[j]);
         }
     }
     queue_enter(q);
@@ -195,9 +187,7 @@ void queue_add(struct queue *q, struct queue_submission *submissions, size_t cou
 bool queue_restore(struct queue *q, struct message **messages, size_t count, int64_t now_ms)
 {
     for (size_t i = 0; i < count; i++) {
-        if (messages[i]->ref_len != 0) {
-            queue_refs_hash(&q->refs, messages[i]);
-        }
+        queue_refs_hash(&q->refs, messages[i]);
     }
     queue_enter(q);
     bool is_done = queue_heap_reserve(&q->heap, count);

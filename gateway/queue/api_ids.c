@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* A set holds the newest of all whose hashes begin alike. */
+/* A set holds the newest ids of those whose hashes begin with the same bits. */
 enum { SETS = 1 << 16, SET_SIZE = 4 };
 
 struct set {
@@ -27,9 +27,9 @@ void queue_api_ids_free(struct queue_api_ids *ids)
 }
 
 /*
- * FNV-1a, never 0. All 64 bits are compared: two ids that are alike in them do not happen. Its last
- * letters do not reach the bits that name the set, and ids of messages that went together differ in
- * nothing else, so the bits are mixed once more, as MurmurHash3 does at its end.
+ * FNV-1a, never 0; ids with the same 64 bits are taken for the same. The ids of one request differ
+ * in their last letters only, which FNV does not spread to the high bits that name the set; so
+ * these are mixed as at the end of MurmurHash3.
  */
 static uint64_t hash_of(const char *api_id)
 {

@@ -1,6 +1,4 @@
-/*
- * control: see control.h. What is static here runs under the mutex.
- */
+/* control: see control.h. What is static here runs under the mutex. */
 #include "gateway/queue/control.h"
 
 #include "gateway/queue/core.h"

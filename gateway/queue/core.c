@@ -62,7 +62,7 @@ size_t queue_count(const struct queue *q, int first, int end)
     return count;
 }
 
-/* --- the mutex and the callbacks after it --------------------------------------------------- */
+/* --- the mutex, and the callbacks after it --------------------------------------------------- */
 
 int64_t queue_next_due_ms(const struct queue *q, bool with_lanes)
 {
@@ -125,7 +125,7 @@ void queue_doom(struct queue *q, struct message *m)
     q->doomed = m;
 }
 
-/* --- one message ------------------------------------------------------------------------------- */
+/* --- one message ---------------------------------------------------------------------------- */
 
 struct message *queue_find(const struct queue *q, const struct ulid *id)
 {
@@ -204,9 +204,7 @@ static void suspect(struct message *m, int64_t now_ms)
 void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
 {
     suspect(m, now_ms);
-    if (m->ref_len != 0) {
-        queue_refs_claim(&q->refs, m);
-    }
+    queue_refs_claim(&q->refs, m);
     queue_index_insert(&q->by_id, m);
     q->bytes += message_bytes(m);
     q->feed.tells_settled = false; /* the earlier run has told it */
@@ -216,7 +214,7 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
         /* Whether it was sent within its time is for the scan to tell. */
         queue_heap_remove(&q->heap, m);
     }
-    if (m->ref_len != 0 && message_state_is_failure((enum message_state)m->state)) {
+    if (message_state_is_failure((enum message_state)m->state)) {
         queue_refs_release(&q->refs, m);
     }
     if (message_state_is_finished((enum message_state)m->state)) {
@@ -230,9 +228,7 @@ void queue_forget(struct queue *q, struct message *m)
 {
     chain_remove(&q->places[place_of(m)], m);
     queue_index_remove(&q->by_id, m);
-    if (m->ref_len != 0) {
-        queue_refs_remove(&q->refs, m);
-    }
+    queue_refs_remove(&q->refs, m);
     q->bytes -= message_bytes(m);
     q->finished_bytes -= message_bytes(m);
     queue_doom(q, m);
@@ -255,7 +251,7 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     if (!message_state_is_finished(state_of_place[to])) {
         return;
     }
-    if (m->ref_len != 0 && message_state_is_failure(state_of_place[to])) {
+    if (message_state_is_failure(state_of_place[to])) {
         queue_refs_release(&q->refs, m);
     }
     if (!m->is_durable) {

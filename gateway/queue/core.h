@@ -83,7 +83,7 @@ struct queue {
 
 /* Locks the mutex. */
 void queue_enter(struct queue *q);
-/* Unlocks it, calls back whoever has to know of what was done, and frees the doomed. */
+/* Unlocks it, makes the callbacks that are due, and frees the doomed. */
 void queue_leave(struct queue *q);
 /* Dooms a message that is not, or no longer, in the queue. */
 void queue_doom(struct queue *q, struct message *m);
@@ -92,7 +92,7 @@ void queue_doom(struct queue *q, struct message *m);
 enum message_state queue_place_state(enum queue_place place);
 enum queue_place queue_lane_of(const struct message *m);
 
-/* How many messages are at the places from `first` up to, without, `end`. */
+/* How many messages are at the places `first` to `end` - 1. */
 size_t queue_count(const struct queue *q, int first, int end);
 
 /* The message with this id, or NULL. */
@@ -138,7 +138,7 @@ void queue_set_reason(struct queue *q, struct message *m, const char *reason);
 
 /* Is a message released, and its retention over? */
 bool queue_is_outdated(const struct queue *q, const struct message *m, int64_t now_ms);
-/* The released message that finished first, going by the heads of the lists; NULL if there is none. */
+/* The released message that finished first, going by the heads of the lists, or NULL. */
 struct message *queue_first_finished(const struct queue *q);
 /* Forgets some outdated messages, `steps` at most. */
 void queue_forget_outdated(struct queue *q, size_t steps, int64_t now_ms);

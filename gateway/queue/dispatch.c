@@ -1,6 +1,4 @@
-/*
- * dispatch: see dispatch.h. What is static here runs under the mutex.
- */
+/* dispatch: see dispatch.h. What is static here runs under the mutex. */
 #include "gateway/queue/dispatch.h"
 
 #include "gateway/queue/core.h"
@@ -13,7 +11,7 @@ enum {
     AMBIGUOUS_ENDS_MAX = 3 /* after so many a message goes to the tail */
 };
 
-/* The message whose turn it is, or NULL. With `group`, skips lanes whose head is in another group. */
+/* The message whose turn it is, or NULL. With `group`, skips lanes whose head is not in it. */
 static struct message *next_in_turn(const struct queue *q, const uint32_t *group)
 {
     struct message *heads[QUEUE_LANES];

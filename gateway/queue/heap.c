@@ -1,6 +1,4 @@
-/*
- * heap: see heap.h. Owns the slots. Under the queue's mutex.
- */
+/* heap: see heap.h. */
 #include "gateway/queue/heap.h"
 
 #include <stdlib.h>
@@ -49,7 +47,7 @@ static void put(struct queue_heap *heap, size_t i, struct queue_heap_slot slot)
     slot.message->heap_index = (uint32_t)i;
 }
 
-/* Finds the place of `slot` from the free place `i` upwards, and puts it there. */
+/* Puts `slot` into the free place `i`, or above it if it is earlier than what is there. */
 static void sift_up(struct queue_heap *heap, size_t i, struct queue_heap_slot slot)
 {
     while (i > 0 && is_before(&slot, &heap->slots[(i - 1) / 2])) {
@@ -59,7 +57,7 @@ static void sift_up(struct queue_heap *heap, size_t i, struct queue_heap_slot sl
     put(heap, i, slot);
 }
 
-/* The same downwards. */
+/* The same, or below it if it is later. */
 static void sift_down(struct queue_heap *heap, size_t i, struct queue_heap_slot slot)
 {
     size_t child;

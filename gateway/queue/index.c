@@ -1,9 +1,9 @@
 /*
- * index: see index.h. Owns the buckets. Under the queue's mutex.
+ * index: see index.h.
  *
- * Buckets 0 .. n-1 exist. A hash belongs to the bucket that its low bits name, counting as many
- * bits as n-1 has; where that bucket does not exist yet, to the one with the highest bit less.
- * Adding bucket n therefore concerns one chain only.
+ * Buckets 0 to n-1 exist. A hash belongs to the bucket that its low bits name, as many as n-1 has;
+ * if that bucket does not exist yet, to the one without the highest of these bits. So adding bucket
+ * n splits one chain only.
  */
 #include "gateway/queue/index.h"
 
@@ -24,7 +24,7 @@ static uint64_t hash_of(const struct queue_index *index, const struct message *m
     return hash;
 }
 
-/* 0 for the first segment, k for that of the buckets FIRST_BUCKETS << (k - 1) and up. */
+/* Segment 0 holds the first FIRST_BUCKETS, segment k as many as all segments before it. */
 static unsigned segment_of(size_t bucket)
 {
     unsigned long long rest = bucket >> FIRST_BITS;
@@ -65,21 +65,21 @@ void queue_index_free(struct queue_index *index)
     }
 }
 
-/* Makes sure that the segment of a bucket to come is there. */
+/* Allocates the segment of a new bucket, unless it is there. */
 static bool segment_reserve(struct queue_index *index, size_t bucket)
 {
     unsigned segment = segment_of(bucket);
     if (index->segments[segment] == NULL) {
-        /* Fresh pages from the system are zero already: calloc does not touch a large segment. */
+        /* For a large segment calloc gets zeroed pages from the system and does not touch them. */
         index->segments[segment] = calloc(segment_start(segment), sizeof(struct message *));
     }
     return index->segments[segment] != NULL;
 }
 
 /*
- * Buckets are split in their order. With a million messages an insertion would spend half its time
- * waiting for the messages of its bucket to come from memory, had they not been asked for in
- * advance: the n-th of a chain when the one before it, which leads to it, has had time to come.
+ * With a million messages an insertion would spend half its time waiting for the messages of the
+ * bucket that it splits. Buckets are split in order, so their messages are prefetched: each of a
+ * chain PREFETCH_STEP insertions after the one that leads to it.
  */
 static void prefetch(const struct queue_index *index, size_t added, size_t mask)
 {
@@ -95,7 +95,7 @@ static void prefetch(const struct queue_index *index, size_t added, size_t mask)
     }
 }
 
-/* Adds one bucket and moves there what belongs to it from the one bucket where that can be. */
+/* Adds one bucket, and moves to it what belongs there from the only bucket that can have it. */
 static void split_one(struct queue_index *index)
 {
     if (!segment_reserve(index, index->buckets)) {
@@ -129,7 +129,7 @@ void queue_index_insert(struct queue_index *index, struct message *m)
     }
 }
 
-/* What points to `m` in its chain, or to the NULL at its end. */
+/* The link that points to `m` in its chain, or the one that ends the chain. */
 static struct message **find_place(const struct queue_index *index, const struct message *m)
 {
     struct message **place = bucket_of(index, hash_of(index, m));

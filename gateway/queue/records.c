@@ -1,6 +1,4 @@
-/*
- * records: see records.h. What is static here runs under the mutex.
- */
+/* records: see records.h. What is static here runs under the mutex. */
 #include "gateway/queue/records.h"
 
 #include "gateway/queue/core.h"
@@ -8,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Writes down what a message is now. Returns false without memory. */
+/* Records what a message is now. Returns false on allocation failure. */
 static bool record(struct message *m, struct queue_record *r, struct buffer *answers)
 {
     *r = (struct queue_record){

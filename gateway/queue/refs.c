@@ -1,12 +1,10 @@
-/*
- * refs: see refs.h. Owns the two tables and the hash of REFs. Under the queue's mutex.
- */
+/* refs: see refs.h. */
 #include "gateway/queue/refs.h"
 
 #include <string.h>
 #include <sys/random.h>
 
-/* Owner, REF, a NUL, recipient: what is hashed. Lengths are those that a message can hold. */
+/* What is hashed: owner, REF with its NUL, recipient, each as long as a message can hold. */
 enum { KEY_MAX = sizeof(int32_t) + UINT8_MAX + 1 + UINT8_MAX };
 
 struct sip {
@@ -44,7 +42,7 @@ static uint64_t read_little_endian(const unsigned char *bytes, size_t count)
     return value;
 }
 
-/* SipHash-2-4 (Aumasson and Bernstein, 2012): whoever does not know the key finds no collisions. */
+/* SipHash-2-4 (Aumasson and Bernstein, 2012): finding collisions takes the key. */
 static uint64_t sip_hash(const uint64_t key[2], const unsigned char *bytes, size_t len)
 {
     struct sip s = {{key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
@@ -88,6 +86,9 @@ static size_t put_ref(unsigned char key[KEY_MAX], int32_t owner, const char *ref
 
 void queue_refs_hash(const struct queue_refs *refs, struct message *m)
 {
+    if (m->ref_len == 0) {
+        return;
+    }
     unsigned char key[KEY_MAX];
     size_t len = put_ref(key, m->owner, message_ref(m), m->ref_len);
     struct message_ref *links = message_ref_links(m);
@@ -96,7 +97,7 @@ void queue_refs_hash(const struct queue_refs *refs, struct message *m)
     links->key_hash = sip_hash(refs->secret, key, len + m->to_len);
 }
 
-/* `message_ref_links` of a message that is only looked at. */
+/* message_ref_links of a message that is not changed. */
 static const struct message_ref *links_of(const struct message *m)
 {
     return message_ref_links((struct message *)(uintptr_t)m);
@@ -109,6 +110,9 @@ static bool has_ref(const struct message *m, int32_t owner, const char *ref)
 
 struct message *queue_refs_holder(const struct queue_refs *refs, const struct message *m)
 {
+    if (m->ref_len == 0) {
+        return NULL;
+    }
     struct message *holder = queue_index_first(&refs->by_key, links_of(m)->key_hash);
     while (holder != NULL && !(has_ref(holder, m->owner, message_ref(m)) &&
                                strcmp(message_to(holder), message_to(m)) == 0)) {
@@ -117,7 +121,7 @@ struct message *queue_refs_holder(const struct queue_refs *refs, const struct me
     return holder;
 }
 
-/* The oldest message of a REF: the one that its table holds. */
+/* The oldest message of a REF, which is the one that the table holds. */
 static struct message *find_oldest(const struct queue_refs *refs, uint64_t hash, int32_t owner,
                                    const char *ref)
 {
@@ -130,6 +134,9 @@ static struct message *find_oldest(const struct queue_refs *refs, uint64_t hash,
 
 void queue_refs_claim(struct queue_refs *refs, struct message *m)
 {
+    if (m->ref_len == 0) {
+        return;
+    }
     struct message_ref *links = message_ref_links(m);
     queue_index_insert(&refs->by_key, m);
     struct message *oldest = find_oldest(refs, links->ref_hash, m->owner, message_ref(m));
@@ -146,11 +153,16 @@ void queue_refs_claim(struct queue_refs *refs, struct message *m)
 
 void queue_refs_release(struct queue_refs *refs, const struct message *m)
 {
-    queue_index_remove(&refs->by_key, m);
+    if (m->ref_len != 0) {
+        queue_index_remove(&refs->by_key, m);
+    }
 }
 
 void queue_refs_remove(struct queue_refs *refs, struct message *m)
 {
+    if (m->ref_len == 0) {
+        return;
+    }
     struct message_ref *links = message_ref_links(m);
     queue_refs_release(refs, m);
     if (links->newer == m) {

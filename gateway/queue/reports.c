@@ -1,6 +1,4 @@
-/*
- * reports: see reports.h. What is static here runs under the mutex.
- */
+/* reports: see reports.h. What is static here runs under the mutex. */
 #include "gateway/queue/reports.h"
 
 #include "gateway/queue/core.h"
@@ -8,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Has it ever been in a request, as far as is known? After a crash only the API knows. */
+/* May it have been in a request? After a crash only the API knows, so it counts as sent. */
 static bool was_attempted(const struct message *m)
 {
     return m->attempts > 0 || m->is_ambiguous || m->state == MESSAGE_RELAYED;
@@ -63,10 +61,8 @@ void queue_reports_match(struct queue *q, struct queue_report *reports, size_t c
     queue_leave(q);
 }
 
-/*
- * Notes a report with its message. Without memory for it, it is in the store if there is one, or was
- * told to watchers at least.
- */
+/* Notes a report with its message. On allocation failure watchers, and the store if there is one,
+ * still get it. */
 static void keep(struct queue *q, struct message *m, const struct queue_report *r)
 {
     bool is_finished = message_state_is_finished((enum message_state)m->state);
@@ -85,7 +81,7 @@ static void tell(struct queue *q, const struct queue_report *r)
         .owner = r->owner,
         .state = r->state,
         .report = r->report,
-        .text = (char *)r->text, /* to be copied */
+        .text = (char *)r->text, /* borrowed: the feed copies it */
     };
     memcpy(event.to, r->to, sizeof event.to);
     memcpy(event.from, r->from, sizeof event.from);
@@ -103,7 +99,7 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
     bool is_repeated = r->text != NULL && q->feed.recent != NULL &&
                        queue_recent_has_text(q->feed.recent, &r->id, r->report.event_ms, r->text);
     if (is_repeated || !report_supersedes(&r->report, &known)) {
-        r->outcome = REPORT_OLD; /* since one that came along with it, or where there is no store */
+        r->outcome = REPORT_OLD; /* another came in the same batch; or there is no store to know */
         return;
     }
     if (m != NULL) {
@@ -111,10 +107,10 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
         r->state = (enum message_state)m->state;
         if (!message_state_is_finished(r->state) && r->state != MESSAGE_SENDING) {
             r->state = MESSAGE_RELAYED;
-            queue_conclude(q, m, END_RELAYED_REPORT, now_ms); /* it may be gone now */
+            queue_conclude(q, m, END_RELAYED_REPORT, now_ms); /* may doom it */
         }
     } else if (r->text == NULL && !message_state_is_finished(r->state)) {
-        r->state = MESSAGE_RELAYED; /* it has ended since it was matched, and is forgotten */
+        r->state = MESSAGE_RELAYED; /* ended, and forgotten, since it was matched */
     }
     tell(q, r);
 }

@@ -48,10 +48,11 @@ struct queue_report {
 void queue_reports_match(struct queue *q, struct queue_report *reports, size_t count);
 
 /*
- * Applies the REPORT_NEW ones, once they are on disk if there is one; tells watchers, and notes them
- * with messages in memory. A report proves that the API has the message: one that is ambiguous,
- * unresolved or waiting to be sent again becomes relayed; one that is being sent, when it is
- * settled. A report that turns out to say nothing new becomes REPORT_OLD.
+ * Applies the REPORT_NEW ones, once the store, if there is one, has written them: tells watchers,
+ * and notes them with messages in memory. A report proves that the API has its message: an
+ * ambiguous or unresolved one, or one that would be sent again, becomes relayed at once, and one
+ * that is being sent when it is settled. A report that turns out to say nothing new becomes
+ * REPORT_OLD.
  */
 void queue_reports_apply(struct queue *q, struct queue_report *reports, size_t count,
                          int64_t now_ms);
