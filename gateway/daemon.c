@@ -451,7 +451,8 @@ static bool make_parts(struct daemon *d, char *error)
 {
     struct queue_options queue;
     struct watch_options watch = {.ack_timeout_ms = d->conf->listen.ack_timeout_ms,
-                                  .changed = conn_changed,
+                                  .stats = &d->stats,
+                                  .tell = conn_tell,
                                   .acknowledge = conn_acknowledge,
                                   .dispatched = flush,
                                   .arg = d};

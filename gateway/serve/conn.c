@@ -26,7 +26,6 @@ enum {
     OUTPUT_HIGH = 64 * 1024,   /* with so many bytes of replies unread, no command is read */
     OUTPUT_LOW = 16 * 1024,    /* ... until so few are left */
     WATCHER_HIGH = 256 * 1024, /* a watcher that leaves so much unread is cut off */
-    CATCH_UP_MAX = 100,        /* past events that a watcher is told at a time */
     CLOSE_WAIT_MS = 5000       /* for a client that does not read our last reply or close itself */
 };
 
@@ -39,7 +38,6 @@ struct conn {
     struct requests_client client;
     int64_t closes_ms; /* monotonic: when a client that goes on talking is closed all the same */
     size_t due_calls;  /* verdicts and replies that others will give; they point here */
-    bool has_awaits;   /* watch holds replies back for it */
     bool is_touched;   /* in the context's list */
     bool is_readable;  /* its socket may hold more than libevent has read this turn */
     bool has_read_all; /* the client sends nothing more, and the session knows it */
@@ -91,9 +89,7 @@ void conn_free(struct conn *c)
         /* They come by themselves, and the last one frees it. */
         return;
     }
-    if (c->client.is_watching || c->has_awaits) {
-        requests_forget(relay_of(c), &c->client);
-    }
+    watch_forget(relay_of(c)->watch, &c->client.watcher);
     if (c->is_touched) {
         untouch(c);
     }
@@ -280,34 +276,10 @@ static bool carry_on(struct conn *c, int64_t now_ms)
     return false;
 }
 
-static void write_change(struct conn *c, const struct queue_event *change);
-
-/* Tells a watcher some of what it has missed; what comes meanwhile is part of that. */
-static void catch_up(struct conn *c)
-{
-    struct queue_event changes[CATCH_UP_MAX];
-    bool is_gone;
-    size_t count = queue_events_since(relay_of(c)->queue, c->client.caught_up, changes,
-                                      CATCH_UP_MAX, &is_gone);
-    if (is_gone) { /* it was told what was missed, and more is now */
-        queue_events_drop(changes, count);
-        c->is_doomed = true;
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        c->client.caught_up = changes[i].number;
-        if (watch_concerns(relay_of(c)->watch, c, &changes[i].id)) {
-            write_change(c, &changes[i]);
-        }
-    }
-    queue_events_drop(changes, count);
-    c->client.is_catching_up = count == CATCH_UP_MAX;
-}
-
-/* Is there more of the past to tell, and room for it? Behind a reply that is held it would gather. */
+/* Are there missed events to tell, and room for them? Behind a held reply they would pile up. */
 static bool may_catch_up(const struct conn *c)
 {
-    return c->client.is_catching_up && !c->is_closing && !c->is_doomed && !is_stuffed(c) &&
+    return c->client.watcher.is_catching_up && !c->is_closing && !c->is_doomed && !is_stuffed(c) &&
            session_held(c->session) <= OUTPUT_HIGH;
 }
 
@@ -331,7 +303,7 @@ static void advance(struct conn *c)
         while (!c->is_closing && !is_stuffed(c) && carry_on(c, now_ms)) {
         }
         while (may_catch_up(c)) {
-            catch_up(c);
+            c->is_doomed = !watch_catch_up(relay_of(c)->watch, &c->client.watcher) || c->is_doomed;
         }
         was_stuffed = is_stuffed(c);
         is_whole = write_output(c);
@@ -380,7 +352,7 @@ static void on_write(struct bufferevent *bev, void *arg)
 /* Neither who waits for a reply of ours nor who watches need say anything. */
 static bool is_silence_fine(const struct conn *c)
 {
-    return session_open_slots(c->session) > 0 || c->client.is_watching;
+    return session_open_slots(c->session) > 0 || c->client.watcher.is_watching;
 }
 
 /* The client has sent nothing for too long, or read nothing of what is due to it. */
@@ -453,10 +425,9 @@ void conn_settle(const struct intake_verdict *verdict)
     }
     if (!verdict->is_accepted) {
         session_refuse(c->session, verdict->slot, verdict->refusal, NULL);
-    } else if (verdict->ack == ACK_RELAYED && watch_await(relay_of(c)->watch, c, verdict->slot,
-                                                          verdict->receipts, verdict->count)) {
-        c->has_awaits = true;
-    } else {
+    } else if (verdict->ack != ACK_RELAYED ||
+               !watch_await(relay_of(c)->watch, &c->client.watcher, verdict->slot,
+                            verdict->receipts, verdict->count)) {
         session_accept(c->session, verdict->slot, verdict->receipts, verdict->count);
     }
 }
@@ -469,35 +440,15 @@ void conn_acknowledge(void *client, uint32_t slot, const struct session_receipt 
     session_accept(c->session, slot, receipts, count);
 }
 
-/* Sends the line of an event and frees it. A watcher that does not read is cut off. */
-static void write_event(struct conn *c, struct buffer *line)
+/* A watcher that does not read is cut off. */
+void conn_tell(void *client, const struct buffer *line)
 {
+    struct conn *c = client;
     session_notify(c->session, line->data, line->len);
     touch(c);
     size_t unread = session_output(c->session)->len + session_held(c->session) +
                     (c->bev == NULL ? 0 : evbuffer_get_length(bufferevent_get_output(c->bev)));
     c->is_doomed = c->is_doomed || line->has_failed || unread > WATCHER_HIGH;
-    buffer_free(line);
-}
-
-void conn_changed(void *client, const struct queue_event *change)
-{
-    struct conn *c = client;
-    if (!c->client.is_catching_up && change->number > c->client.caught_up) {
-        write_change(c, change);
-    }
-}
-
-static void write_change(struct conn *c, const struct queue_event *change)
-{
-    struct buffer line = BUFFER_EMPTY;
-    if (change->text != NULL) {
-        reply_inbound(&line, change->number, &change->id, change->to, change->text);
-    } else {
-        reply_event(&line, change->number, &change->id, change->state, change->answer,
-                    &change->report);
-    }
-    write_event(c, &line);
 }
 
 void conn_flush_touched(struct conn_context *context)
@@ -540,7 +491,7 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t 
     c->bev = bev;
     c->context = context;
     c->client = (struct requests_client){
-        .client = c, .answered = answer_late, .owner = owner, .has_control = has_control};
+        .watcher.client = c, .answered = answer_late, .owner = owner, .has_control = has_control};
     bufferevent_setcb(bev, on_read, on_write, on_event, c);
     bufferevent_setwatermark(bev, EV_READ, 0, INPUT_HIGH);
     bufferevent_setwatermark(bev, EV_WRITE, OUTPUT_LOW, 0);

@@ -16,7 +16,6 @@
 
 struct conn;
 struct intake_verdict;
-struct queue_event;
 struct relay;
 struct session_receipt;
 
@@ -27,7 +26,7 @@ struct conn_context {
     const struct relay *relay;
     int64_t idle_timeout_ms; /* 0 = none */
     char chunk[CONN_CHUNK];  /* what was read from one client, until its session has it */
-    struct conn *touched;    /* got verdicts or changes that have not been flushed */
+    struct conn *touched;    /* with verdicts or events to be flushed */
     void (*active)(void *server, struct conn *conn); /* it has sent something */
     void (*ended)(void *server, struct conn *conn);  /* its memory goes when this returns */
     void *server;
@@ -62,7 +61,7 @@ struct conn_links *conn_links(struct conn *c);
 void conn_settle(const struct intake_verdict *verdict);
 void conn_acknowledge(void *client, uint32_t slot, const struct session_receipt *receipts,
                       size_t count);
-void conn_changed(void *client, const struct queue_event *change);
+void conn_tell(void *client, const struct buffer *line);
 void conn_flush_touched(struct conn_context *context);
 
 #endif

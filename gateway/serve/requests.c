@@ -10,7 +10,6 @@
 #include "gateway/queue/events.h"
 #include "gateway/serve/optout.h"
 #include "gateway/serve/relay.h"
-#include "gateway/serve/watch.h"
 #include "gateway/store/store.h"
 
 #include <inttypes.h>
@@ -137,7 +136,7 @@ static bool is_visible(const struct late *late, const struct message *m)
 
 static void finish(struct late *late)
 {
-    late->client->answered(late->client->client, late->slot, &late->reply);
+    late->client->answered(late->client->watcher.client, late->slot, &late->reply);
     buffer_free(&late->reply);
     free(late);
 }
@@ -319,39 +318,18 @@ static void answer_stats(struct call *call)
 
 /* --- watching --------------------------------------------------------------------------------- */
 
-static void set_watching(const struct relay *relay, struct requests_client *client, bool watches)
-{
-    stats_add(relay->stats, STAT_WATCHERS, (watches ? 1 : 0) - (client->is_watching ? 1 : 0));
-    client->is_watching = watches;
-}
-
-void requests_forget(const struct relay *relay, struct requests_client *client)
-{
-    set_watching(relay, client, false);
-    watch_forget(relay->watch, client->client);
-}
-
-/* The reply to WATCH; what came after the event asked for is told behind it. */
+/* The reply to WATCH. What the client has missed since the event it names comes after it. */
 static void say_watching(const struct relay *relay, struct requests_client *client,
                          const struct request *request, struct buffer *out)
 {
-    struct queue_event first;
-    bool is_gone;
     bool is_named = request->has_id || request->ref[0] != '\0';
     const char *all = is_named ? "" : " all";
-    set_watching(relay, client, true);
     if (!request->has_since) {
         reply_line(out, REPLY_OK, false, "watching%s", all);
         return;
     }
-    /* A number that is still to come is of an earlier run, whose clock was ahead of ours. */
-    uint64_t last = queue_last_event(relay->queue);
-    size_t count = queue_events_since(relay->queue, request->since, &first, 1, &is_gone);
-    is_gone = is_gone || request->since > last;
-    client->is_catching_up = true;
-    client->caught_up = !is_gone ? request->since : count > 0 ? first.number - 1 : last;
-    queue_events_drop(&first, count);
-    reply_line(out, REPLY_OK, false, "watching%s missed=%s", all, is_gone ? "yes" : "no");
+    bool is_kept = watch_since(relay->watch, &client->watcher, request->since);
+    reply_line(out, REPLY_OK, false, "watching%s missed=%s", all, is_kept ? "no" : "yes");
 }
 
 /* A message that has ended changes no more, but reports may come for it. */
@@ -363,7 +341,7 @@ static void on_watched(void *arg, const struct store_question *question)
     } else if (!is_known_to_store(late, question)) {
         say_unknown(&late->reply);
         finish(late);
-    } else if (!watch_message(late->relay->watch, late->client->client, &question->id)) {
+    } else if (!watch_message(late->relay->watch, &late->client->watcher, &question->id)) {
         reply_line(&late->reply, REPLY_CANNOT_STORE, false, "cannot watch now");
         finish(late);
     } else {
@@ -385,7 +363,7 @@ static void answer_watch(struct call *call)
         if (queue_status(call->relay->queue, &ids[i], call->client->owner,
                          call->client->has_control, &status)) {
             message_status_free(&status);
-            watched += watch_message(call->relay->watch, call->client->client, &ids[i]) ? 1 : 0;
+            watched += watch_message(call->relay->watch, &call->client->watcher, &ids[i]) ? 1 : 0;
         }
     }
     free(ids);
@@ -393,18 +371,17 @@ static void answer_watch(struct call *call)
         ask_about_id(call, on_watched);
     } else if (is_named && watched == 0) {
         say_unknown(call->out);
-    } else if (!is_named && !watch_all(call->relay->watch, call->client->client)) {
-        reply_line(call->out, REPLY_CANNOT_STORE, false, "cannot watch now");
     } else {
+        if (!is_named) {
+            watch_all(call->relay->watch, &call->client->watcher);
+        }
         say_watching(call->relay, call->client, call->request, call->out);
     }
 }
 
 static void answer_unwatch(struct call *call)
 {
-    watch_end(call->relay->watch, call->client->client);
-    call->client->is_catching_up = false;
-    set_watching(call->relay, call->client, false);
+    watch_end(call->relay->watch, &call->client->watcher);
     reply_line(call->out, REPLY_OK, false, "not watching");
 }
 

@@ -7,6 +7,7 @@
 #ifndef GATEWAY_SERVE_REQUESTS_H
 #define GATEWAY_SERVE_REQUESTS_H
 
+#include "gateway/serve/watch.h"
 #include "proto/buffer.h"
 #include "proto/session/session.h"
 
@@ -17,14 +18,11 @@ struct relay;
 
 /* Who asks. */
 struct requests_client {
-    void *client; /* as watch knows it */
+    struct watcher watcher; /* names the client */
     /* The reply to a request that had to wait for the store. */
     void (*answered)(void *client, uint32_t slot, const struct buffer *reply);
     int32_t owner;
     bool has_control;
-    bool is_watching;    /* set while it is told of changes */
-    bool is_catching_up; /* ... and past ones are told first, those after `caught_up` */
-    uint64_t caught_up;  /* the number of the last change that it was told so */
 };
 
 /*
@@ -34,8 +32,5 @@ struct requests_client {
  */
 bool requests_answer(const struct relay *relay, struct requests_client *client, uint32_t slot,
                      const struct request *request, struct buffer *out);
-
-/* The client is gone: ends what it watches. */
-void requests_forget(const struct relay *relay, struct requests_client *client);
 
 #endif

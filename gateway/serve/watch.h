@@ -1,9 +1,9 @@
 /*
- * watch: who waits for changes of which messages.
+ * watch: WATCH, and the replies that ACK=relayed holds back.
  *
- * Owns the subscriptions of WATCH and the replies that ACK=relayed holds back, and their timer.
- * Takes the queue's changes and hands each to whom it concerns. Leaves writing to the connection.
- * Thread: the loop's.
+ * Owns who waits for which messages, what watchers are told and in which order, the held replies and
+ * their timer. Takes the queue's events and hands each to those it concerns. Leaves sending to the
+ * connection, and what a watcher may leave unread. Thread: the loop's.
  */
 #ifndef GATEWAY_SERVE_WATCH_H
 #define GATEWAY_SERVE_WATCH_H
@@ -17,54 +17,84 @@
 
 struct queue;
 struct queue_event;
+struct stats;
 struct watch;
 
+/*
+ * What a client waits for. A connection owns it, sets `client`, and keeps it in place until
+ * watch_forget; the rest starts all zero and is for watch to change.
+ */
+struct watcher {
+    void *client;         /* for the callbacks */
+    struct watcher *next; /* of those that watch all messages */
+    size_t held;          /* replies */
+    uint64_t caught_up;   /* the last event that it missed and was told; live ones are above it */
+    bool is_watching;
+    bool is_catching_up; /* told what it missed before any live event */
+    bool watches_all;
+};
+
 struct watch_options {
-    int64_t ack_timeout_ms; /* ACK=relayed is answered with the present state after this */
-    /* One change for one watching client. Everything is borrowed for the call. */
-    void (*changed)(void *client, const struct queue_event *change);
-    /* All recipients of a slot are settled, or its time is up. */
+    int64_t ack_timeout_ms; /* after this, ACK=relayed is answered with the state so far */
+    struct stats *stats;
+    /* Tells a client of an event: a whole line, borrowed. It may have failed for want of memory. */
+    void (*tell)(void *client, const struct buffer *line);
+    /* All receipts of a slot are settled, or its time is up. They are borrowed. */
     void (*acknowledge)(void *client, uint32_t slot, const struct session_receipt *receipts,
                         size_t count);
-    /* Every change that the queue tells, watched or not; NULL = nobody wants them all. */
-    void (*taken)(void *arg, const struct queue_event *change);
+    /* Called with every event that the queue hands out, watched or not; may be NULL. */
+    void (*taken)(void *arg, const struct queue_event *event);
     void *taken_arg;
-    /* Called after a run of calls of the two above: flush what they wrote. */
+    /* Called after a run of calls of the first two: send what they wrote. */
     void (*dispatched)(void *arg);
     void *arg;
 };
 
-/* Returns NULL without memory. Options are copied. */
+/* Returns NULL on allocation failure. Options are copied; what they point to must outlive it. */
 struct watch *watch_new(struct event_base *base, struct queue *queue,
                         const struct watch_options *options);
+/* NULL is fine. */
 void watch_free(struct watch *watch);
 
-/* The queue has changes: take them in the loop. Any thread (for queue_options.notify_events). */
+/* The queue has events: take them in the loop. Thread: any (for queue_options.notify_events). */
 void watch_wake(void *watch);
 
-/* Takes what the queue has now, without waiting for the loop's turn. */
+/* Takes the events that the queue has now. */
 void watch_take(struct watch *watch);
 
 /*
- * Holds the reply of a slot back until every receipt of it is settled (relayed, unresolved, or
- * at an end). The receipts are copied. Returns false when nothing is to be waited for (all
- * settled), or without memory: answer at once.
+ * Holds back the reply of a slot until all its receipts are settled (relayed, unresolved or
+ * finished). Copies the receipts. Returns false if there is nothing to wait for, or on allocation
+ * failure: answer at once.
  */
-bool watch_await(struct watch *watch, void *client, uint32_t slot,
+bool watch_await(struct watch *watch, struct watcher *watcher, uint32_t slot,
                  const struct session_receipt *receipts, size_t count);
 
-/* Tells `client` of one message's changes, resp. of all; of one that has left the queue, of the
- * reports that come for it. Returns false without memory. */
-bool watch_message(struct watch *watch, void *client, const struct ulid *id);
-bool watch_all(struct watch *watch, void *client);
+/*
+ * Tells `watcher` of one message's events. One that has left the queue may still get reports. Returns
+ * false on allocation failure.
+ */
+bool watch_message(struct watch *watch, struct watcher *watcher, const struct ulid *id);
 
-/* Does `client` watch this message, or all? */
-bool watch_concerns(const struct watch *watch, const void *client, const struct ulid *id);
+/* Tells `watcher` of all messages' events. */
+void watch_all(struct watch *watch, struct watcher *watcher);
 
-/* UNWATCH: no changes any more; replies held back stay so. */
-void watch_end(struct watch *watch, void *client);
+/*
+ * Has `watcher`, which watches, catch up with the events after number `since` before it is told live
+ * ones: watch_catch_up tells them. Returns false if some are no longer kept.
+ */
+bool watch_since(struct watch *watch, struct watcher *watcher, uint64_t since);
 
-/* The client is gone: nothing is called for it any more. */
-void watch_forget(struct watch *watch, void *client);
+/*
+ * Tells a watcher that is catching up some more events. Returns false if the next ones are no longer
+ * kept, although the client was told that it would get them: disconnect it.
+ */
+bool watch_catch_up(struct watch *watch, struct watcher *watcher);
+
+/* UNWATCH: tells no more events. Held replies stay. */
+void watch_end(struct watch *watch, struct watcher *watcher);
+
+/* The client is gone: calls nothing for it any more. */
+void watch_forget(struct watch *watch, struct watcher *watcher);
 
 #endif
