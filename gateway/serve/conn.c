@@ -22,11 +22,11 @@
 
 enum {
     LIBEVENT_READ_MAX = 4096,  /* EVBUFFER_MAX_READ of libevent 2.1 */
-    INPUT_HIGH = 64 * 1024,    /* so much is read ahead of a session that waits */
-    OUTPUT_HIGH = 64 * 1024,   /* with so many bytes of replies unread, no command is read */
+    INPUT_HIGH = 64 * 1024,    /* bytes read ahead of a session that waits */
+    OUTPUT_HIGH = 64 * 1024,   /* bytes of unread replies at which commands are no longer read */
     OUTPUT_LOW = 16 * 1024,    /* ... until so few are left */
-    WATCHER_HIGH = 256 * 1024, /* a watcher that leaves so much unread is cut off */
-    CLOSE_WAIT_MS = 5000       /* for a client that does not read our last reply or close itself */
+    WATCHER_HIGH = 256 * 1024, /* unread bytes at which a watcher is cut off */
+    CLOSE_WAIT_MS = 5000       /* for the client to read our last reply and close */
 };
 
 struct conn {
@@ -36,17 +36,17 @@ struct conn {
     struct bufferevent *bev;
     struct session *session;
     struct requests_client client;
-    int64_t closes_ms; /* monotonic: when a client that goes on talking is closed all the same */
-    size_t due_calls;  /* verdicts and replies that others will give; they point here */
+    int64_t closes_ms; /* monotonic: when a client that keeps sending is closed anyway */
+    size_t due_calls;  /* calls to come, with verdicts and replies, that point here */
     bool is_touched;   /* in the context's list */
     bool is_readable;  /* its socket may hold more than libevent has read this turn */
-    bool has_read_all; /* the client sends nothing more, and the session knows it */
     bool is_eof;       /* the client sends nothing more */
+    bool has_read_all; /* ... and the session knows it */
     bool is_mute;      /* the client cannot be written to: replies are dropped */
-    bool is_leaving;   /* it was told to go: the session reads no further */
+    bool is_leaving;   /* it was asked to close: the session reads no further */
     bool is_closing;   /* the session has ended; its last replies are being sent */
-    bool is_shut;      /* ... and have been: only the client's own end is waited for */
-    bool is_doomed;    /* to be freed as soon as nothing points here any more */
+    bool is_shut;      /* ... and are sent; only the client has still to close */
+    bool is_doomed;    /* to be freed once nothing points here any more */
 };
 
 static const struct relay *relay_of(const struct conn *c)
@@ -86,7 +86,7 @@ void conn_free(struct conn *c)
     }
     c->is_doomed = true;
     if (c->due_calls > 0) {
-        /* They come by themselves, and the last one frees it. */
+        /* The last of them frees it. */
         return;
     }
     watch_forget(relay_of(c)->watch, &c->client.watcher);
@@ -98,9 +98,9 @@ void conn_free(struct conn *c)
 }
 
 /*
- * The session has ended. Its replies are sent before the socket goes, and the client's last
- * bytes are read: closing over unread input would reset the connection and take the replies with
- * it. Returns true when the conn is gone.
+ * The session has ended. Its replies are sent and the client's last bytes are read before the socket
+ * is closed: closing it with unread input would reset the connection, and the replies would be lost.
+ * Returns true if the conn is gone.
  */
 static bool finish(struct conn *c)
 {
@@ -124,12 +124,11 @@ static void begin_close(struct conn *c)
     evbuffer_drain(bufferevent_get_input(c->bev),
                    evbuffer_get_length(bufferevent_get_input(c->bev)));
     bufferevent_set_timeouts(c->bev, &PATIENCE, &PATIENCE);
-    /* A time-out has disabled it, but the client's end must be seen, or the lack of it. */
+    /* A timeout has disabled reading, but we must see the client close, or not close. */
     bufferevent_enable(c->bev, EV_READ);
 }
 
-/* What comes after the end is read, so that closing does not reset the connection, but not for
- * ever. */
+/* Reads what comes after the end, so that closing does not reset the connection; but not for ever. */
 static void swallow(struct conn *c)
 {
     struct evbuffer *input = bufferevent_get_input(c->bev);
@@ -167,9 +166,9 @@ static void answer(struct conn *c, const struct session_event *event)
 }
 
 /*
- * Sends bytes, at once if nothing is before them: asking libevent costs two more system calls and a
- * turn of the loop. What the socket does not take goes through libevent; so do errors.
- * Returns false without memory.
+ * Sends bytes, at once if none are queued: through libevent that takes two more system calls and a
+ * turn of the loop. What the socket does not accept goes through libevent, and so do errors.
+ * Returns false on allocation failure.
  */
 static bool write_bytes(struct conn *c, const char *bytes, size_t len)
 {
@@ -182,7 +181,7 @@ static bool write_bytes(struct conn *c, const char *bytes, size_t len)
     return len == 0 || bufferevent_write(c->bev, bytes, len) == 0;
 }
 
-/* Sends what the session has said. Returns false when it could not be said for want of memory. */
+/* Sends the session's output. Returns false if some was lost to an allocation failure. */
 static bool write_output(struct conn *c)
 {
     struct buffer *out = session_output(c->session);
@@ -191,7 +190,7 @@ static bool write_output(struct conn *c)
         stats_add(relay_of(c)->stats, STAT_BYTES_OUT, (int64_t)out->len);
         is_whole = write_bytes(c, out->data, out->len) && is_whole;
     }
-    /* Most clients are idle now: none keeps a buffer. */
+    /* Most clients are idle now, and idle ones keep no buffer. */
     buffer_free(out);
     return is_whole;
 }
@@ -205,9 +204,9 @@ static void feed_bytes(struct conn *c, const char *bytes, size_t len)
 }
 
 /*
- * Reads what libevent has left in the socket: it takes 4 KB a turn at most, six system calls for 27
- * messages. Once a turn, so that one client does not keep the others waiting. Ends and errors are
- * left to libevent.
+ * Reads what libevent has left in the socket: it reads at most 4 KB per turn, which is six system
+ * calls for 27 messages. Once per turn, so that one client does not hold up the others. Leaves the
+ * end of input and errors to libevent.
  */
 static bool read_ahead(struct conn *c)
 {
@@ -223,7 +222,7 @@ static bool read_ahead(struct conn *c)
     return len > 0;
 }
 
-/* Gives the session more input. Returns false when there is none. */
+/* Gives the session more input. Returns false if there is none. */
 static bool feed(struct conn *c)
 {
     struct evbuffer *input = bufferevent_get_input(c->bev);
@@ -244,15 +243,15 @@ static bool feed(struct conn *c)
     return false;
 }
 
-/* A client that does not read its replies is not listened to until it does. */
-static bool is_stuffed(const struct conn *c)
+/* The client reads its replies too slowly: no command is read until it catches up. */
+static bool is_backlogged(const struct conn *c)
 {
     size_t unread =
         evbuffer_get_length(bufferevent_get_output(c->bev)) + session_output(c->session)->len;
     return !c->is_mute && !c->is_leaving && unread > OUTPUT_HIGH;
 }
 
-/* Carries one event out. Returns false when there is nothing to do but wait. */
+/* Carries out one event. Returns false if there is nothing to do but wait. */
 static bool carry_on(struct conn *c, int64_t now_ms)
 {
     struct session_event event;
@@ -279,8 +278,8 @@ static bool carry_on(struct conn *c, int64_t now_ms)
 /* Are there missed events to tell, and room for them? Behind a held reply they would pile up. */
 static bool may_catch_up(const struct conn *c)
 {
-    return c->client.watcher.is_catching_up && !c->is_closing && !c->is_doomed && !is_stuffed(c) &&
-           session_held(c->session) <= OUTPUT_HIGH;
+    return c->client.watcher.is_catching_up && !c->is_closing && !c->is_doomed &&
+           !is_backlogged(c) && session_held(c->session) <= OUTPUT_HIGH;
 }
 
 /* Ends a watcher that does not read. */
@@ -298,17 +297,17 @@ static void advance(struct conn *c)
 {
     int64_t now_ms = clock_unix_ms();
     bool is_whole;
-    bool was_stuffed;
+    bool was_backlogged;
     do {
-        while (!c->is_closing && !is_stuffed(c) && carry_on(c, now_ms)) {
+        while (!c->is_closing && !is_backlogged(c) && carry_on(c, now_ms)) {
         }
         while (may_catch_up(c)) {
             c->is_doomed = !watch_catch_up(relay_of(c)->watch, &c->client.watcher) || c->is_doomed;
         }
-        was_stuffed = is_stuffed(c);
+        was_backlogged = is_backlogged(c);
         is_whole = write_output(c);
-        /* What the socket took at once brings no on_write that would go on. */
-    } while (is_whole && was_stuffed && !c->is_closing && !is_stuffed(c));
+        /* If the socket took everything at once, there will be no on_write to continue. */
+    } while (is_whole && was_backlogged && !c->is_closing && !is_backlogged(c));
     if (c->is_doomed) {
         cut_off(c);
     } else if (!is_whole) {
@@ -320,8 +319,7 @@ static void advance(struct conn *c)
 
 void conn_close(struct conn *c, enum reply reply)
 {
-    /* Nothing is carried out any more, so unread replies need not hold that up: they are what it
-     * may never read. */
+    /* No command is carried out any more: unread replies, which may stay unread, hold up nothing. */
     c->is_leaving = true;
     session_close(c->session, reply);
     advance(c);
@@ -337,25 +335,25 @@ static void on_read(struct bufferevent *bev, void *arg)
         return;
     }
     c->context->active(c->context->server, c);
-    /* Less than it takes at a time is all there was. */
+    /* If libevent has read less than it can at a time, that was all. */
     c->is_readable = evbuffer_get_length(bufferevent_get_input(bev)) >= LIBEVENT_READ_MAX;
     advance(c);
 }
 
-/* The client has read most of what was due to it. */
+/* The client has read most of its replies. */
 static void on_write(struct bufferevent *bev, void *arg)
 {
     (void)bev;
     advance(arg);
 }
 
-/* Neither who waits for a reply of ours nor who watches need say anything. */
+/* A client that waits for a reply, or watches, need not send anything. */
 static bool is_silence_fine(const struct conn *c)
 {
     return session_open_slots(c->session) > 0 || c->client.watcher.is_watching;
 }
 
-/* The client has sent nothing for too long, or read nothing of what is due to it. */
+/* The client has been idle for too long, or has not read its replies. */
 static void on_timeout(struct conn *c, bool is_reading)
 {
     if (is_reading && !c->is_closing && is_silence_fine(c)) {
@@ -380,7 +378,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         on_timeout(c, (what & BEV_EVENT_READING) != 0);
         return;
     }
-    /* A reset, too, is only the end of what it has sent: that is carried out all the same. */
+    /* A reset, too, only ends its input: what it has sent is still carried out. */
     if ((what & (BEV_EVENT_EOF | BEV_EVENT_READING)) != 0) {
         c->is_eof = true;
     }
@@ -390,7 +388,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     advance(c);
 }
 
-/* --- verdicts and changes --------------------------------------------------------------------- */
+/* --- verdicts and events ---------------------------------------------------------------------- */
 
 static void touch(struct conn *c)
 {
@@ -485,8 +483,8 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t 
         return NULL;
     }
     int on = 1;
-    /* A reply is whole when it is written: it does not wait for the client's acknowledgement of the
-     * last one (RFC 896 meets delayed ACKs: 40 ms). Fails at a Unix socket, which needs it not. */
+    /* Replies are written whole, so they need not wait for the acknowledgement of the last one (RFC
+     * 896 with delayed ACKs: 40 ms). Fails on a Unix socket, which does not need it. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     c->bev = bev;
     c->context = context;

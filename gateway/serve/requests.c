@@ -23,14 +23,14 @@ struct call {
     uint32_t slot;
     const struct request *request;
     struct buffer *out; /* for the reply */
-    bool waits;         /* the reply comes when the store has answered */
+    bool waits;         /* the reply comes once the store has answered */
 };
 
 typedef void requests_verb(struct call *call);
 
-/* --- what is asked about ---------------------------------------------------------------------- */
+/* --- named messages --------------------------------------------------------------------------- */
 
-/* The ids that an argument names: the one, or all messages of a reference. malloc'ed. */
+/* The ids that an argument names: one, or those of all messages with a reference. malloc'ed. */
 static struct ulid *named_ids(const struct call *call, size_t *count)
 {
     const struct request *request = call->request;
@@ -50,7 +50,7 @@ static void say_unknown(struct buffer *out)
     reply_line(out, REPLY_UNKNOWN_MESSAGE, false, "%s", reply_text(REPLY_UNKNOWN_MESSAGE));
 }
 
-/* Why the relay as a whole does not send, or NULL. */
+/* Why the relay does not send at all, or NULL. */
 static const char *stopped_reason(const struct queue_relaying *relaying)
 {
     if (relaying->is_held) {
@@ -60,8 +60,8 @@ static const char *stopped_reason(const struct queue_relaying *relaying)
 }
 
 /*
- * A reply of one line a message. The last line has another form than those before it, so each is
- * written when the next one is certain.
+ * A reply with one line per message. The last line differs in form, so each is held until the next
+ * one is certain.
  */
 struct statuses {
     struct buffer *out;
@@ -87,7 +87,7 @@ static void write_held(struct statuses *s, bool is_followed)
     }
 }
 
-/* Adds a line; takes what the status owns. */
+/* Adds a line; takes ownership of what the status owns. */
 static void statuses_add(struct statuses *s, const struct message_status *status)
 {
     write_held(s, true);
@@ -95,14 +95,14 @@ static void statuses_add(struct statuses *s, const struct message_status *status
     s->has_held = true;
 }
 
-/* Ends the reply. Returns false when there was no line. */
+/* Ends the reply. Returns false if it has no line. */
 static bool statuses_end(struct statuses *s)
 {
     write_held(s, false);
     return s->has_held;
 }
 
-/* A line for each of `ids` that is in memory and the client's; false when there is none. */
+/* A line for each of `ids` that is in memory and owned by the client. Returns false if none is. */
 static bool say_statuses(const struct call *call, const struct ulid *ids, size_t count)
 {
     struct queue_relaying relaying;
@@ -117,7 +117,7 @@ static bool say_statuses(const struct call *call, const struct ulid *ids, size_t
     return statuses_end(&statuses);
 }
 
-/* --- what only the store knows ---------------------------------------------------------------- */
+/* --- asking the store ------------------------------------------------------------------------- */
 
 /* A reply that waits for the store; `question.arg` points here. */
 struct late {
@@ -148,7 +148,7 @@ static void finish_unread(struct late *late)
     finish(late);
 }
 
-/* Has the reply wait for an answer of the store's. `reply` (NULL = none) is what it is so far. */
+/* Has the reply wait for the store. `reply` (NULL = none) is its beginning, which is moved. */
 static void ask_store(struct call *call, struct store_question *question,
                       void (*answered)(void *late, const struct store_question *question),
                       struct buffer *reply)
@@ -199,7 +199,7 @@ static void on_messages(void *arg, const struct store_question *question)
     finish(late);
 }
 
-/* What was changed is on the disk, or should be and is not. */
+/* The change is on disk, or could not be written. */
 static void on_synced(void *arg, const struct store_question *question)
 {
     struct late *late = arg;
@@ -211,7 +211,7 @@ static void on_synced(void *arg, const struct store_question *question)
     finish(late);
 }
 
-/* The reply is complete, but leaves when what it tells is on the disk. */
+/* The reply is complete, but waits until the change is on disk. */
 static void reply_when_synced(struct call *call)
 {
     if (call->relay->store != NULL) {
@@ -224,7 +224,7 @@ static void reply_when_synced(struct call *call)
     }
 }
 
-/* The one message that is asked about is not in memory: the store may know it as finished. */
+/* The message is not in memory. May the store have it, as finished? */
 static bool may_be_stored(const struct call *call)
 {
     return call->relay->store != NULL && call->request->has_id;
@@ -237,7 +237,7 @@ static void ask_about_id(struct call *call,
     ask_store(call, &question, answered, NULL);
 }
 
-/* Of a message that is not in memory no more is asked than whether there is one. */
+/* Does the message exist, in the store? */
 static bool is_known_to_store(const struct late *late, const struct store_question *question)
 {
     return question->count > 0 && is_visible(late, question->messages[0]);
@@ -332,7 +332,7 @@ static void say_watching(const struct relay *relay, struct requests_client *clie
     reply_line(out, REPLY_OK, false, "watching%s missed=%s", all, is_kept ? "no" : "yes");
 }
 
-/* A message that has ended changes no more, but reports may come for it. */
+/* A finished message may still get reports. */
 static void on_watched(void *arg, const struct store_question *question)
 {
     struct late *late = arg;
@@ -387,9 +387,9 @@ static void answer_unwatch(struct call *call)
 
 /* --- changing --------------------------------------------------------------------------------- */
 
-static const char has_ended[] = "it is being sent, or has come to its end";
+static const char has_ended[] = "it is being sent, or is finished";
 
-/* Of an unknown message: the store tells whether there was one. */
+/* The queue does not know the message: does the store? */
 static void on_unknown(void *arg, const struct store_question *question)
 {
     struct late *late = arg;
@@ -420,7 +420,7 @@ static void on_canceled(void *arg, const struct store_question *question)
     if (question->has_failed) {
         on_synced(late, question);
     } else if (question->count == 0) {
-        /* With queue.retention=0 there is nothing left to tell of. */
+        /* With queue.retention=0 there is nothing left to show. */
         reply_line(&late->reply, REPLY_OK, false, "canceled");
         finish(late);
     } else {
@@ -431,7 +431,7 @@ static void on_canceled(void *arg, const struct store_question *question)
 static void say_canceled(struct call *call, const struct ulid *ids, size_t count)
 {
     if (may_be_stored(call)) {
-        /* What has ended leaves memory as soon as the store has it. */
+        /* A finished message leaves memory as soon as the store has it. */
         struct store_question question = {
             .kind = STORE_ASK_ID, .id = call->request->id, .syncs = true};
         ask_store(call, &question, on_canceled, NULL);
@@ -522,7 +522,7 @@ static void answer_optout(struct call *call)
         const char *words;
     } rows[] = {
         [OPTOUT_DONE] = {REPLY_OK, "done"},
-        [OPTOUT_NO_CHANGE] = {REPLY_OK, "so it was already"},
+        [OPTOUT_NO_CHANGE] = {REPLY_OK, "no change"},
         [OPTOUT_NEVER] = {REPLY_NOT_ALLOWED, "policy.never_optout names it"},
         [OPTOUT_GIVEN] = {REPLY_NOT_ALLOWED, "policy.optout_file names it"},
         [OPTOUT_NO_MEMORY] = {REPLY_CANNOT_STORE, "out of memory"},

@@ -33,7 +33,7 @@ struct interest {
     size_t position;     /* of the receipt in `await` */
 };
 
-/* A message that somebody is interested in: a node of the tree. */
+/* A message with interests: a node of the tree. */
 struct subject {
     struct ulid id;
     struct interest *interests;
