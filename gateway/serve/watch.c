@@ -291,7 +291,7 @@ static void dispatch(struct watch *w, const struct queue_event *event)
         i = i->next;
     }
     for (struct interest *i = subject == NULL ? NULL : subject->interests; i != NULL; i = i->next) {
-        if (i->await == NULL) {
+        if (i->await == NULL && !i->watcher->watches_all) {
             tell_live(w, i->watcher, event, &line);
         }
     }

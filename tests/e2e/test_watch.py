@@ -47,6 +47,18 @@ class Watch(TestCase):
             self.assertEqual([state for told_name, state in told if told_name == name],
                              ["queued", "sending", "relayed"])
 
+    def test_all_and_one_of_them_tell_each_event_once(self):
+        relay = self.relay()
+        watcher = self.client(relay)
+        watcher.ask("HOLD")
+        name = watcher.submit()
+        watcher.ask("WATCH " + name)
+        watcher.ask("WATCH")
+        watcher.ask("RELEASE")
+        self.assertEqual(states(watcher, 2), [(name, "sending"), (name, "relayed")])
+        self.assertReply(watcher.ask("NOOP"), "250")
+        self.assertEqual(watcher.events, [])
+
     def test_what_an_event_tells(self):
         relay = self.relay()
         relay.sandbox.settings(outcomes=True)
