@@ -81,8 +81,8 @@ static const char *const texts[STORE_STATEMENTS] = {
                            " VALUES (?1, ?2, ?3, ?4, ?5)",
     [STORE_DELETE_STRAYS] =
         "DELETE FROM stray WHERE number <= (SELECT max(number) FROM stray) - ?1",
-    [STORE_SET_NOTE] = "REPLACE INTO note VALUES (?1, ?2)",
-    [STORE_GET_NOTE] = "SELECT value FROM note WHERE name = ?1",
+    [STORE_SET_VALUE] = "REPLACE INTO note VALUES (?1, ?2)",
+    [STORE_GET_VALUE] = "SELECT value FROM note WHERE name = ?1",
     [STORE_ADD_OPTOUT] = "REPLACE INTO optout VALUES (?1, ?2)",
     [STORE_DELETE_OPTOUT] = "DELETE FROM optout WHERE number = ?1",
     [STORE_READ_OPTOUTS] = "SELECT number, since_ms FROM optout ORDER BY since_ms",

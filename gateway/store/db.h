@@ -29,8 +29,8 @@ enum store_statement {
     STORE_INSERT_INBOUND, /* unless the same is there */
     STORE_INSERT_STRAY,
     STORE_DELETE_STRAYS, /* all but the last ?1 */
-    STORE_SET_NOTE,
-    STORE_GET_NOTE,
+    STORE_SET_VALUE,
+    STORE_GET_VALUE,
     STORE_ADD_OPTOUT,
     STORE_DELETE_OPTOUT,
     STORE_READ_OPTOUTS,

@@ -7,11 +7,10 @@
 #include "gateway/queue/reports.h"
 #include "gateway/store/rows.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NOTE_NAME_SIZE = 32, NUMBER_SIZE_MAX = sizeof "18446744073709551615" };
+enum { NAME_SIZE = 32 };
 
 void store_notices_init(struct store_notices *n, struct outbox *outbox)
 {
@@ -28,23 +27,21 @@ void store_notices_clear(struct store_notices *n)
 
 /* --- what an earlier run has left --------------------------------------------------------------- */
 
-/* The name of the note that says how far a consumer is. */
-static void note_name(int consumer, char name[NOTE_NAME_SIZE])
+/* The name of the value that says how far a consumer is. */
+static void told_name(int consumer, char name[NAME_SIZE])
 {
-    snprintf(name, NOTE_NAME_SIZE, "told_%s", outbox_consumer_name((enum outbox_consumer)consumer));
+    snprintf(name, NAME_SIZE, "told_%s", outbox_consumer_name((enum outbox_consumer)consumer));
 }
 
 static bool read_progress(struct store_db *db, struct outbox_progress *progress)
 {
-    char name[NOTE_NAME_SIZE], value[NUMBER_SIZE_MAX];
-    for (int i = 0; i < OUTBOX_CONSUMERS; i++) {
-        note_name(i, name);
-        if (!store_rows_note(db, name, value, sizeof value)) {
-            return false;
-        }
-        progress->told[i] = strtoull(value, NULL, 10);
+    char name[NAME_SIZE];
+    bool is_good = true;
+    for (int i = 0; is_good && i < OUTBOX_CONSUMERS; i++) {
+        told_name(i, name);
+        is_good = store_rows_number(db, name, &progress->told[i]);
     }
-    return true;
+    return is_good;
 }
 
 static bool add_stored(void *arg, uint64_t number, const char *json, size_t len)
@@ -63,12 +60,12 @@ bool store_notices_load(struct store_notices *n, struct store_db *db)
     if (n->outbox == NULL) {
         return true;
     }
-    if (!read_progress(db, &n->noted) || !store_rows_each_notice(db, add_stored, &stored)) {
+    if (!read_progress(db, &n->saved) || !store_rows_each_notice(db, add_stored, &stored)) {
         notices_clear(&stored);
         return false;
     }
-    n->noting = n->noted;
-    outbox_resume(n->outbox, &n->noted);
+    n->saving = n->saved;
+    outbox_resume(n->outbox, &n->saved);
     if (!STAILQ_EMPTY(&stored)) {
         outbox_append(n->outbox, &stored);
         LOG(LOG_INFO, "changes_restored", LOG_INT("changes", outbox_count(n->outbox)));
@@ -114,33 +111,32 @@ size_t store_notices_unsaved(const struct store_notices *n)
         return 0;
     }
     outbox_progress(n->outbox, &progress);
-    return (size_t)(progress.steps - n->noted.steps);
+    return (size_t)(progress.steps - n->saved.steps);
 }
 
 bool store_notices_save_progress(struct store_notices *n, struct store_db *db)
 {
-    char name[NOTE_NAME_SIZE], value[NUMBER_SIZE_MAX];
+    char name[NAME_SIZE];
     bool is_good = true;
-    outbox_progress(n->outbox, &n->noting);
+    outbox_progress(n->outbox, &n->saving);
     for (int i = 0; is_good && i < OUTBOX_CONSUMERS; i++) {
-        note_name(i, name);
-        snprintf(value, sizeof value, "%" PRIu64, n->noting.told[i]);
-        is_good = store_rows_set_note(db, name, value);
+        told_name(i, name);
+        is_good = store_rows_set_number(db, name, n->saving.told[i]);
     }
-    return is_good && store_rows_delete_notices(db, n->noting.gone);
+    return is_good && store_rows_delete_notices(db, n->saving.gone);
 }
 
 void store_notices_commit(struct store_notices *n)
 {
     if (n->outbox != NULL) {
-        n->noted = n->noting;
+        n->saved = n->saving;
         outbox_append(n->outbox, &n->written);
     }
 }
 
 void store_notices_fail(struct store_notices *n)
 {
-    n->noting = n->noted;
+    n->saving = n->saved;
     STAILQ_CONCAT(&n->doubtful, &n->written);
 }
 

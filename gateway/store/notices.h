@@ -24,8 +24,8 @@ struct store_notices {
     struct notices written;        /* with the transaction under way */
     struct notices doubtful;       /* with one whose commit failed */
     bool has_come_back;            /* some of those were in the file: what is written may be told */
-    struct outbox_progress noted;  /* what is in the file of it */
-    struct outbox_progress noting; /* when the transaction under way is committed */
+    struct outbox_progress saved;  /* what is in the file of it */
+    struct outbox_progress saving; /* when the transaction under way is committed */
 };
 
 void store_notices_init(struct store_notices *n, struct outbox *outbox);

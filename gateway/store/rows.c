@@ -5,9 +5,12 @@
 #include "gateway/queue/reports.h"
 #include "gateway/store/row.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { NUMBER_DIGITS = sizeof "18446744073709551615" };
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
@@ -141,25 +144,40 @@ bool store_rows_delete_notices(struct store_db *db, uint64_t number)
     return store_db_run(db, STORE_DELETE_NOTICES);
 }
 
-bool store_rows_set_note(struct store_db *db, const char *name, const char *value)
+bool store_rows_set_value(struct store_db *db, const char *name, const char *value)
 {
-    bind_text(db->statements[STORE_SET_NOTE], 1, name, strlen(name));
-    bind_text(db->statements[STORE_SET_NOTE], 2, value, strlen(value));
-    return store_db_run(db, STORE_SET_NOTE);
+    bind_text(db->statements[STORE_SET_VALUE], 1, name, strlen(name));
+    bind_text(db->statements[STORE_SET_VALUE], 2, value, strlen(value));
+    return store_db_run(db, STORE_SET_VALUE);
+}
+
+bool store_rows_set_number(struct store_db *db, const char *name, uint64_t number)
+{
+    char digits[NUMBER_DIGITS];
+    snprintf(digits, sizeof digits, "%" PRIu64, number);
+    return store_rows_set_value(db, name, digits);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-bool store_rows_note(struct store_db *db, const char *name, char *value, size_t size)
+bool store_rows_value(struct store_db *db, const char *name, char *value, size_t size)
 {
     bool has_failed = false;
     value[0] = '\0';
-    bind_text(db->statements[STORE_GET_NOTE], 1, name, strlen(name));
-    while (store_db_next_row(db, STORE_GET_NOTE, &has_failed)) {
-        const unsigned char *text = sqlite3_column_text(db->statements[STORE_GET_NOTE], 0);
+    bind_text(db->statements[STORE_GET_VALUE], 1, name, strlen(name));
+    while (store_db_next_row(db, STORE_GET_VALUE, &has_failed)) {
+        const unsigned char *text = sqlite3_column_text(db->statements[STORE_GET_VALUE], 0);
         snprintf(value, size, "%s", text == NULL ? "" : (const char *)text);
     }
     return !has_failed;
+}
+
+bool store_rows_number(struct store_db *db, const char *name, uint64_t *number)
+{
+    char digits[NUMBER_DIGITS];
+    bool is_good = store_rows_value(db, name, digits, sizeof digits);
+    *number = is_good ? strtoull(digits, NULL, 10) : 0;
+    return is_good;
 }
 
 bool store_rows_each_optout(struct store_db *db,

@@ -38,13 +38,15 @@ bool store_rows_set_optout(struct store_db *db, const char *number, bool is_list
 /* A change that is to be told; and those up to a number go. */
 bool store_rows_insert_notice(struct store_db *db, uint64_t number, const char *json, size_t len);
 bool store_rows_delete_notices(struct store_db *db, uint64_t number);
-/* A word under a name; what was there before is replaced. */
-bool store_rows_set_note(struct store_db *db, const char *name, const char *value);
+/* A value under a name, in the place of the one before. */
+bool store_rows_set_value(struct store_db *db, const char *name, const char *value);
+bool store_rows_set_number(struct store_db *db, const char *name, uint64_t number);
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Copies a note, "" where there is none. Returns false on failure. */
-bool store_rows_note(struct store_db *db, const char *name, char *value, size_t size);
+/* The value under a name, "" or 0 where there is none. Returns false on failure. */
+bool store_rows_value(struct store_db *db, const char *name, char *value, size_t size);
+bool store_rows_number(struct store_db *db, const char *name, uint64_t *number);
 /* Calls `show` for every number on the list of opt-outs. Returns false on failure. */
 bool store_rows_each_optout(struct store_db *db,
                             void (*show)(void *arg, const char *number, int64_t since_ms),

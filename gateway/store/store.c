@@ -1,10 +1,11 @@
 /*
- * store: see store.h. Owns the thread, its rounds, and what other threads ask of it; the rows are
- * store_rows's, the file store_db's, and what is old goes with store_purge.
+ * store: see store.h. Owns the thread, its rounds, and what other threads ask of it. A transaction
+ * is write's, an answer ask's; the purge has a file of its own.
  */
 #include "gateway/store/store.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/int64.h"
 #include "gateway/base/log.h"
 #include "gateway/base/thread.h"
 #include "gateway/queue/admission.h"
@@ -13,9 +14,10 @@
 #include "gateway/store/db.h"
 #include "gateway/store/notices.h"
 #include "gateway/store/purge.h"
+#include "gateway/store/resume.h"
 #include "gateway/store/rows.h"
+#include "gateway/store/write.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -25,23 +27,16 @@
 #include <unistd.h>
 
 enum {
-    RECORDS_MAX = 4096,   /* changes that one transaction writes */
-    RESTORE_SLICE = 1000, /* messages that queue_restore takes under one lock */
-    LOG_PAGES = 1000,     /* 4 MB: what is written over is faster synced than what is appended */
-    RETRY_MS = 1000,      /* between tries while the disk fails */
-    SYNC_WITHIN_MS =
-        1000, /* what was committed without a sync is synced after this at the latest */
-    NOTE_WITHIN_MS = 1000, /* the same for how far the consumers of changes are ... */
-    NOTE_AT_ONCE = 256,    /* ... unless so many were told: then with whatever is written */
-    ANSWERS_KEPT = 1 << 20 /* bytes of the buffer for answers that are kept between rounds */
+    RECORDS_MAX = 4096,        /* changed messages that one transaction saves */
+    RESTORE_SLICE = 1000,      /* messages that queue_restore takes under one lock */
+    API_IDS_MAX = 100000,      /* recalled from earlier runs: 0.2 s */
+    LOG_PAGES = 1000,          /* 4 MB: overwriting syncs faster than appending */
+    RETRY_MS = 1000,           /* between tries while the disk fails */
+    SYNC_WITHIN_MS = 1000,     /* a commit without a sync is synced within this time */
+    PROGRESS_WITHIN_MS = 1000, /* the progress of consumers is saved within this time ... */
+    PROGRESS_AT_ONCE = 256,    /* ... or, from so many notices on, with the next transaction */
+    ANSWERS_KEPT = 1 << 20     /* bytes of the buffer for answers that are kept between rounds */
 };
-
-enum { API_IDS_MAX = 100000 }; /* of an earlier run that are recalled: 0.2 s */
-enum { STRAYS_MAX = 10000 };   /* reports of no message that are kept */
-enum { NUMBER_NOTE_SIZE = sizeof "18446744073709551615" };
-#define NOTE_ANCHOR "anchor"
-#define NOTE_SINCE  "relayed_since" /* the anchor */
-#define NOTE_HELD   "held"
 
 /* Messages to be inserted together. */
 struct insertion {
@@ -61,33 +56,11 @@ struct reporting {
     bool is_stored; /* the result */
 };
 
-struct questions {
-    struct store_question *first, **end;
-};
-
-/* What other threads have asked for and a round has not taken. */
+/* What other threads ask for: on its way to a round, and on its way back. */
 struct work {
     struct insertion insertion; /* count 0 = none */
     struct reporting reporting; /* count 0 = none */
-    struct questions questions;
-    bool has_notes;                /* a note has changed */
-    bool saves_progress;           /* store_notices_save_progress is due */
-    struct optout_change *optouts; /* taken at the last moment, so that any round has them */
-};
-
-/* What is kept beside the messages: see store.h. */
-struct notes {
-    char anchor[STORE_ANCHOR_SIZE];
-    uint64_t relayed_since;
-    bool is_held;
-};
-
-/* A number that has opted out, or in again. */
-struct optout_change {
-    struct optout_change *next;
-    int64_t at_ms;
-    bool is_listed;
-    char number[NUMBER_SIZE];
+    struct store_questions questions;
 };
 
 struct store {
@@ -96,71 +69,35 @@ struct store {
     int lock_fd;
     pthread_t thread;
     bool has_thread;
-    size_t calls_due; /* the loop's: insertions and questions without their call */
+    size_t calls_due; /* the loop's: callbacks that store_deliver owes */
     int64_t last_row;
 
     pthread_mutex_t mutex;
     pthread_cond_t woken;
     /* Under the mutex. */
     bool is_woken, is_stopping;
-    int64_t note_ms; /* monotonic: when progress is saved; INT64_MAX = no news */
-    struct work work;
-    struct insertion ended;    /* for store_deliver; count 0 = none */
-    struct reporting reported; /* the same */
-    struct questions answered;
-    struct notes notes;
-    struct optout_change *optouts; /* not saved yet, in their order */
+    int64_t
+        progress_ms; /* monotonic: when to save the consumers' progress; INT64_MAX = it is saved */
+    struct work asked; /* for the next round */
+    struct work ended; /* for store_deliver */
+    struct store_resume resume;
+    struct store_optouts optouts; /* for the next round */
 
-    atomic_bool is_failing; /* the last try to write has failed; the thread's to change */
+    atomic_bool is_failing; /* the last try to write has failed; set by the thread */
 
     /* The thread's own. */
-    struct store_db db;
-    struct queue_record *records;
-    struct buffer answers;
-    struct notes kept;  /* notes that are true of what is in the file */
-    int64_t retry_ms;   /* monotonic: not before, while it fails */
-    int64_t sync_ms;    /* monotonic: when to sync what was not; INT64_MAX = nothing */
-    int64_t undo_first; /* rows of refused messages that a failed commit may have left; 0 = none */
-    int64_t undo_last;
+    struct store_writer writer;
+    struct queue_record *records; /* of this round */
+    struct buffer answers;        /* of the records */
+    struct store_optouts unsaved_optouts;
+    struct store_resume saved_resume; /* what the file has ... */
+    bool is_resume_in_doubt;          /* ... unless a commit has failed since */
     struct store_purge purge;
-    struct store_notices notices;
+    int64_t retry_ms; /* monotonic: no try before it, while the disk fails */
+    int64_t sync_ms;  /* monotonic: when to sync; INT64_MAX = everything is synced */
 };
 
-/* --- lists of questions ----------------------------------------------------------------------- */
-
-static void questions_clear(struct questions *list)
-{
-    list->first = NULL;
-    list->end = &list->first;
-}
-
-static void questions_append(struct questions *list, struct store_question *question)
-{
-    question->next = NULL;
-    *list->end = question;
-    list->end = &question->next;
-}
-
-static struct store_question *questions_pop(struct questions *list)
-{
-    struct store_question *question = list->first;
-    if (question != NULL) {
-        list->first = question->next;
-        list->end = list->first == NULL ? &list->first : list->end;
-    }
-    return question;
-}
-
-static void question_free(struct store_question *question)
-{
-    for (size_t i = 0; i < question->count; i++) {
-        message_free(question->messages[i]);
-    }
-    free(question->messages);
-    free(question);
-}
-
-/* --- orders: any thread ------------------------------------------------------------------------ */
+/* --- orders: any thread ------------------------------------------------------------------------- */
 
 static void wake_locked(struct store *s)
 {
@@ -176,16 +113,30 @@ void store_wake(void *arg)
     pthread_mutex_unlock(&s->mutex);
 }
 
-/* The consumers are further than the file says. Any thread. */
+/* The consumers have made progress that is not saved. Any thread. */
 static void note_progress(void *arg)
 {
     struct store *s = arg;
     pthread_mutex_lock(&s->mutex);
-    if (s->note_ms == INT64_MAX) {
-        s->note_ms = clock_monotonic_ms() + NOTE_WITHIN_MS;
-        pthread_cond_signal(&s->woken); /* for it to know how long it may sleep */
+    if (s->progress_ms == INT64_MAX) {
+        s->progress_ms = clock_monotonic_ms() + PROGRESS_WITHIN_MS;
+        pthread_cond_signal(&s->woken); /* it must not sleep longer than that */
     }
     pthread_mutex_unlock(&s->mutex);
+}
+
+static void work_init(struct work *work)
+{
+    *work = (struct work){.insertion = {.count = 0}};
+    STAILQ_INIT(&work->questions);
+}
+
+static void move_work(struct work *to, struct work *from)
+{
+    *to = *from;
+    STAILQ_INIT(&to->questions);
+    STAILQ_CONCAT(&to->questions, &from->questions);
+    from->insertion.count = from->reporting.count = 0;
 }
 
 void store_insert(struct store *s, struct message *const *messages, size_t count,
@@ -193,7 +144,7 @@ void store_insert(struct store *s, struct message *const *messages, size_t count
 {
     s->calls_due++;
     pthread_mutex_lock(&s->mutex);
-    s->work.insertion = (struct insertion){messages, count, inserted, arg, false};
+    s->asked.insertion = (struct insertion){messages, count, inserted, arg, false};
     wake_locked(s);
     pthread_mutex_unlock(&s->mutex);
 }
@@ -203,24 +154,20 @@ void store_report(struct store *s, struct queue_report *reports, size_t count,
 {
     s->calls_due++;
     pthread_mutex_lock(&s->mutex);
-    s->work.reporting = (struct reporting){reports, count, reported, arg, false};
+    s->asked.reporting = (struct reporting){reports, count, reported, arg, false};
     wake_locked(s);
     pthread_mutex_unlock(&s->mutex);
 }
 
 bool store_ask(struct store *s, const struct store_question *question)
 {
-    struct store_question *copy = malloc(sizeof *copy);
+    struct store_question *copy = store_question_copy(question);
     if (copy == NULL) {
         return false;
     }
-    *copy = *question;
-    copy->has_failed = false;
-    copy->messages = NULL;
-    copy->count = 0;
     s->calls_due++;
     pthread_mutex_lock(&s->mutex);
-    questions_append(&s->work.questions, copy);
+    STAILQ_INSERT_TAIL(&s->asked.questions, copy, entry);
     wake_locked(s);
     pthread_mutex_unlock(&s->mutex);
     return true;
@@ -228,29 +175,25 @@ bool store_ask(struct store *s, const struct store_question *question)
 
 void store_deliver(struct store *s)
 {
+    struct work ended;
+    struct store_question *question;
     pthread_mutex_lock(&s->mutex);
-    struct insertion ended = s->ended;
-    struct reporting reported = s->reported;
-    struct store_question *question = s->answered.first;
-    s->ended.count = 0;
-    s->reported.count = 0;
-    questions_clear(&s->answered);
+    move_work(&ended, &s->ended);
     pthread_mutex_unlock(&s->mutex);
 
-    if (ended.count > 0) {
+    if (ended.insertion.count > 0) {
         s->calls_due--;
-        ended.inserted(ended.arg, ended.is_stored);
+        ended.insertion.inserted(ended.insertion.arg, ended.insertion.is_stored);
     }
-    if (reported.count > 0) {
+    if (ended.reporting.count > 0) {
         s->calls_due--;
-        reported.reported(reported.arg, reported.is_stored);
+        ended.reporting.reported(ended.reporting.arg, ended.reporting.is_stored);
     }
-    while (question != NULL) {
-        struct store_question *next = question->next;
+    while ((question = STAILQ_FIRST(&ended.questions)) != NULL) {
+        STAILQ_REMOVE_HEAD(&ended.questions, entry);
         s->calls_due--;
         question->answered(question->arg, question);
-        question_free(question);
-        question = next;
+        store_question_free(question);
     }
 }
 
@@ -262,27 +205,24 @@ bool store_is_idle(const struct store *s)
 void store_anchor(struct store *s, char anchor[STORE_ANCHOR_SIZE], uint64_t *relayed_since)
 {
     pthread_mutex_lock(&s->mutex);
-    memcpy(anchor, s->notes.anchor, STORE_ANCHOR_SIZE);
-    *relayed_since = s->notes.relayed_since;
+    memcpy(anchor, s->resume.anchor, STORE_ANCHOR_SIZE);
+    *relayed_since = s->resume.relayed_since;
     pthread_mutex_unlock(&s->mutex);
 }
 
+/* Wakes nobody: the anchor goes with the records that it belongs to. */
 void store_set_anchor(struct store *s, const char *anchor, uint64_t relayed_since)
 {
     pthread_mutex_lock(&s->mutex);
-    if (strcmp(s->notes.anchor, anchor) != 0 || s->notes.relayed_since != relayed_since) {
-        /* Wakes nobody: it goes with the changes that it belongs to. */
-        snprintf(s->notes.anchor, sizeof s->notes.anchor, "%s", anchor);
-        s->notes.relayed_since = relayed_since;
-        s->work.has_notes = true;
-    }
+    snprintf(s->resume.anchor, sizeof s->resume.anchor, "%s", anchor);
+    s->resume.relayed_since = relayed_since;
     pthread_mutex_unlock(&s->mutex);
 }
 
 bool store_is_held(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
-    bool is_held = s->notes.is_held;
+    bool is_held = s->resume.is_held;
     pthread_mutex_unlock(&s->mutex);
     return is_held;
 }
@@ -290,47 +230,49 @@ bool store_is_held(struct store *s)
 void store_set_held(struct store *s, bool is_held)
 {
     pthread_mutex_lock(&s->mutex);
-    s->notes.is_held = is_held;
-    s->work.has_notes = true;
+    s->resume.is_held = is_held;
     wake_locked(s);
     pthread_mutex_unlock(&s->mutex);
 }
 
 bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t at_ms)
 {
-    struct optout_change *change = calloc(1, sizeof *change);
-    if (change == NULL) {
+    struct store_optout *optout = calloc(1, sizeof *optout);
+    if (optout == NULL) {
         return false;
     }
-    change->at_ms = at_ms;
-    change->is_listed = is_listed;
-    memcpy(change->number, number, strlen(number) + 1);
+    optout->at_ms = at_ms;
+    optout->is_listed = is_listed;
+    memcpy(optout->number, number, strlen(number) + 1);
     pthread_mutex_lock(&s->mutex);
-    struct optout_change **end = &s->optouts;
-    while (*end != NULL) {
-        end = &(*end)->next;
-    }
-    *end = change;
+    STAILQ_INSERT_TAIL(&s->optouts, optout, entry);
     wake_locked(s);
     pthread_mutex_unlock(&s->mutex);
     return true;
 }
 
+static void free_optouts(struct store_optouts *optouts)
+{
+    struct store_optout *optout;
+    while ((optout = STAILQ_FIRST(optouts)) != NULL) {
+        STAILQ_REMOVE_HEAD(optouts, entry);
+        free(optout);
+    }
+}
+
 void store_each_optout(struct store *s,
                        void (*show)(void *arg, const char *number, int64_t since_ms), void *arg)
 {
-    if (!store_rows_each_optout(&s->db, show, arg)) {
-        LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
-            LOG_STR("path", s->options.path));
+    if (!store_rows_each_optout(&s->writer.db, show, arg)) {
+        store_write_log(&s->writer, store_db_error(&s->writer.db));
     }
 }
 
 void store_each_unreported(struct store *s, int64_t since_ms, size_t max, store_unreported *show,
                            void *arg)
 {
-    if (!store_rows_each_unreported(&s->db, since_ms, max, show, arg)) {
-        LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
-            LOG_STR("path", s->options.path));
+    if (!store_rows_each_unreported(&s->writer.db, since_ms, max, show, arg)) {
+        store_write_log(&s->writer, store_db_error(&s->writer.db));
     }
 }
 
@@ -344,242 +286,16 @@ int64_t store_last_row(const struct store *s)
     return s->last_row;
 }
 
-/* --- writing ---------------------------------------------------------------------------------- */
+/* --- while the disk fails ----------------------------------------------------------------------- */
 
-static bool write_insertion(struct store *s, const struct insertion *insertion)
+/* Something could not be written; `batch` as store_write_failed. */
+static void fail(struct store *s, const struct store_batch *batch)
 {
-    bool is_good = true;
-    for (size_t i = 0; is_good && i < insertion->count; i++) {
-        struct message *m = insertion->messages[i];
-        is_good = store_rows_insert(&s->db, message_row_links(m)->row, m);
-    }
-    return is_good;
-}
-
-/* With no retention a message that has ended leaves nothing behind. */
-static bool write_record(struct store *s, const struct queue_record *record)
-{
-    if (!store_notices_add_record(&s->notices, &s->db, record, s->answers.data)) {
-        return false;
-    }
-    if (s->options.retention_ms == 0 && message_state_is_finished(record->state)) {
-        return store_rows_delete(&s->db, record->row, record->row);
-    }
-    return store_rows_save(&s->db, record, s->answers.data);
-}
-
-/*
- * Weighs a report against what is stored of its message. Returns whether that is to change. What the
- * queue holds may know less, since a commit that failed can be in the file all the same: then it is
- * news there still.
- */
-static bool weigh(struct queue_report *r, const struct message *m)
-{
-    bool was_attempted = r->outcome != REPORT_UNMATCHED;
-    bool is_news_in_memory = r->is_held && r->outcome == REPORT_NEW;
-    if (!r->is_held) {
-        queue_report_fill_in(r, m);
-        was_attempted = m->state == MESSAGE_RELAYED || m->attempts > 0;
-    }
-    struct report known = message_report(m);
-    bool is_news = was_attempted && (r->text != NULL || report_supersedes(&r->report, &known));
-    if (was_attempted) {
-        r->outcome = is_news || is_news_in_memory ? REPORT_NEW : REPORT_OLD;
-    }
-    return is_news;
-}
-
-/* Reports of one transaction may be of one message: each is weighed against those before it. */
-static bool write_report(struct store *s, struct queue_report *r)
-{
-    bool has_failed = false;
-    bool is_good = true;
-    struct message *m = r->has_id ? store_rows_find(&s->db, &r->id, &has_failed) : NULL;
-    bool is_news = m != NULL ? weigh(r, m) : r->outcome == REPORT_NEW;
-    if (has_failed) {
-        return false;
-    }
-    if (m == NULL || r->outcome == REPORT_UNMATCHED) {
-        is_good = store_rows_insert_stray(&s->db, r);
-    } else if (is_news && r->text != NULL) {
-        is_good = store_rows_insert_inbound(&s->db, message_row_links(m)->row, r);
-        is_news = r->outcome == REPORT_NEW;
-    } else if (is_news) {
-        is_good = store_rows_save_report(&s->db, message_row_links(m)->row, &r->report);
-    }
-    message_free(m);
-    return is_good && (!is_news || store_notices_add_report(&s->notices, &s->db, r));
-}
-
-static bool write_reporting(struct store *s, const struct reporting *reporting)
-{
-    bool is_good = true;
-    bool has_stray = false;
-    for (size_t i = 0; is_good && i < reporting->count; i++) {
-        is_good = write_report(s, &reporting->reports[i]);
-        has_stray = has_stray || reporting->reports[i].outcome == REPORT_UNMATCHED;
-    }
-    return is_good && (!has_stray || store_rows_delete_strays(&s->db, STRAYS_MAX));
-}
-
-static bool write_notes(struct store *s, const struct notes *notes)
-{
-    char since[NUMBER_NOTE_SIZE];
-    snprintf(since, sizeof since, "%" PRIu64, notes->relayed_since);
-    return store_rows_set_note(&s->db, NOTE_ANCHOR, notes->anchor) &&
-           store_rows_set_note(&s->db, NOTE_SINCE, since) &&
-           store_rows_set_note(&s->db, NOTE_HELD, notes->is_held ? "yes" : "no");
-}
-
-static bool write_optouts(struct store *s, const struct optout_change *change)
-{
-    bool is_good = true;
-    for (; is_good && change != NULL; change = change->next) {
-        is_good = store_rows_set_optout(&s->db, change->number, change->is_listed, change->at_ms);
-    }
-    return is_good;
-}
-
-static struct optout_change *take_optouts(struct store *s)
-{
-    pthread_mutex_lock(&s->mutex);
-    struct optout_change *optouts = s->optouts;
-    s->optouts = NULL;
-    pthread_mutex_unlock(&s->mutex);
-    return optouts;
-}
-
-/* They are saved; or they are not, and come before those that came since. */
-static void end_optouts(struct store *s, struct optout_change *optouts, bool is_saved)
-{
-    struct optout_change **end = &optouts;
-    while (is_saved && optouts != NULL) {
-        struct optout_change *next = optouts->next;
-        free(optouts);
-        optouts = next;
-    }
-    while (*end != NULL) {
-        end = &(*end)->next;
-    }
-    pthread_mutex_lock(&s->mutex);
-    *end = s->optouts;
-    s->optouts = optouts;
-    pthread_mutex_unlock(&s->mutex);
-}
-
-static bool write_all(struct store *s, const struct work *work, const struct notes *notes,
-                      size_t records)
-{
-    bool is_good = write_insertion(s, &work->insertion) && write_optouts(s, work->optouts);
-    for (size_t i = 0; is_good && i < records; i++) {
-        is_good = write_record(s, &s->records[i]);
-    }
-    /* That a message was relayed is told before what is reported of it. */
-    is_good = is_good && write_reporting(s, &work->reporting);
-    return is_good && (!work->has_notes || write_notes(s, notes)) &&
-           (!work->saves_progress || store_notices_save_progress(&s->notices, &s->db));
-}
-
-static void count_commit(struct store *s, const struct work *work, size_t records, int64_t took_us,
-                         bool syncs)
-{
-    int64_t rows = (int64_t)(work->insertion.count + work->reporting.count + records);
-    stats_observe(s->options.stats, HISTOGRAM_COMMIT_ROWS, &rows, 1);
-    stats_observe(s->options.stats, HISTOGRAM_COMMIT_LATENCY, &took_us, 1);
-    stats_add(s->options.stats, STAT_STORE_COMMITS, 1);
-    stats_add(s->options.stats, STAT_STORE_SYNCS, syncs ? 1 : 0);
-    stats_add(s->options.stats, STAT_STORE_INSERTED, (int64_t)work->insertion.count);
-    if (syncs) {
-        s->sync_ms = INT64_MAX;
-    } else if (s->sync_ms == INT64_MAX) {
-        s->sync_ms = clock_monotonic_ms() + SYNC_WITHIN_MS;
-    }
-}
-
-/* One transaction. Returns false when nothing of it counts. */
-static bool transact(struct store *s, const struct work *work, const struct notes *notes,
-                     size_t records, bool syncs)
-{
-    int64_t began_us = clock_monotonic_us();
-    if (!store_db_begin(&s->db, syncs) || !write_all(s, work, notes, records) ||
-        !store_db_commit(&s->db)) {
-        return false;
-    }
-    count_commit(s, work, records, clock_monotonic_us() - began_us, syncs);
-    store_notices_commit(&s->notices);
-    return true;
-}
-
-/* --- when the disk fails ---------------------------------------------------------------------- */
-
-/* The rows of messages that are refused now, though a commit may have written them. */
-static void must_undo(struct store *s, const struct insertion *insertion)
-{
-    if (insertion->count == 0) {
-        return;
-    }
-    int64_t first = message_row_links(insertion->messages[0])->row;
-    s->undo_first = s->undo_first == 0 ? first : s->undo_first;
-    s->undo_last = message_row_links(insertion->messages[insertion->count - 1])->row;
-}
-
-/* Deletes what was refused, should it be there. Nothing is written if it is not. */
-static bool undo(struct store *s)
-{
-    int there = s->undo_first == 0 ? 0 : store_rows_count(&s->db, s->undo_first, s->undo_last);
-    if (there <= 0) {
-        return there == 0;
-    }
-    bool is_undone = store_db_begin(&s->db, false) &&
-                     store_rows_delete(&s->db, s->undo_first, s->undo_last) &&
-                     store_db_commit(&s->db);
-    if (!is_undone) {
-        LOG(LOG_ERROR, "refused_messages_kept", LOG_STR("reason", store_db_error(&s->db)),
-            LOG_INT("messages", there));
-    }
-    return is_undone;
-}
-
-/*
- * A commit that failed in its sync may be in the file all the same. Only the file can tell, so it is
- * opened anew, as it would be after a crash, and what was refused is deleted, should it be there:
- * without a sync, since that is what has failed; it is enough should this process end. Then the log
- * goes into the database and begins anew: a sync that has failed makes the system forget what it
- * was to write, so nothing that comes may rest on what is in the log.
- */
-static bool reopen(struct store *s, char error[STORE_ERROR_SIZE])
-{
-    if (s->db.handle == NULL && !store_db_open(&s->db, s->options.path, false, error)) {
-        return false;
-    }
-    if (!undo(s) || !store_db_checkpoint(&s->db, true) ||
-        !store_notices_recover(&s->notices, &s->db)) {
-        snprintf(error, STORE_ERROR_SIZE, "%s", store_db_error(&s->db));
-        store_db_roll_back(&s->db);
-        store_db_close(&s->db);
-        return false;
-    }
-    s->undo_first = s->undo_last = 0;
-    return true;
-}
-
-/* Something could not be written. */
-static void fail(struct store *s, const struct insertion *insertion)
-{
-    char error[STORE_ERROR_SIZE];
-    LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
-        LOG_STR("path", s->options.path));
-    stats_add(s->options.stats, STAT_STORE_FAILURES, 1);
-    must_undo(s, insertion);
-    store_notices_fail(&s->notices);
-    store_db_roll_back(&s->db);
-    store_db_close(&s->db);
-    if (!reopen(s, error)) {
-        LOG(LOG_ERROR, "store_unusable", LOG_STR("reason", error));
-    }
+    store_write_failed(&s->writer, batch);
     atomic_store(&s->is_failing, true);
+    s->is_resume_in_doubt = true;
     s->retry_ms = clock_monotonic_ms() + RETRY_MS;
-    s->options.saved(s->options.saved_arg); /* who waits need not wait for this disk */
+    s->options.saved(s->options.saved_arg); /* nobody has to wait for this disk */
 }
 
 static void recover(struct store *s)
@@ -599,61 +315,146 @@ static bool may_try(struct store *s)
         return false;
     }
     s->retry_ms = clock_monotonic_ms() + RETRY_MS;
-    if (reopen(s, error)) {
+    if (store_write_reopen(&s->writer, error)) {
         return true;
     }
-    LOG(LOG_ERROR, "store_failed", LOG_STR("reason", error), LOG_STR("path", s->options.path));
+    store_write_log(&s->writer, error);
     return false;
 }
 
-/* --- answering -------------------------------------------------------------------------------- */
+/* --- rounds ------------------------------------------------------------------------------------- */
 
-/* Reads the messages that a question asks for. */
-static void read_messages(struct store *s, struct store_question *question)
+/* Is the consumers' progress to be saved now, `with_others` or alone? */
+static bool takes_progress(struct store *s, bool with_others)
 {
-    struct store_rows_reader reader;
-    bool is_relayed = question->state == MESSAGE_RELAYED;
-    store_rows_begin(&reader, &s->db, is_relayed ? STORE_READ_RELAYED : STORE_READ_FAILED,
-                     is_relayed ? (int64_t)question->max : (int64_t)question->state,
-                     (int64_t)question->max);
-    question->messages = calloc(question->max, sizeof(struct message *));
-    struct message *m;
-    while (question->messages != NULL && question->count < question->max &&
-           (m = store_rows_next(&reader)) != NULL) {
-        question->messages[question->count++] = m;
-    }
-    question->has_failed = question->messages == NULL || reader.fault != NULL;
-    store_rows_end(&reader);
+    pthread_mutex_lock(&s->mutex);
+    /* Under the mutex: note_progress does not set a time that is set, so its progress must be seen. */
+    size_t unsaved = store_notices_unsaved(&s->writer.notices);
+    bool is_time =
+        clock_monotonic_ms() >= s->progress_ms || (with_others && unsaved >= PROGRESS_AT_ONCE);
+    s->progress_ms = is_time ? INT64_MAX : s->progress_ms;
+    pthread_mutex_unlock(&s->mutex);
+    return is_time && unsaved > 0;
 }
 
-static void read_message(struct store *s, struct store_question *question)
+/*
+ * Takes the records, and where the next run resumes. The anchor promises that everything relayed
+ * before it is in the file, so it may be written only with the records of that time: it is read
+ * before they are taken, and stays as it was if they are too many for one transaction.
+ * Returns whether all records were taken.
+ */
+static bool take_records(struct store *s, struct store_resume *resume, size_t *count)
 {
-    question->messages = calloc(1, sizeof(struct message *));
-    struct message *m = question->messages == NULL
-                            ? NULL
-                            : store_rows_find(&s->db, &question->id, &question->has_failed);
-    if (m != NULL) {
-        question->messages[question->count++] = m;
+    pthread_mutex_lock(&s->mutex);
+    *resume = s->resume;
+    pthread_mutex_unlock(&s->mutex);
+    *count = queue_records_take(s->queue, s->records, RECORDS_MAX, &s->answers);
+    bool is_all = *count < RECORDS_MAX && !s->answers.has_failed;
+    if (!is_all) {
+        memcpy(resume->anchor, s->saved_resume.anchor, sizeof resume->anchor);
+        resume->relayed_since = s->saved_resume.relayed_since;
+    }
+    return is_all;
+}
+
+static void end_records(struct store *s, size_t count, bool is_saved)
+{
+    if (count > 0) {
+        queue_records_done(s->queue, s->records, count, is_saved);
+    }
+    if (s->answers.size > ANSWERS_KEPT) {
+        buffer_free(&s->answers);
+    }
+    buffer_clear(&s->answers);
+    if (count > 0) {
+        s->options.saved(s->options.saved_arg);
+    }
+    if (count == RECORDS_MAX) {
+        store_wake(s); /* there may be more */
     }
 }
 
-/* `is_saved`: everything that was so when it was asked is in the store. */
-static void answer(struct store *s, struct store_question *question, bool is_saved)
+/* Those that a failed transaction has left come first. */
+static void take_optouts(struct store *s)
 {
-    question->has_failed = !is_saved || s->db.handle == NULL;
-    if (question->has_failed) {
-        return;
+    pthread_mutex_lock(&s->mutex);
+    STAILQ_CONCAT(&s->unsaved_optouts, &s->optouts);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/* Fills in what is written of `work`, of `records` and of everything else that is due. */
+static void plan_batch(struct store *s, const struct work *work, size_t records,
+                       const struct store_resume *resume, struct store_batch *batch)
+{
+    bool has_arrivals = work->insertion.count > 0 || work->reporting.count > 0;
+    take_optouts(s);
+    *batch = (struct store_batch){
+        .messages = work->insertion.messages,
+        .message_count = work->insertion.count,
+        .reports = work->reporting.reports,
+        .report_count = work->reporting.count,
+        .records = s->records,
+        .record_count = records,
+        .answers = s->answers.data,
+        .optouts = &s->unsaved_optouts,
+        .syncs = has_arrivals || store_questions_sync(&work->questions) ||
+                 atomic_load(&s->is_failing) || clock_monotonic_ms() >= s->sync_ms,
+    };
+    bool has_rows = has_arrivals || records > 0 || !STAILQ_EMPTY(&s->unsaved_optouts);
+    bool is_news = s->is_resume_in_doubt || !store_resume_is_same(resume, &s->saved_resume);
+    /* A sync takes a write: where there is nothing else, this is it. */
+    batch->resume = is_news || (batch->syncs && !has_rows) ? resume : NULL;
+    batch->saves_progress = takes_progress(s, has_rows || batch->resume != NULL);
+    batch->is_empty = !has_rows && batch->resume == NULL && !batch->saves_progress;
+}
+
+static void end_batch(struct store *s, const struct store_batch *batch)
+{
+    if (batch->resume != NULL) {
+        s->saved_resume = *batch->resume;
+        s->is_resume_in_doubt = false;
     }
-    switch (question->kind) {
-    case STORE_ASK_ID:
-        read_message(s, question);
-        break;
-    case STORE_ASK_STATE:
-        read_messages(s, question);
-        break;
-    case STORE_ASK_NOTHING:
-        break;
+    free_optouts(&s->unsaved_optouts);
+    if (batch->syncs) {
+        s->sync_ms = INT64_MAX;
+    } else if (s->sync_ms == INT64_MAX) {
+        s->sync_ms = clock_monotonic_ms() + SYNC_WITHIN_MS;
     }
+    if (atomic_load(&s->is_failing)) {
+        recover(s);
+    }
+}
+
+/*
+ * Writes what there is in one transaction. `*records` is how many changed messages that were;
+ * RECORDS_MAX: there may be more, and the thread will come again. Returns false when it failed.
+ */
+static bool write_round(struct store *s, const struct work *work, size_t *records)
+{
+    struct store_resume resume;
+    struct store_batch batch;
+    bool is_all = take_records(s, &resume, records);
+    plan_batch(s, work, *records, &resume, &batch);
+    bool is_good = batch.is_empty || store_write(&s->writer, &batch);
+    if (!is_good) {
+        fail(s, &batch);
+        note_progress(s);
+    } else if (!batch.is_empty) {
+        end_batch(s, &batch);
+    }
+    if (is_good && is_all) {
+        store_notices_caught_up(&s->writer.notices);
+    }
+    end_records(s, *records, is_good);
+    return is_good;
+}
+
+/* A round that nobody has asked for. */
+static bool write_records(struct store *s, size_t *records)
+{
+    struct work nothing;
+    work_init(&nothing);
+    return write_round(s, &nothing, records);
 }
 
 /* Hands over what a round has ended: first what 250s wait for, then what takes reading. */
@@ -663,140 +464,19 @@ static void tell(struct store *s, struct work *work, bool is_stored, bool is_sav
     if (work->insertion.count > 0 || work->reporting.count > 0) {
         work->insertion.is_stored = work->reporting.is_stored = is_stored;
         pthread_mutex_lock(&s->mutex);
-        s->ended = work->insertion.count > 0 ? work->insertion : s->ended;
-        s->reported = work->reporting.count > 0 ? work->reporting : s->reported;
+        s->ended.insertion = work->insertion.count > 0 ? work->insertion : s->ended.insertion;
+        s->ended.reporting = work->reporting.count > 0 ? work->reporting : s->ended.reporting;
         pthread_mutex_unlock(&s->mutex);
         s->options.notify(s->options.notify_arg);
     }
-    while ((question = questions_pop(&work->questions)) != NULL) {
-        answer(s, question, is_saved);
+    while ((question = STAILQ_FIRST(&work->questions)) != NULL) {
+        STAILQ_REMOVE_HEAD(&work->questions, entry);
+        store_question_answer(question, &s->writer.db, is_saved);
         pthread_mutex_lock(&s->mutex);
-        questions_append(&s->answered, question);
+        STAILQ_INSERT_TAIL(&s->ended.questions, question, entry);
         pthread_mutex_unlock(&s->mutex);
         s->options.notify(s->options.notify_arg);
     }
-}
-
-/* --- rounds ----------------------------------------------------------------------------------- */
-
-static bool asks_sync(const struct work *work)
-{
-    for (const struct store_question *q = work->questions.first; q != NULL; q = q->next) {
-        if (q->syncs) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void take_work(struct store *s, struct work *work)
-{
-    pthread_mutex_lock(&s->mutex);
-    *work = s->work;
-    if (work->questions.first == NULL) {
-        questions_clear(&work->questions);
-    }
-    s->work.insertion.count = 0;
-    s->work.reporting.count = 0;
-    s->work.has_notes = false;
-    questions_clear(&s->work.questions);
-    pthread_mutex_unlock(&s->mutex);
-}
-
-static void keep_notes(struct store *s, bool has_notes)
-{
-    pthread_mutex_lock(&s->mutex);
-    s->work.has_notes = s->work.has_notes || has_notes;
-    pthread_mutex_unlock(&s->mutex);
-}
-
-static struct notes read_notes(struct store *s)
-{
-    pthread_mutex_lock(&s->mutex);
-    struct notes notes = s->notes;
-    pthread_mutex_unlock(&s->mutex);
-    return notes;
-}
-
-/* The records that were taken are saved, or not. */
-static void end_records(struct store *s, size_t records, bool is_saved)
-{
-    if (records > 0) {
-        queue_records_done(s->queue, s->records, records, is_saved);
-    }
-    if (s->answers.size > ANSWERS_KEPT) {
-        buffer_free(&s->answers);
-    }
-    buffer_clear(&s->answers);
-    if (records > 0) {
-        s->options.saved(s->options.saved_arg);
-    }
-    if (records == RECORDS_MAX) {
-        store_wake(s); /* there may be more */
-    }
-}
-
-/* Is how far the consumers are to be written down now, `with_others` or alone? */
-static bool takes_progress(struct store *s, bool with_others)
-{
-    pthread_mutex_lock(&s->mutex);
-    /* Within it: note_progress leaves a time alone that it finds, and what it is for must be seen. */
-    size_t unnoted = store_notices_unsaved(&s->notices);
-    bool is_time = clock_monotonic_ms() >= s->note_ms || (with_others && unnoted >= NOTE_AT_ONCE);
-    s->note_ms = is_time ? INT64_MAX : s->note_ms;
-    pthread_mutex_unlock(&s->mutex);
-    return is_time && unnoted > 0;
-}
-
-/*
- * Writes what there is in one transaction. The anchor says that all that was relayed before it is
- * known, so it may be written only with the changes that were there when it was set: it is read
- * before they are taken, and waits where they are too many for one transaction. `*records` is how many changes that were; RECORDS_MAX:
- * there may be more, and the thread will come again. Returns false when it failed.
- */
-static bool write_round(struct store *s, struct work *work, size_t *records)
-{
-    struct notes notes = read_notes(s);
-    *records = queue_records_take(s->queue, s->records, RECORDS_MAX, &s->answers);
-    bool is_all = *records < RECORDS_MAX && !s->answers.has_failed;
-    if (!is_all) {
-        memcpy(notes.anchor, s->kept.anchor, sizeof notes.anchor);
-        notes.relayed_since = s->kept.relayed_since;
-    }
-    bool has_arrivals = work->insertion.count > 0 || work->reporting.count > 0;
-    bool syncs = has_arrivals || asks_sync(work) || atomic_load(&s->is_failing) ||
-                 clock_monotonic_ms() >= s->sync_ms;
-    /* Where there is nothing to write, a note is what is synced. */
-    work->optouts = take_optouts(s);
-    bool has_rows = has_arrivals || work->optouts != NULL || *records > 0;
-    work->has_notes = work->has_notes || (syncs && !has_rows);
-    work->saves_progress = takes_progress(s, has_rows || work->has_notes);
-    bool has_work = has_rows || work->has_notes || work->saves_progress;
-    bool is_good = !has_work || transact(s, work, &notes, *records, syncs);
-    if (!is_good) {
-        fail(s, &work->insertion);
-        note_progress(s);
-    } else {
-        s->kept = notes;
-        if (is_all) {
-            store_notices_caught_up(&s->notices);
-        }
-        if (has_work && atomic_load(&s->is_failing)) {
-            recover(s);
-        }
-    }
-    keep_notes(s, work->has_notes && !(is_good && is_all));
-    end_optouts(s, work->optouts, is_good);
-    end_records(s, *records, is_good);
-    return is_good;
-}
-
-/* The same when nobody has asked for anything. */
-static bool write_changes(struct store *s, size_t *records)
-{
-    struct work nothing = {.insertion = {.count = 0}};
-    questions_clear(&nothing.questions);
-    return write_round(s, &nothing, records);
 }
 
 /* Everything that has been asked for so far. */
@@ -804,34 +484,31 @@ static void go_round(struct store *s)
 {
     struct work work;
     size_t records = 0;
-    take_work(s, &work);
-    bool is_good = may_try(s);
-    if (is_good) {
-        is_good = write_round(s, &work, &records);
-    } else {
-        keep_notes(s, work.has_notes);
+    pthread_mutex_lock(&s->mutex);
+    move_work(&work, &s->asked);
+    pthread_mutex_unlock(&s->mutex);
+    bool is_stored = may_try(s) && write_round(s, &work, &records);
+    bool is_saved = is_stored;
+    /* A question is answered when everything before it is saved. */
+    while (is_saved && records == RECORDS_MAX && !STAILQ_EMPTY(&work.questions)) {
+        s->sync_ms = store_questions_sync(&work.questions) ? 0 : s->sync_ms;
+        is_saved = write_records(s, &records);
     }
-    bool is_stored = is_good;
-    /* A question is answered when all that was before it is saved. */
-    while (is_good && records == RECORDS_MAX && work.questions.first != NULL) {
-        s->sync_ms = asks_sync(&work) ? 0 : s->sync_ms;
-        is_good = write_changes(s, &records);
-    }
-    tell(s, &work, is_stored, is_good);
+    tell(s, &work, is_stored, is_saved);
 }
 
-/* When there is something to do though nobody asks. Under the mutex. */
+/* --- the thread --------------------------------------------------------------------------------- */
+
+/* When something is due though nobody asks (monotonic). Under the mutex. */
 static int64_t next_ms(const struct store *s)
 {
     if (atomic_load(&s->is_failing)) {
         return s->retry_ms;
     }
-    int64_t purge_ms = store_purge_due_ms(&s->purge);
-    int64_t write_ms = s->sync_ms < s->note_ms ? s->sync_ms : s->note_ms;
-    return write_ms < purge_ms ? write_ms : purge_ms;
+    return int64_min(int64_min(s->sync_ms, s->progress_ms), store_purge_due_ms(&s->purge));
 }
 
-/* Returns false when the time has come for something that nobody asks for. */
+/* Returns false when it is time for something that nobody asks for. */
 static bool wait_for_work(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
@@ -857,36 +534,41 @@ static bool is_stopping(struct store *s)
 static bool is_write_due(struct store *s, int64_t now_ms)
 {
     pthread_mutex_lock(&s->mutex);
-    bool is_due = now_ms >= s->sync_ms || now_ms >= s->note_ms;
+    bool is_due = now_ms >= s->sync_ms || now_ms >= s->progress_ms;
     pthread_mutex_unlock(&s->mutex);
     return is_due;
+}
+
+static void purge(struct store *s, int64_t now_ms)
+{
+    int64_t cutoff_ms = clock_unix_ms() - s->options.retention_ms;
+    size_t purged = 0;
+    if (!store_purge_step(&s->purge, &s->writer.db, cutoff_ms, now_ms, &purged)) {
+        fail(s, NULL);
+    } else {
+        stats_add(s->options.stats, STAT_STORE_PURGED, (int64_t)purged);
+    }
 }
 
 static void do_chores(struct store *s)
 {
     size_t records;
     int64_t now_ms = clock_monotonic_ms();
+    int log_pages = s->options.log_pages > 0 ? s->options.log_pages : LOG_PAGES;
     if (atomic_load(&s->is_failing)) {
         if (may_try(s)) {
-            write_changes(s, &records);
+            write_records(s, &records);
         }
         return;
     }
     if (is_write_due(s, now_ms)) {
-        write_changes(s, &records);
+        write_records(s, &records);
     }
-    int log_pages = s->options.log_pages > 0 ? s->options.log_pages : LOG_PAGES;
-    if (s->db.log_pages >= log_pages && !store_db_checkpoint(&s->db, false)) {
-        fail(s, &(struct insertion){.count = 0});
+    if (s->writer.db.log_pages >= log_pages && !store_db_checkpoint(&s->writer.db, false)) {
+        fail(s, NULL);
     }
     if (!atomic_load(&s->is_failing) && now_ms >= store_purge_due_ms(&s->purge)) {
-        int64_t cutoff_ms = clock_unix_ms() - s->options.retention_ms;
-        size_t purged = 0;
-        if (!store_purge_step(&s->purge, &s->db, cutoff_ms, now_ms, &purged)) {
-            fail(s, &(struct insertion){.count = 0});
-        } else {
-            stats_add(s->options.stats, STAT_STORE_PURGED, (int64_t)purged);
-        }
+        purge(s, now_ms);
     }
 }
 
@@ -903,76 +585,87 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------- */
 
-static bool load_notes(struct store *s, char *error, size_t error_size)
+/* Returns false, with a sentence that ends in `reason`. */
+static bool complain(const struct store *s, const char *reason, char *error, size_t error_size)
 {
-    char held[sizeof "yes"];
-    char since[NUMBER_NOTE_SIZE];
-    int64_t last_row = store_rows_last(&s->db);
-    if (last_row < 0 ||
-        !store_rows_note(&s->db, NOTE_ANCHOR, s->notes.anchor, sizeof s->notes.anchor) ||
-        !store_rows_note(&s->db, NOTE_SINCE, since, sizeof since) ||
-        !store_rows_note(&s->db, NOTE_HELD, held, sizeof held)) {
-        snprintf(error, error_size, "queue.path: %s: %s", s->options.path, store_db_error(&s->db));
-        return false;
-    }
-    s->notes.is_held = strcmp(held, "yes") == 0;
-    s->notes.relayed_since = strtoull(since, NULL, 10);
-    s->kept = s->notes;
-    s->last_row = last_row;
-    return true;
+    snprintf(error, error_size, "queue.path: %s: %s", s->options.path, reason);
+    return false;
 }
 
 /*
- * Its file is locked: makes the rest. What a process that was killed has left in the log may not be
- * on the disk, whatever is to be read there (see reopen): the log begins anew.
+ * Opens the file, which is locked, and reads what is not a message. What a killed process has left in
+ * the log can be read, but may not be on the disk (see store_write_reopen): the log starts over.
  */
-static bool open_rest(struct store *s, char *error, size_t error_size)
+static bool open_file(struct store *s, char *error, size_t error_size)
 {
     char words[STORE_ERROR_SIZE] = "out of memory";
+    struct store_db *db = &s->writer.db;
     s->records = malloc(RECORDS_MAX * sizeof *s->records);
-    bool is_good = s->records != NULL && store_db_open(&s->db, s->options.path, false, words) &&
-                   store_db_check(&s->db, s->options.path, words);
-    snprintf(error, error_size, "%s", words);
-    if (!is_good || !load_notes(s, error, error_size)) {
+    if (s->records == NULL || !store_db_open(db, s->options.path, false, words) ||
+        !store_db_check(db, s->options.path, words)) {
+        snprintf(error, error_size, "%s", words);
         return false;
     }
-    if (!store_db_checkpoint(&s->db, true)) {
+    s->last_row = store_rows_last(db);
+    if (s->last_row < 0 || !store_resume_load(db, &s->resume)) {
+        return complain(s, store_db_error(db), error, error_size);
+    }
+    s->saved_resume = s->resume;
+    if (!store_db_checkpoint(db, true)) {
         /* It can be read, so what is in it can be relayed. */
-        LOG(LOG_ERROR, "store_failed", LOG_STR("reason", store_db_error(&s->db)),
-            LOG_STR("path", s->options.path));
+        store_write_log(&s->writer, store_db_error(db));
         atomic_store(&s->is_failing, true);
     }
     return true;
 }
 
-struct store *store_open(const struct store_options *options, char *error, size_t error_size)
+static void init_lock(struct store *s)
 {
-    char words[STORE_ERROR_SIZE] = "out of memory";
-    struct store *s = calloc(1, sizeof *s);
-    if (s == NULL) {
-        snprintf(error, error_size, "%s", words);
-        return NULL;
-    }
-    s->options = *options;
-    s->sync_ms = s->note_ms = INT64_MAX;
-    store_notices_init(&s->notices, options->outbox);
-    if (options->outbox != NULL) {
-        outbox_set_keeper(options->outbox, note_progress, s);
-    }
-    questions_clear(&s->work.questions);
-    questions_clear(&s->answered);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&s->woken, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&s->mutex, NULL);
+}
+
+static struct store *store_new(const struct store_options *options)
+{
+    struct store *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return NULL;
+    }
+    s->options = *options;
+    s->lock_fd = -1;
+    s->sync_ms = s->progress_ms = INT64_MAX;
+    s->writer = (struct store_writer){
+        .path = options->path, .retention_ms = options->retention_ms, .stats = options->stats};
+    store_notices_init(&s->writer.notices, options->outbox);
     store_purge_init(&s->purge);
+    work_init(&s->asked);
+    work_init(&s->ended);
+    STAILQ_INIT(&s->optouts);
+    STAILQ_INIT(&s->unsaved_optouts);
+    init_lock(s);
+    return s;
+}
+
+struct store *store_open(const struct store_options *options, char *error, size_t error_size)
+{
+    char words[STORE_ERROR_SIZE] = "out of memory";
+    struct store *s = store_new(options);
+    if (s == NULL) {
+        snprintf(error, error_size, "%s", words);
+        return NULL;
+    }
+    if (options->outbox != NULL) {
+        outbox_set_keeper(options->outbox, note_progress, s);
+    }
     s->lock_fd = store_db_lock(options->path, true, words);
     snprintf(error, error_size, "%s", words);
-    if (s->lock_fd < 0 || !open_rest(s, error, error_size)) {
+    if (s->lock_fd < 0 || !open_file(s, error, error_size)) {
         store_free(s);
         return NULL;
     }
@@ -989,48 +682,42 @@ static size_t read_slice(struct store_rows_reader *reader, struct message **mess
     return count;
 }
 
-/* Reports may name a message of an earlier run by its API id alone. */
-static bool recall_api_ids(struct store *s, char *error, size_t error_size)
+/* Returns false with `reader->fault` set. */
+static bool restore_messages(struct store *s, struct store_rows_reader *reader, size_t *count)
 {
-    bool is_good = !s->options.recalls_api_ids ||
-                   store_rows_each_api_id(&s->db, API_IDS_MAX, queue_remember_api_id, s->queue);
-    if (!is_good) {
-        snprintf(error, error_size, "queue.path: %s: %s", s->options.path, store_db_error(&s->db));
+    struct message *slice[RESTORE_SLICE];
+    size_t read;
+    int64_t now_ms = clock_unix_ms();
+    *count = 0;
+    store_rows_begin(reader, &s->writer.db, STORE_READ_HELD, now_ms - s->options.retention_ms, 0);
+    while ((read = read_slice(reader, slice)) > 0) {
+        if (!queue_restore(s->queue, slice, read, now_ms)) {
+            while (read > 0) {
+                message_free(slice[--read]);
+            }
+            reader->fault = "out of memory";
+            break;
+        }
+        *count += read;
     }
-    return is_good;
+    store_rows_end(reader);
+    return reader->fault == NULL;
 }
 
 bool store_restore(struct store *s, struct queue *queue, size_t *count, char *error,
                    size_t error_size)
 {
     struct store_rows_reader reader;
-    struct message *slice[RESTORE_SLICE];
-    size_t read;
-    int64_t now_ms = clock_unix_ms();
+    struct store_db *db = &s->writer.db;
     s->queue = queue;
-    *count = 0;
-    store_rows_begin(&reader, &s->db, STORE_READ_HELD, now_ms - s->options.retention_ms, 0);
-    while ((read = read_slice(&reader, slice)) > 0) {
-        if (!queue_restore(queue, slice, read, now_ms)) {
-            while (read > 0) {
-                message_free(slice[--read]);
-            }
-            reader.fault = "out of memory";
-            break;
-        }
-        *count += read;
+    if (!restore_messages(s, &reader, count)) {
+        return complain(s, reader.fault, error, error_size);
     }
-    store_rows_end(&reader);
-    if (reader.fault != NULL) {
-        snprintf(error, error_size, "queue.path: %s: %s", s->options.path, reader.fault);
-        return false;
-    }
-    if (!recall_api_ids(s, error, error_size)) {
-        return false;
-    }
-    if (!store_notices_load(&s->notices, &s->db)) {
-        snprintf(error, error_size, "queue.path: %s: %s", s->options.path, store_db_error(&s->db));
-        return false;
+    /* Reports may name a message of an earlier run by its API id alone. */
+    bool is_good = !s->options.recalls_api_ids ||
+                   store_rows_each_api_id(db, API_IDS_MAX, queue_remember_api_id, queue);
+    if (!is_good || !store_notices_load(&s->writer.notices, db)) {
+        return complain(s, store_db_error(db), error, error_size);
     }
     return true;
 }
@@ -1049,8 +736,8 @@ static bool save_rest(struct store *s)
     bool is_good;
     s->retry_ms = 0;
     do {
-        s->sync_ms = s->note_ms = 0; /* the thread has ended, and so have the consumers */
-        is_good = may_try(s) && write_changes(s, &records);
+        s->sync_ms = s->progress_ms = 0; /* the thread has ended, and so have the consumers */
+        is_good = may_try(s) && write_records(s, &records);
     } while (is_good && records > 0);
     return is_good;
 }
@@ -1066,10 +753,10 @@ bool store_stop(struct store *s)
         s->has_thread = false;
     }
     bool is_saved = save_rest(s);
-    if (is_saved && !store_db_finish(&s->db)) {
+    if (is_saved && !store_db_finish(&s->writer.db)) {
         LOG(LOG_WARN, "store_log_left", LOG_STR("path", s->options.path));
     }
-    store_db_close(&s->db);
+    store_db_close(&s->writer.db);
     return is_saved;
 }
 
@@ -1078,14 +765,12 @@ void store_free(struct store *s)
     if (s == NULL) {
         return;
     }
-    struct store_question *question;
-    while ((question = questions_pop(&s->work.questions)) != NULL ||
-           (question = questions_pop(&s->answered)) != NULL) {
-        question_free(question);
-    }
-    end_optouts(s, take_optouts(s), true);
-    store_notices_clear(&s->notices);
-    store_db_close(&s->db);
+    store_questions_clear(&s->asked.questions);
+    store_questions_clear(&s->ended.questions);
+    free_optouts(&s->optouts);
+    free_optouts(&s->unsaved_optouts);
+    store_notices_clear(&s->writer.notices);
+    store_db_close(&s->writer.db);
     if (s->lock_fd >= 0) {
         close(s->lock_fd);
     }

@@ -18,6 +18,8 @@
 
 #include "gateway/base/stats.h"
 #include "gateway/notify/outbox.h"
+#include "gateway/store/ask.h"
+#include "gateway/store/resume.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
@@ -27,8 +29,6 @@
 struct queue;
 struct queue_report;
 struct store;
-
-enum { STORE_ANCHOR_SIZE = 64 };
 
 struct store_options {
     const char *path;     /* of the database; its directory exists */
@@ -103,30 +103,6 @@ void store_deliver(struct store *s);
 bool store_is_idle(const struct store *s);
 
 /* --- asking: the loop thread --------------------------------------------------------------------- */
-
-enum store_question_kind {
-    STORE_ASK_ID,     /* the message with `id` */
-    STORE_ASK_STATE,  /* the first `max` messages in `state`, which is a finished one */
-    STORE_ASK_NOTHING /* to be told when it is saved */
-};
-
-/* A question; answered after everything that happened before it has been saved. */
-struct store_question {
-    enum store_question_kind kind;
-    struct ulid id;
-    enum message_state state;
-    size_t max;
-    bool syncs; /* answered when all that has changed so far is on the disk, too */
-    void (*answered)(void *arg, const struct store_question *question);
-    void *arg;
-
-    /* The answer. The messages are the store's, and gone after `answered`. */
-    bool has_failed; /* the disk fails; there are no messages */
-    struct message **messages;
-    size_t count;
-
-    struct store_question *next; /* the store's own */
-};
 
 /* Asks; `answered` is called by store_deliver. The question is copied. Returns false without memory. */
 bool store_ask(struct store *s, const struct store_question *question);
