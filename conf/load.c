@@ -503,25 +503,48 @@ static void read_directories(struct loader *l, char *const *environment)
     }
 }
 
+/* Splits "section.key=value" at its dot and "="; returns the value, or NULL if that is not its form. */
+static const char *split_override(const char *text, char section[CONF_VARIABLE_SIZE],
+                                  char name[CONF_VARIABLE_SIZE])
+{
+    const char *equals = strchr(text, '=');
+    const char *dot = equals != NULL ? memchr(text, '.', (size_t)(equals - text)) : NULL;
+    if (dot == NULL || equals - text >= CONF_VARIABLE_SIZE) {
+        return NULL;
+    }
+    snprintf(section, CONF_VARIABLE_SIZE, "%.*s", (int)(dot - text), text);
+    snprintf(name, CONF_VARIABLE_SIZE, "%.*s", (int)(equals - dot - 1), dot + 1);
+    return equals + 1;
+}
+
 static void read_override(struct loader *l, const char *text)
 {
     struct origin origin = {.source = SOURCE_OVERRIDE};
     char section[CONF_VARIABLE_SIZE], name[CONF_VARIABLE_SIZE];
-    const char *equals = strchr(text, '=');
-    const char *dot = equals != NULL ? memchr(text, '.', (size_t)(equals - text)) : NULL;
-    if (dot == NULL || equals - text >= CONF_VARIABLE_SIZE) {
+    const char *value = split_override(text, section, name);
+    if (value == NULL) {
         complain(l, &origin, NULL, "must be followed by section.key=value");
         return;
     }
-    snprintf(section, sizeof section, "%.*s", (int)(dot - text), text);
-    snprintf(name, sizeof name, "%.*s", (int)(equals - dot - 1), dot + 1);
     const struct conf_key *key = conf_key_find(section, name);
     if (key != NULL) {
-        assign(l, key, origin, equals + 1);
+        assign(l, key, origin, value);
     } else if (conf_section_exists(section)) {
         complain_of_name(l, &origin, section, name);
     } else {
         complain_of_section(l, &origin, section);
+    }
+}
+
+void conf_wipe_secrets(char *const *overrides)
+{
+    char section[CONF_VARIABLE_SIZE], name[CONF_VARIABLE_SIZE];
+    for (; *overrides != NULL; overrides++) {
+        const char *value = split_override(*overrides, section, name);
+        const struct conf_key *key = value == NULL ? NULL : conf_key_find(section, name);
+        if (key != NULL && key->type == CONF_SECRET) {
+            explicit_bzero(*overrides + (value - *overrides), strlen(value));
+        }
     }
 }
 

@@ -50,6 +50,9 @@ struct conf *conf_load(const char *path, char *const *overrides, char *const *en
 struct conf *conf_read(FILE *file, const char *name, char *const *overrides,
                        char *const *environment, struct conf_errors *errors);
 
+/* Wipes the secrets in `overrides`: everybody can read the arguments of a process. */
+void conf_wipe_secrets(char *const *overrides);
+
 /* Wipes the secrets and frees everything. NULL is fine. */
 void conf_free(struct conf *conf);
 

@@ -5,6 +5,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/file_watch.h"
 #include "gateway/base/log.h"
+#include "gateway/base/process.h"
 #include "gateway/notify/notify.h"
 #include "gateway/queue/ask.h"
 #include "gateway/queue/control.h"
@@ -27,8 +28,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -689,38 +688,6 @@ static int run_daemon(struct daemon *d)
     return code;
 }
 
-/* --- before anything runs --------------------------------------------------------------------- */
-
-/* Texts, numbers and the token are other people's secrets: they do not go to a core file. */
-static void forbid_core_dumps(void)
-{
-    const struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-    prctl(PR_SET_DUMPABLE, 0);
-}
-
-/* As many clients as listen.max_connections allows, whatever the shell's soft limit says. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
-static void prepare_process(void)
-{
-    forbid_core_dumps();
-    raise_descriptor_limit();
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGCHLD, SIG_DFL); /* who started us may have ignored it, and ends would go unheard */
-    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk to the store */
-    evthread_use_pthreads();
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    mail_init();
-}
-
 int daemon_run(const struct conf *conf, struct alias_table *aliases)
 {
     struct daemon *d = calloc(1, sizeof *d);
@@ -730,7 +697,10 @@ int daemon_run(const struct conf *conf, struct alias_table *aliases)
     }
     d->conf = conf;
     d->aliases = aliases;
-    prepare_process();
+    process_prepare();
+    evthread_use_pthreads();
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    mail_init();
     d->base = event_base_new();
     int code = d->base == NULL ? fail("no event base", EX_OSERR) : run_daemon(d);
     log_flush_repeats(INT64_MAX);

@@ -85,7 +85,7 @@ class Errors(ConfTest):
 
     def test_usage(self):
         for arguments in (["serve", "-c"], ["serve", "-x"], ["check", "file"], ["nonsense"], [],
-                          ["sandbox", "-o"]):
+                          ["sandbox", "-o"], ["settings", "-o", "api.url=sandbox"]):
             with self.subTest(arguments):
                 done = run(*arguments)
                 self.assertEqual(done.returncode, USAGE)
