@@ -1,10 +1,10 @@
 /*
  * queue_stress: the queue under several threads at once, for a second or two.
  *
- * Producers submit, one forwarder takes and settles with fates drawn by lot, a canceler cancels, an
- * asker asks. All messages are watched, so at the end the changes tell the life of each: it must
- * have begun once, ended once and in the state that the thread that ended it remembers, and no
- * number of an event may be missing. A wake-up that does not come is found by a watchdog.
+ * Producers submit, one forwarder takes and settles with random fates, a canceler cancels, an asker
+ * asks. All messages are watched, so at the end the events tell the life of each: it must begin once
+ * and end once, in the state that the thread that ended it remembers, and no event's number
+ * may be missing. A watchdog finds a wake-up that does not come.
  * Prints "ok" and exits 0, or says what is wrong and exits 1. To be run under ThreadSanitizer.
  */
 #include "gateway/queue/admission.h"
@@ -27,7 +27,7 @@ enum {
     SUBMISSIONS = 6000, /* of each producer, of one to five messages each */
     SUBMISSION_MAX = 5,
     IDS_MAX = PRODUCERS * SUBMISSIONS * SUBMISSION_MAX,
-    QUEUE_MAX = 3000, /* messages: now and then it is full */
+    QUEUE_MAX = 3000, /* messages: so that it is full now and then */
     BATCH = 100,
     WATCHDOG_MS = 5000
 };
@@ -37,14 +37,14 @@ enum {
 static struct queue *q;
 static atomic_bool has_failed;
 static atomic_int producers_left;
-static atomic_bool is_over; /* for canceler and asker */
+static atomic_bool is_over; /* for the canceler and the asker */
 
 /* Ids of accepted messages. Written once each; `published` of them may be read. */
 static pthread_mutex_t ids_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct ulid *ids;
 static size_t ids_count;
 
-/* What the threads remember of the ends that they made. */
+/* How many messages the threads ended, and how. */
 static size_t relayed, rejected, canceled;
 
 static pthread_mutex_t wake_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -90,7 +90,7 @@ static void publish(const struct ulid *id)
     pthread_mutex_unlock(&ids_mutex);
 }
 
-/* Some accepted message; false while there is none. */
+/* Picks an accepted message; returns false while there is none. */
 static bool pick(uint64_t *seed, struct ulid *id)
 {
     pthread_mutex_lock(&ids_mutex);
@@ -135,7 +135,7 @@ static struct message *make(uint64_t *seed)
     });
 }
 
-/* Submits a few messages, again and again until the queue has room. */
+/* Submits a few messages; tries again until the queue has room. */
 static void submit(uint64_t *seed)
 {
     struct message *messages[SUBMISSION_MAX];
@@ -213,7 +213,7 @@ static size_t count_queued(void)
 /* Sleeps until there is something to do; queue_sleep was told to wake for a single message. */
 static void wait_for_messages(int64_t due_ms)
 {
-    /* Not for long: the last thing that happens may be one that nobody is woken for. */
+    /* Not for long: the last thing that happens may wake nobody. */
     int64_t soon_ms = now_ms() + 20;
     if (!sleep_until(due_ms < soon_ms ? due_ms : soon_ms) && count_queued() > 0 &&
         !sleep_until(now_ms() + WATCHDOG_MS)) {
@@ -252,7 +252,7 @@ static void settle(struct message **taken, size_t count, uint64_t *seed, bool is
     queue_settle(q, s, count, now_ms());
 }
 
-/* Finds out about what is ambiguous, and retries what is unresolved as an operator would. */
+/* Resolves what is ambiguous, and retries what is unresolved as an operator would. */
 static void reconcile(uint64_t *seed, bool is_drain)
 {
     size_t count;
@@ -292,7 +292,7 @@ static void *forward(void *arg)
         queue_advance(q, now_ms(), &depth);
         size_t count = queue_take(q, 1 + next_random(&seed) % BATCH, now_ms(), taken);
         if (count > 0) {
-            if (one_in(&seed, 10)) { /* an answer that takes its time */
+            if (one_in(&seed, 10)) { /* a slow answer */
                 nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
             }
             settle(taken, count, &seed, is_drain);
@@ -361,18 +361,18 @@ static int compare_ids(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct ulid));
 }
 
-/* Follows the changes through the lives of the messages. */
-static void follow(const struct queue_event *changes, size_t count, struct life *lives)
+/* Follows the lives of the messages through their events. */
+static void follow(const struct queue_event *events, size_t count, struct life *lives)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct queue_event *c = &changes[i];
+        const struct queue_event *c = &events[i];
         struct life *life = bsearch(&c->id, lives, ids_count, sizeof(*lives), compare_ids);
         if (c->number != i + 1) {
             fail("event %zu is numbered %zu", i + 1, (size_t)c->number);
             return;
         }
         if (life == NULL) {
-            fail("a change of a message that nobody submitted");
+            fail("an event of a message that nobody submitted");
             return;
         }
         bool is_first = c->state == MESSAGE_QUEUED || c->state == MESSAGE_SCHEDULED;
@@ -402,7 +402,7 @@ static void check_lives(const struct life *lives, bool is_retained)
         by_state[lives[i].state]++;
         bool is_known = queue_status(q, &lives[i].id, 0, true, &status);
         if (is_known != is_retained || (is_known && (int)status.state != lives[i].state)) {
-            fail("a message is not what its changes say");
+            fail("a message is not what its events say");
         }
         if (is_known) {
             message_status_free(&status);
@@ -427,15 +427,15 @@ static void check_lives(const struct life *lives, bool is_retained)
 static void reckon(bool is_retained)
 {
     size_t count;
-    struct queue_event *changes = queue_events_take(q, &count);
+    struct queue_event *events = queue_events_take(q, &count);
     struct life *lives = calloc(ids_count, sizeof(*lives));
     qsort(ids, ids_count, sizeof(*ids), compare_ids);
     for (size_t i = 0; i < ids_count; i++) {
         lives[i] = (struct life){ids[i], -1};
     }
-    follow(changes, count, lives);
+    follow(events, count, lives);
     check_lives(lives, is_retained);
-    queue_events_free(changes, count);
+    queue_events_free(events, count);
     free(lives);
 }
 

@@ -1,4 +1,4 @@
-/* queue_heap: against a list that is searched from end to end. */
+/* queue_heap: compared with a list that is searched from end to end. */
 #include "gateway/queue/heap.h"
 
 #include <criterion/criterion.h>
@@ -16,7 +16,7 @@ static uint64_t next_random(uint64_t *seed)
     return x ^ x >> 31;
 }
 
-/* What the heap should say is first: the smallest time, and among equals the oldest id. */
+/* What the heap should have first: the earliest time, and of equal ones the oldest id. */
 static size_t find_first(const int64_t *times)
 {
     size_t first = MESSAGES;
@@ -42,7 +42,7 @@ Test(queue_heap, first_is_always_the_smallest)
     }
     cr_expect_null(queue_heap_first(&heap));
     for (int step = 0; step < STEPS; step++) {
-        /* Mostly filling, then mostly emptying from the top, which brings wrong places to light. */
+        /* Mostly filling, then mostly emptying from the top, which reveals wrong places. */
         bool is_emptying = step / 1000 % 2 == 1 && next_random(&seed) % 8 != 0;
         size_t i = is_emptying ? find_first(times) : next_random(&seed) % MESSAGES;
         if (i == MESSAGES) {

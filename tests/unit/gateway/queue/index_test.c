@@ -1,4 +1,4 @@
-/* queue_index: every message is found whatever the table's size, and no insertion does much. */
+/* queue_index: every message is found whatever the table's size, and each insertion is cheap. */
 #include "gateway/queue/index.h"
 
 #include <criterion/criterion.h>

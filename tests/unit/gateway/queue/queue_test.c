@@ -1,6 +1,6 @@
 /*
  * queue: states, turns, groups, REFs, times, bounds, wake-ups and watching, as intake and the
- * forwarder see them. Times are small numbers of milliseconds; chance is a counter, mixed.
+ * forwarder see them. Times are small numbers of milliseconds; ids take a mixed counter for random.
  */
 #include "gateway/queue/admission.h"
 #include "gateway/queue/ask.h"
@@ -56,10 +56,10 @@ static void teardown(void)
     queue_free(q);
 }
 
-/* What of a message matters to a test; all zero is a plain one of high priority. */
+/* What a test may choose of a message; all zeros make a plain one of high priority. */
 struct spec {
     enum message_priority priority;
-    int64_t due_ms, expires_ms; /* expires_ms set: a TTL */
+    int64_t due_ms, expires_ms; /* expires_ms != 0: it has a TTL */
     const char *ref, *to, *text, *from;
     int32_t owner;
     bool allow_unicode;
@@ -92,7 +92,7 @@ static struct message *make(const struct spec *spec)
     return m;
 }
 
-/* Adds some messages as one submission; frees them unless it is accepted. */
+/* Adds messages as one submission; frees them unless it is accepted. */
 static enum queue_verdict submit(struct message **messages, size_t count,
                                  struct queue_receipt *receipts, int64_t now_ms)
 {
@@ -132,7 +132,7 @@ static struct queue_depth advance(int64_t now_ms)
     return depth;
 }
 
-/* Takes one message, which must be the one with this id if it is not NULL. */
+/* Takes one message; it must have this id unless that is NULL. */
 static struct message *take_one(const struct ulid *id, int64_t now_ms)
 {
     struct message *m = NULL;
@@ -204,7 +204,7 @@ enum start {
     STARTS
 };
 
-/* Brings a new message with a TTL to a state by time 10. The queue is empty but for it. */
+/* Brings a new message with a TTL to a state by time 10, in a queue that is otherwise empty. */
 static struct ulid bring(enum start start)
 {
     struct spec spec = {.expires_ms = start == EXPIRED ? 10 : TTL};
@@ -343,7 +343,7 @@ Test(queue, what_can_be_done_in_each_state)
     }
 }
 
-Test(queue, verdicts_of_changes, .init = setup, .fini = teardown)
+Test(queue, outcomes_of_cancel_and_retry, .init = setup, .fini = teardown)
 {
     static const struct {
         enum start start;
@@ -436,7 +436,7 @@ static void add_letters(const char *letters)
     }
 }
 
-/* Takes `max` and tells their letters; they stay SENDING. */
+/* Takes `max` and returns their letters; they stay SENDING. */
 static const char *take_letters(size_t max, struct message **taken)
 {
     static char letters[256];
@@ -502,7 +502,7 @@ Test(queue, first_in_first_out_and_back_to_the_head, .init = setup, .fini = tear
             settlements[i] =
                 (struct queue_settlement){.message = taken[i + 2], .fate = FATE_RETURNED};
         }
-        /* The first two last: they still come before all others. */
+        /* The first two are returned last: they still come before all others. */
         queue_settle(q, settlements, 5, 0);
         settlements[0].message = taken[0];
         settlements[1].message = taken[1];
@@ -612,7 +612,7 @@ Test(queue, resolved_go_back_in_order_with_their_group, .init = setup, .fini = t
         .id = ids[3], .fate = FATE_RELAYED, .answer = message_answer_new("x", "")};
     r[4] = (struct queue_resolution){.id = {{1}}, .fate = FATE_RETURNED};
     queue_resolve(q, r, 5, 0);
-    expect_state(&ids[3], MESSAGE_QUEUED, "not ambiguous: passed over");
+    expect_state(&ids[3], MESSAGE_QUEUED, "not ambiguous: skipped");
     cr_assert_eq(queue_take(q, 4, 0, taken), 3);
     for (size_t i = 0; i < 3; i++) {
         cr_expect(is_same(&taken[i]->id, &ids[i]), "place %zu", i);
@@ -636,7 +636,7 @@ Test(queue, three_ambiguous_ends_send_it_to_the_tail, .init = setup, .fini = tea
 
 /* --- REFs ----------------------------------------------------------------------------------- */
 
-/* A first message in some state, then a second one with the same REF but for one thing. */
+/* A message in some state, then a second one with the same REF that differs in one thing. */
 Test(queue, the_same_ref_again)
 {
     static const struct {
@@ -708,7 +708,7 @@ Test(queue, the_same_ref_again)
 Test(queue, a_ref_is_free_after_retention)
 {
     q = new_queue(100, 100000, 50);
-    for (int i = 0; i < 200; i++) { /* more than are forgotten at a time */
+    for (int i = 0; i < 200; i++) { /* more than one call forgets */
         struct ulid id = add(&(struct spec){0}, 0);
         queue_cancel(q, &id, 0, true, 1);
     }
@@ -723,7 +723,7 @@ Test(queue, a_ref_is_free_after_retention)
     queue_free(q);
 }
 
-/* Not for the retention, and also while its first message still waits. */
+/* An hour whatever the retention, even while the first message still waits. */
 Test(queue, a_mail_is_known_for_an_hour, .init = setup, .fini = teardown)
 {
     static const struct spec mail = {.ref = "mail:0123", .expires_ms = INT64_MAX};
@@ -794,7 +794,7 @@ Test(queue, found_by_ref_in_order_of_submission)
         ids[i] = add(&(struct spec){.ref = "r", .to = to}, 0);
         add(&(struct spec){.ref = "r", .to = to, .owner = 9}, 0);
     }
-    for (size_t i = 0; i < 2 * SAME_REF; i++) { /* a third of them ends early */
+    for (size_t i = 0; i < 2 * SAME_REF; i++) { /* a third of them end early */
         if ((i < SAME_REF) == (i % SAME_REF % 3 == 0)) {
             cr_assert_eq(queue_cancel(q, &ids[i % SAME_REF], 0, true, i < SAME_REF ? 5 : 10),
                          QUEUE_DONE);
@@ -893,11 +893,11 @@ Test(queue, nothing_is_sent_after_its_time, .init = setup, .fini = teardown)
     struct ulid sending = add(&(struct spec){.expires_ms = 40}, 0);
     m = take_one(&sending, 39);
     advance(50);
-    expect_state(&sending, MESSAGE_SENDING, "under way: let it be");
+    expect_state(&sending, MESSAGE_SENDING, "under way: left alone");
     settle_one(m, FATE_RETURNED, 50);
     struct ulid fresh = add(&(struct spec){0}, 50);
     take_one(&fresh, 50);
-    expect_state(&sending, MESSAGE_EXPIRED, "without an advance in between");
+    expect_state(&sending, MESSAGE_EXPIRED, "with no queue_advance in between");
     cr_expect_eq(queue_take(q, 1, 50, &m), 0);
 }
 
@@ -994,7 +994,8 @@ Test(queue, finished_messages_make_room_for_new_ones)
         cr_expect(is_known(&ids[i]), "a refused submission costs nobody anything");
     }
     add(&(struct spec){0}, 20);
-    cr_expect(!is_known(&ids[1]) && is_known(&ids[0]) && is_known(&ids[2]), "the first to finish");
+    cr_expect(!is_known(&ids[1]) && is_known(&ids[0]) && is_known(&ids[2]),
+              "the first to finish goes");
     add(&(struct spec){0}, 20);
     cr_expect(!is_known(&ids[0]) && is_known(&ids[2]));
     struct queue_totals totals;
@@ -1064,11 +1065,11 @@ Test(queue, without_retention_all_is_gone_at_once)
         queue_settle(q, &s, 1, 0);
         cr_expect_not(is_known(&id));
         size_t count;
-        struct queue_event *changes = queue_events_take(q, &count);
+        struct queue_event *events = queue_events_take(q, &count);
         cr_assert_eq(count, 3);
-        cr_expect_eq(changes[2].state, MESSAGE_RELAYED, "told nevertheless");
-        cr_expect_str_eq(message_answer_api_id(changes[2].answer), "api");
-        queue_events_free(changes, count);
+        cr_expect_eq(events[2].state, MESSAGE_RELAYED, "still told");
+        cr_expect_str_eq(message_answer_api_id(events[2].answer), "api");
+        queue_events_free(events, count);
     }
     struct queue_totals totals;
     queue_totals(q, &totals);
@@ -1076,7 +1077,7 @@ Test(queue, without_retention_all_is_gone_at_once)
     queue_free(q);
 }
 
-/* Header, 128-byte text, number, sender; the index; and what malloc takes for itself. */
+/* Header, 128-byte text, number and sender; the index; and malloc's own overhead. */
 Test(queue, memory_for_each_message)
 {
     enum { MESSAGES = 100000 };
@@ -1096,7 +1097,7 @@ Test(queue, memory_for_each_message)
 
 /* --- in two steps, with the store in between -------------------------------------------------- */
 
-/* A submission of one message; the pair of calls is the test's. */
+/* A submission of one message; the test makes the pair of calls. */
 struct pending {
     struct message *message;
     struct queue_receipt receipt;
@@ -1134,7 +1135,7 @@ Test(queue, what_is_prepared_is_not_there_yet, .init = setup, .fini = teardown)
     cr_expect_not(is_known(&p[0].receipt.id));
     cr_expect_eq(count_unfinished(), 0);
     struct message *m;
-    cr_expect_eq(queue_take(q, 1, 0, &m), 0, "it is not on the disk");
+    cr_expect_eq(queue_take(q, 1, 0, &m), 0, "it is not on disk");
     cr_expect_eq(wakes, 0);
     advance(0);
     cr_assert_not(queue_sleep(q, 1, true));
@@ -1208,7 +1209,7 @@ Test(queue, its_first_one_ends_while_a_duplicate_is_stored, .init = setup, .fini
     cr_assert_eq(queue_cancel(q, &first, 0, true, 0), QUEUE_DONE);
     queue_admit(q, &s, 1, true, 0);
     cr_expect(p.receipt.is_duplicate && is_same(&p.receipt.id, &first));
-    cr_expect_eq(count_unfinished(), 0, "what was true when it came is told");
+    cr_expect_eq(count_unfinished(), 0, "the receipt says what was true when it came");
     add(&(struct spec){.ref = "r"}, 0);
 }
 
@@ -1250,7 +1251,7 @@ Test(queue, what_arrives_counts_against_the_bounds)
     }
 }
 
-/* More than the heap has room for at first, between the two calls as well. */
+/* More than the heap has room for at first; also between the two calls. */
 Test(queue, many_scheduled_at_once, .init = setup, .fini = teardown)
 {
     enum { MESSAGES = 300 };
@@ -1260,7 +1261,7 @@ Test(queue, many_scheduled_at_once, .init = setup, .fini = teardown)
         s[i] = pend(&p[i], &(struct spec){.due_ms = 1000 - (int64_t)i});
     }
     queue_prepare(q, s, MESSAGES, 0);
-    for (int i = 0; i < 100; i++) { /* others take places in the heap meanwhile */
+    for (int i = 0; i < 100; i++) { /* others take room in the heap meanwhile */
         struct queue_settlement deferred = {
             .message = (add_plain(), take_one(NULL, 0)), .fate = FATE_RETURNED, .due_ms = 2000};
         queue_settle(q, &deferred, 1, 0);
@@ -1301,8 +1302,8 @@ static size_t count_ambiguous(void)
     return totals.ambiguous;
 }
 
-/* What a message was, and what becomes of it: at once, when the history does not have it, when the
- * history cannot tell, and when its time runs out before that is known. */
+/* What a message was, and what it becomes: at once, if the history does not have it, if the history
+ * cannot tell, and if it expires before that is known. */
 Test(queue, restored_as_what)
 {
     static const struct {
@@ -1337,7 +1338,7 @@ Test(queue, restored_as_what)
             char words[40];
             snprintf(words, sizeof words, "case %zu, %d", i, what);
             setup();
-            /* The REF keeps the finished ones; `due_ms` is what the store has noted of it. */
+            /* The REF keeps the finished ones; `due_ms` is what the store noted. */
             struct message *m = stored(&(struct spec){.ref = "r"}, cases[i].was);
             m->may_be_sent = cases[i].may_be_sent;
             m->due_ms = cases[i].due_ms;
@@ -1427,7 +1428,7 @@ Test(queue, found_in_the_history_after_a_restart, .init = setup, .fini = teardow
     take_one(&new, NOW); /* new messages do not wait for the scan */
 }
 
-/* A REF is answered for what is restored as if nothing had happened. */
+/* Restored messages hold their REFs as if nothing had happened. */
 Test(queue, restored_refs)
 {
     static const struct {
@@ -1502,7 +1503,7 @@ Test(queue, restores_more_than_it_would_take)
     cr_expect_eq(count_unfinished(), 2);
     cr_expect(!is_known(&ids[0]) && !is_known(&ids[1]) && is_known(&ids[2]), "oldest first");
     cr_assert(queue_restore(q, messages + 5, 1, NOW));
-    cr_expect_eq(count_unfinished(), 3, "whatever max_messages says: 250 was said");
+    cr_expect_eq(count_unfinished(), 3, "max_messages, 250, does not apply");
     struct queue_receipt receipt;
     struct message *m = make(&(struct spec){0});
     cr_expect_eq(submit(&m, 1, &receipt, NOW), QUEUE_FULL);
@@ -1531,7 +1532,7 @@ enum event {
     ADD_TWO,
     ADD_AT,
     ADD_TTL,
-    RETURN_ONE, /* the message that was being sent when the forwarder went to sleep */
+    RETURN_ONE, /* the message being sent when the forwarder went to sleep */
     RELAY_ONE,
     RESOLVE_ONE,
     RETRY_ONE,
@@ -1596,7 +1597,7 @@ Test(queue, wakes_the_forwarder_once)
         {"as many as it waits for", 2, false, RELAYED, ADD_TWO, 1},
         {"more than it waits for", 1, false, RELAYED, ADD_TWO, 1},
         {"those that were there count", 3, false, QUEUED, ADD_TWO, 1},
-        {"it does not care", 0, false, RELAYED, ADD_HIGH, 1}, /* its expiry, see below */
+        {"it waits for none", 0, false, RELAYED, ADD_HIGH, 1}, /* its expiry, see below */
         {"high, and it waits for high", 100, true, RELAYED, ADD_HIGH, 1},
         {"normal, and it waits for high", 100, true, RELAYED, ADD_NORMAL, 0},
         {"high, and it does not", 100, false, RELAYED, ADD_HIGH, 0},
@@ -1733,7 +1734,7 @@ Test(queue, tells_each_lane_and_since_when_it_waits, .init = setup, .fini = tear
         cr_expect_eq(totals.oldest_by_lane_ms[lane], 0);
     }
 
-    /* One that is not to be sent yet waits for nobody; its time begins when that has come. */
+    /* One with an AT does not wait yet; it does from its AT on. */
     add(&(struct spec){.priority = PRIORITY_LOW, .due_ms = NOW + 500}, 0);
     queue_totals(q, &totals);
     cr_expect_eq(totals.waits_since_ms, 0);
@@ -1750,7 +1751,7 @@ Test(queue, tells_each_lane_and_since_when_it_waits, .init = setup, .fini = tear
     cr_expect_eq(totals.oldest_by_lane_ms[PRIORITY_LOW], NOW + 600);
     cr_expect_eq(totals.waits_since_ms, ulid_time_ms(&first));
 
-    /* What is being sent still waits, what is left to the operator does not. */
+    /* What is being sent still waits; what is left to the operator does not. */
     struct message *m = take_one(&first, NOW);
     queue_totals(q, &totals);
     cr_expect_eq(totals.by_lane[PRIORITY_HIGH], 1);
@@ -1763,7 +1764,7 @@ Test(queue, tells_each_lane_and_since_when_it_waits, .init = setup, .fini = tear
 
 /* --- watching ------------------------------------------------------------------------------- */
 
-Test(queue, changes_of_a_watched_message, .init = setup, .fini = teardown)
+Test(queue, events_of_a_watched_message, .init = setup, .fini = teardown)
 {
     struct ulid other = add_plain(), id = add(&(struct spec){.owner = 7}, 0), unknown = {{0}};
     size_t count;
@@ -1771,26 +1772,27 @@ Test(queue, changes_of_a_watched_message, .init = setup, .fini = teardown)
     cr_expect_not(queue_watch(q, &unknown, true));
     cr_expect(queue_watch(q, &id, true));
     settle_one(take_one(&id, 0), FATE_RETURNED, 0);
-    cr_expect_eq(notifies, 1, "once until they are taken");
+    cr_expect_eq(notifies, 1, "once, until they are taken");
     queue_cancel(q, &other, 0, true, 0);
     struct queue_settlement s = {
         .message = take_one(&id, 0), .fate = FATE_REJECTED, .answer = message_answer_new("", "no")};
     queue_settle(q, &s, 1, 0);
     cr_expect_eq(notifies, 1);
 
-    struct queue_event *changes = queue_events_take(q, &count);
+    struct queue_event *events = queue_events_take(q, &count);
     static const enum message_state want[] = {MESSAGE_SENDING, MESSAGE_QUEUED, MESSAGE_SENDING,
                                               MESSAGE_REJECTED};
     cr_assert_eq(count, COUNT(want));
     for (size_t i = 0; i < count; i++) {
-        cr_expect_eq(changes[i].state, want[i], "change %zu", i);
-        cr_expect(is_same(&changes[i].id, &id));
-        cr_expect_eq(changes[i].owner, 7);
-        cr_expect(i == 0 || changes[i].number > changes[i - 1].number);
+        cr_expect_eq(events[i].state, want[i], "event %zu", i);
+        cr_expect(is_same(&events[i].id, &id));
+        cr_expect_eq(events[i].owner, 7);
+        cr_expect(i == 0 || events[i].number > events[i - 1].number);
     }
-    cr_expect_eq(changes[2].number, changes[1].number + 2, "the other's change has a number too");
-    cr_expect_str_eq(message_answer_reason(changes[3].answer), "no");
-    queue_events_free(changes, count);
+    cr_expect_eq(events[2].number, events[1].number + 2,
+                 "the other message's event has a number too");
+    cr_expect_str_eq(message_answer_reason(events[3].answer), "no");
+    queue_events_free(events, count);
     cr_expect_null(queue_events_take(q, &count));
 }
 
@@ -1806,14 +1808,14 @@ Test(queue, watching_ends_and_begins_again, .init = setup, .fini = teardown)
     settle_one(m, FATE_RETURNED, 0);
     add_plain();
     cr_expect_eq(notifies, 1);
-    struct queue_event *changes = queue_events_take(q, &count);
-    cr_expect_eq(count, 2, "also that it was queued");
-    queue_events_free(changes, count);
+    struct queue_event *events = queue_events_take(q, &count);
+    cr_expect_eq(count, 2, "the first is that it was queued");
+    queue_events_free(events, count);
     take_one(NULL, 0);
     cr_expect_eq(notifies, 2);
     queue_watch_all(q, false);
     take_one(NULL, 0);
-    changes = queue_events_take(q, &count);
+    events = queue_events_take(q, &count);
     cr_expect_eq(count, 1);
-    queue_events_free(changes, count);
+    queue_events_free(events, count);
 }

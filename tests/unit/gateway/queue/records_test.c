@@ -1,6 +1,6 @@
 /*
- * queue_records: what the store has to write, when a mark is reached, and how long a durable message
- * stays. The test is the store: it takes records and says whether they could be written.
+ * queue_records: what the store has to write, when a mark is reached, and how long a durable
+ * message stays. The test plays the store: it takes records and says whether they were written.
  */
 #include "gateway/queue/admission.h"
 #include "gateway/queue/ask.h"
@@ -125,7 +125,7 @@ static size_t take(size_t max)
     return queue_records_take(q, records, max, &answers);
 }
 
-/* Takes all, which must be these rows (0 ends them) in this order. */
+/* Takes all; they must be these rows (ended by 0) in this order. */
 static void expect_rows(const char *what, const int64_t *rows)
 {
     size_t count = take(ALL), i = 0;
@@ -258,12 +258,12 @@ Test(queue_records, tell_of_doubt, .init = setup, .fini = teardown)
     settle_one(take_one(), FATE_AMBIGUOUS);
     struct queue_depth depth;
     queue_advance(q, FAR, &depth);
-    EXPECT_ROWS("overdue in doubt", 1);
+    EXPECT_ROWS("expired while ambiguous", 1);
     cr_expect(records[0].state == MESSAGE_UNRESOLVED && records[0].may_be_sent);
     cr_expect_not(records[0].is_expiry_lifted);
     done(1, true);
     cr_assert_eq(queue_retry(q, &id, FAR), QUEUE_DONE);
-    EXPECT_ROWS("sent all the same", 1);
+    EXPECT_ROWS("sent again", 1);
     cr_expect(records[0].state == MESSAGE_QUEUED && records[0].is_expiry_lifted);
     done(1, true);
 }
@@ -385,14 +385,14 @@ Test(queue_records, a_failed_save_reaches_no_mark_and_leaves_none_behind, .init 
         cr_expect(queue_records_are_saved(q, marks[i]), "mark %zu is stuck", i);
     }
     cr_expect(queue_records_are_saved(q, queue_records_mark(q)));
-    /* And from here on they count as before. */
+    /* From here on they count as before. */
     take_one();
     cr_expect_not(queue_records_are_saved(q, queue_records_mark(q)));
     save_all();
     cr_expect(queue_records_are_saved(q, queue_records_mark(q)));
 }
 
-/* It changed while a write failed, so others that changed later are written before it now. */
+/* One that changed while a write failed is now written after others that changed later. */
 Test(queue_records, a_mark_waits_for_what_was_moved_back, .init = setup, .fini = teardown)
 {
     add(1);
@@ -435,7 +435,7 @@ Test(queue_records, marks_are_reached_while_there_is_always_more, .init = setup,
 
 /* --- how long a message stays ----------------------------------------------------------------- */
 
-/* In a test with ASan this also finds one that is freed while it is written. */
+/* With ASan this also finds a message that is freed while it is written. */
 Test(queue_records, the_finished_stay_until_they_are_saved, .init = setup, .fini = teardown)
 {
     struct ulid id = add(1);
@@ -444,12 +444,12 @@ Test(queue_records, the_finished_stay_until_they_are_saved, .init = setup, .fini
     for (int try = 0; try < 3; try++) {
         EXPECT_ROWS("relayed", 1);
         cr_expect(is_known(&id));
-        cr_expect_eq(records[0].message->to_len, 12, "it is there to be written");
+        cr_expect_eq(records[0].message->to_len, 12, "still there to be written");
         done(1, false);
         cr_expect(is_known(&id), "still not");
     }
     save_all();
-    cr_expect_not(is_known(&id), "now it can be asked for there");
+    cr_expect_not(is_known(&id), "now the store can be asked");
     struct queue_totals totals;
     queue_totals(q, &totals);
     cr_expect_eq(totals.bytes, 0);
@@ -475,7 +475,7 @@ Test(queue_records, those_with_a_ref_stay_for_the_retention)
     cancel(&canceled);
     struct queue_depth depth;
     queue_advance(q, 200, &depth);
-    cr_expect(is_known(&relayed) && is_known(&canceled), "past, but not saved");
+    cr_expect(is_known(&relayed) && is_known(&canceled), "past the retention, but not saved");
     save_all();
     queue_advance(q, 49, &depth);
     cr_expect(is_known(&relayed) && is_known(&canceled));
@@ -537,7 +537,7 @@ Test(queue_records, what_is_not_saved_makes_no_room)
     teardown();
 }
 
-/* The one that ended first is not saved, the one after it is: no room can be made before it. */
+/* The first to finish is not saved, the second is: but room is made in order only. */
 Test(queue_records, what_is_saved_first_does_not_drag_others_along)
 {
     struct message *sample = make(1, "1");

@@ -1,5 +1,4 @@
-/* What a delivery report does to the message that it is of, whatever has become of that; and the changes
- * that who missed them can ask for again. */
+/* queue_reports: what a report does to its message in each state; reading recent events again. */
 #include "gateway/queue/admission.h"
 #include "gateway/queue/api_ids.h"
 #include "gateway/queue/ask.h"
@@ -16,7 +15,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-enum { FAR = 1000000, FIRST_EVENT = 1000, PAST = 8 };
+enum { FAR = 1000000, FIRST_EVENT = 1000, RECENT = 8 };
 
 static struct queue *q;
 static struct ulid id;
@@ -27,7 +26,7 @@ static void setup(void)
                                     .max_bytes = FAR,
                                     .retention_ms = FAR,
                                     .first_event = FIRST_EVENT,
-                                    .recent_events = PAST,
+                                    .recent_events = RECENT,
                                     .expects_reports = true};
     q = queue_new(&options);
     cr_assert_not_null(q);
@@ -94,7 +93,7 @@ static struct message_status status_of(void)
     return status;
 }
 
-/* What has happened to the message before the report comes. */
+/* What happened to the message before the report came. */
 static void nothing(void)
 {
     add(0);
@@ -170,7 +169,7 @@ Test(queue_reports, each_state)
     }
 }
 
-/* Whatever the request ends with: the API has what it reports of. */
+/* However the request ends: the API has what it reports on. */
 Test(queue_reports, while_it_is_sent)
 {
     static const enum queue_fate fates[] = {FATE_RELAYED, FATE_REJECTED, FATE_RETURNED,
@@ -208,7 +207,7 @@ Test(queue_reports, order_and_repetition)
     cr_expect_eq(totals.by_state[MESSAGE_RELAYED], 1);
 }
 
-/* Two of one call are weighed one after the other. */
+/* Two in one call are applied one after the other. */
 Test(queue_reports, two_at_once)
 {
     relayed();
@@ -235,7 +234,7 @@ Test(queue_reports, unknown)
     cr_expect_not(r.has_id);
 }
 
-/* Ids of messages that went together differ in their last digits only: all are remembered. */
+/* Ids of one request differ in their last digits only: all are remembered. */
 Test(queue_reports, api_ids_in_sequence)
 {
     static const char *const forms[] = {"%d", "sms_%012d", "65a1b2c3d4e5f6a7%08x"};
@@ -260,7 +259,7 @@ Test(queue_reports, api_ids_in_sequence)
     }
 }
 
-/* It was relayed and forgotten while the report was on its way to the disk. */
+/* It was relayed and forgotten while the report was being written. */
 Test(queue_reports, forgotten_meanwhile)
 {
     teardown();
@@ -274,47 +273,47 @@ Test(queue_reports, forgotten_meanwhile)
     end(m, FATE_RELAYED, "api");
     queue_reports_apply(q, &r, 1, 10);
     size_t count;
-    struct queue_event *changes = queue_events_take(q, &count);
+    struct queue_event *events = queue_events_take(q, &count);
     cr_assert_eq(count, 4);
-    cr_expect_str_eq(changes[3].report.status, "sent");
-    cr_expect_eq(changes[3].state, MESSAGE_RELAYED, "%s", message_state_name(changes[3].state));
-    queue_events_free(changes, count);
+    cr_expect_str_eq(events[3].report.status, "sent");
+    cr_expect_eq(events[3].state, MESSAGE_RELAYED, "%s", message_state_name(events[3].state));
+    queue_events_free(events, count);
 }
 
-static size_t since(uint64_t number, struct queue_event *changes, bool *is_gone)
+static size_t since(uint64_t number, struct queue_event *events, bool *is_gone)
 {
-    size_t count = queue_events_since(q, number, changes, 2 * PAST, is_gone);
-    queue_events_drop(changes, count);
+    size_t count = queue_events_since(q, number, events, 2 * RECENT, is_gone);
+    queue_events_drop(events, count);
     return count;
 }
 
 Test(queue_reports, recent_events)
 {
-    struct queue_event changes[2 * PAST];
+    struct queue_event events[2 * RECENT];
     bool is_gone;
     relayed(); /* queued, sending, relayed */
     report("sent", 1, false);
-    cr_assert_eq(since(FIRST_EVENT, changes, &is_gone), 4);
+    cr_assert_eq(since(FIRST_EVENT, events, &is_gone), 4);
     cr_expect_not(is_gone);
     for (size_t i = 0; i < 4; i++) {
-        cr_expect_eq(changes[i].number, FIRST_EVENT + 1 + i);
+        cr_expect_eq(events[i].number, FIRST_EVENT + 1 + i);
     }
-    cr_expect_eq(changes[1].state, MESSAGE_SENDING);
-    cr_expect_str_eq(changes[1].report.status, "");
-    cr_expect_str_eq(changes[3].report.status, "sent");
-    cr_expect_str_eq(changes[1].to, changes[3].to);
-    cr_expect_eq(changes[1].to[0], '+');
+    cr_expect_eq(events[1].state, MESSAGE_SENDING);
+    cr_expect_str_eq(events[1].report.status, "");
+    cr_expect_str_eq(events[3].report.status, "sent");
+    cr_expect_str_eq(events[1].to, events[3].to);
+    cr_expect_eq(events[1].to[0], '+');
     cr_expect_eq(queue_last_event(q), FIRST_EVENT + 4);
-    cr_expect_eq(since(FIRST_EVENT + 4, changes, &is_gone), 0);
+    cr_expect_eq(since(FIRST_EVENT + 4, events, &is_gone), 0);
     cr_expect_not(is_gone);
     for (int i = 2; i < 12; i++) {
         report("sent", i, false);
     }
-    cr_expect_eq(since(FIRST_EVENT + 4, changes, &is_gone), PAST);
+    cr_expect_eq(since(FIRST_EVENT + 4, events, &is_gone), RECENT);
     cr_expect(is_gone);
-    cr_expect_eq(changes[PAST - 1].number, FIRST_EVENT + 14);
-    cr_expect_eq(since(FIRST_EVENT + 6, changes, &is_gone), PAST);
+    cr_expect_eq(events[RECENT - 1].number, FIRST_EVENT + 14);
+    cr_expect_eq(since(FIRST_EVENT + 6, events, &is_gone), RECENT);
     cr_expect_not(is_gone);
-    cr_expect_eq(since(3, changes, &is_gone), PAST);
-    cr_expect(is_gone, "of an earlier run");
+    cr_expect_eq(since(3, events, &is_gone), RECENT);
+    cr_expect(is_gone, "from an earlier run");
 }
