@@ -1,15 +1,15 @@
-/* batch: see the header. Thread: the forwarding thread. */
+/* batch: see batch.h. */
 #include "gateway/policy/batch.h"
 
 #include "gateway/base/int64.h"
 
-/* The view with what follows from it. */
+/* The view, and what follows from it. */
 struct outlook {
     const struct batch_view *view;
     const struct pace *pace;
     int64_t now_ms;
     size_t total, high; /* ready */
-    bool is_full;       /* what is ready fills a request, or a half counts as one */
+    bool is_full;       /* a full batch is ready; half of a split one counts as full */
     bool may_bulk;
 };
 
@@ -26,7 +26,7 @@ static struct outlook look(const struct batch_view *view, const struct pace *pac
     return o;
 }
 
-/* Where `count` messages belong. */
+/* The endpoint for `count` messages. */
 static enum api_endpoint home(const struct outlook *o, size_t count)
 {
     return o->may_bulk && count > 1 ? API_BULK : API_SINGLE;
@@ -76,8 +76,9 @@ static struct batch_plan plan_full(const struct outlook *o)
 }
 
 /*
- * High messages, and no full batch that can go. The others go with them where their endpoint has
- * room; in the other one's window they go alone, one by one. A half is not torn apart for that.
+ * Messages of high priority, and no full batch that can go. If their endpoint has room, others go
+ * with them; in the other endpoint's window they go alone, one by one. Half of a split batch is not
+ * taken apart for that.
  */
 static struct batch_plan plan_high(const struct outlook *o)
 {
@@ -103,10 +104,10 @@ static int64_t partial_ms(const struct outlook *o, size_t count)
     return o->view->in_flight > 0 ? INT64_MAX : next_ms(o, home(o, count), true);
 }
 
-/* How many messages would let something go before `until_ms`; 0 = no number would. */
+/* How many ready messages would let something go before `until_ms`; 0 = no number would. */
 static size_t helpful_count(const struct outlook *o, int64_t until_ms)
 {
-    /* A lone message that waits for /sms may find company for /sms/bulk. */
+    /* A lone message that waits for /sms could go by /sms/bulk if there were two. */
     if (o->total == 1 && partial_ms(o, 2) < until_ms) {
         return 2;
     }
@@ -123,7 +124,7 @@ static struct batch_plan plan_partial(const struct outlook *o)
     return wait_until(until_ms, helpful_count(o, until_ms), true);
 }
 
-/* Nothing is ready: what would have to come for something to go? */
+/* Nothing is ready: what would have to arrive for something to go? */
 static struct batch_plan plan_empty(const struct outlook *o)
 {
     bool is_quiet = o->view->in_flight == 0;

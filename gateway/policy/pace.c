@@ -1,15 +1,17 @@
-/* pace: see the header. Thread: the forwarding thread. */
+/* pace: see pace.h. */
 #include "gateway/policy/pace.h"
 
 #include "gateway/base/int64.h"
 
 enum {
     CLOCK_LIFE_MS = 10 * 60 * 1000,
-    CLOCK_SET_BACK_MS = 2000, /* Date is never off by so much: somebody has set a clock */
+    CLOCK_SET_BACK_MS = 2000, /* more than a Date can be late: somebody has set a clock */
     ROUNDING_MS = 1000
 };
-static const int64_t UNIX_TIME_FROM_S = 1000000000; /* above it, a Reset is Unix time */
-static const int64_t TIME_MAX_S = 100000000000;     /* keeps arithmetic in milliseconds exact */
+static const int64_t UNIX_TIME_FROM_S =
+    1000000000; /* above this, Reset is a Unix time, else seconds from now */
+static const int64_t TIME_MAX_S =
+    100000000000; /* so that arithmetic in milliseconds cannot overflow */
 
 /* What one answer says about its endpoint's window. */
 struct reading {
@@ -17,7 +19,7 @@ struct reading {
     int64_t remaining;
     int64_t reset_ms; /* monotonic */
     int64_t reset_s;
-    int64_t tolerance_s; /* how far apart the reset_s of one window can be */
+    int64_t tolerance_s; /* how far the reset_s of one window may differ */
 };
 
 /* --- the API's clock ---------------------------------------------------------------------- */
@@ -45,8 +47,9 @@ static bool is_known(const struct pace_window *w, int64_t now_ms)
 }
 
 /*
- * A Reset that had passed when this request began, though the API still counts in that window: it
- * cuts the fraction off. While a window is not known there is one request, so it is the last begun.
+ * Does the API cut off the fraction of Reset? It shows when a Reset had passed before this request
+ * began, yet the API still counts in that window. While a window is not known there is one request
+ * at a time, so this is the one that began last.
  */
 static bool shows_rounding_down(const struct pace_window *w, int64_t reset_ms, int64_t now_ms)
 {
@@ -54,7 +57,7 @@ static bool shows_rounding_down(const struct pace_window *w, int64_t reset_ms, i
            w->last_began_ms < reset_ms + ROUNDING_MS;
 }
 
-/* Reads the headers of an answer that has not been taken from `in_flight` yet. */
+/* Reads the headers of an answer whose request still counts in `in_flight`. */
 static bool read_rate(struct pace *pace, const struct pace_window *w, const struct api_rate *rate,
                       int64_t now_ms, int64_t unix_ms, struct reading *reading)
 {
@@ -94,7 +97,7 @@ static void begin_window(struct pace_window *w, const struct reading *reading)
 }
 
 /*
- * Answers arrive out of order: one of an older window tells nothing any more, and within a window
+ * Answers arrive out of order: one of an older window is of no use any more, and within a window
  * the lowest count is the newest.
  */
 static void learn(struct pace_window *w, const struct reading *reading, int64_t now_ms)
@@ -120,8 +123,8 @@ static void learn(struct pace_window *w, const struct reading *reading, int64_t 
 }
 
 /*
- * A 429. Where the window has requests left it is not the window that refused: Retry-After alone
- * tells then. Afterwards the window is learnt anew, with one request.
+ * A 429. If the window has requests left, something else refused, and only Retry-After can tell
+ * until when. Afterwards the window is learnt again, with one request.
  */
 static int64_t hold(struct pace_window *w, const struct api_rate *rate,
                     const struct reading *reading, int64_t now_ms, int64_t backoff_ms)
@@ -199,8 +202,8 @@ void pace_began(struct pace *pace, enum api_endpoint endpoint, bool is_partial, 
 }
 
 /*
- * A request that no count came back for: the API may have counted it all the same. Only its own
- * success (no proxy's page) shows that it has no limit to tell of.
+ * An answer without a count, or none: the API may still have counted the request. Only a success,
+ * which cannot be a proxy's page, shows that the API has no limit.
  */
 static void miss_count(struct pace_window *w, int status, int64_t now_ms)
 {

@@ -1,16 +1,17 @@
 /*
  * pace: how fast the API lets us ask.
  *
- * Owns what is known of the API's rate windows, one for each endpoint, learnt from X-RateLimit-*,
- * Retry-After and Date, and of the clock that their times belong to. Leaves to others: what is
- * sent (batch), and what an answer means for messages (retry). Pure: no I/O, no clock. Thread:
- * the forwarding thread.
+ * The API allows so many requests a window, counts each endpoint by itself, and tells in every
+ * answer how many are left (X-RateLimit-Remaining) and when the window ends (Reset). pace learns
+ * this and never sends one request too many, for a 429 costs more than waiting: everything then
+ * stands still until the reset. So it always assumes the worst. While a window is not known, one
+ * request at a time finds out. Requests without an answer count as if the API had them already.
+ * Within a window `remaining` only falls, since answers may overtake one another. And a reset is
+ * never believed to be earlier than it can be: the API's clock is learnt from Date, and rounding is
+ * allowed for.
  *
- * The one rule above all: not a request more than the limit. So a window that is not known gets one
- * request at a time, requests without an answer yet count as if the API had them already, and a
- * reset is never believed to be earlier than it can be.
- *
- * All `now_ms` are monotonic.
+ * Leaves to others: what is sent (batch), and what an answer means for messages (retry).
+ * All `now_ms` are monotonic. Thread: the forwarding thread. Pure.
  */
 #ifndef GATEWAY_POLICY_PACE_H
 #define GATEWAY_POLICY_PACE_H
@@ -21,14 +22,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The longest that a header can make us wait. */
+/* The longest wait that a header can ask for. */
 enum { PACE_WAIT_MAX_MS = 60 * 60 * 1000 };
 
 /* Room where there is no known limit. */
 #define PACE_UNLIMITED SIZE_MAX
 
 enum pace_knowledge {
-    PACE_UNKNOWN, /* no answer has told anything yet: one request at a time */
+    PACE_UNKNOWN, /* no answer has told anything: one request at a time */
     PACE_KNOWN,   /* `remaining` until `reset_ms`, then unknown again */
     PACE_FREE     /* the API answered without the headers: there is no known limit */
 };
@@ -36,22 +37,23 @@ enum pace_knowledge {
 /* One endpoint's window. All zero: nothing is known. */
 struct pace_window {
     enum pace_knowledge knowledge;
-    int64_t limit;         /* as an answer has shown it last; 0 = none has */
+    int64_t limit;         /* as an answer showed it last; 0 = none has */
     int64_t remaining;     /* the lowest that an answer of this window has shown */
     int64_t reset_ms;      /* when it ends */
     int64_t reset_s;       /* the header's value (made absolute): tells windows apart */
-    int64_t held_until_ms; /* a 429 said so; 0 = never */
-    size_t in_flight;      /* begun and not ended */
-    size_t unaccounted; /* ended without showing a count: maybe counted by the API, until reset */
+    int64_t held_until_ms; /* by a 429; 0 = never */
+    size_t in_flight;      /* begun, not ended */
+    size_t
+        unaccounted; /* ended without a count, so the API may have counted them; until the reset */
     int64_t last_began_ms;   /* of any request */
     int64_t last_partial_ms; /* when a partial batch last began, if `has_partial` */
     bool has_partial;
 };
 
 /*
- * The API's Unix time minus our monotonic time, from Date. What a Date shows is always too
- * little: it has no fractions of a second and it has travelled. So the largest value is the
- * nearest, and too little only makes us late. Begun anew now and then, since clocks drift.
+ * The API's Unix time minus our monotonic time, from Date. A Date always shows too little: it has
+ * lost its fraction of a second, and it was under way. So the largest value is the nearest, and one
+ * that is too small only makes us late. It is learnt again now and then, since clocks drift.
  */
 struct pace_clock {
     bool is_known;
@@ -63,19 +65,19 @@ struct pace_clock {
 struct pace {
     struct pace_window windows[API_ENDPOINTS];
     struct pace_clock clock;
-    bool is_reset_rounded_down; /* it was seen that Reset is up to a second too early */
+    bool is_reset_rounded_down; /* Reset has been seen up to a second too early */
 };
 
 /*
- * How many requests may be started at `endpoint` now. PACE_UNLIMITED where no limit is known; where
- * nothing is known, 1 less what is in flight.
+ * How many requests may be started at `endpoint` now: PACE_UNLIMITED where there is no known limit;
+ * one where nothing is known and none is in flight.
  */
 size_t pace_room(const struct pace *pace, enum api_endpoint endpoint, int64_t now_ms);
 
 /*
- * The earliest time at which a request may be started: `now_ms` if at once, INT64_MAX if only an
- * answer can tell. Partial batches keep (reset - now) / remaining apart, measured from the last
- * partial one.
+ * The earliest time at which a request may be started: `now_ms` = at once, INT64_MAX = only an
+ * answer can tell. Partial batches keep (reset - now) / remaining apart from the last partial one,
+ * so that they do not use up the window that full ones need.
  */
 int64_t pace_next_ms(const struct pace *pace, enum api_endpoint endpoint, bool is_partial,
                      int64_t now_ms);
@@ -84,9 +86,9 @@ int64_t pace_next_ms(const struct pace *pace, enum api_endpoint endpoint, bool i
 void pace_began(struct pace *pace, enum api_endpoint endpoint, bool is_partial, int64_t now_ms);
 
 /*
- * A request has ended. `unix_ms` is our wall clock, used only while the API has shown no Date.
- * `backoff_ms` is how long a 429 holds the endpoint back that tells no time itself.
- * Returns until when a 429 holds the endpoint back, 0 if the answer is no 429.
+ * A request has ended. `unix_ms` is our wall clock, used only until the API has shown a Date;
+ * `backoff_ms` is how long a 429 that names no time holds the endpoint back.
+ * Returns until when a 429 holds it back, 0 if the answer is no 429.
  */
 int64_t pace_ended(struct pace *pace, enum api_endpoint endpoint, const struct api_answer *answer,
                    int64_t now_ms, int64_t unix_ms, int64_t backoff_ms);
