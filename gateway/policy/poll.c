@@ -1,8 +1,9 @@
 /*
  * poll: see poll.h.
  *
- * A message is in one of two kinds of lists: in that of a level while it waits, where all wait for the
- * same time and so the first is always due first; or in `due`, sorted, while a poll asks about it.
+ * A message that waits is in the list of a level. All messages of a level wait equally long, so
+ * each list is in the order in which they become due, without any sorting. While a poll asks about
+ * it, a message is in the last list, the newest first.
  */
 #include "gateway/policy/poll.h"
 
@@ -15,13 +16,14 @@
 
 enum {
     BUCKETS = 1 << 16,
-    LEVELS = 40,        /* each waits half as long again as the one before it */
-    SOON = 4,           /* this part of its waiting time a message may be asked about too early */
-    CALLS_MAX = 1000,   /* of one poll: what is left is due again, behind what is newer */
-    BARREN_MAX = 3,     /* pages in vain, in a row or beyond what was found in all: then by id */
-    MISSES_MAX = 3,     /* polls that could not find a message: it is given up */
-    FAILURES_MAX = 3,   /* in a row of a call that the API may not be able to answer */
-    UNREADABLE_MAX = 3, /* answers in a row that are no page: then it is no history */
+    LEVELS = 40,      /* each waits half as long again as the one before */
+    SOON = 4,         /* 1/SOON of its waiting time a message may be asked about early */
+    CALLS_MAX = 1000, /* of one poll: what is left waits for the next, behind newer messages */
+    BARREN_MAX =
+        3, /* pages without a due message, in a row or in all beyond those found: then by id */
+    MISSES_MAX = 3,     /* polls that could not find a message before it is given up */
+    FAILURES_MAX = 3,   /* in a row before a call may be one that the API cannot answer */
+    UNREADABLE_MAX = 3, /* answers in a row that are no page: this is no history */
     REFUSED_MS = 60 * 60 * 1000
 };
 
@@ -31,7 +33,7 @@ struct asked {
     struct ulid id;
     uint64_t number; /* rises with each message relayed */
     int64_t relayed_ms, due_ms;
-    uint32_t told; /* hash of what was told of it last, 0 = nothing */
+    uint32_t told; /* hash of what was last told of it, 0 = nothing */
     uint8_t level; /* its list, LEVELS = due */
     uint8_t misses;
     char api_id[]; /* "" = not known */
@@ -42,12 +44,12 @@ TAILQ_HEAD(list, asked);
 struct poll {
     struct poll_options options;
     int64_t waits_ms[LEVELS];
-    struct list lists[LEVELS + 1]; /* the last: due, the newest first */
+    struct list lists[LEVELS + 1]; /* the last: due now, the newest first */
     struct asked *by_id[BUCKETS], *by_api_id[BUCKETS];
     size_t count;
     uint64_t relayed;              /* messages added, in all */
-    int64_t next_ms;               /* no new poll before */
-    int64_t pause_ms;              /* no call before */
+    int64_t next_ms;               /* no new poll before this */
+    int64_t pause_ms;              /* no call before this */
     unsigned failures, unreadable; /* in a row */
 
     /* Of the poll under way. */
@@ -56,11 +58,11 @@ struct poll {
     uint64_t asked_at; /* `relayed` then */
     unsigned calls;
     unsigned page;          /* the last one read */
-    unsigned per_page;      /* so many the pages have */
-    int64_t drift;          /* so much deeper than their numbers say messages were found */
+    unsigned per_page;      /* how many entries the pages have */
+    int64_t drift;          /* how much deeper than estimated messages were found */
     unsigned barren;        /* pages in a row on which nothing due was found */
-    size_t pages, found;    /* pages read, and what was due on them, in all */
-    bool is_paging_useless; /* what is left is asked for by id */
+    size_t pages, found;    /* pages read, and due messages found on them, in all */
+    bool is_paging_useless; /* the rest is asked for by id */
 };
 
 /* --- finding ---------------------------------------------------------------------------------- */
@@ -105,7 +107,7 @@ static struct asked *find_by_api_id(const struct poll *p, const char *api_id)
     return a;
 }
 
-/* An entry of the history may name no clientId, or one that somebody else has made. */
+/* An entry may have no clientId, or one that is not ours. */
 static struct asked *find_entry(const struct poll *p, const struct api_history_entry *entry)
 {
     struct ulid id;
@@ -122,7 +124,7 @@ static void leave_list(struct poll *p, struct asked *a)
     TAILQ_REMOVE(&p->lists[a->level], a, entry);
 }
 
-/* Lets a message wait: so long as reports.poll says, or half its age, if that is longer. */
+/* Lets a message wait for the interval, or half its age if that is longer. */
 static void let_wait(struct poll *p, struct asked *a, int64_t now_ms)
 {
     int64_t half_age_ms = (now_ms - a->relayed_ms) / 2;
@@ -168,7 +170,7 @@ static void forget(struct poll *p, struct asked *a)
     free(a);
 }
 
-/* The message that is the oldest, or nearly so: who has waited long, waits long. */
+/* The oldest message, or nearly so: old ones are in the higher levels. */
 static struct asked *oldest(const struct poll *p)
 {
     for (int level = LEVELS - 1; level > 0; level--) {
@@ -208,8 +210,10 @@ static int compare_newest_first(const void *a, const void *b)
     return ((*x)->number < (*y)->number) - ((*x)->number > (*y)->number);
 }
 
-/* Takes what is due of a level, or will be soon: what was relayed together is asked about together.
- * Forgets what is too old. */
+/*
+ * Takes what is due of a level, or soon will be, so that what was relayed together is asked about
+ * together. Forgets what is too old.
+ */
 static size_t take_due(struct poll *p, int level, int64_t now_ms, struct asked **due)
 {
     struct asked *a;
@@ -226,7 +230,7 @@ static size_t take_due(struct poll *p, int level, int64_t now_ms, struct asked *
     return count;
 }
 
-/* Begins a poll. Without memory for it, the next try is a call like any other: later. */
+/* Begins a poll. On allocation failure nothing is due until the next one. */
 static void begin(struct poll *p, int64_t now_ms)
 {
     struct asked **due = malloc((p->count + 1) * sizeof(struct asked *));
@@ -250,7 +254,7 @@ static void begin(struct poll *p, int64_t now_ms)
     p->is_paging_useless = false;
 }
 
-/* Gives up a poll: what was not found is due again. */
+/* Gives up a poll: what was not found is due again at once. */
 static void abandon(struct poll *p)
 {
     struct asked *a;
@@ -261,7 +265,7 @@ static void abandon(struct poll *p)
     }
 }
 
-/* The page on which a message should be. */
+/* The page that a message should be on. */
 static unsigned page_of(const struct poll *p, const struct asked *a)
 {
     int64_t above = (int64_t)(p->relayed - a->number) + p->drift;
@@ -269,14 +273,14 @@ static unsigned page_of(const struct poll *p, const struct asked *a)
     return page < INT32_MAX ? (unsigned)page : INT32_MAX;
 }
 
-/* Pages only go down, since new messages push all others down. */
+/* Goes down only, since new messages push all others down. */
 static unsigned next_page(const struct poll *p, const struct asked *a)
 {
     unsigned page = page_of(p, a);
     return page > p->page ? page : p->page + 1;
 }
 
-/* The call that tells of the newest message that is due. Returns false when there is none. */
+/* The call that shows `a`, the newest message that is due. Returns false when there is none. */
 static bool choose(const struct poll *p, const struct asked *a, struct poll_call *call)
 {
     const struct asked *second = TAILQ_NEXT(a, entry);
@@ -291,9 +295,9 @@ static bool choose(const struct poll *p, const struct asked *a, struct poll_call
     return a->api_id[0] != '\0';
 }
 
-/* --- what is shown ---------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
-/* Counts the entry of a message, and notes what it tells. Returns whether it was due. */
+/* Notes what an entry says of its message. Returns whether the message was due. */
 static bool note_entry(struct poll *p, struct asked *a, const struct api_history_entry *entry,
                        int64_t now_ms, struct poll_news *news)
 {
@@ -313,7 +317,7 @@ static bool note_entry(struct poll *p, struct asked *a, const struct api_history
     return was_due;
 }
 
-/* What a page says of the pages to come. */
+/* What a page tells about those to come. */
 static void note_page(struct poll *p, const struct api_history *page, size_t due)
 {
     p->page = p->call.page;
@@ -323,7 +327,7 @@ static void note_page(struct poll *p, const struct api_history *page, size_t due
     p->is_paging_useless =
         page->count == 0 || p->barren >= BARREN_MAX || p->pages >= p->found + BARREN_MAX;
     if (page->count > 0 && page->count < p->per_page) {
-        p->per_page = (unsigned)page->count; /* its end, or the API's limit */
+        p->per_page = (unsigned)page->count; /* the end of the history, or the API's limit */
     }
 }
 
@@ -336,9 +340,9 @@ static enum poll_outcome refuse(struct poll *p, int64_t now_ms)
 }
 
 /*
- * Nothing comes for this call, and others are not to wait for it: a page far down may be too much for
- * the API, or one message. It may as well be down, so nothing is given up; and if it does not show its
- * first page, it is.
+ * The call at hand keeps failing, and others must not wait for it: one page far down, or one
+ * message, may be too much for the API. But the API may also be down, so nothing is given up, and
+ * the first page, which every API can show, is tried on and on.
  */
 static void pass_over(struct poll *p, int64_t now_ms)
 {
@@ -351,7 +355,7 @@ static void pass_over(struct poll *p, int64_t now_ms)
     }
 }
 
-/* May this be about the call, and not about the API as a whole? */
+/* Can this failure be of the call, not of the API as a whole? */
 static bool may_be_of_the_call(const struct api_answer *answer)
 {
     bool is_fault = answer->status / 100 == 5 && answer->status != 503;
@@ -525,7 +529,7 @@ enum poll_outcome poll_read(struct poll *p, const struct api_history *page, int6
     if (p->call.page > 0) {
         note_page(p, page, due);
     } else {
-        miss_asked(p, now_ms); /* if it is still due */
+        miss_asked(p, now_ms); /* unless it was on the page, and so is not due any more */
     }
     return ours > 0 && with_status == 0 ? refuse(p, now_ms) : succeed(p);
 }
