@@ -1,19 +1,19 @@
 /*
  * anchor: how far back the history must be read to prove that a message is not in it.
  *
- * The API's history lists messages newest first. When a request ends without an answer, a scan looks
- * for its messages there. It need not read to the end: they can only stand above what the API had
- * before the request began. So every request remembers the message that was relayed last when it
- * began, its anchor. A scan that meets the anchor has seen everything that came later.
+ * The API's history lists messages newest first. When a request ends without an answer, a scan
+ * looks for its messages there. It need not read to the end: they can only stand above what the API
+ * had before the request began. So every request remembers the message that was relayed last when
+ * it began, its anchor. A scan that meets the anchor has seen everything that came later.
  *
  *   B is relayed (its API id is b2). C is sent, with b2 as its anchor, and the answer is lost.
  *   Meanwhile D and E are relayed. The history then shows
  *       e5 d4 c3 b2 a1 ...   C is there: it was relayed, or
  *       e5 d4 b2 a1 ...      b2 came first: the API never had C, and it is sent again.
  *
- * Every message relayed since then pushes the anchor further down, so each anchor also knows how many
- * had been relayed by then. The forwarder stops sending before an anchor is out of reach of a scan,
- * and keeps the oldest one in the store for the scan after a crash.
+ * Every message relayed since then pushes the anchor further down, so each anchor also knows how
+ * many had been relayed by then. The forwarder stops sending before an anchor is out of reach of a
+ * scan, and keeps the oldest one in the store for the scan after a crash.
  *
  * Leaves the scan to reconcile. Thread: the forwarding thread. Pure.
  */

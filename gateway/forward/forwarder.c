@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What other threads ask of the loop, as bits of `orders`. */
+/* What other threads want of the loop: bits of `orders`. */
 enum { ORDER_FLUSH = 1, ORDER_TOKEN = 2, ORDER_DRAIN = 4, ORDER_STOP = 8 };
 
 /* Messages whose final status is stored. */
@@ -36,24 +36,24 @@ struct forwarder {
     struct forwarder_options options;
     pthread_t thread;
     atomic_uint orders;
-    _Atomic(struct reported *) reported; /* pushed by other threads, taken all at once */
+    _Atomic(struct reported *) reported; /* a stack: other threads push, the loop takes all */
 
-    /* All below: the forwarding thread's own. */
+    /* From here on: the forwarding thread's own. */
     struct api *api;
     struct pace pace;
     struct destination destination;
     struct history *history;
     struct posts posts;
     struct anchors anchors;
-    uint32_t last_group;    /* of halves of split batches */
+    uint32_t last_group;    /* of a half of a split batch */
     int64_t drain_until_ms; /* INT64_MAX = no stop has been asked for */
     bool is_stopping;
     struct rng rng;
 };
 
-/* --- telling the world ------------------------------------------------------------------------ */
+/* --- showing ---------------------------------------------------------------------------------- */
 
-/* What QUEUE shows of the destination; logged when it changes. */
+/* Publishes what QUEUE shows of the destination; logs it when it changes. */
 static void publish(struct forwarder *f, int64_t now_ms)
 {
     struct queue_relaying was;
@@ -84,8 +84,8 @@ static void publish(struct forwarder *f, int64_t now_ms)
 /* --- sending ---------------------------------------------------------------------------------- */
 
 /*
- * Has the store keep where a scan after a crash must reach back to: the anchor of the request that
- * began first of those in flight or in doubt, and how much may have been relayed since.
+ * Tells the store how far back a scan after a crash must read: to the oldest anchor of the requests
+ * in flight or in doubt, above which at most so many messages can stand.
  */
 static void keep_anchor(struct forwarder *f)
 {
@@ -98,7 +98,7 @@ static void keep_anchor(struct forwarder *f)
                      anchors_above(&f->anchors, oldest) + to_come);
 }
 
-/* Takes a batch as planned and sends it. Returns false when nothing was there to take. */
+/* Takes a batch as planned and sends it. Returns false when there was nothing to take. */
 static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool is_probe,
                        int64_t now_ms)
 {
@@ -125,10 +125,11 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
 }
 
 /*
- * A scan reads back over everything that was relayed after what it looks for, and every page
- * that is filled meanwhile pushes that further away. So that it gets there, no more is sent than
- * half of its pages hold until it has; unless the history fails, or cannot be asked since the
- * token is refused: relaying does not wait for that, least of all the probe that ends it.
+ * Would another batch put the oldest doubt out of reach of a scan? A scan reads down to its anchor,
+ * and every message relayed meanwhile pushes the anchor further down. So relaying pauses when half
+ * of the pages that a scan may read are filled, until the doubt is resolved. It does not pause
+ * while the history fails or the token is refused, since then no scan can end, and the probe that
+ * would show that all is well again must go.
  */
 static bool would_bury_doubt(const struct forwarder *f)
 {
@@ -140,7 +141,7 @@ static bool would_bury_doubt(const struct forwarder *f)
     return history_is_in_doubt(f->history) && can_scan && above > reach / 2;
 }
 
-/* Once a stop's time is up nothing is begun any more. */
+/* False once the time that a stop grants is over: nothing new begins. */
 static bool has_time(const struct forwarder *f, int64_t now_ms)
 {
     return !f->is_stopping && now_ms < f->drain_until_ms;
@@ -161,8 +162,8 @@ static struct batch_plan plan_batch(const struct forwarder *f, const struct queu
 }
 
 /*
- * Sends one request, if one may go. Returns whether it did; else `*wake_ms` is until when to sleep
- * (monotonic), or 0 when something has changed meanwhile: come again.
+ * Sends one request, if one may go, and returns true. Otherwise `*wake_ms` is until when to sleep
+ * (monotonic), 0 = not at all: something has changed meanwhile.
  */
 static bool send_next(struct forwarder *f, int64_t *wake_ms)
 {
@@ -175,27 +176,26 @@ static bool send_next(struct forwarder *f, int64_t *wake_ms)
     if (depth.next_due_ms != INT64_MAX) {
         *wake_ms = int64_min(*wake_ms, now_ms + depth.next_due_ms - unix_ms);
     }
-    struct batch_plan plan = {.wait_until_ms =
-                                  INT64_MAX}; /* RELEASE and answers wake by themselves */
+    bool may_send = permission != DESTINATION_NO && !depth.is_held && has_time(f, now_ms) &&
+                    !would_bury_doubt(f);
     bool is_probe = permission == DESTINATION_PROBE;
-    if (permission != DESTINATION_NO && !depth.is_held && has_time(f, now_ms) &&
-        !would_bury_doubt(f)) {
-        plan = plan_batch(f, &depth, is_probe, now_ms);
-    }
+    /* If not, no message can change it: an answer, RELEASE or an order wakes the loop. */
+    struct batch_plan plan = may_send ? plan_batch(f, &depth, is_probe, now_ms)
+                                      : (struct batch_plan){.wait_until_ms = INT64_MAX};
     if (plan.count == 0) {
         bool is_late = queue_sleep(f->queue, plan.wake_ready, plan.wake_on_high);
         *wake_ms = is_late ? 0 : int64_min(*wake_ms, plan.wait_until_ms);
         return false;
     }
     if (!send_batch(f, &plan, is_probe, now_ms)) {
-        /* Everything has expired, or there is no memory: come again, but not in a tight loop. */
+        /* All of it has expired, or an allocation failed: try again, but not in a tight loop. */
         *wake_ms = now_ms + 1;
         return false;
     }
     return true;
 }
 
-/* Sends everything that may go now. Returns as send_next. */
+/* Sends everything that may go now. Returns until when to sleep, as send_next. */
 static int64_t send_all(struct forwarder *f)
 {
     int64_t wake_ms;
@@ -206,7 +206,7 @@ static int64_t send_all(struct forwarder *f)
 
 /* --- settling --------------------------------------------------------------------------------- */
 
-/* What everybody may know of an endpoint's window. That a 429 had it learnt anew changes nothing. */
+/* Publishes an endpoint's window, also while pace learns it again after a 429. */
 static void publish_window(struct forwarder *f, enum api_endpoint endpoint, int64_t now_ms,
                            int64_t unix_ms)
 {
@@ -219,7 +219,7 @@ static void publish_window(struct forwarder *f, enum api_endpoint endpoint, int6
 }
 
 /*
- * What an answer says of its endpoint, whatever it says of messages. Returns until when a 429 holds
+ * Notes what an answer says of its endpoint, of whatever kind it is. Returns until when a 429 holds
  * the endpoint back.
  */
 static int64_t note_answer(struct forwarder *f, const struct api_answer *answer, int64_t now_ms,
@@ -240,7 +240,7 @@ static int64_t note_answer(struct forwarder *f, const struct api_answer *answer,
     return held_until_ms;
 }
 
-/* The token was refused, or its file has changed: if there is another one now, try with that. */
+/* The token was refused, or its file has changed: if there is a new one now, uses that. */
 static void renew_token(struct forwarder *f, int64_t now_ms)
 {
     char *token =
@@ -258,10 +258,10 @@ static void renew_token(struct forwarder *f, int64_t now_ms)
 }
 
 /*
- * Some messages of a request are in doubt: their scan will come. By then the wall clock, which
- * dates the messages, must have advanced as far as the monotonic one, which makes the scan due:
- * it was read first, and here a millisecond makes up for the fraction that was cut off. Else the
- * scan would leave them out and they would wait for another.
+ * Messages of this request are in doubt and wait for a scan. The scan comes due by the monotonic
+ * clock, but picks its messages by the wall clock. It must not leave these out, which would make
+ * them wait for another. So the wall clock is read first, and here a millisecond is added, because
+ * the monotonic time has lost its fraction.
  */
 static void doubt(struct forwarder *f, const struct post *post, int64_t now_ms)
 {
@@ -281,7 +281,7 @@ static void note_relayed(struct forwarder *f, const struct settling *s, int64_t 
     }
 }
 
-/* Settles a POST that has ended, and draws the conclusions. */
+/* Settles a POST that has been answered, and draws the conclusions. */
 static void settle(struct forwarder *f, const struct api_answer *answer, struct post *post)
 {
     struct queue_settlement settlements[post->count];
@@ -316,10 +316,12 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
 
 /* --- history ---------------------------------------------------------------------------------- */
 
-/* Asks the API's history for what is due. Returns when to come again. */
+/* Asks the API's history for what is due. Returns when to do so again (monotonic). */
 static int64_t ask_history(struct forwarder *f)
 {
-    /* With a token that is refused, history would only refuse too, and that means "cannot tell". */
+    /*
+     * With a refused token the history would refuse, too, and a scan would take that for its end.
+     */
     if (f->destination.is_token_refused || !has_time(f, clock_monotonic_ms())) {
         return INT64_MAX;
     }
@@ -365,7 +367,9 @@ static void take_orders(struct forwarder *f)
     }
 }
 
-/* May a stop end the loop? Not while something is under way, or could still be relayed in time. */
+/*
+ * Has a stop come to its end? Not while requests are under way or messages can be relayed in time.
+ */
 static bool is_finished(const struct forwarder *f)
 {
     if (f->is_stopping) {
@@ -402,10 +406,10 @@ static void take_answers(struct forwarder *f)
 }
 
 /*
- * What an earlier run left unfinished may have been sent, whatever the store says of it: one scan
- * tells, before any of it goes. It reaches back to the anchor of that run's oldest doubt; what may
- * have been relayed since then counts as if this run had relayed it, so that runs that end before
- * their scan cannot bury the doubt together.
+ * What an earlier run left unfinished may have been sent, whatever the store says, so one scan
+ * looks before any of it goes. It reads down to the anchor that the run kept. What may have been
+ * relayed since counts as relayed by this run: otherwise a row of runs that all end before their
+ * scan could bury the doubt.
  */
 static void doubt_restored(struct forwarder *f)
 {
@@ -541,7 +545,7 @@ void forwarder_reported(struct forwarder *f, const struct ulid *ids, size_t coun
     bool is_wanted = f->options.history.poll.interval_ms > 0 && count > 0;
     struct reported *r = is_wanted ? malloc(sizeof *r + count * sizeof *ids) : NULL;
     if (r == NULL) {
-        return; /* without memory: they are asked about once more */
+        return; /* not wanted, or no memory: then they are asked about once more */
     }
     r->count = count;
     memcpy(r->ids, ids, count * sizeof *ids);

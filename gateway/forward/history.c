@@ -17,11 +17,11 @@ struct history {
     struct history_options options;
     struct reconcile *reconcile;
     struct poll *poll;    /* NULL = nothing is polled */
-    bool is_pending;      /* a call is under way, */
-    bool is_poll_pending; /* and it is poll's */
-    bool has_failed;      /* the last one for a scan brought no page */
-    bool has_poll_failed; /* the last one of poll's brought nothing, and that was logged */
-    uint64_t scan_from;   /* messages that the history held for sure when the scan began */
+    bool is_pending;      /* a call is under way: */
+    bool is_poll_pending; /* one of poll */
+    bool has_failed;      /* the last call of a scan brought no page */
+    bool has_poll_failed; /* the last call of poll brought nothing, which was logged */
+    uint64_t scan_from;   /* `landed` when the scan began: the history held these for sure */
 };
 
 /* --- reconciling ------------------------------------------------------------------------------ */
@@ -45,7 +45,7 @@ static void resolve(struct history *h)
     stats_add(h->with.stats, STAT_RECONCILE_ABSENT, (int64_t)absent);
     LOG(LOG_INFO, "reconciled", LOG_INT("messages", count), LOG_INT("relayed", found),
         LOG_INT("sent_again", absent), LOG_INT("unresolved", count - found - absent));
-    /* The last ones first, since each goes to the head; after a restart there may be a million. */
+    /* From the end, since each slice goes to the head; after a restart there may be a million. */
     for (size_t left = count; left > 0;) {
         size_t slice = left < RESOLVE_SLICE ? left : RESOLVE_SLICE;
         left -= slice;
@@ -78,13 +78,13 @@ static void note_asked(struct history *h, bool is_poll, int64_t now_ms)
     h->is_poll_pending = is_poll;
 }
 
-/* Carries the scan of the history on. Returns when to come again. */
+/* Goes on with the scan. Returns when its next call is due. */
 static int64_t scan(struct history *h, uint64_t landed, int64_t now_ms)
 {
     if (!reconcile_is_scanning(h->reconcile) && reconcile_due_ms(h->reconcile) <= now_ms) {
         begin_scan(h, landed, now_ms);
         if (!reconcile_is_scanning(h->reconcile)) {
-            /* What was in doubt has ended by itself: now may go what was held back for it. */
+            /* The doubt was resolved otherwise: messages held back for it may go now. */
             return now_ms;
         }
     }
@@ -104,7 +104,7 @@ static int64_t scan(struct history *h, uint64_t landed, int64_t now_ms)
     return INT64_MAX;
 }
 
-static void read_scan(struct history *h, const struct api_answer *answer, uint64_t posted,
+static void read_scan(struct history *h, const struct api_answer *answer, uint64_t sent,
                       double random)
 {
     struct api_history page;
@@ -113,7 +113,7 @@ static void read_scan(struct history *h, const struct api_answer *answer, uint64
                    api_json_read_history(answer->body, answer->body_len, &page);
     h->has_failed = !is_page;
     if (is_page) {
-        progress = reconcile_read(h->reconcile, &page, posted - h->scan_from);
+        progress = reconcile_read(h->reconcile, &page, sent - h->scan_from);
         api_history_free(&page);
     } else {
         progress = reconcile_refused(h->reconcile, answer, clock_monotonic_ms(), random);
@@ -136,8 +136,8 @@ static bool send_poll(struct history *h, const struct poll_call *call)
 }
 
 /*
- * Asks for what is due, when no scan wants the window: calls keep apart, as partial batches do, so that
- * there is room for one that comes. Returns when to come again.
+ * Makes the call of poll that is due. Calls keep apart as partial batches do, so that a scan that
+ * comes finds room in the window. Returns when the next one is due.
  */
 static int64_t ask_statuses(struct history *h, int64_t now_ms)
 {
@@ -159,7 +159,7 @@ static int64_t ask_statuses(struct history *h, int64_t now_ms)
     return INT64_MAX;
 }
 
-/* Said once, however long it lasts. */
+/* Logs a failure once, however long it lasts. */
 static void log_poll(struct history *h, const struct api_answer *answer, enum poll_outcome outcome)
 {
     if (outcome == POLL_FINE && h->has_poll_failed) {
@@ -294,14 +294,13 @@ int64_t history_ask(struct history *h, uint64_t landed)
     return int64_min(scan_ms, poll_ms);
 }
 
-void history_read(struct history *h, const struct api_answer *answer, uint64_t posted,
-                  double random)
+void history_read(struct history *h, const struct api_answer *answer, uint64_t sent, double random)
 {
     h->is_pending = false;
     if (h->is_poll_pending) {
         read_poll(h, answer, random);
         count_polled(h);
     } else {
-        read_scan(h, answer, posted, random);
+        read_scan(h, answer, sent, random);
     }
 }

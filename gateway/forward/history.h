@@ -1,10 +1,12 @@
 /*
  * history: what the API's history is asked for.
  *
- * Makes the calls of GET /sms and GET /sms/{id}, one at a time: first those of the scan of reconcile,
- * then those of poll, which asks for delivery statuses. Owns both and the call under way; leaves the
- * connections to api, the rate window to pace, the messages to queue, and what a status means to
- * whoever is given it. Thread: the forwarding thread.
+ * Two parts of the relay want the history. reconcile looks for messages whose request was not
+ * answered, and messages wait for it; poll asks for delivery statuses, and can wait. Both share one
+ * rate window, so their calls of GET /sms and GET /sms/{id} are made here, one at a time, those of
+ * reconcile first. Owns both and the call under way. Leaves to others: connections (api), the rate
+ * window (pace), messages (queue), and what a status means (`found`).
+ * Thread: the forwarding thread.
  */
 #ifndef GATEWAY_FORWARD_HISTORY_H
 #define GATEWAY_FORWARD_HISTORY_H
@@ -21,7 +23,7 @@
 struct history;
 struct queue;
 
-/* What it works with; all outlive it. */
+/* What it works with; everything outlives it. */
 struct history_means {
     struct api *api;
     struct pace *pace;
@@ -31,48 +33,48 @@ struct history_means {
 
 struct history_options {
     struct reconcile_options reconcile;
-    struct poll_options poll; /* with an interval of 0 nothing is polled */
-    /* Polling has found this, which is handed over. Must not block. */
+    struct poll_options poll; /* an interval of 0 = nothing is polled */
+    /* Polling has found this; takes `news` over. Must not block. */
     void (*found)(void *arg, struct poll_news *news);
     void *found_arg;
 };
 
-/* Returns NULL without memory. Everything is copied. */
+/* Returns NULL on allocation failure. Both are copied. */
 struct history *history_new(const struct history_means *means,
                             const struct history_options *options);
 /* NULL is fine. */
 void history_free(struct history *h);
 
-/* A request ended ambiguous: as reconcile_add. */
+/* A request ended ambiguous: see reconcile_add. */
 void history_doubt(struct history *h, int64_t began_ms, int64_t ended_ms, const char *anchor);
-/* Some request ended ambiguous, and the history has not been read for it to the end. */
+/* Is there a request that ended ambiguous and whose scan is not finished? */
 bool history_is_in_doubt(const struct history *h);
-/* The API has this message, since `relayed_ms` (monotonic): as poll_add. `now_ms` is monotonic, too. */
+/* The API has had this message since `relayed_ms`: see poll_add. Both times are monotonic. */
 void history_relayed(struct history *h, const struct ulid *id, const char *api_id,
                      int64_t relayed_ms, int64_t now_ms);
 /* These messages' final statuses are stored. */
 void history_ended(struct history *h, const struct ulid *ids, size_t count);
-/* There is another token, or the operator wants it: polling that was refused goes on. */
+/* There is a new token, or the operator wants it: polling goes on if it was refused. */
 void history_resume(struct history *h);
 
-/* A call for such a scan is under way. */
+/* A call of a scan is under way. */
 bool history_is_scanning(const struct history *h);
-/* Such a scan is under way or, at the latest at `until_ms` (monotonic), will be. */
+/* A scan is under way, or one will begin before `until_ms` (monotonic). */
 bool history_scans_before(const struct history *h, int64_t until_ms);
-/* The last call for a scan brought no page. */
+/* The last call of a scan brought no page. */
 bool history_has_failed(const struct history *h);
 
 /*
- * Makes the call that is due. `landed` is how many messages were in requests that have ended, each as
- * often as it was. Returns when to come again (monotonic ms), INT64_MAX = when something has changed.
+ * Makes the call that is due. `landed` is how many messages were in requests that have ended, each
+ * counted as often as it was sent. Returns when the next call is due (monotonic); INT64_MAX = not
+ * before something changes.
  */
 int64_t history_ask(struct history *h, uint64_t landed);
 
 /*
- * Takes the answer to the call under way, after pace_ended. `posted` is how many messages were in
- * requests that have begun, each as often as it was; `random` is in [0, 1).
+ * Reads the answer to the call under way, after pace_ended. `sent` is how many messages were in
+ * requests that have begun, counted likewise; `random` is in [0, 1).
  */
-void history_read(struct history *h, const struct api_answer *answer, uint64_t posted,
-                  double random);
+void history_read(struct history *h, const struct api_answer *answer, uint64_t sent, double random);
 
 #endif

@@ -2,10 +2,10 @@
  * post: the POSTs that have no answer yet.
  *
  * Owns each POST from the moment its messages were taken from the queue until its answer is there.
- * With a durable queue the store must first have saved that these messages are being sent; otherwise
- * a crash would leave them as `queued`, and where the history cannot tell, they would be sent twice.
- * Leaves to others: what is sent (batch), connections (api), and what an answer means (settle).
- * Thread: the forwarding thread.
+ * With a durable queue the store must first have saved that these messages are being sent;
+ * otherwise a crash would leave them as `queued`, and where the history cannot tell, they would be
+ * sent twice. Leaves to others: what is sent (batch), connections (api), and what an answer means
+ * (settle). Thread: the forwarding thread.
  */
 #ifndef GATEWAY_FORWARD_POST_H
 #define GATEWAY_FORWARD_POST_H

@@ -2,9 +2,9 @@
  * settle: what an answer makes of the messages of its POST.
  *
  * Reads the answer, has retry judge it, gives each message a fate, and splits what must not be sent
- * together again. Counts and logs what came of it. Leaves to others: the destination, which draws its
- * conclusion from the verdict, and the queue, where the fates are carried out.
- * Thread: the forwarding thread.
+ * together again. Counts and logs what came of it. Leaves to others: the destination, which draws
+ * its conclusion from the verdict, and the queue, where the fates are carried out. Thread: the
+ * forwarding thread.
  */
 #ifndef GATEWAY_FORWARD_SETTLE_H
 #define GATEWAY_FORWARD_SETTLE_H
