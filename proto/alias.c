@@ -52,7 +52,7 @@ static char to_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Keeps a name in lower case; false where it cannot be one. */
+/* Copies a name in lower case; false if it is not valid. */
 static bool read_name(const char *s, size_t len, char name[ALIAS_NAME_MAX + 1])
 {
     bool has_letter = false;
@@ -73,7 +73,7 @@ static bool read_name(const char *s, size_t len, char name[ALIAS_NAME_MAX + 1])
     return has_letter;
 }
 
-/* By name; of equal ones the earlier line first. */
+/* By name, then by line. */
 static int compare_entries(const void *a, const void *b)
 {
     const struct entry *first = a;
@@ -110,7 +110,7 @@ struct reader {
     const char *file;
     const char *country_code;
     struct buffer *errors;
-    struct recipients members; /* of the line at hand */
+    struct recipients members; /* of the current line */
     uint32_t line;
     unsigned faults;
 };
@@ -128,7 +128,7 @@ complain(struct reader *r, uint32_t line, const char *format, ...)
     r->faults++;
 }
 
-/* Takes one number. Returns false after saying what is wrong with it. */
+/* Adds one number to r->members, or complains about it and returns false. */
 static bool read_member(struct reader *r, const char *name, size_t position, const char *s,
                         const char *end)
 {
@@ -149,7 +149,7 @@ static bool read_member(struct reader *r, const char *name, size_t position, con
     return true;
 }
 
-/* Reads what stands behind the colon into r->members. */
+/* Reads the numbers after the colon into r->members. */
 static bool read_members(struct reader *r, const char *name, const char *s, const char *end)
 {
     recipients_clear(&r->members);
@@ -195,7 +195,7 @@ static void read_line(struct reader *r, const char *s, const char *end)
 
 static void read_lines(struct reader *r, const char *text, size_t len)
 {
-    static const char MARK[] = "\xEF\xBB\xBF"; /* what some editors put first */
+    static const char MARK[] = "\xEF\xBB\xBF"; /* some editors begin files with it */
     const char *end = text + len;
     if (len >= strlen(MARK) && memcmp(text, MARK, strlen(MARK)) == 0) {
         text += strlen(MARK);
@@ -214,7 +214,7 @@ static void read_lines(struct reader *r, const char *text, size_t len)
     }
 }
 
-/* Sorts the names, and finds those that stand there twice. */
+/* Sorts the names, and complains about duplicates. */
 static void sort_entries(struct reader *r)
 {
     struct entry *entries = entries_of(r->table);

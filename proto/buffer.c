@@ -60,7 +60,7 @@ void buffer_vprintf(struct buffer *b, const char *format, va_list args)
     va_copy(again, args);
     char *to = buffer_reserve(b, 128);
     int need = to == NULL ? -1 : vsnprintf(to, b->size - b->len, format, args);
-    /* vsnprintf ends its text with a NUL, for which there must be room too. */
+    /* vsnprintf needs room for its NUL too. */
     if (need >= 0 && (size_t)need >= b->size - b->len) {
         to = buffer_reserve(b, (size_t)need + 1);
         need = to == NULL ? -1 : vsnprintf(to, b->size - b->len, format, again);

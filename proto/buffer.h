@@ -1,8 +1,8 @@
 /*
- * buffer: a growable run of bytes, for everything in proto that is built piece by piece.
+ * buffer: a growable run of bytes.
  *
- * A failed allocation is remembered instead of returned by every call: the writer appends freely
- * and asks once, at the end, whether what it built is whole.
+ * A buffer remembers a failed allocation, so that the writer appends freely and checks once, at the
+ * end, whether the result is whole.
  * Thread: any, one at a time. Pure: no I/O.
  */
 #ifndef PROTO_BUFFER_H
@@ -13,10 +13,10 @@
 #include <stddef.h>
 
 struct buffer {
-    char *data;      /* NULL while nothing was appended; not NUL-terminated */
+    char *data;      /* NULL while the buffer is new; not NUL-terminated */
     size_t len;      /* bytes in use */
     size_t size;     /* bytes allocated */
-    bool has_failed; /* an allocation failed: bytes are missing */
+    bool has_failed; /* an allocation failed, and bytes are missing */
 };
 
 #define BUFFER_EMPTY      \
@@ -24,7 +24,7 @@ struct buffer {
         NULL, 0, 0, false \
     }
 
-/* Frees the bytes; the buffer is empty and usable again. NULL is fine. */
+/* Frees the bytes and makes the buffer a new one. NULL is fine. */
 void buffer_free(struct buffer *b);
 
 /* Appends `len` bytes. On allocation failure nothing is appended and `has_failed` is set. */
@@ -36,18 +36,18 @@ void buffer_puts(struct buffer *b, const char *s);
 /* Appends one byte. */
 void buffer_putc(struct buffer *b, char c);
 
-/* Appends printf-style text; the format never comes from outside. */
+/* Appends formatted text. */
 void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void buffer_vprintf(struct buffer *b, const char *format, va_list args);
 
 /*
- * Makes room for `len` more bytes and returns where they go, or NULL (and `has_failed`).
- * The caller writes there and then adds what it wrote to `len` itself.
+ * Makes room for `len` more bytes and returns where they go; on allocation failure NULL, and sets
+ * `has_failed`. The caller writes there, then adds to b->len what it wrote.
  */
 char *buffer_reserve(struct buffer *b, size_t len);
 
-/* The bytes; never NULL, also while nothing was appended. */
+/* The bytes; "" instead of NULL. */
 static inline const char *buffer_bytes(const struct buffer *b)
 {
     return b->data == NULL ? "" : b->data;
@@ -56,7 +56,7 @@ static inline const char *buffer_bytes(const struct buffer *b)
 /* Drops the first `len` bytes (at most all of them). */
 void buffer_consume(struct buffer *b, size_t len);
 
-/* Forgets content and failure, keeps the memory. */
+/* Drops the bytes and the failure; keeps the memory. */
 void buffer_clear(struct buffer *b);
 
 #endif

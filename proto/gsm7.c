@@ -1,9 +1,9 @@
-/* gsm7: see gsm7.h. Two tables, made from those of 3GPP TS 23.038, 6.2.1. Pure; any thread. */
+/* gsm7: see gsm7.h. The tables are those of 3GPP TS 23.038, 6.2.1. Pure; any thread. */
 #include "proto/gsm7.h"
 
 /*
- * Three gaps are easily overlooked: no TAB, no backtick, and of the two c with a cedilla only the
- * capital (C7). ESC (1B) is the escape itself, not a character that a text may hold.
+ * Easily overlooked: there is no TAB, no backtick, and of the two c with a cedilla only the capital
+ * (C7). ESC (1B) is the escape itself, which no text may hold.
  */
 /* clang-format off */
 const unsigned char gsm7_latin1[256] = {
@@ -29,7 +29,7 @@ const unsigned char gsm7_latin1[256] = {
 
 enum { GREEK = 0x390, EURO_SIGN = 0x20ac };
 
-/* The Greek capitals that look like no Latin letter; GSM-7 has no others. */
+/* GSM-7 has only the Greek capitals that look like no Latin letter. */
 static const unsigned char greek_capitals[] = {
     [0x393 - GREEK] = 1, /* gamma */
     [0x394 - GREEK] = 1, /* delta */

@@ -1,6 +1,6 @@
 /*
- * message: see message.h. Owns how a message lies in memory and the words for its states and
- * priorities; who may change one, and when, is the queue's affair. Pure; any thread.
+ * message: see message.h. Owns the layout of a message in memory, and the words for states and
+ * priorities. Leaves to the queue who may change one, and when. Pure; any thread.
  */
 #include "proto/message.h"
 
@@ -28,7 +28,7 @@ static const char *const priority_names[MESSAGE_PRIORITIES] = {
     [PRIORITY_LOW] = "low",
 };
 
-/* Bytes behind the header and before the strings. */
+/* Bytes between the header and the strings. */
 static size_t ref_bytes(const struct message *m)
 {
     return m->ref_len == 0 ? 0 : sizeof(struct message_ref);
@@ -202,7 +202,7 @@ char *message_answer_copy(const char *answer)
 struct report message_report(const struct message *m)
 {
     struct report report = REPORT_NONE;
-    if (m->has_report) { /* it is not aligned there */
+    if (m->has_report) { /* not aligned */
         memcpy(&report, m->answer + answer_bytes(m->answer), sizeof report);
     }
     return report;
@@ -261,7 +261,7 @@ bool message_state_is_settled(enum message_state state)
     return state == MESSAGE_UNRESOLVED || message_state_is_finished(state);
 }
 
-/* Copies a string of known length; what does not fit (intake lets nothing such pass) is cut. */
+/* Copies a string, cut if it does not fit (intake refuses such ones). */
 static void copy_string(char *to, size_t size, const char *s, size_t len)
 {
     size_t n = len < size ? len : size - 1;

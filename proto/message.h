@@ -1,9 +1,9 @@
 /*
- * message: one SMS to one recipient; the one value that crosses layers.
+ * message: one SMS to one recipient, the one value that crosses layers.
  *
  * A message is one allocation: the header below, the links of its REF if it has one, its row in the
- * store if it is durable, and its strings. What intake set (id, addresses, text, options) never changes and may be read by any
- * thread that the queue has shown the message to. Everything under "changes" belongs to the
+ * store if it is durable, and its strings. What intake set (id, addresses, text, options) never
+ * changes; any thread that got the message from the queue may read it. What changes belongs to the
  * queue's mutex.
  */
 #ifndef PROTO_MESSAGE_H
@@ -21,19 +21,18 @@
 
 enum { REF_MAX = 64 };
 
-/* How the REFs begin that are made of mails; no client may choose such a one, and they are good for
- * an hour only. */
+/* REFs made of a mail begin so, and are valid for an hour. No client may choose one. */
 #define MESSAGE_MAIL_REF "mail:"
 enum { MESSAGE_MAIL_REF_MS = 60 * 60 * 1000 };
 
-/* What is true in each state: proto/PROTOCOL.md, "States". Stores hold these numbers (and those of
- * enum message_priority): they never change, new ones go to the end. */
+/* proto/PROTOCOL.md, "States", says what is true in each. Stores hold these numbers, and those of
+ * enum message_priority: they never change, and new ones go to the end. */
 enum message_state {
     MESSAGE_QUEUED,     /* waits for its turn */
     MESSAGE_SCHEDULED,  /* waits for its AT time */
-    MESSAGE_SENDING,    /* is in a request that has not been answered */
-    MESSAGE_DEFERRED,   /* waits for a retry, or until it is known whether the API has it */
-    MESSAGE_UNRESOLVED, /* whether the API has it could not be found out; waits for the operator */
+    MESSAGE_SENDING,    /* in a request that is not answered yet */
+    MESSAGE_DEFERRED,   /* waits for a retry, or to learn whether the API has it */
+    MESSAGE_UNRESOLVED, /* nobody could find out whether the API has it; waits for the operator */
     MESSAGE_RELAYED,    /* the API has it */
     MESSAGE_REJECTED,   /* final: the API refused it */
     MESSAGE_EXPIRED,    /* final: its time ran out before it was sent */
@@ -44,24 +43,24 @@ enum { MESSAGE_STATES = MESSAGE_CANCELED + 1 };
 enum message_priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW };
 enum { MESSAGE_PRIORITIES = PRIORITY_LOW + 1 };
 
-/* `heap_index` of a message that waits for no time. */
+/* `heap_index` of a message that does not wait for a time. */
 #define MESSAGE_NOT_IN_HEAP UINT32_MAX
 
-/* Who submitted it: a uid at the Unix socket, or everybody on loopback together. */
+/* Who submitted it: a uid at the Unix socket, or all clients on loopback together. */
 enum { OWNER_LOCAL = -1 };
 
 struct message {
-    /* The queue's own: list, hash chain and heap position. Nobody else looks at these. */
+    /* The queue's own: list, hash chain and heap position. */
     struct message *next, *prev, *same_bucket;
     uint32_t heap_index;
 
-    /* Changes too; here for its alignment. */
-    uint32_t group; /* 0, or the half of a split batch that it must be sent with */
+    /* Changes, under the queue's mutex; here for its alignment. */
+    uint32_t group; /* the half of a split batch that it must be sent with; 0 = none */
 
     /* Immutable after intake. */
     struct ulid id;     /* also says when it was submitted */
-    int64_t expires_ms; /* Unix time from which on it is not sent any more; always set. (The queue
-                         * lifts it where the operator retries a message that was overdue.) */
+    int64_t expires_ms; /* Unix time after which it is not sent; always set. (The queue raises
+                         * it when the operator retries an overdue message.) */
     int32_t owner;      /* OWNER_LOCAL or a uid */
     uint16_t text_len;  /* bytes of UTF-8 */
     uint8_t to_len, from_len, ref_len;
@@ -70,21 +69,21 @@ struct message {
     uint8_t encoding : 1; /* enum text_encoding */
     bool allow_unicode : 1;
     bool has_ttl : 1;    /* expires_ms comes from TTL=, not from queue.max_age */
-    bool has_at : 1;     /* it was not to be sent before a time of its own */
+    bool has_at : 1;     /* submitted with AT= */
     bool is_durable : 1; /* has a struct message_row */
 
-    /* Changes: under the queue's mutex. The zero-width field keeps the two halves in bytes of
-     * their own, since one half is read without the mutex. */
+    /* Changes, under the queue's mutex. The zero-width field keeps it out of the bytes above, which
+     * are read without the mutex. */
     uint8_t : 0;
     uint8_t state : 4;      /* enum message_state */
-    bool is_watched : 1;    /* somebody waits for its changes */
-    bool is_ambiguous : 1;  /* waits until it is known whether the API has it */
-    bool may_be_sent : 1;   /* ... and was in a request that ended without a trustworthy answer */
+    bool is_watched : 1;    /* a client waits for its changes */
+    bool is_ambiguous : 1;  /* waits to learn whether the API has it */
+    bool may_be_sent : 1;   /* ... after a request that ended without a trustworthy answer */
     bool has_report : 1;    /* a struct report follows the strings of `answer` */
     uint8_t saving : 2;     /* enum message_saving */
-    uint8_t ambiguous_ends; /* how many of its requests ended so, up to 255 */
+    uint8_t ambiguous_ends; /* requests that ended so, up to 255 */
     uint16_t attempts;
-    int64_t due_ms; /* Unix time before which it is not sent: AT, or the next attempt; 0 = now */
+    int64_t due_ms; /* Unix time before which it is not sent: AT, or of the next attempt; 0 = now */
     int64_t updated_ms; /* Unix time of the last change of state */
     char *answer;       /* "<API id>\0<reason>\0" or NULL; owned, freed with the message */
 
@@ -93,19 +92,19 @@ struct message {
     /* char strings[]: to, from, ref, text, each ended by a NUL. */
 };
 
-/* The places of a message that has a REF in the queue's index of REFs (queue_refs). */
+/* The links of a message that has a REF in the queue's index of REFs. */
 struct message_ref {
     struct message *same_key_bucket, *same_ref_bucket;
     uint64_t key_hash, ref_hash;   /* of owner, REF and recipient; of owner and REF */
     struct message *newer, *older; /* with the same owner and REF: a ring */
 };
 
-/* Does the store know what the queue knows? Of durable messages only. */
+/* Has the store the message as it is in the queue? For durable messages only. */
 enum message_saving {
     MESSAGE_SAVED,
-    MESSAGE_UNSAVED,       /* waits for its turn in the queue's list of unsaved ones */
+    MESSAGE_UNSAVED,       /* in the queue's list of unsaved ones */
     MESSAGE_SAVING,        /* being written */
-    MESSAGE_SAVING_UNSAVED /* being written, and has changed since: in the list again */
+    MESSAGE_SAVING_UNSAVED /* being written, but changed since: in the list again */
 };
 
 /* A durable message's place in the store. */
@@ -114,7 +113,7 @@ struct message_row {
     struct message *next_unsaved; /* the queue's */
 };
 
-/* What a message is made of; borrowed for the call of message_new only. */
+/* What message_new makes a message of; borrowed for the call. */
 struct message_content {
     struct ulid id;
     const char *to, *from, *ref, *text; /* not NULL; ref may be "" */
@@ -124,13 +123,13 @@ struct message_content {
     bool allow_unicode, has_ttl;
     int64_t due_ms, expires_ms; /* Unix ms, as above */
     int32_t owner;
-    int64_t row; /* in the store; 0 = it is kept in memory only */
+    int64_t row; /* in the store; 0 = in memory only */
 };
 
-/* Returns a new message in state QUEUED (SCHEDULED when due_ms is set), or NULL without memory. */
+/* Returns a new message, QUEUED (or SCHEDULED if due_ms is set); NULL on allocation failure. */
 struct message *message_new(const struct message_content *content);
 
-/* Frees a message and what it owns. NULL is fine. */
+/* Frees a message and its answer. NULL is fine. */
 void message_free(struct message *m);
 
 /* Bytes that a message occupies, for `queue.max_bytes`. */
@@ -150,43 +149,42 @@ const char *message_text(const struct message *m);
 /* Was its REF made of a mail? */
 bool message_has_mail_ref(const struct message *m);
 
-/* The API's id for it and why it is in its state; "" where there is none. */
+/* The API's id for it, and why it is in its state; "" if there is none. */
 const char *message_api_id(const struct message *m);
 const char *message_reason(const struct message *m);
 
-/* Makes an `answer` of both strings (NULL = ""); malloc'ed, NULL without memory. */
+/* Makes an `answer` of both strings (NULL = ""); malloc'ed; NULL on allocation failure. */
 char *message_answer_new(const char *api_id, const char *reason);
-/* Copies an `answer`; malloc'ed; NULL for NULL and without memory. */
+/* Copies an `answer`; malloc'ed; NULL for NULL, and on allocation failure. */
 char *message_answer_copy(const char *answer);
 /* The halves of an `answer`; "" of NULL. */
 const char *message_answer_api_id(const char *answer);
 const char *message_answer_reason(const char *answer);
 
-/* The delivery report that counts; REPORT_NONE when there is none. */
+/* Its delivery report; REPORT_NONE if there is none. */
 struct report message_report(const struct message *m);
-/* Gives a message a report, and with it an API id and a reason ("" = none), which are copied. Returns
- * false, with nothing changed, without memory. */
+/* Sets a message's report, API id and reason ("" = none), all copied. Returns false, with nothing
+ * changed, on allocation failure. */
 bool message_set_report(struct message *m, const char *api_id, const char *reason,
                         const struct report *report);
 
 /*
- * "queued", "high": as the protocol spells them. Parse takes either case and returns false, the
- * result untouched, for an unknown word.
+ * "queued", "high": as the protocol spells them. Parse takes any case; for an unknown word it
+ * returns false and leaves the result untouched.
  */
 const char *message_state_name(enum message_state state);
 const char *message_priority_name(enum message_priority priority);
 bool message_state_parse(const char *word, enum message_state *state);
 
-/* Rejected, expired or canceled: nothing will happen to it any more and its REF is free again. */
+/* Rejected, expired or canceled: nothing more happens to it, and its REF is free again. */
 bool message_state_is_failure(enum message_state state);
 /* Relayed or one of the failures. */
 bool message_state_is_finished(enum message_state state);
-/* Finished or unresolved: it lasts until somebody does something about it. */
+/* Finished or unresolved: the relay itself does nothing more about it. */
 bool message_state_is_settled(enum message_state state);
 
 /*
- * A copy of what STATUS tells about a message, taken under the queue's mutex and used without it.
- * Holds no pointer into the message.
+ * What STATUS says about a message: a copy, taken under the queue's mutex and used without it.
  */
 struct message_status {
     struct ulid id;
@@ -200,7 +198,7 @@ struct message_status {
     struct report report;
 };
 
-/* Fills `status`; without memory for the answer it is left out. */
+/* Fills `status`; on allocation failure without the answer. */
 void message_status_copy(const struct message *m, struct message_status *status);
 void message_status_free(struct message_status *status);
 

@@ -6,7 +6,7 @@
 
 enum { FIRST_SIZE = 1, KEPT_SIZE = 4 };
 
-/* FNV-1a over the digits. A client can only slow its own list down with collisions. */
+/* FNV-1a over the digits. With collisions a client only slows down its own list. */
 static size_t hash(const char *e164)
 {
     uint32_t h = 2166136261U;
@@ -16,7 +16,7 @@ static size_t hash(const char *e164)
     return h;
 }
 
-/* The place of a number in the index: where it is, or where it would go. */
+/* Where a number is in the index, or where it would go. */
 static uint32_t *place(const struct recipients *r, const char *e164)
 {
     size_t mask = 2 * r->size - 1;
@@ -78,7 +78,7 @@ bool recipients_add(struct recipients *r, const char e164[NUMBER_SIZE])
     return true;
 }
 
-/* Empties a place, and moves into it what could not be there while it was taken. */
+/* Empties a place, and moves up the entries that collided with it. */
 static void vacate(struct recipients *r, size_t hole)
 {
     size_t mask = 2 * r->size - 1;
@@ -100,7 +100,7 @@ bool recipients_remove(struct recipients *r, const char e164[NUMBER_SIZE])
     }
     vacate(r, (size_t)(place(r, e164) - r->index));
     r->count--;
-    if (position != r->count) { /* the last one takes its place */
+    if (position != r->count) { /* the last number moves there */
         *place(r, r->numbers[r->count]) = (uint32_t)position + 1;
         memcpy(r->numbers[position], r->numbers[r->count], sizeof *r->numbers);
     }

@@ -9,7 +9,7 @@
 
 struct row {
     const char code[4];
-    const char *enhanced; /* with the space behind it; none for replies that never have one */
+    const char *enhanced; /* and a space, or "" */
     const char *text;
 };
 
@@ -145,7 +145,7 @@ void reply_quote_start(struct buffer *out, const char *value, size_t len)
 {
     enum { TOLD_MAX = 64 };
     size_t told = len < TOLD_MAX ? len : TOLD_MAX;
-    /* Not in the middle of a character. */
+    /* Not within a character. */
     while (told > 0 && told < len && ((unsigned char)value[told] & 0xC0) == 0x80) {
         told--;
     }

@@ -1,8 +1,8 @@
 /*
- * reply: every reply of the protocol, by name; and how a value is quoted in one.
+ * reply: every reply of the protocol, by name, and how they are written.
  *
- * Owns codes, enhanced status codes (RFC 3463) and usual wordings, the shape of reply lines
- * (RFC 5321, 4.2.1) and `key=value`. Leaves to the session when which one is given.
+ * Owns codes, enhanced status codes (RFC 3463) and usual words, the shape of reply lines (RFC 5321,
+ * 4.2.1), `key=value` and its quoting. Leaves to the session when to give which reply.
  * Thread: any. Pure.
  */
 #ifndef PROTO_REPLY_H
@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 enum reply {
-    REPLY_EVENT,           /* 120: a message changed */
-    REPLY_INBOUND,         /* 121: a phone wrote */
+    REPLY_EVENT,           /* 120, of WATCH */
+    REPLY_INBOUND,         /* 121, of WATCH */
     REPLY_HELP,            /* 214 */
     REPLY_GREETING,        /* 220 */
     REPLY_BYE,             /* 221 */
@@ -58,20 +58,21 @@ enum reply {
 
 enum { REPLIES = REPLY_BAD_PARAMETER + 1 };
 
-/* The three digits; and whether the client's syntax is at fault: too many such replies in a row end
- * the session. */
+/* The three digits. */
 unsigned reply_code(enum reply reply);
+/* Is the client's syntax at fault? Too many such replies in a row end the session. */
 bool reply_is_syntax_error(enum reply reply);
-/* The enhanced status code, with the space behind it; "" where a reply has none. */
+/* The enhanced status code and a space; "" if the reply has none. */
 const char *reply_enhanced(enum reply reply);
-/* Which reply a line is; of those with the same two codes, the first. False = it is none. */
+/* Tells which reply a line is; if several have its codes, the first. Returns false if it is
+ * none. */
 bool reply_read(const char *line, size_t len, enum reply *reply);
-/* The wording where there is nothing particular to say. */
+/* Its usual words. */
 const char *reply_text(enum reply reply);
 
 /*
- * Appends one line: code, "-" if `more` lines of the reply follow, enhanced code, formatted
- * text, CRLF. The format is ours; foreign text in its arguments has been through reply_quote.
+ * Appends one line: code, "-" if `more` lines of the reply follow, enhanced code, formatted text,
+ * CRLF. Foreign text among the arguments must have passed reply_quote.
  */
 void reply_line(struct buffer *out, enum reply reply, bool more, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -80,31 +81,31 @@ void reply_line(struct buffer *out, enum reply reply, bool more, const char *for
 void reply_begin(struct buffer *out, enum reply reply, bool more);
 
 /*
- * Appends ` key=value`; a value that is empty or holds spaces, quotes or control characters is
- * written "..." with \", \\, \n and \xHH. Bytes from 0x80 on are left as they are (UTF-8).
+ * Appends ` key=value`. A value that is empty or has spaces, quotes, backslashes or control
+ * characters is quoted, with \", \\, \n and \xHH. Bytes from 0x80 on stay as they are (UTF-8).
  */
 void reply_value(struct buffer *out, const char *key, const char *value);
 /* The same, but appends nothing for an empty value. */
 void reply_value_if_any(struct buffer *out, const char *key, const char *value);
 /* Appends an id. */
 void reply_id(struct buffer *out, const struct ulid *id);
-/* Appends a value alone, quoted if it must be. */
+/* Appends a value alone, quoted if need be. */
 void reply_quote(struct buffer *out, const char *value, size_t len);
-/* The same with the first 64 bytes of what a client wrote, for a reply that names its mistake. */
+/* The same, cut after 64 bytes: for a reply that quotes a client's mistake. */
 void reply_quote_start(struct buffer *out, const char *value, size_t len);
 
-/* Appends ` dlr=` and ` code=`; nothing where there was no report. */
+/* Appends ` dlr=` and ` code=`; nothing if there was no report. */
 void reply_report(struct buffer *out, const struct report *report);
 
 /* Appends ` key=` and an RFC 3339 time in UTC, to the second. */
 void reply_time(struct buffer *out, const char *key, int64_t unix_ms);
 
-/* Appends what STATUS says of a message: `id=.. state=.. to=.. ...`; `stopped` (NULL = no) is why
- * the relay as a whole does not send, told for messages that wait for it. */
+/* Appends what STATUS says about a message: `id=.. state=.. to=.. ...`. `stopped` is why the relay
+ * as a whole does not send (NULL = it does): the reason of messages that wait for it. */
 void reply_status(struct buffer *out, const struct message_status *status, const char *stopped);
 
-/* The two lines of WATCH. Appends the whole line 120: a message came to a state, or, if `report` has a
- * status, what a delivery report says. `answer` as in struct message. */
+/* The two lines of WATCH. Appends the whole line 120: a message came to a state, or, if `report`
+ * has a status, what a delivery report says. `answer` as in struct message. */
 void reply_event(struct buffer *out, uint64_t event, const struct ulid *id,
                  enum message_state state, const char *answer, const struct report *report);
 /* Appends the whole line 121: the phone `to` answered message `id` with `text`. */

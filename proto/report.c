@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-/* In the order in which a message goes through them; final are those from `error` on. */
+/* In the order in which a message passes through them; from `error` on they are final. */
 static const char *const ORDER[] = {"unknown", "sent",     "accepted", "buffered", "error",
                                     "failed",  "rejected", "canceled", "expired",  "delivered"};
 enum { FIRST_FINAL = 4, COUNT = sizeof ORDER / sizeof ORDER[0] };
 
-/* What is not known is taken for `unknown`. */
+/* A word that is not in the list ranks as `unknown`. */
 static int rank(const char *status)
 {
     for (int i = 0; i < COUNT; i++) {

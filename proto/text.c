@@ -1,7 +1,6 @@
 /*
- * text: see text.h. Owns decoding, counting in parts, replacements and cutting; the alphabet itself
- * is gsm7's, Unicode's own tables (composition, grapheme clusters) are libunistring's.
- * Pure; any thread.
+ * text: see text.h. The alphabet is gsm7's; Unicode's tables (composition, grapheme clusters) are
+ * libunistring's. Pure; any thread.
  */
 #include "proto/text.h"
 
@@ -22,7 +21,7 @@ const char *text_encoding_name(enum text_encoding encoding)
     return encoding == TEXT_GSM7 ? "gsm7" : "ucs2";
 }
 
-/* Reads the character at `s` (`len` > 0) and tells its bytes. U+FFFD where it is broken. */
+/* Reads the character at `s` (`len` > 0), U+FFFD if it is malformed, and returns its bytes. */
 static inline size_t next_char(const char *s, size_t len, ucs4_t *c)
 {
     return (size_t)u8_mbtouc(c, (const uint8_t *)s, len);
@@ -43,7 +42,7 @@ bool text_is_utf8(const char *s, size_t len)
     return u8_check(at, len) == NULL;
 }
 
-/* Runs iconv until it has eaten the input (NULL = let it end its shift state). */
+/* Runs iconv until all input is converted; NULL input ends its shift state. */
 static bool convert(iconv_t cd, char *in, size_t in_len, struct buffer *out)
 {
     for (;;) {
@@ -66,7 +65,7 @@ static bool convert(iconv_t cd, char *in, size_t in_len, struct buffer *out)
 
 bool text_to_utf8(const char *s, size_t len, const char *charset, struct buffer *out)
 {
-    /* To iconv "" is the locale's charset, and what follows a slash are options of its own. */
+    /* To iconv, "" is the locale's charset, and options follow a slash. */
     if (charset[0] == '\0' || strchr(charset, '/') != NULL) {
         return false;
     }
@@ -75,7 +74,7 @@ bool text_to_utf8(const char *s, size_t len, const char *charset, struct buffer 
         return false;
     }
     size_t start = out->len;
-    /* iconv's input is not const in its prototype, but it is in what it does. */
+    /* iconv does not write to its input, though its prototype lacks the const. */
     bool is_good = convert(cd, (char *)s, len, out) && convert(cd, NULL, 0, out) &&
                    text_is_utf8(out->data + start, out->len - start);
     iconv_close(cd);
@@ -88,12 +87,12 @@ bool text_to_utf8(const char *s, size_t len, const char *charset, struct buffer 
 /* --- parts ---------------------------------------------------------------------------------- */
 
 /*
- * Both counts at once: all the units, for a text that fits one message by itself, and the parts
- * that they fill where each gives room to a concatenation header (3GPP TS 23.040, 9.2.3.24.1).
+ * Counts both ways at once: the units, in case the text fits a single message; and the parts that
+ * they fill if each part has a concatenation header (3GPP TS 23.040, 9.2.3.24.1).
  */
 struct packing {
-    unsigned alone; /* units of a message that needs no header */
-    unsigned room;  /* units of a part beside its header */
+    unsigned alone; /* units of a single message, without a header */
+    unsigned room;  /* units of a part, with a header */
     unsigned units;
     unsigned parts;
     unsigned filled; /* units in the last part */
@@ -114,13 +113,13 @@ static inline void pack(struct packing *p, unsigned width)
     p->units += width;
 }
 
-/* Units of a character in an encoding; 0 where that does not have it. */
+/* Units of a character in an encoding; 0 if the encoding lacks it. */
 static inline unsigned width_in(enum text_encoding encoding, ucs4_t c)
 {
     return encoding == TEXT_GSM7 ? gsm7_septets(c) : c > 0xffff ? 2 : 1;
 }
 
-/* False, with nothing packed, where a character is not in the encoding. */
+/* Packs a text; false, with nothing packed, if the encoding lacks a character. */
 static bool pack_text(struct packing *p, const char *utf8, size_t len, enum text_encoding encoding)
 {
     struct packing now = *p; /* a copy that stays in registers */
@@ -142,7 +141,7 @@ static unsigned packing_parts(const struct packing *p)
     return p->units <= p->alone ? 1 : p->parts;
 }
 
-/* Nearly every text is ASCII and fits one message by itself: then there is nothing to pack. */
+/* The fast path: nearly every text is ASCII and fits a single message. */
 static bool fits_alone(const char *utf8, size_t len, unsigned *units)
 {
     const unsigned alone = empty_packing[TEXT_GSM7].alone;
@@ -200,10 +199,10 @@ struct replacement {
     const char *to;
 };
 
-/* What typographers write, and what a phone shows as well. */
+/* Typographic characters, and what replaces them. */
 static const struct replacement punctuation[] = {
     {0x0009, 0x0009, " "},   /* TAB */
-    {0x000b, 0x000b, "\n"},  /* line tabulation: a line break in what spreadsheets export */
+    {0x000b, 0x000b, "\n"},  /* line tabulation: a line break in exports of spreadsheets */
     {0x0060, 0x0060, "'"},   /* backtick */
     {0x0085, 0x0085, "\n"},  /* next line */
     {0x00a0, 0x00a0, " "},   /* no-break space */
@@ -258,7 +257,7 @@ static const struct replacement punctuation[] = {
     {0xfeff, 0xfeff, ""},    /* byte order mark */
 };
 
-/* Letters with a base that Unicode does not decompose them to. */
+/* Letters that Unicode does not decompose to their base. */
 static const struct replacement letters[] = {
     {0x00d0, 0x00d0, "D"},        /* eth */
     {0x00de, 0x00de, "Th"},       /* thorn */
@@ -280,7 +279,7 @@ static const struct replacement letters[] = {
     {0x0192, 0x0192, "f"},        /* f with hook */
     {0x1e9e, 0x1e9e, "\xc3\x9f"}, /* capital sharp s */
     {0x212b, 0x212b, "\xc3\x85"}, /* angstrom: the letter itself, not its base */
-    /* Greek capitals that GSM-7 leaves to the Latin ones, which look the same. */
+    /* Greek capitals that GSM-7 lacks, since they look like Latin ones. */
     {0x0391, 0x0391, "A"},
     {0x0392, 0x0392, "B"},
     {0x0395, 0x0395, "E"},
@@ -299,7 +298,7 @@ static const struct replacement letters[] = {
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-/* NULL when there is none. A plain scan: few characters come here, and the tables are short. */
+/* NULL if there is none. A plain scan: few characters get here, and the tables are short. */
 static const char *find_replacement(const struct replacement *table, size_t count, ucs4_t c)
 {
     for (size_t i = 0; i < count; i++) {
@@ -310,7 +309,7 @@ static const char *find_replacement(const struct replacement *table, size_t coun
     return NULL;
 }
 
-/* Appends the character as it is, or what the tables put in its place. */
+/* Appends the character, or its replacement from the tables. */
 static bool append_from_tables(ucs4_t c, enum text_transliterate level, struct buffer *out)
 {
     if (gsm7_septets(c) > 0) {
@@ -329,10 +328,10 @@ static bool append_from_tables(ucs4_t c, enum text_transliterate level, struct b
     return true;
 }
 
-/* Appends what is left of a letter without its accents: NFKD, marks dropped (Unicode, 3.11). */
+/* Appends a letter without its accents: NFKD, marks dropped (Unicode, 3.11). */
 static bool append_base(ucs4_t c, struct buffer *out)
 {
-    /* Not of symbols: a "2" for a superscript two would say something else. */
+    /* Letters and digits only: a "2" for a superscript two would change the meaning. */
     if (!uc_is_general_category_withtable(c, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_Nd |
                                                  UC_CATEGORY_MASK_Mn)) {
         return false;
@@ -383,7 +382,7 @@ bool text_transliterate(const char *utf8, size_t len, enum text_transliterate le
     if (level == TEXT_TRANSLITERATE_NO) {
         return false;
     }
-    /* An "e" with its accent behind it, as some systems write it, is GSM-7's own letter: NFC. */
+    /* Some systems write an "e" and then its accent; composed (NFC) it is a letter of GSM-7. */
     char *composed = NULL;
     if (has_combining_mark(utf8, len)) {
         composed = (char *)u8_normalize(UNINORM_NFC, (const uint8_t *)utf8, len, NULL, &len);
@@ -403,8 +402,8 @@ bool text_transliterate(const char *utf8, size_t len, enum text_transliterate le
 /* --- cutting -------------------------------------------------------------------------------- */
 
 /*
- * Bytes of the longest start that is in the encoding and fits with `ellipsis_units` more behind
- * it. It ends where `breaks` (one for each byte) says that a grapheme cluster begins.
+ * Bytes of the longest start of a text that the encoding has and that leaves room for
+ * `ellipsis_units`. It ends between two grapheme clusters; `breaks` marks the bytes that begin one.
  */
 static size_t longest_start(const char *utf8, size_t len, const char *breaks,
                             enum text_encoding encoding, unsigned ellipsis_units,
@@ -444,7 +443,7 @@ void text_truncate(const char *utf8, size_t len, unsigned max_parts, struct buff
         return;
     }
     u8_grapheme_breaks((const uint8_t *)utf8, len, breaks);
-    /* What makes a text UCS-2 may be cut off: then more of it fits as GSM-7. */
+    /* If the cut removes what needs UCS-2, more of the text fits as GSM-7. */
     size_t as_gsm7 = longest_start(utf8, len, breaks, TEXT_GSM7, 3, max_parts);
     size_t as_ucs2 = longest_start(utf8, len, breaks, TEXT_UCS2, 1, max_parts);
     free(breaks);

@@ -1,6 +1,5 @@
 /*
- * ulid: see ulid.h. Owns the text form of identifiers; where time and chance come from is the
- * caller's affair. Pure; any thread.
+ * ulid: see ulid.h. Pure; any thread.
  */
 #include "proto/ulid.h"
 
@@ -57,8 +56,7 @@ void ulid_format(const struct ulid *id, char text[ULID_SIZE])
     }
 }
 
-/* The value of each character that is a digit, plus one; every clientId of an answer passes
- * here. */
+/* The value of each digit, plus one. A table, since every clientId of an answer passes here. */
 #define DIGIT(upper, lower, value) [upper] = (value) + 1, [lower] = (value) + 1
 static const unsigned char values[UCHAR_MAX + 1] = {
     ['0'] = 0 + 1,       ['1'] = 1 + 1,       ['2'] = 2 + 1,       ['3'] = 3 + 1,
@@ -81,7 +79,7 @@ static int digit_value(char c)
 
 bool ulid_parse(const char *text, size_t len, struct ulid *id)
 {
-    /* 26 digits hold 130 bits: a first digit above 7 would need the two that an id lacks. */
+    /* 26 digits hold 130 bits, an id has 128: so the first digit is at most 7. */
     if (len != ULID_LENGTH || digit_value(text[0]) > 7) {
         return false;
     }

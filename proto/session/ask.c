@@ -7,7 +7,7 @@
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 10000 };
 
-/* Cuts the next word off `*p`; quotes keep spaces in it. Returns its length, 0 at the end. */
+/* Takes the next word off `*p`, with the spaces within quotes. Returns its length, 0 at the end. */
 static size_t next_word(const char **p, const char *end, const char **word)
 {
     bool is_quoted = false;
@@ -32,7 +32,7 @@ static bool read_number(const char *s, size_t len, uint64_t max, uint64_t *numbe
     return len > 0 && *number <= max;
 }
 
-/* An argument that names messages: an id, or the client's own reference, bare or in quotes. */
+/* Reads the name of a message: its id, or the client's reference, bare or in quotes. */
 static bool read_name(struct request *request, const char *word, size_t len)
 {
     char unquoted[OPTION_VALUE_MAX];
@@ -53,7 +53,7 @@ static bool read_name(struct request *request, const char *word, size_t len)
     return true;
 }
 
-/* `LIST [state] [n]` behind QUEUE. */
+/* QUEUE LIST: reads `[state] [n]`. */
 static bool read_list(struct request *request, const char *p, const char *end)
 {
     const char *word;
@@ -78,7 +78,7 @@ static bool read_list(struct request *request, const char *p, const char *end)
     return next_word(&p, end, &word) == 0;
 }
 
-/* `[<id or ref>] [since=<event number>]` behind WATCH. */
+/* WATCH: reads `[<id or ref>] [since=<event number>]`, in any order. */
 static bool read_watch(struct request *request, const char *p, const char *end)
 {
     static const char SINCE[] = "since=";
@@ -99,7 +99,7 @@ static bool read_watch(struct request *request, const char *p, const char *end)
     return true;
 }
 
-/* `ADD <number>`, `REMOVE <number>` or `LIST` behind OPTOUT; the number is left as it stands. */
+/* OPTOUT: reads `ADD <number>`, `REMOVE <number>` or `LIST`; the number stays as it was written. */
 static bool read_optout(struct request *request, const char *p, const char *end)
 {
     static const struct {
@@ -152,7 +152,7 @@ static bool read_argument(struct request *request, const char *p, const char *en
     return false;
 }
 
-/* What the verb's row cannot say: some forms of a verb are the operator's. */
+/* Some forms of a verb need control rights, others do not: the verb's row cannot tell. */
 static bool needs_control(const struct request *request)
 {
     bool is_unnamed = !request->has_id && request->ref[0] == '\0';

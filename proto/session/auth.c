@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { RESPONSE_MAX = 12288 }; /* RFC 4954, 4: as much as any mechanism needs */
+enum { RESPONSE_MAX = 12288 }; /* RFC 4954, 4: enough for any mechanism */
 
 /* What LOGIN asks: "Username:" and "Password:" in base64. */
 #define ASK_NAME     "VXNlcm5hbWU6"
@@ -30,7 +30,7 @@ static const struct mechanism *find_mechanism(const char *word, size_t len)
     return m->name == NULL ? NULL : m;
 }
 
-/* RFC 4648, 4. The empty string is the base64 of nothing. */
+/* RFC 4648, 4. The empty string is valid. */
 static bool is_base64(const char *s, size_t len)
 {
     bool is_good = len % 4 == 0;
@@ -52,7 +52,7 @@ static enum session_step challenge(struct session *s, enum auth_awaits awaits, c
     return session_say(s, REPLY_CHALLENGE, "%s", text);
 }
 
-/* What the client answered to `awaited`: the next question, or the end of the exchange. */
+/* Takes the client's response: asks the next question, or ends the exchange. */
 static enum session_step take_response(struct session *s, enum auth_awaits awaited,
                                        const char *response, size_t len)
 {
@@ -91,7 +91,7 @@ bool auth_next(struct session *s, enum session_step *step)
     return true;
 }
 
-/* Begins an exchange; an initial response goes on with it at once. */
+/* Begins an exchange, and continues it if there is an initial response. */
 static enum session_step begin(struct session *s, const struct call *call)
 {
     const char *p = call->arg;
@@ -109,7 +109,7 @@ static enum session_step begin(struct session *s, const struct call *call)
     if (space == NULL) {
         return challenge(s, mechanism->awaits, mechanism->challenge);
     }
-    /* "=" is how an initial response says that it is empty (RFC 4954, 4). */
+    /* "=" stands for an empty initial response (RFC 4954, 4). */
     bool is_empty = end - space == 2 && space[1] == '=';
     return take_response(s, mechanism->awaits, space + 1, is_empty ? 0 : (size_t)(end - space) - 1);
 }

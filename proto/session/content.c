@@ -8,7 +8,7 @@ void content_open(struct content *content)
     *content = (struct content){.is_open = true};
 }
 
-/* Follows the input of a CRLF client's DATA. */
+/* Feeds the search with content of a CRLF client. */
 static void search_dot(struct dot_search *search, const char *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {

@@ -17,7 +17,7 @@ enum session_step command_data(struct session *s, const struct call *call,
     return session_reply(s, REPLY_GO_ON);
 }
 
-/* --- SMS: the content is the text -------------------------------------------------------------- */
+/* --- SMS: the content is the text ------------------------------------------------------------- */
 
 static enum session_step submit_text(struct session *s, struct session_event *event)
 {
@@ -37,7 +37,7 @@ static enum session_step submit_text(struct session *s, struct session_event *ev
     return draft_submit(s, &s->open, text, len, event);
 }
 
-/* --- SMTP: the content is a mail --------------------------------------------------------------- */
+/* --- SMTP: the content is a mail -------------------------------------------------------------- */
 
 /* Puts a mail's subject in front of its text, or in its place, as smtp.subject says. */
 static void join_subject(struct mail *mail, enum session_subject rule)

@@ -14,7 +14,7 @@ struct json_batch {
     json_t *root;
 };
 
-/* Members that are options under another name, or under their own in lower case. */
+/* Members that are options, and the options' own names. */
 static const struct {
     const char *member;
     const char *option;
@@ -84,7 +84,7 @@ size_t json_batch_count(const struct json_batch *batch)
     return json_is_array(batch->root) ? json_array_size(batch->root) : 1;
 }
 
-/* Sets the option that a member stands for. TTL may be a number, everything else is a string. */
+/* Sets the option of a member. TTL may be a number; everything else is a string. */
 static bool read_option(const char *member, const char *option, const json_t *value,
                         struct options *options, int64_t now_ms, struct buffer *error)
 {
@@ -160,14 +160,14 @@ bool json_batch_read(const struct json_batch *batch, size_t position, int64_t no
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-/* When a message may be sent at the earliest, if that is still to come: Unix seconds; otherwise 0. */
+/* When a scheduled message is due, Unix seconds rounded up; 0 if it is due already. */
 static int64_t at_seconds(const struct message *m, int64_t now_ms)
 {
     bool is_ahead = m->state == MESSAGE_SCHEDULED && m->due_ms > now_ms;
     return is_ahead ? (m->due_ms + SECOND_MS - 1) / SECOND_MS : 0;
 }
 
-/* Seconds of its life that are left from `at` on, 0 = now; at most as many as TTL may be. */
+/* Seconds of its life that are left from `at` on (0 = now), up to the maximum of TTL. */
 static int64_t left_seconds(const struct message *m, int64_t at, int64_t now_ms)
 {
     const int64_t max = (int64_t)OPTION_MAX_AHEAD_DAYS * 24 * 3600;
@@ -176,7 +176,7 @@ static int64_t left_seconds(const struct message *m, int64_t at, int64_t now_ms)
     return left < max ? left : max;
 }
 
-/* The RFC 3339 time of `at`, or NULL where that is 0; borrowed from `time`, which is empty. */
+/* `at` as an RFC 3339 time, or NULL if that is 0; borrowed from `time`, which is empty. */
 static const char *write_at(struct buffer *time, int64_t at)
 {
     static const char lead[] = " at=";
@@ -196,7 +196,7 @@ bool json_write_message(struct buffer *out, const struct message *m, int64_t now
     if (left == 0) {
         return false;
     }
-    /* `s*`: the member is left out where there is no value. */
+    /* `s*`: a NULL leaves the member out. */
     json_t *object =
         json_pack("{s:s, s:s, s:s%, s:b, s:s*, s:s, s:s*, s:I}", "from", message_from(m), "to",
                   message_to(m), "text", message_text(m), (size_t)m->text_len, "allowUnicode",

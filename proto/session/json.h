@@ -1,9 +1,9 @@
 /*
- * json: the argument of the JSON verb: one message object, or an array of them; and a message
- * written as such an object.
+ * json: the argument of the JSON verb, a message object or an array of them: reads it, and writes a
+ * message as such an object.
  *
- * Owns the members' names and types; their meaning is option's and number's. Uses jansson, which
- * does no I/O here. Thread: the session's. Pure.
+ * Owns the members' names and types; leaves their meaning to option and number. Uses jansson,
+ * which does no I/O here. Thread: the session's. Pure.
  */
 #ifndef PROTO_SESSION_JSON_H
 #define PROTO_SESSION_JSON_H
@@ -26,25 +26,25 @@ struct json_item {
     size_t to_len, text_len;
 };
 
-/* Parses the argument. Returns NULL with the reply to give appended to `error`. */
+/* Parses the argument. On error returns NULL and appends the refusal to `error`. */
 struct json_batch *json_batch_new(const char *s, size_t len, struct buffer *error);
 void json_batch_free(struct json_batch *batch);
 size_t json_batch_count(const struct json_batch *batch);
 
 /*
- * Reads one message of it: its addresses and text into `item`, the rest into `options` (which
- * options_init has filled). Returns false with the reply to give appended to `error`.
+ * Reads one of its messages: the address and text into `item`, the rest into `options`, which
+ * options_init has filled. On error returns false and appends the refusal to `error`.
  */
 bool json_batch_read(const struct json_batch *batch, size_t position, int64_t now_ms,
                      struct json_item *item, struct options *options, struct buffer *error);
 
 /*
- * Appends a message as an argument of the JSON verb that submits it again, and LF. `at` is told only
- * of a scheduled message and if it lies ahead, up to the whole second; `ttl` is what is left of its
- * life (TTL=, or queue.max_age), counted from `at`, in whole seconds.
+ * Appends a message as an argument of JSON that submits it again, and LF. A scheduled message has
+ * `at`, rounded up to a second, if that is still to come; `ttl` is what is left of its life (TTL=,
+ * or queue.max_age) from then on, in whole seconds.
  *
- * Returns false, with nothing appended, when less than a second of it is left at `now_ms` (Unix
- * time). Without memory, or if its text is not UTF-8, out->has_failed is set.
+ * Returns false, with nothing appended, if less than a second of it is left at `now_ms` (Unix
+ * time). Sets out->has_failed on allocation failure, or if the text is not UTF-8.
  */
 bool json_write_message(struct buffer *out, const struct message *m, int64_t now_ms);
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Content is handed on in pieces of about this size when its lines are longer. */
+/* A line of content that is longer than this is given in pieces. */
 enum { LINE_PIECE_MIN = 4096 };
 
 void line_reader_free(struct line_reader *r)
@@ -13,7 +13,7 @@ void line_reader_free(struct line_reader *r)
     r->scanned = 0;
 }
 
-/* Moves what is left to the front; an empty buffer is given back, since most connections idle. */
+/* Moves what is left to the front; frees an empty buffer, since most connections are idle. */
 static void reclaim(struct line_reader *r)
 {
     if (r->used == r->in.len) {
@@ -65,7 +65,7 @@ void line_skip(struct line_reader *r, size_t len)
 
 /*
  * Finds the end of the line at `used`. Returns true with the line's length and that of its ending;
- * false when there is none yet. Latches the ending at the first one.
+ * false if there is none yet. The first line decides what ends a line.
  */
 static bool find_end(struct line_reader *r, size_t *len, size_t *ending_len)
 {
@@ -105,8 +105,8 @@ static enum line_result take(struct line_reader *r, size_t len, size_t ending_le
 }
 
 /*
- * Throws the rest of an over-long line away. Returns true when its end was reached; else a CR that
- * may begin the ending is kept.
+ * Discards the rest of an over-long line. Returns true at its end; until then keeps a CR that may
+ * begin the ending.
  */
 static bool discard(struct line_reader *r)
 {
@@ -136,7 +136,7 @@ enum line_result line_next(struct line_reader *r, size_t max_len, struct line *l
         line->len = is_too_long ? max_len : len;
         return is_too_long ? LINE_TOO_LONG : LINE_WHOLE;
     }
-    /* One byte more may wait: the CR of a CRLF. */
+    /* One more byte may be pending: the CR of a CRLF. */
     if (line_pending(r) > max_len + 1) {
         r->is_discarding = true;
         return take(r, max_len, 0, LINE_TOO_LONG, line);

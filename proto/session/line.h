@@ -1,10 +1,10 @@
 /*
  * line: chunks of bytes -> lines, in any split of the input.
  *
- * Owns the input that has not been used yet and the one rule of what ends a line. The first line
- * of a connection latches it: after a CRLF only CRLF ends a line, so that a bare LF inside a
- * message's content cannot smuggle a second message; after an LF, LF does, and a CR before it goes.
- * Leaves to the session what a line means. Thread: the connection's. Pure.
+ * Owns the input that has not been used yet, and the rule of what ends a line. The first line of a
+ * connection decides it: after a CRLF only CRLF ends a line, so that a bare LF inside a message's
+ * content cannot smuggle in a second message; after a bare LF, LF does, and a CR before it is
+ * dropped. Leaves to the session what a line means. Thread: the connection's. Pure.
  */
 #ifndef PROTO_SESSION_LINE_H
 #define PROTO_SESSION_LINE_H
@@ -20,14 +20,13 @@ enum line_result {
     LINE_NONE,     /* the rest of the line has not arrived */
     LINE_WHOLE,    /* one line, without its ending */
     LINE_PIECE,    /* line_next_piece only: part of a line that goes on */
-    LINE_TOO_LONG, /* told once a line, with its start; the rest is discarded up to its end */
+    LINE_TOO_LONG, /* given once for a line, with its start; the rest is discarded */
 };
 
 struct line {
     const char *bytes; /* borrowed until the next call with this reader */
     size_t len;
-    bool
-        is_start; /* the line begins with these bytes (always, but for the pieces after the first) */
+    bool is_start; /* false for the pieces of a line after the first */
 };
 
 struct line_reader {
@@ -43,32 +42,31 @@ struct line_reader {
 /* Frees what the reader holds. A zeroed struct is a new reader. */
 void line_reader_free(struct line_reader *r);
 
-/* Appends input. Returns false, with nothing appended, without memory. */
+/* Appends input. Returns false, with nothing appended, on allocation failure. */
 bool line_feed(struct line_reader *r, const char *bytes, size_t len);
 
 /* The next line of at most `max_len` bytes (its ending not counted). */
 enum line_result line_next(struct line_reader *r, size_t max_len, struct line *line);
 
 /*
- * The same for content, whose lines may be of any length: what has arrived of a long line is given
- * in pieces, so that nobody has to hold it. A CR that may begin a CRLF is kept back.
+ * The same for content, whose lines may be of any length: a long line is given in pieces as it
+ * arrives, so that nobody has to hold all of it. A CR that may begin a CRLF is kept back.
  */
 enum line_result line_next_piece(struct line_reader *r, struct line *line);
 
-/* Puts the line that line_next gave last back, to be given again; nothing was fed in between. */
+/* Puts the last line of line_next back, to be given again; nothing may have been fed in between. */
 void line_unread(struct line_reader *r);
 
-/* Overwrites the line that was given last, for it was nobody else's business: it is gone with this.
- */
+/* Overwrites the line that was given last, which may hold a password. */
 void line_wipe(struct line_reader *r);
 
-/* Bytes that are waiting: a whole line, or the start of one. */
+/* Bytes that are not used yet: any number of lines, and the start of one. */
 size_t line_pending(const struct line_reader *r);
 
-/* Drops `len` pending bytes that belong to no line: a byte order mark, telnet options. */
+/* Drops `len` pending bytes, which belong to no line. */
 void line_skip(struct line_reader *r, size_t len);
 
-/* Pending bytes as they are, borrowed like a line. */
+/* The pending bytes, borrowed like a line. */
 const char *line_peek(const struct line_reader *r);
 
 #endif

@@ -44,7 +44,7 @@ static bool parse_duration(const char *s, size_t len, int64_t *ms)
     return true;
 }
 
-/* Reads exactly `len` digits at `s`; -1 when they are none. */
+/* The number that `len` digits spell; -1 if one of them is no digit. */
 static int digits(const char *s, size_t len)
 {
     int value = 0;
@@ -57,7 +57,7 @@ static int digits(const char *s, size_t len)
     return value;
 }
 
-/* The "Z" or "+hh:mm" that ends an RFC 3339 time, in seconds; false for anything else. */
+/* Reads the "Z" or "+hh:mm" that ends an RFC 3339 time, as seconds. */
 static bool parse_offset(const char *s, size_t len, int *seconds)
 {
     if (len == 1 && (*s == 'Z' || *s == 'z')) {
@@ -79,7 +79,7 @@ static bool parse_offset(const char *s, size_t len, int *seconds)
 #define DATE_TIME_SHAPE "0000-00-00T00:00:00"
 enum { DATE_TIME_LEN = sizeof DATE_TIME_SHAPE - 1 };
 
-/* The milliseconds of a fraction, ".25"; what is finer is left out. 0 for none. */
+/* The whole milliseconds of a fraction such as ".25"; 0 if there is none. */
 static int fraction_ms(const char *s, size_t len)
 {
     int ms = 0;
@@ -89,7 +89,7 @@ static int fraction_ms(const char *s, size_t len)
     return ms;
 }
 
-/* The length of "2026-04-21T10:15:00" and a fraction of a second behind it; 0 for another shape. */
+/* The length of "2026-04-21T10:15:00", with a fraction if there is one; 0 for any other shape. */
 static size_t date_time_len(const char *s, size_t len)
 {
     static const char SHAPE[] = DATE_TIME_SHAPE;
@@ -129,7 +129,8 @@ bool option_parse_time(const char *s, size_t len, int64_t *unix_ms)
     struct tm given = tm;
     int offset = 0;
     time_t t = timegm(&tm);
-    /* timegm takes the 31st of April for the 1st of May: what changed was no date. */
+    /* timegm turns the 31st of April into the 1st of May: a field that it changed was out of
+     * range. */
     bool is_date = tm.tm_mon == given.tm_mon && tm.tm_mday == given.tm_mday && given.tm_hour < 24 &&
                    given.tm_min < 60 && given.tm_sec <= 60;
     if (!is_date || !parse_offset(s + rest, len - rest, &offset)) {
@@ -197,7 +198,7 @@ static bool set_at(struct options *options, const char *s, size_t len, int64_t n
     } else if (!option_parse_time(s, len, &at_ms)) {
         return false;
     }
-    /* A time that has passed is "not before" all the same: now. */
+    /* A time that has passed means now. */
     options->at_ms = at_ms > now_ms ? at_ms : 0;
     return at_ms - now_ms <= MAX_AHEAD_MS;
 }
@@ -294,7 +295,7 @@ static int hex_digit(char c)
                                                     : -1;
 }
 
-/* Undoes one escape at `*s` (behind the backslash); false when there is no such escape. */
+/* Decodes the escape at `*s` (after the backslash); false if it is unknown. */
 static bool unescape(const char **s, const char *end, char *c)
 {
     if (*s == end) {

@@ -1,6 +1,6 @@
 /*
- * session: reading lines, guarding the door, and the order of replies. See session.h.
- * What the commands do is in sms, smtp, data, auth and ask.
+ * session: see session.h. Reads lines, turns strangers away, and keeps replies in order; the
+ * commands are in sms, smtp, data, auth and ask.
  */
 #include "proto/session/session.h"
 
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Replies that wait behind a slow verdict: with more of them no further command is read. */
+/* Bytes of replies held behind a slow verdict, and of output: above them no command is read. */
 enum { HELD_MAX = 64 * 1024, OUTPUT_MAX = 32 * 1024 };
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -91,38 +91,32 @@ const char *session_verb(size_t i)
     return COMMANDS[i].word;
 }
 
-/* --- replies to the command at hand ----------------------------------------------------------- */
+/* --- replies to the current command ----------------------------------------------------------- */
 
-static bool has_code(const struct buffer *reply, const char *code)
+static bool read_refusal(const char *reply, size_t len, enum reply *which)
 {
-    return reply->len >= 3 && memcmp(reply->data, code, 3) == 0;
+    return len > 0 && (reply[0] == '4' || reply[0] == '5') && reply_read(reply, len, which);
+}
+
+static void tally_reply(const struct session *s, const char *reply, size_t len)
+{
+    enum reply which;
+    if (s->rules->tally != NULL && read_refusal(reply, len, &which)) {
+        s->rules->tally->refusals[which]++;
+    }
 }
 
 /* Counts syntax errors in a row. 334 and 354 are half an answer and do not break the row. */
 static void count_errors(struct session *s)
 {
-    static const char *const SYNTAX_ERRORS[] = {"500", "501", "503"};
-    bool is_error = false;
-    for (size_t i = 0; i < sizeof SYNTAX_ERRORS / sizeof SYNTAX_ERRORS[0]; i++) {
-        is_error = is_error || has_code(&s->local, SYNTAX_ERRORS[i]);
-    }
-    if (!has_code(&s->local, "334") && !has_code(&s->local, "354")) {
-        s->errors = is_error ? s->errors + 1 : 0;
+    enum reply which;
+    if (s->local.data[0] != '3') {
+        bool is_refused = read_refusal(s->local.data, s->local.len, &which);
+        s->errors = is_refused && reply_is_syntax_error(which) ? s->errors + 1 : 0;
     }
 }
 
-/* Counts a reply for the tally if it refuses. */
-static void tally_reply(const struct session *s, const char *reply, size_t len)
-{
-    if (s->rules->tally != NULL && len > 0 && (reply[0] == '4' || reply[0] == '5')) {
-        enum reply which;
-        if (reply_read(reply, len, &which)) {
-            s->rules->tally->refusals[which]++;
-        }
-    }
-}
-
-/* Sends what the command said, if it said something. */
+/* Sends the command's reply, if it has appended one. */
 static void say_local(struct session *s)
 {
     if (s->local.len > 0) {
@@ -133,7 +127,8 @@ static void say_local(struct session *s)
     }
 }
 
-/* Too many errors in a row end the session. Each element of an array gets its reply before. */
+/* Ends the session after too many errors in a row, but not before each element of an array has its
+ * reply. */
 static void close_if_hopeless(struct session *s)
 {
     if (s->json == NULL && s->errors >= SESSION_MAX_ERRORS && !s->is_closing) {
@@ -153,9 +148,7 @@ void session_close(struct session *s, enum reply reply)
                               "lines end in CRLF"
                             : reply_text(reply);
     session_say(s, reply, "%s", words);
-    tally_reply(s, s->local.data, s->local.len);
-    slots_say(&s->slots, s->local.data, s->local.len, &s->out);
-    buffer_clear(&s->local);
+    say_local(s);
     s->is_closing = true;
 }
 
@@ -170,7 +163,7 @@ static enum session_step refuse_stranger(struct session *s)
     return session_reply(s, REPLY_GUARD);
 }
 
-/* NUL and the other control characters; TAB is none here. */
+/* Control characters, NUL among them, but TAB. */
 static bool has_control_chars(const char *bytes, size_t len)
 {
     unsigned found = 0;
@@ -188,7 +181,7 @@ static bool ends_in_http_version(const char *bytes, size_t len)
     return len > VERSION_LEN && memcmp(bytes + len - VERSION_LEN - 1, VERSION, VERSION_LEN) == 0;
 }
 
-/* Finds the row for a line and what follows the word. NULL: no such command. */
+/* Finds the row of a line and the argument that follows the word. NULL: no such command. */
 static const struct command *read_word(const struct line *line, const char **arg, size_t *arg_len)
 {
     size_t len = word_letters(line->bytes, line->bytes + line->len);
@@ -199,7 +192,7 @@ static const struct command *read_word(const struct line *line, const char **arg
     bool has_colon =
         len < line->len && line->bytes[len] == ':' && (row->flags & COMMAND_COLON) != 0;
     len += has_colon ? 1 : 0;
-    /* A control character parts too: it is complained of by itself. */
+    /* A control character separates too: it is refused later, with a reply of its own. */
     bool is_separated = len == line->len || (unsigned char)line->bytes[len] <= ' ';
     if (!is_separated && !has_colon) {
         return NULL;
@@ -215,7 +208,7 @@ static bool is_blank(const char *bytes, size_t len)
     return word_skip_spaces(bytes, bytes + len) == bytes + len;
 }
 
-/* A line was refused before its command ran, and has the effect of one that its command refused. */
+/* Gives a line that was refused before its command ran the effect of one refused by its command. */
 static void spoil_message(struct session *s, const struct command *row)
 {
     bool is_of_sms = (row->flags & COMMAND_OF_SMS) != 0;
@@ -228,8 +221,8 @@ static void spoil_message(struct session *s, const struct command *row)
     }
 }
 
-/* Refuses a line in which `row` was asked for. DATA is gone on with even so, in vain: its content
- * may be on the way, and must not be taken for commands. */
+/* Refuses a line that names `row`. DATA still opens a content, which will be refused: it may be on
+ * its way, and must not be taken for commands. */
 static enum session_step refuse_line(struct session *s, const struct command *row, enum reply reply,
                                      const char *words)
 {
@@ -303,7 +296,8 @@ static enum session_step take_line(struct session *s, struct line line, struct s
     return run_command(s, &call, event);
 }
 
-/* What a terminal or an editor puts before its first line: a byte order mark, telnet options. */
+/* Skips what a terminal or an editor sends before the first line: a byte order mark, telnet
+ * options. */
 static void skip_preamble(struct session *s)
 {
     for (;;) {
@@ -322,8 +316,8 @@ static void skip_preamble(struct session *s)
 }
 
 /*
- * Turns away what cannot become a command as soon as that shows: a TLS hello has no line end, and
- * the end of an HTTP request's first line may be far.
+ * Can the pending bytes no longer become a command? Asked before the line is whole: a TLS hello has
+ * no line end, and an HTTP request's first line may be long.
  */
 static bool is_stranger(const struct session *s)
 {
@@ -343,8 +337,8 @@ static bool is_stranger(const struct session *s)
 }
 
 /*
- * The start of a line that is longer than a command may be; its rest is discarded. The first line
- * of a session may end in an HTTP version out of sight, so it is a stranger's whatever its word:
+ * Refuses an over-long line, of which `start` is known and the rest is discarded. The first line of
+ * a session may end in an HTTP version that nobody saw, so it is a stranger's whatever its verb:
  * DATA would take the headers for content and the request's body for commands.
  */
 static enum session_step take_too_long(struct session *s, const struct line *start)
@@ -388,7 +382,7 @@ static bool next_command(struct session *s, enum session_step *step, struct sess
 
 /* --- stepping --------------------------------------------------------------------------------- */
 
-/* Forgets what the last event lent out. */
+/* Frees what the last event lent to the connection. */
 static void forget_lent(struct session *s)
 {
     if (s->has_submitted) {
@@ -408,7 +402,7 @@ static void forget_lent(struct session *s)
     }
 }
 
-/* The client has ended: says what was not carried out. */
+/* The client has ended its side: says what was not carried out. */
 static void take_end(struct session *s)
 {
     if (s->content.is_open) {
@@ -421,7 +415,7 @@ static void take_end(struct session *s)
     s->is_closing = true;
 }
 
-/* Opens the slot of an event. Without memory the submission is refused instead. */
+/* Opens the slot of an event; refuses the event on allocation failure. */
 static bool open_slot(struct session *s, enum session_step step, struct session_event *event)
 {
     bool is_mail =
@@ -447,7 +441,7 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
             return SESSION_WAITS;
         }
         if (s->out.len >= OUTPUT_MAX) {
-            /* HELP is 5 bytes, its reply 1500: a chunk of input can be megabytes of output. */
+            /* HELP is 5 bytes, its reply 1500: a chunk of input can cause megabytes of output. */
             return SESSION_PAUSES;
         }
         bool has_read = true;
@@ -481,7 +475,7 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
 
 /* --- verdicts --------------------------------------------------------------------------------- */
 
-/* The buffer that the reply of a slot goes to; end_reply says that it is complete. */
+/* Where to append the reply of a slot; end_reply completes it. */
 static struct buffer *begin_reply(struct session *s, uint32_t slot)
 {
     struct buffer *out = slots_buffer(&s->slots, slot, &s->out);

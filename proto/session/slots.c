@@ -43,7 +43,7 @@ struct buffer *slots_buffer(struct slots *slots, uint32_t number, struct buffer 
     return number == slots->first ? out : &slots_at(slots, number)->text;
 }
 
-/* The ring of a flood is not kept by a connection that idles. */
+/* An idle connection does not keep the ring of a flood. */
 static void shrink(struct slots *slots)
 {
     if (slots->count == 0 && slots->size > KEPT_SIZE) {

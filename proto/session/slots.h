@@ -1,7 +1,7 @@
 /*
  * slots: replies in the order of their commands, verdicts in any order.
  *
- * A ring of the replies that cannot leave yet. What has its turn goes straight to the output.
+ * A ring of the replies that cannot leave yet. The oldest one is written straight to the output.
  * Thread: the session's. Pure.
  */
 #ifndef PROTO_SESSION_SLOTS_H
@@ -13,36 +13,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The reply to one command, until it is its turn. */
+/* The reply to one command, until its turn comes. */
 struct slot {
-    struct buffer text; /* what could not leave yet, without the verdict if it is not answered */
+    struct buffer text; /* what could not leave yet */
     bool is_answered;
-    bool is_mail; /* the verdict is one line, as RFC 5321 wants it */
+    bool is_mail; /* the reply is one line, as RFC 5321 requires */
 };
 
-/* Slot n lives at n modulo size. All zero: no slot is open. */
+/* Slot n is at n modulo size. A zeroed struct has no open slot. */
 struct slots {
     struct slot *ring;
     uint32_t size;  /* a power of two, or 0 */
     uint32_t first; /* number of the oldest open slot */
     uint32_t count;
-    size_t held; /* bytes of answered slots that wait for the ones before them */
+    size_t held; /* bytes in answered slots that wait for earlier ones */
 };
 
-/* Opens the next slot and gives its number. Returns false without memory. */
+/* Opens the next slot and returns its number. Returns false on allocation failure. */
 bool slots_open(struct slots *slots, bool is_mail, uint32_t *number);
 
 /* An open slot. */
 struct slot *slots_at(const struct slots *slots, uint32_t number);
 
-/* Where the reply of an open slot is written: `out` itself when it is its turn. */
+/* Where to write the reply of an open slot: `out` itself if it is the oldest. */
 struct buffer *slots_buffer(struct slots *slots, uint32_t number, struct buffer *out);
 
-/* The reply of a slot is complete: it, and the complete ones behind it, leave for `out`. */
+/* Marks a slot's reply as complete. If it is the oldest, it and the complete ones after it move to
+ * `out`. */
 void slots_close(struct slots *slots, uint32_t number, struct buffer *out);
 
-/* Appends text that needs no verdict behind everything that is due; without memory
- * `out->has_failed` is set. */
+/* Appends text that needs no verdict after everything that is due. Sets out->has_failed on
+ * allocation failure. */
 void slots_say(struct slots *slots, const char *text, size_t len, struct buffer *out);
 
 void slots_free(struct slots *slots);

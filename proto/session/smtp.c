@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* --- greeting and small talk ------------------------------------------------------------------ */
+/* --- greeting, NOOP, QUIT --------------------------------------------------------------------- */
 
 enum session_step command_helo(struct session *s, const struct call *call,
                                struct session_event *event)
@@ -55,14 +55,14 @@ enum session_step command_quit(struct session *s, const struct call *call,
 
 /* --- paths and parameters --------------------------------------------------------------------- */
 
-/* An argument of MAIL or RCPT, taken apart. */
+/* The argument of MAIL or RCPT. */
 struct path {
-    const char *local; /* the local part, quotes taken off */
+    const char *local; /* without its quotes */
     size_t local_len;
     const char *parameters; /* what follows the path */
 };
 
-/* Cuts an address down to its local part: no source route (RFC 5321, C), domain or quotes. */
+/* Finds the local part of an address: drops source route (RFC 5321, C), domain and quotes. */
 static void take_local_part(const char *s, size_t len, struct path *path)
 {
     const char *colon = len > 0 && s[0] == '@' ? memchr(s, ':', len) : NULL;
@@ -80,7 +80,7 @@ static void take_local_part(const char *s, size_t len, struct path *path)
     path->local_len = len;
 }
 
-/* The bracket that ends an address; one within quotes is part of it (RFC 5321, 4.1.2). */
+/* The bracket that ends an address; a quoted one is part of it (RFC 5321, 4.1.2). */
 static const char *closing_bracket(const char *s, const char *end)
 {
     bool is_quoted = false;
@@ -93,11 +93,11 @@ static const char *closing_bracket(const char *s, const char *end)
             return p;
         }
     }
-    /* A quote that nothing ends is one no more. */
+    /* A quote that never ends is an ordinary character. */
     return memchr(s, '>', (size_t)(end - s));
 }
 
-/* Reads `FROM:<address>` or `TO:<address>`, with spaces and without brackets too. */
+/* Reads `FROM:<address>` or `TO:<address>`; spaces are allowed, brackets optional. */
 static bool read_path(const char *keyword, const struct call *call, struct path *path)
 {
     size_t keyword_len = strlen(keyword);
@@ -126,7 +126,7 @@ static bool read_path(const char *keyword, const struct call *call, struct path 
     return stop > arg;
 }
 
-/* SIZE=n (RFC 1870): false when the client says that it is too much. */
+/* SIZE=n (RFC 1870): false if that is too large. */
 static bool size_fits(const struct session *s, const char *value, size_t len)
 {
     size_t size = 0;
@@ -139,7 +139,7 @@ static bool size_fits(const struct session *s, const char *value, size_t len)
     return size <= s->rules->mail_max_size;
 }
 
-/* Reads the parameters behind a path: those that real clients send are fine, others are not. */
+/* Reads the parameters after a path. Those that real clients send are accepted, others refused. */
 static bool read_parameters(struct session *s, const char *p, const char *end)
 {
     static const char *const KNOWN[] = {"SIZE", "BODY",  "SMTPUTF8", "AUTH",
@@ -198,7 +198,7 @@ enum session_step command_vrfy(struct session *s, const struct call *call,
 
 /* --- the transaction -------------------------------------------------------------------------- */
 
-/* The local part of MAIL FROM is the sender where sms.senders lists it. */
+/* The local part of MAIL FROM is the sender if sms.senders lists it. */
 static void take_sender(struct session *s, const struct path *path, struct options *options)
 {
     const char *const *senders = s->rules->senders;
