@@ -291,9 +291,9 @@ static void answer_queue(struct call *call)
     for (size_t i = 0; i < sizeof TOLD / sizeof TOLD[0]; i++) {
         buffer_printf(call->out, "%s=%zu ", message_state_name(TOLD[i]), totals.by_state[TOLD[i]]);
     }
-    int64_t age_ms = totals.oldest_ms == 0 ? 0 : clock_unix_ms() - totals.oldest_ms;
     const char *reason = stopped_reason(&relaying);
-    buffer_printf(call->out, "oldest=%" PRId64 " relaying=%s", age_ms > 0 ? age_ms / 1000 : 0,
+    buffer_printf(call->out, "oldest=%" PRId64 " relaying=%s",
+                  clock_age_ms(totals.oldest_ms, clock_unix_ms()) / 1000,
                   reason == NULL ? "yes" : "no");
     if (reason != NULL) {
         reply_value(call->out, "reason", reason);

@@ -41,7 +41,7 @@ static bool is_nearly_full(size_t is, size_t max)
     return is >= max - max / 10;
 }
 
-/* Writes down why it is not ready. Returns false when it is. */
+/* Writes why the relay is not ready. Returns false if it is. */
 static bool complain(const struct http *http, char *words, size_t size)
 {
     const struct http_options *options = &http->options;
@@ -49,14 +49,14 @@ static bool complain(const struct http *http, char *words, size_t size)
     struct queue_totals totals;
     queue_relaying(http->relay->queue, &relaying);
     queue_totals(http->relay->queue, &totals);
-    int64_t waits_ms = totals.waits_since_ms == 0 ? 0 : clock_unix_ms() - totals.waits_since_ms;
+    int64_t waits_ms = clock_age_ms(totals.waits_since_ms, clock_unix_ms());
     if (http->is_stopping) {
         snprintf(words, size, "stopping");
     } else if (relaying.is_held) {
         snprintf(words, size, "held by the operator");
     } else if (relaying.is_stopped) {
         snprintf(words, size, "%s", relaying.reason);
-        log_hide_numbers(words); /* probes write it into logs */
+        log_hide_numbers(words); /* probes log what they get */
     } else if (is_nearly_full(totals.unfinished, options->max_messages) ||
                is_nearly_full(totals.unfinished_bytes, options->max_bytes)) {
         snprintf(words, size, "the queue is nearly full");
@@ -123,8 +123,8 @@ static void take_report(const struct http *http, struct evhttp_request *request)
 
 static const struct route {
     const char *path;
-    bool is_button;   /* POST, and only by a page of ours; otherwise GET and HEAD */
-    bool is_for_page; /* a page of others gets none */
+    bool is_button;   /* POST, and only from our page; otherwise GET and HEAD */
+    bool is_for_page; /* not for web pages of others */
     void (*tell)(const struct http *http, struct evhttp_request *request);
 } routes[] = {
     {"/", false, false, tell_page},        {"/events", false, true, tell_events},
@@ -153,9 +153,8 @@ static bool is_ours(const struct http *http, const char *host, size_t len)
 }
 
 /*
- * Is every host that the request names ours? What follows "//" in its path is one too for libevent,
- * whose evhttp_request_get_host then looks at Host no more; but a page of a browser can choose the
- * path, and cannot choose Host.
+ * Does the request name only hosts of ours? For libevent, what follows "//" in the path is a host, too,
+ * and evhttp_request_get_host then ignores Host; but a web page can choose the path, not Host.
  */
 static bool is_for_us(const struct http *http, struct evhttp_request *request)
 {
@@ -166,8 +165,8 @@ static bool is_for_us(const struct http *http, struct evhttp_request *request)
 }
 
 /*
- * Was the request made by a page that came from here (RFC 6454)? Its origin is http:// and the very
- * host that it asks; or, behind a proxy, https:// and one of http.hosts.
+ * Was the request made by our page (RFC 6454)? Its origin is http:// and the host in Host; behind a
+ * proxy, https:// and one of http.hosts.
  */
 static bool is_own_origin(const struct http *http, struct evhttp_request *request)
 {
@@ -186,10 +185,10 @@ static bool is_own_origin(const struct http *http, struct evhttp_request *reques
 }
 
 /*
- * Did a page ask that came from elsewhere? Browsers say so (Fetch Metadata, W3C). It would not be shown
- * the answer, but could take all places there are for listeners.
+ * Was the request made by a page of another site? Browsers tell (Fetch Metadata, W3C). Such a page
+ * could not read the answer, but could occupy all places for listeners.
  */
-static bool is_of_other_page(struct evhttp_request *request)
+static bool is_from_other_page(struct evhttp_request *request)
 {
     const char *site =
         evhttp_find_header(evhttp_request_get_input_headers(request), "Sec-Fetch-Site");
@@ -207,7 +206,7 @@ static void follow(const struct http *http, const struct route *route,
                           route->is_button ? "POST" : "GET, HEAD");
         http_answer_line(request, HTTP_BADMETHOD, "method not allowed");
     } else if ((route->is_button && !is_own_origin(http, request)) ||
-               (route->is_for_page && is_of_other_page(request))) {
+               (route->is_for_page && is_from_other_page(request))) {
         http_answer_line(request, 403, "not from this page");
     } else {
         route->tell(http, request);

@@ -1,6 +1,7 @@
 /* metrics: see metrics.h. */
 #include "gateway/web/metrics.h"
 
+#include "gateway/base/clock.h"
 #include "gateway/base/stats.h"
 #include "gateway/policy/destination.h"
 #include "gateway/queue/ask.h"
@@ -17,7 +18,7 @@ enum { MS_PER_SECOND = 1000 };
 
 /* --- the format ------------------------------------------------------------------------------- */
 
-/* What precedes the values of a metric. */
+/* The lines before the values of a metric. */
 static void write_head(struct buffer *out, const char *name, const char *kind, const char *help)
 {
     buffer_printf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help, name, kind);
@@ -40,7 +41,7 @@ static void write_label(struct buffer *out, const char *name, const char *value)
     buffer_putc(out, '"');
 }
 
-/* A line up to its value; a label that is NULL is left out. */
+/* A line up to its value, without a label if `value` is NULL. */
 static void begin_line(struct buffer *out, const char *name, const char *label, const char *value)
 {
     buffer_printf(out, PREFIX "%s", name);
@@ -83,7 +84,7 @@ static void write_gauge(struct buffer *out, const char *name, const char *help, 
     write_line(out, name, NULL, NULL, number);
 }
 
-/* --- what stats holds --------------------------------------------------------------------------- */
+/* --- stats -------------------------------------------------------------------------------------- */
 
 static void write_numbers(const struct stats *stats, struct buffer *out)
 {
@@ -107,7 +108,7 @@ static void write_family(const struct stats *stats, enum stats_family which, str
     }
 }
 
-/* One bucket, with all that is in those before it. */
+/* One bucket; it includes the ones before it. */
 static void write_bucket(struct buffer *out, const struct stats_histogram_row *row,
                          const char *bound, int64_t count)
 {
@@ -154,7 +155,7 @@ static void write_histograms(const struct stats *stats, struct buffer *out)
     }
 }
 
-/* --- what clients say --------------------------------------------------------------------------- */
+/* --- commands ----------------------------------------------------------------------------------- */
 
 static void write_commands(const struct session_tally *tally, struct buffer *out)
 {
@@ -164,7 +165,7 @@ static void write_commands(const struct session_tally *tally, struct buffer *out
     }
 }
 
-/* Replies with the same codes are told apart by nobody: they are counted as the first of them. */
+/* Of replies with the same codes, all are counted as the first. */
 static bool is_counted(enum reply reply)
 {
     char line[16];
@@ -192,12 +193,6 @@ static void write_refusals(const struct session_tally *tally, struct buffer *out
 
 /* --- the queue ---------------------------------------------------------------------------------- */
 
-/* How old is what has been there since then? 0 = there is nothing; clocks may be set back. */
-static int64_t age_ms(int64_t since_ms, int64_t now_ms)
-{
-    return since_ms == 0 || since_ms > now_ms ? 0 : now_ms - since_ms;
-}
-
 static void write_lanes(const struct queue_totals *totals, int64_t now_ms, struct buffer *out)
 {
     write_head(out, "queue_lane_messages", "gauge", "messages ready to be sent, by lane");
@@ -206,11 +201,11 @@ static void write_lanes(const struct queue_totals *totals, int64_t now_ms, struc
                    message_priority_name((enum message_priority)i), (int64_t)totals->by_lane[i]);
     }
     write_head(out, "queue_lane_oldest_seconds", "gauge",
-               "how long the first message of the lane has been ready; 0 = it is empty");
+               "how long the first message of the lane has been ready; 0 = the lane is empty");
     for (int i = 0; i < MESSAGE_PRIORITIES; i++) {
         write_seconds(out, "queue_lane_oldest_seconds", "lane",
                       message_priority_name((enum message_priority)i),
-                      age_ms(totals->oldest_by_lane_ms[i], now_ms));
+                      clock_age_ms(totals->oldest_by_lane_ms[i], now_ms));
     }
 }
 
@@ -224,10 +219,11 @@ static void write_queue(struct queue *queue, int64_t now_ms, struct buffer *out)
                    (int64_t)totals.by_state[i]);
     }
     write_head(out, "queue_oldest_seconds", "gauge", "age of the oldest unfinished message");
-    write_seconds(out, "queue_oldest_seconds", NULL, NULL, age_ms(totals.oldest_ms, now_ms));
+    write_seconds(out, "queue_oldest_seconds", NULL, NULL, clock_age_ms(totals.oldest_ms, now_ms));
     write_head(out, "queue_waiting_seconds", "gauge",
                "how long the oldest message that may be sent has waited for the relay");
-    write_seconds(out, "queue_waiting_seconds", NULL, NULL, age_ms(totals.waits_since_ms, now_ms));
+    write_seconds(out, "queue_waiting_seconds", NULL, NULL,
+                  clock_age_ms(totals.waits_since_ms, now_ms));
     write_gauge(out, "queue_bytes", "memory of all messages held", (int64_t)totals.bytes);
     write_lanes(&totals, now_ms, out);
 }
@@ -240,7 +236,8 @@ static void write_destination(const struct relay *relay, struct buffer *out)
     queue_relaying(relay->queue, &relaying);
     write_gauge(out, "relaying", "1 = messages are sent, 0 = held or stopped",
                 !relaying.is_held && !relaying.is_stopped);
-    write_head(out, "destination_state", "gauge", "1 for the state that the API is in for us");
+    write_head(out, "destination_state", "gauge",
+               "1 for the current state of the API, as seen from here");
     for (int i = DESTINATION_FINE; i <= DESTINATION_STOPPED; i++) {
         write_line(out, "destination_state", "state",
                    destination_state_name((enum destination_state)i),
@@ -260,22 +257,22 @@ static int64_t window_remaining(const struct stats_window *window, int64_t now_m
     return window->remaining;
 }
 
-/* Rounded up: at 0 it has begun. */
+/* Rounded up: at 0 the next one has begun. */
 static int64_t window_reset_s(const struct stats_window *window, int64_t now_ms)
 {
     return (window->reset_ms - now_ms + MS_PER_SECOND - 1) / MS_PER_SECOND;
 }
 
-/* What the API has told of its rate windows; nothing of those that are not known. */
+/* The rate windows of the API, as far as they are known. */
 static void write_windows(const struct stats *stats, int64_t now_ms, struct buffer *out)
 {
     static const struct {
         const char *name, *help;
         int64_t (*value)(const struct stats_window *window, int64_t now_ms);
     } rows[] = {
-        {"rate_limit", "requests that the API takes in a window", window_limit},
-        {"rate_remaining", "requests that are left in this window", window_remaining},
-        {"rate_reset_seconds", "until the next window begins", window_reset_s},
+        {"rate_limit", "requests that the API allows per window", window_limit},
+        {"rate_remaining", "requests left in this window", window_remaining},
+        {"rate_reset_seconds", "time until the next window begins", window_reset_s},
     };
     for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
         write_head(out, rows[row].name, "gauge", rows[row].help);
@@ -304,6 +301,6 @@ void metrics_write(const struct relay *relay, int64_t now_ms, struct buffer *out
     write_queue(relay->queue, now_ms, out);
     write_destination(relay, out);
     write_windows(relay->stats, now_ms, out);
-    write_head(out, "build_info", "gauge", "always 1; says the version");
+    write_head(out, "build_info", "gauge", "always 1; the label is the version");
     write_line(out, "build_info", "version", relay->rules->version, 1);
 }

@@ -1,8 +1,8 @@
 /*
- * metrics: what /metrics says, in the text format of Prometheus.
+ * metrics: the metrics of /metrics, in the text format of Prometheus.
  *
- * Owns names, labels and units there; counts nothing itself: that is stats', the queue's and the
- * tally's of what clients say. Thread: the loop's.
+ * Owns their names, labels and units. Counts nothing itself: stats, the queue and the tally of
+ * sessions do. Thread: the loop's.
  */
 #ifndef GATEWAY_WEB_METRICS_H
 #define GATEWAY_WEB_METRICS_H

@@ -18,10 +18,10 @@ enum { RANDOM_BYTES = 16, RANDOM_SIZE = 2 * RANDOM_BYTES + 1 };
 struct page {
     char token[RANDOM_SIZE];
     struct page_events *events;
-    struct page_inbox *inbox; /* NULL = the API is not the simulated one */
+    struct page_inbox *inbox; /* NULL = the API is not simulated */
 };
 
-/* Hexadecimal digits that nobody can guess. */
+/* Random hexadecimal digits that nobody can guess. */
 static bool make_random(char text[RANDOM_SIZE])
 {
     unsigned char bytes[RANDOM_BYTES];
@@ -36,7 +36,7 @@ static bool make_random(char text[RANDOM_SIZE])
 
 /* --- the page --------------------------------------------------------------------------------- */
 
-/* Appends the page with what stands for each "{{name}}". */
+/* Appends the page with values for "{{nonce}}" and "{{token}}". */
 static void fill_in(struct evbuffer *out, const char *nonce, const char *token)
 {
     const char *at = page_html, *mark;
@@ -51,8 +51,8 @@ static void fill_in(struct evbuffer *out, const char *nonce, const char *token)
 }
 
 /*
- * The page may run what is in it and ask where it came from, nothing else. Its scripts and styles
- * are known by a nonce (CSP level 3, 6.7) of this answer alone.
+ * The page may run its own scripts and connect to its own origin, nothing else. A nonce, new in each
+ * answer, marks its scripts and styles (CSP level 3, 6.7).
  */
 static void add_policy(struct evhttp_request *request, const char *nonce)
 {
@@ -84,7 +84,7 @@ void page_show(struct page *page, struct evhttp_request *request)
     }
 }
 
-/* --- what it asks for ------------------------------------------------------------------------- */
+/* --- its requests ----------------------------------------------------------------------------- */
 
 void page_tell_events(struct page *page, struct evhttp_request *request)
 {
@@ -144,7 +144,7 @@ struct page *page_new(const struct relay *relay, const struct page_options *opti
         return NULL;
     }
     if (!make_random(page->token)) {
-        snprintf(error, error_size, "the system gives no random bytes");
+        snprintf(error, error_size, "the system has no random bytes");
         page_free(page);
         return NULL;
     }

@@ -1,9 +1,9 @@
 /*
- * page: the page at "/", for people: what the relay does now, and why not.
+ * page: the page at "/", for people: what the relay is doing, and why it is not.
  *
- * Owns the page as it is served (page.html, in the program) and the token by which its buttons are
- * known from everybody else's. What it shows comes from page_events and page_inbox. Who may ask at
- * all is http's decision. Thread: the loop's.
+ * Owns the page as it is served (page.html, embedded in the program) and the token that proves that a
+ * button is ours. Leaves what it shows to page_events and page_inbox, and who may use it to http.
+ * Thread: the loop's.
  */
 #ifndef GATEWAY_WEB_PAGE_H
 #define GATEWAY_WEB_PAGE_H
@@ -17,26 +17,26 @@ struct page;
 struct relay;
 
 struct page_options {
-    bool shows_all; /* whole numbers, and the API's reasons; otherwise numbers are masked */
+    bool shows_all; /* whole numbers and the API's reasons; otherwise numbers are masked */
     /* Where the simulated API in this process listens, whose messages are the inbox; port 0 = the
-     * API is another. */
+     * API is not simulated. */
     const char *sandbox_host;
     uint16_t sandbox_port;
 };
 
-/* `relay` must outlive it; options are copied. NULL, with a sentence in `error`, when it cannot. */
+/* `relay` must outlive it; options are copied. Returns NULL, with a sentence in `error`, on failure. */
 struct page *page_new(const struct relay *relay, const struct page_options *options, char *error,
                       size_t error_size);
-/* Lets go of its requests, which evhttp frees afterwards. NULL is fine. */
+/* Releases its requests, which evhttp frees afterwards. NULL is fine. */
 void page_free(struct page *page);
 
 /* GET /: the page itself. Each of these answers the request, now or later. */
 void page_show(struct page *page, struct evhttp_request *request);
 /* GET /events: see page_events.h. */
 void page_tell_events(struct page *page, struct evhttp_request *request);
-/* GET /inbox: see page_inbox.h; 404 where the API is not the simulated one. */
+/* GET /inbox: see page_inbox.h; 404 if the API is not simulated. */
 void page_tell_inbox(struct page *page, struct evhttp_request *request);
-/* POST /inbox/report, for who has the page's token: a delivery report of the user's choice. */
+/* POST /inbox/report, with the page's token: sends a delivery report of the user's choice. */
 void page_take_report(struct page *page, struct evhttp_request *request);
 
 #endif

@@ -23,8 +23,8 @@
 
 enum {
     LISTENER_SECONDS = 10,
-    SEND_BUFFER = 16384, /* what the kernel holds for one */
-    RETRY_MS = 2000      /* so long a browser waits before it comes again */
+    SEND_BUFFER = 16384, /* bytes that the kernel holds for one */
+    RETRY_MS = 2000      /* how long a browser waits before it connects again */
 };
 
 struct listener {
@@ -32,7 +32,7 @@ struct listener {
     struct page_events *events;
     struct evhttp_request *request;
     uint64_t next_sample;
-    uint64_t told_change; /* the number of the queue's last change that it knows of */
+    uint64_t told_event; /* the number of the last event that its list includes */
 };
 
 struct page_events {
@@ -47,7 +47,7 @@ struct page_events {
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-/* Takes the value. Compact JSON holds no line end, so it is one line of data. */
+/* Takes ownership of the value. Compact JSON has no line ends: it is one line of data. */
 static void add_event(struct evbuffer *out, const char *name, json_t *value)
 {
     char *data = value == NULL ? NULL : json_dumps(value, JSON_COMPACT);
@@ -81,7 +81,7 @@ static json_t *count_unfinished(const struct queue_totals *totals)
     return states;
 }
 
-/* Since the start: what has ended need not be in memory. */
+/* Since the start: finished messages may have left memory. */
 static json_t *count_all(const struct stats *stats)
 {
     return json_pack("{s:I, s:I, s:I, s:I}", "accepted",
@@ -120,18 +120,18 @@ static void add_samples(struct listener *listener, struct evbuffer *out)
 static void add_messages(struct listener *listener, struct evbuffer *out)
 {
     struct queue *queue = listener->events->relay->queue;
-    uint64_t change = queue_last_event(queue);
-    if (change != listener->told_change) {
+    uint64_t event = queue_last_event(queue);
+    if (event != listener->told_event) {
         add_event(out, "messages", page_messages(queue, listener->events->shows_all));
-        listener->told_change = change;
+        listener->told_event = event;
     }
 }
 
 /* --- listeners -------------------------------------------------------------------------------- */
 
 /*
- * Its connection ends, by either side. Where libevent has taken the request off the connection, it
- * is ours to free; otherwise it goes with it.
+ * The connection is closed, by either side. If libevent has detached the request from it, we free the
+ * request; otherwise it is freed with the connection.
  */
 static void on_close(struct evhttp_connection *connection, void *arg)
 {
@@ -146,8 +146,8 @@ static void on_close(struct evhttp_connection *connection, void *arg)
 }
 
 /*
- * Nothing is added to what it has not read yet. That also lets libevent's time run out for one that
- * reads nothing at all: each write would begin it anew.
+ * Has it read everything? If not, nothing is sent. So libevent's timeout can end one that reads
+ * nothing at all; each write would restart it.
  */
 static bool has_read(const struct listener *listener)
 {
@@ -192,11 +192,11 @@ static void begin_reply(struct evhttp_request *request)
     evhttp_add_header(headers, "Content-Type", "text/event-stream; charset=utf-8");
     evhttp_add_header(headers, "Cache-Control", "no-store");
     evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-    evhttp_add_header(headers, "X-Accel-Buffering", "no"); /* for nginx in front of it */
+    evhttp_add_header(headers, "X-Accel-Buffering", "no"); /* for an nginx in front */
     evhttp_send_reply_start(request, HTTP_OK, NULL);
 }
 
-/* What it may leave unread is little, and not for long. */
+/* Bounds what it may leave unread, and for how long. */
 static void bound(struct evhttp_connection *connection)
 {
     int size = SEND_BUFFER;

@@ -1,6 +1,6 @@
 /*
- * page_html: see page_html.h. The assembler puts the file in, from where make is run; gcc and clang
- * of Debian 12 do not know #embed yet.
+ * page_html: see page_html.h. The assembler includes the file, relative to where make runs: gcc and
+ * clang of Debian 12 do not support #embed yet.
  */
 #include "gateway/web/page_html.h"
 

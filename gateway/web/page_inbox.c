@@ -13,13 +13,13 @@
 #include <sys/queue.h>
 
 enum {
-    ASKS_MAX = 16, /* more wait for an answer than pages can be open: something is wrong */
+    ASKS_MAX = 16, /* as many as pages can be open: more would be a fault */
     ANSWER_SECONDS = 5,
     ANSWER_MAX = 16 << 20,
-    INBOUND_MAX = 160 /* of an answer from the phone */
+    INBOUND_MAX = 160 /* bytes of a message from the phone */
 };
 
-/* What comes in lets the page wait; this is what for. */
+/* A request of the page that waits for the simulator. */
 struct ask {
     LIST_ENTRY(ask) entry;
     struct page_inbox *inbox;
@@ -63,7 +63,7 @@ static void on_answer(struct evhttp_request *answer, void *arg)
     ask_free(ask);
 }
 
-/* Makes the request to the simulator; `body` (given away) makes it a POST. False without memory. */
+/* Sends the request to the simulator, a POST if it has a `body` (owned). Returns false on failure. */
 static bool send_ask(struct ask *ask, const char *path, json_t *body)
 {
     enum evhttp_cmd_type method = body == NULL ? EVHTTP_REQ_GET : EVHTTP_REQ_POST;
@@ -92,14 +92,14 @@ static void ask_simulator(struct page_inbox *inbox, struct evhttp_request *reque
     struct ask *ask = inbox->ask_count < ASKS_MAX ? calloc(1, sizeof *ask) : NULL;
     if (ask == NULL) {
         json_decref(body);
-        http_answer_line(request, HTTP_SERVUNAVAIL, "too many ask at once");
+        http_answer_line(request, HTTP_SERVUNAVAIL, "too many requests at a time");
         return;
     }
     *ask = (struct ask){.inbox = inbox, .request = request, .answer = answer};
     LIST_INSERT_HEAD(&inbox->asks, ask, entry);
     inbox->ask_count++;
     if (!send_ask(ask, path, body)) {
-        http_answer_line(request, HTTP_SERVUNAVAIL, "the simulated API cannot be asked");
+        http_answer_line(request, HTTP_SERVUNAVAIL, "cannot call the simulated API");
         ask_free(ask);
     }
 }
@@ -112,7 +112,7 @@ static const char *member(const json_t *object, const char *name)
     return text == NULL ? "" : text;
 }
 
-/* The text, cut where its parts end. */
+/* The text, split into its parts. */
 static json_t *split(const char *text, size_t len, unsigned count)
 {
     size_t *ends = calloc(count, sizeof *ends);
@@ -191,7 +191,7 @@ static bool is_status(const char *word)
     return false;
 }
 
-/* The simulator's control call for what the page asks for, a new object; NULL = it makes no sense. */
+/* The body of the simulator's control call for the page's request, a new object; NULL = invalid. */
 static json_t *read_report(struct evbuffer *body)
 {
     size_t len = evbuffer_get_length(body);
@@ -219,7 +219,7 @@ void page_inbox_report(struct page_inbox *inbox, struct evhttp_request *request)
 {
     json_t *report = read_report(evhttp_request_get_input_buffer(request));
     if (report == NULL) {
-        http_answer_line(request, HTTP_BADREQUEST, "an id, and a status or a message, are wanted");
+        http_answer_line(request, HTTP_BADREQUEST, "expected an id, and a status or a message");
     } else {
         ask_simulator(inbox, request, "/sandbox/reports", report, answer_report);
     }
@@ -252,9 +252,9 @@ void page_inbox_free(struct page_inbox *inbox)
     if (inbox == NULL) {
         return;
     }
-    evhttp_connection_free(inbox->connection); /* without a word to those who wait */
+    evhttp_connection_free(inbox->connection); /* calls back nobody */
     while ((ask = LIST_FIRST(&inbox->asks)) != NULL) {
-        /* One that lost its connection is nobody's but ours; evhttp frees the others. */
+        /* evhttp frees only requests that still have a connection. */
         if (evhttp_request_get_connection(ask->request) == NULL) {
             evhttp_request_free(ask->request);
         }

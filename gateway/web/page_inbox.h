@@ -1,15 +1,15 @@
 /*
- * page_inbox: the messages that the simulated API in this process has taken, as a phone would show
+ * page_inbox: the messages that the simulated API in this process has accepted, as a phone would show
  * them, and the reports that the page's buttons send.
  *
- * Asks the simulator by its control calls (sandbox.h), over loopback as everybody does, for it runs in
- * a thread of its own; a slow one keeps nobody waiting but the page. What the page gets:
+ * Asks the simulator through its control calls (sandbox.h), over loopback, since it runs in a thread of
+ * its own; if it is slow, only the page waits. The page gets:
  *
  *   {"messages":[{"id","from","to","at","status","encoding","units","parts":["..",..]},..],
  *    "webhook":true}
  *
- * newest first, each text in the parts that it is sent in; `webhook`: can there be reports?
- * Owns its connection to the simulator and the requests that wait for an answer. Thread: the loop's.
+ * newest first, with each text split into its parts; `webhook`: can reports be sent?
+ * Owns the connection to the simulator and the requests that wait for an answer. Thread: the loop's.
  */
 #ifndef GATEWAY_WEB_PAGE_INBOX_H
 #define GATEWAY_WEB_PAGE_INBOX_H
@@ -33,8 +33,8 @@ void page_inbox_free(struct page_inbox *inbox);
 void page_inbox_show(struct page_inbox *inbox, struct evhttp_request *request);
 
 /*
- * Answers POST /inbox/report, {"id":"..","status":".."} or {"id":"..","message":".."}: the simulator
- * sends that report, or that answer from the phone. 202, 400, or what the simulator says.
+ * Answers POST /inbox/report, {"id":"..","status":".."} or {"id":"..","message":".."}: has the
+ * simulator send that report, or that message from the phone. 202, 400, or the simulator's answer.
  */
 void page_inbox_report(struct page_inbox *inbox, struct evhttp_request *request);
 

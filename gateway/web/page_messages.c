@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Some five changes make a message's life: queued, sending, relayed, and its reports. */
-enum { CHANGES = 6 * PAGE_MESSAGES };
+/* A message has about five events: queued, sending, relayed, and its reports. */
+enum { EVENTS = 6 * PAGE_MESSAGES };
 
-/* The changes of one message, in their order. */
+/* The events of one message, in order. */
 struct group {
-    const struct queue_event *changes;
+    const struct queue_event *events;
     size_t count;
 };
 
@@ -21,34 +21,33 @@ static int compare_numbers(uint64_t left, uint64_t right)
     return left < right ? -1 : left > right;
 }
 
-/* By message, then in their order. */
-static int compare_changes(const void *a, const void *b)
+/* By message, then in order. */
+static int compare_events(const void *a, const void *b)
 {
     const struct queue_event *left = a, *right = b;
     int order = memcmp(&left->id, &right->id, sizeof left->id);
     return order != 0 ? order : compare_numbers(left->number, right->number);
 }
 
-/* The last submitted first; ids of one millisecond are in no order, their first changes are. */
+/* The last submitted first; by the first event where two have the same millisecond. */
 static int compare_groups(const void *a, const void *b)
 {
-    const struct queue_event *left = ((const struct group *)a)->changes;
-    const struct queue_event *right = ((const struct group *)b)->changes;
+    const struct queue_event *left = ((const struct group *)a)->events;
+    const struct queue_event *right = ((const struct group *)b)->events;
     int order =
         compare_numbers((uint64_t)ulid_time_ms(&right->id), (uint64_t)ulid_time_ms(&left->id));
     return order != 0 ? order : compare_numbers(right->number, left->number);
 }
 
 /* Returns how many messages there are. */
-static size_t group_changes(struct queue_event *changes, size_t count, struct group *groups)
+static size_t group_events(struct queue_event *events, size_t count, struct group *groups)
 {
     size_t found = 0;
-    qsort(changes, count, sizeof *changes, compare_changes);
+    qsort(events, count, sizeof *events, compare_events);
     for (size_t i = 0; i < count; i++) {
-        bool is_next =
-            i == 0 || memcmp(&changes[i - 1].id, &changes[i].id, sizeof changes[i].id) != 0;
+        bool is_next = i == 0 || memcmp(&events[i - 1].id, &events[i].id, sizeof events[i].id) != 0;
         if (is_next) {
-            groups[found++] = (struct group){.changes = &changes[i]};
+            groups[found++] = (struct group){.events = &events[i]};
         }
         groups[found - 1].count++;
     }
@@ -67,14 +66,14 @@ static json_t *show_number(const char *number, bool shows_all)
 
 static json_t *show(const struct group *group, bool shows_all)
 {
-    const struct queue_event *last = &group->changes[group->count - 1], *report = NULL;
+    const struct queue_event *last = &group->events[group->count - 1], *report = NULL;
     char id[ULID_SIZE];
     bool has_answered = false;
     for (size_t i = 0; i < group->count; i++) {
-        const struct queue_event *change = &group->changes[i];
-        bool is_report = change->report.status[0] != '\0' && change->text == NULL;
-        report = is_report ? change : report;
-        has_answered = has_answered || change->text != NULL;
+        const struct queue_event *event = &group->events[i];
+        bool is_report = event->report.status[0] != '\0' && event->text == NULL;
+        report = is_report ? event : report;
+        has_answered = has_answered || event->text != NULL;
     }
     ulid_format(&last->id, id);
     json_t *object =
@@ -96,23 +95,23 @@ static json_t *show(const struct group *group, bool shows_all)
 
 json_t *page_messages(struct queue *queue, bool shows_all)
 {
-    struct queue_event *changes = calloc(CHANGES, sizeof *changes);
+    struct queue_event *events = calloc(EVENTS, sizeof *events);
     json_t *messages = json_array();
-    if (changes == NULL || messages == NULL) {
-        free(changes);
+    if (events == NULL || messages == NULL) {
+        free(events);
         json_decref(messages);
         return NULL;
     }
-    struct group groups[CHANGES] = {{0}};
+    struct group groups[EVENTS] = {{0}};
     bool is_gone;
     uint64_t last = queue_last_event(queue);
     size_t count =
-        queue_events_since(queue, last < CHANGES ? 0 : last - CHANGES, changes, CHANGES, &is_gone);
-    size_t found = group_changes(changes, count, groups);
+        queue_events_since(queue, last < EVENTS ? 0 : last - EVENTS, events, EVENTS, &is_gone);
+    size_t found = group_events(events, count, groups);
     for (size_t i = 0; i < found && i < PAGE_MESSAGES; i++) {
         json_array_append_new(messages, show(&groups[i], shows_all));
     }
-    queue_events_drop(changes, count);
-    free(changes);
+    queue_events_drop(events, count);
+    free(events);
     return messages;
 }

@@ -1,8 +1,8 @@
 /*
- * page_messages: the last messages, as the page lists them.
+ * page_messages: the latest messages, as the page lists them.
  *
- * Reads them from the last changes that the queue keeps, so that a flood costs no more than a
- * trickle: nothing is owned, nothing is old. Thread: the loop's.
+ * Owns nothing: reads the recent events that the queue keeps, so that a flood costs no more than a
+ * trickle. Thread: the loop's.
  */
 #ifndef GATEWAY_WEB_PAGE_MESSAGES_H
 #define GATEWAY_WEB_PAGE_MESSAGES_H
@@ -15,10 +15,10 @@ struct queue;
 enum { PAGE_MESSAGES = 50 };
 
 /*
- * The last messages of which something has changed, PAGE_MESSAGES at the most, the last submitted
- * first: a new array of {"id","at","to","state"} with "dlr", "code" and "inbound" (true) where there
- * is such a thing. Numbers are masked, and an API's reason ("reason") is left out, unless
- * `shows_all`; texts are never told. NULL without memory.
+ * The messages of recent events, at most PAGE_MESSAGES, the last submitted first: a new array of
+ * {"id","at","to","state"}, with "dlr", "code" and "inbound" (true) if they have any. Numbers are
+ * masked and the API's reason ("reason") is left out unless `shows_all`; texts are never shown. NULL
+ * on allocation failure.
  */
 json_t *page_messages(struct queue *queue, bool shows_all);
 

@@ -9,7 +9,7 @@
 
 /* --- taking one ------------------------------------------------------------------------------- */
 
-/* Also when the loop was late. */
+/* A rate, even if the loop was late. */
 static int64_t per_second(int64_t count, int64_t elapsed_ms)
 {
     return elapsed_ms <= 0 ? 0 : (count * 1000 + elapsed_ms / 2) / elapsed_ms;
@@ -22,7 +22,7 @@ static int64_t to_be_sent(const struct queue_totals *totals)
                      n[MESSAGE_SCHEDULED]);
 }
 
-/* What the counters say, less what they said before. */
+/* What the counters have counted since the last sample. */
 static void sample_counters(struct page_samples *samples, struct page_sample *sample)
 {
     const struct stats *stats = samples->relay->stats;
@@ -48,11 +48,10 @@ void page_samples_take(struct page_samples *samples)
     struct queue_totals totals;
     queue_totals(relay->queue, &totals);
     int64_t now_ms = clock_unix_ms();
-    int64_t age_ms = totals.waits_since_ms == 0 ? 0 : now_ms - totals.waits_since_ms;
     *sample = (struct page_sample){
         .at_ms = now_ms,
         .depth = to_be_sent(&totals),
-        .oldest_ms = age_ms < 0 ? 0 : age_ms,
+        .oldest_ms = clock_age_ms(totals.waits_since_ms, now_ms),
         .single = stats_window(relay->stats, API_SINGLE, now_ms),
         .bulk = stats_window(relay->stats, API_BULK, now_ms),
     };
