@@ -239,7 +239,7 @@ static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
 static void end_if_done(struct daemon *d)
 {
     bool is_idle = d->relay.store == NULL || store_is_idle(d->relay.store);
-    bool is_told = d->notify == NULL || notify_have_ended(d->notify);
+    bool is_told = d->notify == NULL || notify_has_ended(d->notify);
     if (d->has_forwarder_ended && is_idle && is_told) {
         event_base_loopexit(d->base, NULL);
     }

@@ -1,10 +1,9 @@
-/* change: see notice.h. */
+/* notice: see notice.h. */
 #include "gateway/notify/notice.h"
 
 #include "gateway/queue/records.h"
 #include "gateway/queue/reports.h"
 #include "gateway/queue/types.h"
-
 #include "proto/text.h"
 
 #include <jansson.h>
@@ -15,28 +14,28 @@
 
 enum { TIME_SIZE = 40, USUAL_BYTES = 1024 };
 
-/* --- members: what has no value is left out ----------------------------------------------------- */
+/* --- members: those without a value are left out ------------------------------------------------ */
 
 static bool put(json_t *object, const char *name, json_t *value)
 {
     return json_object_set_new_nocheck(object, name, value) == 0;
 }
 
-/* What is no UTF-8 has no value that could be told: a file can be damaged, and the store goes on. */
+/* JSON cannot hold invalid UTF-8, which a damaged file may: it counts as no value. */
 static bool put_words(json_t *object, const char *name, const char *words)
 {
     return words[0] == '\0' || !text_is_utf8(words, strlen(words)) ||
            put(object, name, json_string(words));
 }
 
-/* RFC 3339 in UTC, to the millisecond; 0 = there is none. */
+/* RFC 3339 in UTC, to the millisecond; 0 = no value. */
 static bool put_time(json_t *object, const char *name, int64_t unix_ms)
 {
     time_t seconds = (time_t)(unix_ms / 1000);
     struct tm utc;
     char text[TIME_SIZE];
     if (unix_ms == 0 || gmtime_r(&seconds, &utc) == NULL) {
-        return true; /* nor is there a year that could be written */
+        return true; /* or its year cannot be written */
     }
     size_t len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(text + len, sizeof text - len, ".%03dZ", (int)(unix_ms % 1000));
@@ -77,7 +76,7 @@ static bool put_what_is_new(json_t *object, const struct queue_event *event, con
            put_words(object, "reason", reason);
 }
 
-/* --- changes ------------------------------------------------------------------------------------ */
+/* --- notices ------------------------------------------------------------------------------------ */
 
 static struct notice *notice_new(uint64_t number, size_t len)
 {
@@ -99,7 +98,7 @@ struct notice *notice_copy(uint64_t number, const char *json, size_t len)
     return notice;
 }
 
-/* Takes `object`. `is_whole` = all members are in it. */
+/* Takes `object`; `is_whole` = it has all its members. */
 static struct notice *dump(uint64_t number, json_t *object, bool is_whole)
 {
     char usual[USUAL_BYTES];
@@ -118,7 +117,7 @@ static struct notice *dump(uint64_t number, json_t *object, bool is_whole)
     return notice;
 }
 
-/* Of `event` all but the answer, whose halves these are. */
+/* `event` without its answer, which is `api_id` and `reason`. */
 static struct notice *build(uint64_t number, const struct queue_event *event, int64_t at_ms,
                             const char *api_id, const char *reason)
 {
@@ -132,7 +131,7 @@ static struct notice *build(uint64_t number, const struct queue_event *event, in
 struct notice *notice_of_record(uint64_t number, const struct queue_record *record,
                                 const char *answer)
 {
-    const struct message *m = record->message; /* what is read of it never changes */
+    const struct message *m = record->message; /* only what never changes is read */
     struct queue_event event = {.id = m->id, .state = record->state};
     memcpy(event.to, message_to(m), m->to_len + 1U);
     memcpy(event.from, message_from(m), m->from_len + 1U);

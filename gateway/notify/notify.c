@@ -1,4 +1,4 @@
-/* consumers: see notify.h. */
+/* notify: see notify.h. */
 #include "gateway/notify/notify.h"
 
 #include "gateway/base/clock.h"
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STOP_MS = 2000 /* for what is left at an orderly stop */ };
+enum { STOP_MS = 2000 }; /* to deliver what is left at an orderly stop */
 
 struct notify {
     struct notify_options options; /* its strings are NULL */
@@ -67,13 +67,15 @@ static bool make_parts(struct notify *n, struct event_base *base,
     }
     if (options->webhook != NULL) {
         n->webhook = webhook_new(n->outbox, &webhook);
-        snprintf(error, error_size, "cannot set up reports.webhook (its URL, its secret?)");
+        if (n->webhook == NULL) {
+            snprintf(error, error_size, "cannot set up reports.webhook (check its URL and secret)");
+            return false;
+        }
     }
     if (options->exec != NULL) {
         n->program = program_new(base, n->outbox, &program);
     }
-    return (n->webhook != NULL || options->webhook == NULL) &&
-           (n->program != NULL || options->exec == NULL);
+    return n->program != NULL || options->exec == NULL;
 }
 
 struct notify *notify_new(struct event_base *base, const struct notify_options *options,
@@ -145,7 +147,7 @@ void notify_stop(struct notify *n)
     }
 }
 
-bool notify_have_ended(const struct notify *n)
+bool notify_has_ended(const struct notify *n)
 {
     return n->is_stopping && n->running == 0;
 }

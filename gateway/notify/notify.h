@@ -1,8 +1,8 @@
 /*
- * consumers: who is told of changes beside the clients: the webhook and the program of the settings.
+ * notify: delivers notices to the webhook and the program of the settings.
  *
- * Owns the outbox and both, and the order in which they begin and end. Where nothing is durable it
- * brings the queue's changes to the outbox, too; otherwise the store does.
+ * Owns the outbox and both, and the order in which they start and stop. Without a store it also turns
+ * the queue's events into notices; otherwise the store does.
  * Thread: the loop's, unless it says otherwise.
  */
 #ifndef GATEWAY_NOTIFY_NOTIFY_H
@@ -18,30 +18,31 @@ struct notify;
 struct queue_event;
 
 struct notify_options {
-    const char *webhook, *webhook_secret; /* NULL = there is none */
-    const char *exec;                     /* the same */
-    size_t backlog;                       /* changes that may wait */
+    const char *webhook, *webhook_secret; /* NULL = no webhook */
+    const char *exec;                     /* NULL = no program */
+    size_t backlog;                       /* notices that may wait */
     struct stats *stats;
-    void (*ended)(void *arg); /* after notify_stop: all have ended */
+    void (*ended)(void *arg); /* after notify_stop: both have ended */
     void *arg;
 };
 
-/* Makes them, and lets nothing run. Options are copied. Returns NULL with a sentence in `error`. */
+/* Sets both up, and starts neither. Options are copied. Returns NULL with a sentence in `error`. */
 struct notify *notify_new(struct event_base *base, const struct notify_options *options,
                           char *error, size_t error_size);
-/* For the store, which keeps it. Lives as long as the consumers. */
+/* For the store, which saves it. Lives as long as `n`. */
 struct outbox *notify_outbox(struct notify *n);
-/* Starts all. Returns 0 or an errno value. */
+/* Starts both. Returns 0 or an errno value. */
 int notify_start(struct notify *n);
 
-/* A change of the queue: a settled state, a report or an inbound message is to be told; the rest is
- * passed over. For watch_options.taken; `consumers` is one. */
+/* Makes a notice of an event: a settled state, a report or an inbound message; ignores the others.
+ * For watch_options.taken; `notify` is a struct notify. */
 void notify_tell(void *notify, const struct queue_event *event);
 
-/* What is there is told, within a short time and if nothing fails; then `ended`, in the loop. Once. */
+/* Delivers what is left, unless that fails or takes long; then calls `ended`, in the loop. The second
+ * call does nothing. */
 void notify_stop(struct notify *n);
-bool notify_have_ended(const struct notify *n);
-/* Ends those that have not ended, at once; whoever appends may still go on. */
+bool notify_has_ended(const struct notify *n);
+/* Ends both at once, if they have not ended; other threads may still append to the outbox. */
 void notify_end(struct notify *n);
 /* Logs how many notices are left, if any: kept in the store at `path`, or lost if that is NULL. */
 void notify_log_left(struct notify *n, const char *path);

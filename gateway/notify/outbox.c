@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    NUMBERS_PER_MS = 1000, /* more than there are: so numbers rise from run to run */
+    NUMBERS_PER_MS = 1000, /* more than a run uses up, so that numbers rise from run to run */
     BYTES_PER_NOTICE = 1024
 };
 
@@ -16,9 +16,9 @@ enum {
 struct reader {
     void (*wake)(void *arg); /* NULL = there is no such consumer */
     void *arg;
-    struct notice *next; /* to be taken; NULL = all was */
-    uint64_t taken, told;
-    bool waits; /* it was given nothing: it is woken for what comes */
+    struct notice *next; /* to be taken; NULL = it has taken all */
+    uint64_t taken, acknowledged;
+    bool waits; /* it got nothing: wake it for the next notice */
 };
 
 struct outbox {
@@ -31,7 +31,7 @@ struct outbox {
     /* Under the mutex. */
     struct notices list;
     size_t count, bytes;
-    uint64_t last_number; /* that was given out */
+    uint64_t last_number; /* given out */
     uint64_t gone, steps;
     struct reader readers[OUTBOX_CONSUMERS];
 };
@@ -85,7 +85,7 @@ static bool is_used(const struct reader *reader)
 
 /* --- the list: under the mutex ------------------------------------------------------------------ */
 
-/* Takes the oldest change out, for `doomed`. */
+/* Moves the oldest notice to `doomed`. */
 static void remove_first(struct outbox *o, struct notices *doomed)
 {
     struct notice *notice = STAILQ_FIRST(&o->list);
@@ -101,8 +101,8 @@ static bool is_full(const struct outbox *o)
     return o->count > o->max_notices || o->bytes > o->max_notices * BYTES_PER_NOTICE;
 }
 
-/* Drops the oldest while it is over its bound; notes how many of each consumer had not been taken:
- * what it has taken it may still tell. */
+/* Drops the oldest notices while the list is over its bound. Counts for each consumer those that it
+ * has not taken: it may still deliver the others. */
 static void trim(struct outbox *o, struct notices *doomed, size_t dropped[OUTBOX_CONSUMERS])
 {
     while (is_full(o)) {
@@ -118,17 +118,17 @@ static void trim(struct outbox *o, struct notices *doomed, size_t dropped[OUTBOX
     }
 }
 
-/* What every consumer has need not be kept. */
+/* Removes what every consumer has acknowledged. */
 static void release(struct outbox *o, struct notices *doomed)
 {
     struct notice *notice;
-    uint64_t told = UINT64_MAX;
+    uint64_t number = UINT64_MAX;
     for (int i = 0; i < OUTBOX_CONSUMERS; i++) {
-        if (is_used(&o->readers[i]) && o->readers[i].told < told) {
-            told = o->readers[i].told;
+        if (is_used(&o->readers[i]) && o->readers[i].acknowledged < number) {
+            number = o->readers[i].acknowledged;
         }
     }
-    while ((notice = STAILQ_FIRST(&o->list)) != NULL && notice->number <= told) {
+    while ((notice = STAILQ_FIRST(&o->list)) != NULL && notice->number <= number) {
         remove_first(o, doomed);
     }
 }
@@ -147,7 +147,7 @@ static void admit(struct outbox *o, struct notice *notice)
     }
 }
 
-/* --- changes come ------------------------------------------------------------------------------- */
+/* --- appending ---------------------------------------------------------------------------------- */
 
 uint64_t outbox_next_number(struct outbox *o)
 {
@@ -164,7 +164,7 @@ static void count_dropped(struct outbox *o, const size_t dropped[OUTBOX_CONSUMER
             stats_add(o->stats, STAT_CHANGES_DROPPED, (int64_t)dropped[i]);
             LOG(LOG_ERROR, "changes_dropped",
                 LOG_STR("consumer", outbox_consumer_name((enum outbox_consumer)i)),
-                LOG_STR("reason", "it does not take them, and reports.backlog is full"),
+                LOG_STR("reason", "the consumer does not take them, and reports.backlog is full"),
                 LOG_INT("changes", dropped[i]));
         }
     }
@@ -181,7 +181,7 @@ void outbox_append(struct outbox *o, struct notices *notices)
         STAILQ_REMOVE_HEAD(notices, entry);
         admit(o, notice);
     }
-    /* An earlier run's, which waited for a consumer that there is no more. */
+    /* Those of an earlier run may have waited only for a consumer that is gone. */
     size_t all = o->count;
     release(o, &doomed);
     o->steps += all - o->count;
@@ -206,7 +206,7 @@ void outbox_append(struct outbox *o, struct notices *notices)
     notices_clear(&doomed);
 }
 
-/* --- changes are told --------------------------------------------------------------------------- */
+/* --- consuming ---------------------------------------------------------------------------------- */
 
 size_t outbox_take(struct outbox *o, enum outbox_consumer consumer, size_t max,
                    bool (*take)(void *arg, const struct notice *notice), void *arg)
@@ -224,13 +224,14 @@ size_t outbox_take(struct outbox *o, enum outbox_consumer consumer, size_t max,
     return count;
 }
 
-void outbox_told(struct outbox *o, enum outbox_consumer consumer, uint64_t number, size_t count)
+void outbox_acknowledge(struct outbox *o, enum outbox_consumer consumer, uint64_t number,
+                        size_t count)
 {
     static const enum stats_name names[OUTBOX_CONSUMERS] = {
         [OUTBOX_WEBHOOK] = STAT_CHANGES_TOLD_WEBHOOK, [OUTBOX_PROGRAM] = STAT_CHANGES_TOLD_EXEC};
     struct notices doomed = STAILQ_HEAD_INITIALIZER(doomed);
     pthread_mutex_lock(&o->mutex);
-    o->readers[consumer].told = number;
+    o->readers[consumer].acknowledged = number;
     o->steps += count;
     release(o, &doomed);
     stats_set(o->stats, STAT_CHANGES_WAITING, (int64_t)o->count);
@@ -243,7 +244,7 @@ void outbox_told(struct outbox *o, enum outbox_consumer consumer, uint64_t numbe
     }
 }
 
-/* --- what is kept of it ------------------------------------------------------------------------- */
+/* --- saving ------------------------------------------------------------------------------------- */
 
 void outbox_progress(struct outbox *o, struct outbox_progress *progress)
 {
@@ -251,7 +252,7 @@ void outbox_progress(struct outbox *o, struct outbox_progress *progress)
     progress->gone = o->gone;
     progress->steps = o->steps;
     for (int i = 0; i < OUTBOX_CONSUMERS; i++) {
-        progress->told[i] = o->readers[i].told;
+        progress->acknowledged[i] = o->readers[i].acknowledged;
     }
     pthread_mutex_unlock(&o->mutex);
 }
@@ -262,9 +263,9 @@ void outbox_resume(struct outbox *o, const struct outbox_progress *progress)
     o->gone = progress->gone;
     o->last_number = o->gone > o->last_number ? o->gone : o->last_number;
     for (int i = 0; i < OUTBOX_CONSUMERS; i++) {
-        uint64_t told = progress->told[i];
-        o->readers[i].taken = o->readers[i].told = told;
-        o->last_number = told > o->last_number ? told : o->last_number;
+        uint64_t number = progress->acknowledged[i];
+        o->readers[i].taken = o->readers[i].acknowledged = number;
+        o->last_number = number > o->last_number ? number : o->last_number;
     }
     pthread_mutex_unlock(&o->mutex);
 }

@@ -1,16 +1,16 @@
 /*
- * outbox: the list between the changes that are to be told and the consumers that are told.
+ * outbox: the notices that wait for their consumers: the webhook and the program.
  *
- * Owns the changes in memory, their numbers, how far each consumer is, and the bound: when it is
- * full the oldest changes are dropped, counted and logged. A change leaves it when every consumer
- * has it. All that is told is here, at most so many changes and a kilobyte each on average: reading
- * pages from the store instead would save that memory, and cost the store's thread a read for every
- * batch, and a second way for queues that have no store.
- * Leaves to others: what a change says (notice), how it is told (webhook, program), and the disk
- * (store_notices): what is appended here is committed there before.
+ * Owns the notices in memory, their numbers, how far each consumer is, and the bound: when it is full,
+ * the oldest notices are dropped, counted and logged. A notice leaves it once every consumer has
+ * acknowledged it. All that wait are in memory, a kilobyte each on average. Reading them from the
+ * store instead would save that memory, and cost a read in the store's thread for every batch, and a
+ * second way for queues that have no store.
+ * Leaves to others: what a notice says (notice), how it is delivered (webhook, program), and the disk
+ * (store/notices): what is appended here is committed there before.
  *
- * Threads: changes come from one thread (the store's, or the loop's where nothing is durable), each
- * consumer has its own. One mutex, held for memory operations only.
+ * Threads: one thread appends (the store's, or the loop's where nothing is durable); each consumer
+ * has its own. One mutex, held for memory operations only.
  */
 #ifndef GATEWAY_NOTIFY_OUTBOX_H
 #define GATEWAY_NOTIFY_OUTBOX_H
@@ -30,49 +30,51 @@ enum { OUTBOX_CONSUMERS = OUTBOX_PROGRAM + 1 };
 /* As the settings spell them: "webhook", "exec". */
 const char *outbox_consumer_name(enum outbox_consumer consumer);
 
-/* Returns NULL without memory. `max_notices` is the bound. */
+/* `max_notices` is the bound. Returns NULL on allocation failure. */
 struct outbox *outbox_new(size_t max_notices, struct stats *stats);
-/* Frees what nobody took, too. NULL is fine. */
+/* Frees the notices that are left, too. NULL is fine. */
 void outbox_free(struct outbox *o);
 
-/* There is such a consumer. `wake` is called, by whoever appends, when outbox_take gave nothing and
- * would give something now; it must not block. Before anything is appended. */
+/* Adds a consumer, before anything is appended. `wake` is called by the appending thread when
+ * outbox_take has given nothing and would give something now; it must not block. */
 void outbox_join(struct outbox *o, enum outbox_consumer consumer, void (*wake)(void *arg),
                  void *arg);
 
-/* --- whoever brings changes ----------------------------------------------------------------- */
+/* --- appending ---------------------------------------------------------------------------------- */
 
-/* A number that no change had before. */
+/* A number that no notice had before. */
 uint64_t outbox_next_number(struct outbox *o);
-/* Takes changes in the order of their numbers; the list is empty then. */
+/* Takes notices in the order of their numbers; the list is empty then. */
 void outbox_append(struct outbox *o, struct notices *notices);
 
-/* --- consumers ------------------------------------------------------------------------------ */
+/* --- consuming ---------------------------------------------------------------------------------- */
 
 /*
- * Shows `take` up to `max` of the changes that this consumer has not taken yet, in order, under the
- * mutex: `take` copies one, or returns false, and it stays. Returns how many were taken. A consumer
- * that was shown none is woken when there is one.
+ * Shows `take` up to `max` notices that this consumer has not taken yet, in order, under the mutex.
+ * `take` copies a notice, or returns false to leave it and all after it. Returns how many were taken.
+ * If that is none, the consumer is woken when there are some.
  */
 size_t outbox_take(struct outbox *o, enum outbox_consumer consumer, size_t max,
                    bool (*take)(void *arg, const struct notice *notice), void *arg);
-/* This consumer has all that it took up to `number`, `count` changes more than before. */
-void outbox_told(struct outbox *o, enum outbox_consumer consumer, uint64_t number, size_t count);
+/* The consumer has delivered what it took up to `number`, which is `count` notices. */
+void outbox_acknowledge(struct outbox *o, enum outbox_consumer consumer, uint64_t number,
+                        size_t count);
 
-/* --- whoever keeps it on the disk ----------------------------------------------------------- */
+/* --- saving ------------------------------------------------------------------------------------- */
 
 struct outbox_progress {
-    uint64_t told[OUTBOX_CONSUMERS]; /* each has all up to this number */
-    uint64_t gone;                   /* nothing up to this number is in the list any more */
-    uint64_t steps;                  /* rises with each change that was told or dropped */
+    uint64_t acknowledged[OUTBOX_CONSUMERS]; /* each has delivered everything up to this number */
+    uint64_t gone;                           /* the list holds nothing up to this number */
+    uint64_t steps;                          /* rises with each notice acknowledged or dropped */
 };
 void outbox_progress(struct outbox *o, struct outbox_progress *progress);
-/* As an earlier run had it; numbers will be above all of it. Before anything is appended. */
+/* Restores the progress of an earlier run; new numbers will be above all of it. Before anything is
+ * appended. */
 void outbox_resume(struct outbox *o, const struct outbox_progress *progress);
 /* `progressed` is called, by any thread, when there is progress; it must not block. Before any
  * consumer runs. */
 void outbox_set_keeper(struct outbox *o, void (*progressed)(void *arg), void *arg);
-/* How many changes are in the list. */
+/* How many notices wait. */
 size_t outbox_count(struct outbox *o);
 
 #endif

@@ -1,22 +1,20 @@
 /*
  * program: see program.h.
  *
- * We keep the reading end of the pipe open, too: so FIONREAD tells at any time, also when the process
- * has ended, what it has not read, and a program that closes its input is one that does not read.
- * Nothing tells of a read as it happens: while lines are in the pipe, a timer looks.
- * A pidfd tells of the end of the process: no signal handler, and nobody else's child is reaped.
+ * We keep the reading end of the pipe open, too. So FIONREAD says at any time, even after the process
+ * has ended, how much is unread, and a program that closes its input is one that does not read.
+ * Nothing reports a read as it happens: while lines are in the pipe, a timer looks.
+ * A pidfd reports the end of the process: no signal handler, and no other child is reaped.
  */
 #include "gateway/notify/program.h"
 
-#include "gateway/base/backoff.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/base/rng.h"
+#include "gateway/notify/retry.h"
 #include "proto/buffer.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -27,18 +25,16 @@
 #include <unistd.h>
 
 enum {
-    WINDOW_BYTES = 256 * 1024, /* of lines that are not told yet; a longer line goes alone */
+    WINDOW_BYTES = 256 * 1024, /* of lines not yet acknowledged; a longer line goes alone */
     LOOK_MS = 100,             /* after a write */
     LOOK_AGAIN_MS = 1000,
-    RETRY_MIN_MS = 1000,
-    RETRY_MAX_MS = 60000,
-    STEADY_MS = 10000,  /* who has run so long ends for the first time again */
-    LEAVE_MS = 2000,    /* for a program to end by itself when its input is closed */
-    TERMINATE_MS = 1000 /* and when it was asked to */
+    STEADY_MS = 10000,  /* a process that ran this long has not failed */
+    LEAVE_MS = 2000,    /* for the process to end once its input is closed */
+    TERMINATE_MS = 1000 /* and once it got SIGTERM */
 };
 
-/* What is next, if the process does not end before. */
-enum ending { ENDING_NOT, ENDING_TELL, ENDING_CLOSE, ENDING_TERMINATE, ENDING_KILL };
+/* How far a stop has come: what it waits for, until the process ends. */
+enum ending { ENDING_NONE, ENDING_FEED, ENDING_CLOSE, ENDING_TERMINATE, ENDING_KILL };
 
 /* A line in the window. */
 struct line {
@@ -49,21 +45,19 @@ struct line {
 struct program {
     struct outbox *outbox;
     struct program_options options; /* its command is NULL */
-    char *words;                    /* the command, cut up */
-    char **argv;                    /* into it; ends in NULL */
+    char *words;                    /* the command, cut into strings */
+    char **argv;                    /* points into `words`; ends in NULL */
     struct event_base *base;
     struct event *start, *news, *look, *limit;
-    struct event *writable, *over; /* of the process there is, or NULL */
+    struct event *writable, *over; /* NULL = there is no process */
 
-    pid_t pid; /* 0 = there is none */
+    pid_t pid; /* 0 = there is no process */
     int pid_fd, write_fd, read_fd;
     int64_t began_ms; /* monotonic */
-    unsigned failures;
-    struct rng rng;
+    struct retry retry;
     enum ending ending;
-    int64_t stop_ms; /* monotonic: until when what is left is told */
 
-    /* Lines that are not told yet, the first one at the window's start. */
+    /* Lines that are not acknowledged, the first one at the start of the window. */
     struct buffer window;
     struct line *lines;
     size_t count, size;
@@ -106,8 +100,8 @@ static bool add(void *arg, const struct notice *notice)
     return true;
 }
 
-/* Until there is no more, so that we are woken for the next; or until it is full enough, and then
- * we are not: the timer looks when there is room. */
+/* Takes notices until there are no more, so that the outbox wakes us for the next one; or until the
+ * window is half full, and then the timer looks when there is room again. */
 static void fill(struct program *p)
 {
     size_t count;
@@ -127,23 +121,23 @@ static size_t read_bytes(const struct program *p)
     return (size_t)unread < p->written ? p->written - (size_t)unread : 0;
 }
 
-/* Lines that were read whole are told, and leave. */
+/* Acknowledges the lines that were read whole, and removes them. */
 static void settle(struct program *p)
 {
     size_t read = read_bytes(p);
-    size_t told = 0;
-    while (told < p->count && p->lines[told].end <= read) {
-        told++;
+    size_t count = 0;
+    while (count < p->count && p->lines[count].end <= read) {
+        count++;
     }
-    if (told == 0) {
+    if (count == 0) {
         return;
     }
-    size_t end = p->lines[told - 1].end;
-    outbox_told(p->outbox, OUTBOX_PROGRAM, p->lines[told - 1].number, told);
+    size_t end = p->lines[count - 1].end;
+    outbox_acknowledge(p->outbox, OUTBOX_PROGRAM, p->lines[count - 1].number, count);
     buffer_consume(&p->window, end);
     p->written -= end;
-    p->count -= told;
-    memmove(p->lines, p->lines + told, p->count * sizeof *p->lines);
+    p->count -= count;
+    memmove(p->lines, p->lines + count, p->count * sizeof *p->lines);
     for (size_t i = 0; i < p->count; i++) {
         p->lines[i].end -= end;
     }
@@ -164,14 +158,14 @@ static void feed(struct program *p)
     while (p->written < p->window.len) {
         ssize_t n = write(p->write_fd, p->window.data + p->written, p->window.len - p->written);
         if (n < 0) {
-            event_add(p->writable, NULL); /* EAGAIN; there is no other reason, we read it as well */
+            event_add(p->writable, NULL); /* EAGAIN, always: we hold the reading end */
             break;
         }
         p->written += (size_t)n;
     }
     if (p->count > 0) {
         arm(p->look, LOOK_MS);
-    } else if (p->ending == ENDING_TELL) {
+    } else if (p->ending == ENDING_FEED) {
         go_on_ending(p);
     }
 }
@@ -205,7 +199,7 @@ static void wake(void *arg)
 
 extern char **environ;
 
-/* Secrets are not passed on, nor settings, but for where the relay listens. */
+/* Everything but secrets and settings; the program may know where the relay listens. */
 static bool is_passed_on(const char *variable)
 {
     static const char ours[] = "SMSRELAY_",
@@ -215,7 +209,7 @@ static bool is_passed_on(const char *variable)
             strncmp(variable, socket_path, strlen(socket_path)) == 0);
 }
 
-/* malloc'ed; the strings are those of environ. */
+/* malloc'ed; the strings stay environ's. NULL on allocation failure. */
 static char **environment_new(void)
 {
     size_t count = 0;
@@ -295,7 +289,7 @@ static void close_input(struct program *p)
     close_fd(&p->write_fd);
 }
 
-/* Forgets the process: what it has not read is written to the next one. */
+/* Forgets the process. What it has not read will be written to the next one. */
 static void forget_process(struct program *p)
 {
     event_del(p->look);
@@ -312,8 +306,7 @@ static void forget_process(struct program *p)
 
 static void start_later(struct program *p)
 {
-    p->failures++;
-    arm(p->start, backoff_ms(p->failures, RETRY_MIN_MS, RETRY_MAX_MS, rng_next(&p->rng)));
+    arm(p->start, retry_failed(&p->retry));
 }
 
 static void log_end(const struct program *p, int status)
@@ -322,7 +315,7 @@ static void log_end(const struct program *p, int status)
         LOG(LOG_WARN, "exec_ended", LOG_STR("signal", sigabbrev_np(WTERMSIG(status))),
             LOG_INT("pid", p->pid));
     } else {
-        LOG(p->ending == ENDING_NOT ? LOG_WARN : LOG_INFO, "exec_ended", LOG_INT("pid", p->pid),
+        LOG(p->ending == ENDING_NONE ? LOG_WARN : LOG_INFO, "exec_ended", LOG_INT("pid", p->pid),
             LOG_INT("status", WEXITSTATUS(status)));
     }
 }
@@ -339,13 +332,13 @@ static void on_over(evutil_socket_t fd, short what, void *arg)
     log_end(p, status);
     settle(p);
     forget_process(p);
-    if (p->ending != ENDING_NOT) {
+    if (p->ending != ENDING_NONE) {
         event_del(p->limit);
         p->options.ended(p->options.arg);
         return;
     }
     if (clock_monotonic_ms() - p->began_ms >= STEADY_MS) {
-        p->failures = 0;
+        p->retry.failures = 0;
     }
     start_later(p);
 }
@@ -374,8 +367,8 @@ static int follow(struct program *p)
     return p->writable != NULL && p->over != NULL && event_add(p->over, NULL) == 0 ? 0 : ENOMEM;
 }
 
-/* To what it has started as well, so that nothing of it is left behind; and surely to itself, should it
- * have left its group. */
+/* Signals its whole group, so that nothing it has started is left behind; and the process itself, in
+ * case it has left the group. */
 static void signal_process(const struct program *p, int number)
 {
     if (kill(-p->pid, number) != 0 || number == SIGKILL) {
@@ -383,7 +376,7 @@ static void signal_process(const struct program *p, int number)
     }
 }
 
-/* One that cannot be followed, or that there is no time for, is ended. */
+/* For a process that cannot be followed, or when there is no time left. */
 static void kill_process(struct program *p)
 {
     if (p->pid > 0) {
@@ -420,13 +413,13 @@ void program_start(struct program *p)
 
 /* --- stopping ----------------------------------------------------------------------------------- */
 
-/* The next step of its end. */
+/* Takes the next step of the stop. */
 static void go_on_ending(struct program *p)
 {
     switch (p->ending) {
-    case ENDING_NOT:
+    case ENDING_NONE:
         break;
-    case ENDING_TELL:
+    case ENDING_FEED:
         p->ending = ENDING_CLOSE;
         close_input(p);
         arm(p->limit, LEAVE_MS);
@@ -441,7 +434,7 @@ static void go_on_ending(struct program *p)
         signal_process(p, SIGKILL);
         break;
     case ENDING_KILL:
-        break; /* on_over comes */
+        break; /* on_over will be called */
     }
 }
 
@@ -455,7 +448,7 @@ static void on_limit(evutil_socket_t fd, short what, void *arg)
 void program_stop(struct program *p, int64_t within_ms)
 {
     event_del(p->start);
-    p->ending = ENDING_TELL;
+    p->ending = ENDING_FEED;
     if (p->pid == 0) {
         p->options.ended(p->options.arg);
         return;
@@ -466,7 +459,7 @@ void program_stop(struct program *p, int64_t within_ms)
 
 /* --- life --------------------------------------------------------------------------------------- */
 
-/* Cuts the command up. */
+/* Cuts the command into argv. */
 static bool split(struct program *p, const char *command)
 {
     size_t count = 0;
@@ -497,7 +490,7 @@ struct program *program_new(struct event_base *base, struct outbox *outbox,
     if (p == NULL) {
         return NULL;
     }
-    rng_seed(&p->rng);
+    rng_seed(&p->retry.rng);
     p->outbox = outbox;
     p->options = *options;
     p->options.command = NULL;

@@ -1,10 +1,10 @@
 /*
- * signature: what proves to a webhook that a request is ours and of now.
+ * signature: proves to the receiver of a webhook that a request is genuine and recent.
  *
- * The "Standard Webhooks" convention (https://www.standardwebhooks.com): header lines webhook-id,
- * webhook-timestamp and webhook-signature, the last being `v1,` and the base64 of the HMAC-SHA256 of
- * "<id>.<timestamp>.<body>". Libraries that check it exist in most languages.
- * Owns the key. HMAC and base64 are GLib's, which GMime brings along. Thread: any.
+ * The "Standard Webhooks" convention (https://www.standardwebhooks.com): the header fields webhook-id,
+ * webhook-timestamp and webhook-signature. The last one is `v1,` and the base64 of the HMAC-SHA256 of
+ * "<id>.<timestamp>.<body>". Libraries that verify it exist in most languages.
+ * Owns the key. HMAC and base64 are GLib's, which GMime needs anyway. Thread: any.
  */
 #ifndef GATEWAY_NOTIFY_SIGNATURE_H
 #define GATEWAY_NOTIFY_SIGNATURE_H
@@ -18,8 +18,8 @@ struct signature_key;
 enum { SIGNATURE_SIZE = 3 + 44 + 1 };
 
 /*
- * A secret is `whsec_` and the key in base64, or else its bytes are the key. Returns NULL where there
- * is no base64 behind `whsec_`, and without memory.
+ * A secret is `whsec_` and the key in base64; any other one is the key itself. Returns NULL if there
+ * is no base64 behind `whsec_`, and on allocation failure.
  */
 struct signature_key *signature_key_new(const char *secret);
 /* Wipes it. NULL is fine. */

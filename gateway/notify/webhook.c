@@ -1,11 +1,10 @@
 /* webhook: see webhook.h. */
 #include "gateway/notify/webhook.h"
 
-#include "gateway/base/backoff.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/base/rng.h"
 #include "gateway/base/thread.h"
+#include "gateway/notify/retry.h"
 #include "gateway/notify/signature.h"
 #include "proto/buffer.h"
 
@@ -21,11 +20,9 @@
 
 enum {
     BATCH_NOTICES = 100,
-    BATCH_BYTES = 64 * 1024,  /* some refuse 100 KB; a larger change goes alone */
-    ANSWER_BYTES = 64 * 1024, /* of the body of an answer that are read */
+    BATCH_BYTES = 64 * 1024,  /* some receivers refuse 100 KB; a larger notice goes alone */
+    ANSWER_BYTES = 64 * 1024, /* of an answer's body that are read */
     TIMEOUT_MS = 10000,
-    RETRY_MIN_MS = 1000,
-    RETRY_MAX_MS = 60000,
     LONGEST_POLL_MS = 3600 * 1000,
     FAILED_POLL_MS = 100,
     REASON_SIZE = 128,
@@ -36,9 +33,9 @@ enum {
 #define SEPARATOR   ",\n"
 #define BATCH_END   "\n]}\n"
 
-/* Changes that are under way: the same until they are told. */
+/* The notices in flight: the same until they are acknowledged. */
 struct batch {
-    size_t count; /* 0 = there is none */
+    size_t count; /* 0 = no batch */
     uint64_t first, last;
     struct buffer body;
 };
@@ -53,13 +50,12 @@ struct webhook {
     pthread_t thread;
     bool has_thread;
     atomic_bool is_woken;
-    atomic_int_fast64_t deadline_ms; /* monotonic; INT64_MAX = it is not to end */
+    atomic_int_fast64_t deadline_ms; /* monotonic; INT64_MAX = not stopping */
 
     /* The thread's own. */
     struct batch batch;
-    size_t answered;   /* bytes of the body of the answer */
-    unsigned failures; /* in a row */
-    struct rng rng;
+    size_t answered; /* bytes of the answer's body */
+    struct retry retry;
 };
 
 static bool is_stopping(struct webhook *w)
@@ -81,7 +77,7 @@ static void wake(void *arg)
 
 /* --- batches ------------------------------------------------------------------------------------ */
 
-/* There is always room for the end. */
+/* Always leaves room for the end of the batch. */
 static bool add(void *arg, const struct notice *notice)
 {
     struct batch *batch = arg;
@@ -99,7 +95,7 @@ static bool add(void *arg, const struct notice *notice)
     return true;
 }
 
-/* Returns false when there is nothing to tell, or (`has_failed` of the body) no memory. */
+/* Fills the batch. Returns false if there is no notice, or on allocation failure (body.has_failed). */
 static bool gather(struct webhook *w)
 {
     struct batch *batch = &w->batch;
@@ -118,7 +114,7 @@ static bool gather(struct webhook *w)
     return true;
 }
 
-/* --- requests ----------------------------------------------------------------------------------- */
+/* --- posts -------------------------------------------------------------------------------------- */
 
 static bool append(struct curl_slist **lines, const char *line)
 {
@@ -127,7 +123,7 @@ static bool append(struct curl_slist **lines, const char *line)
     return longer != NULL;
 }
 
-/* Returns NULL without memory. */
+/* Returns NULL on allocation failure. */
 static struct curl_slist *header_lines(const struct webhook *w)
 {
     struct curl_slist *lines = NULL;
@@ -151,7 +147,7 @@ static struct curl_slist *header_lines(const struct webhook *w)
     return lines;
 }
 
-/* Waits for the end of the transfer, or for the end of our time. */
+/* Runs the transfer until it ends, or until the deadline. */
 static CURLcode transfer(struct webhook *w)
 {
     for (;;) {
@@ -168,12 +164,12 @@ static CURLcode transfer(struct webhook *w)
         int64_t left_ms = atomic_load(&w->deadline_ms) - clock_monotonic_ms();
         int poll_ms = left_ms < TIMEOUT_MS ? (int)left_ms + 1 : TIMEOUT_MS;
         if (curl_multi_poll(w->multi, NULL, 0, poll_ms, NULL) != CURLM_OK) {
-            poll(NULL, 0, FAILED_POLL_MS); /* without memory: a pause is better than a spin */
+            poll(NULL, 0, FAILED_POLL_MS); /* out of memory: pause rather than spin */
         }
     }
 }
 
-/* Sends the batch. Returns whether it was taken; else `reason` says why not. */
+/* Sends the batch. Returns whether the receiver took it; if not, `reason` says why. */
 static bool post(struct webhook *w, char reason[REASON_SIZE])
 {
     long status = 0;
@@ -191,10 +187,10 @@ static bool post(struct webhook *w, char reason[REASON_SIZE])
     }
     curl_easy_setopt(w->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(lines);
-    /* The status has come before the body, which may be long, slow or without an end. */
+    /* The status precedes the body, which may be long, slow or endless. */
     bool is_answered = code == CURLE_OK || w->answered > 0;
     if (is_answered) {
-        snprintf(reason, REASON_SIZE, "it answers with status %ld", status);
+        snprintf(reason, REASON_SIZE, "HTTP status %ld", status);
     } else {
         snprintf(reason, REASON_SIZE, "%s", curl_easy_strerror(code));
     }
@@ -203,7 +199,7 @@ static bool post(struct webhook *w, char reason[REASON_SIZE])
 
 /* --- the thread --------------------------------------------------------------------------------- */
 
-/* Up to a time (monotonic), or, where that is INT64_MAX, until there is something to tell. */
+/* Until a time (monotonic); INT64_MAX = until the outbox wakes us. */
 static void sleep_until(struct webhook *w, int64_t until_ms)
 {
     while (!is_stopping(w)) {
@@ -219,24 +215,25 @@ static void sleep_until(struct webhook *w, int64_t until_ms)
     }
 }
 
-static void note_told(struct webhook *w)
+static void note_success(struct webhook *w)
 {
-    if (w->failures > 0) {
+    if (w->retry.failures > 0) {
         LOG(LOG_WARN, "webhook_recovered", LOG_STR("host", w->host),
-            LOG_INT("failures", w->failures));
+            LOG_INT("failures", w->retry.failures));
     }
-    w->failures = 0;
-    outbox_told(w->outbox, OUTBOX_WEBHOOK, w->batch.last, w->batch.count);
+    w->retry.failures = 0;
+    outbox_acknowledge(w->outbox, OUTBOX_WEBHOOK, w->batch.last, w->batch.count);
     w->batch.count = 0;
 }
 
-static void note_failure(struct webhook *w, const char *reason)
+/* Returns how long to wait before the next try. */
+static int64_t note_failure(struct webhook *w, const char *reason)
 {
-    if (w->failures == 0) {
+    if (w->retry.failures == 0) {
         LOG(LOG_ERROR, "webhook_failing", LOG_STR("host", w->host), LOG_STR("reason", reason));
     }
-    w->failures++;
     stats_add(w->options.stats, STAT_WEBHOOK_FAILURES, 1);
+    return retry_failed(&w->retry);
 }
 
 static void *run(void *arg)
@@ -252,13 +249,11 @@ static void *run(void *arg)
             sleep_until(w,
                         w->batch.body.has_failed ? clock_monotonic_ms() + RETRY_MIN_MS : INT64_MAX);
         } else if (post(w, reason)) {
-            note_told(w);
+            note_success(w);
         } else if (is_stopping(w)) {
-            break; /* what is left is not lost by us */
+            break; /* what is left stays in the outbox */
         } else {
-            note_failure(w, reason);
-            sleep_until(w, clock_monotonic_ms() + backoff_ms(w->failures, RETRY_MIN_MS,
-                                                             RETRY_MAX_MS, rng_next(&w->rng)));
+            sleep_until(w, clock_monotonic_ms() + note_failure(w, reason));
         }
     }
     w->options.ended(w->options.arg);
@@ -280,8 +275,8 @@ void webhook_stop(struct webhook *w, int64_t within_ms)
 
 /* --- life --------------------------------------------------------------------------------------- */
 
-/* What it says beside its status is of no interest. */
-static size_t pass_over(char *bytes, size_t size, size_t count, void *arg)
+/* Ignores the answer's body, up to a bound. */
+static size_t discard(char *bytes, size_t size, size_t count, void *arg)
 {
     (void)bytes;
     struct webhook *w = arg;
@@ -289,7 +284,7 @@ static size_t pass_over(char *bytes, size_t size, size_t count, void *arg)
     return w->answered <= ANSWER_BYTES ? size * count : 0;
 }
 
-/* The host of the URL, which is all that the log shows of it. */
+/* The host of the URL: all that the log may show of it. */
 static char *host_of(const char *url)
 {
     CURLU *parsed = curl_url();
@@ -312,7 +307,7 @@ static bool configure(struct webhook *w, const char *url)
     } fixed[] = {
         {CURLOPT_NOSIGNAL, 1},
         {CURLOPT_POST, 1},
-        {CURLOPT_FOLLOWLOCATION, 0}, /* changes go where we were told, nowhere else */
+        {CURLOPT_FOLLOWLOCATION, 0}, /* notices go where the settings say, and nowhere else */
         {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
         {CURLOPT_SSL_VERIFYPEER, 1},
         {CURLOPT_SSL_VERIFYHOST, 2},
@@ -328,9 +323,9 @@ static bool configure(struct webhook *w, const char *url)
     return is_set && curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "smsrelay/" SMSRELAY_VERSION) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, pass_over) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, w) == CURLE_OK &&
-           /* Plain HTTP is for this machine, to which no proxy leads. */
+           /* Plain HTTP stays on this machine, where a proxy could not reach it. */
            (is_https || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK);
 }
 
@@ -340,7 +335,7 @@ struct webhook *webhook_new(struct outbox *outbox, const struct webhook_options 
     if (w == NULL) {
         return NULL;
     }
-    rng_seed(&w->rng);
+    rng_seed(&w->retry.rng);
     w->outbox = outbox;
     w->options = *options;
     w->options.url = w->options.secret = NULL;

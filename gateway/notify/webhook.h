@@ -1,14 +1,13 @@
 /*
- * webhook: tells a URL of the user's what has changed (reports.webhook).
+ * webhook: posts notices to a URL of the user's (reports.webhook).
  *
- * One POST at a time, of up to a hundred changes: {"changes":[...]}, signed (signature.h). A 2xx means
- * that it has them; whatever else happens, the same bytes under the same webhook-id are sent again,
- * with a backoff, for ever: so what comes twice can be known by its id, or by the numbers of the
- * changes. Redirects are not followed. In the log the URL's host stands for it, since the rest may be
- * a secret.
+ * One POST at a time, of up to a hundred notices: {"changes":[...]}, signed (signature.h). A 2xx
+ * acknowledges them. After anything else the same bytes are sent again with the same webhook-id, with
+ * a backoff, for ever: the receiver recognises a repetition by that id, or by the notices' numbers.
+ * Redirects are not followed. The log shows only the host of the URL, since the rest may be a secret.
  *
- * Owns its thread, libcurl's handles and the batch that is under way. Leaves which changes there are
- * to outbox. Threads: it is the caller's, but for webhook_wake, which is any thread's.
+ * Owns its thread, libcurl's handles and the batch in flight. Leaves the notices to outbox.
+ * Threads: the caller's.
  */
 #ifndef GATEWAY_NOTIFY_WEBHOOK_H
 #define GATEWAY_NOTIFY_WEBHOOK_H
@@ -23,18 +22,18 @@ struct webhook_options {
     const char *url;    /* https, or http on loopback */
     const char *secret; /* as signature_key_new takes it */
     struct stats *stats;
-    void (*ended)(void *arg); /* by its thread, as it ends */
+    void (*ended)(void *arg); /* called in its thread, which ends then */
     void *arg;
 };
 
-/* Joins the outbox, which outlives it. Options are copied. Returns NULL without memory, or where
- * libcurl does not take the URL. */
+/* Joins the outbox, which outlives it. Options are copied. Returns NULL on allocation failure, or
+ * when libcurl refuses the URL. */
 struct webhook *webhook_new(struct outbox *outbox, const struct webhook_options *options);
 /* Starts the thread, with all signals blocked. Returns 0 or an errno value. */
 int webhook_start(struct webhook *w);
-/* Tells what is left, but not for longer than `within_ms`, and not if that fails; then `ended`. */
+/* Delivers what is left, until that fails or `within_ms` have passed; then calls `ended`. */
 void webhook_stop(struct webhook *w, int64_t within_ms);
-/* Ends the thread at once, where it has not ended; whoever appends may still wake it. */
+/* Ends the thread at once, if it has not ended; other threads may still append to the outbox. */
 void webhook_end(struct webhook *w);
 /* The same, and frees it: nobody appends any more. NULL is fine. */
 void webhook_free(struct webhook *w);

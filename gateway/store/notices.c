@@ -39,7 +39,7 @@ static bool read_progress(struct store_db *db, struct outbox_progress *progress)
     bool is_good = true;
     for (int i = 0; is_good && i < OUTBOX_CONSUMERS; i++) {
         told_name(i, name);
-        is_good = store_rows_number(db, name, &progress->told[i]);
+        is_good = store_rows_number(db, name, &progress->acknowledged[i]);
     }
     return is_good;
 }
@@ -121,7 +121,7 @@ bool store_notices_save_progress(struct store_notices *n, struct store_db *db)
     outbox_progress(n->outbox, &n->saving);
     for (int i = 0; is_good && i < OUTBOX_CONSUMERS; i++) {
         told_name(i, name);
-        is_good = store_rows_set_number(db, name, n->saving.told[i]);
+        is_good = store_rows_set_number(db, name, n->saving.acknowledged[i]);
     }
     return is_good && store_rows_delete_notices(db, n->saving.gone);
 }

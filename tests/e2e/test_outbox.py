@@ -356,7 +356,7 @@ class Refused(OutboxTest):
         self.hook.wait_requests(1)
         ids.append(self.c.submit())
         self.assertEqual([c["id"] for c in self.hook.wait_changes(2)], ids)
-        self.assertEqual(relay.wait_log("webhook_failing")["reason"], "it answers with status 500")
+        self.assertEqual(relay.wait_log("webhook_failing")["reason"], "HTTP status 500")
         self.assertEqual([request["answer"] for request in self.hook.requests], [200, 500, 204])
         self.assertOnce()
 

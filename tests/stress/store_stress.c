@@ -261,7 +261,7 @@ static void *listen(void *arg)
         bool is_last = atomic_load(&is_all_told);
         size_t count = outbox_take(o, OUTBOX_WEBHOOK, TOLD_MAX, hear, heard);
         if (count > 0) {
-            outbox_told(o, OUTBOX_WEBHOOK, heard->last, count);
+            outbox_acknowledge(o, OUTBOX_WEBHOOK, heard->last, count);
         } else if (is_last) {
             break;
         } else {

@@ -1,4 +1,4 @@
-/* change: the JSON that consumers are told, to the letter. */
+/* notice: the JSON that the webhook and the program get, to the letter. */
 #include "gateway/notify/notice.h"
 #include "gateway/queue/records.h"
 #include "gateway/queue/reports.h"
@@ -44,7 +44,7 @@ Test(notice, of_a_state)
                         "\"reason\":\"from: \\\"x\\\"\\n\xC3\xB1\"}"},
         {MESSAGE_EXPIRED, "", "", "",
          START("state") ",\"to\":\"+34600000000\",\"from\":\"Acme\",\"state\":\"expired\"}"},
-        /* No UTF-8, as of a damaged file: left out, as what has no value is. */
+        /* Invalid UTF-8, as in a damaged file: left out like members without a value. */
         {MESSAGE_RELAYED, "", "api-\xC3", "cut \xE2\x82",
          START("state") ",\"to\":\"+34600000000\",\"from\":\"Acme\",\"state\":\"relayed\"}"},
         {MESSAGE_CANCELED, "", "", "",
@@ -113,7 +113,7 @@ Test(notice, of_what_comes_in)
     }
 }
 
-/* Longer than what a change usually is, and all of it. */
+/* Longer than a notice usually is. */
 Test(notice, of_a_long_text)
 {
     char text[20001];

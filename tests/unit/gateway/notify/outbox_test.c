@@ -1,4 +1,4 @@
-/* outbox: each consumer is given everything, in order, once; what all have goes; the bound holds. */
+/* outbox: each consumer gets every notice once, in order; acknowledged ones go; the bound holds. */
 #include "gateway/notify/outbox.h"
 
 #include <criterion/criterion.h>
@@ -60,7 +60,7 @@ static void append(int count)
     append_sized(count, 2);
 }
 
-/* What a consumer is given: the numbers, from the first one on. */
+/* What a consumer got: the numbers, from the first one on. */
 struct seen {
     size_t count, room;
     uint64_t first, last;
@@ -90,7 +90,7 @@ static struct seen take(enum outbox_consumer consumer, size_t max)
 
 static void tell(enum outbox_consumer consumer, struct seen seen)
 {
-    outbox_told(o, consumer, seen.last, seen.count);
+    outbox_acknowledge(o, consumer, seen.last, seen.count);
 }
 
 Test(outbox, each_consumer_is_given_all_at_its_own_pace, .init = setup, .fini = teardown)
@@ -123,7 +123,7 @@ Test(outbox, what_is_refused_stays, .init = setup, .fini = teardown)
     cr_expect_eq(take(OUTBOX_WEBHOOK, 10).first, base + 3);
 }
 
-/* Woken once when it was given nothing, and not while it has something to do. */
+/* Woken once when it got nothing, and not while it has something to do. */
 Test(outbox, wakes, .init = setup, .fini = teardown)
 {
     append(1);
@@ -175,7 +175,7 @@ Test(outbox, goes_on_where_an_earlier_run_was)
     struct outbox_progress progress;
     setup_with(100, true);
     uint64_t later = base + 1000000000;
-    outbox_resume(o, &(struct outbox_progress){.told = {[OUTBOX_WEBHOOK] = later + 1}});
+    outbox_resume(o, &(struct outbox_progress){.acknowledged = {[OUTBOX_WEBHOOK] = later + 1}});
     cr_expect_eq(outbox_next_number(o), later + 2, "also when the clock was set back");
     struct notices stored = STAILQ_HEAD_INITIALIZER(stored);
     for (uint64_t i = 0; i < 5; i++) {
@@ -193,7 +193,7 @@ Test(outbox, goes_on_where_an_earlier_run_was)
     teardown();
 }
 
-/* What an earlier run left for a program that there is no more is not kept for it. */
+/* What an earlier run left for a program is not kept once that program is gone. */
 Test(outbox, nobody_is_waited_for_who_is_not_there)
 {
     struct outbox_progress progress;
@@ -203,7 +203,7 @@ Test(outbox, nobody_is_waited_for_who_is_not_there)
         struct notice *notice = notice_copy(base + i, "{}", 2);
         STAILQ_INSERT_TAIL(&stored, notice, entry);
     }
-    outbox_resume(o, &(struct outbox_progress){.told = {[OUTBOX_WEBHOOK] = base + 3}});
+    outbox_resume(o, &(struct outbox_progress){.acknowledged = {[OUTBOX_WEBHOOK] = base + 3}});
     outbox_append(o, &stored);
     cr_expect_eq(outbox_count(o), 2);
     cr_expect_eq(progress_calls, 1, "so that they leave the file, too");

@@ -147,7 +147,7 @@ static struct ulid accept_message(void)
     return content.id;
 }
 
-/* The next message is relayed; `saves` = and that is in the store. */
+/* Relays the next message; `saves` = and waits until that is in the store. */
 static void relay_one(bool saves)
 {
     struct message *m;
@@ -161,7 +161,7 @@ static void relay_one(bool saves)
     }
 }
 
-/* A report comes in; returns whether the API gets its 200. */
+/* A report arrives. Returns whether the API gets its 200. */
 static bool report(const struct ulid *id, const char *status)
 {
     struct queue_report r = {.has_id = true, .id = *id, .report = {.event_ms = 1}};
@@ -176,7 +176,7 @@ static bool report(const struct ulid *id, const char *status)
     return true;
 }
 
-/* --- what is told ------------------------------------------------------------------------------- */
+/* --- notices ------------------------------------------------------------------------------------ */
 
 static struct told {
     size_t count;
@@ -194,7 +194,7 @@ static bool hear(void *arg, const struct notice *notice)
     return true;
 }
 
-/* Takes until so many have come; no more may be there. */
+/* Takes notices until `count` have come; there must be no more. */
 static void listen(struct told *to, size_t count)
 {
     to->count = 0;
@@ -207,7 +207,7 @@ static void listen(struct told *to, size_t count)
 
 static void acknowledge(void)
 {
-    outbox_told(o, OUTBOX_WEBHOOK, told.numbers[told.count - 1], told.count);
+    outbox_acknowledge(o, OUTBOX_WEBHOOK, told.numbers[told.count - 1], told.count);
 }
 
 static void expect_words(size_t which, const char *words)
@@ -215,7 +215,7 @@ static void expect_words(size_t which, const char *words)
     cr_expect_not_null(strstr(told.json[which], words), "%s", told.json[which]);
 }
 
-/* Everything so far is in the store, or was tried. */
+/* Waits until everything so far is in the store, or has failed. */
 static void on_answered(void *arg, const struct store_question *question)
 {
     *(struct ending *)arg = (struct ending){true, !question->has_failed};
@@ -256,7 +256,7 @@ Test(store_notices, outlive_a_restart_until_they_are_told, .init = setup, .fini 
     cr_expect_gt(outbox_next_number(o), told.numbers[2]);
 }
 
-/* How far a consumer is, is written down by itself: the next run begins there after a kill. */
+/* Progress is saved without being asked for: after a kill the next run begins there. */
 Test(store_notices, are_noted_as_told, .init = setup, .fini = teardown)
 {
     sqlite3 *db;
@@ -268,7 +268,7 @@ Test(store_notices, are_noted_as_told, .init = setup, .fini = teardown)
     acknowledge();
     while (stats_get(&stats, STAT_STORE_COMMITS) == commits) {
         struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-        nanosleep(&pause, NULL); /* nothing tells of it */
+        nanosleep(&pause, NULL); /* nothing reports it */
     }
     stop();
     cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
@@ -280,7 +280,7 @@ Test(store_notices, are_noted_as_told, .init = setup, .fini = teardown)
     start();
 }
 
-/* The commit fails before anything of it is in the file, or in its sync, when all of it is. */
+/* The commit fails before any of it is in the file, or in its sync, when all of it is. */
 static void fail_once(enum faulty_operation operation, int error)
 {
     faulty_vfs_order(&(struct faulty_order){
@@ -317,7 +317,7 @@ Test(store_notices, and_so_is_one_that_is_in_the_file_all_the_same, .init = setu
     fail_while_a_report_comes(FAULTY_SYNC);
 }
 
-/* A message that is still in memory: what the failed commit has left in the file reaches it, too. */
+/* Of a message still in memory: what the failed commit has left in the file reaches it, too. */
 Test(store_notices, and_the_queue_hears_of_it, .init = setup, .fini = teardown)
 {
     struct message *m;
