@@ -629,7 +629,7 @@ class Expiry(DurableTest):
         self.await_states(waiting + flying, "deferred")  # the history is asked first
         self.release()
         self.api.forget_faults()
-        self.assertIn("time ran out", self.await_states(waiting, "expired")[0]["reason"])
+        self.assertIn("expired before", self.await_states(waiting, "expired")[0]["reason"])
         self.assertRelayed(flying)  # it was, in time
         self.assertRelayed(keeps)
         self.assertEqual(self.finish().texts(), ["in flight", "keeps"])

@@ -304,7 +304,7 @@ class Times(TestCase):
         name = c.submit(options="TTL=1s")
         keeps = c.submit(options="TTL=1h")
         status = relay.await_state(name, "expired")
-        self.assertIn("time ran out", status["reason"])
+        self.assertIn("expired before", status["reason"])
         c.ask("RELEASE")
         relay.await_state(keeps, "relayed")
         self.assertEqual(len(relay.sandbox.texts()), 1)
