@@ -1,19 +1,19 @@
 /*
  * api: see api.h.
  *
- * HTTP/1.1, one request a connection at a time, over a few kept connections. HTTP/2 would put all
- * requests on one: nothing gained for a handful of big bodies, one lost packet or GOAWAY would hit
- * all of them, and what was sent when a stream is refused is one more thing to be sure of.
+ * HTTP/1.1, one request at a time on each of a few kept connections. HTTP/2 would put all requests
+ * on one connection. For a handful of big bodies that gains nothing, one lost packet or GOAWAY
+ * would hit all of them, and it would be harder to know what was sent when a stream is refused.
  *
- * A POST must reach the API at most once. libcurl (7.88) sends one again by itself when a kept
- * connection dies before the first byte of the answer, so the pre-request callback, which comes
- * before each send, forbids the second. The same count tells "nothing was sent" from all else:
- * curl's error codes do not (a timeout can strike before or after).
+ * A POST must reach the API at most once. libcurl (7.88) sends it again by itself when a kept
+ * connection dies before the first byte of the answer. The pre-request callback comes before each
+ * send, so it counts them and forbids the second. The same count tells whether anything was sent,
+ * which curl's error codes do not: a timeout can come before or after.
  *
- * A kept connection that the server has closed meanwhile is no loss as long as that is seen before
- * anything is sent. Libcurl (7.88) does not see it under TLS, where the goodbye is bytes to read,
- * nor takes it amiss when an answer to nothing (408) waits there. The pre-request callback does:
- * something to read means that the connection is stale, and the request goes over a fresh one.
+ * A server may close a kept connection at any time. That does no harm if it is noticed before
+ * anything is sent, but libcurl (7.88) does not notice it under TLS, where the goodbye is bytes to
+ * read, nor when an unasked-for answer (408) waits there. So the pre-request callback looks: if
+ * there is something to read, the connection is stale, and the request goes over a fresh one.
  */
 #include "gateway/api/api.h"
 
@@ -38,20 +38,20 @@
 enum {
     MAX_BODY_BYTES = 4 << 20,
     PATH_SIZE = 64,
-    SOCKETS_PER_CONNECTION = 2, /* while one is made, IPv4 and IPv6 are tried at once */
+    SOCKETS_PER_CONNECTION = 2, /* connecting tries IPv4 and IPv6 at once */
     LONGEST_POLL_MS = 3600 * 1000,
     FAILED_POLL_MS = 100
 };
 
-/* The lines that every request has beside Authorization; a GET has those from GET_LINES on. */
+/* The lines that every request has besides Authorization; a GET has those from GET_LINES on. */
 static const char *const fixed_lines[] = {
     "Content-Type: application/json",
-    "Expect:", /* curl would ask before a large body, and wait for the answer */
+    "Expect:", /* none: curl would ask before a large body, and wait for an answer */
     "Accept: application/json",
 };
 enum { GET_LINES = 2, FIXED_LINES = sizeof(fixed_lines) / sizeof(fixed_lines[0]) };
 
-/* Header lines, which hold the token. A request keeps the ones that it began with. */
+/* Header lines, with the token. A transfer keeps those that it began with. */
 struct headers {
     struct curl_slist *post;
     struct curl_slist *get; /* a tail of `post` */
@@ -79,9 +79,9 @@ struct api {
     bool is_loopback;
     int64_t timeout_ms, connect_timeout_ms;
     struct headers *headers;
-    CURL **idle; /* handles at rest; room for `max_idle` */
+    CURL **idle; /* handles not in use; room for `max_idle` */
     size_t idle_count, max_idle;
-    int *sockets; /* the open ones; -1 = a free place */
+    int *sockets; /* open ones; -1 = a free slot */
     size_t max_sockets;
     struct transfer *under_way;
     struct transfer *ended, **last_ended; /* a FIFO */
@@ -114,7 +114,7 @@ static bool headers_append(struct headers *headers, const char *line)
 static bool headers_authorize(struct headers *headers, const char *token)
 {
     char *line = NULL;
-    /* A line end in it would begin a header of its own. */
+    /* A line end would begin another header. */
     if (token[strcspn(token, "\r\n")] != '\0' ||
         asprintf(&line, "Authorization: Bearer %s", token) < 0) {
         return false;
@@ -147,7 +147,7 @@ static struct headers *headers_new(const char *token)
     return headers;
 }
 
-/* The line with the token is the last one. */
+/* The last line. */
 static const char *authorization_of(const struct headers *headers)
 {
     const struct curl_slist *line = headers->post;
@@ -171,7 +171,7 @@ bool api_set_token(struct api *api, const char *token)
 
 /* --- sockets -------------------------------------------------------------------------------- */
 
-/* Curl does not tell a callback which socket is meant, only its port; so we keep a list. */
+/* Curl tells a callback only the port of its socket, so we keep a list. */
 static curl_socket_t api_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct api *api = arg;
@@ -228,7 +228,7 @@ static bool transfer_is_on_stale_connection(const struct transfer *transfer, int
 {
     long made = 0;
     curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &made);
-    /* On a new one, TLS may have bytes to read that belong to its beginning. */
+    /* On a new one, bytes to read may belong to the beginning of TLS. */
     return made == 0 && api_has_bytes_at(transfer->api, local_port);
 }
 
@@ -240,15 +240,15 @@ static int transfer_may_be_sent(void *arg, char *peer, char *local, int peer_por
         return CURL_PREREQFUNC_ABORT;
     }
     transfer->sends++;
-    /* Reading history twice does no harm. */
+    /* Reading the history twice does no harm. */
     bool may_be = transfer->sends == 1 || transfer->answer.endpoint == API_HISTORY;
     return may_be ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /*
- * Called for each line of the header, the status line of an interim answer and the empty line at
- * the end included. To curl a connection that closes amid the header is a good answer without a
- * body; here it is none.
+ * Called for each line of the header, including status lines of interim answers and the empty line
+ * at the end. A connection that closes in the middle of the header is a good answer without a body
+ * to curl, but no answer to us.
  */
 static size_t transfer_note_header(char *line, size_t size, size_t count, void *arg)
 {
@@ -262,7 +262,7 @@ static size_t transfer_note_header(char *line, size_t size, size_t count, void *
     return len;
 }
 
-/* Anything but `len` as the result ends the transfer. */
+/* Any result but `len` ends the transfer. */
 static size_t transfer_receive(char *bytes, size_t size, size_t count, void *arg)
 {
     struct transfer *transfer = arg;
@@ -288,7 +288,7 @@ static const struct {
     {CURLOPT_NOSIGNAL, 1},
     {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
     {CURLOPT_HTTP09_ALLOWED, 0},
-    {CURLOPT_FOLLOWLOCATION, 0}, /* a message goes where we were told, nowhere else */
+    {CURLOPT_FOLLOWLOCATION, 0}, /* messages go to the configured URL and nowhere else */
     {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
     {CURLOPT_SSL_VERIFYPEER, 1},
     {CURLOPT_SSL_VERIFYHOST, 2},
@@ -296,13 +296,13 @@ static const struct {
     {CURLOPT_TCP_KEEPALIVE, 1},
     {CURLOPT_TCP_KEEPIDLE, 20},
     {CURLOPT_TCP_KEEPINTVL, 20},
-    /* Load balancers close what was idle for 60 s; whoever sends just then cannot know whether it
-     * arrived. So we are the first to close. */
+    /* Load balancers close a connection that was idle for 60 s; what is sent at that moment may or
+     * may not arrive. So we close first. */
     {CURLOPT_MAXAGE_CONN, 50},
-    /* A change in the name service is seen within that. */
+    /* So that changes in the name service are noticed. */
     {CURLOPT_MAXLIFETIME_CONN, 600},
-    /* Without it a timeout while a name is looked up waits for the look-up's thread all the same,
-     * and all transfers with it; with it that thread cleans up after itself. */
+    /* Otherwise a timeout during a name look-up would wait for the look-up's thread to end, and all
+     * transfers with it. */
     {CURLOPT_QUICK_EXIT, 1},
 };
 
@@ -326,7 +326,7 @@ static bool easy_configure(CURL *easy, struct api *api)
            curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, transfer_may_be_sent) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, transfer_note_header) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, transfer_receive) == CURLE_OK &&
-           /* The environment's proxy can lead out of here, but not back to this machine. */
+           /* A proxy cannot reach an API on our loopback. */
            (!api->is_loopback || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) &&
            (api->ca_file == NULL ||
             curl_easy_setopt(easy, CURLOPT_CAINFO, api->ca_file) == CURLE_OK);
@@ -365,7 +365,7 @@ static void transfer_free(struct transfer *transfer)
     free(transfer);
 }
 
-/* Takes `body` (NULL for a GET) whatever the result. */
+/* Takes `body` over (NULL for a GET), also when it fails. */
 static struct transfer *transfer_new(struct api *api, enum api_endpoint endpoint, char *body,
                                      void *tag)
 {
@@ -379,7 +379,7 @@ static struct transfer *transfer_new(struct api *api, enum api_endpoint endpoint
     transfer->began_us = clock_monotonic_us();
     transfer->answer.endpoint = endpoint;
     transfer->answer.tag = tag;
-    /* All that an answer needs is there before anything is sent, so that no answer gets lost. */
+    /* What an answer needs is allocated before anything is sent, so that no answer is lost. */
     transfer->easy = buffer_reserve(&transfer->received, 1) != NULL ? api_take_easy(api) : NULL;
     if (transfer->easy == NULL) {
         transfer_free(transfer);
@@ -473,7 +473,7 @@ static const char *header_value(CURL *easy, const char *name)
     return code == CURLHE_OK ? header->value : "";
 }
 
-/* Eleven digits hold every time in seconds that makes sense and overflow nothing. */
+/* Eleven digits hold any sensible time in seconds, and cannot overflow. */
 static bool parse_count(const char *digits, int64_t *value)
 {
     size_t len = strspn(digits, "0123456789");
@@ -484,14 +484,14 @@ static bool parse_count(const char *digits, int64_t *value)
     return true;
 }
 
-/* RFC 9110, 10.2.3: seconds or a date. Returns -1 where it is neither. */
+/* RFC 9110, 10.2.3: seconds or a date. Returns -1 if it is neither. */
 static int64_t parse_retry_after(const char *value, int64_t answered_s)
 {
     int64_t seconds;
     if (parse_count(value, &seconds)) {
         return seconds;
     }
-    /* curl_getdate takes "-5" and "1.5" for dates too; those of HTTP begin with a weekday. */
+    /* HTTP dates begin with a weekday; curl_getdate also reads "-5" and "1.5" as dates. */
     time_t date = isalpha((unsigned char)value[0]) ? curl_getdate(value, NULL) : -1;
     if (date < 0) {
         return -1;
@@ -511,8 +511,9 @@ static void rate_read(struct api_rate *rate, CURL *easy)
 }
 
 /*
- * A body that we cut leaves a refusal clear, its status says it all (and a cut body is no JSON, so
- * nothing is concluded about a message); a success without its body says nothing of the items.
+ * If the body was cut, a refusal still counts as answered: its status says enough, and since a cut
+ * body is no JSON, nothing is concluded about a message. A success does not: without its body it
+ * says nothing of the items.
  */
 static enum api_transport transfer_transport(const struct transfer *transfer, CURLcode code,
                                              long status)
@@ -531,13 +532,13 @@ static const char *transfer_error(const struct transfer *transfer, CURLcode code
         return "";
     }
     if (transfer->answer.is_body_cut) {
-        return "the answer's body was too long";
+        return "the body of the answer is too long";
     }
     if (code == CURLE_ABORTED_BY_CALLBACK) {
         return "the kept connection was closed before the answer";
     }
     if (code == CURLE_OK) {
-        return "the answer ended within its header";
+        return "the answer ended inside its header";
     }
     return transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
 }
@@ -577,8 +578,8 @@ static void api_end(struct api *api, struct transfer *transfer, CURLcode code)
 }
 
 /*
- * Starts a request again that met a stale connection: nothing of it was sent. On a fresh connection
- * that cannot happen again.
+ * Restarts a transfer that met a stale connection, where nothing was sent. This happens once at
+ * most, for the connection is now a fresh one.
  */
 static bool api_restart(struct api *api, struct transfer *transfer, CURLcode code)
 {
@@ -596,7 +597,7 @@ static void api_gather_ended(struct api *api)
     int left;
     while ((message = curl_multi_info_read(api->multi, &left)) != NULL) {
         if (message->msg == CURLMSG_DONE) {
-            CURLcode code = message->data.result; /* the message goes with the handle */
+            CURLcode code = message->data.result; /* the message dies with the handle */
             struct transfer *transfer = NULL;
             curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
             if (!api_restart(api, transfer, code)) {
@@ -606,7 +607,7 @@ static void api_gather_ended(struct api *api)
     }
 }
 
-/* Milliseconds to wait until `end_us`, rounded up: to wake before it would be to spin. */
+/* Milliseconds until `end_us`, rounded up: to wake earlier would be to spin. */
 static int poll_timeout_ms(int64_t end_us)
 {
     int64_t left_ms = (end_us - clock_monotonic_us() + 999) / 1000;
@@ -621,7 +622,7 @@ void api_wait(struct api *api, int64_t timeout_ms)
         int running;
         curl_multi_perform(api->multi, &running);
         api_gather_ended(api);
-        /* The flag, since curl_multi_poll does not tell a wake-up from a timer of curl's. */
+        /* curl_multi_poll does not tell a wake-up from one of curl's timers; the flag does. */
         if (atomic_exchange(&api->is_woken, false) || api->ended != NULL) {
             return;
         }
@@ -630,7 +631,7 @@ void api_wait(struct api *api, int64_t timeout_ms)
             return;
         }
         if (curl_multi_poll(api->multi, NULL, 0, poll_ms, NULL) != CURLM_OK) {
-            poll(NULL, 0, FAILED_POLL_MS); /* without memory: a pause is better than a spin */
+            poll(NULL, 0, FAILED_POLL_MS); /* no memory: better to pause than to spin */
         }
     }
 }
@@ -670,7 +671,7 @@ static bool host_is_loopback(const char *host)
     if (inet_pton(AF_INET, host, &v4) == 1) {
         return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
     }
-    /* "[::1]": an address within brackets, in any of its spellings. */
+    /* "[::1]": an IPv6 address in brackets, in any spelling. */
     char inner[INET6_ADDRSTRLEN] = "";
     if (sscanf(host, "[%45[0-9a-fA-F:.]]", inner) == 1 && inet_pton(AF_INET6, inner, &v6) == 1) {
         return IN6_IS_ADDR_LOOPBACK(&v6);
@@ -712,7 +713,7 @@ static bool api_make_places(struct api *api, size_t connections)
     return api->idle != NULL && api->sockets != NULL;
 }
 
-/* A handle is made at once: a wrong option shows at the start, not with the first message. */
+/* Makes a handle, so that a wrong option shows at start-up, not with the first message. */
 static bool api_make_first_easy(struct api *api)
 {
     CURL *easy = api_take_easy(api);
@@ -728,7 +729,7 @@ struct api *api_new(const struct api_options *options)
     if (api == NULL) {
         return NULL;
     }
-    size_t connections = (size_t)options->connections + 1; /* history's */
+    size_t connections = (size_t)options->connections + 1; /* one for history */
     api->last_ended = &api->ended;
     atomic_init(&api->is_woken, false);
     api->timeout_ms = options->timeout_ms;

@@ -1,9 +1,9 @@
 /*
- * api: HTTP to the Transactional API; the only user of libcurl.
+ * api: HTTP to the Transactional API.
  *
- * Owns connections, request and response bytes and the token in memory. Knows endpoints and
- * headers, not what a body means (api_json) nor what to do about an answer (retry).
- * Thread: the forwarding thread, except api_wakeup. curl_global_init is daemon's, before any thread.
+ * Owns connections, the bytes of requests and responses, and the token in memory. Knows endpoints
+ * and headers, not what a body means (json) nor what to do about an answer (retry). Thread: the
+ * forwarding thread, except api_wakeup. daemon calls curl_global_init before any thread.
  */
 #ifndef GATEWAY_API_API_H
 #define GATEWAY_API_API_H
@@ -19,15 +19,15 @@ struct api_options {
     const char *token;   /* Bearer token; copied, wiped on free */
     const char *ca_file; /* NULL = the system's */
     int64_t timeout_ms, connect_timeout_ms;
-    unsigned connections; /* kept open at the most; one more for history */
+    unsigned connections; /* kept open at most; history has one more */
 };
 
-/* X-RateLimit-*, Retry-After and Date as they were sent. */
+/* X-RateLimit-*, Retry-After and Date, as sent. */
 struct api_rate {
-    bool is_present;                 /* Limit, Remaining and Reset were all there and numbers */
-    int64_t limit, remaining, reset; /* reset in seconds, as it stands in the header */
+    bool is_present;                 /* Limit, Remaining and Reset are there, all three numbers */
+    int64_t limit, remaining, reset; /* reset as in the header, in seconds */
     int64_t retry_after_s;           /* -1 = none */
-    int64_t date_s;                  /* Unix time of the Date header, 0 = none */
+    int64_t date_s;                  /* Date as Unix time, 0 = none */
 };
 
 struct api_answer {
@@ -36,9 +36,9 @@ struct api_answer {
     int status; /* HTTP status when ANSWERED, else 0 */
     char *body; /* NUL-terminated; owned by the answer; "" when empty */
     size_t body_len;
-    bool is_body_cut; /* it was longer than 4 MiB; only a refusal is ANSWERED then */
+    bool is_body_cut; /* it was longer than 4 MiB; then only a refusal is ANSWERED */
     struct api_rate rate;
-    const char *error; /* for a log, in curl's words; "" when ANSWERED */
+    const char *error; /* for the log, in curl's words; "" when ANSWERED */
     void *tag;         /* the sender's */
     int64_t latency_us;
 };
@@ -46,44 +46,43 @@ struct api_answer {
 struct api;
 
 /*
- * Returns NULL without memory, when curl refuses an option or when the token holds a line end (a
- * word to stderr is daemon's). The environment's proxy is used, but not for an API on loopback.
+ * Returns NULL on allocation failure, when curl refuses an option, or when the token has a line
+ * end. The proxy in the environment is used, but not for an API on loopback.
  */
 struct api *api_new(const struct api_options *options);
-/* Breaks off requests under way, without answers, and frees all. NULL is fine. */
+/* Breaks off requests under way, which get no answer. NULL is fine. */
 void api_free(struct api *api);
 
 /*
- * From now on requests carry this token. Copied; the old one is wiped as soon as no request under
- * way needs it. Without memory, or with a line end in the token, the old one stays.
- * Returns whether it is another one than before.
+ * From now on requests carry this token. It is copied; the old one is wiped as soon as no request
+ * under way needs it. On allocation failure, or if the token has a line end, the old one stays.
+ * Returns whether the token has changed.
  */
 bool api_set_token(struct api *api, const char *token);
 
 /*
- * Starts POST /sms or POST /sms/bulk with a JSON body, which is malloc'ed and handed over.
- * `tag` comes back with the answer. Returns false (body freed) without memory: nothing was sent.
+ * Starts POST /sms or POST /sms/bulk with a JSON body, which is malloc'ed and taken over. `tag`
+ * comes back with the answer. Returns false on allocation failure: nothing was sent.
  */
 bool api_post(struct api *api, enum api_endpoint endpoint, char *body, size_t len, void *tag);
 
-/* Starts GET /sms?page=..&per_page=.. (page from 1). Returns false as above. */
+/* Starts GET /sms?page=..&per_page=.., with pages from 1. Returns as api_post. */
 bool api_get_history(struct api *api, unsigned page, unsigned per_page, void *tag);
-/* Starts GET /sms/{id} of the message with this API id, in the window of the history. Returns false as
- * above. */
+/* Starts GET /sms/{id} for this API id; counts as API_HISTORY. Returns as api_post. */
 bool api_get_message(struct api *api, const char *id, void *tag);
 
 /*
- * Carries transfers on until one has ended, api_wakeup is called or `timeout_ms` passes (-1 = no
- * limit). What was posted is written at the first call. Returns at once while an answer is there.
+ * Runs transfers until one has ended, api_wakeup is called or `timeout_ms` has passed (-1 = no
+ * limit). Requests that were started are written here. Returns at once while an answer is there.
  */
 void api_wait(struct api *api, int64_t timeout_ms);
 
-/* The next ended request, or NULL. The caller frees it; it may outlive the api. */
+/* The next answer, or NULL. The caller frees it; it may outlive the api. */
 struct api_answer *api_next_answer(struct api *api);
 /* NULL is fine. */
 void api_answer_free(struct api_answer *answer);
 
-/* Ends api_wait at once, or the next one if there is none. Any thread. */
+/* Ends the api_wait under way, or else the next one, at once. Any thread. */
 void api_wakeup(struct api *api);
 
 #endif

@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An answer may give several errors for a message; one that has far more entries is not ours. */
+/* An answer may have several errors for a message; one with far more entries is not ours. */
 enum { MAX_ENTRIES_PER_MESSAGE = 4 };
 
 /* --- requests ------------------------------------------------------------------------------- */
 
 static bool set_text(json_t *object, const char *name, const char *text, size_t len)
 {
-    /* Intake has checked that it is UTF-8; json_dumps looks once more. */
+    /* Intake has checked that it is UTF-8, and json_dumps checks again. */
     return json_object_set_new_nocheck(object, name, json_stringn_nocheck(text, len)) == 0;
 }
 
@@ -108,7 +108,7 @@ static void mention_entity(struct mention *mention, struct api_item *item,
     mention->is_contradictory = !item_accept(item, entry->value) && !item_accept(item, entry->echo);
 }
 
-/* There may be an entry for each fault of an item: the first one's words tell enough. */
+/* An item may have an entry for each of its faults; the words of the first will do. */
 static void mention_error(struct mention *mention, struct api_item *item,
                           const struct api_entry *entry)
 {
@@ -235,7 +235,7 @@ static bool read_page(const json_t *list, struct api_history *page)
     json_t *value;
     json_array_foreach(list, i, value)
     {
-        page->count += is_read; /* a half-read entry is freed, too */
+        page->count += is_read; /* counted first, so that a half-read entry is freed, too */
         is_read = is_read && read_history_entry(value, &page->entries[i]);
     }
     if (!is_read) {
@@ -252,7 +252,7 @@ bool api_json_read_history(const char *body, size_t len, struct api_history *pag
     return is_read;
 }
 
-/* The message in an answer that shows one. */
+/* The message in an answer that shows only one. */
 static json_t *find_message(json_t *root)
 {
     static const char *const names[] = {"entity", "data"};

@@ -1,10 +1,9 @@
 /*
- * json: the API's bodies; with its parts (api_json_match, _words, _value) the only user of
- * jansson on the API's wire format.
+ * json: the bodies of the API's requests and answers.
  *
- * Writes requests, reads answers in every variant that the API's documentation leaves open, and
- * never guesses: what cannot be matched with certainty is UNKNOWN. Knows no HTTP.
- * Thread: any. Pure.
+ * Reads every variant that the API's documentation leaves open, and never guesses: what cannot be
+ * matched with certainty is UNKNOWN. Leaves to its parts: which message an entry is about (match),
+ * what an error says (words), single values (value). Knows no HTTP. Thread: any. Pure.
  */
 #ifndef GATEWAY_API_JSON_H
 #define GATEWAY_API_JSON_H
@@ -24,43 +23,42 @@ enum api_item_outcome {
 };
 struct api_item {
     enum api_item_outcome outcome;
-    char *answer; /* message_answer_new(API id, reason); the caller's; NULL when there is none */
+    char *answer; /* message_answer_new(API id, reason); the caller's; NULL = none */
 };
 
 /*
- * The body of POST /sms, resp. of POST /sms/bulk. malloc'ed, `len` without NUL; NULL without memory
- * or when a text is no valid UTF-8. The clientId is always the message's ULID.
+ * The bodies of POST /sms and POST /sms/bulk. malloc'ed, `len` without NUL; NULL on allocation
+ * failure or when a text is not valid UTF-8. The clientId is always the message's ULID.
  */
 char *api_json_single(const struct message *message, size_t *len);
 char *api_json_bulk(struct message *const *messages, size_t count, size_t *len);
 
 /*
- * Reads the 2xx body of a POST /sms ({"id"} or {"entity": {"id"}}). Returns false when it is not
- * that: whether the message was taken is then not known.
+ * Reads the 2xx body of a POST /sms: {"id"} or {"entity": {"id"}}. Returns false when it is
+ * neither: then it is not known whether the message was taken.
  */
 bool api_json_read_single(const char *body, size_t len, struct api_item *item);
 
 /*
- * Reads the 2xx body of a POST /sms/bulk into `items`, one for each message. Entries are matched by
- * clientId, then index, then echoed fields, then order, and only while that is certain. Told to be
- * both accepted and refused, or accepted twice or without an id, an item is UNKNOWN.
- * Returns false when the body is not of that shape at all, or without memory; every item is then
- * UNKNOWN.
+ * Reads the 2xx body of a POST /sms/bulk into `items`, one for each message. Entries are matched to
+ * messages where that is certain (see match.h). An item that is both accepted and refused, or is
+ * accepted twice or without an id, is UNKNOWN. Returns false, with every item UNKNOWN, when the
+ * body has another shape, or on allocation failure.
  */
 bool api_json_read_bulk(const char *body, size_t len, struct message *const *messages, size_t count,
                         struct api_item *items);
 
-/* What the body of a refusal (4xx, 5xx) says. `reason` is the caller's. */
+/* What the body of a refusal (4xx, 5xx) says. */
 struct api_refusal {
-    bool is_json;         /* a JSON object, as the API sends; not a proxy's page */
+    bool is_json;         /* a JSON object, as the API sends, not a proxy's page */
     bool names_field;     /* it speaks of a field of the message, not of the request */
     bool is_already_used; /* it says that the clientId was used before */
-    char *reason; /* its words, at most 200 bytes of UTF-8; malloc'ed; NULL when there are none */
+    char *reason; /* its words, at most 200 bytes of UTF-8; the caller's, malloc'ed; NULL = none */
 };
-/* Anything may be given, also an empty body. Without memory there is no reason, or no JSON. */
+/* Takes any body, also an empty one. On allocation failure there is no reason, or no JSON. */
 void api_json_read_refusal(const char *body, size_t len, struct api_refusal *refusal);
 
-/* One page of GET /sms, or what GET /sms/{id} shows: a page with one entry. */
+/* A page of GET /sms. What GET /sms/{id} shows is a page with one entry. */
 struct api_history_entry {
     char *id;             /* the API's id; never NULL, "" when the entry has none */
     char *client_id;      /* NULL when the entry has none */
@@ -71,13 +69,13 @@ struct api_history {
     size_t count;
 };
 /*
- * Reads {"entities": [..]}, {"data": [..]} or a bare array. Returns false when the body is not a
- * page, an entry in it is no object, or without memory; nothing is to be freed then.
+ * Reads {"entities": [..]}, {"data": [..]} or a bare array. Returns false, with nothing to free,
+ * when the body is no page, when an entry is no object, or on allocation failure.
  */
 bool api_json_read_history(const char *body, size_t len, struct api_history *page);
-/* The same of one message: the object itself, or {"entity": {..}}, {"data": {..}}; or a page. */
+/* Reads one message: the object itself, {"entity": {..}}, {"data": {..}}, or a page. */
 bool api_json_read_message(const char *body, size_t len, struct api_history *page);
-/* Frees what the page holds; a page that was read or is all zero. */
+/* Frees what a page holds that was read, or is all zero. */
 void api_history_free(struct api_history *page);
 
 #endif

@@ -18,14 +18,14 @@ struct matching {
 
 /* --- an entry -------------------------------------------------------------------------------- */
 
-/* A phone number counts as an echo, words under "to" do not. */
+/* A phone number under "to" is an echo; words there are not. */
 static bool has_echo(const json_t *object)
 {
     return api_value_is_item(object) || json_is_string(json_object_get(object, "text")) ||
            json_is_string(json_object_get(object, "from"));
 }
 
-/* The item may be under any key. Under one that holds words it must be unmistakable. */
+/* The echo may be under any key. Under one that holds words it must be unmistakable. */
 static const json_t *find_echo(const json_t *entry)
 {
     if (has_echo(entry)) {
@@ -55,7 +55,7 @@ static void entry_init(struct api_entry *entry, const json_t *value, bool is_err
     entry->text = json_is_string(text) ? text : NULL;
 }
 
-/* In an error it may stand beside words about the clientId that are under the same name. */
+/* In an error, words about the clientId may be under the same name as the clientId itself. */
 static const json_t *entry_client_id(const struct api_entry *entry)
 {
     const json_t *outer = api_value_client_id(entry->value);
@@ -95,7 +95,7 @@ static void claim(struct matching *m, struct api_entry *entry, size_t message)
     m->is_claimed[message] = true;
 }
 
-/* The search goes on where the last one ended: the API mostly keeps our order. */
+/* Continues where the last search ended, since the API mostly keeps our order. */
 static size_t find_id(const struct matching *m, const struct ulid *id, size_t from)
 {
     for (size_t i = 0; i < m->count; i++) {
@@ -118,7 +118,7 @@ static void match_client_ids(struct matching *m)
             continue;
         }
         if (!ulid_parse(json_string_value(client_id), json_string_length(client_id), &id)) {
-            entry->is_foreign = !entry->is_error; /* in an error it is words about the clientId */
+            entry->is_foreign = !entry->is_error; /* in an error these are words about it */
             continue;
         }
         size_t message = find_id(m, &id, next);
@@ -150,7 +150,7 @@ static size_t entry_index(const struct api_entry *entry)
     return is_index ? strtoul(digits, NULL, 10) : SIZE_MAX - 1;
 }
 
-/* One index that cannot be right shows that the API does not count as we think: none is right. */
+/* If one index cannot be right, the API does not count as we think, and none is. */
 static bool indexes_are_credible(const struct matching *m)
 {
     for (size_t i = 0; i < m->entry_count; i++) {
@@ -233,9 +233,9 @@ static bool candidates_are_alike(const struct matching *m)
 }
 
 /*
- * Matches `first`, and with it all entries that speak of the same messages. It is certain when
- * there are as many entries as messages and each entry fits all of these and no other; and when,
- * should some be accepted and some not, the messages differ in nothing but their clientId.
+ * Matches `first`, and with it all entries about the same messages. This is certain when there are
+ * as many entries as messages, each entry fits all of these and no others, and, if some are
+ * accepted and some not, the messages differ in nothing but their clientId.
  */
 static void match_alike(struct matching *m, struct api_entry *first)
 {
@@ -274,7 +274,7 @@ static void match_fields(struct matching *m)
 
 /* --- by order --------------------------------------------------------------------------------- */
 
-/* The next entry, resp. message, from `i` on that nobody has claimed; the end if there is none. */
+/* The next entry from `i` on that is not matched; entry_count if there is none. */
 static size_t next_entry(const struct matching *m, size_t i)
 {
     while (i < m->entry_count && m->entries[i].message != API_UNMATCHED) {
@@ -283,6 +283,7 @@ static size_t next_entry(const struct matching *m, size_t i)
     return i;
 }
 
+/* The next message from `i` on that no entry has claimed; count if there is none. */
 static size_t next_message(const struct matching *m, size_t i)
 {
     while (i < m->count && m->is_claimed[i]) {
@@ -292,8 +293,8 @@ static size_t next_message(const struct matching *m, size_t i)
 }
 
 /*
- * What is left on both sides belongs together if it is equally much, all in one list (how the lists
- * interleave is not known), and nothing speaks against it.
+ * What is left on both sides belongs together in order, if there are as many entries as messages,
+ * all in one list (how the two lists interleave is not known), and no echoed number is wrong.
  */
 static bool order_is_certain(const struct matching *m)
 {
@@ -341,7 +342,8 @@ struct api_entry *api_match_entries(const json_t *entities, const json_t *errors
     size_t accepted = json_array_size(entities);
     struct matching m = {.messages = messages, .count = count};
     m.entry_count = accepted + json_array_size(errors);
-    m.entries = calloc(m.entry_count + 1, sizeof(*m.entries)); /* one, so that none is not NULL */
+    m.entries =
+        calloc(m.entry_count + 1, sizeof(*m.entries)); /* + 1, so that no entries are not NULL */
     m.is_claimed = calloc(count + 1, sizeof(*m.is_claimed));
     m.candidates = calloc(count + 1, sizeof(*m.candidates));
     if (m.entries != NULL && m.is_claimed != NULL && m.candidates != NULL) {

@@ -1,9 +1,10 @@
 /*
- * match: which message an entry of a bulk's answer is about.
+ * match: which message each entry of a bulk's answer is about.
  *
- * Owns the rules of certainty: by clientId, then index, then echoed fields, then order, each only
- * while there is no other way to read it. Does not care what an entry says of its message, but for
- * whether it is in `entities` or in `errors`. Thread: any. Pure.
+ * The documentation does not say how an entry names its message, so there are four ways: by
+ * clientId, by index, by echoed fields (number, sender, text), or by order. Each is used only if it
+ * leaves no other reading; a message without an entry is left to the history. Does not care what an
+ * entry says, except whether it is in `entities` or in `errors`. Thread: any. Pure.
  */
 #ifndef GATEWAY_API_MATCH_H
 #define GATEWAY_API_MATCH_H
@@ -24,18 +25,18 @@ struct api_entry {
     bool is_error;
     size_t message; /* its index, or API_UNMATCHED */
 
-    /* Of use to the matching only. */
+    /* For the matching only. */
     const char *to, *from; /* as echoed, or NULL */
     const json_t *text;
-    bool is_foreign;  /* carries a clientId that is none of ours */
+    bool is_foreign;  /* has a clientId that is not one of the request's */
     bool is_examined; /* its echoed fields have been compared */
     char to_digits[API_DIGITS_SIZE], from_digits[API_DIGITS_SIZE];
 };
 
 /*
  * Makes entries of both arrays (NULL = none), those of `entities` first, and matches them. Several
- * entries may be about one message. Returns a malloc'ed array, NULL without memory; the entries
- * borrow from the JSON.
+ * entries may be about one message. Returns a malloc'ed array, NULL on allocation failure; the
+ * entries borrow from the JSON.
  */
 struct api_entry *api_match_entries(const json_t *entities, const json_t *errors,
                                     struct message *const *messages, size_t count,

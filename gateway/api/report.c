@@ -14,7 +14,7 @@ static const char *member(const json_t *object, const char *name, char digits[AP
     return text == NULL ? "" : text;
 }
 
-/* An opt-out may come without its text. Returns false without memory. */
+/* An opt-out may come without a text. Returns false on allocation failure. */
 static bool add_stop(struct api_report *report)
 {
     bool is_stop = report->text == NULL && report_status_is_stop(report->report.status);
@@ -33,8 +33,8 @@ static void read_client_id(const json_t *object, struct api_report *report)
     report->is_foreign = !report->has_client_id && !is_none;
 }
 
-/* The text of an inbound message, or NULL. Beside a status an empty one is only a member that every
- * report has. */
+/* The text of an inbound message, or NULL. An empty one beside a status is none: every report may
+ * have that member. */
 static const json_t *find_text(const json_t *object)
 {
     const json_t *text = json_object_get(object, "message");
@@ -43,7 +43,7 @@ static const json_t *find_text(const json_t *object)
     return json_is_string(text) && (json_string_length(text) > 0 || !has_status) ? text : NULL;
 }
 
-/* Returns false without memory. */
+/* Returns false on allocation failure. */
 static bool read_members(const json_t *object, int64_t now_ms, struct api_report *report)
 {
     char digits[API_DIGITS_SIZE];
@@ -53,8 +53,8 @@ static bool read_members(const json_t *object, int64_t now_ms, struct api_report
     api_value_report(object, &report->report);
     bool is_timed = at != NULL && option_parse_time(at, strlen(at), &report->report.event_ms);
     if (!is_timed) {
-        /* Statuses without a time go by their rank, so that one that comes twice is known; but of
-         * two answers from a phone that are alike, neither may be lost. */
+        /* Statuses without a time are ordered by rank, so a repeated one is recognised. Answers of
+         * a phone need a time, for of two that are alike neither may be lost. */
         bool is_inbound = text != NULL || report_status_is_stop(report->report.status);
         report->report.event_ms = is_inbound ? now_ms : 0;
     }

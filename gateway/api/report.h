@@ -1,7 +1,7 @@
 /*
  * report: what the API posts to the webhook: delivery reports and inbound messages.
  *
- * Reads, and accepts what the API's documentation leaves open. Thread: any. Pure.
+ * Reads every variant that the API's documentation leaves open. Thread: any. Pure.
  */
 #ifndef GATEWAY_API_REPORT_H
 #define GATEWAY_API_REPORT_H
@@ -15,25 +15,26 @@
 #include <stdint.h>
 
 struct api_report {
-    bool has_client_id; /* of our form */
+    bool has_client_id; /* of the form of ours */
     bool is_foreign;    /* it has one of another form */
     struct ulid client_id;
     char *api_id;         /* never NULL, "" = none */
-    struct report report; /* its status may be "" where there is a text */
+    struct report report; /* its status may be "" if there is a text */
     char *text; /* of an inbound message ("STOP" of an opt-out that brings none); NULL = this is a
                  * delivery report */
 };
 
 /*
- * Reads one object. A missing or unreadable `eventAt` is taken for `now_ms` (Unix ms), a missing
- * `code` for 0; a status that is longer than any that we could tell of is cut. Returns false, with
- * nothing to free, when it is no object, names no message, or says neither status nor text, and
- * without memory.
+ * Reads one object. An inbound message or opt-out without a readable `eventAt` gets `now_ms` (Unix
+ * ms), a report gets 0; a missing `code` is 0, and a status longer than REPORT_STATUS_MAX is cut.
+ * Returns false, with nothing to free, when it is no object, names no message, has neither status
+ * nor text, or on allocation failure.
  */
 bool api_json_read_report(const char *body, size_t len, int64_t now_ms, struct api_report *report);
 /*
- * What an entry of the history says of the message `id`, as if it had been reported. `stop` is an opt-out
- * there, too, which was said after the message was submitted: that time is its time. Returns false, with nothing to free, without memory.
+ * What an entry of the history says of the message `id`, as if it had been reported. An opt-out
+ * gets the earliest time that it can have: when the message was submitted. Returns false, with
+ * nothing to free, on allocation failure.
  */
 bool api_report_from_entry(struct api_report *report, const struct ulid *id,
                            const struct api_history_entry *entry);

@@ -24,7 +24,7 @@ json_t *api_value_client_id(const json_t *object)
     return value != NULL ? value : json_object_get(object, "client_id");
 }
 
-/* Numbers may come as strings; a code that does not fit is none. */
+/* A number may come as a string; one that does not fit is no code. */
 static int32_t read_code(const json_t *value)
 {
     long long code = json_is_string(value) ? strtoll(json_string_value(value), NULL, 10)

@@ -1,7 +1,5 @@
 /*
- * value: the few questions that all readers of the API's JSON ask about one value.
- *
- * Thread: any. Pure.
+ * value: the questions that all readers of the API's JSON ask about a value. Thread: any. Pure.
  */
 #ifndef GATEWAY_API_VALUE_H
 #define GATEWAY_API_VALUE_H
@@ -14,8 +12,8 @@
 enum { API_DIGITS_SIZE = 24 };
 
 /*
- * A string that is not empty, or an integer above 0 written into `digits`. NULL for all else, and
- * for a string with a NUL within. Lives as long as the value and `digits`.
+ * A string that is not empty, or an integer above 0, written into `digits`. NULL for anything else,
+ * also a string with a NUL in it. Valid as long as the value and `digits`.
  */
 const char *api_value_text(const json_t *value, char digits[API_DIGITS_SIZE]);
 
@@ -23,18 +21,18 @@ const char *api_value_text(const json_t *value, char digits[API_DIGITS_SIZE]);
 json_t *api_value_client_id(const json_t *object);
 
 /*
- * Reads `status` and `code` of an object: "" and 0 where they are missing. A status that is longer than
- * any that we could tell of is cut, in whole characters. The time is left as it is.
+ * Reads `status` and `code` of an object: "" and 0 where they are missing. A status longer than
+ * REPORT_STATUS_MAX is cut, in whole characters. Leaves the time as it is.
  */
 void api_value_report(const json_t *object, struct report *report);
 
-/* Tells whether it has the form of our clientIds. */
+/* Does it have the form of our clientIds? */
 bool api_value_is_ulid(const json_t *value);
 
-/* Tells whether it is a phone number, not words about one. */
+/* Is it a phone number, not words about one? */
 bool api_value_is_number(const json_t *value);
 
-/* Tells whether it is an object that repeats a message: with its number, or its clientId. */
+/* Is it an object that repeats a message, with its number or its clientId? */
 bool api_value_is_item(const json_t *value);
 
 #endif

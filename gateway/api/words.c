@@ -6,16 +6,16 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Errors are nested a few levels deep; what is deeper is not meant for people. */
+/* Errors are nested a few levels deep; anything deeper is not meant for people. */
 enum { MAX_DEPTH = 8, MAX_COMPLAINTS = 100 };
 
-/* Members that hold words, in the order in which these are best read. */
+/* Members that hold words, the most readable first. */
 static const char *const holders[] = {
     "message", "messages", "msg",         "title",      "error",      "errors", "detail", "details",
     "reason",  "reasons",  "description", "violations", "validation", "fields", NULL,
 };
 
-/* Members that say which field the words beside them are about. */
+/* Members that name the field that the words beside them are about. */
 static const char *const name_members[] = {
     "field", "property", "propertyPath", "param", "parameter", "attribute", NULL};
 
@@ -24,12 +24,12 @@ static const char *const client_id_names[] = {"clientId", "client_id", "client i
 static const char *const field_names[] = {"from",          "to", "text", "allowUnicode",
                                           "allow_unicode", NULL};
 
-/* In a sentence these stand for the field; "to" and "from" alone do not. */
+/* In a sentence, these mean the field; "to" and "from" need more, see is_name_of_field. */
 static const char *const field_words[] = {"text",   "allowUnicode", "allow_unicode",
                                           "sender", "recipient",    NULL};
 static const char *const field_prepositions[] = {"to", "from", NULL};
 
-/* What follows "to" or "from" where it is the subject of a sentence. */
+/* What follows "to" or "from" as the subject of a sentence. */
 static const char *const verbs[] = {"is",      "must",  "has",       "should", "cannot",
                                     "exceeds", "field", "parameter", NULL};
 
@@ -44,7 +44,7 @@ static bool is_word_byte(char c)
     return isalnum(byte) || byte == '_' || byte == '/' || byte >= 0x80;
 }
 
-/* Where `word` stands in `text` as a word of its own, in any case; NULL if nowhere. */
+/* Where `text` has `word` as a word of its own, in any case; NULL = nowhere. */
 static const char *find_word(const char *text, const char *word)
 {
     size_t len = strlen(word);
@@ -137,7 +137,7 @@ static void reason_append(struct api_words *words, const char *utf8)
     }
 }
 
-/* One complaint; `field` is "" where it names none. */
+/* One complaint; `field` is "" if it names none. */
 static void words_add(struct api_words *words, const char *field, const char *text)
 {
     bool is_about_client_id =
@@ -159,7 +159,7 @@ static void words_add(struct api_words *words, const char *field, const char *te
 
 /* --- shapes --------------------------------------------------------------------------------- */
 
-/* Where the reader is: which field the words are about, how deep it may still go. */
+/* Where the reader is: which field the words are about, and how much deeper it may go. */
 struct place {
     const json_t *echo;
     const char *field;
@@ -193,8 +193,8 @@ static bool read_holders(const json_t *object, struct place place, struct api_wo
 }
 
 /*
- * Members are named after fields. Where the object repeats the message, its strings are the
- * message's; but a clientId that is none of ours is words about it.
+ * Members are named after fields. If the object repeats the message, its strings are the message's,
+ * except that a clientId not of our form is words about it.
  */
 static void read_members(const json_t *object, struct place place, bool is_echo,
                          struct api_words *words)
@@ -251,7 +251,7 @@ void api_words_read(const json_t *error, const json_t *echo, struct api_words *w
     struct place place = {echo, "", MAX_DEPTH};
     memset(words, 0, sizeof(*words));
     if (json_is_object(error)) {
-        /* Beside the words there are strings of all kinds: index, status, type, path. */
+        /* There are other strings besides the words: index, status, type, path. */
         read_object(error, place, true, words);
     } else {
         read_value(error, place, words);

@@ -1,10 +1,9 @@
 /*
  * words: what an error of the API says, in whatever shape it says it.
  *
- * Owns the reading of error messages: an object of lists, a list of {field, message}, a string, or
- * any of these within another; and what follows from the words (is a field of the message at
- * fault? was the clientId used before?). Knows nothing of which message an error is about.
- * Thread: any. Pure.
+ * Reads error messages (an object of lists, a list of {field, message}, a string, or any of these
+ * inside another) and what follows from them: is a field of the message at fault, was the clientId
+ * used before? Leaves to match which message an error is about. Thread: any. Pure.
  */
 #ifndef GATEWAY_API_WORDS_H
 #define GATEWAY_API_WORDS_H
@@ -17,21 +16,21 @@ enum { API_REASON_MAX = 200 };
 
 struct api_words {
     char reason[API_REASON_MAX + 1]; /* "to: is not a number; text: is empty": valid UTF-8 without
-                                        control characters, cut; "" when nothing was said */
+                                        control characters, cut; "" = it says nothing */
     size_t len;
     bool is_cut;
-    unsigned complaints;  /* how many were read, of at most a hundred */
+    unsigned complaints;  /* how many were read, at most a hundred */
     bool names_field;     /* speaks of a field of the message */
     bool is_already_used; /* says that the clientId was used before */
 };
 
 /*
- * Reads what `error` says: an entry of `errors`, or the body of a refusal. `echo`, which may be
- * NULL or `error` itself, is the part of it that repeats the message; its strings are no words.
+ * Reads what `error`, an entry of `errors` or the body of a refusal, says. `echo` is the part of it
+ * that repeats the message (`error` itself, or NULL = none); its strings are no words.
  */
 void api_words_read(const json_t *error, const json_t *echo, struct api_words *words);
 
-/* Tells whether a member of this name holds words, such as "errors" or "message". */
+/* Does a member of this name hold words, as "errors" and "message" do? */
 bool api_words_is_holder(const char *name);
 
 #endif
