@@ -1,8 +1,8 @@
 /*
  * http_limit: see http_limit.h.
  *
- * evhttp tells nobody that a connection has ended, but it takes its callbacks off the bufferevent
- * when it lets that go: one that is held here too, and has none, is an empty place.
+ * evhttp does not tell that a connection has ended, but it removes its callbacks from a bufferevent
+ * that it releases. So one that we hold a reference to, and that has no callbacks, is released.
  */
 #include "gateway/base/http_limit.h"
 
@@ -14,23 +14,22 @@
 #include <stdlib.h>
 
 enum {
-    RESUME_MS = 100, /* how often it is looked for an empty place, or descriptor */
+    RESUME_MS = 100, /* how often to look for a free connection, or descriptor */
     READ_AHEAD = 128 * 1024
 };
 
-struct http_places {
-    struct http_places *next;
-    struct evconnlistener *listener; /* evhttp's; NULL = it has been stopped */
+struct http_limit {
+    struct http_limit *next;
+    struct evconnlistener *listener; /* evhttp's; NULL = stopped */
     struct event *resume;
     size_t max, count;
     struct bufferevent *taken[];
 };
 
-/* All that there are: of a listener that has run out of descriptors libevent tells no more than which
- * it is. */
-static struct http_places *all;
+/* All limits: on an error, libevent passes only the listener. */
+static struct http_limit *all;
 
-static bool is_empty(struct bufferevent *bev)
+static bool is_released(struct bufferevent *bev)
 {
     bufferevent_data_cb on_read;
     bufferevent_data_cb on_write;
@@ -40,115 +39,115 @@ static bool is_empty(struct bufferevent *bev)
     return on_read == NULL && on_write == NULL && on_event == NULL;
 }
 
-static void sweep(struct http_places *places)
+static void sweep(struct http_limit *limit)
 {
     size_t count = 0;
-    for (size_t i = 0; i < places->count; i++) {
-        if (is_empty(places->taken[i])) {
-            bufferevent_decref(places->taken[i]);
+    for (size_t i = 0; i < limit->count; i++) {
+        if (is_released(limit->taken[i])) {
+            bufferevent_decref(limit->taken[i]);
         } else {
-            places->taken[count++] = places->taken[i];
+            limit->taken[count++] = limit->taken[i];
         }
     }
-    places->count = count;
+    limit->count = count;
 }
 
-static void pause_accepting(struct http_places *places)
+static void pause_accepting(struct http_limit *limit)
 {
     static const struct timeval RESUME = {.tv_usec = RESUME_MS * 1000L};
-    evconnlistener_disable(places->listener);
-    event_add(places->resume, &RESUME);
+    evconnlistener_disable(limit->listener);
+    event_add(limit->resume, &RESUME);
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    struct http_places *places = arg;
-    sweep(places);
-    if (places->count < places->max) {
-        evconnlistener_enable(places->listener);
+    struct http_limit *limit = arg;
+    sweep(limit);
+    if (limit->count < limit->max) {
+        evconnlistener_enable(limit->listener);
     } else {
-        pause_accepting(places);
+        pause_accepting(limit);
     }
 }
 
-/* Without a pause this would come again at once, for ever. */
+/* Probably out of descriptors: without a pause, the error would repeat at once. */
 static void on_error(struct evconnlistener *listener, void *arg)
 {
     (void)arg; /* evhttp's */
     LOG(LOG_ERROR, "accept_failed", LOG_ERRNO(EVUTIL_SOCKET_ERROR()));
-    for (struct http_places *places = all; places != NULL; places = places->next) {
-        if (places->listener == listener) {
-            pause_accepting(places);
+    for (struct http_limit *limit = all; limit != NULL; limit = limit->next) {
+        if (limit->listener == listener) {
+            pause_accepting(limit);
         }
     }
 }
 
 /*
- * Gives a new connection its bufferevent; its socket is evhttp's to close. evhttp reads on while it
- * answers, and takes a body, or a chunk of one, only when it is there as a whole.
+ * Makes the bufferevent of a new connection; evhttp closes its socket. evhttp reads on while it
+ * answers, and takes a body, or a chunk of one, only when it is complete.
  */
 static struct bufferevent *take(struct event_base *base, void *arg)
 {
-    struct http_places *places = arg;
+    struct http_limit *limit = arg;
     struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
-    sweep(places);
+    sweep(limit);
     if (bev != NULL) {
         bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD);
     }
-    if (bev != NULL && places->count < places->max) {
+    if (bev != NULL && limit->count < limit->max) {
         bufferevent_incref(bev);
-        places->taken[places->count++] = bev;
+        limit->taken[limit->count++] = bev;
     }
-    if (places->count == places->max) {
-        pause_accepting(places);
+    if (limit->count == limit->max) {
+        pause_accepting(limit);
     }
     return bev;
 }
 
-struct http_places *http_places_new(struct event_base *base, struct evhttp *evhttp,
-                                    struct evhttp_bound_socket *bound, size_t max)
+struct http_limit *http_limit_new(struct event_base *base, struct evhttp *evhttp,
+                                  struct evhttp_bound_socket *bound, size_t max)
 {
-    struct http_places *places = calloc(1, sizeof *places + max * sizeof places->taken[0]);
-    if (places == NULL) {
+    struct http_limit *limit = calloc(1, sizeof *limit + max * sizeof limit->taken[0]);
+    if (limit == NULL) {
         return NULL;
     }
-    places->max = max;
-    places->listener = evhttp_bound_socket_get_listener(bound);
-    places->resume = evtimer_new(base, on_resume, places);
-    if (places->resume == NULL) {
-        free(places);
+    limit->max = max;
+    limit->listener = evhttp_bound_socket_get_listener(bound);
+    limit->resume = evtimer_new(base, on_resume, limit);
+    if (limit->resume == NULL) {
+        free(limit);
         return NULL;
     }
-    evconnlistener_set_error_cb(places->listener, on_error);
-    evhttp_set_bevcb(evhttp, take, places);
-    places->next = all;
-    all = places;
-    return places;
+    evconnlistener_set_error_cb(limit->listener, on_error);
+    evhttp_set_bevcb(evhttp, take, limit);
+    limit->next = all;
+    all = limit;
+    return limit;
 }
 
-void http_places_stop(struct http_places *places)
+void http_limit_stop(struct http_limit *limit)
 {
-    if (places != NULL) {
-        event_del(places->resume);
-        places->listener = NULL;
+    if (limit != NULL) {
+        event_del(limit->resume);
+        limit->listener = NULL;
     }
 }
 
-void http_places_free(struct http_places *places)
+void http_limit_free(struct http_limit *limit)
 {
-    if (places == NULL) {
+    if (limit == NULL) {
         return;
     }
-    struct http_places **link = &all;
-    while (*link != places) {
+    struct http_limit **link = &all;
+    while (*link != limit) {
         link = &(*link)->next;
     }
-    *link = places->next;
-    for (size_t i = 0; i < places->count; i++) {
-        bufferevent_decref(places->taken[i]);
+    *link = limit->next;
+    for (size_t i = 0; i < limit->count; i++) {
+        bufferevent_decref(limit->taken[i]);
     }
-    event_free(places->resume);
-    free(places);
+    event_free(limit->resume);
+    free(limit);
 }

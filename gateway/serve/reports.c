@@ -59,7 +59,7 @@ struct reports {
     const char *path;      /* in it */
     struct evhttp *evhttp; /* NULL = not listening */
     struct evhttp_bound_socket *bound;
-    struct http_places *places;
+    struct http_limit *limit;
     struct event *start, *look, *found;
     _Atomic(struct poll_news *) news; /* pushed by the forwarding thread, taken all at once */
     struct arrivals waiting, storing, unknown;
@@ -439,9 +439,9 @@ bool reports_listen(struct reports *reports, const struct reports_options *optio
                  options->port);
         return false;
     }
-    reports->places =
-        http_places_new(reports->relay->base, reports->evhttp, reports->bound, CONNECTIONS_MAX);
-    if (reports->places == NULL || !note_url(reports, options)) {
+    reports->limit =
+        http_limit_new(reports->relay->base, reports->evhttp, reports->bound, CONNECTIONS_MAX);
+    if (reports->limit == NULL || !note_url(reports, options)) {
         return false;
     }
     evhttp_set_timeout(reports->evhttp, IDLE_SECONDS);
@@ -462,7 +462,7 @@ const char *reports_url(const struct reports *reports)
 void reports_stop(struct reports *reports)
 {
     if (reports != NULL && reports->bound != NULL) {
-        http_places_stop(reports->places);
+        http_limit_stop(reports->limit);
         evhttp_del_accept_socket(reports->evhttp, reports->bound);
         reports->bound = NULL;
     }
@@ -493,7 +493,7 @@ void reports_free(struct reports *reports)
     if (reports->evhttp != NULL) {
         evhttp_free(reports->evhttp);
     }
-    http_places_free(reports->places);
+    http_limit_free(reports->limit);
     struct event *const events[] = {reports->start, reports->look, reports->found};
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         if (events[i] != NULL) {

@@ -23,7 +23,7 @@ struct http {
     const struct relay *relay;
     struct http_options options;
     struct evhttp *evhttp;
-    struct http_places *places;
+    struct http_limit *limit;
     struct page *page;
     bool is_stopping;
 };
@@ -259,8 +259,8 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
         http_free(http);
         return NULL;
     }
-    http->places = http_places_new(relay->base, http->evhttp, bound, CONNECTIONS_MAX);
-    if (http->places == NULL) {
+    http->limit = http_limit_new(relay->base, http->evhttp, bound, CONNECTIONS_MAX);
+    if (http->limit == NULL) {
         http_free(http);
         return NULL;
     }
@@ -287,10 +287,10 @@ void http_free(struct http *http)
         return;
     }
     page_free(http->page);
-    http_places_stop(http->places);
+    http_limit_stop(http->limit);
     if (http->evhttp != NULL) {
         evhttp_free(http->evhttp);
     }
-    http_places_free(http->places);
+    http_limit_free(http->limit);
     free(http);
 }
