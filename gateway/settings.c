@@ -3,7 +3,9 @@
 
 #include "gateway/queue/options.h"
 
+#include "conf/secret.h"
 #include "conf/value.h"
+#include "gateway/base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +111,18 @@ void settings_queue(const struct conf *conf, struct queue_options *options)
     };
 }
 
+void settings_poll(const struct conf *conf, struct poll_options *options)
+{
+    *options = (struct poll_options){
+        .interval_ms = conf->reports.poll_ms,
+        .give_up_ms = POLL_GIVE_UP_MS,
+        .max_messages = POLLED_MAX,
+        .per_page = HISTORY_PER_PAGE,
+        .retry_min_ms = conf->relay.retry_min_ms,
+        .retry_max_ms = conf->relay.retry_max_ms,
+    };
+}
+
 void settings_forwarder(const struct conf *conf, const char *url, const char *token,
                         struct forwarder_options *options)
 {
@@ -124,18 +138,35 @@ void settings_forwarder(const struct conf *conf, const char *url, const char *to
                                   .per_page = HISTORY_PER_PAGE,
                                   .holds_unknown = conf->relay.on_ambiguous == CONF_AMBIGUOUS_HOLD,
                                   .retry_min_ms = conf->relay.retry_min_ms,
-                                  .retry_max_ms = conf->relay.retry_max_ms},
-                    .poll = {.interval_ms = conf->reports.poll_ms,
-                             .give_up_ms = POLL_GIVE_UP_MS,
-                             .max_messages = POLLED_MAX,
-                             .per_page = HISTORY_PER_PAGE,
-                             .retry_min_ms = conf->relay.retry_min_ms,
-                             .retry_max_ms = conf->relay.retry_max_ms}},
+                                  .retry_max_ms = conf->relay.retry_max_ms}},
         .destination = {.retry_min_ms = conf->relay.retry_min_ms,
                         .retry_max_ms = conf->relay.retry_max_ms},
         .bulk_max = (size_t)conf->relay.bulk_max,
         .drain_timeout_ms = conf->queue.drain_timeout_ms,
     };
+    settings_poll(conf, &options->history.poll);
+}
+
+bool settings_has_token_file(const struct conf *conf)
+{
+    return conf->api.token_file[0] != '\0' && !settings_is_sandbox(conf);
+}
+
+char *settings_read_token(const struct conf *conf)
+{
+    struct conf_secret *secret = NULL;
+    if (!settings_has_token_file(conf)) {
+        return strdup(settings_is_sandbox(conf) ? conf->sandbox.token : conf->api.token);
+    }
+    enum conf_secret_fault fault = conf_secret_read(conf->api.token_file, &secret);
+    if (fault != CONF_SECRET_GOOD) {
+        LOG(LOG_ERROR, "token_unreadable", LOG_STR("file", conf->api.token_file),
+            LOG_STR("reason", conf_secret_fault_name(fault)));
+        return NULL;
+    }
+    char *token = strdup(conf_secret_text(secret));
+    conf_secret_free(secret);
+    return token;
 }
 
 /* Keeps a loopback address, which is never longer than this; its name becomes its number. */

@@ -42,9 +42,19 @@ bool settings_store(const struct conf *conf, struct store_options *options);
 
 /* The callbacks are the caller's to set. */
 void settings_queue(const struct conf *conf, struct queue_options *options);
+
 /* `url` and `token` are those of the API or of the sandbox. */
 void settings_forwarder(const struct conf *conf, const char *url, const char *token,
                         struct forwarder_options *options);
+
+/* When to ask the API's history for reports. */
+void settings_poll(const struct conf *conf, struct poll_options *options);
+
+/* Does the API's token come from a file? It is then worth reading again. */
+bool settings_has_token_file(const struct conf *conf);
+
+/* The token of the API or of the sandbox, malloc'ed. Returns NULL after logging why. Any thread. */
+char *settings_read_token(const struct conf *conf);
 
 /* Fills the options with malloc'ed addresses; "localhost" becomes 127.0.0.1 and ::1. */
 bool settings_server(const struct conf *conf, struct server_options *options);

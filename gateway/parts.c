@@ -1,0 +1,348 @@
+/* parts: see parts.h. */
+#include "gateway/parts.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/queue/control.h"
+#include "gateway/queue/queue.h"
+#include "gateway/serve/conn.h"
+#include "gateway/serve/intake.h"
+#include "gateway/serve/server.h"
+#include "gateway/serve/watch.h"
+#include "gateway/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    EVENTS_PER_MS =
+        1000, /* more than can be: a run's events have higher numbers than earlier ones */
+    RECENT_EVENTS = 1 << 16 /* kept for WATCH since=; a power of two */
+};
+
+/* --- what the parts call each other for -------------------------------------------------------- */
+
+static void wake_forwarder(void *arg)
+{
+    struct daemon *d = arg;
+    if (d->relay.forwarder != NULL) {
+        forwarder_wake(d->relay.forwarder);
+    }
+}
+
+static void notify_events(void *arg)
+{
+    struct daemon *d = arg;
+    watch_wake(d->relay.watch);
+}
+
+static void settle(void *arg, const struct intake_verdict *verdict)
+{
+    (void)arg;
+    conn_settle(verdict);
+}
+
+static void flush(void *arg)
+{
+    struct daemon *d = arg;
+    if (d->server != NULL) {
+        server_flush(d->server);
+    }
+}
+
+/* In the store's thread. */
+static void notify_store(void *arg)
+{
+    struct daemon *d = arg;
+    event_active(d->on_store, EV_TIMEOUT, 0);
+}
+
+/* In the forwarding thread. */
+static void found(void *arg, struct poll_news *news)
+{
+    struct daemon *d = arg;
+    reports_found(d->reports, news);
+}
+
+static void relayed_before(void *arg, const struct ulid *id, const char *api_id, int64_t relayed_ms)
+{
+    struct daemon *d = arg;
+    forwarder_relayed_before(d->relay.forwarder, id, api_id, clock_unix_ms() - relayed_ms);
+}
+
+static void forwarder_ended(void *arg)
+{
+    struct daemon *d = arg;
+    event_active(d->on_ended, EV_TIMEOUT, 0);
+}
+
+static void notify_ended(void *arg)
+{
+    struct daemon *d = arg;
+    event_active(d->on_told, EV_TIMEOUT, 0);
+}
+
+static char *read_token(void *arg)
+{
+    const struct daemon *d = arg;
+    return settings_read_token(d->conf);
+}
+
+static void change_token(void *arg)
+{
+    struct daemon *d = arg;
+    forwarder_token_changed(d->relay.forwarder);
+}
+
+/* --- making them ------------------------------------------------------------------------------ */
+
+bool parts_make_notify(struct daemon *d)
+{
+    struct notify_options options;
+    if (!settings_notify(d->conf, &options)) {
+        return true;
+    }
+    options.stats = &d->stats;
+    options.ended = notify_ended;
+    options.arg = d;
+    d->notify = notify_new(d->base, &options, d->error, sizeof d->error);
+    return d->notify != NULL;
+}
+
+bool parts_open_store(struct daemon *d)
+{
+    struct store_options options;
+    if (!settings_store(d->conf, &options)) {
+        return true;
+    }
+    options.stats = &d->stats;
+    options.notify = notify_store;
+    options.notify_arg = d;
+    options.saved = wake_forwarder;
+    options.saved_arg = d;
+    options.outbox = d->notify == NULL ? NULL : notify_outbox(d->notify);
+    d->relay.store = store_open(&options, d->error, sizeof d->error);
+    return d->relay.store != NULL;
+}
+
+bool parts_make_rules(struct daemon *d)
+{
+    gethostname(d->hostname, sizeof d->hostname - 1);
+    bool is_made = settings_session(d->conf, d->hostname, d->aliases, &d->rules);
+    d->rules.tally = &d->tally;
+    return is_made;
+}
+
+/* Without a store, notify learns from watch what has happened. */
+static bool watch_tells_notify(const struct daemon *d)
+{
+    return d->notify != NULL && d->relay.store == NULL;
+}
+
+bool parts_make_queue(struct daemon *d)
+{
+    struct queue_options options;
+    settings_queue(d->conf, &options);
+    options.stats = &d->stats;
+    options.tells_settled = watch_tells_notify(d);
+    options.recent_events = RECENT_EVENTS;
+    options.first_event = (uint64_t)clock_unix_ms() * EVENTS_PER_MS;
+    options.wake_forwarder = wake_forwarder;
+    options.wake_arg = d;
+    options.notify_events = notify_events;
+    options.notify_arg = d;
+    options.wake_store = d->relay.store == NULL ? NULL : store_wake;
+    options.store_arg = d->relay.store;
+    d->relay.queue = queue_new(&options);
+    return d->relay.queue != NULL;
+}
+
+bool parts_make_watch(struct daemon *d)
+{
+    const struct watch_options options = {.ack_timeout_ms = d->conf->listen.ack_timeout_ms,
+                                          .stats = &d->stats,
+                                          .tell = conn_tell,
+                                          .acknowledge = conn_acknowledge,
+                                          .taken = watch_tells_notify(d) ? notify_tell : NULL,
+                                          .taken_arg = d->notify,
+                                          .dispatched = flush,
+                                          .arg = d};
+    d->relay.watch = watch_new(d->base, d->relay.queue, &options);
+    return d->relay.watch != NULL;
+}
+
+bool parts_make_intake(struct daemon *d)
+{
+    const struct intake_options options = {.max_age_ms = d->conf->queue.max_age_ms,
+                                           .max_bytes = (size_t)d->conf->queue.max_bytes,
+                                           .store = d->relay.store,
+                                           .settle = settle,
+                                           .settled = flush,
+                                           .arg = d};
+    d->relay.intake = intake_new(d->base, d->relay.queue, &d->stats, &options);
+    return d->relay.intake != NULL;
+}
+
+/* Puts what an earlier run has left into the queue. */
+bool parts_restore_queue(struct daemon *d)
+{
+    struct store *store = d->relay.store;
+    size_t count;
+    int64_t began_ms = clock_monotonic_ms();
+    d->has_restored =
+        store == NULL || store_restore(store, d->relay.queue, &count, d->error, sizeof d->error);
+    if (store == NULL || !d->has_restored) {
+        return d->has_restored;
+    }
+    if (store_is_held(store)) {
+        queue_hold(d->relay.queue, true);
+    }
+    LOG(LOG_INFO, "queue_restored", LOG_STR("path", d->conf->queue.path),
+        LOG_INT("messages", count), LOG_INT("ms", clock_monotonic_ms() - began_ms),
+        LOG_BOOL("held", store_is_held(store)));
+    return true;
+}
+
+bool parts_make_optout(struct daemon *d)
+{
+    struct optout_options options;
+    struct buffer errors = BUFFER_EMPTY;
+    settings_optout(d->conf, &options);
+    options.queue = d->relay.queue;
+    options.store = d->relay.store;
+    options.stats = &d->stats;
+    d->relay.optout = optout_new(&options, &errors);
+    if (d->relay.optout == NULL) {
+        snprintf(d->error, sizeof d->error, "%.*s", (int)strcspn(errors.data, "\n"), errors.data);
+    }
+    buffer_free(&errors);
+    d->rules.has_opted_out = optout_has;
+    d->rules.opted_out_arg = d->relay.optout;
+    return d->relay.optout != NULL;
+}
+
+/* Reports are posted to it or polled. */
+bool parts_start_reports(struct daemon *d)
+{
+    char host[SETTINGS_HOST_SIZE];
+    struct reports_options options;
+    bool listens = settings_reports(d->conf, host, &options);
+    if (!listens && d->conf->reports.poll_ms == 0) {
+        return true;
+    }
+    d->reports = reports_new(&d->relay);
+    return d->reports != NULL &&
+           (!listens || reports_listen(d->reports, &options, d->error, sizeof d->error));
+}
+
+/* It posts its reports to start_reports' listener. */
+bool parts_start_sandbox(struct daemon *d)
+{
+    char host[SETTINGS_HOST_SIZE];
+    struct sandbox_options options;
+    if (!settings_is_sandbox(d->conf)) {
+        return true;
+    }
+    settings_sandbox(d->conf, host, &options);
+    if (options.webhook == NULL && d->reports != NULL) {
+        options.webhook = reports_url(d->reports);
+    }
+    d->sandbox = sandbox_thread_start(&options, d->error, sizeof d->error);
+    if (d->sandbox == NULL) {
+        return false;
+    }
+    sandbox_url(d->sandbox_url, host, sandbox_thread_port(d->sandbox));
+    LOG(LOG_INFO, "sandbox_listening", LOG_STR("url", d->sandbox_url));
+    return true;
+}
+
+/* Messages that an earlier run has relayed and whose reports are still to be polled. */
+static void restore_polls(struct daemon *d)
+{
+    struct poll_options poll;
+    settings_poll(d->conf, &poll);
+    if (d->relay.store != NULL && poll.interval_ms > 0) {
+        store_each_unreported(d->relay.store, clock_unix_ms() - poll.give_up_ms, poll.max_messages,
+                              relayed_before, d);
+    }
+}
+
+bool parts_make_forwarder(struct daemon *d)
+{
+    struct forwarder_options options;
+    bool has_file = settings_has_token_file(d->conf);
+    char *token = settings_read_token(d->conf);
+    settings_forwarder(d->conf, d->sandbox != NULL ? d->sandbox_url : d->conf->api.url,
+                       token == NULL ? "" : token, &options);
+    options.read_token = has_file ? read_token : NULL;
+    options.token_arg = d;
+    options.history.found = found;
+    options.history.found_arg = d;
+    options.ended = forwarder_ended;
+    options.ended_arg = d;
+    options.store = d->relay.store;
+    d->relay.forwarder = token == NULL ? NULL : forwarder_new(d->relay.queue, &d->stats, &options);
+    if (token != NULL) {
+        explicit_bzero(token, strlen(token));
+    }
+    free(token);
+    if (d->relay.forwarder == NULL) {
+        snprintf(d->error, sizeof d->error,
+                 "cannot set up requests to the API (token file, api.ca_file?)");
+        return false;
+    }
+    if (has_file) {
+        d->token_watch = file_watch_new(d->base, d->conf->api.token_file, change_token, d);
+    }
+    restore_polls(d);
+    return true;
+}
+
+bool parts_start_store(struct daemon *d)
+{
+    snprintf(d->error, sizeof d->error, "cannot start the store's thread");
+    return d->relay.store == NULL || store_start(d->relay.store) == 0;
+}
+
+bool parts_start_notify(struct daemon *d)
+{
+    snprintf(d->error, sizeof d->error, "cannot start the thread of reports.webhook");
+    return d->notify == NULL || notify_start(d->notify) == 0;
+}
+
+bool parts_start_forwarder(struct daemon *d)
+{
+    snprintf(d->error, sizeof d->error, "cannot start the forwarding thread");
+    d->is_forwarding = forwarder_start(d->relay.forwarder) == 0;
+    return d->is_forwarding;
+}
+
+bool parts_start_http(struct daemon *d)
+{
+    char host[SETTINGS_HOST_SIZE], sandbox_host[SETTINGS_HOST_SIZE];
+    struct http_options options;
+    struct sandbox_options sandbox;
+    if (!settings_http(d->conf, host, &options)) {
+        return true;
+    }
+    if (d->sandbox != NULL) {
+        settings_sandbox(d->conf, sandbox_host, &sandbox);
+        options.page.sandbox_host = sandbox.host;
+        options.page.sandbox_port = sandbox_thread_port(d->sandbox);
+    }
+    d->http = http_new(&d->relay, &options, d->error, sizeof d->error);
+    return d->http != NULL;
+}
+
+bool parts_start_server(struct daemon *d)
+{
+    struct server_options options;
+    if (!settings_server(d->conf, &options)) {
+        return false;
+    }
+    d->server = server_new(&d->relay, &options, d->error, sizeof d->error);
+    free((void *)options.addresses);
+    return d->server != NULL;
+}

@@ -1,0 +1,71 @@
+/*
+ * parts: what a relay is made of, and how each part is made from the settings.
+ *
+ * Owns what the parts call each other for. Leaves to daemon the order in which they are made,
+ * started, stopped and freed. Thread: the loop's, unless a callback says otherwise.
+ */
+#ifndef GATEWAY_PARTS_H
+#define GATEWAY_PARTS_H
+
+#include "conf/conf.h"
+#include "gateway/base/file_watch.h"
+#include "gateway/base/stats.h"
+#include "gateway/forward/forwarder.h"
+#include "gateway/notify/notify.h"
+#include "gateway/sandbox/thread.h"
+#include "gateway/serve/relay.h"
+#include "gateway/serve/reports.h"
+#include "gateway/serve/server.h"
+#include "gateway/web/http.h"
+#include "proto/session/session.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+
+/* A running relay. A part that the settings do not ask for is NULL. */
+struct daemon {
+    const struct conf *conf;
+    char hostname[256];
+    struct session_rules rules;
+    struct session_tally tally;  /* rules.tally */
+    struct alias_table *aliases; /* rules.aliases; replaced as a whole, between two events */
+    struct stats stats;
+    struct event_base *base;
+    struct notify *notify;
+    struct relay relay;
+    struct reports *reports;
+    struct sandbox_thread *sandbox; /* NULL = the API is a real one */
+    char sandbox_url[SANDBOX_URL_SIZE];
+    struct file_watch *token_watch;
+    struct http *http;
+    struct server *server;
+    struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_told, *on_store;
+    unsigned stops;           /* how often it was told to stop */
+    bool has_restored;        /* the queue has what an earlier run left */
+    bool is_forwarding;       /* the forwarder's thread was started */
+    bool has_forwarder_ended; /* the loop goes on for what the store has still to answer */
+    char error[512];          /* why a part could not be made */
+};
+
+/*
+ * Each makes or starts a part, if the settings ask for it. Returns false where that fails; if it is
+ * not for lack of memory, `error` then says why.
+ */
+bool parts_make_notify(struct daemon *d);
+bool parts_open_store(struct daemon *d);
+bool parts_make_rules(struct daemon *d);
+bool parts_make_queue(struct daemon *d);
+bool parts_make_watch(struct daemon *d);
+bool parts_make_intake(struct daemon *d);
+bool parts_restore_queue(struct daemon *d); /* what an earlier run has left */
+bool parts_make_optout(struct daemon *d);
+bool parts_start_reports(struct daemon *d); /* posted or polled */
+bool parts_start_sandbox(struct daemon *d); /* posts its reports to that listener */
+bool parts_make_forwarder(struct daemon *d);
+bool parts_start_store(struct daemon *d);
+bool parts_start_notify(struct daemon *d);
+bool parts_start_forwarder(struct daemon *d);
+bool parts_start_http(struct daemon *d);
+bool parts_start_server(struct daemon *d);
+
+#endif
