@@ -1,11 +1,12 @@
 /*
  * queue: the bounded queue in memory through which every message passes.
  *
- * Owns each message from its admission until it is forgotten, and the only mutex of the relay.
- * A message is always in exactly one list. While it may be sent, that is one of three lanes:
- * `high` goes first, `normal` and `low` 9:1; a lane is FIFO. The other lists hold what is
- * scheduled, being sent, deferred, ambiguous or unresolved, and, one for each way to end, what is
- * finished. Messages that wait for a time are in a heap besides; all are found by id and by REF.
+ * Owns each message from its admission until it is forgotten, and one mutex for all of them. A
+ * message is always in exactly one list. One that is ready to be sent is in one of three lanes:
+ * `high` always goes first, then nine of `normal` for each of `low`; each lane is FIFO. The other
+ * lists hold messages that are scheduled, being sent, deferred, ambiguous or unresolved, and those
+ * that are finished, by how they ended. Messages that wait for a time are also in a heap. Indexes
+ * find a message by its id and by its REF.
  *
  * Each kind of user has a header of its own:
  *
@@ -22,14 +23,14 @@
  * The rest is private: core.h is what those share, on top of lists and tables that know no mutex
  * (heap, index, refs, api_ids, unsaved, feed, recent).
  *
- * Leaves to others when to send and what an answer means (policy/), and disk (store/): it lists for
- * the store what changes of a durable message, and keeps the message until its end is written.
+ * Leaves to others when to send and what an answer means (policy/), and the disk (store/): it lists
+ * durable messages that changed, and keeps each until the store has written how it ended.
  *
- * Every function may be called from any thread. Under the mutex a message costs O(1), or O(log n)
- * where the heap is touched: no I/O, no JSON, no log; what can come in numbers at once (falling
- * due, expiring, being forgotten) is done in bounded steps. Memory is allocated there only for what
- * is rare: an event that is watched, a reason of our own, the copy of an answer. It is freed after
- * the mutex is released. All times are Unix ms, passed in.
+ * Every function may be called from any thread. The mutex covers no I/O, no JSON and no logging; a
+ * message costs O(1) under it, or O(log n) for the heap. Many messages may fall due, expire or
+ * become forgettable at once: these are handled in bounded steps. Memory is allocated under the
+ * mutex only for rare things: a watched event, a reason of our own, the copy of an answer. Messages
+ * and answers are freed without it. All times are Unix ms, passed in.
  */
 #ifndef GATEWAY_QUEUE_QUEUE_H
 #define GATEWAY_QUEUE_QUEUE_H

@@ -357,7 +357,7 @@ Test(queue, outcomes_of_cancel_and_retry, .init = setup, .fini = teardown)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct ulid id = bring(cases[i].start);
-        cr_expect_eq(queue_cancel(q, &id, 1, false, 20), QUEUE_UNKNOWN, "another's");
+        cr_expect_eq(queue_cancel(q, &id, 1, false, 20), QUEUE_UNKNOWN, "someone else's");
         cr_expect_eq(queue_retry(q, &id, 20), cases[i].retry, "case %zu", i);
         cr_expect_eq(queue_cancel(q, &id, 0, false, 20), cases[i].cancel, "case %zu", i);
     }
