@@ -433,12 +433,12 @@ static void *run(void *arg)
     }
     for (;;) {
         take_orders(f);
-        posts_send_marked(&f->posts);
+        posts_send_saved(&f->posts);
         int64_t wake_ms = send_all(f);
         wake_ms = int64_min(wake_ms, ask_history(f));
         int64_t now_ms = clock_monotonic_ms();
         if (!has_time(f, now_ms)) {
-            posts_drop_marking(&f->posts);
+            posts_drop_unsent(&f->posts);
         }
         if (now_ms < posts_late_ms(&f->posts)) {
             wake_ms = int64_min(wake_ms, posts_late_ms(&f->posts));
@@ -453,7 +453,7 @@ static void *run(void *arg)
         api_wait(f->api, wake_ms == INT64_MAX ? -1 : wake_ms > now_ms ? wake_ms - now_ms : 0);
         take_answers(f);
     }
-    posts_drop_marking(&f->posts);
+    posts_drop_unsent(&f->posts);
     if (f->options.store != NULL) {
         keep_anchor(f);
     }

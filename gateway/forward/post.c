@@ -9,32 +9,26 @@
 
 #include <stdlib.h>
 
-enum { MARK_LATE_MS = 5000 };
+enum { STORE_LATE_MS = 5000 };
 
 void posts_init(struct posts *posts, const struct posts_means *means)
 {
     *posts = (struct posts){.with = *means};
-    posts->marking_end = &posts->marking;
-}
-
-static void free_list(struct post *post)
-{
-    while (post != NULL) {
-        struct post *next = post->next;
-        free(post);
-        post = next;
-    }
+    TAILQ_INIT(&posts->list);
 }
 
 void posts_clear(struct posts *posts)
 {
-    free_list(posts->under_way);
-    free_list(posts->marking);
+    struct post *post;
+    while ((post = TAILQ_FIRST(&posts->list)) != NULL) {
+        TAILQ_REMOVE(&posts->list, post, entry);
+        free(post);
+    }
 }
 
-/* A POST is not in flight any more. */
-static void end(struct posts *posts, const struct post *post)
+void posts_land(struct posts *posts, struct post *post)
 {
+    TAILQ_REMOVE(&posts->list, post, entry);
     posts->in_flight--;
     stats_add(posts->with.stats, STAT_REQUESTS_IN_FLIGHT, -1);
     if (post->is_probe) {
@@ -46,7 +40,7 @@ static void end(struct posts *posts, const struct post *post)
 static void give_back(struct posts *posts, struct post *post)
 {
     struct queue_settlement settlements[post->count];
-    end(posts, post);
+    posts_land(posts, post);
     for (size_t i = 0; i < post->count; i++) {
         settlements[i] = (struct queue_settlement){
             .message = post->messages[i], .fate = FATE_RETURNED, .group = post->messages[i]->group};
@@ -83,8 +77,6 @@ static void launch(struct posts *posts, struct post *post)
         give_back(posts, post);
         return;
     }
-    post->next = posts->under_way;
-    posts->under_way = post;
     posts->sent += post->count;
     post->sent_ms = clock_unix_ms();
     count_sent(posts->with.stats, post, posts->with.bulk_max);
@@ -92,27 +84,30 @@ static void launch(struct posts *posts, struct post *post)
         LOG_INT("messages", post->count), LOG_BOOL("probe", post->is_probe));
 }
 
-static struct post *next_marked(struct posts *posts)
+/* The first that waits for the store, or NULL. */
+static struct post *first_unsent(const struct posts *posts)
 {
-    struct post *post = posts->marking;
-    posts->marking = post->next;
-    if (posts->marking == NULL) {
-        posts->marking_end = &posts->marking;
+    struct post *post = TAILQ_FIRST(&posts->list);
+    while (post != NULL && post->sent_ms != 0) {
+        post = TAILQ_NEXT(post, entry);
     }
     return post;
 }
 
-void posts_send_marked(struct posts *posts)
+void posts_send_saved(struct posts *posts)
 {
-    while (posts->marking != NULL && store_has_saved(posts->with.store, posts->marking->mark)) {
-        launch(posts, next_marked(posts));
+    struct post *post;
+    while ((post = first_unsent(posts)) != NULL &&
+           (posts->with.store == NULL || store_has_saved(posts->with.store, post->mark))) {
+        launch(posts, post);
     }
 }
 
-void posts_drop_marking(struct posts *posts)
+void posts_drop_unsent(struct posts *posts)
 {
-    while (posts->marking != NULL) {
-        give_back(posts, next_marked(posts));
+    struct post *post;
+    while ((post = first_unsent(posts)) != NULL) {
+        give_back(posts, post);
     }
 }
 
@@ -124,49 +119,36 @@ void posts_begin(struct posts *posts, struct post *post)
         destination_probe_began(posts->with.destination);
         stats_add(posts->with.stats, STAT_PROBES, 1);
     }
-    if (posts->with.store == NULL) {
-        launch(posts, post);
-        return;
-    }
+    post->sent_ms = 0;
     post->mark = queue_records_mark(posts->with.queue);
-    post->next = NULL;
-    *posts->marking_end = post;
-    posts->marking_end = &post->next;
-    posts_send_marked(posts);
-}
-
-void posts_land(struct posts *posts, const struct post *post)
-{
-    struct post **link = &posts->under_way;
-    while (*link != post) {
-        link = &(*link)->next;
-    }
-    *link = post->next;
-    end(posts, post);
+    TAILQ_INSERT_TAIL(&posts->list, post, entry);
+    posts_send_saved(posts);
 }
 
 int64_t posts_late_ms(const struct posts *posts)
 {
-    return posts->marking == NULL ? INT64_MAX : posts->marking->began_ms + MARK_LATE_MS;
+    const struct post *post = first_unsent(posts);
+    return post == NULL ? INT64_MAX : post->began_ms + STORE_LATE_MS;
 }
 
 uint64_t posts_landed(const struct posts *posts)
 {
     uint64_t landed = posts->sent;
-    for (const struct post *post = posts->under_way; post != NULL; post = post->next) {
-        landed -= post->count;
+    const struct post *post;
+    TAILQ_FOREACH(post, &posts->list, entry)
+    {
+        landed -= post->sent_ms != 0 ? post->count : 0;
     }
     return landed;
 }
 
 const struct anchor *posts_oldest_anchor(const struct posts *posts, const struct anchor *newest)
 {
-    const struct post *const lists[] = {posts->under_way, posts->marking};
     const struct anchor *oldest = newest;
-    for (size_t i = 0; i < 2; i++) {
-        for (const struct post *post = lists[i]; post != NULL; post = post->next) {
-            oldest = anchor_older(oldest, &post->anchor);
-        }
+    const struct post *post;
+    TAILQ_FOREACH(post, &posts->list, entry)
+    {
+        oldest = anchor_older(oldest, &post->anchor);
     }
     return oldest;
 }

@@ -19,19 +19,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct queue;
 
 /* The tag of its answer. */
 struct post {
-    struct post *next;
-    uint64_t mark; /* of the queue: saved once the store has its messages as `sending` */
+    TAILQ_ENTRY(post) entry;
+    uint64_t mark; /* queue_records_mark: saved when the store has its messages as `sending` */
     size_t count;
     enum api_endpoint endpoint;
     bool is_probe;
     uint32_t epoch;       /* of the destination when it began */
     int64_t began_ms;     /* monotonic */
-    int64_t sent_ms;      /* Unix time */
+    int64_t sent_ms;      /* Unix time; 0 = it waits for the store */
     struct anchor anchor; /* when it began */
     struct message *messages[];
 };
@@ -48,24 +49,26 @@ struct posts_means {
 
 struct posts {
     struct posts_means with;
-    struct post *under_way;              /* sent */
-    struct post *marking, **marking_end; /* a FIFO: not sent yet, for the store is not that far */
-    size_t in_flight;                    /* both */
-    uint64_t sent;                       /* messages, in all, each as often as it was sent */
+    TAILQ_HEAD(, post) list; /* in the order in which they were taken, and are sent */
+    size_t in_flight;        /* how many there are */
+    uint64_t sent;           /* messages, in all, each as often as it was sent */
 };
 
 void posts_init(struct posts *posts, const struct posts_means *means);
 /* Frees those without an answer: their messages stay SENDING, for the API may have them. */
 void posts_clear(struct posts *posts);
 
-/* Takes a POST over whose fields up to `anchor` are set, and sends it once the store is so far. */
+/*
+ * Takes over a POST, all of whose fields are set but `entry`, `mark` and `sent_ms`, and sends it:
+ * at once, or when the store has caught up.
+ */
 void posts_begin(struct posts *posts, struct post *post);
-/* Sends those that the store has caught up with, in the order in which they were taken. */
-void posts_send_marked(struct posts *posts);
+/* Sends those that the store has caught up with. */
+void posts_send_saved(struct posts *posts);
 /* Gives the messages of those not sent back to the queue: a stop does not wait for the store. */
-void posts_drop_marking(struct posts *posts);
+void posts_drop_unsent(struct posts *posts);
 /* An answer is there: hands the POST back, to be freed by the caller. */
-void posts_land(struct posts *posts, const struct post *post);
+void posts_land(struct posts *posts, struct post *post);
 
 /* When the store counts as stuck (monotonic); INT64_MAX = nothing waits for it. */
 int64_t posts_late_ms(const struct posts *posts);
