@@ -91,30 +91,14 @@ static int status_of(const struct api_answer *answer)
 static unsigned facts_of(const struct api_answer *answer, const struct api_refusal *refusal,
                          const struct retry_request *request)
 {
-    unsigned facts = 0;
+    bool is_refusal = refusal != NULL;
 
-    if (is_about_messages(answer->status, refusal)) {
-        facts |= ABOUT;
-    }
-    if (request->count == 1) {
-        facts |= ALONE;
-    }
-    if (refusal != NULL && refusal->names_field) {
-        facts |= NAMED;
-    }
-    if (refusal != NULL && refusal->is_already_used) {
-        facts |= USED;
-    }
-    if (request->attempts > 1) {
-        facts |= AGAIN;
-    }
-    if (request->nameless + 1 >= RETRY_NAMELESS_MAX) {
-        facts |= TENTH;
-    }
-    if (answer->is_body_cut) {
-        facts |= CUT;
-    }
-    return facts;
+    return (is_about_messages(answer->status, refusal) ? ABOUT : 0U) |
+           (request->count == 1 ? ALONE : 0U) | (is_refusal && refusal->names_field ? NAMED : 0U) |
+           (is_refusal && refusal->is_already_used ? USED : 0U) |
+           (request->attempts > 1 ? AGAIN : 0U) |
+           (request->nameless + 1 >= RETRY_NAMELESS_MAX ? TENTH : 0U) |
+           (answer->is_body_cut ? CUT : 0U);
 }
 
 static int64_t retry_after_ms(const struct api_rate *rate)
