@@ -14,21 +14,21 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How long a relay that starts waits for those who read its store, and how often it looks. */
+/* How long a starting relay waits for readers of its store, and how often it looks. */
 enum { READERS_WAIT_MS = 10000, READERS_PAUSE_MS = 20 };
 
-/* "SMSR": tells our files from other databases. */
+/* "SMSR": distinguishes our files from other databases. */
 #define APPLICATION_ID "1397576530"
 
-/* States are numbers in the file; what the statements say of them must be true here. */
+/* The file holds states as numbers, and so do the statements below. */
 _Static_assert(MESSAGE_RELAYED == 5 && MESSAGE_REJECTED == 6 && MESSAGE_CANCELED == 8,
                "the statements below name states by number");
 
 /*
- * One step for each version of the schema, from the one before it; never changed once released.
- * What never changes of a message is written once, in `message`; what does change is small, and in
- * `progress`, so that a change of state does not write the text again. Both are keyed by the time of
- * submission and a counter: new rows go to the end.
+ * One step for each version of the schema, from the version before it; never edited once released.
+ * What never changes of a message is written once, in `message`. What does change is small, and in
+ * `progress`, so that a change of state does not write the text again. Both are keyed by row (see
+ * row.h): new rows go to the end.
  */
 static const char *const migrations[] = {
     "CREATE TABLE message (row INTEGER PRIMARY KEY, id BLOB NOT NULL, owner INTEGER NOT NULL,"
@@ -43,7 +43,7 @@ static const char *const migrations[] = {
     "CREATE INDEX progress_failed ON progress (state, row) WHERE state > 5;"
     "CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = " APPLICATION_ID,
-    /* Of `report`, the one of a message that counts; of `stray`, those that are of no message. */
+    /* `report` holds the report that counts for a message, `stray` those that belong to none. */
     "CREATE TABLE report (row INTEGER PRIMARY KEY, status TEXT NOT NULL, code INTEGER NOT NULL,"
     " event_ms INTEGER NOT NULL);"
     "CREATE TABLE stray (number INTEGER PRIMARY KEY, client_id TEXT, api_id TEXT,"
@@ -51,7 +51,7 @@ static const char *const migrations[] = {
     "CREATE TABLE optout (number TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE inbound (row INTEGER NOT NULL, event_ms INTEGER NOT NULL, text TEXT NOT NULL,"
     " PRIMARY KEY (row, event_ms, text)) WITHOUT ROWID;",
-    /* What is to be told of, and is not, to every consumer: see store/notices.h. */
+    /* Notices that some consumer has not acknowledged: see notices.h. */
     "CREATE TABLE change (number INTEGER PRIMARY KEY, body TEXT NOT NULL);",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
@@ -108,7 +108,7 @@ static const char *const texts[STORE_STATEMENTS] = {
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
         " LEFT JOIN report r ON r.row = p.row WHERE p.state = ?1 AND p.state > 5 ORDER BY p.row "
         "LIMIT ?2",
-    /* The statuses are the final ones of proto/report. */
+    /* The last statuses of proto/report. */
     [STORE_READ_UNREPORTED] =
         "SELECT id, api_id, updated_ms FROM (SELECT m.row, m.id, p.api_id, p.updated_ms"
         " FROM progress p CROSS JOIN message m ON m.row = p.row LEFT JOIN report r ON r.row = p.row"
@@ -128,7 +128,7 @@ static bool complain(char *error, const char *path, const char *what, const char
 
 /* --- the lock --------------------------------------------------------------------------------- */
 
-/* One relay, or any number of readers, which are gone in a moment: those are waited for. */
+/* Waits for readers, who are gone in a moment, but not for another relay. */
 static bool lock_for_relay(int fd)
 {
     const struct timespec pause = {.tv_nsec = READERS_PAUSE_MS * 1000000L};
@@ -148,13 +148,13 @@ static void complain_of_lock(const char *path, bool is_relay, int reason, char *
     static const struct {
         int reason;
         bool is_relay;
-        const char *what; /* NULL = the system's words */
+        const char *what; /* NULL = strerror() */
         const char *advice;
     } rows[] = {
-        {EWOULDBLOCK, true, "another process uses it", "one relay at a time may have a store"},
+        {EWOULDBLOCK, true, "another process uses it", "only one relay at a time can use a store"},
         {EWOULDBLOCK, false, "a relay is running on this store", ""},
         {ENOENT, true, NULL, "its directory must exist"},
-        {EACCES, false, NULL, "only the user that the relay runs as, and root, can read a store"},
+        {EACCES, false, NULL, "only the relay's user and root can read a store"},
     };
     const char *what = NULL;
     const char *advice = "";
@@ -189,7 +189,7 @@ static bool run_text(sqlite3 *handle, const char *text)
     return sqlite3_exec(handle, text, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* One row, one integer. -1 on failure. */
+/* Runs a query for one integer; -1 on failure. */
 static int ask_number(sqlite3 *handle, const char *text)
 {
     sqlite3_stmt *statement = NULL;
@@ -202,9 +202,9 @@ static int ask_number(sqlite3 *handle, const char *text)
     return value;
 }
 
-/* What a file says of itself. */
+/* What a file says about itself. */
 struct identity {
-    int version; /* of the schema, 0 = none yet */
+    int version; /* of the schema; 0 = none yet */
     bool is_empty;
 };
 
@@ -219,7 +219,7 @@ static bool migrate(sqlite3 *handle, int from)
     if (is_good && run_text(handle, set_version) && run_text(handle, "COMMIT")) {
         return true;
     }
-    /* The words of the failure are the caller's to tell; ROLLBACK would replace them. */
+    /* No ROLLBACK: it would replace the words of the failure, which the caller reports. */
     return false;
 }
 
@@ -229,12 +229,12 @@ static bool complain_of_handle(sqlite3 *handle, const char *path, char *error)
     bool is_damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
     return complain(error, path, sqlite3_errmsg(handle),
                     is_damaged
-                        ? "it is damaged, or not a store of ours: move it away to start with "
+                        ? "it is damaged, or not a store of smsrelay: move it away to start with "
                           "an empty queue, and keep it: smsrelay queue export may still read it"
                         : "");
 }
 
-/* In the place of SQLite's own checkpoints, which keep to themselves what goes wrong in them. */
+/* Replaces SQLite's automatic checkpoints, which hide their failures. */
 static int note_log(void *arg, sqlite3 *handle, const char *name, int pages)
 {
     (void)handle;
@@ -255,7 +255,7 @@ static bool prepare(struct store_db *db)
     return true;
 }
 
-/* Is it ours, and of a version that we know? Looks, and changes nothing. */
+/* Is it a store, and of a version that we know? Changes nothing. */
 static bool recognise(struct store_db *db, const char *path, struct identity *is, char *error)
 {
     is->version = ask_number(db->handle, "PRAGMA user_version");
@@ -269,25 +269,25 @@ static bool recognise(struct store_db *db, const char *path, struct identity *is
         return complain(error, path, "it is a database, but not a store of smsrelay", "");
     }
     if (is->version > VERSION) {
-        return complain(error, path, "it was written by a newer smsrelay", "use that one");
+        return complain(error, path, "it was written by a newer smsrelay", "use that version");
     }
     return true;
 }
 
-/* SQLite empties the log when it closes, unless it is told not to. */
+/* SQLite removes the log when it closes, unless it is told not to. */
 static bool keep_log_at_close(sqlite3 *handle, bool keeps)
 {
     return sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps ? 1 : 0, NULL) ==
            SQLITE_OK;
 }
 
-/* Makes it fit to be written: a file that has been set up before is not changed by it. */
+/* Prepares the file for writing; does not change one that is up to date. */
 static bool set_up(struct store_db *db, const char *path, const struct identity *is, char *error)
 {
     static const char *const pragmas[] = {
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
-        "PRAGMA journal_size_limit = 67108864", /* bytes: what a flood made of it is given back */
+        "PRAGMA journal_size_limit = 67108864", /* bytes: shrinks the log after a flood */
         "PRAGMA temp_store = MEMORY",
     };
     bool is_good = !is->is_empty || run_text(db->handle, "PRAGMA auto_vacuum = INCREMENTAL");
@@ -299,7 +299,7 @@ static bool set_up(struct store_db *db, const char *path, const struct identity 
            complain_of_handle(db->handle, path, error);
 }
 
-/* Makes sure that nothing is written. */
+/* Makes sure that nothing will be written. */
 static bool set_up_to_read(struct store_db *db, const char *path, const struct identity *is,
                            char *error)
 {
@@ -313,7 +313,7 @@ static bool set_up_to_read(struct store_db *db, const char *path, const struct i
            complain_of_handle(db->handle, path, error);
 }
 
-/* Is there a write-ahead log with something in it? A relay that stops in good order leaves none. */
+/* Is there a write-ahead log that is not empty? A relay that stops in good order leaves none. */
 static bool has_log(const char *path)
 {
     char log[PATH_MAX];
@@ -323,9 +323,8 @@ static bool has_log(const char *path)
 }
 
 /*
- * Opens what nobody writes, the caller's lock sees to that, without the least change: the file is
- * opened for reading only, no log is made where there is none, and none of SQLite's own locks is
- * wanted, since those take a file that can be written.
+ * Opens a file that nobody writes (the caller's lock ensures that) without changing anything: for
+ * reading only, without creating a log, and without SQLite's own locks, which need write permission.
  */
 static int open_to_read(const char *path, sqlite3 **handle)
 {
@@ -344,13 +343,13 @@ static int open_to_read(const char *path, sqlite3 **handle)
                            SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 }
 
-/* store_db_lock has made the file. */
+/* store_db_lock has created the file. */
 static int open_to_write(const char *path, sqlite3 **handle)
 {
     return sqlite3_open_v2(path, handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 }
 
-/* Exclusive locking, from the first access on, does without a file of shared memory. */
+/* With exclusive locking from the first access on, SQLite needs no file for shared memory. */
 static bool identify(struct store_db *db, const char *path, bool is_read_only, char *error)
 {
     struct identity identity;
@@ -363,9 +362,9 @@ static bool identify(struct store_db *db, const char *path, bool is_read_only, c
 }
 
 /*
- * Writes what the log holds over itself, and syncs it. After a sync that failed the system counts as
- * written what never got to the disk, and another sync does not bring it there; what is copied from
- * it into the database would be there without it.
+ * Writes the content of the log over itself, and syncs it. After a failed sync the system takes pages
+ * for written that never reached the disk, and another sync does not write them. The database would
+ * then get pages from a log that is not on the disk.
  */
 static bool rewrite_log(sqlite3 *handle)
 {
@@ -426,7 +425,7 @@ bool store_db_check(struct store_db *db, const char *path, char *error)
     }
     sqlite3_finalize(statement);
     if (!is_sound && !has_log(path)) {
-        keep_log_at_close(db->handle, false); /* or an empty one would be left */
+        keep_log_at_close(db->handle, false); /* or it would leave an empty one */
     }
     return is_sound;
 }
@@ -445,7 +444,7 @@ void store_db_close(struct store_db *db)
 bool store_db_run(struct store_db *db, enum store_statement which)
 {
     bool is_good = sqlite3_step(db->statements[which]) == SQLITE_DONE;
-    /* reset repeats the failure of the step, so that store_db_error still tells it. */
+    /* reset repeats the failure of the step, so that store_db_error still reports it. */
     return sqlite3_reset(db->statements[which]) == SQLITE_OK && is_good;
 }
 
@@ -462,7 +461,7 @@ bool store_db_next_row(struct store_db *db, enum store_statement which, bool *ha
 
 bool store_db_begin(struct store_db *db, bool syncs)
 {
-    /* Not as a prepared statement: it takes effect when it is compiled. */
+    /* Not a prepared statement: a pragma takes effect when it is compiled. */
     if (syncs != db->is_syncing && !run_text(db->handle, syncs ? "PRAGMA synchronous = FULL"
                                                                : "PRAGMA synchronous = NORMAL")) {
         return false;

@@ -1,9 +1,9 @@
 /*
- * db: the store's file: a SQLite database, open in one process at a time.
+ * db: the store's file, a SQLite database that one process has open at a time.
  *
  * Owns the file's lock, the connection, the schema and its versions, the statements, and how a
- * transaction begins and ends. What is in the rows is store_rows's affair, when they are written
- * store's. For store*.c only. Thread: one at a time.
+ * transaction begins and ends. Leaves the contents of rows to rows, and when to write them to store.
+ * For store*.c only. Thread: one at a time.
  */
 #ifndef GATEWAY_STORE_DB_H
 #define GATEWAY_STORE_DB_H
@@ -14,7 +14,7 @@
 
 enum { STORE_ERROR_SIZE = 512 };
 
-/* Every statement that the store runs more than once; the texts are in store/db.c. */
+/* Every statement that the store runs more than once; db.c has their texts. */
 enum store_statement {
     STORE_BEGIN,
     STORE_COMMIT,
@@ -40,7 +40,7 @@ enum store_statement {
     STORE_READ_NOTICES,   /* number, body */
     STORE_LAST_ROW,
     STORE_COUNT_RANGE,
-    STORE_READ_HELD, /* what is loaded at the start: unfinished, or with a REF and changed after ?1 */
+    STORE_READ_HELD,       /* what a start loads: unfinished, or with a REF and changed after ?1 */
     STORE_READ_MESSAGE,    /* the one with the id ?3, whose row is from ?1 to ?2 */
     STORE_READ_API_IDS,    /* of the last ?1 that are relayed, oldest first: id, API id */
     STORE_READ_RELAYED,    /* the first ?1 that are relayed */
@@ -58,59 +58,59 @@ struct store_db {
 };
 
 /*
- * Locks the store's file. For a relay: for this process alone; a file that is not there is made
- * (mode 0600), and readers are waited for, up to ten seconds. Otherwise for a reader: no relay can
- * start on the store, so what is to be read is read without delay.
+ * Locks the store's file. For a relay: for this process alone; creates a missing file (mode 0600),
+ * and waits up to ten seconds for readers. For a reader: no relay can start on the store meanwhile, so
+ * it should read without delay.
  *
  * Returns a descriptor, to be closed after everything else that concerns the file, since closing it
- * ends the locks that SQLite holds; -1 with a sentence in `error` (STORE_ERROR_SIZE bytes) and in
- * errno EWOULDBLOCK where another has locked it, or why the file cannot be opened.
+ * ends SQLite's locks, too. Returns -1 with a sentence in `error` (STORE_ERROR_SIZE bytes); errno is
+ * EWOULDBLOCK if another process has locked it, otherwise why the file cannot be opened.
  */
 int store_db_lock(const char *path, bool is_relay, char *error);
 
 /*
- * Opens the database and prepares the statements. `is_read_only` = nothing is ever written, not
- * even when it is closed, no file is made, and leave to read is all that it takes. Returns false
- * with a sentence in `error`.
+ * Opens the database and prepares the statements. `is_read_only` = nothing is ever written, not even
+ * when it is closed, no file is created, and permission to read is enough. Returns false with a
+ * sentence in `error`.
  */
 bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error);
 
 /*
- * Is the database ours, of a version that we know, and sound? Reads all of it. Returns false with a
- * sentence in `error` that says what to do.
+ * Checks that the database is sound; reads all of it. Returns false with a sentence in `error` that
+ * says what to do.
  */
 bool store_db_check(struct store_db *db, const char *path, char *error);
 
-/* Ends the statements and the connection; the log stays as it is. One that is not open is fine. */
+/* Closes the connection; the log stays as it is. One that is not open is fine. */
 void store_db_close(struct store_db *db);
-/* The same in good order: the log goes into the database first, and then goes. Returns false when it
- * stays: nothing is lost, it is read at the next start. */
+/* Moves the log into the database, removes it, and closes. Returns false if the log stays: nothing is
+ * lost, the next start reads it. */
 bool store_db_finish(struct store_db *db);
 
-/* Begins a transaction that writes, and ends it. `syncs` = it is on the disk when it is committed;
- * otherwise only safe from the end of this process, and synced with the next one that is. Return
- * false on failure. */
+/* Begin and commit a transaction that writes. `syncs` = the commit is synced to the disk; otherwise it
+ * survives the end of this process only, until the next commit that is synced. Return false on
+ * failure. */
 bool store_db_begin(struct store_db *db, bool syncs);
 bool store_db_commit(struct store_db *db);
-/* Gives up what was begun and not committed, if anything. */
+/* Rolls back the transaction that was begun, if any. */
 void store_db_roll_back(struct store_db *db);
 
-/* Runs a statement that gives no row, its values bound, and resets it. */
+/* Runs a statement that gives no rows, after its values were bound, and resets it. */
 bool store_db_run(struct store_db *db, enum store_statement which);
-/* Steps a statement that gives rows: true while there is one; then, and on failure, it is reset, and
- * `has_failed` says which. */
+/* Steps a statement that gives rows. Returns true for each row; at the end, or on failure
+ * (`*has_failed`), it resets the statement. */
 bool store_db_next_row(struct store_db *db, enum store_statement which, bool *has_failed);
 
 /*
- * Brings the log into the database, both synced; `empties` = and begins the log anew, so that nothing
- * that comes rests on what is in it now. Returns false on failure.
+ * Copies the log into the database, both synced. `empties` = and truncates the log, so that nothing
+ * new rests on what is in it now. Returns false on failure.
  */
 bool store_db_checkpoint(struct store_db *db, bool empties);
 
-/* How many pages of the file hold nothing; -1 on failure. */
+/* How many pages of the file are free; -1 on failure. */
 int store_db_free_pages(struct store_db *db);
-/* Gives up to `pages` of them back to the file system, in a transaction of its own, which is not
- * synced. Returns false on failure. */
+/* Gives up to `pages` free pages back to the file system, in an unsynced transaction of its own.
+ * Returns false on failure. */
 bool store_db_vacuum(struct store_db *db, int pages);
 
 /* The last failure, in SQLite's words. Valid until the next call. */

@@ -25,10 +25,10 @@ void store_notices_clear(struct store_notices *n)
     notices_clear(&n->doubtful);
 }
 
-/* --- what an earlier run has left --------------------------------------------------------------- */
+/* --- what earlier runs have left ---------------------------------------------------------------- */
 
-/* The name of the value that says how far a consumer is. */
-static void told_name(int consumer, char name[NAME_SIZE])
+/* The name of the value that holds the number up to which a consumer has acknowledged. */
+static void progress_name(int consumer, char name[NAME_SIZE])
 {
     snprintf(name, NAME_SIZE, "told_%s", outbox_consumer_name((enum outbox_consumer)consumer));
 }
@@ -38,7 +38,7 @@ static bool read_progress(struct store_db *db, struct outbox_progress *progress)
     char name[NAME_SIZE];
     bool is_good = true;
     for (int i = 0; is_good && i < OUTBOX_CONSUMERS; i++) {
-        told_name(i, name);
+        progress_name(i, name);
         is_good = store_rows_number(db, name, &progress->acknowledged[i]);
     }
     return is_good;
@@ -73,7 +73,7 @@ bool store_notices_load(struct store_notices *n, struct store_db *db)
     return true;
 }
 
-/* --- with a transaction ------------------------------------------------------------------------- */
+/* --- within a transaction ----------------------------------------------------------------------- */
 
 static bool add(struct store_notices *n, struct store_db *db, struct notice *notice)
 {
@@ -91,8 +91,8 @@ bool store_notices_add_record(struct store_notices *n, struct store_db *db,
     if (n->outbox == NULL || !message_state_is_settled(record->state)) {
         return true;
     }
-    if (n->has_come_back && store_rows_has_saved(db, record)) {
-        return true; /* it was told from the file */
+    if (n->was_in_file && store_rows_has_saved(db, record)) {
+        return true; /* recovered from the file */
     }
     return add(n, db, notice_of_record(outbox_next_number(n->outbox), record, answer));
 }
@@ -120,7 +120,7 @@ bool store_notices_save_progress(struct store_notices *n, struct store_db *db)
     bool is_good = true;
     outbox_progress(n->outbox, &n->saving);
     for (int i = 0; is_good && i < OUTBOX_CONSUMERS; i++) {
-        told_name(i, name);
+        progress_name(i, name);
         is_good = store_rows_set_number(db, name, n->saving.acknowledged[i]);
     }
     return is_good && store_rows_delete_notices(db, n->saving.gone);
@@ -146,18 +146,18 @@ bool store_notices_recover(struct store_notices *n, struct store_db *db)
     if (first == NULL) {
         return true;
     }
-    int there = store_rows_has_notice(db, first->number);
-    if (there > 0) {
-        n->has_come_back = true;
+    int found = store_rows_has_notice(db, first->number);
+    if (found > 0) {
+        n->was_in_file = true;
         outbox_append(n->outbox, &n->doubtful);
     }
-    if (there >= 0) {
+    if (found >= 0) {
         notices_clear(&n->doubtful);
     }
-    return there >= 0;
+    return found >= 0;
 }
 
 void store_notices_caught_up(struct store_notices *n)
 {
-    n->has_come_back = false;
+    n->was_in_file = false;
 }

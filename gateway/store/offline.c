@@ -1,4 +1,4 @@
-/* offline: see offline.h. The rows are store_rows's, the file store_db's. */
+/* offline: see offline.h. */
 #include "gateway/store/offline.h"
 
 #include "gateway/store/db.h"
@@ -19,8 +19,8 @@ struct store_read {
     struct store_db db;
     struct store_rows_reader reader;
     bool is_reading; /* `reader` has begun */
-    int state;       /* what store_read_begin was asked for */
-    size_t left;     /* how many more of it */
+    int state;       /* as store_read_begin got it */
+    size_t left;     /* how many more may be read */
 };
 
 static enum store_read_verdict lock_verdict(int reason)
@@ -78,7 +78,7 @@ void store_read_begin(struct store_read *s, int state, size_t max)
         store_rows_end(&s->reader);
     }
     if (state == STORE_UNFINISHED || !message_state_is_finished((enum message_state)state)) {
-        /* What has ended and has a REF comes with them if it changed after a time: never. */
+        /* STORE_READ_HELD adds finished ones with a REF that changed after a time: here never. */
         store_rows_begin(&s->reader, &s->db, STORE_READ_HELD, INT64_MAX, 0);
     } else if (state == MESSAGE_RELAYED) {
         store_rows_begin(&s->reader, &s->db, STORE_READ_RELAYED, count, 0);

@@ -5,10 +5,10 @@
 #include "gateway/store/rows.h"
 
 enum {
-    ROWS_MAX = 256,      /* looked at in a step: 0.5 ms when all of them go */
-    REST_MS = 10000,     /* between two passes */
-    VACUUM_PAGES = 64,   /* given back in a step */
-    FREE_PAGES_MAX = 256 /* are kept for what comes: 1 MB */
+    ROWS_MAX = 256,      /* a step looks at: 0.5 ms if it deletes all of them */
+    REST_MS = 10000,     /* between passes */
+    VACUUM_PAGES = 64,   /* a step gives back */
+    FREE_PAGES_MAX = 256 /* kept for new messages: 1 MB */
 };
 
 void store_purge_init(struct store_purge *purge)
@@ -28,7 +28,7 @@ static bool is_past(const struct store_rows_progress *progress, int64_t cutoff_m
            progress->updated_ms <= cutoff_ms;
 }
 
-/* Deletes the messages that are past; `*purged` = how many. */
+/* Deletes those of the messages seen that are past; `*purged` = how many. */
 static bool delete_past(struct store_db *db, const struct store_rows_progress *seen, int count,
                         int64_t cutoff_ms, size_t *purged)
 {
@@ -43,11 +43,11 @@ static bool delete_past(struct store_db *db, const struct store_rows_progress *s
     return is_good && (*purged == 0 || store_db_commit(db));
 }
 
-/* Gives pages back after a pass; when that is done, it rests. */
+/* Gives some pages back after a pass, then rests. */
 static bool shrink(struct store_purge *purge, struct store_db *db, int64_t now_ms)
 {
     int free_pages = store_db_free_pages(db);
-    /* A step that gave nothing back: the file was made without auto_vacuum. */
+    /* The last step gave nothing back: the file was created without auto_vacuum. */
     bool is_stuck = purge->free_pages == free_pages;
     purge->free_pages = free_pages;
     purge->is_shrinking = free_pages > FREE_PAGES_MAX && !is_stuck;

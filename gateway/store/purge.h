@@ -1,10 +1,9 @@
 /*
- * purge: forgets in the store what finished too long ago, and gives the file's space back.
+ * purge: deletes messages that finished too long ago, and gives their space back to the file system.
  *
- * In steps so small that nobody who waits for a commit notices: each is one transaction over a few
- * hundred rows. Rows lie in order of submission, so that a pass goes from the oldest one to the first
- * that was submitted too lately to be past, and then rests. Owns where it is in that.
- * For store.c only. Thread: the store's.
+ * It works in steps too small to delay a commit: each is one transaction over a few hundred rows. Rows
+ * lie in order of submission, so a pass goes from the oldest one to the first that is too young to be
+ * past, and then rests. Owns how far the pass is. For store.c only. Thread: the store's.
  */
 #ifndef GATEWAY_STORE_PURGE_H
 #define GATEWAY_STORE_PURGE_H
@@ -16,20 +15,20 @@
 #include <stdint.h>
 
 struct store_purge {
-    int64_t next_row;  /* where the pass goes on; 0 = a new one */
+    int64_t next_row;  /* where the pass continues; 0 = a new one */
     int64_t due_ms;    /* monotonic */
+    bool is_shrinking; /* the pass is over, and pages are given back */
     int free_pages;    /* before the last step of that */
-    bool is_shrinking; /* the pass is over, its space is being given back */
 };
 
 void store_purge_init(struct store_purge *purge);
 
-/* When the next step wants to be made (monotonic ms; in the past = now). */
+/* When the next step is due (monotonic ms; in the past = now). */
 int64_t store_purge_due_ms(const struct store_purge *purge);
 
 /*
- * Makes a step: deletes what finished at or before `cutoff_ms` (Unix), `*purged` messages. Returns
- * false when the disk fails: the transaction is to be rolled back.
+ * Makes a step: deletes what finished at or before `cutoff_ms` (Unix); `*purged` = how many messages.
+ * Returns false when the disk fails: the transaction is to be rolled back.
  */
 bool store_purge_step(struct store_purge *purge, struct store_db *db, int64_t cutoff_ms,
                       int64_t now_ms, size_t *purged);

@@ -14,13 +14,13 @@ enum { NUMBER_DIGITS = sizeof "18446744073709551615" };
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-/* Bound without a copy: what is bound stays until the statement has run. */
+/* Binds without a copy: the text must outlive the run of the statement. */
 static void bind_text(sqlite3_stmt *statement, int column, const char *text, size_t len)
 {
     sqlite3_bind_text(statement, column, text, (int)len, SQLITE_STATIC);
 }
 
-/* NULL where there is nothing to tell. */
+/* Binds NULL for "". */
 static void bind_words(sqlite3_stmt *statement, int column, const char *words)
 {
     if (words[0] == '\0') {
@@ -33,7 +33,7 @@ static void bind_words(sqlite3_stmt *statement, int column, const char *words)
 bool store_rows_insert(struct store_db *db, int64_t row, const struct message *m)
 {
     sqlite3_stmt *insert = db->statements[STORE_INSERT_MESSAGE];
-    /* The state at submission, not that of now: what has changed since is progress. */
+    /* As submitted: what has changed since goes into `progress`. */
     sqlite3_bind_int64(insert, 1, row);
     sqlite3_bind_blob(insert, 2, m->id.bytes, ULID_BYTES, SQLITE_STATIC);
     sqlite3_bind_int(insert, 3, m->owner);
@@ -250,7 +250,7 @@ bool store_rows_each_notice(struct store_db *db,
     return !has_failed;
 }
 
-/* What a statement of one row and one number says, its values bound; -1 on failure. */
+/* The one number of a statement whose values are bound; -1 on failure. */
 static int read_count(struct store_db *db, enum store_statement which)
 {
     bool has_failed = false;
@@ -289,7 +289,7 @@ bool store_rows_has_saved(struct store_db *db, const struct queue_record *record
     bool is_same = store_rows_read_progress(db, record->row, &saved, 1) == 1 &&
                    saved.row == record->row && saved.state == record->state &&
                    saved.updated_ms == record->updated_ms;
-    /* With no retention a finished message has no row. */
+    /* With no retention a finished message has left the file. */
     return is_same || store_rows_count(db, record->row, record->row) == 0;
 }
 
@@ -326,7 +326,7 @@ enum column {
     COLUMN_SENDER,
     COLUMN_REF,
     COLUMN_TEXT,
-    COLUMN_HAS_PROGRESS, /* the rest counts only if there is any */
+    COLUMN_HAS_PROGRESS, /* without it, what follows has no meaning */
     COLUMN_STATE,
     COLUMN_ATTEMPTS,
     COLUMN_AMBIGUOUS_ENDS,
@@ -341,7 +341,7 @@ enum column {
     COLUMN_REPORT_EVENT_MS
 };
 
-/* A number between 0 and `max`; what is not is noted in `is_sound`. */
+/* A number from 0 to `max`; `*is_sound` becomes false for anything else. */
 static unsigned read_number(sqlite3_stmt *row, int column, unsigned max, bool *is_sound)
 {
     int64_t value = sqlite3_column_int64(row, column);
@@ -350,7 +350,7 @@ static unsigned read_number(sqlite3_stmt *row, int column, unsigned max, bool *i
     return (unsigned)value;
 }
 
-/* A text of at most `max` bytes without a NUL; "" for NULL. */
+/* A text of at most `max` bytes without a NUL, or "" for NULL; clears `*is_sound` as above. */
 static const char *read_text(sqlite3_stmt *row, int column, size_t max, bool *is_sound)
 {
     const char *text = (const char *)sqlite3_column_text(row, column);
@@ -387,7 +387,7 @@ static bool read_content(sqlite3_stmt *row, struct message_content *content)
     return is_sound && content->text != NULL && content->text_len <= UINT16_MAX;
 }
 
-/* What has changed of `m` since it was submitted. */
+/* What has changed since `m` was submitted. */
 static bool read_progress(sqlite3_stmt *row, struct message *m)
 {
     bool is_sound = true;
@@ -428,7 +428,7 @@ void store_rows_begin(struct store_rows_reader *reader, struct store_db *db,
 {
     sqlite3_stmt *read = db->statements[which];
     *reader = (struct store_rows_reader){.db = db, .which = which};
-    /* One that a statement does not have is refused, and that is fine. */
+    /* SQLite refuses one that the statement does not have: no harm. */
     sqlite3_bind_int64(read, 1, first);
     sqlite3_bind_int64(read, 2, second);
 }
@@ -447,14 +447,14 @@ struct message *store_rows_next(struct store_rows_reader *reader)
     bool has_failed = false;
     struct message_content content = {0};
     if (reader->has_ended) {
-        return NULL; /* another step would begin anew */
+        return NULL; /* another step would start over */
     }
     if (!store_db_next_row(reader->db, reader->which, &has_failed)) {
         reader->has_ended = true;
         return has_failed ? fault(reader, store_db_error(reader->db)) : NULL;
     }
     if (!read_content(row, &content)) {
-        return fault(reader, "a message in it makes no sense");
+        return fault(reader, "it holds an invalid message");
     }
     content.row = sqlite3_column_int64(row, COLUMN_ROW);
     struct message *m = message_new(&content);
@@ -464,7 +464,7 @@ struct message *store_rows_next(struct store_rows_reader *reader)
     bool is_sound = sqlite3_column_int(row, COLUMN_HAS_PROGRESS) == 0 || read_progress(row, m);
     if (!read_report(row, m) || !is_sound) {
         message_free(m);
-        return fault(reader, "a message in it makes no sense");
+        return fault(reader, "it holds an invalid message");
     }
     return m;
 }

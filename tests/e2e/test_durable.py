@@ -809,7 +809,7 @@ class File(DurableTest):
         with sqlite3.connect(self.path) as db:
             db.execute("PRAGMA user_version = 1000")
         db.close()
-        self.refused("newer", "use that one")
+        self.refused("newer", "use that version")
 
     def test_damaged(self):
         """In the middle of a page, a page of zeros, a file that was cut off."""

@@ -323,7 +323,7 @@ class Finding(StoreTest):
     def test_another_user(self):
         done = self.run_as_nobody("queue", *self.place)
         self.assertEqual(done.returncode, NOPERM, done.stderr)
-        self.assertIn("only the user that the relay runs as", done.stderr)
+        self.assertIn("only the relay's user and root", done.stderr)
 
 
 class Running(StoreTest):

@@ -4,6 +4,8 @@
  * waits for the store's calls, never for time to pass. A disk that fails is tests/stress/store_faults.
  */
 #include "gateway/base/clock.h"
+#include "gateway/base/stats.h"
+#include "gateway/notify/outbox.h"
 #include "gateway/queue/admission.h"
 #include "gateway/queue/ask.h"
 #include "gateway/queue/control.h"
@@ -1096,7 +1098,7 @@ Test(store, refuses_with_a_sentence)
     } cases[] = {
         {"a directory", make_directory, "Is a directory"},
         {"no directory", lose_directory, "its directory must exist"},
-        {"a text", write_text, "not a store of ours"},
+        {"a text", write_text, "not a store of smsrelay"},
         {"somebody's database", make_foreign, "not a store of smsrelay"},
         {"a database with another id", make_foreign_with_id, "not a store of smsrelay"},
         {"a newer version", make_newer, "newer smsrelay"},
@@ -1106,11 +1108,11 @@ Test(store, refuses_with_a_sentence)
         {"a file cut short", cut, "damaged"},
         {"a file cut within a page", cut_within_page, "damaged"},
         {"a table less", lose_table, "no such table"},
-        {"a state that is none", spoil_state, "makes no sense"},
-        {"an id too short", spoil_id, "makes no sense"},
-        {"a number too long", spoil_number, "makes no sense"},
-        {"a priority in words", spoil_priority, "makes no sense"},
-        {"a text too long", spoil_text, "makes no sense"},
+        {"a state that is none", spoil_state, "an invalid message"},
+        {"an id too short", spoil_id, "an invalid message"},
+        {"a number too long", spoil_number, "an invalid message"},
+        {"a priority in words", spoil_priority, "an invalid message"},
+        {"a text too long", spoil_text, "an invalid message"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         setup();
