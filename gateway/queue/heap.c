@@ -47,7 +47,7 @@ static void put(struct queue_heap *heap, size_t i, struct queue_heap_slot slot)
     slot.message->heap_index = (uint32_t)i;
 }
 
-/* Puts `slot` into the free place `i`, or above it if it is earlier than what is there. */
+/* Puts `slot` into the free place `i`, or further up while it is earlier than the parent. */
 static void sift_up(struct queue_heap *heap, size_t i, struct queue_heap_slot slot)
 {
     while (i > 0 && is_before(&slot, &heap->slots[(i - 1) / 2])) {
@@ -57,7 +57,7 @@ static void sift_up(struct queue_heap *heap, size_t i, struct queue_heap_slot sl
     put(heap, i, slot);
 }
 
-/* The same, or below it if it is later. */
+/* The same, but further down while it is later than a child. */
 static void sift_down(struct queue_heap *heap, size_t i, struct queue_heap_slot slot)
 {
     size_t child;

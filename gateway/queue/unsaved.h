@@ -29,7 +29,7 @@ void queue_unsaved_add(struct queue_unsaved *unsaved, struct message *m);
 /* Takes the first message, which the list must have, off it: the store is about to write it. */
 struct message *queue_unsaved_take(struct queue_unsaved *unsaved);
 
-/* A message that was taken is written. Returns false if it changed meanwhile: it is listed again. */
+/* A message that was taken is written. Returns false if it changed since: it is listed again. */
 bool queue_unsaved_end(struct message *m);
 
 /* Puts a message that was taken, and could not be written, back at the head. */
