@@ -78,14 +78,14 @@ Test(buffer, room_is_there_when_promised)
     buffer_free(&b);
 }
 
-/* AddressSanitizer ends a program that asks for too much, where the C library returns NULL. */
+/* AddressSanitizer ends a program that allocates too much; the C library returns NULL. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
 
-/* AddressSanitizer reports an allocation that is refused, even where that is what is tested. */
+/* AddressSanitizer reports a refused allocation even if the test wants it. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define REPORTS_REFUSALS true
@@ -95,7 +95,7 @@ const char *__asan_default_options(void)
 #define REPORTS_REFUSALS false
 #endif
 
-/* Without memory nothing is appended, what was there stays, and the failure is remembered. */
+/* On allocation failure nothing is appended, the content stays, and the failure is remembered. */
 Test(buffer, remembers_a_failed_allocation, .disabled = REPORTS_REFUSALS)
 {
     struct buffer b = BUFFER_EMPTY;

@@ -84,7 +84,7 @@ Test(message, keeps_its_options)
     message_free(NULL);
 }
 
-/* Its row lies between the links of its REF and its strings: none may overlap another. */
+/* The links of its REF, its row and its strings follow one another, and must not overlap. */
 Test(message, keeps_its_row)
 {
     static const int64_t rows[] = {0, 1, 1771234567890LL << 15 | 7, INT64_MAX};
@@ -152,7 +152,7 @@ Test(message, answer_of_two_strings)
     message_free(m);
 }
 
-/* A million of them: what one costs is part of the contract (and what its header costs of it). */
+/* There may be a million: the size of a message, and of its header, is part of the contract. */
 Test(message, bytes)
 {
     struct message_content content = plain;

@@ -31,7 +31,7 @@ Test(recipients, each_once_in_order)
         }
         number(e164, 3);
         cr_assert_not(recipients_has(&r, e164));
-        /* What was in an earlier message is not in the next one. */
+        /* Numbers of an earlier message are not in the next one. */
         recipients_clear(&r);
         number(e164, 0);
         cr_assert_not(recipients_has(&r, e164));
@@ -39,7 +39,7 @@ Test(recipients, each_once_in_order)
     recipients_free(&r);
 }
 
-/* A connection that stays for weeks keeps no memory of its largest message. */
+/* A connection that lasts for weeks does not keep the memory of its largest message. */
 Test(recipients, a_long_list_is_given_back)
 {
     struct recipients r = {0};

@@ -15,7 +15,7 @@ static void expect(struct buffer *b, const char *text)
     buffer_free(b);
 }
 
-/* The list "Codes" of PROTOCOL.md. */
+/* The table of codes in PROTOCOL.md. */
 Test(reply, codes)
 {
     static const struct {
@@ -195,7 +195,7 @@ Test(reply, status)
     expect(&b, STATUS_START
            "state=queued to=+34600000000 from=\"Acme Shop\" attempts=0 parts=2" STATUS_TIMES);
 
-    /* Why the relay has stopped is told of what waits for it, and of nothing else. */
+    /* Only a message that waits for the relay shows why the relay has stopped. */
     reply_status(&b, &status, "on hold");
     expect(&b, STATUS_START "state=queued to=+34600000000 from=\"Acme Shop\" attempts=0 "
                             "parts=2" STATUS_TIMES " reason=\"on hold\"");

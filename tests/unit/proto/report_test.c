@@ -44,7 +44,7 @@ Test(report, order)
         {{"delivered", 0, 6}, {"failed", 7, 5}, false},
         {{"failed", 7, 5}, {"delivered", 0, 5}, true},
         {{"delivered", 0, 5}, {"delivered", 0, 5}, false},
-        /* Without a time, as polling tells it. */
+        /* Without a time, as from polling. */
         {{"delivered", 0, 0}, {"delivered", 0, 0}, false},
         {{"delivered", 0, 0}, {"delivered", 0, 5}, false},
         {{"delivered", 0, 5}, {"delivered", 0, 0}, false},

@@ -8,7 +8,7 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-/* --- helpers: a text as a list of code points, so that nothing here leans on what is tested --- */
+/* --- helpers: a text as a list of code points, independent of the code under test ------------ */
 
 enum { MAX_CHARS = 2000 };
 
@@ -49,7 +49,7 @@ static void add(struct chars *text, uint32_t c, size_t times)
     }
 }
 
-/* The alphabet once more, as one would copy it from the standard. */
+/* The alphabet, copied from the standard independently of the code. */
 static const char DEFAULT_ALPHABET[] =
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
@@ -67,7 +67,7 @@ static unsigned septets_of(uint32_t c)
                                                    : 0;
 }
 
-/* Puts characters into boxes, one by one, with no arithmetic on totals. */
+/* Counts parts by placing characters one by one, without arithmetic on totals. */
 static struct text_size naive_size(const struct chars *text, size_t count)
 {
     struct text_size size = {.encoding = TEXT_GSM7, .units = 0, .parts = 1};
@@ -157,7 +157,7 @@ Test(text, utf8_as_in_rfc_3629)
         for (size_t before = 0; before < 20; before++) {
             char text[64];
             memset(text, 'x', sizeof(text));
-            /* At the very end of the array: the sanitizer sees a read behind it. */
+            /* At the very end of the array, where the sanitizer sees a read past it. */
             size_t len = before + cases[i].len;
             char *last = text + sizeof(text) - len;
             memcpy(last + before, cases[i].bytes, cases[i].len);
@@ -199,7 +199,7 @@ Test(text, charsets_to_utf8)
         {"UTF-16LE", BYTES("=\xd8"), NULL},
         {"UTF-16", BYTES("\xfe\xff\0a"), "a"},
         {"ISO-2022-JP", BYTES("\x1b$B$\"\x1b(B"), "あ"},
-        /* Its decoder holds the last character back until it is told that this was the end. */
+        /* Its decoder holds back the last character until the input ends. */
         {"windows-1258", BYTES("xa"), "xa"},
         {"UTF-7", BYTES("+2AA-"), NULL},
         {"UCS-4LE", BYTES("\0\0\x11\0"), NULL},
@@ -387,7 +387,7 @@ Test(text, where_parts_end)
         {"a", "", 306, 0, {153, 306}},
         {"a", "", 307, 0, {153, 306, 307}},
         {"\u00e9", "", 161, 0, {306, 322}},  /* one septet, two bytes */
-        {"a", "\u20ac", 152, 5, {152, 167}}, /* an escape moves to the next part whole */
+        {"a", "\u20ac", 152, 5, {152, 167}}, /* an escape pair moves to the next part */
         {"a", "\u20ac", 151, 5, {154, 166}}, /* and stays where it fits */
         {"\u0436", "", 70, 0, {140}},
         {"\u0436", "", 71, 0, {134, 142}},
@@ -419,7 +419,7 @@ Test(text, where_parts_end)
 
 struct replacement_case {
     const char *text;
-    const char *punctuation; /* the result, or NULL where the text stays as it is */
+    const char *punctuation; /* the result, or NULL if the text stays as it is */
     const char *all;
 };
 
@@ -467,7 +467,7 @@ Test(text, replacements)
         {"STRAẞE \u212b \u212a ŉ", NULL, "STRAßE Å K 'n"},
         {"ΠΡΟΣΟΧΉ", NULL, "ΠPOΣOXH"},
         {"q\u0303", NULL, "q"},
-        /* What means something else without its sign is not touched. */
+        /* A symbol is not replaced if its base would mean something else. */
         {"10²", NULL, NULL},
         {"1½", NULL, NULL},
         {"προσοχή", NULL, NULL},
@@ -484,7 +484,7 @@ Test(text, replacements)
     }
 }
 
-/* Whatever the tables give for a character: it is GSM-7, and ALL can do what PUNCTUATION can. */
+/* Every replacement is GSM-7, and ALL includes PUNCTUATION. */
 Test(text, every_replacement_is_gsm7)
 {
     size_t punctuation = 0, all = 0;
@@ -556,7 +556,7 @@ Test(text, cutting)
         {0xe1, 135, 0, 0, 2, 133, 0, "…"},
         {0x1f600, 36, 0, 0, 1, 34, 0, "…"},
         {0x1f600, 67, 0, 0, 2, 66, 0, "…"},
-        /* Too long only because of an emoji at its end: without it more than 69 fit. */
+        /* Too long only because of an emoji at its end; without it more than 69 units fit. */
         {'a', 150, 0x1f600, 1, 1, 150, 0, "..."},
         {'a', 200, 0x1f600, 1, 1, 157, 0, "..."},
         {'a', 60, 0x1f600, 20, 1, 60, 4, "…"},
@@ -579,7 +579,7 @@ Test(text, cutting)
     }
 }
 
-/* One character more and the ellipsis would not fit: for every length and limit. */
+/* With one more character the ellipsis would not fit: for every length and limit. */
 Test(text, a_cut_text_is_the_longest_that_fits)
 {
     static const uint32_t mixture[] = {'a', '{', 'n', 0xf1};
@@ -618,7 +618,7 @@ Test(text, a_cut_never_goes_through_a_character)
     };
     static struct chars text, want;
     for (size_t i = 0; i < COUNT(clusters); i++) {
-        /* One unit is missing for the whole cluster: any start of it would fit. */
+        /* The whole cluster is one unit too long; a start of it would fit. */
         text.count = want.count = 0;
         for (size_t n = 0; n < clusters[i].count; n++) {
             add(&text, clusters[i].at[n], 1);

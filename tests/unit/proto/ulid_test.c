@@ -64,9 +64,9 @@ Test(ulid, what_is_not_an_id)
     static const char *const cases[] = {
         "",
         "0",
-        "01ARYZ6S41041061050R3GG28",   /* one short */
-        "01ARYZ6S41041061050R3GG28A0", /* one long */
-        "01ARYZ6S41041061050R3GG28U",  /* not in the alphabet */
+        "01ARYZ6S41041061050R3GG28",   /* too short by one */
+        "01ARYZ6S41041061050R3GG28A0", /* too long by one */
+        "01ARYZ6S41041061050R3GG28U",  /* U is no digit */
         "01ARYZ6S41-41061050R3GG28A",
         "01ARYZ6S41041061050R3GG28 ",
         "81ARYZ6S41041061050R3GG28A", /* more than 128 bits */
@@ -84,7 +84,7 @@ Test(ulid, what_is_not_an_id)
     cr_expect_not(ulid_parse("01ARYZ6S41\0ARYZ6S41ARYZ6S4", ULID_LENGTH, &id), "a NUL inside");
 }
 
-/* Queries sort ids: the order of bytes, of texts and of times must be one. */
+/* Queries sort ids: bytes, texts and times must have the same order. */
 Test(ulid, later_is_greater)
 {
     struct ulid before = ulid_make(0, ones);

@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-/* The verbs of the contract; STARTTLS is known, and refused. */
+/* The verbs of the contract; STARTTLS is known but refused. */
 static const char *const VERBS[] = {
     "SEND",  "FROM",  "TO",      "TEXT",   "DATA",  "JSON", "RSET",    "STATUS", "QUEUE",
     "STATS", "WATCH", "UNWATCH", "CANCEL", "FLUSH", "HOLD", "RELEASE", "RETRY",  "HELO",
@@ -39,7 +39,7 @@ Test(command, every_row_is_whole)
         cr_assert_not_null(row->run, "%s", row->word);
         cr_assert_eq(strncmp(row->syntax, row->word, strlen(row->word)), 0, "%s", row->word);
         cr_assert_gt(strlen(row->help), 0, "%s", row->word);
-        /* What asks waits for what was said before; what submits does not. */
+        /* A verb that asks waits for the replies before it; one that submits does not. */
         bool waits = (row->flags & COMMAND_WAITS) != 0;
         cr_assert_eq(waits, row->run == command_ask || strcmp(row->word, "QUIT") == 0, "%s",
                      row->word);

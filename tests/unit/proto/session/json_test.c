@@ -69,7 +69,7 @@ Test(json, at_most_1000_elements)
 Test(json, members)
 {
     static const struct {
-        const char *input, *error; /* NULL = taken */
+        const char *input, *error; /* NULL = accepted */
     } rows[] = {
         {"{\"to\":\"1\",\"text\":\"x\"}", NULL},
         {"{\"to\":\"1\",\"text\":\"x\",\"from\":\"Acme\",\"clientId\":\"r\",\"ttl\":5,"
@@ -163,7 +163,7 @@ Test(json, allow_unicode_is_yes_or_no)
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
-/* A message that would be written so, but for what a test changes. */
+/* A message to write; tests change what they need. */
 static struct message_content plain(void)
 {
     return (struct message_content){.to = "+34600000000",
@@ -176,7 +176,7 @@ static struct message_content plain(void)
                                     .expires_ms = NOW_MS + DAY_MS};
 }
 
-/* Writes a message; returns whether it was, with the line in `out`, ended by a NUL. */
+/* Writes a message as a NUL-terminated line in `out`; returns whether one was written. */
 static bool write_line(struct message_content content, enum message_state state, int64_t now_ms,
                        struct buffer *out)
 {
@@ -191,7 +191,7 @@ static bool write_line(struct message_content content, enum message_state state,
     return is_written;
 }
 
-/* What is written is what the JSON verb reads, and it means the same message. */
+/* The JSON verb reads what was written as the same message. */
 Test(json, a_written_message_is_read_back)
 {
     static const char *const TEXTS[] = {
@@ -263,7 +263,7 @@ Test(json, times_that_are_written)
         {MESSAGE_SCHEDULED, 59001, 90000, "2026-04-21T10:16:00Z", "30"},
         {MESSAGE_SCHEDULED, 0, 90000, NULL, "90"},
         {MESSAGE_SCHEDULED, -60000, 90000, NULL, "90"},
-        /* Of one that was tried it is the next try. */
+        /* Not of a deferred message, whose due time is its next attempt. */
         {MESSAGE_DEFERRED, 60000, 90000, NULL, "90"},
         {MESSAGE_SENDING, 60000, 90000, NULL, "90"},
     };

@@ -12,7 +12,7 @@ enum { MAX_LEN = 10 };
 struct line_case {
     const char *input;
     size_t len;
-    const char *lines; /* each followed by "|", an over-long one as its start and "~" */
+    const char *lines; /* each with a "|" after it; an over-long one as its start and "~" */
     enum line_ending ending;
 };
 
@@ -38,7 +38,7 @@ static void take_lines(struct line_reader *r, struct buffer *got)
     }
 }
 
-/* Feeds in chunks of `chunk` bytes after a first one of `first`. */
+/* Feeds a first chunk of `first` bytes, then chunks of `chunk`. */
 static void check(const struct line_case *c, size_t first, size_t chunk)
 {
     struct line_reader r = {0};
@@ -117,7 +117,7 @@ Test(line, can_be_put_back)
     line_reader_free(&r);
 }
 
-/* Content of lines of any length: its pieces put together are the lines. */
+/* The pieces of long lines, joined, are the lines. */
 static void check_pieces(const char *text, size_t len, size_t chunk)
 {
     struct line_reader r = {0};

@@ -131,7 +131,7 @@ Test(option, at_is_within_30_days)
             cr_assert_eq(options.at_ms - NOW_MS, rows[i].ahead_ms, "%s", rows[i].text);
         }
     }
-    /* A time that has passed is not before now: now. */
+    /* A time that has passed means now. */
     struct options options;
     options_init(&options, TEXT_UNICODE_AUTO);
     cr_assert(set(&options, "AT", "2026-04-21T10:14:59Z", ""));
@@ -141,7 +141,7 @@ Test(option, at_is_within_30_days)
 Test(option, values_that_are_refused)
 {
     static const struct {
-        const char *name, *value, *code; /* NULL = taken */
+        const char *name, *value, *code; /* NULL = accepted */
     } rows[] = {
         {"REF", "order-17", NULL},
         {"ref", "with space", NULL},
@@ -193,8 +193,8 @@ Test(option, cuts_key_and_value)
 {
     static const struct {
         const char *text;
-        const char *name;  /* NULL = no option stands in front */
-        const char *value; /* NULL = broken */
+        const char *name;  /* NULL = no option in front */
+        const char *value; /* NULL = malformed */
         const char *rest;
     } rows[] = {
         {"TTL=5m +34600000000 x", "TTL", "5m", "+34600000000 x"},

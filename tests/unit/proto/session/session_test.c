@@ -1,6 +1,6 @@
 /*
- * session: dialogues of both dialects, each run whole, byte by byte and split at every position,
- * with verdicts at once and with verdicts late and in any order.
+ * session: dialogues of both dialects. Each is run whole, byte by byte and split at every position,
+ * with immediate verdicts, and with late ones in any order.
  */
 #include "proto/mail/mail.h"
 #include "tests/support/fake_gateway.h"
@@ -12,22 +12,22 @@
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 /* A string that may hold NULs, as two initialisers. */
 #define S(literal) literal, sizeof(literal) - 1
-/* A string so many times. */
+/* A string, repeated. */
 #define FOUR(x)     x x x x
 #define SIXTEEN(x)  FOUR(FOUR(x))
 #define NINETEEN(x) SIXTEEN(x) x x x
 #define TWENTY(x)   NINETEEN(x) x
 
-/* --- running a dialogue in every way ---------------------------------------------------------- */
+/* --- running a dialogue in all ways ----------------------------------------------------------- */
 
 struct dialogue {
     const char *input;
     size_t len;
-    const char *replies;   /* the codes, as by codes(), the greeting left out */
-    const char *submitted; /* as fake_note writes it; NULL = not looked at */
+    const char *replies;   /* the codes, as codes() gives them, without the greeting */
+    const char *submitted; /* as fake_note writes it; NULL = not checked */
 };
 
-/* Replies in short: "250 2.1.0, 250-2.0.0, 250 2.0.0". Every line must be one. */
+/* Shortens replies to "250 2.1.0, 250-2.0.0, 250 2.0.0". Fails on a line that is none. */
 static void codes(const struct buffer *out, struct buffer *got)
 {
     bool is_greeting = true;
@@ -52,7 +52,7 @@ static void codes(const struct buffer *out, struct buffer *got)
     buffer_append(got, "", 1);
 }
 
-/* Replies in full, ids as #1, #2, ... and lines ended by LF; the greeting left out. */
+/* Replies in full, with ids as #1, #2, ... and LF line ends, without the greeting. */
 static void plain(const struct buffer *out, struct buffer *got)
 {
     const char *line = memmem(out->data, out->len, "\r\n", 2);
@@ -74,7 +74,7 @@ struct way {
     bool is_plain; /* compare whole replies, not codes */
 };
 
-/* Every refusal is in the tally, whoever has given it and whenever. */
+/* Checks that the tally counts every refusal. */
 static void check_tally(const struct session_tally *tally, const struct buffer *out)
 {
     uint64_t counted = 0;
@@ -90,7 +90,7 @@ static void check_tally(const struct session_tally *tally, const struct buffer *
     cr_assert_eq(counted, said, "%d counted of %d", (int)counted, (int)said);
 }
 
-/* Runs a dialogue with a cut at `split` (0 = byte by byte) and compares. */
+/* Runs a dialogue, split at `split` (0 = byte by byte), and compares. */
 static void run_split(const struct way *way, const struct dialogue *d, size_t split,
                       uint32_t chance)
 {
@@ -125,7 +125,7 @@ static void run_split(const struct way *way, const struct dialogue *d, size_t sp
     free(g);
 }
 
-enum { SPLITS_MAX = 600 }; /* longer dialogues are cut at some places only */
+enum { SPLITS_MAX = 600 }; /* longer dialogues are split at some positions only */
 
 static void run_all(const struct way *way, const struct dialogue *dialogues, size_t count)
 {
@@ -160,7 +160,7 @@ static void run_plain(const struct dialogue *dialogues, size_t count)
     run_all(&(struct way){.rules = &rules, .is_plain = true}, dialogues, count);
 }
 
-/* Text of `count` times `c`, with something before and behind; for inputs that are long. */
+/* Builds a long input: `count` times `c` between two strings. */
 static char *stretch(const char *before, char c, size_t count, const char *behind)
 {
     size_t before_len = strlen(before);
@@ -256,7 +256,7 @@ Test(session, from_to_text)
          "250 2.1.5, 250 2.1.5, 550 5.1.3, 250 2.0.0", "Relay +34600000000 x\n"},
         {S("TO 34600000000\nRSET\nTEXT x\n"), "250 2.1.5, 250 2.0.0, 503 5.5.1", ""},
         {S("TEXT x\nTO\nFROM\n"), "503 5.5.1, 501 5.5.4, 501 5.5.4", ""},
-        /* TEXT ends the message whatever the answer. */
+        /* TEXT closes the message whatever the reply. */
         {S("TO 34600000000\nTEXT\nTEXT x\n"), "250 2.1.5, 501 5.5.4, 503 5.5.1", ""},
         {S("TO 34600000000\nTEXT \x01\nTEXT x\n"), "250 2.1.5, 501 5.5.2, 503 5.5.1", ""},
         {S("TO 34600000000\nTEXT refuse 452\nTEXT x\n"), "250 2.1.5, 452 4.3.1, 503 5.5.1", NULL},
@@ -283,7 +283,7 @@ Test(session, refused_from_refuses_what_follows)
     for (size_t i = 0; i < COUNT(REFUSED); i++) {
         char input[400];
         char replies[200];
-        /* What is open already must not receive the next text either. */
+        /* Nor must the message that was open get the next text. */
         snprintf(input, sizeof input,
                  "TO 34600000009\n%s\nTO 34600000000\nTEXT x\n%s\nDATA\nx\n.\n"
                  "FROM Acme\nTO 34600000000\nTEXT y\n",
@@ -297,7 +297,7 @@ Test(session, refused_from_refuses_what_follows)
     }
 }
 
-/* A TEXT or FROM that was refused as a line must not leave its message for the next one. */
+/* After a TEXT or FROM with a malformed line, the next text must not go to its message. */
 Test(session, broken_text_ends_its_message)
 {
     char *text = stretch("TO 34600000000\nTEXT ", 'x', 300, "\nTO 34600000001\nTEXT y\n");
@@ -315,8 +315,8 @@ Test(session, broken_text_ends_its_message)
     run_rules(&rules, no_charset, COUNT(no_charset));
 }
 
-/* What would have ended a message, or spoiled the other dialect's, does so as a broken line too:
- * else the next text goes to the recipients before it as well. */
+/* A malformed line has the effect of a good one that ends a message, or spoils one of the other
+ * dialect: else the next text would go to its recipients too. */
 Test(session, broken_lines_leave_no_recipients_behind)
 {
     static const struct dialogue dialogues[] = {
@@ -336,7 +336,7 @@ Test(session, broken_lines_leave_no_recipients_behind)
          "250 2.1.0, 250 2.1.5, 501 5.5.4, 354, 503 5.5.1", ""},
         {S("TO 34600000000\nRCPT TO:<34600000001\x01>\nDATA\ny\n.\n"),
          "250 2.1.5, 501 5.5.2, 354, 503 5.5.1", ""},
-        /* A recipient that is refused in its own dialect is left out, no more. */
+        /* A refused recipient in its own dialect is left out; the message goes on. */
         {S("TO 34600000000\nTO \x01\nTO\nTEXT y\n"), "250 2.1.5, 501 5.5.2, 501 5.5.4, 250 2.0.0",
          "Relay +34600000000 y\n"},
         {S("MAIL FROM:<>\nRCPT TO:<34600000000>\nRCPT TO:<\x01>\nRCPT\nDATA\ny\n.\n"),
@@ -352,7 +352,7 @@ Test(session, data)
          "Relay +34600000000 \"one\\n\\ntwo\"\n"},
         {S("TO 34600000000\r\nDATA\r\n..one\r\n...\r\n.two\r\n.\r\n"), "250 2.1.5, 354, 250 2.0.0",
          "Relay +34600000000 \".one\\n..\\ntwo\"\n"},
-        /* Commands in the content are text, also where there is nothing to submit to. */
+        /* Commands in the content are text, even if there is nothing to submit to. */
         {S("DATA\nTO 34600000000\nTEXT x\n.\nNOOP\n"), "354, 503 5.5.1, 250 2.0.0", ""},
         {S("DATA with an argument\nTEXT x\n.\nNOOP\n"), "354, 503 5.5.1, 250 2.0.0", ""},
         {S("TO 34600000000\nDATA\n.\nTEXT x\n"), "250 2.1.5, 354, 501 5.5.4, 503 5.5.1", ""},
@@ -363,14 +363,14 @@ Test(session, data)
         {S("TO 34600000000\nDATA\nno end\n."), "250 2.1.5, 354, 500 5.5.2", ""},
         {S("TO 34600000000\nDATA\n caf\xe9\n.\n"), "250 2.1.5, 354, 250 2.0.0",
          "Relay +34600000000 \" caf\xc3\xa9\"\n"},
-        /* The second message is not the first one's continuation. */
+        /* The second message does not continue the first. */
         {S("TO 34600000000\nDATA\nx\n.\nDATA\ny\n.\n"), "250 2.1.5, 354, 250 2.0.0, 354, 503 5.5.1",
          "Relay +34600000000 x\n"},
     };
     run(dialogues, COUNT(dialogues));
 }
 
-/* Of a DATA that cannot be taken as a line the content is still content. */
+/* After a malformed DATA line, content is still content. */
 Test(session, broken_data_is_not_followed_by_commands)
 {
     static const struct dialogue dialogues[] = {
@@ -408,7 +408,7 @@ Test(session, broken_data_is_not_followed_by_commands)
 Test(session, line_ending_is_latched)
 {
     static const struct dialogue dialogues[] = {
-        /* An LF client: a CR before the LF goes, one. */
+        /* An LF client: one CR before the LF is dropped. */
         {S("TO 34600000000\nDATA\r\nx\r\n.\r\n"), "250 2.1.5, 354, 250 2.0.0",
          "Relay +34600000000 x\n"},
         {S("TO 34600000000\nDATA\nx\n.\r\r\n.\n"), "250 2.1.5, 354, 250 2.0.0",
@@ -424,7 +424,7 @@ Test(session, line_ending_is_latched)
          "250 2.1.5, 354, 250 2.0.0", "Relay +34600000000 \"x\\x0D.\\nTEXT y\\x0D\\n\\x0D\"\n"},
         {S("TO 34600000000\r\nDATA\r\nx\r\n\r.\r\n.\r.\r\n.\r\n"), "250 2.1.5, 354, 250 2.0.0",
          "Relay +34600000000 \"x\\n\\x0D.\\n\\x0D.\"\n"},
-        /* Among commands a bare LF does not part two. */
+        /* A bare LF does not separate two commands. */
         {S("NOOP\r\nNOOP\nSEND 34600000000 x\r\nNOOP\r\n"), "250 2.0.0, 501 5.5.2, 250 2.0.0", ""},
         {S("NOOP\r\nSEND 34600000000 x\nSEND 34600000001 y\r\n"), "250 2.0.0, 501 5.5.2", ""},
         {S("NOOP\r\nTO 34600000000\r\nTEXT x\nTO 34600000001\r\nTEXT y\r\n"),
@@ -439,8 +439,8 @@ struct bytes {
     size_t len;
 };
 
-/* Content with `before . after` in its midst and a command behind that; the client ends its lines
- * with `ending`. Not NUL-terminated: returns the length. */
+/* Content with `before . after` in it, and a command after that, from a client whose lines end in
+ * `ending`. Not NUL-terminated: returns the length. */
 static size_t write_smuggling(char *input, const char *opening, const char *ending,
                               const struct bytes *before, const struct bytes *after)
 {
@@ -459,7 +459,7 @@ static size_t write_smuggling(char *input, const char *opening, const char *endi
     return len;
 }
 
-/* Whether the first dot ends the content; what does is written down here a second time. */
+/* Does the first dot end the content? The rule, written independently of the code. */
 static bool ends_at_first_dot(const char *input, size_t len, const char *ending)
 {
     const char *command = memmem(input, len, "SEND", 4);
@@ -469,7 +469,7 @@ static bool ends_at_first_dot(const char *input, size_t len, const char *ending)
                                    memmem(input, shown, "\n.\r\n", 4) != NULL;
 }
 
-/* Line ends of every kind around a dot: what is content to the client is never a command. */
+/* Any line ends around a dot: what the client sends as content is never a command. */
 Test(session, nothing_but_the_end_ends_content)
 {
     static const char *const OPENINGS[] = {"TO 34600000000\nDATA\n",
@@ -498,7 +498,7 @@ Test(session, nothing_but_the_end_ends_content)
         size_t len = write_smuggling(input, opening, ending, before, after);
         bool is_early = ends_at_first_dot(input, len, ending);
         const char *end = memmem(input, len, is_early ? "SEND" : "NOOP", 4);
-        /* A mail's text is rid of control characters, any other is refused for them. */
+        /* Control characters are removed from a mail's text; any other text is refused. */
         bool is_taken =
             i % COUNT(OPENINGS) == 1 || (memchr(input, '\0', (size_t)(end - input)) == NULL &&
                                          memchr(input, '\v', (size_t)(end - input)) == NULL);
@@ -507,7 +507,7 @@ Test(session, nothing_but_the_end_ends_content)
         ended += is_early ? 1 : 0;
         run(&(struct dialogue){input, len, replies, NULL}, 1);
     }
-    /* CRLF: the 4 that end in CRLF, and one thing behind the dot. LF: the 7 that end in LF, and two. */
+    /* CRLF: 4 endings before the dot, 1 after it. LF: 7 before it, 2 after it. */
     cr_assert_eq(ended, COUNT(OPENINGS) * (4 * 1 + 7 * 2), "%zu", ended);
 }
 
@@ -553,10 +553,10 @@ Test(session, over_long_lines)
         {"NOOP\n", 500, "\n\xff\xfb\nNOOP\n", "250 2.0.0, 500 5.5.2, 500 5.5.2, 250 2.0.0"},
         {"NOOP\nNOOP ", 500, "\xff\xfb\nNOOP\n", "250 2.0.0, 500 5.5.2, 250 2.0.0"},
         {"NOOP\nNOOP ", 500, "\xef\xbb\xbf\nNOOP\n", "250 2.0.0, 500 5.5.2, 250 2.0.0"},
-        /* Said once, also when the client goes away within it. */
+        /* One reply, even if the client leaves within the line. */
         {"NOOP\nNOOP ", 500, "", "250 2.0.0, 500 5.5.2"},
         {"NOOP\r\nNOOP ", 500, "\r", "250 2.0.0, 500 5.5.2"},
-        /* Not as the first line, where the guard stands. */
+        /* Not as the first line, which the guard checks. */
         {"NOOP ", 196, "\nNOOP\n", "421 4.7.0"},
         {"NOOP ", 196, "\r\nNOOP\r\n", "421 4.7.0"},
         {"NOOP ", 500, "\xff\xfb\nNOOP\n", "421 4.7.0"},
@@ -587,7 +587,7 @@ Test(session, content_lines_may_be_long)
     free(submitted);
 }
 
-/* A dot that ends a long line, and is all that is left of it when its start was taken. */
+/* A dot at the end of a long line, left alone after the start was taken as a piece. */
 Test(session, dot_at_the_end_of_a_long_line_is_text)
 {
     static const char BEHIND[] = "SEND 34600000001 smuggled\r\n.\r\nNOOP\r\n";
@@ -636,7 +636,7 @@ Test(session, guard)
         {S("\x00\x00\n"), "421 4.7.0", ""},
         {S("FROM: Acme\nTO: 34600000000\nTEXT x\n"), "250 2.1.0, 250 2.1.5, 250 2.0.0", NULL},
         {S("TO: 34600000000\nTEXT x\n"), "250 2.1.5, 250 2.0.0", NULL},
-        /* Later on only Host: gives it away; what was done before stands, in order. */
+        /* Later only Host: gives it away. The replies before that stand, in order. */
         {S("SEND 34600000000 x\nhost: y\nSEND 34600000000 z\n"), "250 2.0.0, 421 4.7.0",
          "Relay +34600000000 x\n"},
         {S("TO 34600000000\nDATA\nHost: x\n.\n"), "250 2.1.5, 354, 250 2.0.0",
@@ -646,7 +646,7 @@ Test(session, guard)
     run(dialogues, COUNT(dialogues));
 }
 
-/* A stranger that sends no line end is turned away without waiting for one. */
+/* A stranger is turned away before its line ends. */
 Test(session, guard_needs_no_line_end)
 {
     static const char *const STRANGERS[] = {"\x16\x03\x01",      "GET /",   "SSH-2.0", "PROPFIND /",
@@ -662,7 +662,8 @@ Test(session, guard_needs_no_line_end)
     }
 }
 
-/* Nothing of this request is acted on: `format` with the verb, then a path of `count` bytes. */
+/* Checks that nothing of this request is acted on: `format` with the verb, then a path of `count`
+ * bytes. */
 static void check_request(const char *format, const char *verb, size_t count)
 {
     static const char BEHIND[] = " HTTP/1.1\r\nHost: 127.0.0.1:2525\r\nOrigin: http://x\r\n\r\n"
@@ -680,7 +681,7 @@ static void check_request(const char *format, const char *verb, size_t count)
     free(input);
 }
 
-/* Whatever verb is the method, and however long the line: DATA would take the headers for content,
+/* With any verb as the method, and a line of any length: DATA would take the headers for content,
  * and the body for commands. */
 Test(session, guard_knows_requests_by_our_verbs)
 {
@@ -699,7 +700,7 @@ Test(session, guard_knows_requests_by_our_verbs)
     }
 }
 
-/* Who begins with a line that is too long is a stranger, also without a sign of HTTP. */
+/* A client whose first line is too long is a stranger, even without a sign of HTTP. */
 Test(session, guard_takes_no_long_first_line)
 {
     for (size_t i = 0; i < SESSION_VERBS; i++) {
@@ -728,7 +729,7 @@ Test(session, error_budget)
         {S("NOOP\n" NINETEEN("A\n") "SEND 34600000000 x\n" NINETEEN("A\n") "NOOP\n"),
          "250 2.0.0, " NINETEEN("500 5.5.2, ") "250 2.0.0, " NINETEEN("500 5.5.2, ") "250 2.0.0",
          NULL},
-        /* Every element of an array gets its reply, however many are bad. */
+        /* Every element of an array gets its reply, even if most are bad. */
         {S("JSON [" TWENTY("1,") "1,{\"to\":\"34600000000\",\"text\":\"x\"}]\nNOOP\n"),
          TWENTY("501 5.5.4, ") "501 5.5.4, 250 2.0.0, 250 2.0.0", "Relay +34600000000 x\n"},
         {S("JSON [" TWENTY("1,") "1]\nNOOP\n"), TWENTY("501 5.5.4, ") "501 5.5.4, 421 4.7.0", ""},
@@ -802,7 +803,7 @@ Test(session, charsets)
     run_rules(&rules, none, COUNT(none));
 }
 
-/* Only what follows the word is converted: a charset may change how long things are. */
+/* Only the argument is converted: its length may change. */
 Test(session, charsets_that_are_not_like_ascii)
 {
     static const char *const CHARSETS[] = {"UTF-16LE", "UTF-32BE",  "EBCDIC-US",
@@ -836,7 +837,7 @@ Test(session, charsets_that_are_not_like_ascii)
 Test(session, unicode_and_replacements)
 {
     static const struct dialogue dialogues[] = {
-        /* Typographic punctuation is replaced where that makes it GSM-7, and only there. */
+        /* Typographic punctuation is replaced only if that makes the text GSM-7. */
         {S("SEND 34600000000 \xe2\x80\x9cx\xe2\x80\x9d\n"), "250 2.0.0",
          "Relay +34600000000 \"\\\"x\\\"\"\n"},
         {S("SEND 34600000000 \xe2\x80\x9c\xd0\x96\n"), "250 2.0.0",
@@ -848,7 +849,7 @@ Test(session, unicode_and_replacements)
         {S("SEND UNICODE=no 34600000000 \xd0\x96\n"), "501 5.6.7", ""},
         {S("JSON {\"to\":\"34600000000\",\"text\":\"\xd0\x96\",\"allowUnicode\":false}\n"),
          "501 5.6.7", ""},
-        /* Nothing but what cannot be seen: an empty text. */
+        /* Only invisible characters: an empty text. */
         {S("SEND 34600000000 \xe2\x80\x8b\n"), "501 5.5.4", ""},
     };
     run(dialogues, COUNT(dialogues));
@@ -875,7 +876,7 @@ Test(session, parts)
         run_rules(&rules, &d, 1);
         free(input);
     }
-    /* In content too, far beyond what is kept of it. */
+    /* In content too, far beyond the part that is kept. */
     char *input = stretch("TO 34600000000\nDATA\n", 'x', 300000, "\n.\nTEXT x\n");
     struct dialogue d = {input, strlen(input), "250 2.1.5, 354, 552 5.3.4, 503 5.5.1", ""};
     struct way way = {.rules = &rules};
@@ -945,7 +946,7 @@ static size_t longest_line(const struct buffer *out)
     return longest;
 }
 
-/* Exim holds 4096 bytes of a reply, some devices 512 of a line: whatever a client sends. */
+/* Exim holds 4096 bytes of a reply, some devices 512 of a line. No input may exceed that. */
 Test(session, replies_fit_in_small_clients)
 {
     static const struct {
@@ -1021,7 +1022,7 @@ Test(session, replies_fit_in_small_clients)
     }
 }
 
-/* A thousand recipients: one reply line to a mail, and lines of their own in the SMS dialect. */
+/* A thousand recipients: a mail gets one reply line, the SMS dialect one for each. */
 Test(session, replies_to_a_thousand_recipients)
 {
     static const struct {
@@ -1093,7 +1094,7 @@ Test(session, smtp)
     run(dialogues, COUNT(dialogues));
 }
 
-/* "me", "secret": alone, and as PLAIN has them. */
+/* "me" and "secret", alone and as in PLAIN. */
 #define NAME     "bWU="
 #define PASSWORD "c2VjcmV0"
 #define PLAIN    "AG1lAHNlY3JldA=="
@@ -1115,7 +1116,7 @@ Test(session, auth)
         {S("AUTH LOGIN =\r\n\r\nNOOP\r\n"), "334, 235 2.7.0, 250 2.0.0", ""},
         /* What looks like a command is a password here. */
         {S("AUTH LOGIN\r\nQUIT\r\nRSET\r\nNOOP\r\n"), "334, 334, 235 2.7.0, 250 2.0.0", ""},
-        /* What went wrong may be tried again, and no line of it is taken for something else. */
+        /* A failed login may be repeated, and none of its lines is read as something else. */
         {S("AUTH LOGIN\r\n*\r\nAUTH LOGIN\r\n" NAME "\r\n*\r\nAUTH PLAIN *\r\n"
            "AUTH PLAIN " PLAIN "\r\n"),
          "334, 501 5.7.0, 334, 334, 501 5.7.0, 501 5.7.0, 235 2.7.0", ""},
@@ -1132,7 +1133,7 @@ Test(session, auth)
         {S("TO +34600000000\r\nAUTH LOGIN\r\nTEXT x\r\n"), "250 2.1.5, 503 5.5.1, 250 2.0.0",
          "Relay +34600000000 x\n"},
         {S("MAIL FROM:<a@b> FOO=1\r\nAUTH PLAIN " PLAIN "\r\n"), "555 5.5.4, 235 2.7.0", ""},
-        /* A challenge does not make up for what is wrong behind it. */
+        /* A challenge between two errors does not break the row. */
         {S(TWENTY("AUTH LOGIN\r\n?\r\n") "NOOP\r\n"), TWENTY("334, 501 5.5.2, ") "421 4.7.0", ""},
     };
     run_rules(&rules, dialogues, COUNT(dialogues));
@@ -1245,7 +1246,7 @@ Test(session, long_mail_is_cut_or_refused)
     free(input);
 }
 
-/* What is not kept of a huge mail must not change how its start is read. */
+/* The part of a huge mail that is not kept must not change how the start is read. */
 Test(session, huge_mail_is_cut_between_characters)
 {
     struct session_rules rules = fake_rules();
@@ -1268,13 +1269,13 @@ Test(session, huge_mail_is_cut_between_characters)
     }
 }
 
-/* One dialect within the other's open message: the message is refused, never sent half. */
+/* One dialect within an open message of the other: the message is refused, never half sent. */
 Test(session, dialects_do_not_mix_in_one_message)
 {
     static const struct dialogue dialogues[] = {
         {S("MAIL FROM:<>\nRCPT TO:<34600000000>\nFROM Acme\nTO 34600000001\nDATA\nx\n.\n"),
          "250 2.1.0, 250 2.1.5, 503 5.5.1, 503 5.5.1, 354, 503 5.5.1", ""},
-        /* What belongs to the other dialect spoils a message as well. */
+        /* A command of the other dialect spoils a message too. */
         {S("MAIL FROM:<>\nRCPT TO:<34600000001>\nTO 34600000000\nDATA\nx\n.\nTEXT x\n"),
          "250 2.1.0, 250 2.1.5, 503 5.5.1, 354, 503 5.5.1, 503 5.5.1", ""},
         {S("MAIL FROM:<>\nRCPT TO:<34600000001>\nTEXT x\nDATA\nx\n.\n"),
@@ -1460,7 +1461,7 @@ Test(session, at_most_1024_submissions_wait)
     }
     cr_assert(order.g->waits);
     cr_assert_eq(order.g->pending_count, SESSION_MAX_OPEN);
-    /* The last one's verdict frees nothing that can leave; the first one's frees one. */
+    /* After the last one's verdict nothing can leave; after the first one's, one reply can. */
     fake_decide(order.g, SESSION_MAX_OPEN - 1);
     while (fake_step(order.g)) {
     }
@@ -1541,7 +1542,7 @@ Test(session, events_never_come_between)
     notify(&order, "event=1");
     order_expect(&order, "120 2.0.0");
     order_feed(&order, "SEND 34600000001 a\nSEND 34600000002,34600000003 b\n");
-    /* Of a message whose 250 has not left: behind it. */
+    /* An event of a message whose 250 has not left comes after it. */
     notify(&order, "event=2");
     order_feed(&order, "TO 34600000000\nSEND 34600000004 c\n");
     notify(&order, "event=3");
@@ -1562,7 +1563,7 @@ Test(session, events_never_come_between)
     order_close(&order);
 }
 
-/* An event that arrives while a request is being answered goes behind the whole reply. */
+/* An event that arrives while a request is being answered comes after the whole reply. */
 Test(session, events_never_come_within_a_reply)
 {
     struct order order;
