@@ -84,8 +84,8 @@ static void publish(struct forwarder *f, int64_t now_ms)
 /* --- sending ---------------------------------------------------------------------------------- */
 
 /*
- * Tells the store how far back a scan after a crash must read: to the oldest anchor of the requests
- * in flight or in doubt, above which at most so many messages can stand.
+ * Tells the store how far down a scan after a crash must read: to the oldest anchor of the requests
+ * in flight or in doubt, and how many messages may stand above it.
  */
 static void keep_anchor(struct forwarder *f)
 {
@@ -319,9 +319,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
 /* Asks the API's history for what is due. Returns when to do so again (monotonic). */
 static int64_t ask_history(struct forwarder *f)
 {
-    /*
-     * With a refused token the history would refuse, too, and a scan would take that for its end.
-     */
+    /* With a refused token the history would refuse, too, and that would end a scan. */
     if (f->destination.is_token_refused || !has_time(f, clock_monotonic_ms())) {
         return INT64_MAX;
     }
@@ -367,9 +365,7 @@ static void take_orders(struct forwarder *f)
     }
 }
 
-/*
- * Has a stop come to its end? Not while requests are under way or messages can be relayed in time.
- */
+/* Is a stop complete? Not while requests are under way, or messages can be relayed in time. */
 static bool is_finished(const struct forwarder *f)
 {
     if (f->is_stopping) {

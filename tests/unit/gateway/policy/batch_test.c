@@ -352,7 +352,7 @@ Test(batch, probe)
     CHECK(cases);
 }
 
-/* queue_sleep returns at once for what is so already: such a plan would spin. */
+/* queue_sleep returns at once if what it is to wait for is there: such a plan would spin. */
 Test(batch, plans_never_wait_for_what_is_there)
 {
     static const size_t highs[] = {0, 1, 3, 150}, normals[] = {0, 1, 2, 50, 99, 100, 101, 5000};

@@ -6,7 +6,7 @@
 
 static const struct destination_options options = {1000, 60000};
 
-/* A lone first request was answered with this; a refusal's body is JSON. 0: it was not sent. */
+/* A request with one new message gets this answer, a refusal as JSON; 0 = it was not sent. */
 static struct retry_verdict judge(const struct destination *d, int status, bool names_field)
 {
     struct api_answer answer = {.transport = status == 0 ? API_NOT_SENT : API_ANSWERED,
@@ -132,7 +132,7 @@ Test(destination, answers_that_are_out_of_date)
         cr_expect_eq(d.until_ms, rows[i].until_ms, "%s: %lld", rows[i].why, (long long)d.until_ms);
     }
 
-    /* A request from before everything fails at last, when a newer one has succeeded. */
+    /* A request from before the failure fails, too, when a newer one has succeeded. */
     static const int late[] = {0, 500, 503, 401, 429};
     for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++) {
         struct destination d = {0};
@@ -251,7 +251,7 @@ Test(destination, another_token)
     d = (struct destination){0};
     apply(&d, 401, 0, 1000);
     destination_token_changed(&d, 1500);
-    apply(&d, 401, 0, 1600); /* what the old token is still answered */
+    apply(&d, 401, 0, 1600); /* to a request with the old token */
     apply(&d, 401, 1, 1600);
     cr_expect_eq(destination_may_send(&d, 1600), DESTINATION_PROBE);
     probe(&d, 401, 1600);
@@ -272,7 +272,7 @@ Test(destination, reason_with_the_apis_words)
     cr_expect_str_eq(destination_reason(&d, 1000, &until_ms),
                      "the account has no balance left (HTTP 402): Saldo insuficiente");
 
-    /* Cut, but not within a character: with every length of what comes before. */
+    /* Cut, but not inside a character, whatever comes before it. */
     for (size_t shift = 0; shift < 4; shift++) {
         char words[2 * DESTINATION_REASON_SIZE + 4] = "xxx";
         size_t len = shift;

@@ -203,7 +203,7 @@ Test(pace, an_old_clock_difference_is_forgotten)
     ask(&pace, counted(10, 0, NOON_S + 3660, NOON_S + 3600), later_ms);
     cr_assert_eq(next(&pace, later_ms), later_ms + 60001);
 
-    /* Drifting slowly, with answers all the while. */
+    /* Drifting slowly, with an answer each minute. */
     struct pace drifting = {0};
     for (int64_t minute = 0; minute <= 60; minute++) {
         int64_t now_ms = minute * 60000 + minute * 25; /* ours is fast: 25 ms a minute */
@@ -229,7 +229,7 @@ Test(pace, partial_batches_keep_apart)
     cr_assert_eq(next(&pace, 10), 10, "full ones do not wait");
     cr_assert_eq(pace_next_ms(&pace, API_SINGLE, true, 10), 10, "nor does another endpoint");
 
-    /* Full batches have taken the most of it: the rest is spread more thinly. */
+    /* Full batches have used most of it: partial ones keep further apart. */
     ask(&pace, counted(100, 5, NOON_S + 60, 0), 10);
     cr_assert_eq(pace_next_ms(&pace, API_BULK, true, 10), 10000);
     cr_assert_eq(pace_next_ms(&pace, API_BULK, true, 30000), 30000, "waited long enough");
@@ -312,7 +312,7 @@ Test(pace, after_a_429_one_request_goes_first)
     cr_assert_eq(room(&pace, 699), 0);
     cr_assert_eq(room(&pace, 700), 1);
 
-    /* In the middle of a window, because of something else than the window. */
+    /* In the middle of a window, for another reason than the window. */
     ask(&pace, counted(10, 6, NOON_S + 60, 0), 700);
     refused = counted(10, 5, NOON_S + 60, 0);
     refused.status = 429;
@@ -384,7 +384,7 @@ struct simulation {
     uint64_t seed;
 };
 
-static int64_t chance(struct simulation *s, int64_t below)
+static int64_t draw(struct simulation *s, int64_t below)
 {
     s->seed = s->seed * 6364136223846793005u + 1442695040888963407u;
     return (int64_t)(s->seed >> 33) % below;
@@ -413,15 +413,15 @@ static void arrive(struct simulation *s, struct request *request)
     request->answer =
         counted(c->limit, c->limit - s->used, reset_s, c->has_no_date ? 0 : there_ms / 1000);
     request->answer.status = is_over ? 429 : 201;
-    if (chance(s, 100) < (int64_t)c->lost_percent) {
+    if (draw(s, 100) < (int64_t)c->lost_percent) {
         request->answer = (struct api_answer){.transport = API_NO_ANSWER};
     }
 }
 
 static void start(struct simulation *s)
 {
-    int64_t there_ms = chance(s, s->scenario->latency_ms + 1);
-    int64_t back_ms = chance(s, s->scenario->latency_ms - there_ms + 1);
+    int64_t there_ms = draw(s, s->scenario->latency_ms + 1);
+    int64_t back_ms = draw(s, s->scenario->latency_ms - there_ms + 1);
 
     pace_began(&s->pace, API_BULK, false, s->now_ms);
     s->requests[s->in_flight++] = (struct request){.arrives_ms = s->now_ms + there_ms,

@@ -101,8 +101,8 @@ static void show(struct page *page, unsigned number, const char *status)
     page->history.entries = page->entries;
 }
 
-/* Answers the call under way, with `first` down to `last`, each with the status. Returns how many
- * statuses that told. */
+/* Answers the call under way with `first` down to `last`, each with the status. Returns how many of
+ * them were news. */
 static size_t answer(struct poll *p, unsigned first, unsigned last, const char *status,
                      int64_t now_ms)
 {
@@ -386,8 +386,8 @@ Test(poll, what_cannot_be_read_three_times_is_no_history)
     poll_free(p);
 }
 
-/* Answers the call under way with a status as often as it is asked again at once, four times at the
- * most. Returns the next call. */
+/* Answers the call under way with an HTTP status each time it is made, four times at most. Returns
+ * the next call. */
 static const char *fail_until_another(struct poll *p, const char *call, int status, int64_t *now_ms)
 {
     const char *next = call;
@@ -479,7 +479,7 @@ Test(poll, messages_end_while_they_are_asked_for)
     poll_free(p);
 }
 
-/* Whatever is there is asked for in as many calls as messages, and three more, at the most. */
+/* Nothing takes more calls than there are messages, and three more. */
 Test(poll, never_more_calls_than_messages)
 {
     unsigned seed = 1;

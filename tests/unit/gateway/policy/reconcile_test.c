@@ -361,7 +361,7 @@ Test(reconcile, history_pages_prove_nothing)
 
 Test(reconcile, the_anchor_is_that_of_the_attempt_that_began_first)
 {
-    /* By when they began; ended the other way round, and only one is due. */
+    /* They ended in the other order, and only one is due: what counts is which began first. */
     static const struct {
         int64_t began_ms, ended_ms;
         const char *anchor;
@@ -382,7 +382,7 @@ Test(reconcile, the_anchor_is_that_of_the_attempt_that_began_first)
     results_of(r, "a");
     reconcile_free(r);
 
-    /* The first one had none: then none holds, also when there are too many to keep apart. */
+    /* The first one had none, so there is none, also when there are too many to keep apart. */
     r = new_reconcile(false);
     for (int i = 50; i >= 0; i--) {
         reconcile_add(r, i, 1000, i > 0 ? "api-x" : NULL);
@@ -394,7 +394,7 @@ Test(reconcile, the_anchor_is_that_of_the_attempt_that_began_first)
     reconcile_free(r);
 }
 
-/* A history that grows between two pages by any number: nothing that is there is ever missed. */
+/* However much the history grows between two pages, nothing that is there is missed. */
 Test(reconcile, shifting_pages_hide_nothing)
 {
     static const char history[] = "cxbwa"; /* newest first, when the scan begins; then the anchor */
