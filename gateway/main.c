@@ -157,13 +157,12 @@ static int settings(const struct arguments *arguments)
 
 static int sandbox(const struct arguments *arguments)
 {
-    char host[SETTINGS_HOST_SIZE];
     struct sandbox_options options;
     struct conf *conf = load_without_api(arguments->file, arguments->overrides);
     if (conf == NULL) {
         return EX_CONFIG;
     }
-    settings_sandbox(conf, host, &options);
+    settings_sandbox(conf, &options);
     int code = sandbox_run(&options);
     conf_free(conf);
     return code;

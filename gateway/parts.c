@@ -226,9 +226,8 @@ bool parts_make_optout(struct daemon *d)
 /* Reports are posted to it or polled. */
 bool parts_start_reports(struct daemon *d)
 {
-    char host[SETTINGS_HOST_SIZE];
     struct reports_options options;
-    bool listens = settings_reports(d->conf, host, &options);
+    bool listens = settings_reports(d->conf, &options);
     if (!listens && d->conf->reports.poll_ms == 0) {
         return true;
     }
@@ -240,12 +239,11 @@ bool parts_start_reports(struct daemon *d)
 /* It posts its reports to start_reports' listener. */
 bool parts_start_sandbox(struct daemon *d)
 {
-    char host[SETTINGS_HOST_SIZE];
     struct sandbox_options options;
     if (!settings_is_sandbox(d->conf)) {
         return true;
     }
-    settings_sandbox(d->conf, host, &options);
+    settings_sandbox(d->conf, &options);
     if (options.webhook == NULL && d->reports != NULL) {
         options.webhook = reports_url(d->reports);
     }
@@ -253,7 +251,7 @@ bool parts_start_sandbox(struct daemon *d)
     if (d->sandbox == NULL) {
         return false;
     }
-    sandbox_url(d->sandbox_url, host, sandbox_thread_port(d->sandbox));
+    sandbox_url(sandbox_thread_address(d->sandbox), d->sandbox_url);
     LOG(LOG_INFO, "sandbox_listening", LOG_STR("url", d->sandbox_url));
     return true;
 }
@@ -321,16 +319,12 @@ bool parts_start_forwarder(struct daemon *d)
 
 bool parts_start_http(struct daemon *d)
 {
-    char host[SETTINGS_HOST_SIZE], sandbox_host[SETTINGS_HOST_SIZE];
     struct http_options options;
-    struct sandbox_options sandbox;
-    if (!settings_http(d->conf, host, &options)) {
+    if (!settings_http(d->conf, &options)) {
         return true;
     }
     if (d->sandbox != NULL) {
-        settings_sandbox(d->conf, sandbox_host, &sandbox);
-        options.page.sandbox_host = sandbox.host;
-        options.page.sandbox_port = sandbox_thread_port(d->sandbox);
+        options.page.sandbox = *sandbox_thread_address(d->sandbox);
     }
     d->http = http_new(&d->relay, &options, d->error, sizeof d->error);
     return d->http != NULL;

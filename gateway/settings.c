@@ -169,35 +169,35 @@ char *settings_read_token(const struct conf *conf)
     return token;
 }
 
-/* Keeps a loopback address, which is never longer than this; its name becomes its number. */
-static void copy_host(char to[SETTINGS_HOST_SIZE], const char *host)
+/* Reads HOST:PORT, which conf has checked: a loopback address, or its name. Returns false for "". */
+static bool read_address(const char *text, struct listen_address *address)
 {
-    host = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
-    size_t len = strnlen(host, SETTINGS_HOST_SIZE - 1);
-    memcpy(to, host, len);
-    to[len] = '\0';
+    char host[CONF_HOST_SIZE];
+    if (!conf_address_split(text, host, &address->port)) {
+        return false;
+    }
+    snprintf(address->host, sizeof address->host, "%.*s", LISTEN_HOST_SIZE - 1,
+             strcmp(host, "localhost") == 0 ? "127.0.0.1" : host);
+    return true;
 }
 
 bool settings_server(const struct conf *conf, struct server_options *options)
 {
     size_t count = 0;
-    struct server_address *addresses =
+    struct listen_address *addresses =
         calloc(2 * conf->listen.address.count + 1, sizeof *addresses);
     if (addresses == NULL) {
         return false;
     }
     for (size_t i = 0; i < conf->listen.address.count; i++) {
-        char host[CONF_HOST_SIZE];
-        uint16_t port;
-        if (!conf_address_split(conf->listen.address.items[i], host, &port)) {
-            continue; /* conf has checked them all */
+        const char *text = conf->listen.address.items[i];
+        if (!read_address(text, &addresses[count])) {
+            continue;
         }
-        bool is_name = strcmp(host, "localhost") == 0;
-        addresses[count].port = port;
-        copy_host(addresses[count].host, host);
         count++;
-        if (is_name) {
-            addresses[count++] = (struct server_address){.host = "::1", .port = port};
+        if (strncmp(text, "localhost:", strlen("localhost:")) == 0) {
+            addresses[count] = (struct listen_address){"::1", addresses[count - 1].port};
+            count++;
         }
     }
     *options = (struct server_options){
@@ -212,18 +212,9 @@ bool settings_server(const struct conf *conf, struct server_options *options)
     return true;
 }
 
-bool settings_http(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
-                   struct http_options *options)
+bool settings_http(const struct conf *conf, struct http_options *options)
 {
-    char named[CONF_HOST_SIZE];
-    uint16_t port;
-    if (conf->http.address[0] == '\0' || !conf_address_split(conf->http.address, named, &port)) {
-        return false;
-    }
-    copy_host(host, named);
     *options = (struct http_options){
-        .host = host,
-        .port = port,
         .hosts = (const char *const *)conf->http.hosts.items,
         .page.shows_all = conf->http.page_privacy == CONF_PAGE_FULL,
         .host_count = conf->http.hosts.count,
@@ -231,21 +222,13 @@ bool settings_http(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
         .max_bytes = (size_t)conf->queue.max_bytes,
         .max_wait_ms = conf->http.max_wait_ms,
     };
-    return true;
+    return read_address(conf->http.address, &options->address);
 }
 
-bool settings_reports(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
-                      struct reports_options *options)
+bool settings_reports(const struct conf *conf, struct reports_options *options)
 {
-    char named[CONF_HOST_SIZE];
-    uint16_t port;
-    if (conf->reports.address[0] == '\0' ||
-        !conf_address_split(conf->reports.address, named, &port)) {
-        return false;
-    }
-    copy_host(host, named);
-    *options = (struct reports_options){.host = host, .port = port, .secret = conf->reports.secret};
-    return true;
+    *options = (struct reports_options){.secret = conf->reports.secret};
+    return read_address(conf->reports.address, &options->address);
 }
 
 bool settings_notify(const struct conf *conf, struct notify_options *options)
@@ -275,22 +258,17 @@ void settings_optout(const struct conf *conf, struct optout_options *options)
     };
 }
 
-void settings_sandbox(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
-                      struct sandbox_options *options)
+void settings_sandbox(const struct conf *conf, struct sandbox_options *options)
 {
-    char named[CONF_HOST_SIZE] = "127.0.0.1";
-    uint16_t port = 0;
-    conf_address_split(conf->sandbox.address, named, &port);
-    copy_host(host, named);
     *options = (struct sandbox_options){
-        .host = host,
-        .port = port,
+        .address.host = "127.0.0.1",
         .token = conf->sandbox.token,
         .latency_ms = conf->sandbox.latency_ms,
         .limit = conf->sandbox.limit,
         .window_ms = conf->sandbox.window_ms,
         .webhook = conf->sandbox.webhook[0] == '\0' ? NULL : conf->sandbox.webhook,
     };
+    (void)read_address(conf->sandbox.address, &options->address);
 }
 
 bool settings_is_sandbox(const struct conf *conf)

@@ -22,8 +22,6 @@
 
 struct queue_options;
 
-enum { SETTINGS_HOST_SIZE = 64 };
-
 /*
  * What conf cannot know: are sms.default_from and sms.senders senders? Writes a line to `out` for
  * each that is none. Returns whether all are.
@@ -59,20 +57,17 @@ char *settings_read_token(const struct conf *conf);
 /* Fills the options with malloc'ed addresses; "localhost" becomes 127.0.0.1 and ::1. */
 bool settings_server(const struct conf *conf, struct server_options *options);
 
-/* False = there is no http.address. `host` keeps the host. Where the sandbox is, the caller knows. */
-bool settings_http(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
-                   struct http_options *options);
+/* Returns false without http.address. The caller sets where the sandbox listens. */
+bool settings_http(const struct conf *conf, struct http_options *options);
 
 /* The same of the listener for delivery reports. */
-bool settings_reports(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
-                      struct reports_options *options);
+bool settings_reports(const struct conf *conf, struct reports_options *options);
 
 /* False = nobody is told of changes beside the clients. */
 bool settings_notify(const struct conf *conf, struct notify_options *options);
 
-/* sandbox.address "" = any free port of 127.0.0.1. `host` keeps the host. */
-void settings_sandbox(const struct conf *conf, char host[SETTINGS_HOST_SIZE],
-                      struct sandbox_options *options);
+/* Without sandbox.address, it is any free port of 127.0.0.1. */
+void settings_sandbox(const struct conf *conf, struct sandbox_options *options);
 
 /* Lends the options what the settings say. */
 void settings_optout(const struct conf *conf, struct optout_options *options);

@@ -1,40 +1,124 @@
 /* http_listen: see http_listen.h. */
 #include "gateway/base/http_listen.h"
 
-#include "gateway/base/log.h"
+#include "gateway/base/http_limit.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/keyvalq_struct.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/queue.h>
 
-static uint16_t port_of(struct evhttp_bound_socket *bound)
+enum { MAX_HEADERS = 16384 };
+
+struct http_listener {
+    struct listen_address address;
+    struct evhttp *evhttp;
+    struct evhttp_bound_socket *bound; /* NULL = stopped */
+    struct http_limit *limit;
+    void (*serve)(struct evhttp_request *request, void *arg);
+    void *arg;
+};
+
+/* --- the listener ----------------------------------------------------------------------------- */
+
+struct evhttp_bound_socket *http_bind(struct event_base *base, struct evhttp *evhttp,
+                                      struct listen_address *address, char *error,
+                                      size_t error_size)
 {
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    if (getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &size) != 0) {
-        return 0;
+    struct evconnlistener *listener = listen_tcp(base, address, NULL, NULL, error, error_size);
+    struct evhttp_bound_socket *bound =
+        listener == NULL ? NULL : evhttp_bind_listener(evhttp, listener);
+    if (listener != NULL && bound == NULL) {
+        evconnlistener_free(listener);
     }
-    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                               : ((struct sockaddr_in *)&address)->sin_port);
+    return bound;
 }
 
-void http_url(struct evhttp_bound_socket *bound, const char *host, char url[HTTP_URL_SIZE])
+static void on_request(struct evhttp_request *request, void *arg)
 {
-    snprintf(url, HTTP_URL_SIZE, strchr(host, ':') != NULL ? "http://[%s]:%u" : "http://%s:%u",
-             host, port_of(bound));
+    const struct http_listener *listener = arg;
+    http_close_after_unread(request);
+    listener->serve(request, listener->arg);
 }
 
-void http_log_listener(struct evhttp_bound_socket *bound, const char *host, const char *event)
+static void set_up(struct http_listener *listener, const struct http_listener_options *options)
 {
-    char url[HTTP_URL_SIZE];
-    http_url(bound, host, url);
-    LOG(LOG_INFO, event, LOG_STR("url", url));
+    evhttp_set_timeout(listener->evhttp, options->idle_seconds);
+    evhttp_set_max_headers_size(listener->evhttp, MAX_HEADERS);
+    evhttp_set_max_body_size(listener->evhttp, options->max_body);
+    evhttp_set_default_content_type(listener->evhttp, NULL);
+    evhttp_set_allowed_methods(listener->evhttp, (uint16_t)options->methods);
+    evhttp_set_gencb(listener->evhttp, on_request, listener);
 }
+
+struct http_listener *http_listener_new(struct event_base *base,
+                                        const struct http_listener_options *options,
+                                        void (*serve)(struct evhttp_request *request, void *arg),
+                                        void *arg, char *error, size_t error_size)
+{
+    struct http_listener *listener = calloc(1, sizeof *listener);
+    snprintf(error, error_size, "out of memory");
+    if (listener == NULL) {
+        return NULL;
+    }
+    listener->address = options->address;
+    listener->serve = serve;
+    listener->arg = arg;
+    listener->evhttp = evhttp_new(base);
+    if (listener->evhttp == NULL) {
+        goto fail;
+    }
+    set_up(listener, options);
+    listener->bound = http_bind(base, listener->evhttp, &listener->address, error, error_size);
+    if (listener->bound == NULL) {
+        goto fail;
+    }
+    listener->limit =
+        http_limit_new(base, listener->evhttp, listener->bound, options->max_connections);
+    if (listener->limit == NULL) {
+        goto fail;
+    }
+    return listener;
+fail:
+    http_listener_free(listener);
+    return NULL;
+}
+
+void http_listener_url(const struct http_listener *listener, char url[HTTP_URL_SIZE])
+{
+    char text[LISTEN_TEXT_SIZE];
+    listen_format(&listener->address, text);
+    snprintf(url, HTTP_URL_SIZE, "http://%s", text);
+}
+
+void http_listener_stop(struct http_listener *listener)
+{
+    if (listener->bound != NULL) {
+        http_limit_stop(listener->limit);
+        evhttp_del_accept_socket(listener->evhttp, listener->bound);
+        listener->bound = NULL;
+    }
+}
+
+void http_listener_free(struct http_listener *listener)
+{
+    if (listener == NULL) {
+        return;
+    }
+    if (listener->evhttp != NULL) {
+        http_listener_stop(listener);
+        evhttp_free(listener->evhttp);
+    }
+    http_limit_free(listener->limit);
+    free(listener);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
 
 size_t http_host_len(const char *host)
 {
@@ -57,14 +141,14 @@ bool http_is_loopback(const char *host, size_t len)
 }
 
 /*
- * Has evhttp read the body, as far as there is one? It reads none after HEAD, none in a coding that it
- * does not know, and of two lengths it takes the first.
+ * Has evhttp read the body, if there is one? It does not after HEAD, nor in a coding that it does not
+ * know, and of two lengths it takes the first.
  */
 static bool is_body_read(struct evhttp_request *request)
 {
     const struct evkeyval *h = TAILQ_FIRST(evhttp_request_get_input_headers(request));
     bool is_head = evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
-    size_t count = 0; /* of headers that say how long the body is */
+    size_t count = 0; /* of headers that give the length of the body */
     for (; h != NULL; h = TAILQ_NEXT(h, next)) {
         bool is_coding = strcasecmp(h->key, "Transfer-Encoding") == 0;
         count += is_coding || strcasecmp(h->key, "Content-Length") == 0;
@@ -90,7 +174,8 @@ void http_answer(struct evhttp_request *request, int status, const char *type,
     evhttp_add_header(headers, "Content-Type", type);
     evhttp_add_header(headers, "Cache-Control", "no-store");
     evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-    evhttp_send_reply(request, status, NULL, is_head ? NULL : body); /* libevent would send it */
+    evhttp_send_reply(request, status, NULL,
+                      is_head ? NULL : body); /* libevent would send it after HEAD, too */
 }
 
 void http_answer_line(struct evhttp_request *request, int status, const char *line)

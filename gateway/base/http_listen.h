@@ -1,45 +1,78 @@
 /*
- * http_listen: what the relay's own HTTP listeners have in common. Thread: the event base's.
+ * http_listen: HTTP listeners, and what their requests have in common.
+ *
+ * Owns evhttp with its bounds. Leaves what is served to its user. Thread: the event base's.
  */
 #ifndef GATEWAY_BASE_HTTP_LISTEN_H
 #define GATEWAY_BASE_HTTP_LISTEN_H
+
+#include "gateway/base/listen.h"
 
 #include <event2/http.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { HTTP_URL_SIZE = 96 };
+enum { HTTP_URL_SIZE = LISTEN_TEXT_SIZE + sizeof "http://" };
 
-/* The URL of a listener, without a path. `host` is its numeric address. */
-void http_url(struct evhttp_bound_socket *bound, const char *host, char url[HTTP_URL_SIZE]);
+struct http_listener;
 
-/* Logs `event` (a literal) with that URL. */
-void http_log_listener(struct evhttp_bound_socket *bound, const char *host, const char *event);
+struct http_listener_options {
+    struct listen_address address;
+    size_t max_connections; /* at a time: see http_limit */
+    int max_body;           /* bytes */
+    int idle_seconds;       /* after which a connection is closed */
+    unsigned methods;       /* allowed ones, of enum evhttp_cmd_type */
+};
 
-/* How long the host in a Host header is, without the port (RFC 9110, 7.2). */
+/*
+ * Listens, and calls `serve` for each request, which it must answer. Returns NULL, with a sentence in
+ * `error`, on failure.
+ */
+struct http_listener *http_listener_new(struct event_base *base,
+                                        const struct http_listener_options *options,
+                                        void (*serve)(struct evhttp_request *request, void *arg),
+                                        void *arg, char *error, size_t error_size);
+
+/* Its URL, without a path. */
+void http_listener_url(const struct http_listener *listener, char url[HTTP_URL_SIZE]);
+
+/* Accepts no more connections. */
+void http_listener_stop(struct http_listener *listener);
+
+/* Closes every connection. NULL is fine. */
+void http_listener_free(struct http_listener *listener);
+
+/* Binds `evhttp` as listen_tcp does, for a listener of another kind. It is freed with `evhttp`. */
+struct evhttp_bound_socket *http_bind(struct event_base *base, struct evhttp *evhttp,
+                                      struct listen_address *address, char *error,
+                                      size_t error_size);
+
+/* The length of the host in a Host header, without the port (RFC 9110, 7.2). */
 size_t http_host_len(const char *host);
 
-/* Is this host, of `len` bytes, this machine, whoever asks: localhost, 127.0.0.0/8 or [::1]? */
+/* Is this host, of `len` bytes, loopback: localhost, 127.0.0.0/8 or [::1]? */
 bool http_is_loopback(const char *host, size_t len);
 
 /*
- * To be called first for each request: where its body was not read, the connection is closed after the
- * answer. Otherwise evhttp would take the body for the next request (RFC 9112, 6.3 and 11.2), and a
- * proxy may send another's on the same connection. What evhttp refuses itself, such as a method that
- * is not allowed, it answers with "Connection: close" (and reads on after CONNECT, which proxies that
- * go by the answer do not notice).
+ * Closes the connection after the answer if the request's body was not read; a listener does this for
+ * every request. Otherwise evhttp would take the body for the next request (RFC 9112, 6.3 and 11.2),
+ * and a proxy may use the same connection for several clients. Requests that evhttp refuses itself,
+ * such as those with a method that is not allowed, it answers with "Connection: close" (and reads on
+ * after CONNECT, which does no harm behind proxies that go by the answer).
  */
 void http_close_after_unread(struct evhttp_request *request);
 
-/* Answers with a body of this type (a literal), which nobody may keep or take for another; HEAD with
- * its headers alone. */
+/*
+ * Answers with a body of this type (a literal), HEAD with the headers alone. Forbids to cache it, and
+ * to guess another type.
+ */
 void http_answer(struct evhttp_request *request, int status, const char *type,
                  struct evbuffer *body);
 
 /* Answers with one line of plain text. */
 void http_answer_line(struct evhttp_request *request, int status, const char *line);
 
-/* Is `given` this secret? In a time that does not tell how much of it was right. NULL is not. */
+/* Is `given` (may be NULL) this secret? Compares in constant time. */
 bool http_is_secret(const char *given, const char *secret);
 
 #endif

@@ -11,13 +11,10 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/http_listen.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <event2/listener.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +41,7 @@ struct pending {
 struct sandbox_http {
     struct event_base *base;
     struct evhttp *evhttp;
-    struct evconnlistener *listener; /* evhttp's */
+    struct listen_address address;
     sandbox_http_serve *serve;
     void *arg;
     struct sandbox_peer **peers; /* by file descriptor */
@@ -287,31 +284,7 @@ void sandbox_http_answer(struct sandbox_peer *peer, struct evhttp_request *reque
 
 /* --- the server ------------------------------------------------------------------------------- */
 
-static struct evconnlistener *bind_to(struct event_base *base, const char *host, uint16_t port,
-                                      char *error, size_t error_size)
-{
-    const unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
-    struct sockaddr *address = (struct sockaddr *)&four;
-    socklen_t size = sizeof four;
-    struct evconnlistener *listener;
-
-    if (inet_pton(AF_INET6, host, &six.sin6_addr) == 1) {
-        address = (struct sockaddr *)&six;
-        size = sizeof six;
-    } else if (inet_pton(AF_INET, host, &four.sin_addr) != 1) {
-        snprintf(error, error_size, "%s: not a numeric address", host);
-        return NULL;
-    }
-    listener = evconnlistener_new_bind(base, NULL, NULL, flags, -1, address, (int)size);
-    if (listener == NULL) {
-        snprintf(error, error_size, "%s port %u: %s", host, port, strerror(errno));
-    }
-    return listener;
-}
-
-struct sandbox_http *sandbox_http_new(struct event_base *base, const char *host, uint16_t port,
+struct sandbox_http *sandbox_http_new(struct event_base *base, const struct listen_address *address,
                                       sandbox_http_serve *serve, void *arg, char *error,
                                       size_t error_size)
 {
@@ -329,12 +302,8 @@ struct sandbox_http *sandbox_http_new(struct event_base *base, const char *host,
     if (http->evhttp == NULL) {
         goto fail;
     }
-    http->listener = bind_to(base, host, port, error, error_size);
-    if (http->listener == NULL) {
-        goto fail;
-    }
-    if (evhttp_bind_listener(http->evhttp, http->listener) == NULL) {
-        evconnlistener_free(http->listener);
+    http->address = *address;
+    if (http_bind(base, http->evhttp, &http->address, error, error_size) == NULL) {
         goto fail;
     }
     evhttp_set_timeout(http->evhttp, IDLE_SECONDS);
@@ -351,17 +320,9 @@ fail:
     return NULL;
 }
 
-uint16_t sandbox_http_port(const struct sandbox_http *http)
+const struct listen_address *sandbox_http_address(const struct sandbox_http *http)
 {
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-
-    if (getsockname(evconnlistener_get_fd(http->listener), (struct sockaddr *)&address, &size) !=
-        0) {
-        return 0;
-    }
-    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                               : ((struct sockaddr_in *)&address)->sin_port);
+    return &http->address;
 }
 
 void sandbox_http_free(struct sandbox_http *http)

@@ -7,6 +7,8 @@
 #ifndef GATEWAY_SANDBOX_HTTP_H
 #define GATEWAY_SANDBOX_HTTP_H
 
+#include "gateway/base/listen.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,12 +53,12 @@ typedef void sandbox_http_serve(struct evhttp_request *request, struct sandbox_p
                                 void *arg);
 
 /* Listens. Returns NULL, with a sentence in `error`, on failure. */
-struct sandbox_http *sandbox_http_new(struct event_base *base, const char *host, uint16_t port,
+struct sandbox_http *sandbox_http_new(struct event_base *base, const struct listen_address *address,
                                       sandbox_http_serve *serve, void *arg, char *error,
                                       size_t error_size);
 
-/* The port it listens on. */
-uint16_t sandbox_http_port(const struct sandbox_http *http);
+/* Where it listens. Borrowed. */
+const struct listen_address *sandbox_http_address(const struct sandbox_http *http);
 
 /* Closes every connection; drops answers that are still to be sent. NULL is fine. */
 void sandbox_http_free(struct sandbox_http *http);

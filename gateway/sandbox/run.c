@@ -16,14 +16,14 @@ static void end_loop(evutil_socket_t signal_number, short what, void *arg)
     event_base_loopexit(arg, NULL);
 }
 
-static void serve(struct event_base *base, const char *host, const struct sandbox *sandbox)
+static void serve(struct event_base *base, const struct sandbox *sandbox)
 {
     char url[SANDBOX_URL_SIZE];
     struct event *on_term = evsignal_new(base, SIGTERM, end_loop, base);
     struct event *on_int = evsignal_new(base, SIGINT, end_loop, base);
     event_add(on_term, NULL);
     event_add(on_int, NULL);
-    sandbox_url(url, host, sandbox_port(sandbox));
+    sandbox_url(sandbox_address(sandbox), url);
     LOG(LOG_INFO, "sandbox_listening", LOG_STR("url", url));
     event_base_dispatch(base);
     event_free(on_term);
@@ -39,7 +39,7 @@ int sandbox_run(const struct sandbox_options *options)
     if (sandbox == NULL) {
         LOG(LOG_ERROR, "start_failed", LOG_STR("reason", error));
     } else {
-        serve(base, options->host, sandbox);
+        serve(base, sandbox);
     }
     int code = sandbox == NULL ? EX_UNAVAILABLE : EX_OK;
     sandbox_free(sandbox);

@@ -108,8 +108,7 @@ struct sandbox *sandbox_new(struct event_base *base, const struct sandbox_option
     if (sandbox->reports == NULL) {
         goto fail;
     }
-    sandbox->http =
-        sandbox_http_new(base, options->host, options->port, serve, sandbox, error, error_size);
+    sandbox->http = sandbox_http_new(base, &options->address, serve, sandbox, error, error_size);
     if (sandbox->http == NULL) {
         goto fail;
     }
@@ -119,18 +118,17 @@ fail:
     return NULL;
 }
 
-uint16_t sandbox_port(const struct sandbox *sandbox)
+const struct listen_address *sandbox_address(const struct sandbox *sandbox)
 {
-    return sandbox_http_port(sandbox->http);
+    return sandbox_http_address(sandbox->http);
 }
 
-void sandbox_url(char url[SANDBOX_URL_SIZE], const char *host, uint16_t port)
+void sandbox_url(const struct listen_address *address, char url[SANDBOX_URL_SIZE])
 {
-    bool is_v6 = strchr(host, ':') != NULL;
+    char text[LISTEN_TEXT_SIZE];
 
-    snprintf(url, SANDBOX_URL_SIZE,
-             is_v6 ? "http://[%s]:%u" SANDBOX_BASE_PATH : "http://%s:%u" SANDBOX_BASE_PATH, host,
-             port);
+    listen_format(address, text);
+    snprintf(url, SANDBOX_URL_SIZE, "http://%s" SANDBOX_BASE_PATH, text);
 }
 
 void sandbox_free(struct sandbox *sandbox)

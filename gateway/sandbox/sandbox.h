@@ -146,6 +146,8 @@
 #ifndef GATEWAY_SANDBOX_SANDBOX_H
 #define GATEWAY_SANDBOX_SANDBOX_H
 
+#include "gateway/base/listen.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -156,8 +158,7 @@ enum { SANDBOX_URL_SIZE = 128 };
 
 /* Where a sandbox listens and how it starts. Strings are copied. */
 struct sandbox_options {
-    const char *host;    /* a numeric address, "127.0.0.1" */
-    uint16_t port;       /* 0 = any free one */
+    struct listen_address address;
     const char *token;   /* the bearer token it wants; NULL or "" = any */
     int64_t latency_ms;  /* before every answer */
     int limit;           /* requests per window and endpoint; 0 = 1200 */
@@ -173,11 +174,11 @@ struct sandbox_options {
 struct sandbox *sandbox_new(struct event_base *base, const struct sandbox_options *options,
                             char *error, size_t error_size);
 
-/* The port it listens on. */
-uint16_t sandbox_port(const struct sandbox *sandbox);
+/* Where it listens. Borrowed. */
+const struct listen_address *sandbox_address(const struct sandbox *sandbox);
 
-/* What api.url must be for a simulator at this (numeric) address. */
-void sandbox_url(char url[SANDBOX_URL_SIZE], const char *host, uint16_t port);
+/* What api.url must be for a sandbox at this address. */
+void sandbox_url(const struct listen_address *address, char url[SANDBOX_URL_SIZE]);
 
 /* Closes every connection, unanswered requests too. NULL is fine. */
 void sandbox_free(struct sandbox *sandbox);

@@ -16,7 +16,6 @@ struct sandbox_thread {
     struct sandbox *sandbox;
     struct event *stop; /* readable: end */
     int stop_fd;        /* an eventfd, so that the base needs no locks */
-    uint16_t port;
     pthread_t thread;
 };
 
@@ -75,7 +74,6 @@ struct sandbox_thread *sandbox_thread_start(const struct sandbox_options *option
     if (thread->sandbox == NULL) {
         goto fail;
     }
-    thread->port = sandbox_port(thread->sandbox);
     result = thread_start(&thread->thread, run, thread);
     if (result == 0) {
         return thread;
@@ -86,9 +84,9 @@ fail:
     return NULL;
 }
 
-uint16_t sandbox_thread_port(const struct sandbox_thread *thread)
+const struct listen_address *sandbox_thread_address(const struct sandbox_thread *thread)
 {
-    return thread->port;
+    return sandbox_address(thread->sandbox);
 }
 
 void sandbox_thread_stop(struct sandbox_thread *thread)

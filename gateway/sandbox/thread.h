@@ -9,7 +9,6 @@
 #include "gateway/sandbox/sandbox.h"
 
 #include <stddef.h>
-#include <stdint.h>
 
 struct sandbox_thread;
 
@@ -20,8 +19,8 @@ struct sandbox_thread;
 struct sandbox_thread *sandbox_thread_start(const struct sandbox_options *options, char *error,
                                             size_t error_size);
 
-/* The port it listens on. Thread: any. */
-uint16_t sandbox_thread_port(const struct sandbox_thread *thread);
+/* Where it listens. Borrowed. Thread: any. */
+const struct listen_address *sandbox_thread_address(const struct sandbox_thread *thread);
 
 /* Ends the thread, waits for it, frees everything. NULL is fine. Thread: the one that began it. */
 void sandbox_thread_stop(struct sandbox_thread *thread);

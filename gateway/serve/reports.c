@@ -10,7 +10,6 @@
 
 #include "gateway/api/report.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/http_limit.h"
 #include "gateway/base/http_listen.h"
 #include "gateway/base/int64.h"
 #include "gateway/base/log.h"
@@ -33,7 +32,6 @@
 enum {
     IDLE_SECONDS = 60,
     CONNECTIONS_MAX = 256,
-    MAX_HEADERS = 16384,
     MAX_BODY = 65536,
     BATCH_MAX = 1000,
     WAITING_MAX = 10000, /* more get 503 */
@@ -55,11 +53,9 @@ STAILQ_HEAD(arrivals, arrival);
 
 struct reports {
     const struct relay *relay;
-    char *url;             /* "http://<host>:<port>/dlr/<secret>"; NULL = not listening */
-    const char *path;      /* in it */
-    struct evhttp *evhttp; /* NULL = not listening */
-    struct evhttp_bound_socket *bound;
-    struct http_limit *limit;
+    char *url;                      /* "http://<host>:<port>/dlr/<secret>"; NULL = not listening */
+    const char *path;               /* in it */
+    struct http_listener *listener; /* NULL = the same */
     struct event *start, *look, *found;
     _Atomic(struct poll_news *) news; /* pushed by the forwarding thread, taken all at once */
     struct arrivals waiting, storing, unknown;
@@ -365,7 +361,6 @@ static void on_request(struct evhttp_request *request, void *arg)
     struct reports *reports = arg;
     struct api_report told;
     struct evbuffer *input = evhttp_request_get_input_buffer(request);
-    http_close_after_unread(request);
     if (!is_for_us(reports, request)) {
         stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
         answer_request(request, HTTP_NOTFOUND, "not found");
@@ -391,14 +386,12 @@ static void on_request(struct evhttp_request *request, void *arg)
 /* --- life ------------------------------------------------------------------------------------- */
 
 /* Sets the URL. Returns false on allocation failure. */
-static bool note_url(struct reports *reports, const struct reports_options *options)
+static bool set_url(struct reports *reports, const char *base, const char *secret)
 {
-    char base[HTTP_URL_SIZE];
-    http_url(reports->bound, options->host, base);
-    size_t size = strlen(base) + sizeof PATH_START + strlen(options->secret);
+    size_t size = strlen(base) + sizeof PATH_START + strlen(secret);
     reports->url = malloc(size);
     if (reports->url != NULL) {
-        snprintf(reports->url, size, "%s" PATH_START "%s", base, options->secret);
+        snprintf(reports->url, size, "%s" PATH_START "%s", base, secret);
         reports->path = reports->url + strlen(base);
     }
     return reports->url != NULL;
@@ -428,29 +421,25 @@ struct reports *reports_new(const struct relay *relay)
 bool reports_listen(struct reports *reports, const struct reports_options *options, char *error,
                     size_t error_size)
 {
-    snprintf(error, error_size, "out of memory");
-    reports->evhttp = evhttp_new(reports->relay->base);
-    if (reports->evhttp == NULL) {
+    const struct http_listener_options listener = {
+        .address = options->address,
+        .max_connections = CONNECTIONS_MAX,
+        .max_body = MAX_BODY,
+        .idle_seconds = IDLE_SECONDS,
+        .methods = EVHTTP_REQ_POST,
+    };
+    char url[HTTP_URL_SIZE];
+    reports->listener =
+        http_listener_new(reports->relay->base, &listener, on_request, reports, error, error_size);
+    if (reports->listener == NULL) {
         return false;
     }
-    reports->bound = evhttp_bind_socket_with_handle(reports->evhttp, options->host, options->port);
-    if (reports->bound == NULL) {
-        snprintf(error, error_size, "cannot listen on reports.address %s:%u", options->host,
-                 options->port);
+    http_listener_url(reports->listener, url);
+    if (!set_url(reports, url, options->secret)) {
+        snprintf(error, error_size, "out of memory");
         return false;
     }
-    reports->limit =
-        http_limit_new(reports->relay->base, reports->evhttp, reports->bound, CONNECTIONS_MAX);
-    if (reports->limit == NULL || !note_url(reports, options)) {
-        return false;
-    }
-    evhttp_set_timeout(reports->evhttp, IDLE_SECONDS);
-    evhttp_set_max_headers_size(reports->evhttp, MAX_HEADERS);
-    evhttp_set_max_body_size(reports->evhttp, MAX_BODY);
-    evhttp_set_default_content_type(reports->evhttp, NULL);
-    evhttp_set_allowed_methods(reports->evhttp, EVHTTP_REQ_POST);
-    evhttp_set_gencb(reports->evhttp, on_request, reports);
-    http_log_listener(reports->bound, options->host, "reports_listening");
+    LOG(LOG_INFO, "reports_listening", LOG_STR("url", url));
     return true;
 }
 
@@ -461,10 +450,8 @@ const char *reports_url(const struct reports *reports)
 
 void reports_stop(struct reports *reports)
 {
-    if (reports != NULL && reports->bound != NULL) {
-        http_limit_stop(reports->limit);
-        evhttp_del_accept_socket(reports->evhttp, reports->bound);
-        reports->bound = NULL;
+    if (reports != NULL && reports->listener != NULL) {
+        http_listener_stop(reports->listener);
     }
 }
 
@@ -490,10 +477,7 @@ void reports_free(struct reports *reports)
     drop_all(reports, &reports->storing);
     drop_all(reports, &reports->unknown);
     drop_all(reports, &reports->optout_pending);
-    if (reports->evhttp != NULL) {
-        evhttp_free(reports->evhttp);
-    }
-    http_limit_free(reports->limit);
+    http_listener_free(reports->listener);
     struct event *const events[] = {reports->start, reports->look, reports->found};
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         if (events[i] != NULL) {

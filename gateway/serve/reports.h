@@ -12,6 +12,7 @@
 #ifndef GATEWAY_SERVE_REPORTS_H
 #define GATEWAY_SERVE_REPORTS_H
 
+#include "gateway/base/listen.h"
 #include "gateway/policy/poll.h"
 
 #include <stdbool.h>
@@ -22,8 +23,7 @@ struct relay;
 struct reports;
 
 struct reports_options {
-    const char *host;   /* numeric, of a loopback address */
-    uint16_t port;      /* 0 = any free one */
+    struct listen_address address;
     const char *secret; /* copied */
 };
 

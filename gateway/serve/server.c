@@ -7,7 +7,6 @@
 #include "gateway/serve/relay.h"
 #include "proto/reply.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/listener.h>
 #include <grp.h>
@@ -19,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { PEER_GROUPS_MAX = 256, BACKLOG = 1024 };
+enum { PEER_GROUPS_MAX = 256 };
 
 struct server {
     const struct relay *relay;
@@ -185,54 +184,30 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 
 /* --- listening -------------------------------------------------------------------------------- */
 
-static void log_listening(struct evconnlistener *listener)
+static void add_listener(struct server *s, struct evconnlistener *listener, const char *address)
 {
-    struct sockaddr_storage bound;
-    socklen_t len = sizeof bound;
-    char host[INET6_ADDRSTRLEN] = "";
-    char text[INET6_ADDRSTRLEN + 10];
-    getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&bound, &len);
-    if (bound.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&bound;
-        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-        snprintf(text, sizeof text, "[%s]:%u", host, (unsigned)ntohs(in6->sin6_port));
-    } else {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&bound;
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        snprintf(text, sizeof text, "%s:%u", host, (unsigned)ntohs(in->sin_port));
-    }
-    LOG(LOG_INFO, "listening", LOG_STR("address", text));
-}
-
-static bool listen_at(struct server *s, const struct sockaddr *address, socklen_t len)
-{
-    struct evconnlistener *listener =
-        evconnlistener_new_bind(s->relay->base, on_accept, s,
-                                LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-                                BACKLOG, address, (int)len);
-    if (listener == NULL) {
-        return false;
-    }
     evconnlistener_set_error_cb(listener, on_accept_error);
     s->listeners[s->listener_count++] = listener;
-    return true;
+    LOG(LOG_INFO, "listening", LOG_STR("address", address));
 }
 
-static bool listen_tcp(struct server *s, const struct server_address *address, char *error,
-                       size_t error_size)
+static bool add_tcp(struct server *s, struct listen_address address, char *error, size_t error_size)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(address->port)};
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(address->port)};
-    bool is_v4 = inet_pton(AF_INET, address->host, &in.sin_addr) == 1;
-    bool is_v6 = inet_pton(AF_INET6, address->host, &in6.sin6_addr) == 1;
-    if ((is_v4 && listen_at(s, (struct sockaddr *)&in, sizeof in)) ||
-        (is_v6 && listen_at(s, (struct sockaddr *)&in6, sizeof in6))) {
-        log_listening(s->listeners[s->listener_count - 1]);
-        return true;
+    char text[LISTEN_TEXT_SIZE];
+    struct evconnlistener *listener =
+        listen_tcp(s->relay->base, &address, on_accept, s, error, error_size);
+    if (listener != NULL) {
+        listen_format(&address, text);
+        add_listener(s, listener, text);
     }
-    snprintf(error, error_size, "cannot listen on %s port %u: %s", address->host, address->port,
-             is_v4 || is_v6 ? strerror(errno) : "not a numeric address");
-    return false;
+    return listener != NULL;
+}
+
+static struct evconnlistener *listen_unix(struct server *s, const struct sockaddr_un *address)
+{
+    return evconnlistener_new_bind(s->relay->base, on_accept, s,
+                                   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, LISTEN_BACKLOG,
+                                   (const struct sockaddr *)address, sizeof *address);
 }
 
 /*
@@ -259,7 +234,7 @@ static bool remove_stale(const struct sockaddr_un *address)
     return is_stale && unlink(address->sun_path) == 0;
 }
 
-static bool listen_unix(struct server *s, const char *path, char *error, size_t error_size)
+static bool add_unix(struct server *s, const char *path, char *error, size_t error_size)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) {
@@ -267,18 +242,18 @@ static bool listen_unix(struct server *s, const char *path, char *error, size_t 
         return false;
     }
     strcpy(address.sun_path, path);
-    bool is_bound = listen_at(s, (struct sockaddr *)&address, sizeof address);
-    if (!is_bound && errno == EADDRINUSE && remove_stale(&address)) {
-        is_bound = listen_at(s, (struct sockaddr *)&address, sizeof address);
+    struct evconnlistener *listener = listen_unix(s, &address);
+    if (listener == NULL && errno == EADDRINUSE && remove_stale(&address)) {
+        listener = listen_unix(s, &address);
     }
-    if (!is_bound) {
+    if (listener == NULL) {
         snprintf(error, error_size, "cannot listen on %s: %s", path, strerror(errno));
         return false;
     }
     s->unix_path = strdup(path);
     /* As open as the port on loopback: SO_PEERCRED tells who may do what. */
     chmod(path, 0666);
-    LOG(LOG_INFO, "listening", LOG_STR("address", path));
+    add_listener(s, listener, path);
     return true;
 }
 
@@ -302,12 +277,12 @@ static bool find_control_group(struct server *s, const char *name, char *error, 
 static bool listen_all(struct server *s, char *error, size_t error_size)
 {
     for (size_t i = 0; i < s->options.address_count; i++) {
-        if (!listen_tcp(s, &s->options.addresses[i], error, error_size)) {
+        if (!add_tcp(s, s->options.addresses[i], error, error_size)) {
             return false;
         }
     }
     const char *path = s->options.unix_path;
-    return path[0] == '\0' || listen_unix(s, path, error, error_size);
+    return path[0] == '\0' || add_unix(s, path, error, error_size);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

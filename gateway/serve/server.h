@@ -8,6 +8,8 @@
 #ifndef GATEWAY_SERVE_SERVER_H
 #define GATEWAY_SERVE_SERVER_H
 
+#include "gateway/base/listen.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,13 +17,8 @@
 struct relay;
 struct server;
 
-struct server_address {
-    char host[64]; /* numeric, of a loopback address */
-    uint16_t port; /* 0 = any free one */
-};
-
 struct server_options {
-    const struct server_address *addresses;
+    const struct listen_address *addresses; /* of loopback */
     size_t address_count;
     const char *unix_path;     /* "" = none */
     const char *control_group; /* its members may control through the Unix socket; "" = none */

@@ -2,7 +2,6 @@
 #include "gateway/web/http.h"
 
 #include "gateway/base/clock.h"
-#include "gateway/base/http_limit.h"
 #include "gateway/base/http_listen.h"
 #include "gateway/base/log.h"
 #include "gateway/queue/ask.h"
@@ -17,13 +16,12 @@
 #include <string.h>
 #include <strings.h>
 
-enum { IDLE_SECONDS = 30, MAX_HEADERS = 16384, MAX_BODY = 1024, CONNECTIONS_MAX = 64 };
+enum { IDLE_SECONDS = 30, MAX_BODY = 1024, CONNECTIONS_MAX = 64 };
 
 struct http {
     const struct relay *relay;
     struct http_options options;
-    struct evhttp *evhttp;
-    struct http_limit *limit;
+    struct http_listener *listener;
     struct page *page;
     bool is_stopping;
 };
@@ -217,7 +215,6 @@ static void on_request(struct evhttp_request *request, void *arg)
 {
     const struct http *http = arg;
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-    http_close_after_unread(request);
     if (!is_for_us(http, request)) {
         http_answer_line(request, 403, "not a host of this relay (http.hosts)");
         return;
@@ -236,42 +233,35 @@ static void on_request(struct evhttp_request *request, void *arg)
 struct http *http_new(const struct relay *relay, const struct http_options *options, char *error,
                       size_t error_size)
 {
+    const struct http_listener_options listener = {
+        .address = options->address,
+        .max_connections = CONNECTIONS_MAX,
+        .max_body = MAX_BODY,
+        .idle_seconds = IDLE_SECONDS,
+        .methods = EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST,
+    };
+    char url[HTTP_URL_SIZE];
     struct http *http = calloc(1, sizeof *http);
-    struct evhttp_bound_socket *bound = NULL;
-    if (http != NULL) {
-        *http =
-            (struct http){.relay = relay, .options = *options, .evhttp = evhttp_new(relay->base)};
-    }
-    if (http == NULL || http->evhttp == NULL) {
-        snprintf(error, error_size, "out of memory");
-        http_free(http);
+    snprintf(error, error_size, "out of memory");
+    if (http == NULL) {
         return NULL;
     }
+    http->relay = relay;
+    http->options = *options;
     http->page = page_new(relay, &options->page, error, error_size);
     if (http->page == NULL) {
-        http_free(http);
-        return NULL;
+        goto fail;
     }
-    bound = evhttp_bind_socket_with_handle(http->evhttp, options->host, options->port);
-    if (bound == NULL) {
-        snprintf(error, error_size, "cannot listen on http.address %s:%u", options->host,
-                 options->port);
-        http_free(http);
-        return NULL;
+    http->listener = http_listener_new(relay->base, &listener, on_request, http, error, error_size);
+    if (http->listener == NULL) {
+        goto fail;
     }
-    http->limit = http_limit_new(relay->base, http->evhttp, bound, CONNECTIONS_MAX);
-    if (http->limit == NULL) {
-        http_free(http);
-        return NULL;
-    }
-    evhttp_set_timeout(http->evhttp, IDLE_SECONDS);
-    evhttp_set_max_headers_size(http->evhttp, MAX_HEADERS);
-    evhttp_set_max_body_size(http->evhttp, MAX_BODY);
-    evhttp_set_default_content_type(http->evhttp, NULL);
-    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
-    evhttp_set_gencb(http->evhttp, on_request, http);
-    http_log_listener(bound, options->host, "http_listening");
+    http_listener_url(http->listener, url);
+    LOG(LOG_INFO, "http_listening", LOG_STR("url", url));
     return http;
+fail:
+    http_free(http);
+    return NULL;
 }
 
 void http_stop(struct http *http)
@@ -287,10 +277,6 @@ void http_free(struct http *http)
         return;
     }
     page_free(http->page);
-    http_limit_stop(http->limit);
-    if (http->evhttp != NULL) {
-        evhttp_free(http->evhttp);
-    }
-    http_limit_free(http->limit);
+    http_listener_free(http->listener);
     free(http);
 }

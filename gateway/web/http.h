@@ -9,6 +9,7 @@
 #ifndef GATEWAY_WEB_HTTP_H
 #define GATEWAY_WEB_HTTP_H
 
+#include "gateway/base/listen.h"
 #include "gateway/web/page.h"
 
 #include <stdbool.h>
@@ -19,8 +20,7 @@ struct http;
 struct relay;
 
 struct http_options {
-    const char *host;         /* numeric, of a loopback address */
-    uint16_t port;            /* 0 = any free one */
+    struct listen_address address;
     const char *const *hosts; /* names for this machine besides loopback; borrowed */
     size_t host_count;
     size_t max_messages; /* of the queue: when it is nearly full, /readyz says so */

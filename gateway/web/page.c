@@ -129,15 +129,14 @@ struct page *page_new(const struct relay *relay, const struct page_options *opti
                       size_t error_size)
 {
     struct page *page = calloc(1, sizeof *page);
-    bool is_sandbox = options->sandbox_port != 0;
+    bool is_sandbox = options->sandbox.port != 0;
     snprintf(error, error_size, "out of memory");
     if (page == NULL) {
         return NULL;
     }
     page->events = page_events_new(relay, options->shows_all, is_sandbox);
     if (is_sandbox) {
-        page->inbox = page_inbox_new(relay->base, options->sandbox_host, options->sandbox_port,
-                                     options->shows_all);
+        page->inbox = page_inbox_new(relay->base, &options->sandbox, options->shows_all);
     }
     if (page->events == NULL || (is_sandbox && page->inbox == NULL)) {
         page_free(page);

@@ -8,10 +8,10 @@
 #ifndef GATEWAY_WEB_PAGE_H
 #define GATEWAY_WEB_PAGE_H
 
+#include "gateway/base/listen.h"
+
 #include <event2/http.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 struct page;
 struct relay;
@@ -20,8 +20,7 @@ struct page_options {
     bool shows_all; /* whole numbers and the API's reasons; otherwise numbers are masked */
     /* Where the simulated API in this process listens, whose messages are the inbox; port 0 = the
      * API is not simulated. */
-    const char *sandbox_host;
-    uint16_t sandbox_port;
+    struct listen_address sandbox;
 };
 
 /* `relay` must outlive it; options are copied. Returns NULL, with a sentence in `error`, on failure. */

@@ -227,7 +227,7 @@ void page_inbox_report(struct page_inbox *inbox, struct evhttp_request *request)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-struct page_inbox *page_inbox_new(struct event_base *base, const char *host, uint16_t port,
+struct page_inbox *page_inbox_new(struct event_base *base, const struct listen_address *sandbox,
                                   bool shows_all)
 {
     struct page_inbox *inbox = calloc(1, sizeof *inbox);
@@ -236,7 +236,7 @@ struct page_inbox *page_inbox_new(struct event_base *base, const char *host, uin
     }
     inbox->shows_all = shows_all;
     LIST_INIT(&inbox->asks);
-    inbox->connection = evhttp_connection_base_new(base, NULL, host, port);
+    inbox->connection = evhttp_connection_base_new(base, NULL, sandbox->host, sandbox->port);
     if (inbox->connection == NULL) {
         free(inbox);
         return NULL;

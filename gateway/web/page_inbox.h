@@ -14,17 +14,15 @@
 #ifndef GATEWAY_WEB_PAGE_INBOX_H
 #define GATEWAY_WEB_PAGE_INBOX_H
 
+#include "gateway/base/listen.h"
+
 #include <event2/http.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 struct page_inbox;
 
-/*
- * Asks the simulator at `host` (numeric; copied) and `port`. `shows_all`: see page_options. NULL on
- * allocation failure.
- */
-struct page_inbox *page_inbox_new(struct event_base *base, const char *host, uint16_t port,
+/* `sandbox` is where the simulator listens. `shows_all`: see page_options. NULL on allocation failure. */
+struct page_inbox *page_inbox_new(struct event_base *base, const struct listen_address *sandbox,
                                   bool shows_all);
 /* Before evhttp frees its requests. NULL is fine. */
 void page_inbox_free(struct page_inbox *inbox);

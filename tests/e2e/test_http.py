@@ -235,7 +235,7 @@ class Http(HttpTest):
         other = Relay({"http.address": self.host}, ready=None)
         self.addCleanup(other.kill)
         other.wait()
-        self.assertIn("cannot listen on http.address", "\n".join(other.lines))
+        self.assertIn("cannot listen on %s: Address already in use" % self.host, "\n".join(other.lines))
 
 
 class Metrics(HttpTest):

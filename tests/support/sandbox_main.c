@@ -29,7 +29,7 @@ static void on_signal(evutil_socket_t number, short what, void *base)
 int main(int argc, char **argv)
 {
     struct sandbox_options options = {
-        .host = "127.0.0.1",
+        .address.host = "127.0.0.1",
         .token = argument(argc, argv, 1),
         .webhook = argument(argc, argv, 2),
     };
@@ -39,7 +39,7 @@ int main(int argc, char **argv)
     struct event *interrupt = evsignal_new(base, SIGINT, on_signal, base);
     struct sandbox *sandbox = NULL;
     struct sandbox_thread *thread = NULL;
-    char error[256] = "";
+    char error[256] = "", text[LISTEN_TEXT_SIZE];
 
     signal(SIGPIPE, SIG_IGN);
     event_add(term, NULL);
@@ -53,8 +53,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "sandbox: %s\n", error);
         return EXIT_FAILURE;
     }
-    fprintf(stderr, "listening address=127.0.0.1:%u\n",
-            (unsigned)(thread != NULL ? sandbox_thread_port(thread) : sandbox_port(sandbox)));
+    listen_format(thread != NULL ? sandbox_thread_address(thread) : sandbox_address(sandbox), text);
+    fprintf(stderr, "listening address=%s\n", text);
     event_base_dispatch(base);
     sandbox_thread_stop(thread);
     sandbox_free(sandbox);

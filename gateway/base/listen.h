@@ -1,0 +1,29 @@
+/*
+ * listen: TCP listeners. Thread: the event base's.
+ */
+#ifndef GATEWAY_BASE_LISTEN_H
+#define GATEWAY_BASE_LISTEN_H
+
+#include <event2/listener.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LISTEN_HOST_SIZE = 64, LISTEN_TEXT_SIZE = LISTEN_HOST_SIZE + 8, LISTEN_BACKLOG = 1024 };
+
+struct listen_address {
+    char host[LISTEN_HOST_SIZE]; /* numeric: "127.0.0.1", "::1" */
+    uint16_t port;               /* 0 = any free one */
+};
+
+/* Writes "127.0.0.1:2525" or "[::1]:2525". */
+void listen_format(const struct listen_address *address, char text[LISTEN_TEXT_SIZE]);
+
+/*
+ * Listens, and sets the port of `address` to the one it got. Close the listener with
+ * evconnlistener_free. Returns NULL, with a sentence in `error`, on failure.
+ */
+struct evconnlistener *listen_tcp(struct event_base *base, struct listen_address *address,
+                                  evconnlistener_cb accepted, void *arg, char *error,
+                                  size_t error_size);
+
+#endif
