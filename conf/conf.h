@@ -1,8 +1,8 @@
 /*
  * conf: struct conf, the settings of a relay.
  *
- * What each is called, allowed and by default stands in conf/keys.c; where their values come from,
- * in conf/load.h. Leaves their meaning to the parts that are given them.
+ * conf/table.c says what each setting is called and what it may be, conf/load.h where its value
+ * comes from. What it means is for the parts that get it.
  * Thread: made by the main thread at start-up; afterwards read-only, so that any may read it.
  */
 #ifndef CONF_CONF_H
@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-/* Choices. The order in each is that of the words in conf/keys.c, which are their names. */
+/* Choices, in the order of their words in conf/table.c. */
 enum conf_control { CONF_CONTROL_UNIX, CONF_CONTROL_ALL };
 enum conf_ambiguous { CONF_AMBIGUOUS_RETRY, CONF_AMBIGUOUS_HOLD };
 enum conf_durability { CONF_DURABILITY_ALWAYS, CONF_DURABILITY_NONE };
@@ -35,7 +35,7 @@ enum conf_page_privacy { CONF_PAGE_MASK, CONF_PAGE_FULL };
 /* Strings are never NULL: "" is "not set". Sizes are bytes. */
 struct conf {
     struct {
-        struct conf_list address; /* each passed conf_address_split() and is loopback */
+        struct conf_list address; /* for conf_address_split(); loopback only */
         char *unix_path;
         int control; /* enum conf_control */
         char *control_group;
@@ -46,7 +46,7 @@ struct conf {
         int64_t ack_timeout_ms;
     } listen;
     struct {
-        char *url; /* without a slash at the end; "sandbox" = the simulator in this process */
+        char *url; /* without a final slash; "sandbox" = the simulator in this process */
         char *token;
         char *token_file; /* for conf_secret_read() */
         char *ca_file;
@@ -63,7 +63,7 @@ struct conf {
         int on_ambiguous; /* enum conf_ambiguous */
     } relay;
     struct {
-        char *path;     /* of the store; "" = in memory only, whatever the durability */
+        char *path;     /* of the store; "" = in memory only, regardless of durability */
         int durability; /* enum conf_durability */
         int max_messages;
         int64_t max_bytes;
@@ -96,7 +96,7 @@ struct conf {
         int64_t poll_ms; /* 0 = no */
         char *webhook;   /* "" = there is none, as with exec */
         char *webhook_secret;
-        char *exec; /* a path and arguments, between spaces */
+        char *exec; /* a path and arguments, separated by spaces */
         int backlog;
     } reports;
     struct {
@@ -111,7 +111,7 @@ struct conf {
         int64_t max_wait_ms;
     } http;
     struct {
-        char *address; /* "" = in this process only, any port */
+        char *address; /* "" = any free port */
         char *token;
         int64_t latency_ms;
         int limit;

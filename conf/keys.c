@@ -63,8 +63,8 @@ static int min3(int a, int b, int c)
 }
 
 /*
- * How many letters must be inserted, left out, changed or swapped with the next one to make `b` of
- * `a` (the optimal string alignment distance), in either case; FAR for what is longer than names.
+ * How many letters must be inserted, deleted, changed or swapped with the next one to turn `a` into
+ * `b` (the optimal string alignment distance), ignoring case; FAR for what is longer than any name.
  */
 static int distance(const char *a, const char *b)
 {
@@ -90,7 +90,7 @@ static int distance(const char *a, const char *b)
     return d[a_len][b_len];
 }
 
-/* A third of the letters may differ: more would be guessing. */
+/* Up to a third of the letters may differ: more would be guessing. */
 static bool is_near(int d, const char *name)
 {
     return d != FAR && (size_t)d <= (strlen(name) + 2) / 3;
@@ -106,7 +106,7 @@ const struct conf_key *conf_key_nearest(const char *section, const char *name)
         if (!is_near(d, key->name)) {
             continue;
         }
-        d += strcmp(section, key->section) != 0; /* of two equally near, the one in the section */
+        d += strcmp(section, key->section) != 0; /* of two equally near, this section's */
         if (d < least) {
             least = d;
             nearest = key;
@@ -144,7 +144,7 @@ static void *field(const struct conf_key *key, struct conf *conf)
     return (char *)conf + key->offset;
 }
 
-/* Shows the start of a value that somebody wrote, fit for a terminal. */
+/* The start of a value, safe to print on a terminal. */
 static const char *show(const char *value, char out[48])
 {
     size_t n = 0;
@@ -190,8 +190,9 @@ bool conf_key_append(const struct conf_key *key, struct conf *conf, const char *
     char shown[48];
     bool is_good = conf_list_append(&more, value);
     if (!is_good) {
-        refuse(why, errno == ENOMEM ? "out of memory"
-                                    : "must be words between commas or spaces, or \"in quotes\"");
+        refuse(why, errno == ENOMEM
+                        ? "out of memory"
+                        : "must be words separated by commas or spaces, or \"in quotes\"");
     }
     for (size_t i = 0; is_good && i < more.count; i++) {
         const char *complaint = key->rule != NULL ? key->rule(more.items[i]) : NULL;
@@ -298,7 +299,7 @@ bool conf_key_set(const struct conf_key *key, struct conf *conf, const char *val
 {
     for (const char *c = value; *c != '\0'; c++) {
         if (iscntrl((unsigned char)*c) && *c != '\t') {
-            return refuse(why, "must not hold control characters");
+            return refuse(why, "must not contain control characters");
         }
     }
     switch (key->type) {

@@ -22,8 +22,8 @@ enum {
 const struct conf_key *conf_key_find(const char *section, const char *name);
 
 /*
- * The row of a setting that was removed or, with a `value`, of a removed value of a setting that is
- * still there. Any case: variables are in capitals. NULL where nothing was removed.
+ * The row of a setting that was removed or, with a `value`, of a removed value of a setting that
+ * still exists. Ignores case: variables are in capitals. NULL = nothing was removed.
  */
 const struct conf_removed *conf_removed_find(const char *section, const char *name,
                                              const char *value);
@@ -32,8 +32,8 @@ const struct conf_removed *conf_removed_find(const char *section, const char *na
 bool conf_section_exists(const char *section);
 
 /*
- * What was probably meant by a name that does not exist: a row, in the same section or in another
- * one, or NULL where nothing is near. The same for sections.
+ * What was probably meant by a name that does not exist: a row of the same section or of another,
+ * or NULL where nothing is close. The same for sections.
  */
 const struct conf_key *conf_key_nearest(const char *section, const char *name);
 const char *conf_section_nearest(const char *section);
@@ -45,17 +45,17 @@ void conf_key_variable(const struct conf_key *key, char out[CONF_VARIABLE_SIZE])
 void conf_key_bounds(const struct conf_key *key, char out[CONF_BOUNDS_SIZE]);
 
 /*
- * Gives a setting the value spelled by `value`. Returns false, the setting as it was, where that is
- * not allowed; `why` then says what is ("must be a number from 1 to 100, not \"x\"").
+ * Gives a setting the value that `value` spells. Returns false, leaving the setting as it was, if
+ * that is not allowed; `why` then says what is ("must be a number from 1 to 100, not \"x\"").
  */
 bool conf_key_set(const struct conf_key *key, struct conf *conf, const char *value,
                   char why[CONF_WHY_SIZE]);
 
-/* The same for a list, whose items are added to those that are there. */
+/* The same for a list: adds the items to those that are there. */
 bool conf_key_append(const struct conf_key *key, struct conf *conf, const char *value,
                      char why[CONF_WHY_SIZE]);
 
-/* Frees what the setting holds, wiped if it is a secret. */
+/* Frees the setting's value, and wipes it if it is a secret. */
 void conf_key_clear(const struct conf_key *key, struct conf *conf);
 
 #endif

@@ -21,7 +21,7 @@ static enum conf_secret_fault fault_of_open(int error)
     case EACCES:
     case EPERM:
         return CONF_SECRET_DENIED;
-    case ENXIO: /* a FIFO or a socket that nobody serves */
+    case ENXIO: /* a FIFO or socket */
         return CONF_SECRET_IRREGULAR;
     default:
         return CONF_SECRET_UNREADABLE;
@@ -96,7 +96,7 @@ static enum conf_secret_fault secret_new(const char *bytes, size_t len, struct c
     return CONF_SECRET_GOOD;
 }
 
-/* Asked of the open file, not of its name: nobody can swap it between the check and the read. */
+/* Checks the open file, not its name: nobody can swap it between the check and the read. */
 static enum conf_secret_fault secret_of_file(int fd, struct conf_secret **secret)
 {
     struct stat file;
@@ -111,7 +111,7 @@ static enum conf_secret_fault secret_of_file(int fd, struct conf_secret **secret
         return fault;
     }
 
-    char bytes[CONF_SECRET_MAX + 1]; /* one more, to see that there is more */
+    char bytes[CONF_SECRET_MAX + 1]; /* one more, to notice a longer file */
     ssize_t len = read_all(fd, bytes, sizeof bytes);
     fault = len < 0 ? CONF_SECRET_UNREADABLE : secret_new(bytes, (size_t)len, secret);
     explicit_bzero(bytes, sizeof bytes);
@@ -121,7 +121,7 @@ static enum conf_secret_fault secret_of_file(int fd, struct conf_secret **secret
 enum conf_secret_fault conf_secret_read(const char *path, struct conf_secret **secret)
 {
     *secret = NULL;
-    /* O_NONBLOCK: a FIFO must be refused, not waited for. */
+    /* O_NONBLOCK: a FIFO is refused, not waited for. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         return fault_of_open(errno);
@@ -153,13 +153,13 @@ const char *conf_secret_fault_name(enum conf_secret_fault fault)
     case CONF_SECRET_MISSING:
         return "does not exist";
     case CONF_SECRET_DENIED:
-        return "may not be opened by this user";
+        return "cannot be opened by this user";
     case CONF_SECRET_UNREADABLE:
         return "cannot be read";
     case CONF_SECRET_IRREGULAR:
         return "is not a regular file";
     case CONF_SECRET_FOREIGN:
-        return "belongs neither to root nor to the user that the relay runs as";
+        return "belongs neither to root nor to the relay's user";
     case CONF_SECRET_EXPOSED:
         return "is open to others: its mode must be 0640 or less (chmod 600)";
     case CONF_SECRET_TOO_LONG:
@@ -167,9 +167,9 @@ const char *conf_secret_fault_name(enum conf_secret_fault fault)
     case CONF_SECRET_EMPTY:
         return "is empty";
     case CONF_SECRET_ODD:
-        return "holds something else than one token (printable ASCII without spaces, on one line)";
+        return "does not hold just a token (printable ASCII without spaces, on one line)";
     case CONF_SECRET_NO_MEMORY:
-        return "does not fit in memory";
+        return "cannot be read: out of memory";
     }
-    return "is not known";
+    return "is unknown";
 }

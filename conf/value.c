@@ -1,4 +1,4 @@
-/* value: how one value is spelled. See the header. Thread: any. */
+/* value: how values are spelled. See the header. Thread: any. */
 #include "conf/value.h"
 
 #include <arpa/inet.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* The unit with the empty suffix is what a plain number means. Ascending, ended by factor 0. */
+/* Ascending, ended by factor 0. The unit without a suffix is that of a plain number. */
 struct unit {
     const char *suffix;
     int64_t factor;
@@ -88,7 +88,7 @@ void conf_size_print(int64_t bytes, char out[CONF_AMOUNT_SIZE])
     amount_print(bytes, size_units, out);
 }
 
-/* Cuts the next item out of `*rest`; returns false for a quote that is not closed. */
+/* Finds the next item in `*rest`. Returns false for an unclosed quote. */
 static bool item_next(const char **rest, const char **item, size_t *len)
 {
     static const char separators[] = ", \t";
@@ -103,7 +103,7 @@ static bool item_next(const char **rest, const char **item, size_t *len)
     *len = strcspn(*item, "\"");
     const char *quote = *item + *len;
     *rest = quote + 1;
-    /* What touches the closing quote is a slip, as in `"Acme"Shop`. */
+    /* Text right after the closing quote is a mistake, as in `"Acme"Shop`. */
     return *quote == '"' && *len > 0 && (quote[1] == '\0' || strchr(separators, quote[1]) != NULL);
 }
 
@@ -224,7 +224,7 @@ bool conf_url_split(const char *s, struct conf_url *url)
         }
     }
 
-    /* An authority without a port gets one, so that one function knows how hosts are written. */
+    /* An authority without a port gets one: conf_address_split wants it. */
     const char *authority = s + strlen(url->is_https ? https : http);
     int len = (int)strcspn(authority, "/?#");
     char address[CONF_HOST_SIZE + 16];

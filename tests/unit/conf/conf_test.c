@@ -146,9 +146,8 @@ static const struct {
      "t.conf:3: there is no section \"lisen\"; did you mean listen?\n"},
     {SANDBOX "[zzz]\n", "t.conf:3: there is no section \"zzz\"\n"},
     {"timeout = 1\n" SANDBOX, "t.conf:1: stands before the first [section]\n"},
-    {SANDBOX "timeout = 1s\n\ntimeout = 1s\n",
-     "t.conf:5: api.timeout: is set already, in line 3\n"},
-    {SANDBOX "[log]\n[api]\nurl = sandbox\n", "t.conf:5: api.url: is set already, in line 2\n"},
+    {SANDBOX "timeout = 1s\n\ntimeout = 1s\n", "t.conf:5: api.timeout: is already set in line 3\n"},
+    {SANDBOX "[log]\n[api]\nurl = sandbox\n", "t.conf:5: api.url: is already set in line 2\n"},
     /* Settings that earlier versions had. */
     {SANDBOX "[relay]\nlinger = 0\n",
      "t.conf:4: relay.linger no longer exists: a message never waits for others to share its "
@@ -162,16 +161,17 @@ static const struct {
     {SANDBOX "timeout\ntimeout 5\n", "t.conf:3: must be key = value, [section] or a comment\n"
                                      "t.conf:4: must be key = value, [section] or a comment\n"},
     {SANDBOX "ca_file = /x ;y\nca_file = /x\t# y\n",
-     "t.conf:3: a comment must stand on a line of its own; a value cannot hold a space followed "
+     "t.conf:3: a comment must be on a line of its own; a value cannot contain a space followed "
      "by ; or #\n"
-     "t.conf:4: a comment must stand on a line of its own; a value cannot hold a space followed "
+     "t.conf:4: a comment must be on a line of its own; a value cannot contain a space followed "
      "by ; or #\n"},
-    {SANDBOX "ca_file = a\001b\n", "t.conf:3: holds a control character\n"},
+    {SANDBOX "ca_file = a\001b\n", "t.conf:3: contains a control character\n"},
     {SANDBOX "timeout = 1s\n  connect_timeout = 1s\n",
-     "t.conf:4: api.timeout: an indented line goes on with the value before it, which only a list "
-     "may; a setting begins at the margin\n"},
+     "t.conf:4: api.timeout: an indented line continues the value before it, which must be a list; "
+     "a "
+     "setting is not indented\n"},
     {SANDBOX "[listen]\naddress = 127.0.0.1:1\nunix = a ;b\n 127.0.0.1:x\n",
-     "t.conf:5: a comment must stand on a line of its own; a value cannot hold a space followed "
+     "t.conf:5: a comment must be on a line of its own; a value cannot contain a space followed "
      "by ; or #\n"},
     {SANDBOX "[listen]\naddress = 127.0.0.1:1\n 127.0.0.1:x\n",
      "t.conf:5: listen.address: \"127.0.0.1:x\" must be HOST:PORT or [IPv6]:PORT\n"},
@@ -211,11 +211,11 @@ static const struct {
      "t.conf:4: listen.address: \"0.0.0.0:25\" must be on loopback (127.0.0.0/8, ::1, localhost): "
      "there is no TLS and no authentication\n"},
     {SANDBOX "[listen]\naddress =\n",
-     "t.conf:4: listen.address: must not be empty where there is no listen.unix either\n"},
+     "t.conf:4: listen.address: must not be empty unless listen.unix is set\n"},
     {SANDBOX "[sms]\ndefault_from = Acme Shop and more\n",
      "t.conf:4: sms.default_from: must be 1 to 15 printable ASCII characters\n"},
     {SANDBOX "[sms]\nsenders = \"Acme\n",
-     "t.conf:4: sms.senders: must be words between commas or spaces, or \"in quotes\"\n"},
+     "t.conf:4: sms.senders: must be words separated by commas or spaces, or \"in quotes\"\n"},
     {SANDBOX "[sms]\ndefault_country = +34\ncharset = klingon\n",
      "t.conf:4: sms.default_country: must be a calling code, digits only: 34\n"
      "t.conf:5: sms.charset: must be a character set that iconv knows (see iconv -l), or the word "
@@ -227,19 +227,24 @@ static const struct {
      "and no authentication\n"},
     /* Between settings. */
     {SANDBOX "[relay]\nretry_min = 61s\n",
-     "t.conf:4: relay.retry_min: relay.retry_min must not be above relay.retry_max\n"},
+     "t.conf:4: relay.retry_min: relay.retry_min must not exceed relay.retry_max\n"},
     {SANDBOX "[relay]\nretry_max = 500ms\n",
-     "t.conf:4: relay.retry_max: relay.retry_min must not be above relay.retry_max\n"},
+     "t.conf:4: relay.retry_max: relay.retry_min must not exceed relay.retry_max\n"},
     {SANDBOX "[sms]\nsenders = Acme, Shop\ndefault_from = Other\n",
      "t.conf:5: sms.default_from: must be one of sms.senders\n"},
     {"[api]\n",
      "api.token: is missing: set api.token_file, api.token or INSTASENT_TOKEN in the environment "
-     "(or, to try without one, api.url = sandbox)\n"},
+     "(or, to try the relay without one, api.url = sandbox)\n"},
     {SANDBOX "ca_file = /nonexistent/ca.pem\ntoken_file = /nonexistent/token\n",
      "t.conf:4: api.token_file: \"/nonexistent/token\" does not exist\n"
      "t.conf:3: api.ca_file: \"/nonexistent/ca.pem\" cannot be read: No such file or directory\n"},
+    {SANDBOX "[reports]\naddress = 127.0.0.1:0\nwebhook = https://example.com\n",
+     "reports.secret: must be set if reports.address is: otherwise anybody could post reports\n"
+     "reports.webhook_secret: must be set if reports.webhook is: otherwise anybody could forge "
+     "notices\n"},
     {"[api]\ntoken = abc\ntoken_file = /nonexistent\n",
-     "t.conf:3: api.token_file: cannot stand beside a token (t.conf:2: api.token): keep one of "
+     "t.conf:3: api.token_file: cannot be set together with a token (t.conf:2: api.token): keep "
+     "one of "
      "them\n"
      "t.conf:3: api.token_file: \"/nonexistent\" does not exist\n"},
 };
@@ -313,7 +318,7 @@ Test(conf, many_errors_are_counted)
     FILE *out = open_memstream(&printed, &size);
     conf_errors_print(&errors, out);
     fclose(out);
-    cr_expect_not_null(strstr(printed, "\nand 4001 errors more\n"));
+    cr_expect_not_null(strstr(printed, "\nand 4001 more errors\n"));
     free(printed);
     conf_errors_free(&errors);
     free(text);
@@ -417,7 +422,7 @@ Test(conf, directories_that_cannot_be_used)
                    "environment RUNTIME_DIRECTORY: the socket's path must be at most 107 bytes "
                    "long\n");
     assert_refused(SANDBOX, NULL, odd,
-                   "environment STATE_DIRECTORY: the store's path must not hold control "
+                   "environment STATE_DIRECTORY: the store's path must not contain control "
                    "characters\n");
 }
 
@@ -479,7 +484,7 @@ Test(conf, errors_name_their_source)
         "-o: must be followed by section.key=value\n"
         "-o relay.retry_min: must be a time from 1ms to 1h (ms, s, m, h, d; plain = seconds), not "
         "\"2h\"\n"
-        "-o sms.charset: must not hold control characters\n");
+        "-o sms.charset: must not contain control characters\n");
 }
 
 /* Wherever a token is put, and however wrong, it does not show. */
@@ -863,9 +868,8 @@ Test(files, a_token_needs_a_private_file)
 
     write_file(text, strlen(text), 0644);
     cr_expect_null(conf_load(path, NULL, NULL, &errors));
-    cr_expect_not_null(
-        strstr(errors.text, ":2: api.token: stands in a file that is open to others"), "%s",
-        errors.text);
+    cr_expect_not_null(strstr(errors.text, ":2: api.token: is in a file that is open to others"),
+                       "%s", errors.text);
     conf_errors_free(&errors);
 
     write_file("[api]\n", 6, 0644);

@@ -1,0 +1,135 @@
+/* check: see the header. */
+#include "conf/check.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Complains about a setting where it was set. */
+#define COMPLAIN(l, key, ...) conf_complain(l, conf_origin_of(l, key), key, __VA_ARGS__)
+
+static bool is_given(struct conf_loader *l, const struct conf_key *key, const char *value)
+{
+    return *value != '\0' || conf_origin_of(l, key)->is_refused;
+}
+
+static void check_token(struct conf_loader *l)
+{
+    const struct conf_key *token = conf_key_find("api", "token");
+    const struct conf_key *token_file = conf_key_find("api", "token_file");
+    bool has_token = is_given(l, token, l->conf->api.token);
+    bool has_file = is_given(l, token_file, l->conf->api.token_file);
+    bool needs_one = strcmp(l->conf->api.url, "sandbox") != 0;
+
+    if (has_token && has_file) {
+        char where[256];
+        conf_origin_print(l, conf_origin_of(l, token), token, where, sizeof where);
+        COMPLAIN(l, token_file, "cannot be set together with a token (%s): keep one of them",
+                 where);
+    }
+    if (needs_one && !has_token && !has_file) {
+        COMPLAIN(l, token,
+                 "is missing: set api.token_file, api.token or INSTASENT_TOKEN in the "
+                 "environment (or, to try the relay without one, api.url = sandbox)");
+    }
+    if (has_token && conf_origin_of(l, token)->source == CONF_FROM_FILE &&
+        l->file_privacy != CONF_SECRET_GOOD) {
+        COMPLAIN(l, token, "is in a file that %s; or use api.token_file",
+                 conf_secret_fault_name(l->file_privacy));
+    }
+}
+
+static void check_program(struct conf_loader *l)
+{
+    const char *command = l->conf->reports.exec;
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%.*s", (int)strcspn(command, " "), command);
+    if (*path != '\0' && access(path, X_OK) != 0) {
+        COMPLAIN(l, conf_key_find("reports", "exec"), "\"%.200s\" cannot be run: %s", path,
+                 strerror(errno));
+    }
+}
+
+/* Better now than when the first message needs the file. */
+static void check_files(struct conf_loader *l)
+{
+    const char *token_file = l->conf->api.token_file;
+    if (*token_file != '\0') {
+        struct conf_secret *secret;
+        enum conf_secret_fault fault = conf_secret_read(token_file, &secret);
+        if (fault != CONF_SECRET_GOOD) {
+            COMPLAIN(l, conf_key_find("api", "token_file"), "\"%.200s\" %s", token_file,
+                     conf_secret_fault_name(fault));
+        }
+        conf_secret_free(secret);
+    }
+    check_program(l);
+    const char *ca_file = l->conf->api.ca_file;
+    if (*ca_file != '\0' && access(ca_file, R_OK) != 0) {
+        COMPLAIN(l, conf_key_find("api", "ca_file"), "\"%.200s\" cannot be read: %s", ca_file,
+                 strerror(errno));
+    }
+}
+
+static void check_waits(struct conf_loader *l)
+{
+    const struct conf_key *min = conf_key_find("relay", "retry_min");
+    const struct conf_key *max = conf_key_find("relay", "retry_max");
+    if (l->conf->relay.retry_min_ms <= l->conf->relay.retry_max_ms) {
+        return;
+    }
+    const struct conf_key *set = conf_origin_of(l, max)->source != CONF_FROM_DEFAULT ? max : min;
+    COMPLAIN(l, set, "relay.retry_min must not exceed relay.retry_max");
+}
+
+static void check_sender(struct conf_loader *l)
+{
+    const struct conf_key *from = conf_key_find("sms", "default_from");
+    const struct conf_list *senders = &l->conf->sms.senders;
+    if (*l->conf->sms.default_from == '\0' || senders->count == 0 ||
+        conf_origin_of(l, conf_key_find("sms", "senders"))->is_refused) {
+        return;
+    }
+    for (size_t i = 0; i < senders->count; i++) {
+        if (strcmp(senders->items[i], l->conf->sms.default_from) == 0) {
+            return;
+        }
+    }
+    COMPLAIN(l, from, "must be one of sms.senders");
+}
+
+static void check_listeners(struct conf_loader *l)
+{
+    const struct conf_key *address = conf_key_find("listen", "address");
+    if (l->conf->listen.address.count == 0 && *l->conf->listen.unix_path == '\0' &&
+        !conf_origin_of(l, address)->is_refused) {
+        COMPLAIN(l, address, "must not be empty unless listen.unix is set");
+    }
+}
+
+static void check_secrets(struct conf_loader *l)
+{
+    const struct conf_key *secret = conf_key_find("reports", "secret");
+    const struct conf_key *webhook_secret = conf_key_find("reports", "webhook_secret");
+    if (*l->conf->reports.address != '\0' && !is_given(l, secret, l->conf->reports.secret)) {
+        COMPLAIN(l, secret,
+                 "must be set if reports.address is: otherwise anybody could post reports");
+    }
+    if (*l->conf->reports.webhook != '\0' &&
+        !is_given(l, webhook_secret, l->conf->reports.webhook_secret)) {
+        COMPLAIN(l, webhook_secret,
+                 "must be set if reports.webhook is: otherwise anybody could forge notices");
+    }
+}
+
+void conf_check(struct conf_loader *l)
+{
+    check_listeners(l);
+    check_token(l);
+    check_files(l);
+    check_waits(l);
+    check_sender(l);
+    check_secrets(l);
+}

@@ -1,0 +1,38 @@
+/* errors: see the header. */
+#include "conf/errors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ERRORS_SHOWN = 1000 };
+
+void conf_errors_add(struct conf_errors *errors, const char *where, const char *what)
+{
+    if (errors->count++ >= ERRORS_SHOWN) {
+        return;
+    }
+    size_t size = strlen(where) + strlen(": ") + strlen(what) + strlen("\n") + 1;
+    char *text = realloc(errors->text, errors->len + size);
+    if (text == NULL) {
+        return;
+    }
+    errors->text = text;
+    errors->len += (size_t)snprintf(text + errors->len, size, "%s: %s\n", where, what);
+}
+
+void conf_errors_print(const struct conf_errors *errors, FILE *out)
+{
+    if (errors->count > 0) {
+        fputs(errors->text != NULL ? errors->text : "out of memory: cannot say what is wrong\n",
+              out);
+    }
+    if (errors->count > ERRORS_SHOWN) {
+        fprintf(out, "and %zu more errors\n", errors->count - ERRORS_SHOWN);
+    }
+}
+
+void conf_errors_free(struct conf_errors *errors)
+{
+    free(errors->text);
+    *errors = (struct conf_errors)CONF_NO_ERRORS;
+}
