@@ -19,7 +19,7 @@ static enum log_format log_format = LOG_LOGFMT;
 static enum log_privacy log_privacy = LOG_MASK;
 static bool is_journal; /* stderr goes to systemd's journal */
 
-const char *log_level_name(enum log_level level)
+static const char *level_name(enum log_level level)
 {
     switch (level) {
     case LOG_ERROR:
@@ -316,7 +316,7 @@ static void line_begin(struct line *line, enum log_level level, const char *even
         char stamp[STAMP_SIZE];
         line_add(line, LOG_STR("ts", now_as_text(stamp)));
     }
-    line_add(line, LOG_STR("level", log_level_name(level)));
+    line_add(line, LOG_STR("level", level_name(level)));
     line_add(line, LOG_STR("event", event));
 }
 

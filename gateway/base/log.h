@@ -45,9 +45,6 @@ enum {
     LOG_REPEAT_MS = 10000
 };
 
-/* "error", "warn", "info", "debug". */
-const char *log_level_name(enum log_level level);
-
 /*
  * Sets what is written from now on, and how. Until the first call it is LOG_INFO, LOG_LOGFMT,
  * LOG_MASK. May be called again while only one thread logs.

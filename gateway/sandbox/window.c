@@ -1,6 +1,8 @@
 /* window: see window.h. */
 #include "gateway/sandbox/window.h"
 
+#include "gateway/base/int64.h"
+
 static bool is_open(const struct sandbox_window *window, int64_t now_ms)
 {
     return now_ms < window->ends_ms;
@@ -23,7 +25,7 @@ int64_t sandbox_window_remaining(const struct sandbox_window *window, int64_t no
 {
     int64_t used = is_open(window, now_ms) ? window->used : 0;
 
-    return used < limit ? limit - used : 0;
+    return int64_max(limit - used, 0);
 }
 
 int64_t sandbox_window_reset_s(const struct sandbox_window *window, int64_t now_ms,

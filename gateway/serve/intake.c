@@ -266,7 +266,7 @@ static void settle(struct intake *in, const struct gathered *of, enum queue_verd
 {
     struct gathering *g = &in->under_way;
     account(in, of, verdict);
-    struct intake_verdict told = {
+    struct intake_verdict given = {
         .client = of->client,
         .slot = of->slot,
         .is_accepted = verdict == QUEUE_ACCEPTED,
@@ -275,7 +275,7 @@ static void settle(struct intake *in, const struct gathered *of, enum queue_verd
         .receipts = &g->receipts[of->first],
         .count = of->count,
     };
-    in->options.settle(in->options.arg, &told);
+    in->options.settle(in->options.arg, &given);
     for (size_t i = of->first; i < of->first + of->count; i++) {
         if (verdict == QUEUE_ACCEPTED) {
             free(g->queue_receipts[i].answer);

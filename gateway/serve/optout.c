@@ -3,6 +3,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/file.h"
+#include "gateway/base/int64.h"
 #include "gateway/base/log.h"
 #include "gateway/queue/control.h"
 #include "proto/recipients.h"
@@ -243,7 +244,7 @@ static enum optout_outcome look_before(const struct optout *o, const char *numbe
 static int64_t decision_time(const struct optout *o, const char *number, int64_t at_ms)
 {
     const struct decision *last = find_decision(o, number);
-    return last != NULL && last->at_ms > at_ms ? last->at_ms : at_ms;
+    return last == NULL ? at_ms : int64_max(last->at_ms, at_ms);
 }
 
 enum optout_outcome optout_set(struct optout *o, const char *number, bool is_listed)
@@ -282,7 +283,7 @@ bool optout_apply_answer(struct optout *o, const struct optout_answer *answer)
         !is_stop && is_one_of(answer->text, o->options.start_words, o->options.start_count);
     const struct decision *last = find_decision(o, number);
     int64_t now_ms = clock_unix_ms();
-    int64_t at_ms = answer->at_ms > 0 && answer->at_ms < now_ms ? answer->at_ms : now_ms;
+    int64_t at_ms = answer->at_ms > 0 ? int64_min(answer->at_ms, now_ms) : now_ms;
     if (is_stop && answer->is_new) {
         at_ms = decision_time(o, number, at_ms);
     }

@@ -45,7 +45,7 @@ enum {
 struct arrival {
     STAILQ_ENTRY(arrival) entry;
     struct evhttp_request *request; /* NULL = none waits for an answer */
-    struct api_report told;
+    struct api_report content;
     int64_t came_ms; /* monotonic */
 };
 
@@ -86,7 +86,7 @@ static void answer(struct arrival *a, int status, const char *words)
 static void arrival_free(struct reports *reports, struct arrival *a)
 {
     reports->open--;
-    api_report_free(&a->told);
+    api_report_free(&a->content);
     free(a);
 }
 
@@ -117,7 +117,7 @@ static void count_outcome(struct reports *reports, const struct queue_report *r)
 /* May its message still become known? Not if it is known, or has a clientId that is not ours. */
 static bool may_be_early(const struct arrival *a, const struct queue_report *r)
 {
-    return !r->has_id && !a->told.is_foreign && clock_monotonic_ms() - a->came_ms < MATCH_MS;
+    return !r->has_id && !a->content.is_foreign && clock_monotonic_ms() - a->came_ms < MATCH_MS;
 }
 
 /* Applies an opt-out or opt-in in an inbound message. Returns true if the list has changed. */
@@ -209,13 +209,13 @@ static void on_stored(void *arg, bool is_stored)
 static void describe(const struct arrival *a, struct queue_report *r)
 {
     *r = (struct queue_report){
-        .has_id = a->told.has_client_id,
-        .id = a->told.client_id,
-        .report = a->told.report,
-        .text = a->told.text,
+        .has_id = a->content.has_client_id,
+        .id = a->content.client_id,
+        .report = a->content.report,
+        .text = a->content.text,
     };
-    if (strlen(a->told.api_id) < sizeof r->api_id) { /* a longer one is invalid */
-        memcpy(r->api_id, a->told.api_id, strlen(a->told.api_id) + 1);
+    if (strlen(a->content.api_id) < sizeof r->api_id) { /* a longer one is invalid */
+        memcpy(r->api_id, a->content.api_id, strlen(a->content.api_id) + 1);
     }
 }
 
@@ -294,14 +294,15 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
  * Lets a report wait for its batch, and takes ownership of it. `request` is NULL if there is none to
  * answer. Returns false on allocation failure.
  */
-static bool arrive(struct reports *reports, struct api_report *told, struct evhttp_request *request)
+static bool arrive(struct reports *reports, struct api_report *content,
+                   struct evhttp_request *request)
 {
     static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
     struct arrival *a = malloc(sizeof *a);
     if (a == NULL) {
         return false;
     }
-    *a = (struct arrival){.request = request, .told = *told, .came_ms = clock_monotonic_ms()};
+    *a = (struct arrival){.request = request, .content = *content, .came_ms = clock_monotonic_ms()};
     STAILQ_INSERT_TAIL(&reports->waiting, a, entry);
     reports->open++;
     event_active(reports->start, EV_TIMEOUT, 0);
@@ -359,7 +360,7 @@ static bool is_for_us(const struct reports *reports, struct evhttp_request *requ
 static void on_request(struct evhttp_request *request, void *arg)
 {
     struct reports *reports = arg;
-    struct api_report told;
+    struct api_report content;
     struct evbuffer *input = evhttp_request_get_input_buffer(request);
     if (!is_for_us(reports, request)) {
         stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
@@ -372,13 +373,13 @@ static void on_request(struct evhttp_request *request, void *arg)
     }
     size_t len = evbuffer_get_length(input);
     const char *body = (const char *)evbuffer_pullup(input, -1);
-    if (!api_json_read_report(len == 0 ? "" : body, len, clock_unix_ms(), &told)) {
+    if (!api_json_read_report(len == 0 ? "" : body, len, clock_unix_ms(), &content)) {
         stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
         answer_request(request, HTTP_BADREQUEST, "not a delivery report");
         return;
     }
-    if (!arrive(reports, &told, request)) {
-        api_report_free(&told);
+    if (!arrive(reports, &content, request)) {
+        api_report_free(&content);
         answer_request(request, HTTP_SERVUNAVAIL, "out of memory");
     }
 }

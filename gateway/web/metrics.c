@@ -183,9 +183,9 @@ static void write_refusals(const struct session_tally *tally, struct buffer *out
             char code[8];
             char enhanced[8];
             const char *const values[2] = {code, enhanced};
-            const char *told = reply_enhanced((enum reply)i);
+            const char *text = reply_enhanced((enum reply)i);
             snprintf(code, sizeof code, "%u", reply_code((enum reply)i));
-            snprintf(enhanced, sizeof enhanced, "%.*s", (int)strcspn(told, " "), told);
+            snprintf(enhanced, sizeof enhanced, "%.*s", (int)strcspn(text, " "), text);
             write_pair(out, "refusals_total", labels, values, (int64_t)tally->refusals[i]);
         }
     }

@@ -32,7 +32,7 @@ struct listener {
     struct page_events *events;
     struct evhttp_request *request;
     uint64_t next_sample;
-    uint64_t told_event; /* the number of the last event that its list includes */
+    uint64_t shown_event; /* the number of the last event that its list includes */
 };
 
 struct page_events {
@@ -121,9 +121,9 @@ static void add_messages(struct listener *listener, struct evbuffer *out)
 {
     struct queue *queue = listener->events->relay->queue;
     uint64_t event = queue_last_event(queue);
-    if (event != listener->told_event) {
+    if (event != listener->shown_event) {
         add_event(out, "messages", page_messages(queue, listener->events->shows_all));
-        listener->told_event = event;
+        listener->shown_event = event;
     }
 }
 

@@ -24,7 +24,7 @@ struct ask {
     LIST_ENTRY(ask) entry;
     struct page_inbox *inbox;
     struct evhttp_request *request; /* the page's */
-    void (*answer)(struct ask *ask, int status, json_t *told);
+    void (*answer)(struct ask *ask, int status, json_t *content);
 };
 
 struct page_inbox {
@@ -48,18 +48,18 @@ static void on_answer(struct evhttp_request *answer, void *arg)
 {
     struct ask *ask = arg;
     int status = answer == NULL ? 0 : evhttp_request_get_response_code(answer);
-    json_t *told = NULL;
+    json_t *content = NULL;
     if (status != 0) {
         struct evbuffer *body = evhttp_request_get_input_buffer(answer);
         size_t len = evbuffer_get_length(body);
-        told = json_loadb(len == 0 ? "" : (const char *)evbuffer_pullup(body, -1), len, 0, NULL);
+        content = json_loadb(len == 0 ? "" : (const char *)evbuffer_pullup(body, -1), len, 0, NULL);
     }
-    if (told == NULL) {
+    if (content == NULL) {
         http_answer_line(ask->request, HTTP_SERVUNAVAIL, "the simulated API does not answer");
     } else {
-        ask->answer(ask, status, told);
+        ask->answer(ask, status, content);
     }
-    json_decref(told);
+    json_decref(content);
     ask_free(ask);
 }
 
@@ -87,7 +87,7 @@ static bool send_ask(struct ask *ask, const char *path, json_t *body)
 
 static void ask_simulator(struct page_inbox *inbox, struct evhttp_request *request,
                           const char *path, json_t *body,
-                          void (*answer)(struct ask *ask, int status, json_t *told))
+                          void (*answer)(struct ask *ask, int status, json_t *content))
 {
     struct ask *ask = inbox->ask_count < ASKS_MAX ? calloc(1, sizeof *ask) : NULL;
     if (ask == NULL) {
@@ -157,18 +157,18 @@ static void answer_json(struct evhttp_request *request, int status, json_t *valu
     json_decref(value);
 }
 
-static void answer_messages(struct ask *ask, int status, json_t *told)
+static void answer_messages(struct ask *ask, int status, json_t *content)
 {
     json_t *messages = json_array(), *message;
     size_t i;
     (void)status;
-    json_array_foreach(json_object_get(told, "messages"), i, message)
+    json_array_foreach(json_object_get(content, "messages"), i, message)
     {
         json_array_append_new(messages, show_message(message, ask->inbox->shows_all));
     }
     answer_json(ask->request, HTTP_OK,
                 json_pack("{s:o, s:O?}", "messages", messages, "webhook",
-                          json_object_get(told, "webhook")));
+                          json_object_get(content, "webhook")));
 }
 
 void page_inbox_show(struct page_inbox *inbox, struct evhttp_request *request)
@@ -210,9 +210,9 @@ static json_t *read_report(struct evbuffer *body)
     return report;
 }
 
-static void answer_report(struct ask *ask, int status, json_t *told)
+static void answer_report(struct ask *ask, int status, json_t *content)
 {
-    answer_json(ask->request, status, json_incref(told));
+    answer_json(ask->request, status, json_incref(content));
 }
 
 void page_inbox_report(struct page_inbox *inbox, struct evhttp_request *request)
