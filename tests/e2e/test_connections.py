@@ -1,4 +1,4 @@
-"""Connections: how clients come, behave badly, and go."""
+"""Connections: how clients connect, misbehave and leave."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ from support import (CONFIG, IS_SLOW, PATIENCE, TO, UNAVAILABLE, TestCase, open_
 
 
 def anonymous_kb(pid):
-    """The memory that is a process's own."""
+    """The private memory of a process."""
     for line in open("/proc/%d/status" % pid):
         if line.startswith("RssAnon:"):
             return int(line.split()[1])
@@ -28,7 +28,7 @@ def anonymous_kb(pid):
 
 class ConnectionTest(TestCase):
     def await_connections(self, client, count):
-        """Until the relay counts so many; there is no event for it."""
+        """Waits until the relay counts `count`; there is no event for it."""
         deadline = time.monotonic() + PATIENCE
         while client.stats()["connections"] != str(count):
             self.assertLess(time.monotonic(), deadline, "connections stay")
@@ -36,7 +36,7 @@ class ConnectionTest(TestCase):
 
 
 class HalfClose(TestCase):
-    """The client ends its half: what is complete is carried out and answered."""
+    """The client closes its half: complete commands are carried out and answered."""
 
     def test_replies_come_after_the_end_of_input(self):
         relay = self.relay()
@@ -93,7 +93,7 @@ class Reset(TestCase):
     """Fire and forget: a client that is gone loses its replies, not its messages."""
 
     def submit_and_vanish(self, vanish, count=100):
-        """The relay stands still meanwhile: it finds the lines and the end of the client at once."""
+        """The relay is stopped meanwhile: it finds the lines and the end of input at once."""
         relay = self.relay()
         watcher = self.client(relay)
         watcher.ask("HOLD")
@@ -110,7 +110,7 @@ class Reset(TestCase):
         self.assertEqual(watcher.queue()["queued"], str(5 * count))
 
     def await_sent(self, client):
-        """Until the other side's kernel has it all: a reset throws away what it has not."""
+        """Waits until the peer's kernel has everything: a reset discards what it has not."""
         deadline = time.monotonic() + PATIENCE
         unsent = b"\1\0\0\0"
         while unsent != b"\0\0\0\0":
@@ -143,7 +143,7 @@ class NeverReads(ConnectionTest):
     """A client that does not read its replies gets no more of them, and others do not notice."""
 
     def stuff(self, client, line):
-        """Sends a line over and over until it cannot; returns how many bytes that was."""
+        """Sends a line over and over until it cannot; returns the number of bytes."""
         client.socket.setblocking(False)
         block = line * (16384 // len(line))
         sent = 0
@@ -152,7 +152,7 @@ class NeverReads(ConnectionTest):
             try:
                 sent += client.socket.send(block[rest:])
             except BlockingIOError:
-                # It is read from no longer, or the relay is slow, which only weakens the test.
+                # It is no longer read from; or the relay is slow, which only weakens the test.
                 if not select.select([], [client.socket], [], 0.5)[1]:
                     client.socket.setblocking(True)
                     client.socket.settimeout(PATIENCE)
@@ -186,7 +186,7 @@ class NeverReads(ConnectionTest):
         other.submit()
         taken = int(other.queue()["queued"]) - 1
         self.assertLess(taken, sent // len(line))  # back-pressure
-        # It comes to its senses: the replies are there, and so is every message.
+        # It reads again: the replies are there, and so is every message.
         sender = threading.Thread(target=client.send_bytes, args=(line[sent % len(line):],))
         sender.start()
         whole = sent // len(line) + 1
@@ -203,14 +203,14 @@ class NeverReads(ConnectionTest):
         self.stuff(client, b"HELP\r\n")
         with relay.connect() as other:
             self.assertReply(other.ask("NOOP"), "250")
-            # It reads nothing still: after a while its place is free again.
+            # It still reads nothing: after a while its place is free again.
             self.await_connections(other, 1)
 
     def test_it_goes_when_it_idles(self):
         relay = self.relay({"listen.idle_timeout": "300ms"})
         client = self.small(relay)
         self.addCleanup(client.close)
-        with self.assertRaises(OSError):  # it has sent, but read nothing for so long
+        with self.assertRaises(OSError):  # it has sent, but read nothing for that long
             while True:
                 client.send(*["HELP"] * 1000)
         self.await_connections(self.client(relay), 1)
@@ -280,7 +280,7 @@ class TooMany(TestCase):
         self.assertIsNone(first.read_line())
 
     def test_twice_as_many_are_turned_away(self):
-        """Clients that were told to go but stay count: beyond them, new ones are refused."""
+        """Clients that were asked to close but stay count: beyond them, new ones are refused."""
         relay = self.relay({"listen.max_connections": 2})
         clients = [self.client(relay) for _ in range(4)]
         for client in clients[:2]:
@@ -288,7 +288,7 @@ class TooMany(TestCase):
         refused = self.client(relay, greets=False)
         self.assertReply(refused.read_reply(), "421 4.3.2")
         self.assertIsNone(refused.read_line())
-        for client in clients[2:]:  # who were there are not sent away for it
+        for client in clients[2:]:  # the others are not closed for it
             self.assertReply(client.ask("NOOP"), "250")
         self.assertEqual(clients[2].stats()["connections_refused_total"], "1")
 
@@ -408,7 +408,7 @@ class Pipelining(TestCase):
 
 class Lingering(ConnectionTest):
     def test_it_does_not_linger_for_ever(self):
-        """A client that goes on talking after QUIT is not listened to for more than a while."""
+        """A client that keeps sending after QUIT is read from only for a while."""
         relay = self.relay()
         client = self.client(relay)
         self.assertReply(client.ask("QUIT"), "221")
@@ -416,7 +416,7 @@ class Lingering(ConnectionTest):
         with self.assertRaises(OSError):
             while time.monotonic() < deadline:
                 client.send("NOOP")
-                # Readable is the end that we know of; the interesting one is the reset.
+                # It is readable because of the end, which we know of; the reset is what matters.
                 select.select([], [], [client.socket], 0.05)
 
     def test_a_client_that_does_not_close_goes(self):
@@ -446,7 +446,7 @@ class UnixSocket(TestCase):
             self.skipTest("only root can be somebody else")
         reader, writer = os.pipe()
         child = os.fork()
-        if child == 0:  # no exec: the interpreter need not be readable for everybody
+        if child == 0:  # no exec: not every user may be able to read the interpreter
             try:
                 os.setgroups([])
                 os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -519,7 +519,7 @@ class UnixSocket(TestCase):
         self.assertIn("no-such-group", done.stderr)
 
     def test_messages_belong_to_the_user(self):
-        """The uid at the socket owns; all of loopback is one owner; control sees everybody's."""
+        """The owner is the uid at the socket; all of loopback is one owner; control sees all messages."""
         relay = self.unix_relay()
         ours = relay.connect(self.path)
         self.addCleanup(ours.close)

@@ -59,7 +59,7 @@ class HttpTest(TestCase):
         self.assertEqual(seen, expected)
 
     def expect_buckets(self, name, bounds, labels=""):
-        """So many are at most as large as each bound."""
+        """Cumulative counts, by bound."""
         metrics = self.metrics()
         self.assertEqual({bound: metrics['%s_bucket{%sle="%s"}' % (name, labels, bound)]
                           for bound in bounds}, bounds)
@@ -96,7 +96,7 @@ class Http(HttpTest):
         self.expect({'destination_state{state="fine"}': 1})
 
     def test_a_stop(self):
-        """While it still relays what it has, it takes nothing new."""
+        """While it still relays its queue, it accepts nothing new."""
         self.the_relay.sandbox.settings(latency_ms=600 * 1000)
         client = self.client(self.the_relay)
         self.the_relay.await_state(client.submit(), "sending")
@@ -131,7 +131,7 @@ class Http(HttpTest):
         self.assertEqual(self.get("/readyz"), (503, "not ready: the queue is nearly full\n"))
 
     def test_finished_messages_do_not_fill_the_queue(self):
-        """They are kept as long as there is room."""
+        """Finished messages are kept as long as there is room."""
         self.the_relay.stop()
         self.start({"queue.max_bytes": "64k"})
         client = self.client(self.the_relay)
@@ -157,7 +157,7 @@ class Http(HttpTest):
             return b"".join(iter(lambda: peer.recv(65536), b"")).decode()
 
     def test_every_host_that_a_request_names(self):
-        """A web page cannot choose Host, but its path: //localhost/ is one, and libevent's name of a host."""
+        """A web page cannot choose Host, but it can choose the path: libevent takes //localhost/ for a host."""
         for line, host, status in (("GET //localhost/livez HTTP/1.1", "evil.example", 403),
                                    ("GET //localhost/livez HTTP/1.1", "evil.example:80", 403),
                                    ("GET http://localhost/livez HTTP/1.1", "evil.example", 403),
@@ -185,14 +185,14 @@ class Http(HttpTest):
         self.assertEqual(self.get("/metrics", method="HEAD"), (200, ""))
 
     def test_no_body_for_head(self):
-        """The next answer on the connection would begin with it."""
+        """Otherwise the next answer on the connection would begin with it."""
         for path in ("/livez", "/metrics", "/", "/events", "/inbox", "/nothing", "/inbox/report"):
             answers = self.ask("HEAD %s HTTP/1.1" % path, "Host: localhost", "",
                                "GET /livez HTTP/1.1", "Host: localhost")
             self.assertRegex(answers, r"^HTTP/1\.1 \d[^\0]*?\r\n\r\nHTTP/1\.1 200 OK\r\n", path)
 
     def test_a_flood_of_requests(self):
-        """What comes behind a request whose answer is not read, or has no end, stays outside."""
+        """A client cannot have more read while its answer is unread or has no end."""
         for path in ("/metrics", "/events"):
             name, port = self.host.split(":")
             request = ("GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path).encode()
@@ -213,7 +213,7 @@ class Http(HttpTest):
         self.assertEqual(events, [])
 
     def test_a_flood_of_connections(self):
-        """It takes no descriptor from submitters, and whoever has a place is answered."""
+        """It takes no descriptor from submitters, and accepted connections are answered."""
         host, port = self.host.split(":")
         descriptors = "/proc/%d/fd" % self.the_relay.pid
         before = len(os.listdir(descriptors))
@@ -268,7 +268,7 @@ class Metrics(HttpTest):
         self.assert_sums(client)
 
     def assert_sums(self, client):
-        """What STATS tells in one number is what the metrics tell in parts."""
+        """A number of STATS is the sum of its series in the metrics."""
         stats = {name: int(value) for name, value in client.stats().items() if value.isdigit()}
         metrics = self.metrics()
 
@@ -286,13 +286,13 @@ class Metrics(HttpTest):
             parts["reports_%s_total" % outcome] = r'reports_total\{.*outcome="%s".*' % outcome
         self.assertEqual({name: total(pattern) for name, pattern in parts.items()},
                          {name: stats[name] for name in parts})
-        for name in stats:  # what is not told in parts is there as it is, and the others are not
+        for name in stats:  # numbers that are not split are shown as they are, the others are not
             self.assertEqual(name in metrics, name not in parts and name not in (
                 "requests_history_total", "requests_failed_total", "requests_rate_limited_total"),
                 name)
 
     def test_an_unresolved_one_and_one_found(self):
-        """An answer is lost twice: the history has the one message, and cannot tell of the other."""
+        """Two answers are lost: the history has one message, and cannot tell about the other."""
         self.the_relay.stop()
         self.start({"relay.settle_delay": "50ms", "relay.on_ambiguous": "hold"})
         client = self.client(self.the_relay)
@@ -385,7 +385,7 @@ class Metrics(HttpTest):
         client = self.client(self.the_relay)
         for _ in range(10):
             self.the_relay.await_state(client.submit(), "relayed")
-        self.the_relay.ask("HOLD")  # the answer waits until all is in the store
+        self.the_relay.ask("HOLD")  # the answer waits until everything is in the store
         metrics = self.metrics()
         self.assertGreaterEqual(metrics["store_commit_rows_sum"], 20)
         self.assertEqual(metrics["store_commit_rows_count"], metrics["store_commit_seconds_count"])
@@ -403,7 +403,7 @@ class Reports(HttpTest):
         self.webhook = self.the_relay.wait_log("reports_listening")["url"].split("/")[2]
 
     def report(self, status, later_s=0, **members):
-        """Posts a report of what was so many seconds from now."""
+        """Posts a report whose event is so many seconds from now."""
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + later_s))
         connection = http.client.HTTPConnection(self.webhook, timeout=PATIENCE)
         try:

@@ -1,4 +1,4 @@
-"""How a relay starts, stops, drains, and what it says of what it could not relay."""
+"""How a relay starts, stops and drains, and what it says about messages it could not relay."""
 
 import os
 import select
@@ -41,7 +41,7 @@ class Stop(TestCase):
         client.send("SEND ACK=relayed %s text" % TO)
         relay.wait_log("request_began")
         relay.send_signal(signal.SIGTERM)
-        self.assertReply(idle.read_reply(), "421 4.3.2")  # by now nobody listens any more
+        self.assertReply(idle.read_reply(), "421 4.3.2")  # nobody listens any more
         with self.assertRaises(ConnectionRefusedError):
             relay.connect()
         self.assertReply(client.read_reply(), "250 2.0.0 relayed")
@@ -122,7 +122,7 @@ class Lost(TestCase):
         self.assertEqual(lost["messages"], "3")
 
     def test_held_by_the_operator(self):
-        """What is on hold stays so: there is nothing to wait for."""
+        """Held messages stay held: there is nothing to wait for."""
         lost, seconds = self.lose({"queue.drain_timeout": "1h"}, "HOLD", "SEND %s text" % TO)
         self.assertEqual(lost["messages"], "1")
         self.assertLess(seconds, PATIENCE)
@@ -150,7 +150,7 @@ class Lost(TestCase):
         self.assertEqual((lost["messages"], lost["maybe_sent"]), ("2", "1"))
 
     def test_an_unread_reply_does_not_hold_it_up(self):
-        """A client that reads nothing has no say in when the relay ends."""
+        """A client that reads nothing cannot delay the end of the relay."""
         relay = self.relay()
         client = self.client(relay, greets=False)
         client.socket.setblocking(False)
@@ -164,7 +164,7 @@ class Lost(TestCase):
 
 class Hangup(TestCase):
     def test_the_token_file_is_read_again(self):
-        """SIGHUP does not end it, and makes a new token count at once."""
+        """SIGHUP does not end it, and a new token is used at once."""
         sandbox = self.separate_sandbox(token="new-token")
         with tempfile.TemporaryDirectory() as folder:
             path = folder + "/token"
@@ -175,7 +175,7 @@ class Hangup(TestCase):
             client = self.client(relay)
             name = client.submit()
             relay.wait_log("relaying_stopped")
-            with open(path, "r+") as file:  # the watch of the folder may see it first: fine
+            with open(path, "r+") as file:  # or the watch of the folder sees it first
                 file.write("new-token\n")
             relay.send_signal(signal.SIGHUP)
             self.assertEqual(relay.await_state(name, "relayed")["state"], "relayed")

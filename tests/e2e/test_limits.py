@@ -90,7 +90,7 @@ class FullOfMessages(TestCase):
         self.assertReply(client.ask("SEND REF=r %s another text" % TO), "550 5.6.0")
 
     def test_ref_of_what_was_not_taken(self):
-        """452: nothing was kept, the REF neither."""
+        """452: nothing was kept, not even the REF."""
         relay, client = self.full(1)
         name = client.submit()
         self.assertReply(client.ask("SEND REF=r %s text" % TO), "452 4.3.1")
@@ -153,7 +153,7 @@ class Retention(TestCase):
         self.assertReply(client.ask("STATUS " + name), "250 2.0.0")
         deadline = time.monotonic() + PATIENCE
         while client.ask("STATUS " + name)[0].startswith("250"):
-            client.submit("another")  # forgetting is done by the way
+            client.submit("another")  # forgetting happens in passing
             self.assertLess(time.monotonic(), deadline)
             select.select([client.socket], [], [], 0.05)
 
@@ -204,7 +204,7 @@ class Commands(TestCase):
         for _ in range(20):
             self.assertReply(client.ask("NOOP"), "250")
             self.assertReply(client.ask("BOGUS"), "500 5.5.2")
-            self.assertReply(client.ask("SEND 12 text"), "550 5.1.3")  # no error of syntax
+            self.assertReply(client.ask("SEND 12 text"), "550 5.1.3")  # not a syntax error
         client.send(*["BOGUS"] * 20, "SEND %s not carried out" % TO)
         for reply in client.read_replies(20):
             self.assertReply(reply, "500 5.5.2")
@@ -220,7 +220,7 @@ class Commands(TestCase):
         self.assertReply(client.ask("SEND %s %s" % (TO, "x" * 307)), "552 5.3.4")
 
     def test_an_endless_content(self):
-        """Megabytes in DATA are swallowed, not kept."""
+        """Megabytes in DATA are read and dropped."""
         relay = self.relay()
         client = self.client(relay)
         client.send("TO " + TO, "DATA")

@@ -1,4 +1,4 @@
-"""The opt-out list: who gets on it and off it, what it refuses, and that it is not forgotten."""
+"""Opt-outs: how numbers get on the list and off it, what it refuses, and that it is kept."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ class OptoutTest(ReportsTest):
         return [parse_reply(line)["number"] for line in lines]
 
     def answer(self, id, text, second):
-        """The phone that got this message answers."""
+        """The phone that received this message answers."""
         status, words = self.post({"clientId": id, "status": "delivered", "eventAt": at(second),
                                    "message": text})
         self.assertEqual(status, 200, words)
@@ -154,7 +154,7 @@ class Heard(OptoutTest):
         self.assertEqual(self.listed(), [TO])
 
     def test_the_word_of_the_api(self):
-        """An opt-out is one whatever the phone has written, and whatever the stop words are."""
+        """It is an opt-out whatever the phone has written, and whatever the stop words are."""
         self.start({"policy.stop_words": "HALT"})
         for message in (None, "", "no more of this please"):
             id = self.c.submit(to=OTHER)
@@ -164,7 +164,7 @@ class Heard(OptoutTest):
             self.c.ask("OPTOUT REMOVE " + OTHER)
 
     def test_late_and_repeated(self):
-        """Reports come more than once and out of order: what the phone said last counts."""
+        """Reports repeat and arrive out of order: the phone's last word counts."""
         self.start()
         id, _ = self.relayed()
         self.answer(id, "start", 2)

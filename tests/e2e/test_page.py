@@ -1,5 +1,5 @@
-"""The page at /, as far as HTTP goes: how it is served, who may ask, what it is told and what its buttons
-do. What a browser makes of it is test_browser's.
+"""The page at /, as far as HTTP goes: how it is served, who may use it, what events it gets and what
+its buttons do. How a browser shows it is test_browser's.
 """
 
 import http.client
@@ -135,7 +135,7 @@ class Served(PageTest):
         self.assertEqual(self.fetch("/", Host="localhost:1")[0], 200)
 
     def test_pages_from_elsewhere(self):
-        """They may lead to the page, but not take what is there for it."""
+        """They may link to the page, but not fetch its data."""
         for site in ("cross-site", "same-site"):
             self.assertEqual(self.stream(**{"Sec-Fetch-Site": site}).status, 403)
             for path, status in (("/", 200), ("/livez", 200), ("/inbox", 403)):
@@ -289,7 +289,7 @@ class Full(PageTest):
 @unittest.skipIf(IS_SLOW, "takes as long with every sanitizer")
 class DeafListeners(PageTest):
     def deaf(self):
-        """One that asks for the events and reads nothing."""
+        """A listener that reads nothing."""
         deaf = socket.socket()
         self.addCleanup(deaf.close)
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
@@ -298,7 +298,7 @@ class DeafListeners(PageTest):
         deaf.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     def test_those_that_read_nothing(self):
-        """They are held little for, are cut off, and harm nobody."""
+        """Little is held for them, they are cut off, and they harm nobody."""
         ended = threading.Event()
 
         def submit():

@@ -161,7 +161,7 @@ class Webhook(ReportsTest):
                                   ).recv(65536)[9:12], b"400")
 
     def test_a_flood_of_connections(self):
-        """Whoever finds the port takes no descriptor from submitters, and gives all back."""
+        """Strangers take no descriptors from submitters, and all are given back."""
         host, port = self.host.split(":")
         descriptors = "/proc/%d/fd" % self.the_relay.pid
         before = len(os.listdir(descriptors))
@@ -179,7 +179,7 @@ class Webhook(ReportsTest):
         eventually(lambda: len(os.listdir(descriptors)) < before + 20, "descriptors given back")
 
     def test_no_descriptors(self):
-        """The relay does not spin, says so, and takes calls again when there are some."""
+        """The relay does not spin, logs it, and accepts calls again when there are descriptors."""
         pid = self.the_relay.pid
         limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         used = len(os.listdir("/proc/%d/fd" % pid))
@@ -242,7 +242,7 @@ class Matching(ReportsTest):
         self.assertEqual(self.c.stats()["reports_unmatched_total"], "2")
 
     def test_one_of_another_program(self):
-        """Ours always have a clientId of ours: who names another is not kept waiting."""
+        """Reports of ours have a clientId of ours: one with another is not kept waiting."""
         began = time.monotonic()
         for i in range(5):
             self.report("delivered", id="x%d" % i, clientId="order-%d" % i)
@@ -259,7 +259,7 @@ class Matching(ReportsTest):
         self.assertEqual(self.dlr(id)[0], "delivered")
 
     def test_while_it_is_sent(self):
-        """It comes before the answer to the POST: by clientId at once, by API id when that is known."""
+        """It comes before the answer to the POST: found by clientId at once, by API id once that is known."""
         self.the_relay.sandbox.settings(latency_ms=500)
         id = self.c.submit()
         self.the_relay.await_state(id, "sending")
@@ -302,7 +302,7 @@ class Told(ReportsTest):
             self.assertRegex(c.read_event(), r"120 2.0.0 event=\d+ id=%s state=relayed.* dlr=failed code=21" % id)
 
     def test_a_report_without_a_time(self):
-        """Its status tells whether it is news: one that is repeated is not, however late it comes."""
+        """Its status tells whether it is new: a repeated one is not, however late it comes."""
         id, _ = self.relayed()
         watcher = self.client(self.the_relay)
         self.assertReply(watcher.ask("WATCH " + id), "250")
@@ -370,7 +370,7 @@ class Told(ReportsTest):
         self.assertIn(" event=%d " % (begin + count), slow.read_event())
 
     def test_since_what_has_not_been(self):
-        """Of an earlier run, whose clock was ahead: nothing is known of it, and nothing is withheld."""
+        """A number from an earlier run, whose clock was ahead: it is unknown, and nothing is withheld."""
         self.c.submit()
         watcher = self.client(self.the_relay)
         self.assertReply(watcher.ask("WATCH since=1844674407370955000"),
@@ -397,7 +397,7 @@ class Told(ReportsTest):
 
     @unittest.skipIf(IS_SLOW, "it takes more events than are kept")
     def test_who_catches_up_too_slowly_is_cut_off(self):
-        """What is gone by the time that there is room for it is not left out in silence."""
+        """Events that are gone by the time there is room for them are not silently left out."""
         def submit():
             self.c.send(*["SEND %s text" % TO] * 70000)
             for reply in self.c.read_replies(70000):
@@ -415,7 +415,7 @@ class Told(ReportsTest):
         self.assertEqual(self.c.stats()["watchers_cut_off_total"], "1")
 
     def test_what_the_simulator_reports(self):
-        """The API's whole way: reports come by themselves, in their order."""
+        """From end to end: reports come by themselves, in order."""
         relay = self.relay({"reports.address": "127.0.0.1:0"},
                            env={"SMSRELAY_REPORTS_SECRET": SECRET})
         c = self.client(relay)
@@ -460,7 +460,7 @@ class Durable(ReportsTest):
 
     def test_of_an_earlier_run_by_api_id(self):
         messages = [self.relayed() for _ in range(5)]
-        self.c.ask("QUEUE LIST relayed")  # answered when they are in the store
+        self.c.ask("QUEUE LIST relayed")  # answered once they are in the store
         self.restart()
         for id, api in messages:
             self.report("delivered", id=api)
@@ -493,7 +493,7 @@ class Durable(ReportsTest):
         self.assertEqual(self.c.stats()["reports_old_total"], "1")
 
     def test_by_the_ten_thousand(self):
-        """Many at once, each twice, in any order, while messages flow: none is lost."""
+        """Many at once, each twice, in any order, while messages are relayed: none is lost."""
         count = 300 if IS_SLOW else 3500
         self.c.send(*["SEND REF=m%d %s text" % (i, TO) for i in range(count)])
         ids = [parse_reply(self.c.read_reply()[0])["id"] for _ in range(count)]
@@ -527,7 +527,7 @@ class Durable(ReportsTest):
         self.assertEqual({self.dlr("m%d" % i)[0] for i in range(0, count, 97)}, {"delivered"})
 
     def follow(self):
-        """The simulated API posts to the relay of now; what the last one has not answered comes again."""
+        """The simulated API posts to the current relay; what the last one has not answered comes again."""
         self.webhook = "http://%s%s" % (self.host, PATH)
         self.the_relay.sandbox.settings(webhook=self.webhook)
 

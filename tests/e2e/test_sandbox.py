@@ -454,7 +454,7 @@ class VariantTest(SandboxTest):
         self.assertNotIn("token", settings)
 
     def test_web_pages(self):
-        """They may post here, and be led here by a name of their own: neither does anything."""
+        """They may post here, and get here through a name of their own (DNS rebinding): both are refused."""
         control = ("POST", "/sandbox/faults", [{"status": 503}])
         call = ("POST", BASE + "/sms", message())
         for headers, status in (({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403),

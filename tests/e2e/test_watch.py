@@ -1,4 +1,4 @@
-"""WATCH and ACK=relayed: what a client is told of what becomes of messages, and when."""
+"""WATCH and ACK=relayed: what clients are told about messages, and when."""
 
 import socket
 import threading
@@ -79,7 +79,7 @@ class Watch(TestCase):
         self.assertTrue(rejected[0]["reason"])
 
     def test_a_message_that_is_finished(self):
-        """STATUS tells the state, WATCH only changes: there are none any more."""
+        """STATUS tells the state, WATCH only events: there are none any more."""
         relay = self.relay()
         client = self.client(relay)
         name = client.submit()
@@ -141,7 +141,7 @@ class Watch(TestCase):
         self.assertEqual(watchers[1].events, [])
 
     def test_never_before_the_250_of_the_message(self):
-        """Not even of one whose reply is held back, on the connection that watches all."""
+        """Not even if its reply is held back, on a connection that watches all."""
         relay = self.relay()
         client = self.client(relay)
         client.ask("WATCH")
@@ -244,7 +244,7 @@ class AckRelayed(TestCase):
         relay.await_state(name, "relayed")
 
     def test_time_outs_come_one_by_one(self):
-        """Each waits for its own time, whatever became of those before it."""
+        """Each waits for its own time, whatever happened to those before it."""
         relay = self.relay({"listen.ack_timeout": "300ms"})
         client, other = self.client(relay), self.client(relay)
         client.ask("HOLD")

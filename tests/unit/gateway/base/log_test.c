@@ -1,4 +1,4 @@
-/* Tests of log: what stands in a line, what never does, and how often it may repeat. */
+/* Tests of log: what a line contains, what it never does, and how often it may repeat. */
 #include "gateway/base/log.h"
 
 #include <criterion/criterion.h>
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Each test is a process of its own, so its stderr can be a file that it reads afterwards. */
+/* Each test is a process of its own, so its stderr can be a file to read afterwards. */
 static int capture;
 
 static void begin_capture(void)
@@ -27,7 +27,7 @@ static void begin_capture(void)
 
 TestSuite(log, .init = begin_capture);
 
-/* What was written since the last call, with the times replaced by T. */
+/* What was written since the last call, with T instead of times. */
 static const char *written(void)
 {
     static char text[1 << 20];
@@ -184,7 +184,7 @@ Test(log, the_journal_gets_a_priority_instead_of_a_time)
     cr_expect_str_eq(written(), "<4>{\"level\":\"warn\",\"event\":\"stopped\"}\n");
 
     snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino + 1);
-    setenv("JOURNAL_STREAM", stream, 1); /* inherited, but stderr leads elsewhere */
+    setenv("JOURNAL_STREAM", stream, 1); /* inherited, but stderr goes elsewhere */
     log_open(LOG_INFO, LOG_LOGFMT, LOG_MASK);
     LOG(LOG_INFO, "started");
     cr_expect_str_eq(written(), "T level=info event=started\n");
@@ -217,7 +217,7 @@ Test(log, repeats_are_left_out_and_summed_up)
     cr_expect_str_eq(written(), "", "summed up once");
 
     LOG(LOG_WARN, "api_failed", LOG_STR("error", "timed out"));
-    cr_expect_neq(*written(), '\0', "after that it counts anew");
+    cr_expect_neq(*written(), '\0', "after that, counting starts again");
 }
 
 Test(log, repeated_numbers_stay_masked)
@@ -242,7 +242,7 @@ Test(log, debug_lines_and_different_ones_are_never_left_out)
         snprintf(value, sizeof value, "%d", i);
         LOG(LOG_INFO, "seen", LOG_STR("value", value));
     }
-    cr_expect_eq(count(written(), "\n"), 1000, "more kinds than can be remembered");
+    cr_expect_eq(count(written(), "\n"), 1000, "more kinds than there are slots");
 }
 
 Test(log, errno_survives)

@@ -197,7 +197,7 @@ Test(stats, a_report_counts_by_status_and_in_its_sum)
         {STAT_REPORTS_UNMATCHED, "stop", "stop", "unmatched"},
         {STAT_REPORTS_NEW, "unknown", "unknown", "new"},
         {STAT_REPORTS_NEW, "eaten_by_a_dog", "other", "new"},
-        {STAT_REPORTS_NEW, "inbound", "other", "new"}, /* not a status, whoever says so */
+        {STAT_REPORTS_NEW, "inbound", "other", "new"}, /* not a status, even if the API sends it */
         {STAT_REPORTS_OLD, "", "other", "old"},
         {STAT_REPORTS_UNMATCHED, NULL, "inbound", "unmatched"},
     };
@@ -220,7 +220,7 @@ Test(stats, the_tally_is_added_up)
     tally.refusals[REPLY_MALFORMED] = 1;
     tally.refusals[REPLY_BAD_SEQUENCE] = 2;
     tally.refusals[REPLY_BAD_NUMBER] = 100;
-    for (int i = 0; i < 2; i++) { /* again is no more */
+    for (int i = 0; i < 2; i++) { /* the second time changes nothing */
         stats_add_up(&stats, &tally);
         cr_expect_eq(stats_get(&stats, STAT_COMMANDS), 7);
         cr_expect_eq(stats_get(&stats, STAT_PROTOCOL_ERRORS), 3);

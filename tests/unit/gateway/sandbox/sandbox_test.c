@@ -1,6 +1,4 @@
-/*
- * The pure pieces of the sandbox: windows, faults, items, outcomes, the store.
- */
+/* Tests of the sandbox: windows, faults, items, outcomes, the store. */
 #include "gateway/sandbox/faults.h"
 #include "gateway/sandbox/item.h"
 #include "gateway/sandbox/outcomes.h"
@@ -94,7 +92,7 @@ Test(sandbox_faults, first_match_strikes_and_is_used_up)
 
     add_faults(&faults, "[{\"on\":\"bulk\",\"skip\":1,\"count\":2}, {\"on\":\"history\"},"
                         " {\"containing\":\"poison\",\"count\":-1}, {\"on\":\"any\"}]");
-    cr_assert_eq(strike(&faults, SANDBOX_CALL_BULK, "poison"), 2, "the first lets one pass");
+    cr_assert_eq(strike(&faults, SANDBOX_CALL_BULK, "poison"), 2, "the first skips one");
     cr_assert_eq(strike(&faults, SANDBOX_CALL_BULK, "poison"), 0);
     cr_assert_eq(strike(&faults, SANDBOX_CALL_ONE, ""), 3);
     cr_assert_eq(strike(&faults, SANDBOX_CALL_SINGLE, "poiso"), -1);
@@ -159,7 +157,7 @@ static struct sandbox_message *accept_numbered(struct sandbox_store *store, int 
     return sandbox_store_accept(store, &item, sandbox_outcome_of(NULL), at_ms);
 }
 
-/* Ends the request under way, which is when the store forgets what is too much. */
+/* Ends the current request: the store then forgets what is above `keep`. */
 static void end_request(struct sandbox_store *store)
 {
     struct sandbox_request request = {.n = store->next_request,

@@ -1,6 +1,6 @@
 /*
- * intake: verdicts and when they come, ids and rows that rise, the times that options ask for, and
- * what is on the disk when a client is told so. Driven by an event base without a network.
+ * Tests of intake: verdicts and when they come, rising ids and rows, times from options, and what is
+ * on disk when a client is told so. Uses an event base without a network.
  */
 #include "gateway/queue/ask.h"
 #include "gateway/queue/dispatch.h"
@@ -189,7 +189,7 @@ static void end_store(void)
 
 /* --- submitting ------------------------------------------------------------------------------- */
 
-/* What of a submission matters to a test. */
+/* The parts of a submission that matter to a test. */
 struct spec {
     size_t recipients; /* 0 = one */
     const char *ref, *text;
@@ -235,7 +235,7 @@ static void on_impatience(evutil_socket_t fd, short what, void *arg)
     *(bool *)arg = true;
 }
 
-/* Runs the loop until so many verdicts have come. */
+/* Runs the loop until `count` verdicts have come. */
 static void await(size_t count)
 {
     bool is_late = false;
@@ -346,7 +346,7 @@ Test(intake, full_is_full)
         submit(1, &(struct spec){.text = "12"});
         loop_once();
     }
-    cr_expect_eq(stats_get(&stats, STAT_SUBMISSIONS_ACCEPTED), 6, "each turn gathers anew");
+    cr_expect_eq(stats_get(&stats, STAT_SUBMISSIONS_ACCEPTED), 6, "each turn gathers its own");
     end();
 }
 
@@ -356,7 +356,7 @@ Test(intake, what_was_not_committed_is_dropped, .init = setup, .fini = end)
     cr_expect_eq(told_count, 0);
 }
 
-/* A flood, then quiet, then a flood: the arrays grow and go. */
+/* A flood, then quiet, then a flood: the arrays grow and are freed. */
 Test(intake, floods, .init = setup, .fini = end)
 {
     static const unsigned submissions[] = {3000, 1, 1, 5000, 0, 2};
@@ -419,12 +419,12 @@ Test(intake, ids_rise_when_the_clock_goes_back, .init = setup, .fini = end)
         for (size_t j = 0; j < i; j++) {
             cr_expect_neq(
                 memcmp(&told[i].receipts[0].id, &told[j].receipts[0].id, sizeof(struct ulid)), 0,
-                "random all the same");
+                "random nonetheless");
         }
     }
 }
 
-/* More in a millisecond than it has rows: they run ahead, and the clock catches up. */
+/* More than a millisecond has rows: ids run ahead, and the clock catches up. */
 Test(intake, ids_rise_in_a_flood, .init = setup, .fini = end)
 {
     enum { ROWS = 1 << STORE_ROW_COUNTER_BITS };

@@ -105,7 +105,7 @@ Test(metrics, buckets_add_up)
                  "smsrelay_api_latency_seconds_count{endpoint=\"sms\"} 0");
 }
 
-/* A head without its values, or twice, is refused by some who read it. */
+/* Some readers refuse a head without values, or one that repeats. */
 Test(metrics, each_metric_has_one_head)
 {
     char *const lines = strdup(all());
@@ -139,7 +139,7 @@ Test(metrics, the_destination_is_in_one_state)
                  "smsrelay_destination_state{state=\"stopped\"} 1");
 }
 
-/* What has the same codes is one series. */
+/* Replies with the same codes are one series. */
 Test(metrics, refusals_by_both_codes)
 {
     tally.refusals[REPLY_QUEUE_FULL] = 3;
