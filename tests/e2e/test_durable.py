@@ -323,7 +323,7 @@ class Ended(DurableTest):
             for state in ("rejected", "expired", "canceled"):
                 self.assertEqual(self.ids_of(state), [self.ids[state]])
             both = [self.ids["relayed"], self.ids["plain"]]
-            self.assertEqual(self.ids_of("relayed"), sorted(both))
+            self.assertEqual(self.ids_of("relayed"), both)
             self.assertEqual(len(self.listed("relayed", 1)), 1)
             for verb in ("CANCEL", "RETRY"):
                 self.assertReply(self.c.ask("%s %s" % (verb, self.ids["plain"])), "550 5.0.0")
