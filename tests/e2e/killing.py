@@ -1,13 +1,13 @@
-"""What the kill tests are made of: clients that keep account of what they were told, a relay that
-dies at any moment, an API that fails, and the reckoning from the simulator's record at the end.
+"""The parts of the kill tests: clients that remember every reply, a relay that dies at any moment, an
+API that fails, and a comparison with the simulator's record at the end.
 
-Here, and only here, time is left to chance: when a client submits and when the relay dies is drawn
-from the seed, since the moment is what is being tested. How the threads fall is not in the seed, so
-a seed repeats the plan of a failure, not each step of it.
+Only here is time random: the seed decides when a client submits and when the relay dies, since the
+moment is what is being tested. It does not decide how threads interleave, so a seed repeats the plan
+of a failure, not each of its steps.
 
-    KILL_SEED=n   the plan (drawn if it is not set, and printed)
-    KILL_LOG=path where everything goes that is known of the last trial: the logs of all its relays,
-                  at level debug, the faults, the simulator's requests
+    KILL_SEED=n   the plan (random if it is not set, and printed)
+    KILL_LOG=path a file for everything known about the last trial: the logs of all its relays at
+                  level debug, the faults, the simulator's requests
 """
 
 import bisect
@@ -39,7 +39,7 @@ SETTINGS = dict(QUICK, **{
 # --- clients -------------------------------------------------------------------------------------
 
 class Lost(Exception):
-    """The relay has gone, or is going: what was not answered has an unknown fate."""
+    """The relay is gone, or going: unanswered submissions have an unknown fate."""
 
 
 class Line(Client):
@@ -65,7 +65,7 @@ class Line(Client):
 
 
 class Submission:
-    """A message for one recipient or more, and what its client was told of it."""
+    """A message for one recipient or more, and what its client was told about it."""
 
     def __init__(self, text, recipients, ref, options):
         self.text, self.recipients, self.ref, self.options = text, recipients, ref, options
@@ -74,7 +74,7 @@ class Submission:
         self.api = {}   # the API's ids, as far as a reply named them
 
     def begin(self):
-        """It is submitted, its fate unknown. Returns where in `told` that stands."""
+        """Notes that it is submitted, its fate unknown. Returns the place of that in `told`."""
         self.told.append("unknown")
         return len(self.told) - 1
 
@@ -82,7 +82,7 @@ class Submission:
         return "250" in self.told
 
     def is_refused(self):
-        """Every time, so that nothing was queued."""
+        """Was it refused every time, so that nothing was queued?"""
         return all(word not in ("250", "unknown") for word in self.told)
 
     def __str__(self):
@@ -153,7 +153,7 @@ class Stage:
 
 
 class Customer(threading.Thread):
-    """A client that submits in bursts, and again, as a careful one does, what it is not sure of."""
+    """A careful client: submits in bursts, and submits again when it is not sure."""
 
     def __init__(self, name, seed, stage, burst, at=0, ways=(as_send, as_text, as_data), acks=0.1):
         super().__init__(daemon=True, name=name)
@@ -210,7 +210,7 @@ class Customer(threading.Thread):
                             if s.ref is not None and self.chance.random() < 0.7]
 
     def pick(self):
-        """A new message; or an old one, because its fate is unknown, or as if it were."""
+        """A new message; or an old one whose fate is unknown, or as if it were."""
         dice = self.chance.random()
         if self.unsure and dice < 0.5:
             self.again += 1
@@ -273,7 +273,7 @@ SCANS = [dict(drop=True), dict(status=500), dict(status=503), dict(hang_ms=40),
 
 
 class Weather:
-    """Faults, a few at a time, at requests left to chance."""
+    """Faults, a few at a time, at random requests."""
 
     def __init__(self, api, chance, has_hangs, latencies):
         self.api, self.chance, self.latencies = api, chance, latencies
@@ -281,12 +281,12 @@ class Weather:
         self.faults = []  # by index
 
     def change(self):
-        """Between two relays."""
+        """Called between two relays."""
         left = self.api.call("GET", "/sandbox/faults")["faults"]
         faults = []
         if len(left) < 8:
             faults += [self.of_post() for _ in range(self.chance.randint(0, 3))]
-        # One at a time: three unreadable pages in a row, and a scan gives up.
+        # One at a time: after three unreadable pages in a row a scan gives up.
         if not any(f["fault"]["on"] == "history" for f in left) and self.chance.random() < 0.3:
             faults.append(dict(self.chance.choice(SCANS), on="history",
                                skip=self.chance.randint(1, 4)))
@@ -311,7 +311,7 @@ class Weather:
 # --- the relay -----------------------------------------------------------------------------------
 
 class Victim(Relay):
-    """A relay that is not waited for."""
+    """A relay that nobody waits for."""
 
     def __init__(self, settings, sandbox):
         self.began_ms = time.time() * 1000
@@ -327,7 +327,7 @@ class Victim(Relay):
         self.addresses = [line["address"] for line in self.log("listening")]
 
     def end(self, deed):
-        """Returns how it ended; raises AssertionError if it did so by itself, or badly."""
+        """Returns how it ended; raises AssertionError if nobody killed it, or if it failed."""
         deed()
         code = self.wait()
         self.ended_ms = time.time() * 1000
@@ -397,7 +397,7 @@ class Trial:
         return relay
 
     def live(self, moment):
-        """One relay, from its start to its death at such a moment."""
+        """Runs one relay, from its start to its death."""
         relay = self.begin()
         try:
             if moment == "start":
@@ -417,16 +417,16 @@ class Trial:
         self.kills[moment] += code == -signal.SIGKILL
 
     def wait_for(self, moment):
-        """Up to the moment of death, chosen by chance."""
+        """Waits for the random moment of death."""
         time.sleep(self.chance.uniform(0, self.life_s * SLOWNESS))
         if moment in ("sent", "replied"):
             self.stage.await_moment(moment, 0.2 * SLOWNESS)
             time.sleep(self.chance.expovariate(1 / (0.002 * SLOWNESS)))
 
-    # --- the reckoning ---------------------------------------------------------------------------
+    # --- checking --------------------------------------------------------------------------------
 
     def settle(self):
-        """Waits until the last relay has nothing more to do; then the record is the truth."""
+        """Waits until the last relay is done; from then on the record is final."""
         with self.relay.connect() as client:
             def look():
                 self.queue = client.queue()
@@ -449,7 +449,7 @@ class Trial:
         self.submissions = [s for c in self.customers for s in c.submissions]
 
     def ask_again(self, customer, client):
-        """What was said of a message is true over all deaths, and its REF is known (of some)."""
+        """For some messages: replies stay true over all deaths, and REFs stay known."""
         accepted = [s for s in customer.submissions if s.is_accepted()]
         for submission in self.chance.sample(accepted, min(50, len(accepted))):
             if submission.ref is not None and customer.at == 0:
@@ -466,7 +466,7 @@ class Trial:
         return arrived
 
     def wrongs(self, may_be_unresolved=False):
-        """All that is not as it was promised, as {kind: [what happened]}; "twice" as messages."""
+        """Every broken promise, as {kind: [what happened]}; "twice" holds messages."""
         arrived = self.arrivals()
         found = collections.defaultdict(list)
         for s in self.submissions:
@@ -494,7 +494,7 @@ class Trial:
         return {kind: what for kind, what in found.items() if what}
 
     def is_true(self, reply, messages):
-        """Is this STATUS what has become of these?"""
+        """Does this STATUS say what became of these?"""
         status = parse_reply(reply)
         if status.get("state") == "unresolved":
             return status["id"] in self.unresolved
@@ -502,7 +502,7 @@ class Trial:
                 status.get("api", "") in [""] + [m["id"] for m in messages])
 
     def tell(self, s, to, messages):
-        """Everything known of one message, to look into what went wrong."""
+        """Everything known about one message, to find out what went wrong."""
         words = ["%s: %s" % (to, s)]
         requests = {r["n"]: r for r in self.record.requests}
         for message in messages:
@@ -520,11 +520,11 @@ class Trial:
                 for m in found.get("twice", [])]
 
     def life_at(self, at_ms):
-        """Which relay sent a request that came in at this time: that which was started last."""
+        """Which relay sent a request that came in at this time: the last one started."""
         return bisect.bisect_right([began for began, _ in self.lives], at_ms + 0.999) - 1
 
     def doubtful_requests(self, twice):
-        """The requests whose messages were sent again though no fault struck them: {life: {n}}."""
+        """Requests whose messages were sent again although no fault struck: {life: {n}}."""
         requests = {r["n"]: r for r in self.record.requests}
         doubtful = collections.defaultdict(set)
         for messages in twice:
@@ -548,7 +548,7 @@ class Trial:
                     sum(len(m) - 1 for m in found.get("twice", ()))))
 
     def close(self):
-        """Ends what is left; in good order, if the trial came to its end."""
+        """Ends what is left; in good order if the trial was completed."""
         for relay in self.logs:
             relay.kill()
         self.api.kill()

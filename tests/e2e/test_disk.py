@@ -1,7 +1,7 @@
-"""A disk that is full or fails, under the running relay: nobody is told 250 for what is not stored,
-nothing that was refused is sent, relaying goes on, and all is well again when the disk is.
+"""A full or failing disk under a running relay: no 250 for a message that is not stored, no refused
+message is sent, relaying goes on, and everything recovers when the disk does.
 
-The disk is tests/support/faulty_vfs.c, preloaded; and, without it, a limit on the size of files.
+The disk is tests/support/faulty_vfs.c, preloaded; or the real one with a limit on the size of files.
 """
 
 import os
@@ -33,15 +33,15 @@ def build_disk(folder):
 
 
 class Trouble(DurableTest):
-    """What is so on any disk that fails; `fail` and `mend` say how it does."""
+    """Tests for any failing disk; `fail` and `mend` say how it fails."""
 
     def refuse(self, count=3, prefix="refused", options=""):
-        """Submits what cannot be stored."""
+        """Submits messages that cannot be stored."""
         for text in texts(count, prefix):
             self.assertReply(self.c.ask("SEND %s%s %s" % (options, TO, text)), NOT_STORED)
 
     def await_recovery(self):
-        """By itself; returns the id of the first message that is taken again."""
+        """Waits until the relay accepts again; returns the first id that it gives."""
         def look():
             reply = self.c.ask("SEND %s taken again" % TO)[0]
             if reply.startswith("250"):
@@ -53,7 +53,7 @@ class Trouble(DurableTest):
         return taken
 
     def settle_store(self):
-        """Until everything so far is in the store: an answer from it comes after that."""
+        """Waits until everything so far is in the store: it answers after that."""
         self.assertReply(self.c.ask("QUEUE LIST relayed 1"), "250")
 
     def assertNone(self, record, prefix):
@@ -100,7 +100,7 @@ FAILURES = ["write full", "write full torn=100", "write ioerr", "write readonly"
 
 class Refusal(DiskTest):
     def test_each_failure(self):
-        """Refused; what is in memory goes out; after recovery and a kill all is as it was told."""
+        """451, and messages in memory are relayed; clients' answers stay true over a kill."""
         for order in FAILURES:
             with self.subTest(order):
                 self.begin(order)
@@ -126,7 +126,7 @@ class Refusal(DiskTest):
                 os.unlink(self.path)
 
     def test_killed_while_it_fails(self):
-        """What was refused is not there afterwards, what was relayed meanwhile is found."""
+        """Refused messages are gone afterwards; those relayed meanwhile are found."""
         for order in ("write full", "write readonly", "sync ioerr", "truncate ioerr"):
             with self.subTest(order):
                 self.begin(order)
@@ -145,7 +145,7 @@ class Refusal(DiskTest):
                 os.unlink(self.path)
 
     def test_one_failure(self):
-        """It is over before anybody looks: one submission is refused, or two."""
+        """It is over before the next try: one submission is refused, or two."""
         for order in ("write ioerr once", "sync ioerr once", "any full once"):
             with self.subTest(order):
                 self.begin(order)
@@ -157,7 +157,7 @@ class Refusal(DiskTest):
                 os.unlink(self.path)
 
     def test_submissions_of_one_batch(self):
-        """Many clients, one write: all are refused, and the REFs are free."""
+        """Many clients in one failed commit: all are refused, and the REFs stay free."""
         self.start()
         self.hold()
         clients = [self.daemon.connect() for _ in range(5)]
@@ -199,10 +199,10 @@ class Refusal(DiskTest):
 
 
 class Changes(DiskTest):
-    """What changes while the disk fails."""
+    """Changes while the disk fails."""
 
     def test_the_operator_is_told(self):
-        """It is done, but a restart would undo it: no 250."""
+        """It takes effect, but a restart would undo it: no 250."""
         self.begin("sync ioerr")
         self.refuse(1)
         self.assertReply(self.c.ask("HOLD"), NOT_STORED)
@@ -245,7 +245,7 @@ class Changes(DiskTest):
         self.assertEqual(self.finish().requests, [])
 
     def test_killed_as_it_recovers(self):
-        """More is to be written than one transaction takes, and less than the history shows."""
+        """More records than one transaction takes, and fewer than the history shows."""
         self.start({"log.level": "info"})
         self.hold()
         ids = self.send(texts(9000), to=TO)
@@ -274,7 +274,7 @@ class Changes(DiskTest):
         self.assertOnce(self.finish(), self.done + self.waiting)
 
     def test_a_stop_with_messages_while_it_fails(self):
-        """They are on the disk since they were taken: the log says that they are kept."""
+        """They have been on the disk since their 250: the log says that they are kept."""
         self.begin("write full")
         self.refuse(1)
         self.stop()
@@ -287,7 +287,7 @@ class Changes(DiskTest):
         self.assertOnce(self.finish(), self.done + self.waiting)
 
     def test_a_ref_that_is_submitted_again(self):
-        """As its client is told to: 451, later 250, and one message."""
+        """A client that submits again after 451 gets 250, and one message is sent."""
         self.begin("sync ioerr")
         self.api.forget_faults()
         self.refuse(2, "", options="REF=r ")
@@ -357,7 +357,7 @@ class Limit(Trouble):
         self.assertOnce(self.finish(), taken + [last])
 
     def test_a_stop_without_room(self):
-        """What was taken is there for the next one, whatever could not be written since."""
+        """The next relay has what was accepted, whatever could not be written since."""
         self.start({"log.level": "info"}, preexec_fn=lambda: self.limit(self.BYTES))
         self.hold()
         taken = []

@@ -1,5 +1,5 @@
-"""The queue on disk: what a restart finds, after an orderly stop and after SIGKILL; what the API is
-asked before any of it goes out; and the file itself.
+"""The queue on disk: what a restart finds, after an orderly stop and after SIGKILL; how it asks the
+API before it sends any of that; and the file itself.
 """
 
 import os
@@ -25,7 +25,7 @@ def texts(count, prefix="m"):
 
 
 def lasting(status):
-    """What a restart must not change of a STATUS."""
+    """The parts of a STATUS that a restart must not change."""
     return {name: status.get(name) for name in
             ("id", "to", "from", "parts", "submitted", "ref", "attempts", "api")}
 
@@ -45,7 +45,7 @@ class DurableTest(RelayingTest):
         return super().start(chosen, env=dict(self.env), **options)
 
     def go_on(self, settings=None, **options):
-        """The next relay on the same store; the API is what it was."""
+        """Starts the next relay on the same store, with the same API."""
         chosen = dict(QUICK, **self.settings, **{"queue.path": self.path})
         chosen.update(settings or {})
         options.setdefault("sandbox", self.api)
@@ -64,7 +64,7 @@ class DurableTest(RelayingTest):
         self.daemon.stop()
 
     def after_each_end(self, begin, check):
-        """`begin` with a first relay, `check` with a second one: after SIGKILL, after SIGTERM."""
+        """Runs `begin` with one relay, `check` with the next: after SIGKILL, after SIGTERM."""
         for end in (self.kill, self.stop):
             with self.subTest(end.__name__):
                 if os.path.exists(self.path):
@@ -88,7 +88,7 @@ class DurableTest(RelayingTest):
         return [status["id"] for status in self.listed(state)]
 
     def leave_in_flight(self, words="in flight", accept=True, options=""):
-        """A message whose request the API has and does not answer."""
+        """Leaves a message in flight: the API has the request and does not answer."""
         self.api.faults({"containing": words, "hang_ms": -1, "accept": accept})
         ids = self.send(words, options=options)
         self.await_hanging(words)
@@ -189,7 +189,7 @@ class Restart(DurableTest):
         self.assertGreaterEqual(at_ms["later"], due * 1000)
 
     def test_hold_and_release_last(self):
-        """Both as of their 250, though SIGKILL comes right after it."""
+        """Both last from their 250 on, though SIGKILL comes right after it."""
         self.start()
         self.hold()
         ids = self.send("held")
@@ -221,7 +221,7 @@ class Restart(DurableTest):
         self.assertOnce(self.finish(), [])
 
     def test_retry_lasts(self):
-        """It is not unresolved any more, although the history still cannot tell."""
+        """The message is no longer unresolved, although the history still cannot tell."""
         self.start()
         ids = self.make_unresolved()
         self.api.settings(history=False)
@@ -234,7 +234,7 @@ class Restart(DurableTest):
         self.assertOnce(self.finish(), ids)
 
     def test_what_was_accepted_as_the_stop_came(self):
-        """Every 250 in the middle of a flood is a message that the next relay has, and no other."""
+        """The next relay has every message of the flood that got a 250, and no other."""
         self.start()
         self.hold()
         self.c.send(*["SEND %s text" % TO] * 3000)
@@ -252,7 +252,7 @@ class Restart(DurableTest):
         self.finish()
 
     def test_a_flood_that_is_killed(self):
-        """Every 250 that left is kept, and new ids are above all old ones."""
+        """Every message that got a 250 is kept, and new ids are above all old ones."""
         self.start()
         self.hold()
         self.c.send(*["SEND %s text" % TO] * 3000)
@@ -296,7 +296,7 @@ class Restart(DurableTest):
 
 
 class Ended(DurableTest):
-    """What has ended, and the REFs of all."""
+    """Finished messages, and everybody's REFs."""
 
     def begin(self):
         self.start()
@@ -316,7 +316,7 @@ class Ended(DurableTest):
         def check():
             self.go_on()
             for name, id in self.ids.items():
-                if name != "queued":  # what has ended is told word for word
+                if name != "queued":  # finished ones: the same words
                     self.assertEqual(self.c.ask("STATUS " + id), self.told[name])
                 if name != "plain":
                     self.assertEqual(parse_reply(self.c.ask("STATUS " + name)[0])["id"], id)
@@ -377,7 +377,7 @@ class Ended(DurableTest):
         self.assertEqual(len(self.finish().messages), 100)
 
     def test_others_are_not_told(self):
-        """A client of the TCP port, without control rights, and messages of the Unix socket's."""
+        """A client at the TCP port without control rights, and messages from the Unix socket."""
         path = self.folder + "/socket"
         settings = {"listen.unix": path, "listen.control": "unix"}
         self.start(settings)
@@ -404,7 +404,7 @@ class Ended(DurableTest):
         self.finish()
 
     def test_watching_what_a_restart_settles(self):
-        """By id, and all: queued ones, and one that the scan finds."""
+        """WATCH by id, and of everything: queued messages, and one that the scan finds."""
         self.start()
         flying = self.leave_in_flight()
         waits = self.send("waits", options="AT=+1s")
@@ -428,10 +428,10 @@ class Ended(DurableTest):
 
 
 class Scan(DurableTest):
-    """The look into the history before what was loaded goes out."""
+    """The scan of the history before restored messages are sent."""
 
     def test_killed_between_request_and_answer(self):
-        """Found, and not sent again; what the API did not take is sent."""
+        """What is found is not sent again; what the API did not take is sent."""
         for accept in (True, False):
             with self.subTest(accept=accept):
                 self.start()
@@ -454,7 +454,7 @@ class Scan(DurableTest):
         self.assertOnce(self.finish(), ids)
 
     def test_nothing_goes_before_it(self):
-        """But new messages do."""
+        """Only new messages go."""
         self.start()
         self.hold()
         old = self.send(texts(3, "old"))
@@ -474,7 +474,7 @@ class Scan(DurableTest):
         self.assertEqual(len(self.daemon.log("reconciled")), 1)
 
     def release_unseen(self):
-        """The hold ends, and the relay dies before anything could come of it."""
+        """RELEASE, and the relay dies before anything could be sent."""
         self.kill()
         with sqlite3.connect(self.path) as db:
             db.execute("UPDATE note SET value = 'no' WHERE name = 'held'")
@@ -515,7 +515,7 @@ class Scan(DurableTest):
         eventually(lambda: self.api.summary()["requests"]["history"] >= count, "a look-up")
 
     def test_deep_in_the_history(self):
-        """What was relayed after it does not hide it."""
+        """Messages relayed later do not hide it."""
         self.start()
         flying = self.leave_in_flight()
         done = self.send_together(texts(200))  # full batches: these do not wait for its answer
@@ -540,9 +540,9 @@ class Scan(DurableTest):
 
 
 class CannotTell(DurableTest):
-    """The history does not say what became of what was in flight."""
+    """The history does not say what became of the messages in flight."""
 
-    # What the history does, and what is told of it.
+    # What the history does, and the reason that clients see.
     blind = [({"history_client_id": False}, [], "clientId"),
              ({}, [{"on": "history", "status": 403, "count": -1}], "refused")]
 
@@ -568,7 +568,7 @@ class CannotTell(DurableTest):
                 yield flying, waiting, words
 
     def test_hold(self):
-        """What was in flight is the operator's affair, the rest is sent; and so it stays."""
+        """Messages in flight wait for the operator, others are sent; so also after a restart."""
         for flying, waiting, words in self.each("hold"):
             self.assertRelayed(waiting)
             status = self.await_states(flying, "unresolved")[0]
@@ -597,7 +597,7 @@ class CannotTell(DurableTest):
             self.assertEqual(sorted(self.finish().texts()), ["done", "in flight"] + texts(3))
 
     def test_in_doubt_twice(self):
-        """What was in flight at the first kill is so still at the second, before any look-up."""
+        """A message in flight at the first kill still is at the second, before any look-up."""
         self.start()
         self.await_states(self.send("done"), "relayed")
         flying = self.leave_in_flight()
@@ -637,7 +637,7 @@ class Expiry(DurableTest):
 
 class Purge(DurableTest):
     def test_what_is_old_goes(self):
-        """All that has ended, and nothing else; and the file shrinks."""
+        """Deletes finished messages and nothing else; and the file shrinks."""
         count = 2000
         self.start({"queue.max_bytes": "100m"})
         self.send(["%d %s" % (i, "x" * 1400) for i in range(count)])
@@ -655,7 +655,7 @@ class Purge(DurableTest):
         self.assertEqual(self.statuses(kept)[0]["id"], kept[0])
         self.assertReply(self.c.ask("STATUS gone"), "550 5.0.0")
         self.stop()
-        # At most 1 MB of free pages stays. The purge may still be giving back when it is stopped.
+        # Up to 1 MB of free pages may stay. The stop may interrupt the purge.
         self.go_on({"queue.retention": "1ms"})
         self.stop()
         self.assertLess(os.path.getsize(self.path), size)
@@ -676,7 +676,7 @@ class Purge(DurableTest):
         self.assertEqual(self.api.summary()["messages"], rounds * each)
         self.assertReply(self.c.ask("STATUS " + names[0]), "550 5.0.0")
         self.assertEqual(self.c.ask("QUEUE LIST relayed"), ["250 2.0.0 none"])
-        # One round may be there at a time, and the log holds 16 MB until it begins anew.
+        # One round is in the file at a time, and the log grows to 16 MB before it starts over.
         self.assertLess(os.path.getsize(self.path), 3 * each * len(text))
         self.assertLess(os.path.getsize(self.path + "-wal"), 24 << 20)
         self.stop()
@@ -706,7 +706,7 @@ class Durability(DurableTest):
         self.finish()
 
     def test_none(self):
-        """No file is made."""
+        """No file is created."""
         for settings in ({"queue.durability": "none"}, {"queue.path": ""}):
             self.start(settings)
             self.assertIn("memory only", self.promise())
@@ -718,7 +718,7 @@ class Durability(DurableTest):
             self.assertEqual(os.listdir(self.folder), [])
 
     def test_the_state_directory(self):
-        """Under systemd the queue is durable without a word in the configuration."""
+        """Under systemd the queue is durable without any setting."""
         self.env = {"STATE_DIRECTORY": self.folder}
         self.start({"queue.path": None})
         self.assertIn("durable", self.promise())
@@ -812,7 +812,7 @@ class File(DurableTest):
         self.refused("newer", "use that version")
 
     def test_damaged(self):
-        """In the middle of a page, a page of zeros, a file that was cut off."""
+        """Damage in the middle of a page, a page of zeros, a truncated file."""
         self.leave_messages(1000)
         with open(self.path, "rb") as file:
             good = file.read()
@@ -874,7 +874,7 @@ class File(DurableTest):
         self.assertNotRegex(log, "600004242|600004243|t0k3n")
 
     def test_an_idle_relay_sleeps(self):
-        """Between two events a second and more apart, with a store that has work behind it."""
+        """It sleeps a second and longer at a time, with a store that has had work."""
         self.start({"log.level": "info"})
         self.await_states(self.send(texts(100)), "relayed")
         self.c.ask("QUEUE LIST relayed")

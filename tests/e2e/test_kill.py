@@ -1,7 +1,7 @@
 """SIGKILL at any moment, thousands of times: what got its 250 arrives, and nothing arrives twice.
 
-    KILL_SEED=n         repeats a plan (killing.py tells what is in it)
-    KILL_SECONDS=n      how long a test kills (35; 15 where the program is slow)
+    KILL_SEED=n         repeats a plan (killing.py says what is in it)
+    KILL_SECONDS=n      how long a test kills (35; 15 if the program is slow)
     SOAK=1 SOAK_KILLS=n the long one (2000)
 """
 
@@ -57,8 +57,8 @@ class Kill(KillTest):
 
 @unittest.skipIf(IS_SLOW, "no flood without speed")
 class Flood(KillTest):
-    """More is relayed than a scan can keep up with, in one life and over several: then relaying has
-    to wait for the scan, or what is in doubt is buried.
+    """More is relayed than a scan can keep up with, in one life and over several: relaying has to
+    wait for the scan, or it would bury the messages in doubt.
     """
 
     def test_nothing_lost_nothing_twice(self):
@@ -68,10 +68,10 @@ class Flood(KillTest):
 
 
 class Blind(KillTest):
-    """The history names no clientId: what became of a request in doubt cannot be found out."""
+    """The history names no clientId, so it cannot say what became of a request in doubt."""
 
-    # Requests are small, so that what may be doubled is little beside all that must not be; and
-    # none runs out of time by itself, so that only a kill or a fault makes a doubt.
+    # Requests are small, so that few messages may be doubled and many must not be; and none times
+    # out by itself, so that only a kill or a fault creates doubt.
     bulk_max, connections = 8, 2
     settings = {"relay.bulk_max": bulk_max, "relay.connections": connections, "api.timeout": "30s"}
 
@@ -87,9 +87,9 @@ class BlindRetry(Blind):
         found = self.reckon(trial)
         twice = found.pop("twice", [])
         self.assertNothing(trial, found)
-        # A request's outcome is in the same commit as the mark of the next one in its place, so at
-        # no time the store calls more requests unfinished than there are connections. What a fault
-        # struck is left out; after an orderly stop there is no doubt.
+        # A request's outcome is in the same commit as the mark of the next one in its place, so the
+        # store never has more unfinished requests than there are connections. Requests that a fault
+        # struck do not count; an orderly stop leaves no doubt.
         doubtful = trial.doubtful_requests(twice)
         for life, requests in doubtful.items():
             limit = self.connections if trial.lives[life][1] < 0 else 0

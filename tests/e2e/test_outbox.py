@@ -1,6 +1,5 @@
-"""Who is told of changes beside the clients: reports.webhook and reports.exec. Everything that lasts,
-once and in order, signed; again when it was not taken; still there after a kill, in the same words; and
-whoever does not take it holds up nobody.
+"""reports.webhook and reports.exec: every lasting change, once and in order, signed; repeated until
+it is taken; in the same words after a kill; and a receiver that does not take it delays nothing.
 """
 
 import collections
@@ -44,7 +43,7 @@ is_genuine = documented_check()
 
 
 class Hook:
-    """A webhook on a free port: notes what comes, answers as it is told to."""
+    """A webhook on a free port: records requests, answers as it is set."""
 
     def __init__(self, listens=True):
         self.news = threading.Condition()
@@ -62,7 +61,7 @@ class Hook:
             self.listen()
 
     def listen(self):
-        """Until then connections are refused."""
+        """Before this, connections are refused."""
         hook = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -179,7 +178,7 @@ class OutboxTest(TestCase):
         return {"queue.path": os.path.join(self.folder, "queue.db")}
 
     def post(self, host=None, **members):
-        """A report of the API's; returns the status of the answer."""
+        """Posts a report as the API does. Returns the status of the answer."""
         connection = http.client.HTTPConnection(host or self.host, timeout=PATIENCE)
         try:
             connection.request("POST", "/dlr/" + API_SECRET, json.dumps(members))
@@ -200,7 +199,7 @@ class OutboxTest(TestCase):
         return [parse_reply(self.c.read_reply()[0])["id"] for _ in range(count)]
 
     def assertSound(self, hook=None):
-        """Every request was signed; numbers rise; what came again came in the same words."""
+        """Every request was signed; numbers rise; repetitions have the same words."""
         hook = hook or self.hook
         by_number, by_id = {}, {}
         for request in hook.requests:
@@ -220,7 +219,7 @@ class OutboxTest(TestCase):
 
 
 class Told(OutboxTest):
-    """Everything that lasts, as it happens."""
+    """Every lasting change, as it happens."""
 
     def check(self, settings, told, at_stop):
         """`told()` returns the changes so far, `told(n)` waits for them."""
@@ -273,7 +272,7 @@ class Told(OutboxTest):
         self.assertEqual(self.hook.wait_changes(2)[1]["text"], "STOP")
 
     def test_an_id_that_is_too_long(self):
-        """It is left out; cut in the midst of a letter, it was no text that could be told."""
+        """It is left out: cut within a letter, it is invalid UTF-8."""
         for settings in ({}, self.durable()):
             self.hook = self.new_hook()
             relay = self.start(settings)
@@ -314,7 +313,7 @@ class Told(OutboxTest):
 
 
     def test_batches_are_small_enough_for_web_servers(self):
-        """Some take no more than 100 KB."""
+        """Some receivers take no more than 100 KB."""
         count = 40
         self.start()
         self.hook.is_open.clear()
@@ -379,7 +378,7 @@ class Refused(OutboxTest):
             for _ in range(count):
                 reply = self.c.ask("SEND ACK=relayed %s text" % TO)
                 self.assertIn(" state=relayed ", reply[0])
-            # Ten seconds have not gone by: it is the first request that still has no answer.
+            # Less than ten seconds have passed: the first request still has no answer.
             self.assertEqual(len(self.hook.requests), 1)
             self.assertIsNone(self.hook.requests[0]["answer"])
             self.hook.is_open.set()
@@ -438,7 +437,7 @@ class Stopping(OutboxTest):
         self.assertEqual(len(self.hook.taken()), 3)
 
     def test_what_changes_at_the_last_moment(self):
-        """An answer comes when the second signal has ended the loop: what it changes is not lost."""
+        """An answer arrives when the second signal has ended the loop: its change is not lost."""
         api = self.separate_sandbox()
         settings = self.durable()
         ids = []
@@ -464,7 +463,7 @@ class Stopping(OutboxTest):
         self.assertSound()
 
     def test_what_is_there_is_told_first(self):
-        """Also what the queue still relays while it is drained."""
+        """That includes what the queue still relays while it drains."""
         for settings in ({}, self.durable()):
             self.hook = self.new_hook()
             relay = self.start(settings)
@@ -488,7 +487,7 @@ class Killed(OutboxTest):
         relay.await_state(ids[-1], "relayed")
         self.report(ids[0], "delivered")
         self.hook.wait_requests(1)
-        # The last of these is saved when an answer of the store comes after it.
+        # The store answers after the last of these is saved.
         self.assertReply(self.c.ask("QUEUE LIST relayed 1"), "250")
         relay.kill()
         before = self.hook.requests[0]["changes"]
@@ -503,7 +502,7 @@ class Killed(OutboxTest):
         self.assertEqual([c["id"] for c in changes if c["event"] == "report"], [ids[0]])
 
     def test_at_any_moment(self):
-        """The API reports until it is told 200; the relay dies between report, commit and POST."""
+        """The API repeats a report until 200; the relay dies between report, commit and POST."""
         seed = random.randrange(1 << 32)
         chance = random.Random(seed)
         rounds, count = (4, 40) if IS_SLOW else (14, 200)
@@ -543,7 +542,7 @@ class Killed(OutboxTest):
 
         def told():
             return {(c["id"], c["status"]) for c in self.hook.taken() if c["event"] == "report"}
-        # A `sent` that comes after `delivered`, since its 200 got lost, is none that is new.
+        # A `sent` repeated after `delivered`, since its 200 got lost, is not news.
         self.hook.wait(lambda: told() >= set(done), "all reports, seed %d" % seed)
         relay.stop()
         self.assertSound()
@@ -556,8 +555,8 @@ class Killed(OutboxTest):
 
 class ManyLives(OutboxTest):
     def test_states_are_told_once(self):
-        """What clients were told and what the API has is what the webhook was told, over kills at any
-        moment while messages flow and requests fail (killing.py)."""
+        """The webhook hears what clients hear and what the API has, over kills at any moment while
+        messages flow and requests fail (killing.py)."""
         trial = Trial(self.folder, {"reports.webhook": self.hook.url,
                                     "reports.webhook_secret": SECRET})
         self.addCleanup(trial.close)
@@ -591,7 +590,7 @@ class Program(OutboxTest):
                                                                           self.out)})
         return self.start(chosen, hook=False, **options)
 
-    # Reads without a buffer, line by line: what it has not asked for is in the pipe.
+    # Reads line by line without a buffer: what it has not asked for stays in the pipe.
     COPY = """
 import os, sys
 def lines():
@@ -614,7 +613,7 @@ out = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             return [json.loads(line) for line in file if line.endswith("\n")]
 
     def wait_told(self, count):
-        """Until the relay counts so many as told."""
+        """Waits until the relay counts that many as told."""
         self.await_count("changes_told_exec_total", count)
 
     def test_told(self):
@@ -727,7 +726,7 @@ sys.stdin.read()
         relay.stop()
 
     def test_a_relay_without_standard_error(self):
-        """What it opens first is not what the program writes its errors to."""
+        """The first file that the relay opens does not become the program's standard error."""
         code = os.path.join(self.folder, "program.py")
         out = os.path.join(self.folder, "out")
         with open(code, "w") as file:
@@ -744,7 +743,7 @@ sys.stdin.read()
         self.assertEqual(relay.wait(PATIENCE), 0)
 
     def test_both(self):
-        """The one that is dead does not keep the other from being told, nor makes it be told again."""
+        """A dead consumer neither delays the other nor makes it hear anything twice."""
         self.hook.is_open.clear()
         relay = self.start_with(self.COPY + "for line in lines(): os.write(out, line)",
                                 dict(self.durable(), **{"reports.webhook": self.hook.url}))

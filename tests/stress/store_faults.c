@@ -1,16 +1,15 @@
 /*
- * store_faults: a relay's queue and store on a disk that breaks at every place where it can.
+ * store_faults: a relay's queue and store on a disk that fails at each of its operations.
  *
- * Each trial is a relay without a network (intake, queue, store) in a process of its own, on the
- * disk of tests/support/faulty_vfs: it takes submissions, moves some of them on as the forwarder
- * would, and dies without a word, by which time something has gone wrong with its n-th operation
- * on the disk; or else the power goes there. What was told each client is written down in shared
- * memory. Then the store is opened again without faults: as the dead process left it, and as the
- * power would have left it. What was accepted must be there once, word for word; what was refused
- * must not; of what nobody was told either will do.
+ * Each trial is a relay without a network (intake, queue, store) in a process of its own, on the disk
+ * of tests/support/faulty_vfs. It takes submissions, forwards some of them, and is killed after its
+ * n-th operation on the disk has failed, or loses power there. Shared memory records what each client
+ * was told. Then the store is opened again without faults: as the dead process left it, and as a power
+ * loss would have left it. What was accepted must be there once, word for word; what was refused must
+ * not; of what nobody was told either is fine.
  *
- * Here the write-ahead log goes into the database every few pages, not every few thousand: so that
- * this breaks, too.
+ * The write-ahead log goes into the database every few pages here, not every few thousand, so that
+ * faults strike there, too.
  *
  *     store_faults [<kind> [<n>]]     only these trials; a single one with the relay's log
  */
@@ -53,17 +52,17 @@
 #endif
 
 enum {
-    STRIDE = IS_SLOW ? 7 : 1,     /* under ThreadSanitizer every seventh place will do */
-    PARALLEL = IS_SLOW ? 8 : 150, /* trials: a relay rests a second before it tries a disk again */
+    STRIDE = IS_SLOW ? 7 : 1,     /* under ThreadSanitizer every seventh operation is enough */
+    PARALLEL = IS_SLOW ? 8 : 150, /* trials: each mostly waits for the second between tries */
     TRIAL_SECONDS = 60,
-    ROUNDS = 3,            /* of submissions before the disk is looked after */
+    ROUNDS = 3,            /* of submissions before the disk is mended */
     ROUNDS_AFTER = 2,      /* and after */
-    BATCH = 2,             /* submissions that are written together */
+    BATCH = 2,             /* submissions written together */
     SUBMISSIONS_MAX = 400, /* of a trial */
     SHORT_LOG = 6,         /* pages of the write-ahead log */
     LONG_LOG = 10000,
-    WAIT_MS = 15000, /* for a verdict, or until the disk is used again */
-    NAP_MS = 50,     /* between submissions while the disk is not used */
+    WAIT_MS = 15000, /* for a verdict, or for the store to use the disk again */
+    NAP_MS = 50,     /* between submissions while it does not */
     COMPLAINT_BYTES = 300,
     PATH_BYTES = 256
 };
@@ -72,14 +71,14 @@ enum {
 struct kind {
     const char *name;
     struct faulty_order order; /* without its nth */
-    bool heals;                /* once something was refused the disk is well again */
-    bool has_past;             /* it happens to a relay that comes after one that was killed */
-    bool restarts;      /* and after it comes one on a disk that is well, before the power goes */
-    bool has_long_log;  /* nothing goes from the log into the database by itself */
-    uint64_t cut_after; /* the power goes so many operations after the fault; 0 = at the end */
+    bool heals;                /* the disk recovers once something was refused */
+    bool has_past;             /* it strikes a relay that follows a killed one */
+    bool restarts;             /* then one on a good disk follows, before the power loss */
+    bool has_long_log;         /* no checkpoints */
+    uint64_t cut_after;        /* operations between the fault and the power loss; 0 = at the end */
 
-    /* So many messages may be there though they were refused: a batch that was written before the
-     * disk died, which then lets nobody take it back. */
+    /* How many refused messages may be in the file: a batch written before the disk died, which
+     * nobody could undo then. */
     unsigned may_return;
 };
 
@@ -134,13 +133,13 @@ enum { LOSSES = sizeof losses / sizeof losses[0] };
 
 enum verdict { UNTOLD, ACCEPTED, REFUSED };
 
-/* What is known of a trial outside of the relay's process: memory that both have. */
+/* What a trial knows outside of the relay's process: shared memory. */
 struct ledger {
     enum verdict verdicts[SUBMISSIONS_MAX];
     unsigned submitted, accepted, refused;
     bool is_over; /* the relay ended where it should */
     atomic_bool has_struck;
-    uint64_t operations[FAULTY_OPERATIONS]; /* that the disk has seen, without a fault */
+    uint64_t operations[FAULTY_OPERATIONS]; /* on the disk, without a fault */
     char complaint[COMPLAINT_BYTES];        /* "" = all is well */
 };
 
@@ -174,7 +173,7 @@ struct relay {
     bool is_timed_out;
 };
 
-/* Where one relay leaves to the next what is on its way to the platter. */
+/* Where a relay leaves its successor what has not reached the platter. */
 static void model_path(char path[PATH_BYTES])
 {
     snprintf(path, PATH_BYTES, "%.200s/model", folder);
@@ -185,7 +184,7 @@ static void left_folder(char path[PATH_BYTES], size_t loss)
     snprintf(path, PATH_BYTES, "%.200s/left%zu", folder, loss);
 }
 
-/* The end of a relay's life; never lets the mutex go, since the other thread may come here too. */
+/* Ends the relay; keeps the mutex, since the other thread may get here too. */
 static void cut_power(void *unused)
 {
     static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
@@ -271,7 +270,7 @@ static void settle(void *arg, const struct intake_verdict *verdict)
     ((struct relay *)arg)->verdicts_due--;
 }
 
-/* As a message's REF and text are to be found in the end. Every fourth does not fit a page. */
+/* The REF and text that a message must have in the end. Every fourth exceeds a page. */
 static size_t compose(unsigned i, char ref[REF_MAX + 1], char text[])
 {
     snprintf(ref, REF_MAX + 1, "ref-%u", i);
@@ -339,7 +338,7 @@ static void await_saved(struct relay *relay)
     }
 }
 
-/* Moves a few messages on, as the forwarder does: marks, then an end for each. */
+/* Forwards a few messages: marks them, then settles each. */
 static void forward(struct relay *relay)
 {
     struct queue_depth depth;
@@ -369,7 +368,7 @@ static void go_round(struct relay *relay)
     forward(relay);
 }
 
-/* Makes the disk well if it is broken. */
+/* Mends the disk if it is broken. */
 static void heal_disk(void)
 {
     if (faulty_vfs_struck() > 0) {
@@ -378,7 +377,7 @@ static void heal_disk(void)
     }
 }
 
-/* Submits until something is accepted, on a disk that is well. */
+/* Submits until something is accepted, on a good disk. */
 static void await_recovery(struct relay *relay)
 {
     int64_t until_ms = clock_monotonic_ms() + WAIT_MS;
@@ -466,7 +465,7 @@ static void live(const struct kind *kind, uint64_t nth)
     for (int i = 0; i < ROUNDS; i++) {
         go_round(&relay);
     }
-    unsigned refused_before = UINT_MAX; /* in a round after which nothing was refused all is well */
+    unsigned refused_before = UINT_MAX; /* a round without a refusal ends this */
     while (kind->heals && ledger->refused != refused_before) {
         refused_before = ledger->refused;
         await_recovery(&relay);
@@ -478,9 +477,9 @@ static void live(const struct kind *kind, uint64_t nth)
     cut_power(NULL);
 }
 
-/* --- the reckoning ------------------------------------------------------------------------------ */
+/* --- checking ----------------------------------------------------------------------------------- */
 
-/* What the queue has got back from the store. */
+/* What the queue got back from the store. */
 static void check_queue(struct queue *queue, const char *where, unsigned may_return)
 {
     unsigned returned = 0;
@@ -516,7 +515,7 @@ static int check_row(void *where, int columns, char **values, char **names)
     return 0;
 }
 
-/* The texts, which the queue does not tell. */
+/* The texts, which the queue does not show. */
 static void check_rows(const char *path, char *where)
 {
     sqlite3 *db;
@@ -598,7 +597,7 @@ static void remove_tree(const char *path)
     nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* Lets a relay live and die in a process of its own. */
+/* Runs a relay to its end in a process of its own. */
 static void run(const struct kind *kind, uint64_t nth)
 {
     int status;
@@ -613,7 +612,7 @@ static void run(const struct kind *kind, uint64_t nth)
     }
 }
 
-/* Makes a trial and looks at what it left; in a process of its own. */
+/* Runs a trial and checks what it left; in a process of its own. */
 static void try(const struct trial *trial)
 {
     ledger = trial->ledger;
@@ -675,7 +674,7 @@ static bool reap(void)
     return pid > 0;
 }
 
-/* Begins a trial as soon as there is a place for it. */
+/* Starts a trial as soon as there is room for it. */
 static struct trial *begin(const struct kind *kind, uint64_t nth)
 {
     size_t i = 0;
@@ -710,7 +709,7 @@ static void begin_all(const char *kind, const uint64_t operations[FAULTY_OPERATI
     }
 }
 
-/* How many operations of each kind there are when all goes well. */
+/* Counts the operations of each kind on a good disk. */
 static void count_operations(uint64_t operations[FAULTY_OPERATIONS])
 {
     struct trial *trial = begin(&good, 0);
@@ -724,9 +723,9 @@ int main(int argc, char **argv)
     uint64_t operations[FAULTY_OPERATIONS];
     int shared = MAP_SHARED | MAP_ANONYMOUS;
     size_t size = PARALLEL * sizeof(struct ledger);
-    /* cppcheck-suppress invalidFunctionArg */ /* -1 = no file is right */
+    /* cppcheck-suppress invalidFunctionArg */ /* -1 is no file: fine */
     struct ledger *ledgers = mmap(NULL, size, PROT_READ | PROT_WRITE, shared, -1, 0);
-    /* In memory where that can be had: what lasts is the model's affair, not the host's disk's. */
+    /* In memory if possible: the model decides what lasts, not the host's disk. */
     snprintf(folders, sizeof folders, "%s/store_faults.XXXXXX",
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (ledgers == MAP_FAILED || mkdtemp(folders) == NULL) {

@@ -1,13 +1,13 @@
 /*
  * store_stress: queue and store under several threads at once, for a second or two.
  *
- * The main thread is the relay's loop: it accepts batches, asks and cancels. A forwarder takes,
- * waits until its mark is saved and settles with fates drawn by lot; a reconciler resolves what is
- * ambiguous and retries what is unresolved; an operator holds and releases; a listener is told what
- * becomes of messages. In the end all is relayed, and of each message its end was told once.
- * Then the store is stopped and asked: it must know of each message how it ended, none of them
- * must be left in memory, and every answer must tell what was so before its question.
- * Prints "ok" and exits 0, or says what is wrong and exits 1. To be run under ThreadSanitizer.
+ * The main thread is the relay's loop: it accepts batches, asks and cancels. A forwarder takes
+ * messages, waits until its mark is saved and settles with random fates; a reconciler resolves
+ * ambiguous ones and retries unresolved ones; an operator holds and releases; a listener consumes
+ * notices. In the end every message must be finished, with one notice of that. Then the store is
+ * stopped and asked: it must know how each message finished, none may be left in memory, and every
+ * answer must include what happened before its question.
+ * Prints "ok" and exits 0, or says what is wrong and exits 1. Meant for ThreadSanitizer.
  */
 #include "gateway/base/clock.h"
 #include "gateway/notify/outbox.h"
@@ -99,7 +99,7 @@ static void ring(void *arg)
     pthread_mutex_unlock(&bell->mutex);
 }
 
-/* Waits until it rings, or so long. Returns whether it rang. */
+/* Waits until it rings, for a while. Returns whether it rang. */
 static bool wait_for(struct bell *bell, int64_t ms)
 {
     int64_t end_ms = clock_unix_ms() + ms;
@@ -121,9 +121,9 @@ static void wake_store(void *arg)
     store_wake(s);
 }
 
-/* --- the forwarder and those beside it -------------------------------------------------------- */
+/* --- the forwarder, the reconciler, the operator ---------------------------------------------- */
 
-/* What has been marked as being sent must be so in the store, or it may have been sent unmarked. */
+/* A message marked as being sent must be marked in the store, or it could be sent unmarked. */
 static void await_mark(void)
 {
     uint64_t mark = queue_records_mark(q);
@@ -246,14 +246,14 @@ static bool hear(void *arg, const struct notice *notice)
 {
     struct heard *heard = arg;
     if (notice->number <= heard->last) {
-        fail("the numbers of changes do not rise");
+        fail("the numbers of notices do not rise");
     }
     heard->last = notice->number;
     heard->ends += strstr(notice->json, "\"state\":\"unresolved\"") == NULL ? 1 : 0;
     return true;
 }
 
-/* Until nothing more can come. */
+/* Runs until nothing more can come. */
 static void *listen(void *arg)
 {
     struct heard *heard = arg;
@@ -308,7 +308,7 @@ static struct message *make(uint64_t *seed, int64_t row)
     });
 }
 
-/* Every answer tells what was so before the question: here, that the message is canceled. */
+/* An answer includes what happened before the question: here, that the message is canceled. */
 static void on_answered(void *arg, const struct store_question *question)
 {
     const struct ulid *canceled = arg;
@@ -400,7 +400,7 @@ static void loop(void)
     ring(&forwarder_bell);
 }
 
-/* --- the reckoning ---------------------------------------------------------------------------- */
+/* --- checking ------------------------------------------------------------------------------- */
 
 static bool open_store(int64_t retention_ms)
 {
@@ -466,7 +466,7 @@ static void reckon(void)
         return;
     }
     if (outbox_count(o) > 0) {
-        fail("%zu changes would be told again", outbox_count(o));
+        fail("%zu notices would be sent again", outbox_count(o));
     }
     if (count_unfinished() > 0) {
         fail("%zu messages have not ended in the store", count_unfinished());
@@ -500,7 +500,7 @@ static void check_memory(void)
     }
 }
 
-/* Without a retention the store and the memory are empty in the end. */
+/* With no retention, store and memory are empty in the end. */
 static void run(bool retains)
 {
     static void *(*const threads[])(void *) = {forward, reconcile, operate};

@@ -1,7 +1,7 @@
 /*
- * store_notices: what is told outlives a restart, in the same words under the same number; and when
- * the disk fails in the midst of it, whatever of a commit is in the file afterwards, each change is
- * told once. The test is the loop thread and the webhook.
+ * store_notices: notices survive a restart, with the same words and number; and when the disk fails,
+ * however much of a commit is in the file afterwards, each is delivered once. The test is the loop
+ * thread and the webhook.
  */
 #include "gateway/base/clock.h"
 #include "gateway/notify/outbox.h"
@@ -86,7 +86,7 @@ static void stop(void)
 
 static void setup(void)
 {
-    strcpy(folder, "/tmp/smsrelay-changes-test-XXXXXX");
+    strcpy(folder, "/tmp/smsrelay-notices-test-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/queue.db", folder);
     options = (struct store_options){.retention_ms = HOUR_MS};

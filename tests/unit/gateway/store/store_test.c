@@ -1,7 +1,7 @@
 /*
- * store: what is written is there after a restart, questions are answered from it in order, what is
- * old goes, and a file that is not right is refused with a sentence. The test is the loop thread; it
- * waits for the store's calls, never for time to pass. A disk that fails is tests/stress/store_faults.
+ * store: what was written is there after a restart, questions are answered from it in order, old
+ * messages are purged, and a bad file is refused with a sentence. The test is the loop thread; it waits
+ * for the store's calls, never for time to pass. For a failing disk see tests/stress/store_faults.
  */
 #include "gateway/base/clock.h"
 #include "gateway/base/stats.h"
@@ -39,7 +39,8 @@ static char folder[PATH_SIZE], path[PATH_SIZE], error[WORDS_SIZE];
 static size_t restored;
 static bool wakes_store = true;
 static struct store_options options; /* of the next start */
-static int64_t base_ms; /* of the next row: now, or what has ended would be past its retention */
+static int64_t
+    base_ms; /* of the next row; not long ago, or finished messages would be past their retention */
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
@@ -144,7 +145,7 @@ static void teardown(void)
     nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* The store's file is changed behind its back, or asked. */
+/* Changes or queries the store's file behind its back. */
 static int count_rows(void *count, int columns, char **values, char **names)
 {
     (void)columns;
@@ -153,7 +154,7 @@ static int count_rows(void *count, int columns, char **values, char **names)
     return 0;
 }
 
-/* Runs SQL on the file; returns the number that it gives. */
+/* Runs SQL on the file. Returns the number that it gives. */
 static int sql(const char *text)
 {
     sqlite3 *db;
@@ -168,7 +169,7 @@ static int sql(const char *text)
 
 /* --- messages --------------------------------------------------------------------------------- */
 
-/* A message as intake makes it, in the next row; what `like` does not tell is plain. */
+/* A message as intake makes it, in the next row; what `like` leaves open gets a default. */
 static struct message *make(const struct message_content *like)
 {
     static uint64_t count;
@@ -201,7 +202,7 @@ static void on_inserted(void *arg, bool is_stored)
     *(struct insertion *)arg = (struct insertion){true, is_stored};
 }
 
-/* Accepts messages as intake does. Their owner is the queue from here on. */
+/* Accepts messages as intake does. The queue owns them from here on. */
 static void accept_all(struct message **messages, size_t count, int64_t now_ms)
 {
     struct queue_receipt *receipts = calloc(count, sizeof *receipts);
@@ -254,7 +255,7 @@ static void await_saved(void)
 
 enum { KEPT = 8 };
 
-/* What a test needs of an answer. */
+/* The parts of an answer that tests look at. */
 struct answer {
     bool has_come, has_failed;
     size_t count;
@@ -332,7 +333,7 @@ static void ask(struct store_question question, struct answer *answer)
     await_answer(answer);
 }
 
-/* The message with an id as the store has it, NULL if it has not; the caller's. */
+/* The message with an id as the store has it, for the caller to free; NULL if it is not there. */
 static struct message *look_up(const struct ulid *id)
 {
     struct answer answer;
@@ -353,7 +354,7 @@ static bool is_same(const struct ulid *a, const struct ulid *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* --- what is stored is there again ------------------------------------------------------------ */
+/* --- after a restart -------------------------------------------------------------------------- */
 
 static void expect_equal(struct message *is, struct message *want, const char *what)
 {
@@ -477,7 +478,7 @@ Test(store, times_of_a_message_that_waits, .init = setup, .fini = teardown)
     cr_expect_eq(m->due_ms, base_ms + 5);
     message_free(m);
 
-    /* An operator sends it although its time is up: that is remembered, too. */
+    /* The operator sends it after its expiry: that is kept, too. */
     queue_flush(q, base_ms);
     cr_assert_eq(queue_take(q, 1, base_ms, &m), 1);
     struct queue_settlement untold = {.message = m, .fate = FATE_UNRESOLVED};
@@ -497,16 +498,16 @@ Test(store, times_of_a_message_that_waits, .init = setup, .fini = teardown)
     stop();
 }
 
-/* What is in the queue after a restart, and in which order. */
+/* What the queue holds after a restart, and in which order. */
 Test(store, restores_what_is_wanted, .init = setup, .fini = teardown)
 {
     start();
     int64_t long_ago = clock_unix_ms() - 2 * HOUR_MS, now = clock_unix_ms();
     base_ms = long_ago;
     accept_one(&(struct message_content){.text = NULL});
-    settle_next(FATE_RELAYED, "1", ""); /* has ended, without a REF */
+    settle_next(FATE_RELAYED, "1", ""); /* finished, without a REF */
     struct ulid past = accept_ref("past");
-    settle_next(FATE_RELAYED, "2", ""); /* ended before the retention */
+    settle_next(FATE_RELAYED, "2", ""); /* past its retention */
     base_ms = now;
     struct ulid ref = accept_ref("ref");
     settle_next(FATE_RELAYED, "3", "");
@@ -530,7 +531,7 @@ Test(store, restores_what_is_wanted, .init = setup, .fini = teardown)
     stop();
 }
 
-/* The statuses in the statement and those of proto/report are the same. */
+/* The statement and proto/report agree on which statuses are the last ones. */
 static void show_unreported(void *arg, const struct ulid *id, const char *api_id,
                             int64_t relayed_ms)
 {
@@ -580,7 +581,7 @@ Test(store, tells_of_what_is_relayed_and_not_reported, .init = setup, .fini = te
     store_free(s);
 }
 
-/* Durable before it is acknowledged: a relay that dies right after the 250. */
+/* Durable before the 250: the relay dies right after it. */
 Test(store, outlives_a_crash, .init = setup, .fini = teardown)
 {
     int told[2];
@@ -614,7 +615,7 @@ Test(store, outlives_a_crash, .init = setup, .fini = teardown)
     stop();
 }
 
-/* More than a restore reads at once and than a transaction writes of changes. */
+/* More messages than a restore reads at once, and than one transaction saves. */
 Test(store, many_messages, .init = setup, .fini = teardown)
 {
     enum { MESSAGES = 5000 };
@@ -681,7 +682,7 @@ Test(store, notes_outlive_a_restart, .init = setup, .fini = teardown)
     for (size_t i = 0; i < COUNT(cases); i++) {
         store_set_anchor(s, cases[i].anchor, cases[i].since);
         store_set_held(s, cases[i].is_held);
-        if (i % 2 == 0) { /* with a change, or by themselves when it stops */
+        if (i % 2 == 0) { /* with a record, or alone at the stop */
             accept_one(&(struct message_content){.text = NULL});
         }
         restart();
@@ -796,7 +797,7 @@ Test(store, new_messages_and_who_asks_for_it_wait_for_the_disk, .init = setup, .
     cr_expect_eq(stats_get(&stats, STAT_STORE_INSERTED), 1);
     ask((struct store_question){.kind = STORE_ASK_NOTHING}, &answer);
     cr_expect_eq(stats_get(&stats, STAT_STORE_SYNCS), syncs + 1, "nothing to write");
-    /* With a change, and with none: what was written without a sync is synced, too. */
+    /* With a record and without one: earlier commits without a sync are synced, too. */
     settle_next(FATE_RELAYED, "api", "");
     ask((struct store_question){.kind = STORE_ASK_NOTHING, .syncs = true}, &answer);
     cr_expect_geq(stats_get(&stats, STAT_STORE_SYNCS), syncs + 2);
@@ -806,7 +807,7 @@ Test(store, new_messages_and_who_asks_for_it_wait_for_the_disk, .init = setup, .
     stop();
 }
 
-/* One commit for what came together. */
+/* One commit for everything that came together. */
 Test(store, commits_in_groups, .init = setup, .fini = teardown)
 {
     enum { MESSAGES = 500 };
@@ -824,7 +825,7 @@ Test(store, commits_in_groups, .init = setup, .fini = teardown)
     stop();
 }
 
-/* Changes that no transaction holds alone: the last ones are on the disk, too, when it is said. */
+/* More records than one transaction takes: the answer waits for the last of them. */
 Test(store, who_asks_for_it_waits_for_the_disk_for_all_of_them, .init = setup, .fini = teardown)
 {
     enum { MESSAGES = 5000 };
@@ -845,7 +846,7 @@ Test(store, who_asks_for_it_waits_for_the_disk_for_all_of_them, .init = setup, .
     stop();
 }
 
-/* --- what is old ------------------------------------------------------------------------------ */
+/* --- the purge -------------------------------------------------------------------------------- */
 
 Test(store, without_retention_it_keeps_nothing_that_has_ended, .init = setup, .fini = teardown)
 {
@@ -862,7 +863,7 @@ Test(store, without_retention_it_keeps_nothing_that_has_ended, .init = setup, .f
     cr_expect_eq(sql("SELECT count(*) FROM progress"), 0);
 }
 
-/* Each question gives the store's thread a reason to go round, and a round is a step of its purge. */
+/* Each question makes the store's thread go a round, and each round makes one step of the purge. */
 static void await_purged(int64_t count)
 {
     struct answer answer;
@@ -895,7 +896,7 @@ Test(store, purges_what_is_old_and_shrinks, .init = setup, .fini = teardown)
     }
     settlements[OLD - 2].fate = FATE_UNRESOLVED;
     queue_settle(q, settlements, OLD - 1, base_ms);
-    queue_settle(q, &settlements[OLD - 1], 1, now); /* submitted long ago, ended just now */
+    queue_settle(q, &settlements[OLD - 1], 1, now); /* submitted long ago, finished just now */
     base_ms = now;
     struct ulid new = accept_one(&(struct message_content){.text = NULL});
     settle_next(FATE_REJECTED, "", "");
@@ -907,7 +908,7 @@ Test(store, purges_what_is_old_and_shrinks, .init = setup, .fini = teardown)
     cr_expect(is_stored(&waiting) && is_stored(&unresolved), "not finished");
     cr_expect(is_stored(&last) && is_stored(&new), "not old");
     struct answer answer;
-    for (int rounds = 0; rounds < 100; rounds++) { /* it gives back 64 pages in each */
+    for (int rounds = 0; rounds < 100; rounds++) { /* each gives back 64 pages */
         ask((struct store_question){.kind = STORE_ASK_NOTHING}, &answer);
     }
     stop();
@@ -921,7 +922,7 @@ Test(store, purges_what_is_old_and_shrinks, .init = setup, .fini = teardown)
     stop();
 }
 
-/* --- files that are not right ----------------------------------------------------------------- */
+/* --- bad files -------------------------------------------------------------------------------- */
 
 Test(store, its_files_are_private, .init = setup, .fini = teardown)
 {
@@ -1125,8 +1126,8 @@ Test(store, refuses_with_a_sentence)
     }
 }
 
-/* A file of an earlier version, with a message that waits and one that is relayed, is brought up to
- * date, and then all works that has come since. */
+/* A file of an earlier version, with a queued message and a relayed one, is brought up to date; then
+ * everything added since works. */
 Test(store, takes_over_what_an_older_one_has_left)
 {
     static const char *const undo[] = {
