@@ -497,7 +497,7 @@ bool html_to_text(const char *html, size_t len, struct buffer *out)
     /* Text outside of any element would get a <p> from libxml2, where it does not belong. */
     buffer_puts(&input, "<div>");
     if (len > 0) {
-        html_clean(html, len, &input);
+        html_clean(html, len, false, &input);
     }
     if (input.has_failed || !parse(&r, &input)) {
         out->has_failed = true;

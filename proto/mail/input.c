@@ -15,25 +15,124 @@ static void append_without_nuls(const char *s, size_t len, struct buffer *out)
     buffer_append(out, s, (size_t)(end - s));
 }
 
-/* Where a marked section ends. In a comment (`<![endif]-->`) the end of that is left alone. */
-static const char *section_end(const char *section, const char *end)
+/* What is not seen: how it begins, and how it is closed. */
+static const struct unseen {
+    const char *start, *stop;
+    bool is_element; /* its name ends behind `start`, and its end tag with a ">" behind `stop` */
+} UNSEEN[] = {
+    {"<!--", "--", false},
+    {"<![", ">", false},
+    {"<script", "</script", true},
+    {"<style", "</style", true},
+};
+
+/* Finds `word` in any case of its letters; it does not begin with one. */
+static const char *find_word(const char *s, const char *end, const char *word)
 {
-    const char *close = memchr(section, '>', (size_t)(end - section));
-    if (close == NULL) {
-        return end;
+    size_t len = strlen(word);
+    while (s < end && (s = memchr(s, word[0], (size_t)(end - s))) != NULL &&
+           (size_t)(end - s) >= len) {
+        if (strncasecmp(s, word, len) == 0) {
+            return s;
+        }
+        s++;
     }
-    return close[-1] == '-' && close[-2] == '-' ? close - 2 : close + 1;
+    return NULL;
 }
 
-void html_clean(const char *html, size_t len, struct buffer *out)
+/* The end of a comment, whose own dashes can be those that close it; NULL = it is not closed. */
+static const char *comment_end(const char *s, const char *end)
 {
-    static const char mark[] = {'<', '!', '['};
+    for (s += 2; (s = memmem(s, (size_t)(end - s), "--", 2)) != NULL; s++) {
+        if (end - s > 2 && s[2] == '>') {
+            return s + 3;
+        }
+        if (end - s > 3 && s[2] == '!' && s[3] == '>') {
+            return s + 4;
+        }
+    }
+    return NULL;
+}
+
+/* Where what is not seen ends; NULL = it is not closed. */
+static const char *unseen_end(const struct unseen *unseen, const char *s, const char *end)
+{
+    if (unseen == &UNSEEN[0]) {
+        return comment_end(s, end);
+    }
+    const char *stop = find_word(s + strlen(unseen->start), end, unseen->stop);
+    const char *close = stop == NULL ? NULL : memchr(stop, '>', (size_t)(end - stop));
+    return close == NULL ? NULL : close + 1;
+}
+
+/* What begins at `s`, with a "<", and is not seen; NULL = something else. */
+static const struct unseen *find_unseen(const char *s, const char *end)
+{
+    for (size_t i = 0; i < sizeof UNSEEN / sizeof UNSEEN[0]; i++) {
+        size_t len = strlen(UNSEEN[i].start);
+        if ((size_t)(end - s) > len && strncasecmp(s, UNSEEN[i].start, len) == 0 &&
+            (!UNSEEN[i].is_element || strchr(" \t\r\n/>", s[len]) != NULL)) {
+            return &UNSEEN[i];
+        }
+    }
+    return NULL;
+}
+
+/* Writes so much of what is not closed that what closes it is seen as soon as it follows. */
+static void append_open(const struct unseen *unseen, const char *s, const char *end,
+                        struct buffer *out)
+{
+    enum { STOP_MAX = 8 };
+    s += strlen(unseen->start);
+    const char *tail = end - s > STOP_MAX ? end - STOP_MAX : s;
+    buffer_puts(out, unseen->start);
+    buffer_puts(out, unseen->is_element ? "> " : " ");
+    append_without_nuls(tail, (size_t)(end - tail), out);
+}
+
+/* Is the ":" at `at` that of a `data:` URI in an attribute or a style? */
+static bool is_data_uri(const char *html, const char *at)
+{
+    static const char WORD[] = "data";
+    enum { WORD_LEN = sizeof WORD - 1 };
+    return at - html > WORD_LEN && strncasecmp(at - WORD_LEN, WORD, WORD_LEN) == 0 &&
+           strchr("\"'(=", at[-WORD_LEN - 1]) != NULL && at[-WORD_LEN - 1] != '\0';
+}
+
+/* Where a `data:` URI ends, whose ":" is at `at`. */
+static const char *data_end(const char *at, const char *end)
+{
+    char opened = at[-5];
+    const char *stop = opened == '"'    ? "\""
+                       : opened == '\'' ? "'"
+                       : opened == '('  ? ")\"'"
+                                        : " \t\n>";
+    at++;
+    while (at < end && (*at == '\0' || strchr(stop, *at) == NULL)) {
+        at++;
+    }
+    return at;
+}
+
+void html_clean(const char *html, size_t len, bool follows, struct buffer *out)
+{
     const char *end = html + len;
     const char *from = html;
-    for (const char *at = html; (at = memmem(at, (size_t)(end - at), mark, sizeof mark)) != NULL;) {
-        append_without_nuls(from, (size_t)(at - from), out);
-        from = section_end(at, end);
-        at = from;
+    for (const char *at = html; at < end; at++) {
+        const struct unseen *unseen = *at == '<' ? find_unseen(at, end) : NULL;
+        bool is_data = *at == ':' && is_data_uri(html, at);
+        if (unseen == NULL && !is_data) {
+            continue;
+        }
+        append_without_nuls(from, (size_t)(at - from) + (is_data ? 1 : 0), out);
+        from = is_data ? data_end(at, end) : unseen_end(unseen, at, end);
+        if (from == NULL) {
+            if (follows) {
+                append_open(unseen, at, end, out);
+            }
+            return;
+        }
+        at = from - 1;
     }
     append_without_nuls(from, (size_t)(end - from), out);
 }

@@ -2,7 +2,7 @@
  * input: what libxml2 gets to see of an HTML text.
  *
  * Owns the bounds on what would cost it more than linear time, and the removal of what it takes
- * for text while browsers do not. Thread: any. Pure.
+ * for text while browsers do not, or of what takes room and is not seen. Thread: any. Pure.
  */
 #ifndef PROTO_MAIL_INPUT_H
 #define PROTO_MAIL_INPUT_H
@@ -21,10 +21,13 @@ enum { HTML_CHARSET_MAX = 63 };
 bool html_charset(const char *html, size_t len, char name[HTML_CHARSET_MAX + 1]);
 
 /*
- * Appends `html` without NULs and without marked sections: `<![if !mso]>`, `<![endif]>`, which
- * Outlook writes, and `<![CDATA[...>` are comments (HTML Standard, 13.2.5.42).
+ * Appends `html` without what no reader sees of it and what libxml2 reads otherwise than browsers:
+ * comments (HTML Standard, 13.2.5.43: `<!-->` is a whole one), marked sections, which Outlook writes
+ * (13.2.5.42), scripts, style sheets, what `data:` URIs hold, and NULs. Where one of these is not
+ * closed the rest is left out; or, where more of it `follows`, reduced so that the rest may be
+ * appended to the result.
  */
-void html_clean(const char *html, size_t len, struct buffer *out);
+void html_clean(const char *html, size_t len, bool follows, struct buffer *out);
 
 /*
  * The length of the longest start of `html` in which no element has more than `max_attributes`,

@@ -2,6 +2,8 @@
 #include "proto/mail/text.h"
 
 #include "proto/mail/charset.h"
+#include "proto/mail/span.h"
+#include "proto/mail/transfer.h"
 #include "proto/text.h"
 
 #include <stdio.h>
@@ -142,26 +144,73 @@ bool mail_text_to_utf8(const char *s, size_t len, const char *declared, const ch
 
 /* --- lines ------------------------------------------------------------------------------------ */
 
-struct span {
-    const char *s;
-    size_t len;
-};
-
-/* Cuts the next line off, its LF (and a CR before it) left out; false when there is none. */
-static bool next_line(const char **s, const char *end, struct span *line)
+void mail_text_end_lines(struct buffer *text)
 {
-    if (*s == end) {
-        return false;
+    const char *first = text->len == 0 ? NULL : memchr(text->data, '\r', text->len);
+    if (first == NULL) {
+        return;
     }
-    const char *lf = memchr(*s, '\n', (size_t)(end - *s));
-    const char *stop = lf == NULL ? end : lf;
-    line->s = *s;
-    line->len = (size_t)(stop - *s);
-    if (line->len > 0 && stop[-1] == '\r') {
-        line->len--;
+    size_t kept = (size_t)(first - text->data);
+    for (size_t i = kept; i < text->len; i++) {
+        size_t next = i;
+        while (next < text->len && text->data[next] == '\r') {
+            next++;
+        }
+        bool is_ending = next > i && next < text->len && text->data[next] == '\n';
+        i = is_ending ? next : i;
+        text->data[kept++] = text->data[i] == '\r' ? '\n' : text->data[i];
     }
-    *s = lf == NULL ? end : lf + 1;
-    return true;
+    text->len = kept;
+}
+
+static void add_name(struct buffer *names, struct span name)
+{
+    if (names != NULL) {
+        buffer_append(names, name.s, name.len);
+        buffer_putc(names, '\n');
+    }
+}
+
+/* Appends a line that stays, moved to where the text ends now. */
+static void move_line(struct buffer *text, struct span line, bool has_lf)
+{
+    memmove(text->data + text->len, line.s, line.len);
+    text->len += line.len;
+    if (has_lf) {
+        text->data[text->len++] = '\n';
+    }
+}
+
+void mail_text_drop_files(struct buffer *text, bool follows, struct buffer *names)
+{
+    if (text->len == 0 || memmem(text->data, text->len, "begin ", 6) == NULL) {
+        return;
+    }
+    const char *end = text->data + text->len;
+    struct span rest = {text->data, text->len}, line, name;
+    struct span begin = {NULL, 0}; /* the first line of the file at hand; NULL = there is none */
+    text->len = 0;
+    while (span_next_line(&rest, &line)) {
+        bool has_lf = line.s + line.len < end;
+        struct span next = rest, next_line = {NULL, 0};
+        span_next_line(&next, &next_line);
+        if (begin.s == NULL && uu_begins(line, next_line, &name)) {
+            begin = line;
+            add_name(names, name);
+        } else if (begin.s != NULL && span_is(line, "end")) {
+            begin.s = NULL;
+        } else if (begin.s == NULL || !(span_trim(line).len == 0 || uu_is_line(line))) {
+            /* A file without an end; or with one that has not arrived, within this line. */
+            if (begin.s != NULL && follows && !has_lf) {
+                move_line(text, begin, true);
+            }
+            begin.s = NULL;
+            move_line(text, line, has_lf);
+        }
+    }
+    if (begin.s != NULL && follows) {
+        move_line(text, begin, true);
+    }
 }
 
 static bool is_separator(struct span line)
@@ -172,12 +221,10 @@ static bool is_separator(struct span line)
 void mail_text_unflow(struct buffer *text, bool deletes_space)
 {
     struct buffer out = BUFFER_EMPTY;
-    const char *s = text->data;
-    const char *end = s == NULL ? NULL : s + text->len;
-    struct span line;
+    struct span lines = {text->data, text->len}, line;
     size_t depth_before = 0;
     bool is_flowing = false;
-    while (s != NULL && next_line(&s, end, &line)) {
+    while (span_next_line(&lines, &line)) {
         size_t depth = 0;
         while (depth < line.len && line.s[depth] == '>') {
             depth++;
@@ -208,25 +255,16 @@ void mail_text_unflow(struct buffer *text, bool deletes_space)
     *text = out;
 }
 
-static bool is_white(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 void mail_text_drop_signature(struct buffer *text)
 {
-    const char *s = text->data;
-    const char *end = s == NULL ? NULL : s + text->len;
+    struct span lines = {text->data, text->len}, line;
     bool has_text = false;
-    struct span line;
-    while (s != NULL && next_line(&s, end, &line)) {
+    while (span_next_line(&lines, &line)) {
         if (has_text && is_separator(line)) {
             text->len = (size_t)(line.s - text->data);
             return;
         }
-        for (size_t i = 0; i < line.len && !has_text; i++) {
-            has_text = !is_white(line.s[i]);
-        }
+        has_text = has_text || span_trim(line).len > 0;
     }
 }
 
@@ -260,7 +298,7 @@ void mail_text_trim(struct buffer *text)
         }
     }
     kept = line_kept;
-    while (kept > 0 && is_white(text->data[kept - 1])) {
+    while (kept > 0 && span_is_white(text->data[kept - 1])) {
         kept--;
     }
     text->len = kept;

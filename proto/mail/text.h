@@ -8,7 +8,7 @@
 #define PROTO_MAIL_TEXT_H
 
 #include "proto/buffer.h"
-#include "proto/mail/repairs.h"
+#include "proto/mail/types.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +22,15 @@
 bool mail_text_to_utf8(const char *s, size_t len, const char *declared, const char *fallback,
                        struct buffer *out, struct mail_repairs *repairs);
 
+/* Makes every line end an LF: CRLF, CR CR LF and a CR by itself, in place. */
+void mail_text_end_lines(struct buffer *text);
+
+/*
+ * Takes out the uuencoded files in a text whose lines end in LF, and appends what they call themselves
+ * to `names` (NULL = not wanted), each ended by LF. Of one whose end `follows` the beginning is kept.
+ */
+void mail_text_drop_files(struct buffer *text, bool follows, struct buffer *names);
+
 /* Joins the lines of a format=flowed text (RFC 3676, 4): in place. `deletes_space` is DelSp=yes. */
 void mail_text_unflow(struct buffer *text, bool deletes_space);
 
@@ -32,7 +41,7 @@ void mail_text_unflow(struct buffer *text, bool deletes_space);
 void mail_text_drop_signature(struct buffer *text);
 
 /*
- * Takes out CR, control characters but TAB and LF, white space at the end of each line, and blank
+ * Takes out control characters but TAB and LF, white space at the end of each line, and blank
  * lines at both ends; and all of it where no character can be seen: Outlook's plain part next to
  * HTML is often a lone no-break space.
  */

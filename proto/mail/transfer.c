@@ -21,6 +21,11 @@ static int six_bits(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
+bool base64_has(char c)
+{
+    return c == '=' || six_bits(c) >= 0;
+}
+
 void base64_decode(struct base64 *carry, const char *s, size_t len, struct buffer *out)
 {
     char *to = buffer_reserve(out, len / 4 * 3 + 3);
@@ -96,4 +101,67 @@ void q_decode(const char *s, size_t len, struct buffer *out)
         buffer_putc(out, ' ');
     }
     quoted_printable_decode(s, (size_t)(end - s), out);
+}
+
+/* --- uuencode --------------------------------------------------------------------------------- */
+
+/* The six bits that a character stands for; a grave accent is a space that mailers do not strip. */
+static unsigned uu_bits(char c)
+{
+    return ((unsigned)(unsigned char)c - ' ') & 0x3F;
+}
+
+bool uu_is_line(struct span line)
+{
+    if (line.len == 0 || line.s[0] < ' ' || line.s[0] > '`') {
+        return false;
+    }
+    size_t bytes = uu_bits(line.s[0]);
+    size_t needed = 1 + (bytes + 2) / 3 * 4;
+    /* Spaces at the end may have been stripped; a checksum may stand there. */
+    return line.len + 3 >= needed && line.len <= needed + 2;
+}
+
+bool uu_begins(struct span line, struct span next, struct span *name)
+{
+    static const char BEGIN[] = "begin ";
+    size_t i = sizeof BEGIN - 1, mode = i;
+    if (line.len <= i || memcmp(line.s, BEGIN, i) != 0) {
+        return false;
+    }
+    while (i < line.len && line.s[i] >= '0' && line.s[i] <= '7') {
+        i++;
+    }
+    *name = span_trim((struct span){line.s + i, line.len - i});
+    return i - mode >= 3 && i - mode <= 6 && name->len > 0 && uu_is_line(next);
+}
+
+static void uu_decode_line(struct span line, struct buffer *out)
+{
+    size_t bytes = uu_bits(line.s[0]);
+    unsigned bits = 0, count = 0;
+    for (size_t i = 1; bytes > 0; i++) {
+        bits = bits << 6 | (i < line.len ? uu_bits(line.s[i]) : 0);
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            buffer_putc(out, (char)(bits >> count));
+            bits &= (1U << count) - 1;
+            bytes--;
+        }
+    }
+}
+
+void uu_decode(const char *s, size_t len, bool *is_open, struct buffer *out)
+{
+    struct span rest = {s, len}, line;
+    while (span_next_line(&rest, &line)) {
+        if (!*is_open) {
+            *is_open = span_starts_with(line, "begin ");
+        } else if (span_is(line, "end")) {
+            *is_open = false;
+        } else if (uu_is_line(line)) {
+            uu_decode_line(line, out);
+        }
+    }
 }

@@ -9,7 +9,7 @@
 #define PROTO_MAIL_WORDS_H
 
 #include "proto/buffer.h"
-#include "proto/mail/repairs.h"
+#include "proto/mail/types.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -190,6 +190,7 @@ int main(int argc, char **argv)
         fputs("usage: mime [-v] [-n COUNT]\n", stderr);
         return 64;
     }
+    g_mime_init();
     mail_init();
     double ours[ROUNDS], gmime[ROUNDS], share[ROUNDS];
     for (size_t i = 0; i < ROUNDS; i++) {

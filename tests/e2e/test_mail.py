@@ -43,11 +43,12 @@ class Mail(TestCase):
         self.assertEqual(self.c.stats()["messages_accepted_total"], "0")
 
     def test_one_that_comes_again(self):
-        content = "From: a\r\nMessage-ID: <1@a>\r\nDate: today\r\n\r\ntext\r\n"
+        date = "Tue, 24 Nov 2026 03:00:00 +0000"
+        content = "From: a\r\nMessage-ID: <1@a>\r\nDate: %s\r\n\r\ntext\r\n" % date
         first = self.send(content)
         self.assertEqual(self.send("Received: from b\r\n" + content), first)
         self.assertRegex(self.status(first)["ref"], "^mail:[0-9a-f]{32}$")
-        for other in (content.replace("text", "another"), content.replace("today", "later"),
+        for other in (content.replace("text", "another"), content.replace("03:00", "04:00"),
                       content.replace("1@a", "2@a")):
             self.assertNotEqual(self.send(other), first)
         self.assertNotEqual(self.send(content, to=(OTHER,)), first)
@@ -55,9 +56,13 @@ class Mail(TestCase):
         self.assertEqual((stats["messages_accepted_total"], stats["messages_duplicate_total"]),
                          ("5", "1"))
 
-    def test_one_that_has_no_message_id(self):
-        content = "From: a\r\nDate: today\r\n\r\ntext\r\n"
-        self.assertNotEqual(self.send(content), self.send(content))
+    def test_one_that_does_not_say_which_it_is(self):
+        """Devices whose Message-ID never changes are those that have no clock."""
+        for headers in ("Date: Tue, 24 Nov 2026 03:00:00 +0000", "Message-ID: <1@a>",
+                        "Message-ID: <1@a>\r\nDate: Thu, 01 Jan 1970 00:00:00 +0000",
+                        "Message-ID: <1@a>\r\nDate: today"):
+            content = "From: a\r\n%s\r\n\r\ntext\r\n" % headers
+            self.assertNotEqual(self.send(content), self.send(content), headers)
 
     def test_what_a_mail_library_makes(self):
         mail = email.message.EmailMessage()

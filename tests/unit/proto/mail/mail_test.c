@@ -46,7 +46,7 @@ Test(mail, headers_or_text)
         {"From: a@b\n\nbody\n\nmore\n\n \n", NULL, MAIL_OK, "", "body\n\nmore"},
         {"From: a@b\n\n", NULL, MAIL_OK, "", ""},
         {"From: a@b", NULL, MAIL_OK, "", ""},
-        {"\nSubject: Hi\n\nbody\n", NULL, MAIL_OK, "", "Subject: Hi\n\nbody"},
+        {"\n\nSubject: Hi\n\nbody\n", NULL, MAIL_OK, "Hi", "body"},
         {"ALERT: disk full\n", NULL, MAIL_OK, "", "ALERT: disk full"},
         {"ALERT: disk full\n\nHost: web1\n", NULL, MAIL_OK, "", "ALERT: disk full\n\nHost: web1"},
         {"Hello\nSubject: Hi\n\nbody\n", NULL, MAIL_OK, "", "Hello\nSubject: Hi\n\nbody"},
@@ -92,7 +92,8 @@ Test(mail, types)
          "<a href=3D\"http://a.invalid/b\">log</a>",
          NULL, MAIL_OK, "", "log http://a.invalid/b"},
         {"Content-Type: multipart/mixed; boundary=x\n\nbody", NULL, MAIL_OK, "", "body"},
-        {"Content-Type: text/plainish\n\nbody", NULL, MAIL_NO_TEXT, "", ""},
+        {"Content-Type: text/plainish\n\nbody", NULL, MAIL_OK, "", "body"},
+        {"Content-Type: image/png\n\nbody", NULL, MAIL_NO_TEXT, "", ""},
         {"Content-Transfer-Encoding: base64\n\nYm9keQ==", NULL, MAIL_OK, "", "body"},
         {"Content-Transfer-Encoding: quoted-printable\n\nb=6Fdy", NULL, MAIL_OK, "", "body"},
     };
@@ -154,7 +155,7 @@ Test(mail, parts)
          NULL, MAIL_OK, "", "html"},
         {MIXED "Content-Type: text/html\nContent-Disposition: attachment; filename=a.html\n\n"
                "<b>report</b>\n--a b--\n",
-         NULL, MAIL_NO_TEXT, "", ""},
+         NULL, MAIL_OK, "", "report"},
         {MIXED "Content-Type: message/rfc822\n\nSubject: inner\n\nInner text\n--a b--\n", NULL,
          MAIL_OK, "", "Inner text"},
         {"Subject: Motion\n" MIXED PICTURE "--a b--\n", NULL, MAIL_OK, "Motion", ""},

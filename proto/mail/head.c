@@ -1,0 +1,310 @@
+/* head: see head.h. */
+#include "proto/mail/head.h"
+
+#include <stdint.h>
+
+/* --- fields ----------------------------------------------------------------------------------- */
+
+enum kind {
+    KIND_UNKNOWN, /* as likely a line of an alert: "Host: web1" */
+    KIND_MINOR,   /* a header by its looks */
+    KIND_KNOWN,   /* evidence that a mail begins here, though a text may have one, too */
+    KIND_SURE     /* found in no text */
+};
+
+static const struct {
+    const char *name;
+    enum kind kind;
+} FIELDS[] = {
+    {"Subject", KIND_KNOWN},
+    {"From", KIND_KNOWN},
+    {"To", KIND_KNOWN},
+    {"Date", KIND_KNOWN},
+    {"Cc", KIND_KNOWN},
+    {"Bcc", KIND_KNOWN},
+    {"Sender", KIND_KNOWN},
+    {"Reply-To", KIND_SURE},
+    {"Message-ID", KIND_SURE},
+    {"MIME-Version", KIND_SURE},
+    {"Received", KIND_SURE},
+    {"Return-Path", KIND_SURE},
+    {"X-Mailer", KIND_SURE},
+    {"Content-Type", KIND_SURE},
+    {"Content-Transfer-Encoding", KIND_SURE},
+    {"Content-Disposition", KIND_SURE},
+    {"References", KIND_MINOR},
+    {"Importance", KIND_MINOR},
+    {"Precedence", KIND_MINOR},
+    {"Organization", KIND_MINOR},
+    {"Sensitivity", KIND_MINOR},
+};
+
+enum { FIELD_COUNT = sizeof FIELDS / sizeof FIELDS[0] };
+
+/* The row of a field, FIELD_COUNT = it has none. */
+static size_t find_field(struct span name)
+{
+    size_t i = 0;
+    while (i < FIELD_COUNT && !span_is(name, FIELDS[i].name)) {
+        i++;
+    }
+    return i;
+}
+
+static enum kind kind_of(struct span name)
+{
+    size_t row = find_field(name);
+    bool has_dash = memchr(name.s, '-', name.len) != NULL;
+    return row < FIELD_COUNT ? FIELDS[row].kind : has_dash ? KIND_MINOR : KIND_UNKNOWN;
+}
+
+static bool is_letter(char c)
+{
+    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+/*
+ * Takes a line apart that has the shape of a field: a name (here letters, digits and few others, so
+ * that no URL or time is one), a colon. Blanks before the colon are obsolete and fine (RFC 5322, 4.5).
+ */
+static bool split_field(struct span line, struct span *name, struct span *value)
+{
+    size_t i = 0;
+    while (i < line.len && (is_letter(line.s[i]) || (line.s[i] >= '0' && line.s[i] <= '9') ||
+                            line.s[i] == '-' || line.s[i] == '_' || line.s[i] == '.')) {
+        i++;
+    }
+    *name = (struct span){line.s, i};
+    while (i < line.len && (line.s[i] == ' ' || line.s[i] == '\t')) {
+        i++;
+    }
+    if (name->len == 0 || !is_letter(line.s[0]) || i == line.len || line.s[i] != ':') {
+        return false;
+    }
+    *value = (struct span){line.s + i + 1, line.len - i - 1};
+    return !span_starts_with(*value, "//");
+}
+
+bool head_is_field(struct span line)
+{
+    struct span name, value;
+    return split_field(line, &name, &value);
+}
+
+bool head_is_mime_field(struct span line)
+{
+    struct span name, value;
+    return split_field(line, &name, &value) &&
+           (span_is(name, "MIME-Version") || span_starts_with(name, "Content-"));
+}
+
+bool head_is_before(struct span line)
+{
+    return line.len == 0 || (line.len >= 5 && memcmp(line.s, "From ", 5) == 0) ||
+           (line.len >= 6 && memcmp(line.s, ">From ", 6) == 0);
+}
+
+/* --- what is kept ----------------------------------------------------------------------------- */
+
+/* X-SMS- headers other than these are somebody else's. */
+static void keep_option(struct head *head, struct span name, struct span value)
+{
+    static const char *const NAMES[] = {"X-SMS-Ref", "X-SMS-TTL", "X-SMS-Priority", "X-SMS-At"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        if (span_is(name, NAMES[i]) && head->option_count < MAIL_OPTIONS_MAX) {
+            head->options[head->option_count++] = (struct mail_option){
+                NAMES[i] + strlen("X-SMS-"),
+                {value.s, value.len},
+            };
+        }
+    }
+}
+
+/* Of a field that is repeated, the first that says something counts. */
+static void keep(struct head *head, struct span name, struct span value)
+{
+    const struct {
+        const char *name;
+        struct span *value;
+    } wanted[] = {{"Subject", &head->subject},
+                  {"Content-Type", &head->type},
+                  {"Content-Transfer-Encoding", &head->encoding},
+                  {"Content-Disposition", &head->disposition},
+                  {"Auto-Submitted", &head->auto_submitted},
+                  {"Message-ID", &head->message_id},
+                  {"Date", &head->date}};
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        if (wanted[i].value->len == 0 && span_is(name, wanted[i].name)) {
+            *wanted[i].value = value;
+        }
+    }
+    head->hops += span_is(name, "Received") ? 1 : 0;
+    if (span_starts_with(name, "X-SMS-")) {
+        keep_option(head, name, value);
+    }
+}
+
+/* --- where headers end ------------------------------------------------------------------------ */
+
+/* What has been read so far. */
+struct reading {
+    struct head *head;
+    bool is_ended; /* an empty line follows the headers */
+    unsigned known, minor, unknown;
+    bool is_sure;
+    bool is_open; /* a field has begun that a folded line continues */
+    struct span name, value;
+    size_t last_line;          /* the length of its last line */
+    uint32_t seen;             /* rows of FIELDS */
+    const char *goes_on_until; /* headers are known to go on up to here */
+    const char *tail; /* where the unknown fields begin behind the last other one; NULL = none */
+};
+
+static void end_field(struct reading *r)
+{
+    if (r->is_open) {
+        keep(r->head, r->name, span_trim(r->value));
+    }
+    r->is_open = false;
+}
+
+static void begin_field(struct reading *r, struct span line, struct span name, struct span value)
+{
+    enum kind kind = kind_of(name);
+    size_t row = find_field(name);
+    end_field(r);
+    r->is_open = true;
+    r->name = name;
+    r->value = value;
+    r->last_line = line.len;
+    r->head->count++;
+    r->seen |= row < FIELD_COUNT ? (uint32_t)1 << row : 0;
+    r->known += kind >= KIND_KNOWN ? 1 : 0;
+    r->minor += kind == KIND_MINOR ? 1 : 0;
+    r->unknown += kind == KIND_UNKNOWN ? 1 : 0;
+    r->is_sure = r->is_sure || kind == KIND_SURE;
+    r->tail = kind != KIND_UNKNOWN ? NULL : r->tail != NULL ? r->tail : line.s;
+}
+
+/* RFC 5322, 2.2.3: a line that begins with white space goes on with the field before. */
+static void continue_field(struct reading *r, struct span line)
+{
+    if (r->is_open) {
+        r->value.len = (size_t)(line.s + line.len - r->value.s);
+        r->last_line = line.len;
+    }
+}
+
+/* Is a line that is no field the rest of the one before, and has lost the blank in front? */
+static bool has_lost_blank(const struct reading *r, struct span line)
+{
+    enum { WRAPPED_MIN = 60 }; /* bytes: what wraps lines does not wrap shorter ones */
+    if (!r->is_open) {
+        return false;
+    }
+    struct span value = span_trim(r->value);
+    char last = value.len > 0 ? value.s[value.len - 1] : '\0';
+    const char *equals = memchr(line.s, '=', line.len);
+    const char *blank = memchr(line.s, ' ', line.len);
+    bool is_parameter = equals != NULL && (blank == NULL || equals < blank);
+    return last == ';' || last == ',' || span_starts_with(line, "=?") ||
+           (is_parameter && span_starts_with(r->name, "Content-")) ||
+           (r->last_line >= WRAPPED_MIN && span_is(r->name, "Subject"));
+}
+
+/* Do headers go on behind a line that is none? Those that were there before are not evidence. */
+static bool goes_on(struct reading *r, struct span rest)
+{
+    struct span line, name, value;
+    if (r->goes_on_until != NULL && rest.s <= r->goes_on_until) {
+        return true;
+    }
+    while (span_next_line(&rest, &line) && line.len > 0) {
+        size_t row = split_field(line, &name, &value) ? find_field(name) : FIELD_COUNT;
+        bool is_new = row < FIELD_COUNT && (r->seen >> row & 1) == 0;
+        if (is_new && FIELDS[row].kind >= (r->is_ended ? KIND_KNOWN : KIND_SURE)) {
+            r->goes_on_until = line.s;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes in a line that is no field. False: the text begins with it. */
+static bool take_other(struct reading *r, struct span line, struct span rest)
+{
+    if (span_starts_with(line, "--") || !goes_on(r, rest)) {
+        return false;
+    }
+    if (has_lost_blank(r, line)) {
+        continue_field(r, line);
+    } else {
+        end_field(r);
+    }
+    return true;
+}
+
+/* Where the headers of a mail begin; NULL where no field follows what may stand before. */
+static const char *find_start(struct span block)
+{
+    struct span line;
+    if (span_starts_with(block, "\xef\xbb\xbf")) {
+        block = (struct span){block.s + 3, block.len - 3};
+    }
+    while (span_next_line(&block, &line)) {
+        if (!head_is_before(line)) {
+            return head_is_field(line) ? line.s : NULL;
+        }
+    }
+    return NULL;
+}
+
+/* Reads the lines of `rest`. Returns where the text begins, or NULL where these are no headers. */
+static const char *read_lines(struct reading *r, struct span rest, unsigned known_needed)
+{
+    struct span line, name, value;
+    while (span_next_line(&rest, &line)) {
+        bool is_folded = line.len > 0 && (line.s[0] == ' ' || line.s[0] == '\t');
+        if (line.len == 0) {
+            return rest.s;
+        }
+        if (is_folded && r->head->count > 0) {
+            continue_field(r, line);
+        } else if (split_field(line, &name, &value)) {
+            begin_field(r, line, name, value);
+        } else if (r->known < known_needed) {
+            return NULL;
+        } else if (!take_other(r, line, rest)) {
+            return line.s;
+        }
+    }
+    return r->tail != NULL ? r->tail : rest.s;
+}
+
+/* Are these headers at all, or lines of a text that look like them? */
+static bool are_headers(const struct reading *r, enum head_place place)
+{
+    bool is_date_alone = r->known == 1 && r->head->date.len > 0 && r->unknown > 0;
+    bool is_all_text = r->head->may_be_text && !r->is_ended && r->head->subject.len == 0;
+    return place == HEAD_OF_MAIL ? r->known > 0 && !is_date_alone && !is_all_text
+                                 : r->known + r->minor > 0 || r->unknown == 0;
+}
+
+size_t head_read(struct span block, bool is_ended, enum head_place place, struct head *head)
+{
+    struct reading r = {.head = head, .is_ended = is_ended};
+    const char *start = place == HEAD_OF_MAIL ? find_start(block) : block.s;
+    *head = (struct head){.count = 0};
+    if (start == NULL || block.len == 0) {
+        return 0;
+    }
+    struct span rest = {start, (size_t)(block.s + block.len - start)};
+    const char *text = read_lines(&r, rest, place == HEAD_OF_MAIL ? 2 : 1);
+    end_field(&r);
+    head->may_be_text = r.unknown > 0 && r.unknown >= r.known && !r.is_sure;
+    if (text == NULL || !are_headers(&r, place)) {
+        *head = (struct head){.count = 0};
+        return 0;
+    }
+    return (size_t)(text - block.s);
+}

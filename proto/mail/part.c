@@ -1,0 +1,203 @@
+/* part: see part.h. */
+#include "proto/mail/part.h"
+
+#include "proto/mail/input.h"
+#include "proto/mail/text.h"
+
+#include <string.h>
+
+/* So much is decoded at once; most bodies are shorter. */
+enum { PIECE = 64 * 1024 };
+
+/* --- room ------------------------------------------------------------------------------------- */
+
+/* Are there control characters that stand in no text? */
+static bool is_binary(const char *s, size_t len)
+{
+    static const char LAYOUT[] = "\t\n\v\f\r\b\x1b\x0e\x0f";
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)s[i] < ' ' && memchr(LAYOUT, s[i], sizeof LAYOUT - 1) == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes out what is not read. */
+static void shrink(struct part *part)
+{
+    if (!part->is_html) {
+        mail_text_drop_files(&part->text, true, NULL);
+        return;
+    }
+    struct buffer seen = BUFFER_EMPTY;
+    html_clean(part->text.data, part->text.len, true, &seen);
+    seen.has_failed = seen.has_failed || part->text.has_failed;
+    buffer_free(&part->text);
+    part->text = seen;
+}
+
+/* Text has been added, behind the first `before` bytes. */
+static void keep_within_room(struct part *part, size_t before)
+{
+    struct buffer *text = &part->text;
+    if (part->may_be_binary && is_binary(text->data + before, text->len - before)) {
+        part->is_kept = false;
+        buffer_free(text);
+        return;
+    }
+    if (text->len <= part->room) {
+        return;
+    }
+    shrink(part);
+    if (text->len > part->room - part->room / 4) {
+        text->len = text->len < part->room ? text->len : part->room;
+        part->is_cut = true;
+    }
+}
+
+/* --- base64 that is none ---------------------------------------------------------------------- */
+
+/* Is a line base64, save for a few characters that have suffered? */
+static bool is_base64_line(struct span line)
+{
+    size_t foreign = 0;
+    line = span_trim(line);
+    for (size_t i = 0; i < line.len; i++) {
+        foreign += base64_has(line.s[i]) ? 0 : 1;
+    }
+    return memchr(line.s, ' ', line.len) == NULL && foreign * 8 <= line.len;
+}
+
+static bool is_all_base64(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (!base64_has(text.s[i]) && !span_is_white(text.s[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The length of the lines in front that are base64. */
+static size_t base64_len(struct span text)
+{
+    struct span rest = text, line;
+    const char *end = rest.s;
+    while (span_next_line(&rest, &line) && is_base64_line(line)) {
+        end = rest.s;
+    }
+    return (size_t)(end - text.s);
+}
+
+/* What follows is text as it stands. */
+static void end_encoding(struct part *part, const char *s, size_t len)
+{
+    part->transfer = TRANSFER_NONE;
+    part->is_mislabelled = true;
+    buffer_append(&part->text, s, len);
+}
+
+/*
+ * Decodes the first piece of a body, mostly all of it, that says it is base64. Many a program only
+ * says so; and mailing lists put words behind it.
+ */
+static void begin_base64(struct part *part)
+{
+    enum { SHORTEST = 16 };
+    struct span raw = {part->raw.data, part->raw.len};
+    bool is_all = is_all_base64(raw);
+    size_t len = is_all ? raw.len : base64_len(raw);
+    if (!is_all && (len < SHORTEST || !is_all_base64((struct span){raw.s, SHORTEST}))) {
+        end_encoding(part, raw.s, raw.len);
+        return;
+    }
+    base64_decode(&part->carry, raw.s, len, &part->text);
+    if (!part->is_wide && is_binary(part->text.data, part->text.len)) {
+        part->text.len = 0;
+        end_encoding(part, raw.s, raw.len);
+    } else if (len < raw.len) {
+        buffer_putc(&part->text, '\n');
+        end_encoding(part, raw.s + len, raw.len - len);
+    }
+}
+
+/* --- decoding --------------------------------------------------------------------------------- */
+
+/* How much of what has arrived can be decoded: no line and no escape is torn. */
+static size_t whole_len(const struct part *part)
+{
+    const struct buffer *raw = &part->raw;
+    const char *lf = memrchr(raw->data, '\n', raw->len);
+    if (part->transfer == TRANSFER_BASE64) {
+        return raw->len;
+    }
+    if (lf != NULL) {
+        return (size_t)(lf + 1 - raw->data);
+    }
+    size_t tail = raw->len > 2 ? raw->len - 2 : 0;
+    const char *escape = memchr(raw->data + tail, '=', raw->len - tail);
+    return escape == NULL ? raw->len : (size_t)(escape - raw->data);
+}
+
+static void decode(struct part *part, size_t len)
+{
+    const char *s = part->raw.data;
+    size_t before = part->text.len;
+    if (len == 0) {
+        return;
+    }
+    switch (part->transfer) {
+    case TRANSFER_BASE64:
+        if (part->has_begun) {
+            base64_decode(&part->carry, s, len, &part->text);
+        } else {
+            begin_base64(part);
+        }
+        break;
+    case TRANSFER_QUOTED:
+        quoted_printable_decode(s, len, &part->text);
+        break;
+    case TRANSFER_UUENCODED:
+        uu_decode(s, len, &part->is_uu_open, &part->text);
+        break;
+    case TRANSFER_NONE:
+        buffer_append(&part->text, s, len);
+        break;
+    }
+    part->has_begun = true;
+    part->text.has_failed = part->text.has_failed || part->raw.has_failed;
+    buffer_consume(&part->raw, len);
+    keep_within_room(part, before < part->text.len ? before : 0);
+}
+
+void part_append(struct part *part, const char *s, size_t len)
+{
+    if (!part->is_kept || part->is_cut || len == 0) {
+        return;
+    }
+    if (part->transfer == TRANSFER_NONE && part->raw.len == 0) {
+        size_t before = part->text.len;
+        buffer_append(&part->text, s, len);
+        keep_within_room(part, before);
+        return;
+    }
+    buffer_append(&part->raw, s, len);
+    if (part->raw.len >= PIECE) {
+        decode(part, whole_len(part));
+    }
+}
+
+void part_end(struct part *part)
+{
+    if (part->is_kept && !part->is_cut) {
+        decode(part, part->raw.len);
+    }
+    buffer_free(&part->raw);
+}
+
+void part_free(struct part *part)
+{
+    buffer_free(&part->raw);
+    buffer_free(&part->text);
+}

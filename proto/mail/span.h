@@ -1,0 +1,61 @@
+/*
+ * span: a run of bytes inside something larger, and the few questions that are asked of it.
+ * Pure; any thread.
+ */
+#ifndef PROTO_MAIL_SPAN_H
+#define PROTO_MAIL_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+struct span {
+    const char *s; /* not NUL-terminated */
+    size_t len;
+};
+
+static inline bool span_is(struct span span, const char *word)
+{
+    return strlen(word) == span.len && (span.len == 0 || strncasecmp(span.s, word, span.len) == 0);
+}
+
+static inline bool span_starts_with(struct span span, const char *word)
+{
+    return span.len >= strlen(word) && strncasecmp(span.s, word, strlen(word)) == 0;
+}
+
+static inline bool span_is_white(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Without the white space at both ends. */
+static inline struct span span_trim(struct span span)
+{
+    while (span.len > 0 && span_is_white(span.s[0])) {
+        span.s++;
+        span.len--;
+    }
+    while (span.len > 0 && span_is_white(span.s[span.len - 1])) {
+        span.len--;
+    }
+    return span;
+}
+
+/* Cuts the next line off `rest`, its LF left out. False when there is none. */
+static inline bool span_next_line(struct span *rest, struct span *line)
+{
+    if (rest->len == 0) {
+        return false;
+    }
+    const char *lf = memchr(rest->s, '\n', rest->len);
+    line->s = rest->s;
+    line->len = lf == NULL ? rest->len : (size_t)(lf - rest->s);
+    size_t used = line->len + (lf == NULL ? 0 : 1);
+    rest->s += used;
+    rest->len -= used;
+    return true;
+}
+
+#endif

@@ -1,0 +1,495 @@
+/* tree: see tree.h. */
+#include "proto/mail/tree.h"
+
+#include "proto/mail/charset.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BLOCK_MAX = 128 * 1024, /* of headers */
+    LINE_MAX = 64 * 1024,   /* that is waited for */
+    TEXT_MAX = 256 * 1024,  /* no SMS is that long */
+    SIDE_MAX = 64 * 1024,
+    REREADINGS_MAX = 8
+};
+
+/* --- nodes ------------------------------------------------------------------------------------ */
+
+static bool holds_others(enum media media)
+{
+    return media == MEDIA_MIXED || media == MEDIA_ALTERNATIVE || media == MEDIA_RELATED;
+}
+
+/* Adds an empty node to the tree; TREE_NONE on allocation failure. */
+static int add_node(struct tree *tree, int parent)
+{
+    if (tree->count == tree->size) {
+        int size = tree->size == 0 ? 4 : tree->size * 2;
+        struct node *nodes = realloc(tree->nodes, (size_t)size * sizeof *nodes);
+        if (nodes == NULL) {
+            tree->has_failed = true;
+            return TREE_NONE;
+        }
+        tree->nodes = nodes;
+        tree->size = size;
+    }
+    int index = tree->count++;
+    struct node *node = &tree->nodes[index];
+    *node = (struct node){.parent = parent, TREE_NONE, TREE_NONE, TREE_NONE, .media = MEDIA_PLAIN};
+    if (parent != TREE_NONE) {
+        struct node *above = &tree->nodes[parent];
+        node->depth = above->depth + 1;
+        *(above->last == TREE_NONE ? &above->first : &tree->nodes[above->last].next) = index;
+        above->last = index;
+    }
+    return index;
+}
+
+static bool is_wide(const struct node *node)
+{
+    struct buffer label = BUFFER_EMPTY;
+    struct charset charset;
+    struct span type = {node->type.data, node->type.len};
+    bool has_label = value_parameter(type, "charset", &label, NULL);
+    buffer_putc(&label, '\0');
+    bool is = has_label && !label.has_failed && charset_find(label.data, &charset) &&
+              charset.kind == CHARSET_WIDE;
+    buffer_free(&label);
+    return is;
+}
+
+/* Says what of a body is kept. */
+static void prepare_part(struct tree *tree, struct node *node, enum transfer transfer)
+{
+    bool is_source = holds_others(node->media);
+    bool is_side = node->is_attachment || node->media == MEDIA_UNKNOWN;
+    node->part = (struct part){
+        .is_kept = node->media != MEDIA_OTHER,
+        .is_html = node->media == MEDIA_HTML,
+        .is_wide = transfer == TRANSFER_BASE64 && is_wide(node),
+        .may_be_binary = node->media == MEDIA_UNKNOWN,
+        .transfer = is_source ? TRANSFER_NONE : transfer,
+        .room = is_side ? tree->side_room : tree->room,
+    };
+}
+
+/* Nothing more comes for the body at hand. */
+static void end_part(struct tree *tree)
+{
+    struct node *node = &tree->nodes[tree->node];
+    part_end(&node->part);
+    bool is_side = node->is_attachment || node->media == MEDIA_UNKNOWN;
+    size_t *room = is_side ? &tree->side_room : &tree->room;
+    *room -= node->part.text.len < *room ? node->part.text.len : *room;
+    tree->has_failed = tree->has_failed || node->part.text.has_failed;
+}
+
+/* --- heads ------------------------------------------------------------------------------------ */
+
+static void begin_head(struct tree *tree, enum head_place place, int parent)
+{
+    tree->state = TREE_IN_HEAD;
+    tree->place = place;
+    tree->is_before = place == HEAD_OF_MAIL;
+    tree->parent = parent;
+    buffer_clear(&tree->block);
+}
+
+static void copy(struct buffer *to, struct span value)
+{
+    if (value.len > 0) {
+        buffer_append(to, value.s, value.len);
+    }
+}
+
+/* Its parts follow, if it names the boundary between them. */
+static void begin_parts(struct tree *tree, int index)
+{
+    struct node *node = &tree->nodes[index];
+    struct span type = {node->type.data, node->type.len};
+    if (value_parameter(type, "boundary", &node->boundary, NULL) && node->boundary.len > 0) {
+        tree->levels[tree->depth++] = index;
+    }
+}
+
+/* The headers of a part are known: what follows is its body. */
+static void begin_node(struct tree *tree, const struct head *head)
+{
+    int index = add_node(tree, tree->parent);
+    if (index == TREE_NONE) {
+        return;
+    }
+    struct node *node = &tree->nodes[index];
+    copy(&node->type, head->type);
+    copy(&node->disposition, head->disposition);
+    node->media = value_media(head->type);
+    node->is_attachment = span_starts_with(head->disposition, "attachment");
+    tree->headers += head->count;
+    if (tree->headers > TREE_HEADERS_MAX || node->depth >= TREE_LEVELS_MAX) {
+        tree->is_too_complex = true;
+        return;
+    }
+    enum transfer transfer = value_transfer(head->encoding);
+    prepare_part(tree, node, transfer);
+    tree->state = TREE_IN_BODY;
+    tree->node = index;
+    if (holds_others(node->media)) {
+        begin_parts(tree, index);
+    } else if (node->media == MEDIA_MESSAGE && transfer == TRANSFER_NONE) {
+        begin_head(tree, HEAD_OF_MAIL, index);
+    }
+}
+
+static void take_lines(struct tree *tree, struct span lines);
+
+/* The headers end here, or before. What of the block is not headers is the beginning of the body. */
+static void end_head(struct tree *tree, bool is_ended) /* NOLINT(misc-no-recursion) */
+{
+    struct buffer block = tree->block;
+    struct span lines = {block.data, block.len};
+    struct head head;
+    bool is_first = tree->count == 0;
+    tree->block = (struct buffer)BUFFER_EMPTY;
+    tree->has_failed = tree->has_failed || block.has_failed;
+    tree->is_mid_line = false;
+    size_t used = head_read(lines, is_ended, tree->place, &head);
+    begin_node(tree, &head);
+    if (used > BLOCK_MAX) {
+        tree->is_too_complex = true; /* they go on */
+    }
+    if (used < lines.len) {
+        take_lines(tree, (struct span){lines.s + used, lines.len - used});
+    }
+    if (is_first) {
+        tree->head = head;
+        tree->start = block;
+    } else {
+        buffer_free(&block);
+    }
+}
+
+/* --- boundaries ------------------------------------------------------------------------------- */
+
+/* Is a line this boundary? `is_last` says whether it is the one that closes. */
+static bool is_boundary(struct span line, const struct buffer *boundary, bool *is_last)
+{
+    size_t len = boundary->len;
+    if (line.len < len || memcmp(line.s, boundary->data, len) != 0) {
+        return false;
+    }
+    *is_last = line.len == len + 2 && memcmp(line.s + len, "--", 2) == 0;
+    return line.len == len || *is_last;
+}
+
+/* Finds the open level whose boundary a line is, the innermost first. */
+static bool find_level(const struct tree *tree, struct span line, size_t *level, bool *is_last)
+{
+    if (line.len < 3 || line.s[0] != '-' || line.s[1] != '-') {
+        return false;
+    }
+    line = (struct span){line.s + 2, span_trim(line).len - 2}; /* blanks may follow it */
+    for (*level = tree->depth; (*level)-- > 0;) {
+        if (is_boundary(line, &tree->nodes[tree->levels[*level]].boundary, is_last)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A boundary ends what is open within its level. */
+static void take_boundary(struct tree *tree, size_t level, bool is_last)
+{
+    int index = tree->levels[level];
+    if (tree->state == TREE_IN_HEAD && tree->block.len > 0) {
+        end_head(tree, false);
+    }
+    if (tree->state == TREE_IN_BODY && tree->node != index) {
+        end_part(tree);
+    }
+    struct node *node = &tree->nodes[index];
+    node->has_begun = true;
+    node->part.is_kept = false;
+    buffer_free(&node->part.text);
+    tree->depth = level + 1;
+    tree->is_too_complex = tree->is_too_complex || ++tree->parts > TREE_PARTS_MAX;
+    if (is_last) {
+        tree->state = TREE_IN_BODY;
+        tree->node = index;
+    } else {
+        begin_head(tree, HEAD_OF_PART, index);
+    }
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+static struct span without_mark(struct span line)
+{
+    bool is_marked = span_starts_with(line, "\xef\xbb\xbf");
+    return is_marked ? (struct span){line.s + 3, line.len - 3} : line;
+}
+
+/* A line of headers, as it seems. */
+static void take_head_line(struct tree *tree, struct span line, bool has_lf)
+{
+    bool is_new = !tree->is_mid_line;
+    bool is_last = is_new && line.len == 0 && !tree->is_before;
+    bool is_first = is_new && tree->is_before && !head_is_before(without_mark(line));
+    tree->is_before = tree->is_before && !is_first;
+    buffer_append(&tree->block, line.s, line.len);
+    if (has_lf) {
+        buffer_putc(&tree->block, '\n');
+    }
+    if (is_last) {
+        end_head(tree, true);
+    } else if ((is_first && !head_is_field(without_mark(line))) || tree->block.len > BLOCK_MAX) {
+        end_head(tree, false);
+    }
+}
+
+/* Takes in one line, or a piece of it where it is too long. */
+static void take_line(struct tree *tree, struct span line, bool has_lf)
+{
+    size_t level;
+    bool is_last;
+    if (!tree->is_mid_line && find_level(tree, line, &level, &is_last)) {
+        take_boundary(tree, level, is_last);
+    } else if (tree->state == TREE_IN_HEAD) {
+        take_head_line(tree, line, has_lf);
+    } else {
+        struct part *part = &tree->nodes[tree->node].part;
+        part_append(part, line.s, line.len);
+        part_append(part, "\n", has_lf ? 1 : 0);
+    }
+    tree->is_mid_line = !has_lf;
+}
+
+/* No line of what comes can mean anything but body. */
+static bool is_in_last_body(const struct tree *tree)
+{
+    return tree->state == TREE_IN_BODY && tree->depth == 0;
+}
+
+/* Takes in lines; the last one may have no LF, and is a piece then. */
+static void take_lines(struct tree *tree, struct span lines) /* NOLINT(misc-no-recursion) */
+{
+    struct span line;
+    const char *end = lines.s + lines.len;
+    while (lines.len > 0 && !tree->is_too_complex && !tree->has_failed) {
+        if (is_in_last_body(tree)) {
+            part_append(&tree->nodes[tree->node].part, lines.s, lines.len);
+            return;
+        }
+        span_next_line(&lines, &line);
+        take_line(tree, line, line.s + line.len < end);
+    }
+}
+
+/* Takes in what has arrived, whose line ends are LF; the start of a line waits for the rest of it. */
+static void feed(struct tree *tree, const char *s, size_t len)
+{
+    struct buffer *waiting = &tree->line;
+    const char *first = waiting->len > 0 ? memchr(s, '\n', len) : NULL;
+    if (first != NULL) {
+        size_t used = (size_t)(first + 1 - s);
+        buffer_append(waiting, s, used);
+        take_lines(tree, (struct span){waiting->data, waiting->len});
+        buffer_clear(waiting);
+        s += used;
+        len -= used;
+    }
+    const char *last = waiting->len == 0 && len > 0 ? memrchr(s, '\n', len) : NULL;
+    size_t whole = last == NULL ? 0 : (size_t)(last + 1 - s);
+    take_lines(tree, (struct span){s, whole});
+    buffer_append(waiting, s + whole, len - whole);
+    if (waiting->len > LINE_MAX || is_in_last_body(tree)) {
+        take_lines(tree, (struct span){waiting->data, waiting->len});
+        buffer_clear(waiting);
+    }
+    tree->has_failed = tree->has_failed || waiting->has_failed;
+}
+
+/* CRLF, CR CR LF and a CR by itself are LF; CRs at the end wait for what follows. */
+static void feed_with_crs(struct tree *tree, const char *s, size_t len)
+{
+    struct buffer lines = BUFFER_EMPTY;
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] == '\r') {
+            tree->crs++;
+            continue;
+        }
+        for (; tree->crs > 0 && s[i] != '\n'; tree->crs--) {
+            buffer_putc(&lines, '\n');
+        }
+        tree->crs = 0;
+        buffer_putc(&lines, s[i]);
+    }
+    if (lines.len > 0) {
+        feed(tree, lines.data, lines.len);
+    }
+    tree->has_failed = tree->has_failed || lines.has_failed;
+    buffer_free(&lines);
+}
+
+void tree_feed(struct tree *tree, const char *s, size_t len)
+{
+    if (len == 0) {
+        return;
+    }
+    if (tree->crs > 0 || memchr(s, '\r', len) != NULL) {
+        feed_with_crs(tree, s, len);
+    } else {
+        feed(tree, s, len);
+    }
+}
+
+/* --- reading again ---------------------------------------------------------------------------- */
+
+/* Nothing more comes: ends what is open. */
+static void end_lines(struct tree *tree)
+{
+    bool goes_on = true;
+    while (goes_on && tree->state == TREE_IN_HEAD && !tree->is_too_complex && !tree->has_failed) {
+        goes_on = tree->block.len > 0 || tree->count == 0;
+        if (goes_on) {
+            end_head(tree, false);
+        }
+    }
+    if (tree->state == TREE_IN_BODY && !tree->has_failed) {
+        end_part(tree);
+    }
+}
+
+/*
+ * Reads the text of a node again: as parts between `boundary`, or, where that is empty, as one that
+ * begins with headers.
+ */
+static void reread(struct tree *tree, int index, struct span boundary, enum head_place place)
+{
+    struct node *node = &tree->nodes[index];
+    struct buffer source = node->part.text;
+    node->part.text = (struct buffer)BUFFER_EMPTY;
+    node->part.is_kept = false;
+    node->media = holds_others(node->media) ? node->media : MEDIA_MIXED;
+    buffer_clear(&node->boundary);
+    copy(&node->boundary, boundary);
+    tree->rereadings++;
+    tree->room += source.len;
+    tree->is_mid_line = false;
+    tree->depth = boundary.len > 0 ? 1 : 0;
+    tree->levels[0] = index;
+    tree->node = index;
+    tree->state = TREE_IN_BODY;
+    if (boundary.len == 0) {
+        begin_head(tree, place, index);
+    }
+    take_lines(tree, (struct span){source.data, source.len});
+    end_lines(tree);
+    buffer_free(&source);
+}
+
+/* Could a line be a boundary, behind its dashes? Those that only draw a line, or begin a signature,
+ * could not. */
+static bool may_be_boundary(struct span line, struct span *boundary)
+{
+    enum { LONGEST = 200 };
+    line = span_trim(line);
+    if (line.len < 3 || line.len > LONGEST || !span_starts_with(line, "--") ||
+        memchr(line.s, ' ', line.len) != NULL) {
+        return false;
+    }
+    *boundary = (struct span){line.s + 2, line.len - 2};
+    for (size_t i = 0; i < boundary->len; i++) {
+        if (boundary->s[i] != '-') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Finds the first line that is a boundary by its looks: what follows are fields of MIME, or, where
+ * parts are expected, an empty line. */
+static bool guess_boundary(struct span text, bool expects_parts, struct span *boundary)
+{
+    struct span line;
+    while (span_next_line(&text, &line)) {
+        struct span rest = text, next = {NULL, 0};
+        bool has_next = span_next_line(&rest, &next);
+        if (may_be_boundary(line, boundary) && has_next &&
+            (head_is_mime_field(next) || (expects_parts && next.len == 0))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool begins_with_mime_fields(struct span text)
+{
+    struct span line;
+    while (span_next_line(&text, &line)) {
+        if (line.len > 0) {
+            return head_is_mime_field(line);
+        }
+    }
+    return false;
+}
+
+/* What was taken for text may be the source of parts. */
+static void look_again(struct tree *tree, int index)
+{
+    struct node *node = &tree->nodes[index];
+    struct span text = {node->part.text.data, node->part.text.len};
+    struct span boundary = {NULL, 0};
+    bool is_source = text.len > 0 && memmem(text.s, text.len, "ontent-", 7) != NULL;
+    if (holds_others(node->media) && !node->has_begun) {
+        if (guess_boundary(text, true, &boundary)) {
+            reread(tree, index, boundary, HEAD_OF_PART);
+        } else {
+            node->media = MEDIA_PLAIN;
+        }
+    } else if (node->media == MEDIA_MESSAGE && text.len > 0) {
+        reread(tree, index, boundary, HEAD_OF_MAIL);
+    } else if (node->media == MEDIA_PLAIN && index == 0 && is_source) {
+        if (begins_with_mime_fields(text)) {
+            reread(tree, index, boundary, HEAD_OF_PART);
+        } else if (guess_boundary(text, false, &boundary)) {
+            reread(tree, index, boundary, HEAD_OF_PART);
+        }
+    }
+}
+
+/* --- public ----------------------------------------------------------------------------------- */
+
+void tree_init(struct tree *tree)
+{
+    *tree = (struct tree){.room = TEXT_MAX, .side_room = SIDE_MAX};
+    begin_head(tree, HEAD_OF_MAIL, TREE_NONE);
+}
+
+void tree_end(struct tree *tree)
+{
+    for (; tree->crs > 0; tree->crs--) {
+        feed(tree, "\n", 1);
+    }
+    take_lines(tree, (struct span){tree->line.data, tree->line.len});
+    end_lines(tree);
+    for (int i = 0; i < tree->count && tree->rereadings < REREADINGS_MAX; i++) {
+        look_again(tree, i);
+    }
+}
+
+void tree_free(struct tree *tree)
+{
+    for (int i = 0; i < tree->count; i++) {
+        struct node *node = &tree->nodes[i];
+        struct buffer *const buffers[] = {&node->type, &node->disposition, &node->boundary};
+        for (size_t k = 0; k < sizeof buffers / sizeof buffers[0]; k++) {
+            buffer_free(buffers[k]);
+        }
+        part_free(&node->part);
+    }
+    free(tree->nodes);
+    buffer_free(&tree->start);
+    buffer_free(&tree->block);
+    buffer_free(&tree->line);
+}
