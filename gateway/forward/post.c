@@ -134,9 +134,8 @@ int64_t posts_late_ms(const struct posts *posts)
 uint64_t posts_landed(const struct posts *posts)
 {
     uint64_t landed = posts->sent;
-    const struct post *post;
-    TAILQ_FOREACH(post, &posts->list, entry)
-    {
+    for (const struct post *post = TAILQ_FIRST(&posts->list); post != NULL;
+         post = TAILQ_NEXT(post, entry)) {
         landed -= post->sent_ms != 0 ? post->count : 0;
     }
     return landed;
@@ -145,9 +144,8 @@ uint64_t posts_landed(const struct posts *posts)
 const struct anchor *posts_oldest_anchor(const struct posts *posts, const struct anchor *newest)
 {
     const struct anchor *oldest = newest;
-    const struct post *post;
-    TAILQ_FOREACH(post, &posts->list, entry)
-    {
+    for (const struct post *post = TAILQ_FIRST(&posts->list); post != NULL;
+         post = TAILQ_NEXT(post, entry)) {
         oldest = anchor_older(oldest, &post->anchor);
     }
     return oldest;

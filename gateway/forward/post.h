@@ -49,9 +49,9 @@ struct posts_means {
 
 struct posts {
     struct posts_means with;
-    TAILQ_HEAD(, post) list; /* in the order in which they were taken, and are sent */
-    size_t in_flight;        /* how many there are */
-    uint64_t sent;           /* messages, in all, each as often as it was sent */
+    TAILQ_HEAD(post_list, post) list; /* in the order in which they were taken, and are sent */
+    size_t in_flight;                 /* how many there are */
+    uint64_t sent;                    /* messages, in all, each as often as it was sent */
 };
 
 void posts_init(struct posts *posts, const struct posts_means *means);
