@@ -240,7 +240,7 @@ static enum optout_outcome look_before(const struct optout *o, const char *numbe
     return is_opted_out(o, number) == is_listed ? OPTOUT_NO_CHANGE : OPTOUT_DONE;
 }
 
-/* The time of a decision that is made now, and so counts whatever the clocks say. */
+/* The time of a decision that has to count now, whatever the clocks say. */
 static int64_t decision_time(const struct optout *o, const char *number, int64_t at_ms)
 {
     const struct decision *last = find_decision(o, number);

@@ -55,7 +55,7 @@ struct reports {
     const struct relay *relay;
     char *url;                      /* "http://<host>:<port>/dlr/<secret>"; NULL = not listening */
     const char *path;               /* in it */
-    struct http_listener *listener; /* NULL = the same */
+    struct http_listener *listener; /* NULL = not listening */
     struct event *start, *look, *found;
     _Atomic(struct poll_news *) news; /* pushed by the forwarding thread, taken all at once */
     struct arrivals waiting, storing, unknown;
@@ -173,7 +173,7 @@ static void end_arrival(struct reports *reports, struct arrival *a, const struct
     arrival_free(reports, a);
 }
 
-/* Tells the forwarder which statuses are final, however it learnt of them. */
+/* Tells the forwarder about final statuses, whether posted or polled. */
 static void tell_forwarder(struct reports *reports, size_t count)
 {
     struct ulid ended[BATCH_MAX];

@@ -102,7 +102,7 @@ static bool statuses_end(struct statuses *s)
     return s->has_held;
 }
 
-/* A line for each of `ids` that is in memory and owned by the client. Returns false if none is. */
+/* A line for each of `ids` that is in memory and that the client may see. Returns false if none is. */
 static bool say_statuses(const struct call *call, const struct ulid *ids, size_t count)
 {
     struct queue_relaying relaying;

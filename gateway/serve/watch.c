@@ -156,8 +156,8 @@ static void await_free(struct watch *w, struct await *await)
 }
 
 /*
- * The first submission of a duplicate may not be watched. It is from now on, and its state is read
- * after that, so that no event is missed in between.
+ * A duplicate's message may be unwatched so far. It is watched from now on, and its state is read after
+ * that, so that no event is missed in between.
  */
 static bool refresh(struct watch *w, struct session_receipt *receipt)
 {

@@ -165,7 +165,7 @@ static void write_commands(const struct session_tally *tally, struct buffer *out
     }
 }
 
-/* Of replies with the same codes, all are counted as the first. */
+/* Replies with the same codes are counted together, as the first of them. */
 static bool is_counted(enum reply reply)
 {
     char line[16];

@@ -1,5 +1,5 @@
 /*
- * page: the page at "/", for people: what the relay is doing, and why it is not.
+ * page: the page at "/", for people: what the relay is doing, or why it is doing nothing.
  *
  * Owns the page as it is served (page.html, embedded in the program) and the token that proves that a
  * button is ours. Leaves what it shows to page_events and page_inbox, and who may use it to http.
