@@ -4,8 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Each of these starts at the opening character and returns what is behind the closing one, or
- * NULL where there is none. */
+/* Each of these starts at the opening character and returns the place after the closing one, or NULL
+ * if there is none. */
 
 static const char *skip_quoted(const char *s, const char *end)
 {
@@ -40,10 +40,10 @@ static const char *skip_path(const char *s, const char *end)
     return s != NULL && s < end ? s + 1 : NULL;
 }
 
-/* What was read of one element of the list. */
+/* An element of the list, as far as it has been read. */
 struct element {
-    struct buffer words; /* a path, or else all that is not a comment */
-    bool has_path;       /* it had <...>: the rest is only a name */
+    struct buffer words; /* a path, or else everything but comments */
+    bool has_path;       /* it had <...>: the rest is just a name */
 };
 
 static void take(struct element *element, const char *s, const char *stop)
@@ -93,7 +93,7 @@ static bool is_safe(const char *s, size_t len)
     return true;
 }
 
-/* Ends the element: appends its address, if it has one, and begins anew. */
+/* Ends the element: appends its address, if it has one, and clears it for the next. */
 static bool end_element(struct element *element, struct buffer *list)
 {
     const char *s = element->words.data;
@@ -125,7 +125,7 @@ bool addresses_parse(const char *s, size_t len, struct buffer *list)
         if (*s == ',' || *s == ';') {
             is_good = end_element(&element, list);
         } else if (*s == ':' && !element.has_path) {
-            buffer_clear(&element.words); /* it was a group's name */
+            buffer_clear(&element.words); /* the name of a group */
         } else if (*s == '"' && (next = skip_quoted(s, end)) != NULL) {
             take(&element, s, next);
         } else if (*s == '(' && (next = skip_comment(s, end)) != NULL) {

@@ -1,4 +1,4 @@
-/* link: the connection to a relay, as its client. See the header. Thread: the only one. */
+/* link: a client's connection to a relay. See the header. Thread: the only one. */
 #include "gateway/cli/link.h"
 
 #include <ctype.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-    PATIENCE_S = 60, /* for an answer that the relay can give at once */
+    PATIENCE_S = 60, /* seconds to wait for an answer that the relay can give at once */
     HOST_SIZE = 256
 };
 
@@ -82,13 +82,13 @@ static int connect_host(const char *host, const char *port)
     return fd;
 }
 
-/* Connects; returns an exit code where that fails, having complained or with a reason. */
+/* Returns an exit code; if it is not EX_OK, after complaining or with a reason. */
 static int link_connect(struct link *link, const char *target)
 {
     char host[HOST_SIZE];
     const char *port;
     if (target == NULL) {
-        /* Not everybody may use the socket: who may not still has the port. */
+        /* Users who may not use the socket still have the port. */
         link->fd = connect_path(LINK_DEFAULT_SOCKET);
         if (link->fd >= 0) {
             return EX_OK;
@@ -100,7 +100,7 @@ static int link_connect(struct link *link, const char *target)
     } else if (split_target(target, host, &port)) {
         link->fd = connect_host(host, port);
     } else {
-        return link_complain(EX_USAGE, "neither a PATH (with a slash) nor HOST:PORT", target);
+        return link_complain(EX_USAGE, "neither PATH (with a slash) nor HOST:PORT", target);
     }
     if (link->fd >= 0) {
         return EX_OK;
@@ -125,7 +125,7 @@ int link_complain_unmade(const struct link *link)
 
 void link_end_line(struct link *link)
 {
-    /* CRLF from the first line on: a lone LF or "." within a text can then mean nothing. */
+    /* CRLF from the first line on: then a lone LF or "." within a text has no meaning. */
     buffer_puts(&link->out, "\r\n");
 }
 
@@ -167,21 +167,21 @@ int link_receive(struct link *link)
         }
         if (len < 0) {
             code = link_complain(EX_UNAVAILABLE,
-                                 errno == EAGAIN ? "the relay gave no answer in time"
+                                 errno == EAGAIN ? "the relay did not answer in time"
                                                  : "the relay closed the connection",
                                  "");
         } else if (!starts_as_reply(line, (size_t)len)) {
-            code = link_complain(EX_PROTOCOL, "what answers is no smsrelay", "");
+            code = link_complain(EX_PROTOCOL, "whatever answers is not smsrelay", "");
         } else {
             buffer_printf(&link->answer, "%s\n", line);
         }
         has_more = len > 3 && line[3] == '-';
     }
     free(line);
-    return link->answer.has_failed ? link_complain(EX_OSERR, "no memory", "") : code;
+    return link->answer.has_failed ? link_complain(EX_OSERR, "out of memory", "") : code;
 }
 
-/* Skips "2.1.5 " at the start of what follows a reply's code, up to its LF. */
+/* Skips the "2.1.5 " that may follow a reply's code. */
 static const char *skip_enhanced_code(const char *s)
 {
     const char *p = s;
@@ -199,7 +199,6 @@ static const char *skip_enhanced_code(const char *s)
     return p;
 }
 
-/* Writes the reply without its codes: what people want to read. */
 int link_print_answer(const struct link *link)
 {
     const char *line = link->answer.data, *end = line + link->answer.len;
@@ -212,7 +211,7 @@ int link_print_answer(const struct link *link)
     return fflush(stdout) == 0 ? EX_OK : link_complain(EX_IOERR, "stdout", strerror(errno));
 }
 
-/* Tells whether a reply begins so; "-" for the space before more lines makes no difference. */
+/* Does a reply begin with `start`? A "-" for its first space, before more lines, makes no difference. */
 static bool begins_with(const char *answer, const char *start)
 {
     for (size_t i = 0; start[i] != '\0'; i++) {
@@ -223,7 +222,7 @@ static bool begins_with(const char *answer, const char *start)
     return true;
 }
 
-/* What a reply means for whoever started us. */
+/* The exit code for a reply. */
 static int answer_exit_code(const char *answer)
 {
     static const struct {
@@ -248,7 +247,6 @@ static int answer_exit_code(const char *answer)
     return EX_PROTOCOL;
 }
 
-/* Reads a reply; a refusal is shown whole, on stderr. */
 int link_expect(struct link *link)
 {
     int code = link_receive(link);
@@ -265,10 +263,10 @@ int link_expect(struct link *link)
 int link_exchange(struct link *link)
 {
     if (link->out.has_failed) {
-        return link_complain(EX_OSERR, "no memory", "");
+        return link_complain(EX_OSERR, "out of memory", "");
     }
     if (!link_send(link)) {
-        /* It may have said why before it closed the connection. */
+        /* The relay may have said why before it closed the connection. */
         int code = link_expect(link);
         return code != EX_OK ? code : EX_UNAVAILABLE;
     }
@@ -307,13 +305,13 @@ int link_open(struct link *link, const char *target, bool may_take_long)
     setsockopt(link->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     link->replies = fdopen(link->fd, "r");
     if (link->replies == NULL) {
-        return link_complain(EX_OSERR, "no memory", "");
+        return link_complain(EX_OSERR, "out of memory", "");
     }
     code = link_expect(link);
     if (code != EX_OK) {
         return code;
     }
-    /* The relay closes a connection whose first line ends as an HTTP request's, as a text may. */
+    /* The relay closes a connection whose first line ends like an HTTP request, as a text may. */
     buffer_puts(&link->out, "NOOP");
     link_end_line(link);
     return link_exchange(link);

@@ -25,7 +25,7 @@ static void put_within(struct mail_source *source, struct buffer *out, char c)
 static void end_line(struct mail_source *source, struct buffer *out)
 {
     if (source->is_lone_dot) {
-        /* Not doubled, it is the very line that ends DATA. */
+        /* Not doubled, it is the line that ends DATA. */
         source->is_over = !source->ignores_dots;
         buffer_puts(out, source->is_over ? "" : ".");
     }
@@ -48,7 +48,7 @@ static void put(struct mail_source *source, struct buffer *out, char c)
     }
 }
 
-/* stdin has ended, perhaps within a line. */
+/* At the end of stdin, which may be within a line. */
 static void end_mail(struct mail_source *source, struct buffer *out)
 {
     if (source->is_within || source->has_cr) {
@@ -85,7 +85,7 @@ void mail_source_drain(const struct mail_source *source)
 
 /* --- the header ----------------------------------------------------------------------------- */
 
-/* The length of a field's name, 0 where no field begins (RFC 5322, 2.2; obsolete blanks too). */
+/* The length of a field's name, 0 = no field begins here (RFC 5322, 2.2, and obsolete blanks). */
 static size_t name_length(const char *s, const char *end)
 {
     const char *p = s;
@@ -105,7 +105,7 @@ static const char *line_end(const char *s, const char *end)
     return lf == NULL ? end : lf + 1;
 }
 
-/* Behind the field that begins at `s`: its line and those that go on with it. */
+/* The end of the field that begins at `s`: of its line and those that continue it. */
 static const char *field_end(const char *s, const char *end)
 {
     do {
@@ -119,7 +119,7 @@ static bool is_named(const char *name, const char *field, size_t len)
     return strlen(name) == len && strncasecmp(name, field, len) == 0;
 }
 
-/* Parses the list of addresses behind a field's name. */
+/* Parses the list of addresses in a field. */
 static bool add_addresses(const char *field, const char *stop, struct buffer *recipients)
 {
     const char *s = (const char *)memchr(field, ':', (size_t)(stop - field)) + 1;
@@ -138,7 +138,7 @@ static bool add_addresses(const char *field, const char *stop, struct buffer *re
 const char *mail_take_recipients(struct buffer *mail, bool is_over, struct buffer *recipients)
 {
     const char *s = mail->data, *end = s + mail->len;
-    char *kept = mail->data; /* where the next field goes that stays */
+    char *kept = mail->data; /* where the next field to keep goes */
     size_t len;
     if (mail->len >= 5 && memcmp(s, "From ", 5) == 0 && name_length(line_end(s, end), end) > 0) {
         s = line_end(s, end);

@@ -18,7 +18,7 @@
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 10000 }; /* as QUEUE LIST has them */
 
-static const char not_running[] = "the relay does not run";
+static const char not_running[] = "the relay is not running";
 
 /* --- what is asked for ------------------------------------------------------------------------ */
 
@@ -31,38 +31,38 @@ static bool parse_max(const char *word, size_t *max)
 }
 
 /* Reads `[STATE] [N]`. */
-static bool parse_list(struct client_queue *queue, int count, char **arguments)
+static bool parse_list(struct offline_query *query, int count, char **arguments)
 {
     enum message_state state;
     int next = 0;
     if (next < count && message_state_parse(arguments[next], &state)) {
-        queue->state = (int)state;
+        query->state = (int)state;
         next++;
     }
-    if (next < count && parse_max(arguments[next], &queue->max)) {
+    if (next < count && parse_max(arguments[next], &query->max)) {
         next++;
     }
     return next == count;
 }
 
-struct client_queue client_queue_parse(int count, char **arguments)
+struct offline_query offline_query_parse(int count, char **arguments)
 {
-    struct client_queue queue = {
-        .kind = CLIENT_QUEUE_UNKNOWN, .state = STORE_UNFINISHED, .max = LIST_DEFAULT};
+    struct offline_query query = {
+        .kind = OFFLINE_UNKNOWN, .state = STORE_UNFINISHED, .max = LIST_DEFAULT};
     if (count == 0) {
-        queue.kind = CLIENT_QUEUE_TOTALS;
+        query.kind = OFFLINE_TOTALS;
     } else if (count == 1 && strcasecmp(arguments[0], "export") == 0) {
-        queue.kind = CLIENT_QUEUE_EXPORT;
+        query.kind = OFFLINE_EXPORT;
     } else if (strcasecmp(arguments[0], "list") == 0 &&
-               parse_list(&queue, count - 1, arguments + 1)) {
-        queue.kind = CLIENT_QUEUE_LIST;
+               parse_list(&query, count - 1, arguments + 1)) {
+        query.kind = OFFLINE_LIST;
     }
-    return queue;
+    return query;
 }
 
 /* --- what is printed -------------------------------------------------------------------------- */
 
-/* A store being read into what is to be printed. */
+/* A store and what is read from it, to be printed. */
 struct reading {
     struct store_read *store;
     struct buffer out;   /* for stdout */
@@ -93,10 +93,10 @@ static void read_totals(struct reading *r)
     buffer_putc(&r->out, '\n');
 }
 
-static void read_list(struct reading *r, const struct client_queue *queue)
+static void read_list(struct reading *r, const struct offline_query *query)
 {
     struct message *m;
-    store_read_begin(r->store, queue->state, queue->max);
+    store_read_begin(r->store, query->state, query->max);
     while ((m = store_read_next(r->store, r->error)) != NULL) {
         struct message_status status;
         message_status_copy(m, &status);
@@ -110,13 +110,13 @@ static void read_list(struct reading *r, const struct client_queue *queue)
     }
 }
 
-/* To send it again could send it twice. */
+/* Would sending it send it twice? */
 static bool may_have_been_sent(const struct message *m)
 {
     return m->may_be_sent || m->state == MESSAGE_SENDING || m->state == MESSAGE_UNRESOLVED;
 }
 
-static void read_export(struct reading *r, const struct client_queue *queue)
+static void read_export(struct reading *r, const struct offline_query *query)
 {
     size_t written = 0;
     size_t maybe_sent = 0;
@@ -125,7 +125,7 @@ static void read_export(struct reading *r, const struct client_queue *queue)
     struct message *m;
     store_read_begin(r->store, STORE_UNFINISHED, SIZE_MAX);
     while ((m = store_read_next(r->store, r->error)) != NULL) {
-        if (may_have_been_sent(m) && !queue->exports_sent) {
+        if (may_have_been_sent(m) && !query->exports_sent) {
             maybe_sent++;
         } else if (json_write_message(&r->out, m, now_ms)) {
             written++;
@@ -137,35 +137,35 @@ static void read_export(struct reading *r, const struct client_queue *queue)
     buffer_printf(&r->notes, "smsrelay: messages exported: %zu\n", written);
     if (maybe_sent > 0) {
         buffer_printf(&r->notes,
-                      "smsrelay: left out, since they may have been sent already: %zu "
+                      "smsrelay: left out because they may have been sent already: %zu "
                       "(--all exports them too)\n",
                       maybe_sent);
     }
     if (expired > 0) {
-        buffer_printf(&r->notes, "smsrelay: left out, since their time is over: %zu\n", expired);
+        buffer_printf(&r->notes, "smsrelay: left out because their time is over: %zu\n", expired);
     }
 }
 
 /* --- the store -------------------------------------------------------------------------------- */
 
-static void read_store(struct reading *r, const struct client_queue *queue)
+static void read_store(struct reading *r, const struct offline_query *query)
 {
-    switch (queue->kind) {
-    case CLIENT_QUEUE_TOTALS:
+    switch (query->kind) {
+    case OFFLINE_TOTALS:
         read_totals(r);
         break;
-    case CLIENT_QUEUE_LIST:
-        read_list(r, queue);
+    case OFFLINE_LIST:
+        read_list(r, query);
         break;
-    case CLIENT_QUEUE_EXPORT:
-        read_export(r, queue);
+    case OFFLINE_EXPORT:
+        read_export(r, query);
         break;
-    case CLIENT_QUEUE_UNKNOWN:
+    case OFFLINE_UNKNOWN:
         break;
     }
 }
 
-static int complain_of_store(const struct client_queue *queue, enum store_read_verdict verdict,
+static int complain_of_store(const struct offline_query *query, enum store_read_verdict verdict,
                              const char *error)
 {
     switch (verdict) {
@@ -177,8 +177,8 @@ static int complain_of_store(const struct client_queue *queue, enum store_read_v
         return link_complain(EX_NOPERM, error, "");
     case STORE_IS_IN_USE:
         return link_complain(EX_TEMPFAIL, error,
-                             queue->kind == CLIENT_QUEUE_EXPORT
-                                 ? "stop it first; only a store that no relay uses is exported"
+                             query->kind == OFFLINE_EXPORT
+                                 ? "stop it first: only a store that no relay uses can be exported"
                                  : "ask it, with -s PATH|HOST:PORT");
     case STORE_IS_UNUSABLE:
         return link_complain(EX_DATAERR, error, "");
@@ -196,30 +196,30 @@ static int write_out(const struct buffer *b, FILE *to)
 static int print_reading(const struct reading *r)
 {
     if (r->out.has_failed || r->notes.has_failed) {
-        return link_complain(EX_OSERR, "no memory", "");
+        return link_complain(EX_OSERR, "out of memory", "");
     }
     int code = write_out(&r->out, stdout);
     fprintf(stderr, "%.*s", (int)r->notes.len, r->notes.data == NULL ? "" : r->notes.data);
     if (r->error[0] != '\0') {
-        return link_complain(EX_DATAERR, "the store cannot be read any further", r->error);
+        return link_complain(EX_DATAERR, "the rest of the store cannot be read", r->error);
     }
     return code;
 }
 
-int client_queue_print(const struct client_queue *queue, const char *path)
+int offline_print(const struct offline_query *query, const char *path)
 {
     struct reading r = {.out = BUFFER_EMPTY, .notes = BUFFER_EMPTY};
-    if (queue->kind == CLIENT_QUEUE_UNKNOWN) {
-        return link_complain(EX_USAGE, "of a store there is: queue [list [STATE] [N] | export]",
+    if (query->kind == OFFLINE_UNKNOWN) {
+        return link_complain(EX_USAGE, "a store can be asked: queue [list [STATE] [N] | export]",
                              "");
     }
     enum store_read_verdict verdict = store_read_open(path, &r.store, r.error);
     if (verdict != STORE_IS_OPEN) {
-        return complain_of_store(queue, verdict, r.error);
+        return complain_of_store(query, verdict, r.error);
     }
     fprintf(stderr, "smsrelay: %s; this is what its store holds: %s\n", not_running, path);
-    read_store(&r, queue);
-    /* Before anything is printed: a pager can take its time, and a relay may want to start. */
+    read_store(&r, query);
+    /* Before printing, which may wait for a pager: a relay may want to start. */
     store_read_close(r.store);
     int code = print_reading(&r);
     buffer_free(&r.out);

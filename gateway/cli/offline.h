@@ -1,8 +1,8 @@
 /*
- * offline: `smsrelay queue` where no relay answers: it reads the store itself.
+ * offline: `smsrelay queue` when no relay answers: it reads the store itself.
  *
- * Owns what is printed then, which for QUEUE and QUEUE LIST is what a relay would answer, and the
- * export. Changes nothing. Thread: the program's only one; blocking.
+ * Owns what is printed: what a relay would answer to QUEUE and QUEUE LIST, and the export. Changes
+ * nothing. Thread: the program's only one; blocking.
  */
 #ifndef GATEWAY_CLI_OFFLINE_H
 #define GATEWAY_CLI_OFFLINE_H
@@ -10,32 +10,31 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum client_queue_kind {
-    CLIENT_QUEUE_TOTALS, /* how many messages are in which state */
-    CLIENT_QUEUE_LIST,   /* a line a message */
-    CLIENT_QUEUE_EXPORT, /* a line of JSON a message */
-    CLIENT_QUEUE_UNKNOWN /* only a relay may know what this is */
+enum offline_kind {
+    OFFLINE_TOTALS, /* how many messages are in each state */
+    OFFLINE_LIST,   /* a line a message */
+    OFFLINE_EXPORT, /* a line of JSON a message */
+    OFFLINE_UNKNOWN /* something that only a relay may know */
 };
 
-struct client_queue {
-    enum client_queue_kind kind;
-    int state;         /* to list: enum message_state, or -1 = all that are not finished */
-    size_t max;        /* to list at most */
-    bool exports_sent; /* what may have been sent already, too */
+struct offline_query {
+    enum offline_kind kind;
+    int state;         /* to list: enum message_state, or -1 = every unfinished message */
+    size_t max;        /* to list */
+    bool exports_sent; /* also what may have been sent already */
 };
 
 /*
- * Reads `[list [STATE] [N] | export]`, the arguments behind "queue". `exports_sent` is left to the
- * caller.
+ * Parses `[list [STATE] [N] | export]`, the arguments of `queue`. The caller sets `exports_sent`.
  */
-struct client_queue client_queue_parse(int count, char **arguments);
+struct offline_query offline_query_parse(int count, char **arguments);
 
 /*
- * Prints what the store at `path` holds, saying on stderr that no relay runs there. Returns an exit
- * code, having said what is wrong: EX_NOINPUT where there is no store, EX_NOPERM where this user
- * must not read it, EX_TEMPFAIL where a relay runs on it, EX_DATAERR where it is none, or damaged;
- * EX_USAGE for CLIENT_QUEUE_UNKNOWN.
+ * Prints what the store at `path` holds, and says on stderr that no relay is running. Returns an exit
+ * code after saying what is wrong: EX_NOINPUT if there is no store, EX_NOPERM if this user may not
+ * read it, EX_TEMPFAIL if a relay is running on it, EX_DATAERR if it is damaged or not a store;
+ * EX_USAGE for OFFLINE_UNKNOWN.
  */
-int client_queue_print(const struct client_queue *queue, const char *path);
+int offline_print(const struct offline_query *query, const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-/* sendmail: /usr/sbin/sendmail, for SMS. See the header. Thread: the only one; blocking. */
+/* sendmail: stands in for /usr/sbin/sendmail. See the header. Thread: the only one; blocking. */
 #include "gateway/cli/sendmail.h"
 
 #include "gateway/cli/addresses.h"
@@ -15,12 +15,12 @@
 #include <unistd.h>
 
 enum {
-    /* Bytes read before the relay is called: cron's pipe may stay open for hours, and a header has
-     * to be known. It is as much as the relay keeps of a mail. */
+    /* Bytes read before connecting to the relay: cron's pipe may stay open for hours, and the header
+     * must be complete. The relay keeps no more of a mail than this. */
     HELD_MAX = 256 * 1024,
-    PIECE_SIZE = 64 * 1024, /* bytes of a longer mail that are sent at a time */
-    /* Recipients whose replies may be on their way: neither side's buffers fill up with them, so
-     * that neither waits for the other (RFC 2920, 3.1). */
+    PIECE_SIZE = 64 * 1024, /* bytes of a longer mail to send at a time */
+    /* Recipients sent before their replies are read: few enough that neither side's buffers fill up
+     * and both wait for the other (RFC 2920, 3.1). */
     BATCH = 100
 };
 
@@ -35,10 +35,11 @@ struct flags {
     const char *from;  /* of -f, -r */
 };
 
-/* The letters of sendmail 8 and Postfix. Of a word with any other letter the rest is skipped: -q30m
- * and -d0.1, whose value is never the next argument, long options, what is new. */
-static const char VALUED[] = "ABCDFLMNORVXbefhopr"; /* the value behind it, or the next argument */
-static const char PLAIN[] = "GITUcimnstvx";         /* may share a word: -ti */
+/* The letters of sendmail 8 and Postfix. After any other letter the rest of the word is skipped: -q30m
+ * and -d0.1, whose value is never the next argument, and long options. */
+static const char VALUED[] =
+    "ABCDFLMNORVXbefhopr";                  /* with a value, attached or in the next argument */
+static const char PLAIN[] = "GITUcimnstvx"; /* can share a word: -ti */
 
 static void set_flag(struct flags *flags, char letter, const char *value)
 {
@@ -72,7 +73,7 @@ static void set_flag(struct flags *flags, char letter, const char *value)
     }
 }
 
-/* Reads a word of flags. Returns how many arguments it takes, 0 where a value is missing. */
+/* Reads a word of flags. Returns how many arguments it takes up, or 0 if a value is missing. */
 static int read_word(struct flags *flags, char **argv)
 {
     for (const char *letter = argv[0] + 1; *letter != '\0'; letter++) {
@@ -94,7 +95,7 @@ static int read_word(struct flags *flags, char **argv)
     return 1;
 }
 
-/* Reads the flags. Returns the index of the first recipient, 0 where a value is missing. */
+/* Reads the flags. Returns the index of the first recipient, or 0 if a value is missing. */
 static int read_flags(struct flags *flags, int argc, char **argv)
 {
     int i = 1;
@@ -111,11 +112,11 @@ static int read_flags(struct flags *flags, int argc, char **argv)
 /* --- the envelope --------------------------------------------------------------------------- */
 
 struct envelope {
-    struct buffer from; /* no address or one; both as in gateway/cli/addresses.h */
+    struct buffer from; /* one address or none; both as in gateway/cli/addresses.h */
     struct buffer recipients;
 };
 
-/* Control characters are refused even where they would be dropped, in a name or a comment. */
+/* Refuses control characters even in a name or a comment, where they would be dropped. */
 static bool read_addresses(const char *s, struct buffer *list)
 {
     size_t len = strlen(s);
@@ -132,7 +133,7 @@ static int read_sender(const char *from, struct envelope *envelope)
     bool is_good = read_addresses(from, &envelope->from);
     const char *first = addresses_next(&envelope->from, NULL);
     if (!is_good || (first != NULL && addresses_next(&envelope->from, first) != NULL)) {
-        return link_complain(EX_USAGE, "the sender of -f is no address", "");
+        return link_complain(EX_USAGE, "the sender in -f is not an address", "");
     }
     return EX_OK;
 }
@@ -144,7 +145,7 @@ static int read_recipients(char **arguments, struct envelope *envelope)
             return link_complain(EX_USAGE, "flags go before the recipients", "");
         }
         if (!read_addresses(*arguments, &envelope->recipients)) {
-            return link_complain(EX_USAGE, "a recipient is no address", "");
+            return link_complain(EX_USAGE, "a recipient is not an address", "");
         }
     }
     return EX_OK;
@@ -152,14 +153,14 @@ static int read_recipients(char **arguments, struct envelope *envelope)
 
 /* --- the relay's answers -------------------------------------------------------------------- */
 
-/* What the link says of trouble, as sendmail's callers understand it. */
+/* Turns the link's exit code into one that sendmail's callers understand. */
 static int link_trouble(int code)
 {
     static const struct {
         int from, to;
     } rows[] =
         {
-            {EX_UNAVAILABLE, EX_TEMPFAIL}, /* no relay, or no longer */
+            {EX_UNAVAILABLE, EX_TEMPFAIL}, /* no relay, or it is gone */
             {EX_PROTOCOL, EX_UNAVAILABLE},
             {EX_USAGE, EX_CONFIG}, /* it is $SMSRELAY_SOCKET that is wrong */
             {EX_DATAERR, EX_UNAVAILABLE},
@@ -174,8 +175,8 @@ static int link_trouble(int code)
     return code;
 }
 
-/* Reads a reply to what concerns `about` ("" = the mail as a whole) and tells of a refusal.
- * Returns an exit code, `refused` for a 5xx. */
+/* Reads a reply and prints a refusal, of `about` or, if that is "", of the mail as a whole. Returns an
+ * exit code, `refused` for a 5xx. */
 static int await_reply(struct link *link, const char *about, int refused)
 {
     int code = link_receive(link);
@@ -191,11 +192,11 @@ static int await_reply(struct link *link, const char *about, int refused)
     return first == '4' ? EX_TEMPFAIL : first == '5' ? refused : EX_UNAVAILABLE;
 }
 
-/* Sends what there is to send. Where that fails, the relay may have said why before it closed. */
+/* Sends `out`. If that fails, the relay may have said why before it closed the connection. */
 static int send_or_ask_why(struct link *link)
 {
     if (link->out.has_failed) {
-        return link_complain(EX_OSERR, "no memory", "");
+        return link_complain(EX_OSERR, "out of memory", "");
     }
     if (link_send(link)) {
         return EX_OK;
@@ -206,20 +207,20 @@ static int send_or_ask_why(struct link *link)
 
 /* --- submitting ----------------------------------------------------------------------------- */
 
-/* What became of the recipients so far. */
+/* The recipients so far. */
 struct tally {
     size_t accepted;
-    int refused; /* exit code for those that were refused; EX_OK = none was */
+    int refused; /* the exit code for those that were refused; EX_OK = none */
 };
 
-/* Reads the reply to a RCPT. Returns an exit code: a refusal for good does not end the rest. */
+/* Reads the reply to a RCPT. Returns an exit code: EX_OK also for a permanent refusal. */
 static int settle_recipient(struct link *link, const char *recipient, struct tally *tally)
 {
     int code = await_reply(link, recipient, EX_NOUSER);
     if (code == EX_OK) {
         tally->accepted++;
     } else if (code == EX_NOUSER) {
-        /* RFC 3463, X.1: the address is wrong. Else it is something about us. */
+        /* RFC 3463, X.1: the address is wrong. Otherwise something else is. */
         bool is_address = strncmp(link->answer.data + 3, " 5.1.", 5) == 0;
         tally->refused =
             is_address && tally->refused != EX_UNAVAILABLE ? EX_NOUSER : EX_UNAVAILABLE;
@@ -228,7 +229,7 @@ static int settle_recipient(struct link *link, const char *recipient, struct tal
     return code;
 }
 
-/* MAIL and RCPT, many at a time. Returns an exit code, EX_OK where at least one was accepted. */
+/* Sends MAIL and RCPT, many at a time. Returns an exit code, EX_OK if a recipient was accepted. */
 static int send_envelope(struct link *link, const struct envelope *envelope, struct tally *tally)
 {
     const char *from = addresses_next(&envelope->from, NULL);
@@ -257,7 +258,7 @@ static int send_envelope(struct link *link, const struct envelope *envelope, str
     return code == EX_OK && tally->accepted == 0 ? tally->refused : code;
 }
 
-/* DATA, what is held of the mail, and the rest of it as it is read. */
+/* Sends DATA, what was read of the mail, and the rest as it is read. */
 static int send_content(struct link *link, struct mail_source *source, const struct buffer *held)
 {
     buffer_puts(&link->out, "DATA");
@@ -273,7 +274,7 @@ static int send_content(struct link *link, struct mail_source *source, const str
     while (code == EX_OK && !source->is_over) {
         mail_source_read(source, &link->out, PIECE_SIZE);
         if (source->error != 0) {
-            /* Closed before the dot, the relay forgets it: half a mail is none. */
+            /* The relay forgets a mail whose final dot never comes. */
             return link_complain(EX_IOERR, "stdin", strerror(source->error));
         }
         code = send_or_ask_why(link);
@@ -314,7 +315,7 @@ static int read_start(struct mail_source *source, bool reads_header, struct enve
         trouble = mail_take_recipients(held, source->is_over, &envelope->recipients);
     }
     if (held->has_failed || envelope->recipients.has_failed || envelope->from.has_failed) {
-        return link_complain(EX_OSERR, "no memory", "");
+        return link_complain(EX_OSERR, "out of memory", "");
     }
     if (trouble != NULL) {
         return link_complain(EX_DATAERR, trouble, "");
@@ -361,7 +362,7 @@ static bool write_all(int fd, const char *bytes, size_t len)
     return true;
 }
 
-/* What the relay has said goes to stdout. Returns an exit code, or -1 to go on. */
+/* Passes the relay's replies to stdout. Returns an exit code, or -1 to go on. */
 static int pass_replies(const struct link *link)
 {
     char piece[PIECE_SIZE];
@@ -375,7 +376,7 @@ static int pass_replies(const struct link *link)
     return n == 0 ? EX_OK : -1;
 }
 
-/* Reads more of stdin. Returns false at its end. */
+/* Reads some of stdin. Returns false at its end. */
 static bool read_commands(struct link *link)
 {
     char *space = buffer_reserve(&link->out, PIECE_SIZE);
@@ -384,7 +385,7 @@ static bool read_commands(struct link *link)
     return n > 0 || (n < 0 && errno == EINTR);
 }
 
-/* A relay that takes no more still has its say: that it is gone its replies' end tells. */
+/* Drops commands that the relay no longer takes: its replies are still read to their end. */
 static void pass_commands(struct link *link)
 {
     ssize_t n = send(link->fd, link->out.data, link->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -392,7 +393,7 @@ static void pass_commands(struct link *link)
     buffer_consume(&link->out, is_gone ? link->out.len : n > 0 ? (size_t)n : 0);
 }
 
-/* Joins stdin and stdout to the relay until it closes. Neither direction waits for the other. */
+/* Connects stdin and stdout to the relay until it closes. Neither direction waits for the other. */
 static int converse(struct link *link)
 {
     struct pollfd ends[] = {{.fd = STDIN_FILENO}, {.fd = link->fd}};
@@ -446,21 +447,21 @@ int client_sendmail(int argc, char **argv)
         return EX_OSERR;
     }
     if (first == 0) {
-        return link_complain(EX_USAGE, "the last flag lacks its value", "");
+        return link_complain(EX_USAGE, "the last flag has no value", "");
     }
     switch (flags.mode) {
     case 'm':
         if (flags.runs_queue && first == argc && !flags.reads_header) {
-            return EX_OK; /* the relay runs its queue without being told */
+            return EX_OK; /* the relay runs its queue by itself */
         }
         return run_submission(&flags, argv + first);
     case 's':
         return run_dialogue();
-    case 'i': /* newaliases, which packages run: the relay reads its own when it is reloaded */
+    case 'i': /* newaliases, which packages run: a reload makes the relay read its own */
         return EX_OK;
     case 'p':
         return link_complain(EX_UNAVAILABLE, "`smsrelay queue list` shows the queue", "");
     default:
-        return link_complain(EX_UNAVAILABLE, "sendmail's -b of this kind is not offered", "");
+        return link_complain(EX_UNAVAILABLE, "this -b mode of sendmail is not supported", "");
     }
 }

@@ -19,7 +19,7 @@ from support import (CONFIG, DATAERR, IS_SLOW, NOINPUT, NOPERM, OK, PATIENCE, SM
                      UNAVAILABLE, USAGE, WRAPPER, TestCase, command, parse_logfmt, run,
                      without_default_file)
 
-NOT_RUNNING = "the relay does not run"
+NOT_RUNNING = "the relay is not running"
 NOBODY = "127.0.0.1:1"  # a port at which nobody listens
 
 
@@ -236,7 +236,7 @@ class Stopped(StoreTest):
             client.submit("gone", options="TTL=1s")
         relay.kill()
         eventually(lambda: self.exported() == [])
-        self.assertIn("since their time is over: 1\n", self.stderr)
+        self.assertIn("because their time is over: 1\n", self.stderr)
         eventually(lambda: int(parse_logfmt(self.queue().strip())["oldest"]) >= 1)
 
     def test_an_empty_queue(self):

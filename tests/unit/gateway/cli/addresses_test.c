@@ -1,4 +1,4 @@
-/* client_addresses: who is meant by a list of addresses as people and programs write it. */
+/* addresses: whom a list of addresses means, as people and programs write it. */
 #include "gateway/cli/addresses.h"
 
 #include <criterion/criterion.h>
@@ -20,7 +20,7 @@ static void check(const char *list, const char *expected)
     buffer_free(&joined);
 }
 
-Test(client_addresses, lists)
+Test(addresses, lists)
 {
     static const struct {
         const char *list, *expected;
@@ -67,7 +67,7 @@ Test(client_addresses, lists)
     }
 }
 
-Test(client_addresses, a_nul_is_no_end)
+Test(addresses, a_nul_is_no_end)
 {
     struct buffer found = BUFFER_EMPTY;
     cr_assert_not(addresses_parse("a\0b", 3, &found));
