@@ -34,6 +34,10 @@ static bool read_recipients(struct session *s, struct draft *draft, const char *
         if (!is_last && *q != ',') {
             continue;
         }
+        if (q == number && number > *p && q < end && *q != ',') {
+            session_say(s, REPLY_BAD_ARGUMENT, "no space behind the comma: <to>,<to> <text>");
+            return false;
+        }
         if (!draft_add_recipient(s, draft, number, (size_t)(q - number))) {
             return false;
         }
@@ -45,6 +49,21 @@ static bool read_recipients(struct session *s, struct draft *draft, const char *
     }
 }
 
+/* Does a comma and another number follow, which the space has made a part of the text? */
+static bool has_more_recipients(const struct session *s, const char *p, const char *end)
+{
+    char e164[NUMBER_SIZE];
+    p = word_skip_spaces(p, end);
+    if (p == end || *p != ',') {
+        return false;
+    }
+    const char *number = word_skip_spaces(p + 1, end);
+    end = word_end(number, end);
+    const char *comma = memchr(number, ',', (size_t)(end - number));
+    end = comma != NULL ? comma : end;
+    return number_parse(number, (size_t)(end - number), s->rules->default_country, e164);
+}
+
 enum session_step command_send(struct session *s, const struct call *call,
                                struct session_event *event)
 {
@@ -54,6 +73,9 @@ enum session_step command_send(struct session *s, const struct call *call,
     draft_open(s, draft, DIALECT_SMS);
     if (!read_options(s, &draft->options, &p, end) || !read_recipients(s, draft, &p, end)) {
         return SESSION_WANTS_INPUT;
+    }
+    if (has_more_recipients(s, p, end)) {
+        return session_say(s, REPLY_BAD_ARGUMENT, "no space before the comma: <to>,<to> <text>");
     }
     /* One space separates the numbers from the text; further ones belong to the text. */
     p += p < end ? 1 : 0;
