@@ -35,10 +35,38 @@ static bool check_sender(const char *key, const char *sender, FILE *out)
     return false;
 }
 
+static bool check_country(const char *code, FILE *out)
+{
+    if (code[0] == '\0' || number_country_is_known(code)) {
+        return true;
+    }
+    fprintf(out, "sms.default_country: no country has the calling code +%s\n", code);
+    return false;
+}
+
+static bool check_number(const char *key, const char *number, const char *country_code, FILE *out)
+{
+    char e164[NUMBER_SIZE];
+    char fault[NUMBER_FAULT_SIZE];
+    if (number_parse(number, strlen(number), country_code, e164)) {
+        return true;
+    }
+    number_explain(number, strlen(number), country_code, fault);
+    fprintf(out, "%s: \"%s\" is not a telephone number%s%s\n", key, number,
+            fault[0] != '\0' ? ": " : "", fault);
+    return false;
+}
+
 bool settings_check(const struct conf *conf, FILE *out)
 {
     const char *from = conf->sms.default_from;
+    const char *country_code = conf->sms.default_country;
     bool is_sound = from[0] == '\0' || check_sender("sms.default_from", from, out);
+    is_sound = check_country(country_code, out) && is_sound;
+    for (size_t i = 0; i < conf->policy.never_optout.count; i++) {
+        const char *number = conf->policy.never_optout.items[i];
+        is_sound = check_number("policy.never_optout", number, country_code, out) && is_sound;
+    }
     for (size_t i = 0; i < conf->sms.senders.count; i++) {
         is_sound = check_sender("sms.senders", conf->sms.senders.items[i], out) && is_sound;
     }

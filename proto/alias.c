@@ -135,7 +135,10 @@ static bool read_member(struct reader *r, const char *name, size_t position, con
     char e164[NUMBER_SIZE];
     word_trim(&s, &end);
     if (!number_parse(s, (size_t)(end - s), r->country_code, e164)) {
-        complain(r, r->line, "number %zu of %s is not a telephone number", position, name);
+        char fault[NUMBER_FAULT_SIZE];
+        number_explain(s, (size_t)(end - s), r->country_code, fault);
+        complain(r, r->line, "number %zu of %s is not a telephone number%s%s", position, name,
+                 fault[0] != '\0' ? ": " : "", fault);
         return false;
     }
     if (r->members.count == ALIAS_MEMBERS_MAX && !recipients_has(&r->members, e164)) {

@@ -2,6 +2,7 @@
 #include "proto/reply.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -107,20 +108,21 @@ void reply_line(struct buffer *out, enum reply reply, bool more, const char *for
     buffer_append(out, "\r\n", 2);
 }
 
-static bool needs_quotes(const char *value, size_t len)
+static bool needs_quotes(const char *value, size_t len, unsigned plain_max)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)value[i];
-        if (c <= ' ' || c == '"' || c == '\\' || c == 0x7F) {
+        if (c <= ' ' || c == '"' || c == '\\' || c == 0x7F || c > plain_max) {
             return true;
         }
     }
     return len == 0;
 }
 
-void reply_quote(struct buffer *out, const char *value, size_t len)
+/* Bytes above `plain_max` are written \xHH. */
+static void quote(struct buffer *out, const char *value, size_t len, unsigned plain_max)
 {
-    if (!needs_quotes(value, len)) {
+    if (!needs_quotes(value, len, plain_max)) {
         buffer_append(out, value, len);
         return;
     }
@@ -132,7 +134,7 @@ void reply_quote(struct buffer *out, const char *value, size_t len)
             buffer_putc(out, (char)c);
         } else if (c == '\n') {
             buffer_puts(out, "\\n");
-        } else if (c < ' ' || c == 0x7F) {
+        } else if (c < ' ' || c == 0x7F || c > plain_max) {
             buffer_printf(out, "\\x%02X", c);
         } else {
             buffer_putc(out, (char)c);
@@ -141,15 +143,33 @@ void reply_quote(struct buffer *out, const char *value, size_t len)
     buffer_putc(out, '"');
 }
 
-void reply_quote_start(struct buffer *out, const char *value, size_t len)
+void reply_quote(struct buffer *out, const char *value, size_t len)
+{
+    quote(out, value, len, UCHAR_MAX);
+}
+
+/* How much of a client's mistake is quoted: no part of a character. */
+static size_t start_len(const char *value, size_t len)
 {
     enum { TOLD_MAX = 64 };
     size_t told = len < TOLD_MAX ? len : TOLD_MAX;
-    /* Not within a character. */
     while (told > 0 && told < len && ((unsigned char)value[told] & 0xC0) == 0x80) {
         told--;
     }
-    reply_quote(out, value, told);
+    return told;
+}
+
+void reply_quote_start(struct buffer *out, const char *value, size_t len)
+{
+    reply_quote(out, value, start_len(value, len));
+}
+
+void reply_bad_number(struct buffer *out, const char *number, size_t len, const char *fault)
+{
+    quote(out, number, start_len(number, len), SCHAR_MAX);
+    buffer_puts(out, fault[0] != '\0' ? ": " : "");
+    buffer_puts(out, fault);
+    buffer_append(out, "\r\n", 2);
 }
 
 void reply_value(struct buffer *out, const char *key, const char *value)

@@ -93,6 +93,12 @@ void reply_id(struct buffer *out, const struct ulid *id);
 void reply_quote(struct buffer *out, const char *value, size_t len);
 /* The same, cut after 64 bytes: for a reply that quotes a client's mistake. */
 void reply_quote_start(struct buffer *out, const char *value, size_t len);
+/*
+ * Appends the rest of a reply that refuses a number, with its line end: the number, cut and quoted
+ * likewise but with \xHH for all that is not ASCII (it may look like a digit, or like nothing);
+ * then `: ` and the fault, unless that is "".
+ */
+void reply_bad_number(struct buffer *out, const char *number, size_t len, const char *fault);
 
 /* Appends ` dlr=` and ` code=`; nothing if there was no report. */
 void reply_report(struct buffer *out, const struct report *report);

@@ -32,9 +32,9 @@ struct optout {
 
 /* --- the file --------------------------------------------------------------------------------- */
 
-/* Adds the number of a line, if it has one. Returns false if it is invalid. */
+/* Adds the number of a line, if it has one. Returns false, and says why, if it is invalid. */
 static bool read_line(const struct optout *o, const char *line, size_t len,
-                      struct recipients *numbers, bool *has_memory)
+                      struct recipients *numbers, bool *has_memory, char fault[NUMBER_FAULT_SIZE])
 {
     char e164[NUMBER_SIZE];
     while (len > 0 && isspace((unsigned char)*line)) {
@@ -48,6 +48,7 @@ static bool read_line(const struct optout *o, const char *line, size_t len,
         return true;
     }
     if (!number_parse(line, len, o->options.country_code, e164)) {
+        number_explain(line, len, o->options.country_code, fault);
         return false;
     }
     *has_memory = *has_memory && recipients_add(numbers, e164);
@@ -59,12 +60,14 @@ static bool read_numbers(const struct optout *o, const char *text, size_t len,
 {
     const char *end = text + len;
     bool has_memory = true;
+    char fault[NUMBER_FAULT_SIZE];
     unsigned faults = 0;
     for (unsigned line = 1; text < end && faults < FAULTS_MAX; line++) {
         const char *line_end = memchr(text, '\n', (size_t)(end - text));
         line_end = line_end == NULL ? end : line_end;
-        if (!read_line(o, text, (size_t)(line_end - text), numbers, &has_memory)) {
-            buffer_printf(errors, "%s:%u: not a telephone number\n", o->options.file, line);
+        if (!read_line(o, text, (size_t)(line_end - text), numbers, &has_memory, fault)) {
+            buffer_printf(errors, "%s:%u: not a telephone number%s%s\n", o->options.file, line,
+                          fault[0] != '\0' ? ": " : "", fault);
             faults++;
         }
         text = line_end + 1;

@@ -83,11 +83,12 @@ bool draft_check_sender(struct session *s, const struct draft *draft)
 
 enum session_step draft_refuse_number(struct session *s, const char *word, size_t len)
 {
+    char fault[NUMBER_FAULT_SIZE];
+    number_explain(word, len, s->rules->default_country, fault);
     reply_begin(&s->local, REPLY_BAD_NUMBER, false);
     buffer_puts(&s->local, s->rules->aliases == NULL ? "not a telephone number: "
                                                      : "neither a telephone number nor an alias: ");
-    reply_quote_start(&s->local, word, len);
-    buffer_append(&s->local, "\r\n", 2);
+    reply_bad_number(&s->local, word, len, fault);
     return SESSION_WANTS_INPUT;
 }
 
@@ -133,8 +134,8 @@ bool draft_add_recipient(struct session *s, struct draft *draft, const char *wor
     }
     if (has_opted_out(s->rules, &alias)) {
         session_say(s, REPLY_NOT_ALLOWED,
-                    is_number ? "%.*s has opted out" : "a number of %.*s has opted out", (int)len,
-                    word);
+                    is_number ? "%.*s has opted out" : "a number of %.*s has opted out",
+                    is_number ? NUMBER_SIZE : (int)len, is_number ? e164[0] : word);
         return false;
     }
     return add_numbers(s, &draft->recipients, &alias);

@@ -56,7 +56,7 @@ class AtTheStart(AliasTest):
             self.assertEqual(done.stdout, "")
             lines = done.stderr.splitlines()
             self.assertEqual(lines[0], self.path +
-                             ":3: number 1 of boss is not a telephone number")
+                             ":3: number 1 of boss is not a telephone number: too short")
             self.assertTrue(lines[1].startswith(self.path + ":4: the name must be "), lines[1])
             self.assertEqual(lines[2:], [self.path + ":5: oncall is already defined in line 2"])
             self.assertNotIn("600", done.stderr)
@@ -78,7 +78,7 @@ class AtTheStart(AliasTest):
         self.write("desk: 020 7946 0000\nshort: 600\n")
         done = self.check(default_country="44")
         self.assertEqual(done.stderr, self.path +
-                         ":2: number 1 of short is not a telephone number\n")
+                         ":2: number 1 of short is not a telephone number: too short for +44\n")
         self.start("desk: 020 7946 0000\n", **{"sms.default_country": "44"})
         self.assertEqual(self.recipients("desk"), ["+442079460000"])
 
@@ -104,7 +104,7 @@ class Reloaded(AliasTest):
         line = self.reload("oncall: %s\nboss: 600-1\n???\n" % C, "aliases_kept")
         self.assertEqual(line["level"], "error")
         self.assertEqual(line["reason"], self.path +
-                         ":2: number 1 of boss is not a telephone number")
+                         ":2: number 1 of boss is not a telephone number: too short")
         self.assertEqual(self.recipients("oncall"), [A, B])
         os.unlink(self.path)
         self.the_relay.send_signal(signal.SIGHUP)

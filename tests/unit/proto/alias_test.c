@@ -105,11 +105,13 @@ Test(alias, faults_with_their_lines)
         {"a:+34600000001,", "f:1: number 2 of a is not a telephone number\n"},
         {"a:+34600000001,,+34600000002", "f:1: number 2 of a is not a telephone number\n"},
         {"a:+34600000001\nb:A", "f:2: number 1 of b is not a telephone number\n"},
-        {"a:+34600000001 # night", "f:1: number 1 of a is not a telephone number\n"},
-        {"a:+34600000001 +34600000002", "f:1: number 1 of a is not a telephone number\n"},
-        {"a:12", "f:1: number 1 of a is not a telephone number\n"},
-        {"b:12\n\na:12\n", "f:1: number 1 of b is not a telephone number\n"
-                           "f:3: number 1 of a is not a telephone number\n"},
+        {"a:+34600000001 # night",
+         "f:1: number 1 of a is not a telephone number: \"#\" is not part of a number\n"},
+        {"a:+34600000001 +34600000002",
+         "f:1: number 1 of a is not a telephone number: \"+\" is not part of a number\n"},
+        {"a:12", "f:1: number 1 of a is not a telephone number: too short\n"},
+        {"b:12\n\na:12\n", "f:1: number 1 of b is not a telephone number: too short\n"
+                           "f:3: number 1 of a is not a telephone number: too short\n"},
         {"a:+34600000001\nb:+34600000001\nA:+34600000002\na:+34600000002\n",
          "f:3: a is already defined in line 1\nf:4: a is already defined in line 3\n"},
     };
@@ -126,8 +128,8 @@ Test(alias, no_nul_hides_anything)
     static const char TEXT[] = "a\0b:+34600000001\nc:+34600000001\0,+34600000002\n";
     struct buffer errors = BUFFER_EMPTY;
     cr_assert_null(read_text(TEXT, sizeof TEXT - 1, &errors));
-    cr_expect_str_eq(errors.data,
-                     "f:1: " NAME_RULE "f:2: number 1 of c is not a telephone number\n");
+    cr_expect_str_eq(errors.data, "f:1: " NAME_RULE "f:2: number 1 of c is not a telephone number: "
+                                  "\"\\x00\" is not part of a number\n");
     buffer_free(&errors);
 }
 
