@@ -64,10 +64,10 @@ struct offline_query offline_query_parse(int count, char **arguments)
 
 /* A store and what is read from it, to be printed. */
 struct reading {
-    struct store_read *store;
+    struct store_offline *store;
     struct buffer out;   /* for stdout */
     struct buffer notes; /* for stderr, after it */
-    char error[STORE_READ_ERROR_SIZE];
+    char error[STORE_OFFLINE_ERROR_SIZE];
 };
 
 static void read_totals(struct reading *r)
@@ -78,8 +78,8 @@ static void read_totals(struct reading *r)
     int64_t now_ms = clock_unix_ms();
     int64_t oldest_ms = now_ms;
     struct message *m;
-    store_read_begin(r->store, STORE_UNFINISHED, SIZE_MAX);
-    while ((m = store_read_next(r->store, r->error)) != NULL) {
+    store_offline_begin(r->store, STORE_UNFINISHED, SIZE_MAX);
+    while ((m = store_offline_next(r->store, r->error)) != NULL) {
         int64_t submitted_ms = ulid_time_ms(&m->id);
         oldest_ms = submitted_ms < oldest_ms ? submitted_ms : oldest_ms;
         by_state[m->state]++;
@@ -96,8 +96,8 @@ static void read_totals(struct reading *r)
 static void read_list(struct reading *r, const struct offline_query *query)
 {
     struct message *m;
-    store_read_begin(r->store, query->state, query->max);
-    while ((m = store_read_next(r->store, r->error)) != NULL) {
+    store_offline_begin(r->store, query->state, query->max);
+    while ((m = store_offline_next(r->store, r->error)) != NULL) {
         struct message_status status;
         message_status_copy(m, &status);
         reply_status(&r->out, &status, not_running);
@@ -123,8 +123,8 @@ static void read_export(struct reading *r, const struct offline_query *query)
     size_t expired = 0;
     int64_t now_ms = clock_unix_ms();
     struct message *m;
-    store_read_begin(r->store, STORE_UNFINISHED, SIZE_MAX);
-    while ((m = store_read_next(r->store, r->error)) != NULL) {
+    store_offline_begin(r->store, STORE_UNFINISHED, SIZE_MAX);
+    while ((m = store_offline_next(r->store, r->error)) != NULL) {
         if (may_have_been_sent(m) && !query->exports_sent) {
             maybe_sent++;
         } else if (json_write_message(&r->out, m, now_ms)) {
@@ -165,7 +165,7 @@ static void read_store(struct reading *r, const struct offline_query *query)
     }
 }
 
-static int complain_of_store(const struct offline_query *query, enum store_read_verdict verdict,
+static int complain_of_store(const struct offline_query *query, enum store_offline_verdict verdict,
                              const char *error)
 {
     switch (verdict) {
@@ -213,14 +213,14 @@ int offline_print(const struct offline_query *query, const char *path)
         return link_complain(EX_USAGE, "a store can be asked: queue [list [STATE] [N] | export]",
                              "");
     }
-    enum store_read_verdict verdict = store_read_open(path, &r.store, r.error);
+    enum store_offline_verdict verdict = store_offline_open(path, &r.store, r.error);
     if (verdict != STORE_IS_OPEN) {
         return complain_of_store(query, verdict, r.error);
     }
     fprintf(stderr, "smsrelay: %s; this is what its store holds: %s\n", not_running, path);
     read_store(&r, query);
     /* Before printing, which may wait for a pager: a relay may want to start. */
-    store_read_close(r.store);
+    store_offline_close(r.store);
     int code = print_reading(&r);
     buffer_free(&r.out);
     buffer_free(&r.notes);

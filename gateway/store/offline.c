@@ -12,18 +12,18 @@
 #include <string.h>
 #include <unistd.h>
 
-_Static_assert((int)STORE_READ_ERROR_SIZE == (int)STORE_ERROR_SIZE, "sentences fit");
+_Static_assert((int)STORE_OFFLINE_ERROR_SIZE == (int)STORE_ERROR_SIZE, "sentences fit");
 
-struct store_read {
+struct store_offline {
     int lock_fd;
     struct store_db db;
     struct store_rows_reader reader;
     bool is_reading; /* `reader` has begun */
-    int state;       /* as store_read_begin got it */
+    int state;       /* as store_offline_begin got it */
     size_t left;     /* how many more may be read */
 };
 
-static enum store_read_verdict lock_verdict(int reason)
+static enum store_offline_verdict lock_verdict(int reason)
 {
     switch (reason) {
     case EWOULDBLOCK:
@@ -39,30 +39,30 @@ static enum store_read_verdict lock_verdict(int reason)
     }
 }
 
-enum store_read_verdict store_read_open(const char *path, struct store_read **store,
-                                        char error[STORE_READ_ERROR_SIZE])
+enum store_offline_verdict store_offline_open(const char *path, struct store_offline **store,
+                                              char error[STORE_OFFLINE_ERROR_SIZE])
 {
     *store = NULL;
     int lock_fd = store_db_lock(path, false, error);
     if (lock_fd < 0) {
         return lock_verdict(errno);
     }
-    struct store_read *s = calloc(1, sizeof *s);
+    struct store_offline *s = calloc(1, sizeof *s);
     if (s == NULL) {
-        snprintf(error, STORE_READ_ERROR_SIZE, "out of memory");
+        snprintf(error, STORE_OFFLINE_ERROR_SIZE, "out of memory");
         close(lock_fd);
         return STORE_IS_UNUSABLE;
     }
     s->lock_fd = lock_fd;
     if (!store_db_open(&s->db, path, true, error)) {
-        store_read_close(s);
+        store_offline_close(s);
         return STORE_IS_UNUSABLE;
     }
     *store = s;
     return STORE_IS_OPEN;
 }
 
-void store_read_close(struct store_read *s)
+void store_offline_close(struct store_offline *s)
 {
     if (s != NULL) {
         store_db_close(&s->db);
@@ -71,7 +71,7 @@ void store_read_close(struct store_read *s)
     }
 }
 
-void store_read_begin(struct store_read *s, int state, size_t max)
+void store_offline_begin(struct store_offline *s, int state, size_t max)
 {
     int64_t count = max > INT64_MAX ? INT64_MAX : (int64_t)max;
     if (s->is_reading) {
@@ -90,7 +90,7 @@ void store_read_begin(struct store_read *s, int state, size_t max)
     s->left = max;
 }
 
-struct message *store_read_next(struct store_read *s, char error[STORE_READ_ERROR_SIZE])
+struct message *store_offline_next(struct store_offline *s, char error[STORE_OFFLINE_ERROR_SIZE])
 {
     struct message *m = NULL;
     error[0] = '\0';
@@ -99,7 +99,7 @@ struct message *store_read_next(struct store_read *s, char error[STORE_READ_ERRO
         message_free(m);
     }
     if (s->left > 0 && m == NULL && s->reader.fault != NULL) {
-        snprintf(error, STORE_READ_ERROR_SIZE, "%s", s->reader.fault);
+        snprintf(error, STORE_OFFLINE_ERROR_SIZE, "%s", s->reader.fault);
     }
     s->left -= m != NULL ? 1 : 0;
     return m;

@@ -12,14 +12,14 @@
 
 #include <stddef.h>
 
-struct store_read;
+struct store_offline;
 
-enum { STORE_READ_ERROR_SIZE = 512 };
+enum { STORE_OFFLINE_ERROR_SIZE = 512 };
 
-/* `state` of store_read_begin: every message that is not finished. */
+/* `state` of store_offline_begin: every message that is not finished. */
 enum { STORE_UNFINISHED = -1 };
 
-enum store_read_verdict {
+enum store_offline_verdict {
     STORE_IS_OPEN,
     STORE_IS_MISSING,  /* there is no such file */
     STORE_IS_DENIED,   /* this user may not read it */
@@ -31,18 +31,19 @@ enum store_read_verdict {
  * Opens the store at `path`. On any verdict but STORE_IS_OPEN, `*store` is NULL and `error` holds a
  * sentence.
  */
-enum store_read_verdict store_read_open(const char *path, struct store_read **store,
-                                        char error[STORE_READ_ERROR_SIZE]);
+enum store_offline_verdict store_offline_open(const char *path, struct store_offline **store,
+                                              char error[STORE_OFFLINE_ERROR_SIZE]);
 /* NULL is fine. */
-void store_read_close(struct store_read *store);
+void store_offline_close(struct store_offline *store);
 
 /* Begins to read the messages in `state`, in order of submission, up to `max` of them. */
-void store_read_begin(struct store_read *store, int state, size_t max);
+void store_offline_begin(struct store_offline *store, int state, size_t max);
 
 /*
  * The next message as it was saved; the caller frees it. NULL at the end, with `error` empty, or when
  * the store cannot be read any further, with a sentence in `error`.
  */
-struct message *store_read_next(struct store_read *store, char error[STORE_READ_ERROR_SIZE]);
+struct message *store_offline_next(struct store_offline *store,
+                                   char error[STORE_OFFLINE_ERROR_SIZE]);
 
 #endif
