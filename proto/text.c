@@ -84,6 +84,27 @@ bool text_to_utf8(const char *s, size_t len, const char *charset, struct buffer 
     return is_good;
 }
 
+/* --- line ends ------------------------------------------------------------------------------ */
+
+void text_end_lines(struct buffer *text)
+{
+    const char *first = text->len == 0 ? NULL : memchr(text->data, '\r', text->len);
+    if (first == NULL) {
+        return;
+    }
+    size_t kept = (size_t)(first - text->data);
+    for (size_t i = kept; i < text->len; i++) {
+        size_t next = i;
+        while (next < text->len && text->data[next] == '\r') {
+            next++;
+        }
+        bool is_ending = next > i && next < text->len && text->data[next] == '\n';
+        i = is_ending ? next : i;
+        text->data[kept++] = text->data[i] == '\r' ? '\n' : text->data[i];
+    }
+    text->len = kept;
+}
+
 /* --- parts ---------------------------------------------------------------------------------- */
 
 /*

@@ -44,6 +44,9 @@ bool text_is_utf8(const char *s, size_t len);
  */
 bool text_to_utf8(const char *s, size_t len, const char *charset, struct buffer *out);
 
+/* Makes every line end an LF: CRLF, CR CR LF and a CR by itself. In place. */
+void text_end_lines(struct buffer *text);
+
 /*
  * Measures a text that is valid UTF-8: GSM-7 if that has every character, else UCS-2. An escape
  * pair or a surrogate pair is never split between two parts. The empty text has no units and one

@@ -5,6 +5,7 @@
 #include "proto/mail/input.h"
 #include "proto/mail/text.h"
 #include "proto/mail/words.h"
+#include "proto/text.h"
 
 #include <string.h>
 
@@ -77,7 +78,7 @@ static bool read_bytes(struct picker *p, const struct node *node, struct buffer 
                                                 : NULL,
                                      p->rules->charset, utf8, p->repairs);
     buffer_free(&label);
-    mail_text_end_lines(utf8);
+    text_end_lines(utf8);
     return is_good;
 }
 

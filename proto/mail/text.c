@@ -144,25 +144,6 @@ bool mail_text_to_utf8(const char *s, size_t len, const char *declared, const ch
 
 /* --- lines ------------------------------------------------------------------------------------ */
 
-void mail_text_end_lines(struct buffer *text)
-{
-    const char *first = text->len == 0 ? NULL : memchr(text->data, '\r', text->len);
-    if (first == NULL) {
-        return;
-    }
-    size_t kept = (size_t)(first - text->data);
-    for (size_t i = kept; i < text->len; i++) {
-        size_t next = i;
-        while (next < text->len && text->data[next] == '\r') {
-            next++;
-        }
-        bool is_ending = next > i && next < text->len && text->data[next] == '\n';
-        i = is_ending ? next : i;
-        text->data[kept++] = text->data[i] == '\r' ? '\n' : text->data[i];
-    }
-    text->len = kept;
-}
-
 static void add_name(struct buffer *names, struct span name)
 {
     if (names != NULL) {
@@ -194,16 +175,17 @@ void mail_text_drop_files(struct buffer *text, bool follows, struct buffer *name
         bool has_lf = line.s + line.len < end;
         struct span next = rest, next_line = {NULL, 0};
         span_next_line(&next, &next_line);
+        if (begin.s != NULL && follows && !has_lf) {
+            move_line(text, begin, true);
+            move_line(text, line, false);
+            return; /* it is not whole */
+        }
         if (begin.s == NULL && uu_begins(line, next_line, &name)) {
             begin = line;
             add_name(names, name);
         } else if (begin.s != NULL && span_is(line, "end")) {
             begin.s = NULL;
         } else if (begin.s == NULL || !(span_trim(line).len == 0 || uu_is_line(line))) {
-            /* A file without an end; or with one that has not arrived, within this line. */
-            if (begin.s != NULL && follows && !has_lf) {
-                move_line(text, begin, true);
-            }
             begin.s = NULL;
             move_line(text, line, has_lf);
         }

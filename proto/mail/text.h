@@ -22,9 +22,6 @@
 bool mail_text_to_utf8(const char *s, size_t len, const char *declared, const char *fallback,
                        struct buffer *out, struct mail_repairs *repairs);
 
-/* Makes every line end an LF: CRLF, CR CR LF and a CR by itself, in place. */
-void mail_text_end_lines(struct buffer *text);
-
 /*
  * Takes out the uuencoded files in a text whose lines end in LF, and appends what they call themselves
  * to `names` (NULL = not wanted), each ended by LF. Of one whose end `follows` the beginning is kept.

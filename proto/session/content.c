@@ -3,9 +3,30 @@
 
 #include <string.h>
 
-void content_open(struct content *content)
+void content_open(struct content *content, bool is_mail)
 {
-    *content = (struct content){.is_open = true};
+    *content = (struct content){.is_open = true, .is_mail = is_mail};
+}
+
+void content_free(struct content *content)
+{
+    buffer_free(&content->kept);
+    mail_reader_free(content->mail);
+    content->mail = NULL;
+}
+
+struct mail_reader *content_mail(struct content *content)
+{
+    if (content->mail == NULL) {
+        content->mail = mail_reader_new();
+    }
+    if (content->mail == NULL || content->kept.has_failed) {
+        content->kept.has_failed = true;
+        return NULL;
+    }
+    mail_reader_feed(content->mail, buffer_bytes(&content->kept), content->kept.len);
+    buffer_clear(&content->kept);
+    return content->mail;
 }
 
 /* Feeds the search with content of a CRLF client. */
@@ -21,9 +42,13 @@ static void search_dot(struct dot_search *search, const char *bytes, size_t len)
 
 static void keep(struct content *content, const char *bytes, size_t len)
 {
-    size_t room = CONTENT_KEPT_MAX - content->kept.len;
+    enum { MAIL_PIECE = 64 * 1024 };
+    size_t room = content->is_mail ? len : CONTENT_KEPT_MAX - content->kept.len;
     content->received += len;
     buffer_append(&content->kept, bytes, len < room ? len : room);
+    if (content->is_mail && content->kept.len >= MAIL_PIECE) {
+        content_mail(content);
+    }
 }
 
 /* Takes one line, or a piece of one. Returns true at its end. */

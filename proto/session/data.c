@@ -13,7 +13,7 @@ enum session_step command_data(struct session *s, const struct call *call,
     (void)event;
     /* Always 354, even where there is nothing to submit to: the text of a client that pipelines
      * must never be taken for commands. */
-    content_open(&s->content);
+    content_open(&s->content, s->open.dialect == DIALECT_SMTP && !s->open.is_refused);
     return session_reply(s, REPLY_GO_ON);
 }
 
@@ -24,7 +24,7 @@ static enum session_step submit_text(struct session *s, struct session_event *ev
     const char *text = buffer_bytes(&s->content.kept);
     size_t len = s->content.kept.len;
     enum reply refusal;
-    while (len > 0 && text[len - 1] == '\n') {
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
         len--;
     }
     if (s->content.received > CONTENT_KEPT_MAX) {
@@ -73,17 +73,6 @@ static bool take_options(struct session *s, const struct mail *mail)
     return true;
 }
 
-/* The length of a content whose end was not kept, without a character that was cut in two. */
-static size_t whole_len(const char *s, size_t len)
-{
-    enum { UTF8_TAIL_MAX = 3 };
-    for (int i = 0; i < UTF8_TAIL_MAX && len > 0 && ((unsigned char)s[len - 1] & 0xC0) == 0x80;
-         i++) {
-        len--;
-    }
-    return len > 0 && (unsigned char)s[len - 1] >= 0xC0 ? len - 1 : len;
-}
-
 static enum session_step refuse_mail(struct session *s, enum mail_result result)
 {
     switch (result) {
@@ -110,16 +99,15 @@ static enum session_step submit_mail(struct session *s, struct session_event *ev
         return session_say(s, REPLY_TOO_LONG, "the content is longer than %zu bytes",
                            s->rules->mail_max_size);
     }
-    const char *content = buffer_bytes(&s->content.kept);
-    size_t len = s->content.kept.len;
-    len = s->content.received > len ? whole_len(content, len) : len;
     const struct mail_rules rules = {
         .charset = s->rules->charset,
         .keeps_signature = s->rules->mail_keeps_signature,
         .takes_automatic = s->rules->mail_takes_automatic,
     };
     struct mail *mail = s->mail = calloc(1, sizeof *mail);
-    enum mail_result result = mail == NULL ? MAIL_NO_MEMORY : mail_read(content, len, &rules, mail);
+    struct mail_reader *reader = content_mail(&s->content);
+    enum mail_result result =
+        mail == NULL || reader == NULL ? MAIL_NO_MEMORY : mail_reader_end(reader, &rules, mail);
     if (result != MAIL_OK) {
         return refuse_mail(s, result);
     }

@@ -175,6 +175,22 @@ static void replace(struct session *s, struct fitting *f, struct buffer text)
     measure(f, buffer_bytes(&s->text), s->text.len);
 }
 
+/* CRLF and CR are LF wherever a text comes from. */
+static void end_lines(struct session *s, struct fitting *f)
+{
+    struct buffer lines = BUFFER_EMPTY;
+    if (f->len == 0 || memchr(f->text, '\r', f->len) == NULL) {
+        return;
+    }
+    buffer_append(&lines, f->text, f->len);
+    if (lines.has_failed) {
+        buffer_free(&lines);
+        return;
+    }
+    text_end_lines(&lines);
+    replace(s, f, lines);
+}
+
 /* Makes a text GSM-7 where the rules allow to replace what is not. */
 static void transliterate(struct session *s, enum text_unicode unicode, struct fitting *f)
 {
@@ -213,6 +229,7 @@ enum session_step draft_submit(struct session *s, struct draft *draft, const cha
         return session_say(s, REPLY_CONTROL_CHARS, "control character in the text");
     }
     measure(&f, text, len);
+    end_lines(s, &f);
     transliterate(s, options->unicode, &f);
     if (f.len == 0) {
         return session_say(s, is_mail ? REPLY_NOT_UNDERSTOOD : REPLY_BAD_ARGUMENT, "no text");
@@ -241,6 +258,7 @@ enum session_step draft_submit(struct session *s, struct draft *draft, const cha
         .options = options,
         .ignored = s->mail == NULL ? NULL : s->mail->ignored.data,
         .ignored_len = s->mail == NULL ? 0 : s->mail->ignored.len,
+        .repairs = s->mail == NULL ? NULL : &s->mail->repairs,
     };
     return SESSION_SUBMISSION;
 }

@@ -5,6 +5,7 @@
 #ifndef PROTO_SESSION_EVENT_H
 #define PROTO_SESSION_EVENT_H
 
+#include "proto/mail/mail.h"
 #include "proto/message.h"
 #include "proto/session/option.h"
 #include "proto/text.h"
@@ -32,8 +33,9 @@ struct submission {
     struct text_size size;
     bool allow_unicode;
     const struct options *options;
-    const char *ignored; /* names of a mail's attachments, not NUL-terminated */
-    size_t ignored_len;  /* 0 = there were none */
+    const char *ignored;                /* names of a mail's attachments, not NUL-terminated */
+    size_t ignored_len;                 /* 0 = there were none */
+    const struct mail_repairs *repairs; /* what reading a mail had to mend; NULL = it is no mail */
 };
 
 enum request_verb {

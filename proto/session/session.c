@@ -53,8 +53,9 @@ void session_free(struct session *s)
     recipients_free(&s->open.recipients);
     recipients_free(&s->single.recipients);
     json_batch_free(s->json);
-    struct buffer *const buffers[] = {&s->out, &s->local, &s->content.kept, &s->line, &s->text};
+    struct buffer *const buffers[] = {&s->out, &s->local, &s->line, &s->text};
     forget_mail(s);
+    content_free(&s->content);
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
         buffer_free(buffers[i]);
     }
@@ -231,7 +232,7 @@ static enum session_step refuse_line(struct session *s, const struct command *ro
             draft_open(s, &s->open, DIALECT_SMS);
         }
         s->open.is_refused = true;
-        content_open(&s->content);
+        content_open(&s->content, false);
         return session_say(s, REPLY_GO_ON, "start input, but it will be refused: %s", words);
     }
     spoil_message(s, row);
@@ -397,8 +398,8 @@ static void forget_lent(struct session *s)
         }
     }
     forget_mail(s);
-    if (!s->content.is_open && s->content.kept.data != NULL) {
-        buffer_free(&s->content.kept);
+    if (!s->content.is_open) {
+        content_free(&s->content);
     }
 }
 

@@ -1,6 +1,12 @@
 """Mails: what their headers ask for, and what becomes of one that comes twice."""
 
+import base64
+import email.encoders
 import email.message
+import email.mime.image
+import email.mime.multipart
+import email.mime.text
+import os
 import smtplib
 import unittest
 
@@ -75,6 +81,26 @@ class Mail(TestCase):
         self.assertEqual(self.the_relay.sandbox.texts(), ["Größe\nZu viel: 9 \N{EURO SIGN}"])
         self.assertEqual(self.the_relay.wait_log("attachments_ignored")["names"],
                          "liste-\N{EURO SIGN}.csv")
+
+    def test_text_behind_what_takes_room(self):
+        """Only text counts against what is read of a mail."""
+        picture = email.mime.image.MIMEImage(os.urandom(400_000), "jpeg")
+        page = ("<style>%s</style><script>%s</script><p>Disk %s</p><img src='data:image/png;base64,"
+                "%s'><p>full</p>" % ("p {}\n" * 80_000, "x = 1;\n" * 60_000, "<!-- %s -->" % ("y " * 200_000),
+                                     base64.b64encode(os.urandom(300_000)).decode()))
+        uuencoded = "Disk\nbegin 644 a.jpg\n%s`\nend\nfull\n" % (("M" + 60 * "A" + "\n") * 7000)
+        texts = [email.mime.text.MIMEText(page, "html", charset) for charset in ("us-ascii", "utf-8")]
+        texts += [email.mime.text.MIMEText(page, "html", "us-ascii"),
+                  email.mime.text.MIMEText(uuencoded)]
+        del texts[2]["Content-Transfer-Encoding"]
+        email.encoders.encode_quopri(texts[2])
+        for text in texts:
+            mail = email.mime.multipart.MIMEMultipart()
+            mail.attach(picture)
+            mail.attach(text)
+            reply = self.send(mail.as_bytes())
+            self.the_relay.await_state(parse_reply(reply)["id"], "relayed")
+        self.assertEqual(self.the_relay.sandbox.texts(), ["Disk\nfull"] * len(texts))
 
     def test_what_is_no_mail_of_a_person(self):
         for content in ("Auto-Submitted: auto-replied\r\nFrom: a\r\n\r\nI am away\r\n",

@@ -251,6 +251,30 @@ Test(text, a_nul_in_what_is_converted_stays)
 
 /* --- the alphabet ---------------------------------------------------------------------------- */
 
+Test(text, line_ends)
+{
+    static const struct {
+        const char *text, *ended;
+    } cases[] = {
+        {"", ""},
+        {"a", "a"},
+        {"a\nb", "a\nb"},
+        {"a\r\nb\r\n", "a\nb\n"},
+        {"a\rb\r", "a\nb\n"},
+        {"a\r\rb", "a\n\nb"},
+        {"a\r\r\nb", "a\nb"},
+        {"\n\r\n\r", "\n\n\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct buffer text = BUFFER_EMPTY;
+        buffer_puts(&text, cases[i].text);
+        text_end_lines(&text);
+        cr_expect_eq(text.len, strlen(cases[i].ended), "%zu", i);
+        cr_expect_eq(memcmp(buffer_bytes(&text), cases[i].ended, text.len), 0, "%zu", i);
+        buffer_free(&text);
+    }
+}
+
 Test(text, the_alphabet_is_the_standards)
 {
     size_t ones = 0, twos = 0;

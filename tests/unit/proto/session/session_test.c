@@ -412,7 +412,7 @@ Test(session, line_ending_is_latched)
         {S("TO 34600000000\nDATA\r\nx\r\n.\r\n"), "250 2.1.5, 354, 250 2.0.0",
          "Relay +34600000000 x\n"},
         {S("TO 34600000000\nDATA\nx\n.\r\r\n.\n"), "250 2.1.5, 354, 250 2.0.0",
-         "Relay +34600000000 \"x\\n\\x0D\"\n"},
+         "Relay +34600000000 x\n"},
         /* A CRLF client: only CRLF . CRLF ends it, and a bare LF is text. */
         {S("TO 34600000000\r\nDATA\r\nx\n.\nTO 34600000001\nTEXT y\r\n.\r\n"),
          "250 2.1.5, 354, 250 2.0.0", "Relay +34600000000 \"x\\n.\\nTO 34600000001\\nTEXT y\"\n"},
@@ -421,9 +421,12 @@ Test(session, line_ending_is_latched)
         {S("TO 34600000000\r\nDATA\r\nx\n.\r\nTEXT y\r\n.\r\n"), "250 2.1.5, 354, 250 2.0.0",
          "Relay +34600000000 \"x\\n.\\nTEXT y\"\n"},
         {S("TO 34600000000\r\nDATA\r\nx\r.\r\nTEXT y\r\r\n.\r\r\n.\r\n"),
-         "250 2.1.5, 354, 250 2.0.0", "Relay +34600000000 \"x\\x0D.\\nTEXT y\\x0D\\n\\x0D\"\n"},
+         "250 2.1.5, 354, 250 2.0.0", "Relay +34600000000 \"x\\n.\\nTEXT y\"\n"},
         {S("TO 34600000000\r\nDATA\r\nx\r\n\r.\r\n.\r.\r\n.\r\n"), "250 2.1.5, 354, 250 2.0.0",
-         "Relay +34600000000 \"x\\n\\x0D.\\n\\x0D.\"\n"},
+         "Relay +34600000000 \"x\\n\\n.\\n\\n.\"\n"},
+        /* A CR by itself ends a line of a text, and only of that. */
+        {S("JSON {\"to\":\"34600000000\",\"text\":\"a\\r\\nb\\rc\"}\r\n"), "250 2.0.0",
+         "Relay +34600000000 \"a\\nb\\nc\"\n"},
         /* A bare LF does not separate two commands. */
         {S("NOOP\r\nNOOP\nSEND 34600000000 x\r\nNOOP\r\n"), "250 2.0.0, 501 5.5.2, 250 2.0.0", ""},
         {S("NOOP\r\nSEND 34600000000 x\nSEND 34600000001 y\r\n"), "250 2.0.0, 501 5.5.2", ""},
