@@ -343,12 +343,6 @@ static int open_to_read(const char *path, sqlite3 **handle)
                            SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 }
 
-/* store_db_lock has created the file. */
-static int open_to_write(const char *path, sqlite3 **handle)
-{
-    return sqlite3_open_v2(path, handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-}
-
 /* With exclusive locking from the first access on, SQLite needs no file for shared memory. */
 static bool identify(struct store_db *db, const char *path, bool is_read_only, char *error)
 {
@@ -391,7 +385,9 @@ static bool rewrite_log(sqlite3 *handle)
 bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error)
 {
     *db = (struct store_db){.is_syncing = true};
-    int code = is_read_only ? open_to_read(path, &db->handle) : open_to_write(path, &db->handle);
+    int code = is_read_only ? open_to_read(path, &db->handle)
+                            : sqlite3_open_v2(path, &db->handle,
+                                              SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK || db->handle == NULL) {
         complain(error, path, db->handle == NULL ? "out of memory" : sqlite3_errmsg(db->handle),
                  "");

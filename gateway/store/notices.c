@@ -44,23 +44,13 @@ static bool read_progress(struct store_db *db, struct outbox_progress *progress)
     return is_good;
 }
 
-static bool add_stored(void *arg, uint64_t number, const char *json, size_t len)
-{
-    struct notice *notice = notice_copy(number, json, len);
-    if (notice == NULL) {
-        return false;
-    }
-    STAILQ_INSERT_TAIL((struct notices *)arg, notice, entry);
-    return true;
-}
-
 bool store_notices_load(struct store_notices *n, struct store_db *db)
 {
     struct notices stored = STAILQ_HEAD_INITIALIZER(stored);
     if (n->outbox == NULL) {
         return true;
     }
-    if (!read_progress(db, &n->saved) || !store_rows_each_notice(db, add_stored, &stored)) {
+    if (!read_progress(db, &n->saved) || !store_rows_read_notices(db, &stored)) {
         notices_clear(&stored);
         return false;
     }
@@ -81,7 +71,7 @@ static bool add(struct store_notices *n, struct store_db *db, struct notice *not
         return false;
     }
     STAILQ_INSERT_TAIL(&n->written, notice, entry);
-    return store_rows_insert_notice(db, notice->number, notice->json, notice->len);
+    return store_rows_insert_notice(db, notice);
 }
 
 bool store_notices_add_record(struct store_notices *n, struct store_db *db,

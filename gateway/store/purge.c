@@ -11,16 +11,6 @@ enum {
     FREE_PAGES_MAX = 256 /* kept for new messages: 1 MB */
 };
 
-void store_purge_init(struct store_purge *purge)
-{
-    *purge = (struct store_purge){.next_row = 0, .due_ms = 0};
-}
-
-int64_t store_purge_due_ms(const struct store_purge *purge)
-{
-    return purge->due_ms;
-}
-
 static bool is_past(const struct store_rows_progress *progress, int64_t cutoff_ms)
 {
     return progress->state < MESSAGE_STATES &&

@@ -14,17 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* All zero at first. */
 struct store_purge {
     int64_t next_row;  /* where the pass continues; 0 = a new one */
-    int64_t due_ms;    /* monotonic */
+    int64_t due_ms;    /* monotonic: when the next step is due */
     bool is_shrinking; /* the pass is over, and pages are given back */
     int free_pages;    /* before the last step of that */
 };
-
-void store_purge_init(struct store_purge *purge);
-
-/* When the next step is due (monotonic ms; in the past = now). */
-int64_t store_purge_due_ms(const struct store_purge *purge);
 
 /*
  * Makes a step: deletes what finished at or before `cutoff_ms` (Unix); `*purged` = how many messages.

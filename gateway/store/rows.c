@@ -131,10 +131,10 @@ bool store_rows_set_optout(struct store_db *db, const char *number, bool is_list
     return store_db_run(db, which);
 }
 
-bool store_rows_insert_notice(struct store_db *db, uint64_t number, const char *json, size_t len)
+bool store_rows_insert_notice(struct store_db *db, const struct notice *notice)
 {
-    sqlite3_bind_int64(db->statements[STORE_INSERT_NOTICE], 1, (int64_t)number);
-    bind_text(db->statements[STORE_INSERT_NOTICE], 2, json, len);
+    sqlite3_bind_int64(db->statements[STORE_INSERT_NOTICE], 1, (int64_t)notice->number);
+    bind_text(db->statements[STORE_INSERT_NOTICE], 2, notice->json, notice->len);
     return store_db_run(db, STORE_INSERT_NOTICE);
 }
 
@@ -233,19 +233,21 @@ bool store_rows_each_unreported(struct store_db *db, int64_t since_ms, size_t ma
     return !has_failed;
 }
 
-bool store_rows_each_notice(struct store_db *db,
-                            bool (*show)(void *arg, uint64_t number, const char *json, size_t len),
-                            void *arg)
+bool store_rows_read_notices(struct store_db *db, struct notices *notices)
 {
     sqlite3_stmt *row = db->statements[STORE_READ_NOTICES];
     bool has_failed = false;
     while (store_db_next_row(db, STORE_READ_NOTICES, &has_failed)) {
         const char *json = (const char *)sqlite3_column_text(row, 1);
-        if (json == NULL || !show(arg, (uint64_t)sqlite3_column_int64(row, 0), json,
-                                  (size_t)sqlite3_column_bytes(row, 1))) {
+        struct notice *notice = json == NULL
+                                    ? NULL
+                                    : notice_copy((uint64_t)sqlite3_column_int64(row, 0), json,
+                                                  (size_t)sqlite3_column_bytes(row, 1));
+        if (notice == NULL) {
             sqlite3_reset(row);
             return false;
         }
+        STAILQ_INSERT_TAIL(notices, notice, entry);
     }
     return !has_failed;
 }

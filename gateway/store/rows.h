@@ -8,6 +8,7 @@
 #ifndef GATEWAY_STORE_ROWS_H
 #define GATEWAY_STORE_ROWS_H
 
+#include "gateway/notify/notice.h"
 #include "gateway/store/db.h"
 #include "proto/message.h"
 
@@ -37,7 +38,7 @@ bool store_rows_delete_strays(struct store_db *db, int64_t but);
 /* Puts a number on the list of opt-outs, or removes it. */
 bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t at_ms);
 /* Inserts a notice; deletes those up to `number`. */
-bool store_rows_insert_notice(struct store_db *db, uint64_t number, const char *json, size_t len);
+bool store_rows_insert_notice(struct store_db *db, const struct notice *notice);
 bool store_rows_delete_notices(struct store_db *db, uint64_t number);
 /* Sets a named value. */
 bool store_rows_set_value(struct store_db *db, const char *name, const char *value);
@@ -52,10 +53,8 @@ bool store_rows_number(struct store_db *db, const char *name, uint64_t *number);
 bool store_rows_each_optout(struct store_db *db,
                             void (*show)(void *arg, const char *number, int64_t since_ms),
                             void *arg);
-/* Shows every notice, in order. Returns false on failure, and when `show` does. */
-bool store_rows_each_notice(struct store_db *db,
-                            bool (*show)(void *arg, uint64_t number, const char *json, size_t len),
-                            void *arg);
+/* Appends every notice to a list, in order. Returns false on failure, allocation failure included. */
+bool store_rows_read_notices(struct store_db *db, struct notices *notices);
 /* 1 = the notice with this number is stored, 0 = it is not, -1 on failure. */
 int store_rows_has_notice(struct store_db *db, uint64_t number);
 /* Shows the API ids of the last `max` relayed messages, oldest first. Returns false on failure. */

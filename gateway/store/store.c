@@ -298,12 +298,6 @@ static void fail(struct store *s, const struct store_batch *batch)
     s->options.saved(s->options.saved_arg); /* nobody has to wait for this disk */
 }
 
-static void recover(struct store *s)
-{
-    LOG(LOG_WARN, "store_recovered", LOG_STR("path", s->options.path));
-    atomic_store(&s->is_failing, false);
-}
-
 /* May something be written? While the disk fails, only every now and then. */
 static bool may_try(struct store *s)
 {
@@ -421,7 +415,8 @@ static void end_batch(struct store *s, const struct store_batch *batch)
         s->sync_ms = clock_monotonic_ms() + SYNC_WITHIN_MS;
     }
     if (atomic_load(&s->is_failing)) {
-        recover(s);
+        LOG(LOG_WARN, "store_recovered", LOG_STR("path", s->options.path));
+        atomic_store(&s->is_failing, false);
     }
 }
 
@@ -505,7 +500,7 @@ static int64_t next_ms(const struct store *s)
     if (atomic_load(&s->is_failing)) {
         return s->retry_ms;
     }
-    return int64_min(int64_min(s->sync_ms, s->progress_ms), store_purge_due_ms(&s->purge));
+    return int64_min(int64_min(s->sync_ms, s->progress_ms), s->purge.due_ms);
 }
 
 /* Returns false when it is time for something that nobody asks for. */
@@ -567,7 +562,7 @@ static void do_chores(struct store *s)
     if (s->writer.db.log_pages >= log_pages && !store_db_checkpoint(&s->writer.db, false)) {
         fail(s, NULL);
     }
-    if (!atomic_load(&s->is_failing) && now_ms >= store_purge_due_ms(&s->purge)) {
+    if (!atomic_load(&s->is_failing) && now_ms >= s->purge.due_ms) {
         purge(s, now_ms);
     }
 }
@@ -643,7 +638,6 @@ static struct store *store_new(const struct store_options *options)
     s->writer = (struct store_writer){
         .path = options->path, .retention_ms = options->retention_ms, .stats = options->stats};
     store_notices_init(&s->writer.notices, options->outbox);
-    store_purge_init(&s->purge);
     work_init(&s->asked);
     work_init(&s->ended);
     STAILQ_INIT(&s->optouts);
