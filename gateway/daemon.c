@@ -23,7 +23,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { FAREWELL_MS = 1000 }; /* at most so long for replies to leave when all else has ended */
+enum { FAREWELL_MS = 1000 }; /* the longest wait for the last replies to leave */
 
 /* --- SIGHUP ----------------------------------------------------------------------------------- */
 

@@ -1,12 +1,11 @@
 /*
  * daemon: a relay, from its start to its end.
  *
- * Owns everything that runs, the order in which it is made, started, stopped and freed, what the parts
- * call each other for, and signals. Leaves the command line and reading the settings to main.
+ * Owns everything that runs, the order in which it is started, stopped and freed, and signals. Leaves
+ * to parts how each part is made, and to main the command line and reading the settings.
  *
- * Threads: the caller's becomes the loop thread. It starts the forwarding thread, the store's where
- * the queue is durable, that of reports.webhook, and, where the API is the simulator in this process,
- * that one's.
+ * Threads: the caller's becomes the loop thread. The parts start the others, if the settings ask for
+ * them: the forwarder's, the store's, the webhook's and the simulator's.
  */
 #ifndef GATEWAY_DAEMON_H
 #define GATEWAY_DAEMON_H
@@ -15,8 +14,8 @@
 #include "proto/alias.h"
 
 /*
- * Runs until a signal tells it to stop. `conf` must stay; `aliases` (NULL = none) is taken over. Once
- * a process. Returns an exit code of sysexits.h; the log has said why it is not EX_OK.
+ * Runs until a signal stops it. `conf` must outlive it; takes ownership of `aliases` (NULL = none).
+ * Once per process. Returns an exit code of sysexits.h; the log says why it is not EX_OK.
  */
 int daemon_run(const struct conf *conf, struct alias_table *aliases);
 

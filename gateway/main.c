@@ -22,13 +22,13 @@
 
 extern char **environ;
 
-/* What conf/smsrelay.service makes of StateDirectory=. */
+/* The StateDirectory= of conf/smsrelay.service. */
 #define SERVICE_STATE_DIRECTORY "/var/lib/smsrelay"
 
 /* --- the command line and the settings -------------------------------------------------------- */
 
 struct arguments {
-    const char *file; /* -c, NULL = the default one */
+    const char *file; /* -c; NULL = the default one */
     char **overrides; /* -o, NULL-terminated */
     bool wants_help;
 };
@@ -95,7 +95,7 @@ static struct conf *load_without_api(const char *file, char *const *overrides)
     return conf;
 }
 
-/* The aliases, where the settings name a file of them. Returns false after saying what is wrong. */
+/* Reads sms.aliases, if it is set. Returns false after saying what is wrong. */
 static bool load_aliases(const struct conf *conf, struct alias_table **aliases)
 {
     const char *path = conf->sms.aliases;
@@ -108,7 +108,7 @@ static bool load_aliases(const struct conf *conf, struct alias_table **aliases)
     return path[0] == '\0' || *aliases != NULL;
 }
 
-/* Where `smsrelay queue` finds the store: where `serve` would, or where the service has it. */
+/* Finds the store for `smsrelay queue`: as `serve` would, or else where the service has it. */
 static char *find_store(const char *file, char *const *overrides)
 {
     struct store_options options;

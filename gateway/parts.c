@@ -17,12 +17,12 @@
 #include <unistd.h>
 
 enum {
-    EVENTS_PER_MS =
-        1000, /* more than can be: a run's events have higher numbers than earlier ones */
+    /* More than there can be, so that every run's events have higher numbers than the last one's. */
+    EVENTS_PER_MS = 1000,
     RECENT_EVENTS = 1 << 16 /* kept for WATCH since=; a power of two */
 };
 
-/* --- what the parts call each other for -------------------------------------------------------- */
+/* --- what the parts call each other for ------------------------------------------------------- */
 
 static void wake_forwarder(void *arg)
 {
@@ -135,7 +135,7 @@ bool parts_make_rules(struct daemon *d)
     return is_made;
 }
 
-/* Without a store, notify learns from watch what has happened. */
+/* Without a store, watch tells notify what happens. */
 static bool watch_tells_notify(const struct daemon *d)
 {
     return d->notify != NULL && d->relay.store == NULL;
@@ -256,7 +256,7 @@ bool parts_start_sandbox(struct daemon *d)
     return true;
 }
 
-/* Messages that an earlier run has relayed and whose reports are still to be polled. */
+/* Resumes polling for the reports of messages that an earlier run has relayed. */
 static void restore_polls(struct daemon *d)
 {
     struct poll_options poll;

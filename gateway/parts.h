@@ -41,15 +41,15 @@ struct daemon {
     struct server *server;
     struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_told, *on_store;
     unsigned stops;           /* how often it was told to stop */
-    bool has_restored;        /* the queue has what an earlier run left */
+    bool has_restored;        /* what an earlier run left is in the queue */
     bool is_forwarding;       /* the forwarder's thread was started */
-    bool has_forwarder_ended; /* the loop goes on for what the store has still to answer */
+    bool has_forwarder_ended; /* the loop goes on until the store has answered */
     char error[512];          /* why a part could not be made */
 };
 
 /*
- * Each makes or starts a part, if the settings ask for it. Returns false where that fails; if it is
- * not for lack of memory, `error` then says why.
+ * Each makes or starts a part, if the settings ask for it. Returns false if that fails; unless memory
+ * is short, `error` then says why.
  */
 bool parts_make_notify(struct daemon *d);
 bool parts_open_store(struct daemon *d);

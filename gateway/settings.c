@@ -13,11 +13,11 @@
 
 enum {
     HISTORY_PER_PAGE = 100,
-    POLLED_MAX = 100000,                    /* messages that are asked about at a time */
-    POLL_GIVE_UP_MS = 3 * 24 * 3600 * 1000, /* as long as networks try, and some more */
+    POLLED_MAX = 100000,                    /* messages whose reports are polled at a time */
+    POLL_GIVE_UP_MS = 3 * 24 * 3600 * 1000, /* longer than networks try */
 };
 
-/* Where conf and the parts have an enum each, their orders are the same. */
+/* Where conf and a part each have an enum, their orders are the same. */
 _Static_assert((int)CONF_UNICODE_NO == (int)TEXT_UNICODE_NO, "sms.unicode");
 _Static_assert((int)CONF_TRANSLITERATE_ALL == (int)TEXT_TRANSLITERATE_ALL, "sms.transliterate");
 _Static_assert((int)CONF_SUBJECT_ONLY == (int)SUBJECT_ONLY, "smtp.subject");

@@ -2,6 +2,7 @@
 #include "gateway/cli/offline.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/int64.h"
 #include "gateway/cli/link.h"
 #include "gateway/store/offline.h"
 #include "proto/message.h"
@@ -80,8 +81,7 @@ static void read_totals(struct reading *r)
     struct message *m;
     store_offline_begin(r->store, STORE_UNFINISHED, SIZE_MAX);
     while ((m = store_offline_next(r->store, r->error)) != NULL) {
-        int64_t submitted_ms = ulid_time_ms(&m->id);
-        oldest_ms = submitted_ms < oldest_ms ? submitted_ms : oldest_ms;
+        oldest_ms = int64_min(oldest_ms, ulid_time_ms(&m->id));
         by_state[m->state]++;
         message_free(m);
     }
