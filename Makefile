@@ -10,7 +10,7 @@ VERSION  = 0.1.0
 
 # What a fresh Debian 12 lacks: to build and run, and on top of that to test.
 RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libjansson-dev libinih-dev \
-                libsqlite3-dev libunistring-dev libgmime-3.0-dev libxml2-dev netcat-openbsd
+                libsqlite3-dev libunistring-dev libglib2.0-dev libxml2-dev netcat-openbsd
 TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-dev clang-format \
                 cppcheck valgrind curl msmtp swaks perl
 # Unpacked below build/ for the tests, for they are servers.
@@ -24,7 +24,7 @@ NODE_PACKAGES = $(if $(shell command -v npm),,nodejs npm)
 # What looks at the page: heavy, so only in CI; elsewhere that test runs if it is there.
 BROWSER_PACKAGES = $(if $(filter true,$(CI)),chromium)
 
-LIBRARIES = libevent libevent_pthreads libcurl jansson inih sqlite3 gmime-3.0 libxml-2.0
+LIBRARIES = libevent libevent_pthreads libcurl jansson inih sqlite3 glib-2.0 libxml-2.0
 # libunistring has no .pc file. Asked of pkg-config only where something is compiled, so that `make deps` works without it.
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
 PKG_LIBS   = $(shell pkg-config --libs $(LIBRARIES)) -lunistring

@@ -4,7 +4,7 @@
  * The "Standard Webhooks" convention (https://www.standardwebhooks.com): the header fields webhook-id,
  * webhook-timestamp and webhook-signature. The last one is `v1,` and the base64 of the HMAC-SHA256 of
  * "<id>.<timestamp>.<body>". Libraries that verify it exist in most languages.
- * Owns the key. HMAC and base64 are GLib's, which GMime needs anyway. Thread: any.
+ * Owns the key. HMAC and base64 are GLib's. Thread: any.
  */
 #ifndef GATEWAY_NOTIFY_SIGNATURE_H
 #define GATEWAY_NOTIFY_SIGNATURE_H

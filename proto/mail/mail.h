@@ -1,9 +1,11 @@
 /*
  * mail: an Internet message (RFC 5322, MIME: RFC 2045 to 2047, 2231, 3676) -> subject and text.
  *
- * Owns the rule of what is a header and what is text already, which part of a message is its text,
- * and what is refused before anything costly looks at it. GMime decodes; nothing of it is seen
- * outside. Thread: any. Pure, but for mail_init.
+ * Written for the mails of devices and scripts, which are broken in every way and cannot be repaired: a
+ * mail is read as a person would read it, or refused with a reason. Owns what is refused, the subject,
+ * and the REF of a mail; the rest is done by tree (parts), head (headers), part (bodies) and pick (the
+ * choice of a text).
+ * Thread: any; a reader, one at a time. Pure, but for mail_init.
  */
 #ifndef PROTO_MAIL_MAIL_H
 #define PROTO_MAIL_MAIL_H
@@ -15,7 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Readies GMime and libxml2. Once, before mail_read and before there are threads. */
+/* Readies libxml2. Once, before a mail is read and before there are threads. */
 void mail_init(void);
 
 /* All empty (`{0}`) before it is read. */
