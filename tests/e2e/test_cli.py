@@ -1,4 +1,4 @@
-"""The subcommands that are clients, against a running relay: what they print and return."""
+"""The client subcommands against a running relay: what they print and return."""
 
 import signal
 import subprocess
@@ -46,7 +46,7 @@ class Send(CliTest):
         self.assertEqual(self.the_relay.sandbox.texts(), ["Hello from the shell"])
 
     def test_odd_texts_arrive_as_they_are(self):
-        """Whatever a text is, it is never taken for part of the protocol."""
+        """No text is ever taken for part of the protocol."""
         for text in ("Hello", "with\nseveral\n\nlines", ".", "..", ".\n.", "one\n.\nQUIT\n.\nend",
                      "ends as HTTP/1.1", "Host: x", "x" * 150, "REF=x", "FROM=A +34600000001 x",
                      "  spaces  around", "\u00e1\u20ac", "\u4f60\u597d",
@@ -203,7 +203,7 @@ class Target(TestCase):
         relay = self.relay({"listen.max_connections": 1})
         client = self.client(relay)
         done = run("queue", "-s", relay.addresses[0])
-        self.assertEqual(done.returncode, OK)  # the idle one had to go
+        self.assertEqual(done.returncode, OK)  # the idle client was disconnected
         self.assertReply(client.read_reply(), "421 4.3.2")
         with relay.connect(), relay.connect():
             self.assertEqual(run("queue", "-s", relay.addresses[0]).returncode, TEMPFAIL)

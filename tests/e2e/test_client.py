@@ -1,4 +1,4 @@
-"""The command line's client half, against a scripted relay: what it sends, prints and returns."""
+"""The client subcommands against a scripted relay: what they send, print and return."""
 
 import socket
 import subprocess
@@ -22,7 +22,7 @@ def listen_unix(path):
 
 
 class Relay:
-    """Serves one client: answers each line by its verb and keeps the lines."""
+    """Serves one client: answers each line by its verb, and records the lines."""
 
     def __init__(self, replies=None, listener=None, greeting="220 test ESMTP smsrelay 0.1.0"):
         self.replies = dict(REPLIES, **(replies or {}))
@@ -73,7 +73,7 @@ class Relay:
 
     def close(self):
         try:
-            self.listener.shutdown(socket.SHUT_RDWR)  # ends an accept that nobody came for
+            self.listener.shutdown(socket.SHUT_RDWR)  # ends a pending accept
         except OSError:
             pass
         self.thread.join(PATIENCE)

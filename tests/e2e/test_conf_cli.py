@@ -1,4 +1,4 @@
-"""Settings as people meet them: where they come from, and what is said of wrong ones."""
+"""Settings as users see them: where they come from, and how errors in them are reported."""
 
 import os
 import tempfile
@@ -104,7 +104,7 @@ class Good(ConfTest):
             self.assertEqual((done.returncode, done.stderr), (OK, ""))
             self.assertEqual(os.listdir(folder), [])
 
-    def test_the_files_that_come_along(self):
+    def test_the_shipped_files(self):
         for name in ("smsrelay.conf", "sandbox.conf"):
             done = run("check", "-c", os.path.join(CONF, name), env={"INSTASENT_TOKEN": "t"})
             self.assertEqual((done.returncode, done.stderr), (OK, ""), name)

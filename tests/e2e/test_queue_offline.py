@@ -1,6 +1,6 @@
-"""`smsrelay queue` where no relay runs: the store of one that was killed, or stopped, is read.
+"""`smsrelay queue` without a running relay: it reads the store of one that was killed or stopped.
 
-What is read is compared with what the relay itself had answered, and the files before and after.
+The output is compared with what the relay itself answered, and the files before and after.
 """
 
 import datetime
@@ -20,7 +20,7 @@ from support import (CONFIG, DATAERR, IS_SLOW, NOINPUT, NOPERM, OK, PATIENCE, SM
                      without_default_file)
 
 NOT_RUNNING = "the relay is not running"
-NOBODY = "127.0.0.1:1"  # a port at which nobody listens
+NOBODY = "127.0.0.1:1"  # nobody listens there
 
 
 def now():
@@ -35,7 +35,7 @@ class StoreTest(TestCase):
         self.place = ("-o", "queue.path=" + self.path)
 
     def durable(self, settings=None, path=None, **options):
-        """A relay with a store, which gives up quickly on what it cannot find out."""
+        """A relay with a store that gives up quickly on messages whose fate it cannot find out."""
         chosen = {"queue.path": path or self.path, "queue.drain_timeout": "0",
                   "relay.on_ambiguous": "hold", "relay.settle_delay": "100ms",
                   "relay.retry_min": "10ms", "relay.retry_max": "50ms"}
@@ -43,17 +43,17 @@ class StoreTest(TestCase):
         return self.relay(chosen, **options)
 
     def killed(self, relay):
-        """The relay dies; its store stays as it is then."""
+        """Kills the relay, and leaves its store as it was."""
         relay.kill()
         return relay
 
     def files(self):
-        """The directory, to the last byte."""
+        """The contents of the directory."""
         return {name: open(name, "rb").read()
                 for name in sorted(glob.glob(os.path.join(self.directory, "*")))}
 
     def queue(self, *arguments, code=OK, env=None, place=None):
-        """`smsrelay queue` of the store; what it prints. The store is unchanged."""
+        """Runs `smsrelay queue` on the store, which must not change; returns what it prints."""
         before = self.files()
         options = self.place if place is None else place
         done = run("queue", *options, *arguments, within=() if options else without_default_file(),
@@ -65,7 +65,7 @@ class StoreTest(TestCase):
         return done.stdout
 
     def run_as_nobody(self, *arguments):
-        """Runs the program as a user that may read the directory and write nowhere."""
+        """Runs the program as a user that can read the directory and write nowhere."""
         if os.geteuid() != 0 or WRAPPER:
             self.skipTest("takes root, to be another user")
         os.chmod(self.directory, 0o755)
@@ -99,7 +99,7 @@ class Killed(StoreTest):
             self.ids["unresolved"] = client.submit("unresolved", NUMBER % 1)
             relay.await_state(self.ids["unresolved"], "unresolved")
             self.api.forget_faults()
-            # Deferred: the answer is lost, and the history is not to be had.
+            # Deferred: the answer is lost, and the history is unavailable.
             self.api.faults({"on": "single", "drop": True, "accept": True},
                             {"on": "history", "status": 503, "count": -1})
             self.ids["deferred"] = client.submit("deferred", NUMBER % 7)
@@ -134,8 +134,8 @@ class Killed(StoreTest):
 
     def test_list_is_that_of_queue_list(self):
         def shown(lines):
-            # Why a message waits is another reason now; and of one that has not changed since it was
-            # submitted, the moment at which it came into the queue is not kept.
+            # The reason why a message waits differs now, and for one that has not changed since its
+            # submission, the time at which it entered the queue is not stored.
             return sorted(re.sub(r"(state=(?:queued|scheduled) .*) updated=\S+", r"\1",
                                  line.replace("held by the operator", NOT_RUNNING))
                           for line in lines)
@@ -161,7 +161,7 @@ class Killed(StoreTest):
         self.assertEqual(high["priority"], "high")
         self.assertNotIn("clientId", high)
         self.assertTrue(0 < queued["ttl"] <= 300, queued)
-        self.assertEqual(scheduled["ttl"] // 10, 359, scheduled)  # from AT on; not of now
+        self.assertEqual(scheduled["ttl"] // 10, 359, scheduled)  # counted from AT
         at = datetime.datetime.fromisoformat(scheduled["at"].replace("Z", "+00:00"))
         self.assertTrue(0 < (at - now()).total_seconds() <= 7201, scheduled)
         self.assertIn("exported: 3\n", self.stderr)
@@ -195,7 +195,7 @@ class Killed(StoreTest):
         self.assertEqual(relay.status(self.ids["canceled"])["state"], "canceled")
 
     def test_a_store_that_can_only_be_read(self):
-        """A copy on a read-only file system, say; of a user that may write nothing there."""
+        """Such as a copy on a read-only file system, or for a user that cannot write there."""
         for name in glob.glob(self.path + "*"):
             os.chmod(name, 0o444)
         before = self.files()
@@ -207,7 +207,7 @@ class Killed(StoreTest):
 
 class Stopped(StoreTest):
     def stopped(self):
-        """A relay that was stopped in good order, with one message; no log is left."""
+        """A relay that was stopped in good order with one message; its WAL is gone."""
         relay = self.durable()
         with relay.connect() as client:
             client.ask("HOLD")
@@ -271,7 +271,7 @@ class Finding(StoreTest):
 
     def test_of_a_file(self):
         with tempfile.NamedTemporaryFile("w") as file:
-            # The token is the relay's: it is not looked at.
+            # Only the relay needs the token: it is not read.
             file.write("[api]\ntoken_file = /nonexistent/token\n[queue]\npath = %s\n" % self.path)
             file.flush()
             self.assertIn(NOT_RUNNING, self.queue(place=("-c", file.name)))
@@ -283,7 +283,7 @@ class Finding(StoreTest):
         self.assertIn("relaying=yes", self.queue(place=place + self.place))
         self.assertIn("relaying=yes", self.queue(
             place=(), env={"SMSRELAY_SOCKET": relay.addresses[0], "SMSRELAY_QUEUE_PATH": self.path}))
-        # The store that is named is meant, not whatever relay there may be.
+        # Naming a store asks no relay, even if one is running.
         self.assertIn(NOT_RUNNING, self.queue(env={"SMSRELAY_SOCKET": relay.addresses[0]}))
 
     def test_a_relay_that_is_named_and_does_not_answer(self):
@@ -327,7 +327,7 @@ class Finding(StoreTest):
 
 
 class Running(StoreTest):
-    """The store belongs to a relay that runs; one that starts waits for those who read."""
+    """A running relay owns the store; a starting one waits for readers."""
 
     def test_a_running_relay_keeps_its_store(self):
         relay = self.durable()
@@ -345,12 +345,12 @@ class Running(StoreTest):
             try:
                 if os.path.samefile(link, self.path):
                     return True
-            except FileNotFoundError:  # closed meanwhile
+            except FileNotFoundError:  # closed in the meantime
                 pass
         return False
 
     def switches(self, process):
-        """How often it has gone to sleep."""
+        """How often it has slept."""
         self.assertIsNone(process.process.poll(), process.lines)
         with open("/proc/%d/status" % process.pid) as status:
             return int(re.search(r"voluntary_ctxt_switches:\s*(\d+)", status.read()).group(1))

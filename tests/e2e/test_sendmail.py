@@ -1,4 +1,4 @@
-"""The program called as `sendmail`, by the command lines of the programs that call it."""
+"""The program called as `sendmail`, with the command lines of the programs that call it."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ QUEUED = "250 2.0.0 queued id=01ARZ3NDEKTSV4RRFFQ69G5FAV recipients=1 parts=1"
 
 
 class Server:
-    """A relay that answers as it is told, for one client; None as an answer: it closes.
+    """A scripted relay for one client; None as an answer closes the connection.
 
     answers: the start of a line -> its reply; "." is the content's.
     """
@@ -29,10 +29,10 @@ class Server:
     def __init__(self, answers=None, greeting="220 test ESMTP smsrelay", content_limit=None):
         self.answers = sorted({**self.ANSWERS, **(answers or {})}.items(), reverse=True)
         self.greeting = greeting
-        self.content_limit = content_limit  # closes after so many bytes of it
+        self.content_limit = content_limit  # closes after this many bytes of it
         self.lines = []
         self.content = None
-        self.started = threading.Event()  # content has come
+        self.started = threading.Event()  # content has arrived
         self.ended_by_dot = False
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(PATIENCE)
@@ -81,7 +81,7 @@ class Server:
         return True
 
     def envelope(self):
-        """What was sent before the content."""
+        """The lines before the content."""
         assert self.lines[0] == "NOOP", self.lines
         return self.lines[1:]
 
@@ -106,7 +106,7 @@ class SendmailTest(support.TestCase):
         return support.command(*arguments, program=self.sendmail)
 
     def call(self, address, *arguments, stdin="", program=None):
-        """Runs sendmail; returns its exit code. self.stderr is what it said."""
+        """Runs sendmail; returns its exit code. self.stderr is its output."""
         done = subprocess.run(
             program or self.command(*arguments),
             input=stdin if isinstance(stdin, bytes) else stdin.encode(),
@@ -128,10 +128,10 @@ class SendmailTest(support.TestCase):
 
 
 class Callers(SendmailTest):
-    """Command lines as they are in the sources of programs, into a real relay."""
+    """Command lines from the sources of programs, into a real relay."""
 
     CALLERS = [
-        # name, arguments with %s where the recipient goes, does the header name it?
+        # name, arguments with %s for the recipient, does the header name it?
         ("cron of Debian", "-i -FCronDaemon -B8BITMIME -oem %s", False),
         ("cronie", "-FCronDaemon -i -odi -oem -oi -t -f root", True),
         ("PHP mail()", "-t -i", True),
@@ -330,7 +330,7 @@ class Content(SendmailTest):
 
     def test_lines(self):
         rows = [
-            # stdin, the content with -i, and without if that differs
+            # stdin, the content with -i, and the content without if that differs
             (b"x", b"x\r\n"), (b"x\n", b"x\r\n"), (b"x\r\n", b"x\r\n"), (b"x\r", b"x\r\n"),
             (b"a\nb\r\nc", b"a\r\nb\r\nc\r\n"), (b"\n\n", b"\r\n\r\n"),
             (b"a\rb\n", b"a\rb\r\n"), (b"a\r\r\nb", b"a\r\r\nb\r\n"),
@@ -347,7 +347,7 @@ class Content(SendmailTest):
                 for flag in ("-i", "-oi"):
                     self.assertEqual(self.sent(flag, stdin=stdin), with_i)
                 self.assertEqual(self.sent(stdin=stdin), (without or [with_i])[0])
-                self.assertEqual(self.server.lines[-1], "DATA")  # nothing went behind the dot
+                self.assertEqual(self.server.lines[-1], "DATA")  # nothing was sent after the dot
 
     def test_a_big_mail(self):
         lines = [b".%d %s" % (i, b"x" * (i % 200)) for i in range(60000)]
@@ -511,7 +511,7 @@ class Dialogue(SendmailTest):
             self.process.stdin.write(line.encode() + b"\r\n")
             self.process.stdin.flush()
             self.assertEqual(self.process.stdout.readline()[:3], code, line)
-        # The relay has closed: it ends though its stdin is open.
+        # The relay has closed: it ends although its stdin is open.
         self.assertEqual(self.process.wait(PATIENCE), OK)
         self.process.stdin.close()
         self.process.stdout.close()

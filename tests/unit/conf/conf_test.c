@@ -1,4 +1,4 @@
-/* What an administrator would notice of conf: values, sources, errors, the documented defaults. */
+/* What an administrator sees of conf: values, sources, errors, the documented defaults. */
 #include "conf/keys.h"
 #include "conf/load.h"
 #include "conf/reference.h"
@@ -31,7 +31,7 @@ static struct conf *read_text(const char *text, char *const *overrides, char *co
     return conf;
 }
 
-/* The settings of a text that must be good. */
+/* Reads a text that must be valid. */
 static struct conf *read_good(const char *text, char *const *overrides, char *const *environment)
 {
     struct conf_errors errors;
@@ -256,7 +256,7 @@ Test(conf, refused_files)
     }
 }
 
-/* inih cuts lines at its buffer: what is behind must not become a setting of its own. */
+/* inih cuts lines at its buffer: the rest must not become a setting of its own. */
 Test(conf, long_lines)
 {
     char text[4096];
@@ -399,7 +399,7 @@ Test(conf, state_directory)
     }
 }
 
-/* A path cut short would be another file. */
+/* A truncated path would be another file. */
 Test(conf, a_long_state_directory_is_kept_whole)
 {
     char variable[1024] = "STATE_DIRECTORY=", expected[1024];
@@ -426,7 +426,7 @@ Test(conf, directories_that_cannot_be_used)
                    "characters\n");
 }
 
-/* What SQLite would open without a file, or as something else, must not pass for a durable queue. */
+/* What SQLite would not open as a file must not pass for a durable queue. */
 Test(conf, paths_of_the_store)
 {
     static const struct {
@@ -487,7 +487,7 @@ Test(conf, errors_name_their_source)
         "-o sms.charset: must not contain control characters\n");
 }
 
-/* Wherever a token is put, and however wrong, it does not show. */
+/* A token is not shown, wherever it is put and however wrong. */
 Test(conf, errors_hide_secrets)
 {
     static const char secret[] = "S3cret";
@@ -559,7 +559,7 @@ Test(conf, every_setting_has_a_variable_and_an_override)
     }
 }
 
-/* A time that may be a word instead. */
+/* A time that can be a word instead. */
 Test(conf, poll)
 {
     static const struct {
@@ -945,7 +945,7 @@ Test(conf, every_fault_has_its_own_sentence)
     }
 }
 
-/* A token that was rotated is found by reading again. */
+/* Reading again finds a rotated token. */
 Test(files, a_token_file_can_be_read_again)
 {
     struct conf_secret *secret;
@@ -999,7 +999,7 @@ Test(conf, the_reference_lists_every_setting)
     fclose(file);
 }
 
-/* `smsrelay settings > conf/smsrelay.conf` mends it. */
+/* To update it: build/smsrelay settings > conf/smsrelay.conf */
 Test(conf, smsrelay_conf_is_the_reference)
 {
     FILE *shipped = fopen("conf/smsrelay.conf", "r"), *printed = tmpfile();
@@ -1017,7 +1017,7 @@ Test(conf, smsrelay_conf_is_the_reference)
     fclose(printed);
 }
 
-/* As shipped they set nothing, or what they say; with every # taken away they are still right. */
+/* They are valid as shipped, and with every # removed. */
 Test(conf, shipped_files_are_good)
 {
     struct conf_errors errors = CONF_NO_ERRORS;
