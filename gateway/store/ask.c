@@ -38,14 +38,11 @@ void store_questions_clear(struct store_questions *questions)
 
 bool store_questions_sync(const struct store_questions *questions)
 {
-    const struct store_question *question;
-    STAILQ_FOREACH(question, questions, entry)
-    {
-        if (question->syncs) {
-            return true;
-        }
+    const struct store_question *q = STAILQ_FIRST(questions);
+    while (q != NULL && !q->syncs) {
+        q = STAILQ_NEXT(q, entry);
     }
-    return false;
+    return q != NULL;
 }
 
 static void read_state(struct store_question *question, struct store_db *db)

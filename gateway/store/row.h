@@ -19,7 +19,7 @@ static inline int64_t store_row_first(int64_t unix_ms)
 
 static inline int64_t store_row_last(int64_t unix_ms)
 {
-    return store_row_first(unix_ms) + (1 << STORE_ROW_COUNTER_BITS) - 1;
+    return store_row_first(unix_ms) + ((1 << STORE_ROW_COUNTER_BITS) - 1);
 }
 
 static inline int64_t store_row_ms(int64_t row)

@@ -25,14 +25,12 @@ static bool write_messages(struct store_writer *w, const struct store_batch *bat
 
 static bool write_optouts(struct store_writer *w, const struct store_batch *batch)
 {
-    const struct store_optout *optout;
-    STAILQ_FOREACH(optout, batch->optouts, entry)
-    {
-        if (!store_rows_set_optout(&w->db, optout->number, optout->is_listed, optout->at_ms)) {
-            return false;
-        }
+    const struct store_optout *optout = STAILQ_FIRST(batch->optouts);
+    bool is_good = true;
+    for (; is_good && optout != NULL; optout = STAILQ_NEXT(optout, entry)) {
+        is_good = store_rows_set_optout(&w->db, optout->number, optout->is_listed, optout->at_ms);
     }
-    return true;
+    return is_good;
 }
 
 /* With no retention a finished message leaves nothing behind. */
