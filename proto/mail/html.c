@@ -3,6 +3,7 @@
 
 #include "proto/mail/flow.h"
 #include "proto/mail/input.h"
+#include "proto/mail/span.h"
 
 #include <libxml/HTMLparser.h>
 #include <libxml/parserInternals.h>
@@ -53,6 +54,9 @@ static const struct element_name element_names[] = {
 
 enum { NO_LINK = -1, NO_TEXT = -1 };
 
+/* What is in a link. */
+enum content { CONTENT_WORDS = 1, CONTENT_PICTURE = 2 };
+
 struct element {
     enum tag tag;
     long item;         /* of a numbered list: the number of its next item */
@@ -60,6 +64,7 @@ struct element {
     size_t url_at;     /* of a link: where its URL begins in `urls` */
     int outer_link;    /* of a link: the open link around it, or NO_LINK */
     bool is_link;      /* has a URL that a reader can use */
+    unsigned content;  /* of a link: a set of enum content */
     bool has_cells;
     size_t cells_at;   /* of a row: the length of the output before its first cell */
     size_t cell_lines; /* of a row: the lines written where its last cell began */
@@ -74,7 +79,7 @@ struct reader {
     int preformatted;                        /* elements open */
     int link;                                /* the depth of the innermost open link, or NO_LINK */
     struct buffer urls;                      /* of the open links, one behind the other */
-    unsigned steps;
+    unsigned *steps;                         /* that are left */
     bool is_too_deep;
     bool is_after_pre; /* its first line end is not text (HTML Standard, 13.1.2.5) */
 };
@@ -119,11 +124,6 @@ static bool is_hidden(const xmlChar **attributes)
 
 /* --- links ---------------------------------------------------------------------------------- */
 
-struct span {
-    const char *s;
-    size_t len;
-};
-
 static size_t scheme_length(struct span url)
 {
     if (url.len >= 8 && strncasecmp(url.s, "https://", 8) == 0) {
@@ -137,15 +137,37 @@ static struct span bare_address(struct span url)
 {
     size_t scheme = scheme_length(url);
     url = (struct span){url.s + scheme, url.len - scheme};
+    size_t www = span_starts_with(url, "www.") ? strlen("www.") : 0;
+    url = (struct span){url.s + www, url.len - www};
     url.len -= url.len > 0 && url.s[url.len - 1] == '/';
     return url;
+}
+
+static int hex_digit(char c)
+{
+    char lower = (char)(c | 0x20);
+    return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* Cuts the first byte off an address, which may be written %XX. */
+static char take_byte(struct span *url)
+{
+    char c = *url->s;
+    int high = c == '%' && url->len > 2 ? hex_digit(url->s[1]) : -1;
+    int low = high >= 0 ? hex_digit(url->s[2]) : -1;
+    size_t used = low >= 0 ? 3 : 1;
+    *url = (struct span){url->s + used, url->len - used};
+    c = low >= 0 ? (char)(high << 4 | low) : c;
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
 static bool is_same_address(struct span a, struct span b)
 {
     a = bare_address(a);
     b = bare_address(b);
-    return a.len == b.len && strncasecmp(a.s, b.s, a.len) == 0;
+    while (a.len > 0 && b.len > 0 && take_byte(&a) == take_byte(&b)) {
+    }
+    return a.len == 0 && b.len == 0;
 }
 
 /* A URL as it is followed: without line ends and tabs, its blanks escaped (URL Standard, 4.4). */
@@ -196,14 +218,27 @@ static void note_links(struct reader *r)
     }
 }
 
-static void show_text(struct reader *r, const char *utf8, size_t len)
+/* What an open link has in it. */
+static void note_content(struct reader *r, unsigned content)
 {
-    if (flow_text(&r->flow, utf8, len)) {
-        note_links(r);
+    for (int i = r->link; i != NO_LINK && (r->open[i].content & content) == 0;) {
+        r->open[i].content |= content;
+        i = r->open[i].outer_link;
     }
 }
 
-/* Its URL goes behind its text, on the same line, whatever ended within the link. */
+static void show_text(struct reader *r, const char *utf8, size_t len, unsigned content)
+{
+    if (flow_text(&r->flow, utf8, len)) {
+        note_links(r);
+        note_content(r, content);
+    }
+}
+
+/*
+ * Its URL goes behind its text, on the same line, whatever ended within the link. The URLs of
+ * pictures, and those that count clicks by their length, are left out.
+ */
 static void close_link(struct reader *r, const struct element *e)
 {
     struct html_flow *flow = &r->flow;
@@ -212,6 +247,9 @@ static void close_link(struct reader *r, const struct element *e)
     unsigned breaks = flow->breaks;
     r->link = e->outer_link;
     r->urls.len = e->url_at;
+    if (e->content == CONTENT_PICTURE || url.len > HTML_URL_MAX) {
+        return;
+    }
     if (e->text_at == NO_TEXT) {
         flow_word(flow, url.s, url.len);
         return;
@@ -289,8 +327,9 @@ static void open_preformatted(struct reader *r)
 static void show_image(struct reader *r, const xmlChar **attributes)
 {
     const char *alt = find_attribute(attributes, "alt");
+    note_content(r, CONTENT_PICTURE);
     if (alt != NULL) {
-        show_text(r, alt, strlen(alt));
+        show_text(r, alt, strlen(alt), CONTENT_PICTURE);
     }
 }
 
@@ -365,7 +404,8 @@ static void close_element(struct reader *r, const struct element *e)
 /* Counts what costs the parser time, and ends it where that gets too much. */
 static void spend_step(struct reader *r)
 {
-    if (++r->steps > HTML_MAX_STEPS || r->flow.out->has_failed || r->urls.has_failed) {
+    *r->steps -= *r->steps > 0 ? 1 : 0;
+    if (*r->steps == 0 || r->flow.out->has_failed || r->urls.has_failed) {
         xmlStopParser(r->parser);
     }
 }
@@ -389,6 +429,7 @@ static void start_element(void *reader, const xmlChar *name, const xmlChar **att
     }
     if (e->tag == TAG_DROPPED || is_hidden(attributes)) {
         r->dropped_at = r->depth;
+        note_content(r, CONTENT_PICTURE);
         return;
     }
     open_element(r, e, attributes);
@@ -426,7 +467,7 @@ static void add_text(void *reader, const xmlChar *utf8, int len)
     }
     size_t skipped = r->is_after_pre && utf8[0] == '\n';
     r->is_after_pre = false;
-    show_text(r, (const char *)utf8 + skipped, (size_t)len - skipped);
+    show_text(r, (const char *)utf8 + skipped, (size_t)len - skipped, CONTENT_WORDS);
 }
 
 static void skip_comment(void *reader, const xmlChar *text)
@@ -487,9 +528,10 @@ static bool parse(struct reader *r, const struct buffer *html)
     return !has_failed;
 }
 
-bool html_to_text(const char *html, size_t len, struct buffer *out)
+bool html_to_text(const char *html, size_t len, unsigned *steps, struct buffer *out)
 {
     struct reader r = {
+        .steps = steps,
         .flow = {.out = out, .start = out->len},
         .link = NO_LINK,
     };
@@ -504,5 +546,5 @@ bool html_to_text(const char *html, size_t len, struct buffer *out)
     }
     buffer_free(&input);
     buffer_free(&r.urls);
-    return !r.is_too_deep && !out->has_failed;
+    return !r.is_too_deep && *steps > 0 && !out->has_failed;
 }

@@ -30,18 +30,22 @@ enum {
 /* Makes libxml2 ready for threads. Once, before the first thread begins; mail_init() does. */
 void html_init(void);
 
+/* The URL of a link that is longer counts clicks, and is left out. */
+enum { HTML_URL_MAX = 100 };
+
 /*
  * Appends to `out` what a reader would see of `html`, which is UTF-8 whatever it says of itself:
  * valid UTF-8 without control characters but LF, without white space at its ends, with at most one
- * empty line in a row. A link is its text and its URL, an item of a list "- " or its number and its
- * text, a picture its alternative text; a row of a table is a line as far as its cells are.
+ * empty line in a row. A link is its text and its URL, unless it is a picture's or as long as those
+ * that count clicks; an item of a list "- " or its number and its text, a picture its alternative
+ * text; a row of a table is a line as far as its cells are.
  * Nothing is an error of syntax: broken HTML is read as browsers would, as far as libxml2 does.
  *
- * The time is linear in `len`. Past HTML_MAX_ATTRIBUTES, HTML_MAX_ENTITIES and HTML_MAX_STEPS,
- * which no text that fits an SMS comes near, the rest is left out.
- * Returns false, with a part of the text appended, where elements are nested deeper than
- * HTML_MAX_DEPTH or memory is short (`has_failed` of `out` tells).
+ * The time is linear in `len`. `steps` are those that may be spent, HTML_MAX_STEPS at first, and is
+ * lowered by those that were.
+ * Returns false where the rest was left out: elements are nested deeper than HTML_MAX_DEPTH, the steps
+ * are spent, or memory is short (`has_failed` of `out` tells).
  */
-bool html_to_text(const char *html, size_t len, struct buffer *out);
+bool html_to_text(const char *html, size_t len, unsigned *steps, struct buffer *out);
 
 #endif

@@ -18,6 +18,7 @@ struct picker {
     struct mail_repairs *repairs;
     struct buffer files; /* names of files within texts, each ended by LF */
     enum pass pass;
+    unsigned steps; /* of reading HTML that are left */
     bool is_bad_charset, has_failed;
 };
 
@@ -84,9 +85,7 @@ static bool read_bytes(struct picker *p, const struct node *node, struct buffer 
 
 static void read_html(struct picker *p, const struct buffer *html, struct buffer *text)
 {
-    if (!html_to_text(html->data, html->len, text)) {
-        p->repairs->unreadable++;
-    }
+    p->repairs->unreadable += html_to_text(html->data, html->len, &p->steps, text) ? 0 : 1;
     mail_text_trim(text);
 }
 
@@ -349,7 +348,7 @@ static void list_files(struct picker *p, struct buffer *list)
 enum mail_result pick_text(struct tree *tree, const struct mail_rules *rules, struct buffer *text,
                            struct buffer *ignored, struct mail_repairs *repairs)
 {
-    struct picker p = {.tree = tree, .rules = rules, .repairs = repairs};
+    struct picker p = {.tree = tree, .rules = rules, .repairs = repairs, .steps = HTML_MAX_STEPS};
     for (p.pass = PASS_TEXTS; p.pass < PASSES && text->len == 0; p.pass++) {
         if (p.pass != PASS_ANYTHING || has_one_body(tree)) {
             read_node(&p, 0, text);
