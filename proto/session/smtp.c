@@ -31,7 +31,7 @@ enum session_step command_ehlo(struct session *s, const struct call *call,
         reply_line(&s->local, REPLY_HELLO, true, "%s", EXTENSIONS[i]);
     }
     if (s->rules->takes_any_login) {
-        reply_line(&s->local, REPLY_HELLO, true, "AUTH PLAIN LOGIN");
+        reply_line(&s->local, REPLY_HELLO, true, "AUTH PLAIN LOGIN CRAM-MD5");
     }
     return session_say(s, REPLY_HELLO, "SIZE %zu", s->rules->mail_max_size);
 }

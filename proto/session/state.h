@@ -21,7 +21,8 @@ enum auth_awaits {
     AUTH_AWAITS_NOTHING,
     AUTH_AWAITS_CREDENTIALS, /* PLAIN: both at once */
     AUTH_AWAITS_NAME,        /* LOGIN: one after the other */
-    AUTH_AWAITS_PASSWORD
+    AUTH_AWAITS_PASSWORD,
+    AUTH_AWAITS_DIGEST /* CRAM-MD5: name and digest, once the challenge was sent */
 };
 
 /* A message that is being put together, by FROM and TO or by MAIL and RCPT. */

@@ -1101,6 +1101,7 @@ Test(session, smtp)
 #define NAME     "bWU="
 #define PASSWORD "c2VjcmV0"
 #define PLAIN    "AG1lAHNlY3JldA=="
+#define DIGEST   "bWUgYjkxM2E2MDJjN2VkYTdhNDk1YjRlNmU3MzM0ZDM4OTA="
 
 Test(session, auth)
 {
@@ -1128,8 +1129,12 @@ Test(session, auth)
          "501 5.5.2, 501 5.5.2, 501 5.5.2, 250 2.0.0, 501 5.5.2, 334, 501 5.5.2, 334, 501 5.5.2, "
          "250 2.0.0",
          ""},
-        {S("AUTH\r\nAUTH CRAM-MD5\r\nAUTH PLAI\r\nAUTH PLAINS " PLAIN "\r\nNOOP\r\n"),
+        {S("AUTH\r\nAUTH CRAM-SHA1\r\nAUTH PLAI\r\nAUTH PLAINS " PLAIN "\r\nNOOP\r\n"),
          "501 5.5.4, 504 5.5.4, 504 5.5.4, 504 5.5.4, 250 2.0.0", ""},
+        {S("auth cram-md5\r\n" DIGEST "\r\nAUTH CRAM-MD5 " DIGEST "\r\n"),
+         "334, 235 2.7.0, 503 5.5.1", ""},
+        {S("AUTH CRAM-MD5 " DIGEST "\r\nAUTH CRAM-MD5\r\n*\r\nNOOP\r\n"),
+         "501 5.5.4, 334, 501 5.7.0, 250 2.0.0", ""},
         {S("MAIL FROM:<a@b>\r\nRCPT TO:<34600000000>\r\nAUTH PLAIN " PLAIN
            "\r\nDATA\r\nx\r\n.\r\n"),
          "250 2.1.0, 250 2.1.5, 503 5.5.1, 354, 250 2.0.0", "Relay +34600000000 x\n"},
