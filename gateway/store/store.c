@@ -76,14 +76,13 @@ struct store {
     pthread_cond_t woken;
     /* Under the mutex. */
     bool is_woken, is_stopping;
-    int64_t
-        progress_ms; /* monotonic: when to save the consumers' progress; INT64_MAX = it is saved */
-    struct work asked; /* for the next round */
-    struct work ended; /* for store_deliver */
+    int64_t progress_ms; /* monotonic: when to save the consumers' progress; INT64_MAX = it is */
+    struct work asked;   /* for the next round */
+    struct work ended;   /* for store_deliver */
     struct store_resume resume;
     struct store_optouts optouts; /* for the next round */
 
-    atomic_bool is_failing; /* the last try to write has failed; set by the thread */
+    atomic_bool is_failing; /* the last try to write has failed; only the thread sets it */
 
     /* The thread's own. */
     struct store_writer writer;
@@ -120,7 +119,7 @@ static void note_progress(void *arg)
     pthread_mutex_lock(&s->mutex);
     if (s->progress_ms == INT64_MAX) {
         s->progress_ms = clock_monotonic_ms() + PROGRESS_WITHIN_MS;
-        pthread_cond_signal(&s->woken); /* it must not sleep longer than that */
+        pthread_cond_signal(&s->woken); /* it must not sleep past that time */
     }
     pthread_mutex_unlock(&s->mutex);
 }
@@ -298,7 +297,7 @@ static void fail(struct store *s, const struct store_batch *batch)
     s->options.saved(s->options.saved_arg); /* nobody has to wait for this disk */
 }
 
-/* May something be written? While the disk fails, only every now and then. */
+/* May something be written? While the disk fails, only once a second. */
 static bool may_try(struct store *s)
 {
     char error[STORE_ERROR_SIZE];
@@ -318,11 +317,11 @@ static bool may_try(struct store *s)
 
 /* --- rounds ------------------------------------------------------------------------------------- */
 
-/* Is the consumers' progress to be saved now, `with_others` or alone? */
+/* Is it time to save the consumers' progress, `with_others` or alone? */
 static bool takes_progress(struct store *s, bool with_others)
 {
     pthread_mutex_lock(&s->mutex);
-    /* Under the mutex: note_progress does not set a time that is set, so its progress must be seen. */
+    /* Under the mutex, or progress that finds the time still set could be forgotten. */
     size_t unsaved = store_notices_unsaved(&s->writer.notices);
     bool is_time =
         clock_monotonic_ms() >= s->progress_ms || (with_others && unsaved >= PROGRESS_AT_ONCE);
@@ -376,7 +375,7 @@ static void take_optouts(struct store *s)
     pthread_mutex_unlock(&s->mutex);
 }
 
-/* Fills in what is written of `work`, of `records` and of everything else that is due. */
+/* Plans a transaction: `work`, the records taken, and whatever else is due. */
 static void plan_batch(struct store *s, const struct work *work, size_t records,
                        const struct store_resume *resume, struct store_batch *batch)
 {
@@ -396,7 +395,7 @@ static void plan_batch(struct store *s, const struct work *work, size_t records,
     };
     bool has_rows = has_arrivals || records > 0 || !STAILQ_EMPTY(&s->unsaved_optouts);
     bool is_news = s->is_resume_in_doubt || !store_resume_is_same(resume, &s->saved_resume);
-    /* A sync takes a write: where there is nothing else, this is it. */
+    /* A sync needs something to write; if there is nothing else, this. */
     batch->resume = is_news || (batch->syncs && !has_rows) ? resume : NULL;
     batch->saves_progress = takes_progress(s, has_rows || batch->resume != NULL);
     batch->is_empty = !has_rows && batch->resume == NULL && !batch->saves_progress;
@@ -444,7 +443,7 @@ static bool write_round(struct store *s, const struct work *work, size_t *record
     return is_good;
 }
 
-/* A round that nobody has asked for. */
+/* A round without work from other threads. */
 static bool write_records(struct store *s, size_t *records)
 {
     struct work nothing;
@@ -452,7 +451,7 @@ static bool write_records(struct store *s, size_t *records)
     return write_round(s, &nothing, records);
 }
 
-/* Hands over what a round has ended: first what 250s wait for, then what takes reading. */
+/* Hands over the results of a round: first those that 250s wait for, then those that take reading. */
 static void tell(struct store *s, struct work *work, bool is_stored, bool is_saved)
 {
     struct store_question *question;
@@ -474,7 +473,7 @@ static void tell(struct store *s, struct work *work, bool is_stored, bool is_sav
     }
 }
 
-/* Everything that has been asked for so far. */
+/* A round for everything asked so far. */
 static void go_round(struct store *s)
 {
     struct work work;
@@ -494,7 +493,7 @@ static void go_round(struct store *s)
 
 /* --- the thread --------------------------------------------------------------------------------- */
 
-/* When something is due though nobody asks (monotonic). Under the mutex. */
+/* When the thread has something to do of its own (monotonic). Under the mutex. */
 static int64_t next_ms(const struct store *s)
 {
     if (atomic_load(&s->is_failing)) {
@@ -503,7 +502,7 @@ static int64_t next_ms(const struct store *s)
     return int64_min(int64_min(s->sync_ms, s->progress_ms), s->purge.due_ms);
 }
 
-/* Returns false when it is time for something that nobody asks for. */
+/* Returns whether another thread has woken it; otherwise it is next_ms. */
 static bool wait_for_work(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
@@ -590,7 +589,7 @@ static bool complain(const struct store *s, const char *reason, char *error, siz
 }
 
 /*
- * Opens the file, which is locked, and reads what is not a message. What a killed process has left in
+ * Opens the locked file and loads everything but the messages. What a killed process has left in
  * the log can be read, but may not be on the disk (see store_write_reopen): the log starts over.
  */
 static bool open_file(struct store *s, char *error, size_t error_size)
@@ -609,7 +608,7 @@ static bool open_file(struct store *s, char *error, size_t error_size)
     }
     s->saved_resume = s->resume;
     if (!store_db_checkpoint(db, true)) {
-        /* It can be read, so what is in it can be relayed. */
+        /* It can still be read, so its messages can be relayed. */
         store_write_log(&s->writer, store_db_error(db));
         atomic_store(&s->is_failing, true);
     }
@@ -723,7 +722,7 @@ int store_start(struct store *s)
     return error;
 }
 
-/* Writes all that the queue has listed, and syncs it. */
+/* Saves everything that the queue has listed, and syncs it. */
 static bool save_rest(struct store *s)
 {
     size_t records;

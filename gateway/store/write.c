@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { STRAYS_MAX = 10000 }; /* reports of no message that are kept */
+enum { STRAYS_MAX = 10000 }; /* kept of the reports that belong to no message */
 
 /* --- a transaction ------------------------------------------------------------------------------ */
 
@@ -109,7 +109,7 @@ static bool write_reports(struct store_writer *w, const struct store_batch *batc
     return is_good && (!has_stray || store_rows_delete_strays(&w->db, STRAYS_MAX));
 }
 
-/* Records before reports: that a message was relayed is told before what is reported of it. */
+/* Records before reports: the notice that a message was relayed precedes those of its reports. */
 static bool write_all(struct store_writer *w, const struct store_batch *batch)
 {
     return write_messages(w, batch) && write_optouts(w, batch) && write_records(w, batch) &&
