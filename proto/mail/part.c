@@ -3,6 +3,7 @@
 
 #include "proto/mail/input.h"
 #include "proto/mail/text.h"
+#include "proto/text.h"
 
 #include <string.h>
 
@@ -98,6 +99,14 @@ static void end_encoding(struct part *part, const char *s, size_t len)
     buffer_append(&part->text, s, len);
 }
 
+/* Is this nothing that anybody would have encoded? Words with blanks between are hardly base64. */
+static bool is_nonsense(const struct buffer *decoded, struct span raw)
+{
+    bool has_blanks = raw.len > 0 && memchr(raw.s, ' ', raw.len) != NULL;
+    return is_binary(decoded->data, decoded->len) ||
+           (has_blanks && !text_is_utf8(decoded->data, decoded->len));
+}
+
 /*
  * Decodes the first piece of a body, mostly all of it, that says it is base64. Many a program only
  * says so; and mailing lists put words behind it.
@@ -113,7 +122,7 @@ static void begin_base64(struct part *part)
         return;
     }
     base64_decode(&part->carry, raw.s, len, &part->text);
-    if (!part->is_wide && is_binary(part->text.data, part->text.len)) {
+    if (!part->is_wide && is_nonsense(&part->text, raw)) {
         part->text.len = 0;
         end_encoding(part, raw.s, raw.len);
     } else if (len < raw.len) {

@@ -14,22 +14,54 @@ struct mail_case {
     const char *subject, *text;
 };
 
+/* Reads a content that arrives in pieces of so many bytes. */
+static enum mail_result read_in_pieces(const struct buffer *content, size_t piece,
+                                       const struct mail_rules *rules, struct mail *mail)
+{
+    struct mail_reader *reader = mail_reader_new();
+    cr_assert_not_null(reader);
+    for (size_t at = 0; at < content->len; at += piece) {
+        size_t left = content->len - at;
+        mail_reader_feed(reader, content->data + at, left < piece ? left : piece);
+    }
+    enum mail_result result = mail_reader_end(reader, rules, mail);
+    mail_reader_free(reader);
+    return result;
+}
+
+static void check_content(const struct mail_case *c, const struct buffer *content, size_t piece)
+{
+    const struct mail_rules rules = {.charset = c->charset};
+    struct mail mail = {0};
+    enum mail_result result = read_in_pieces(content, piece, &rules, &mail);
+    cr_expect_eq(result, c->result, "%s: %d", c->content, (int)result);
+    buffer_putc(&mail.subject, '\0');
+    buffer_putc(&mail.text, '\0');
+    if (result == MAIL_OK && c->result == MAIL_OK) {
+        cr_expect_str_eq(mail.subject.data, c->subject, "%s, by %zu: %s", c->content, piece,
+                         mail.subject.data);
+        cr_expect_str_eq(mail.text.data, c->text, "%s, by %zu: %s", c->content, piece,
+                         mail.text.data);
+    }
+    mail_free(&mail);
+}
+
+/* Each in one piece and in several, and with CRLF for LF. */
 static void check(const struct mail_case *cases, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct mail_case *c = &cases[i];
-        const struct mail_rules rules = {.charset = c->charset};
-        struct mail mail = {0};
-        enum mail_result result = mail_read(c->content, strlen(c->content), &rules, &mail);
-        cr_assert_eq(result, c->result, "%s: %d", c->content, (int)result);
-        buffer_append(&mail.subject, "", 1);
-        buffer_append(&mail.text, "", 1);
-        if (result == MAIL_OK) {
-            cr_assert_str_eq(mail.subject.data, c->subject, "%s: %s", c->content,
-                             mail.subject.data);
-            cr_assert_str_eq(mail.text.data, c->text, "%s: %s", c->content, mail.text.data);
+        struct buffer content = BUFFER_EMPTY, crlf = BUFFER_EMPTY;
+        buffer_puts(&content, cases[i].content);
+        for (const char *s = cases[i].content; *s != '\0'; s++) {
+            buffer_puts(&crlf, *s == '\n' ? "\r" : "");
+            buffer_putc(&crlf, *s);
         }
-        mail_free(&mail);
+        for (size_t piece = 1; piece < 5000; piece = piece * 3 - (piece > 1 ? 1 : 0)) {
+            check_content(&cases[i], &content, piece);
+            check_content(&cases[i], &crlf, piece);
+        }
+        buffer_free(&content);
+        buffer_free(&crlf);
     }
 }
 
@@ -184,6 +216,127 @@ Test(mail, subjects)
     check(cases, COUNT(cases));
 }
 
+/* Words that are no text of their own. */
+Test(mail, several_texts)
+{
+    static const struct mail_case cases[] = {
+        {MIXED "\nbefore\n--a b\n" PICTURE "\nbehind\n--a b--\n", NULL, MAIL_OK, "",
+         "before\nbehind"},
+        {MIXED "\nDisk full\n--a b\nContent-Type: text/html\n\n<p>Disk <b>full</b>\n--a b--\n",
+         NULL, MAIL_OK, "", "Disk full"},
+        {MIXED "Content-Type: text/html\n\n<p>Disk <b>full</b>\n--a b\n\nDisk full\n--a b--\n",
+         NULL, MAIL_OK, "", "Disk full"},
+        {MIXED "Content-Type: text/html\n\n<p>Disk full\n--a b\n\nA disclaimer\n--a b--\n", NULL,
+         MAIL_OK, "", "Disk full\nA disclaimer"},
+        {MIXED "\ntext\n--a b\nContent-Type: text/plain; name=log.txt\n\na log\n--a b--\n", NULL,
+         MAIL_OK, "", "text"},
+        {MIXED "Content-Type: text/plain; name=log.txt\n\na log\n--a b--\n", NULL, MAIL_OK, "",
+         "a log"},
+        {MIXED "\ntext\n--a b\nContent-Type: message/rfc822\n\nSubject: x\n\nforwarded\n--a b--\n",
+         NULL, MAIL_OK, "", "text"},
+        {MIXED "\ntext\n--a b\nContent-Type: text/calendar\n\nBEGIN:VCALENDAR\n--a b--\n", NULL,
+         MAIL_OK, "", "text"},
+        {"From: a\n\nbefore\nbegin 644 a.jpg\n#0V%T\n`\nend\nbehind\n", NULL, MAIL_OK, "",
+         "before\nbehind"},
+        {"From: a\n\nbegin 644 words\nof a text\n", NULL, MAIL_OK, "",
+         "begin 644 words\nof a text"},
+    };
+    check(cases, COUNT(cases));
+}
+
+#define ALTERNATIVE "Content-Type: multipart/alternative; boundary=x\n\n--x\n"
+#define OR_HTML     "\n--x\nContent-Type: text/html\n\n"
+
+Test(mail, alternatives)
+{
+    static const struct mail_case cases[] = {
+        {ALTERNATIVE "\nplain" OR_HTML "html", NULL, MAIL_OK, "", "plain"},
+        {ALTERNATIVE "\n \n" OR_HTML "html", NULL, MAIL_OK, "", "html"},
+        {ALTERNATIVE "\nYour mailer does not show HTML." OR_HTML "Disk full", NULL, MAIL_OK, "",
+         "Disk full"},
+        {ALTERNATIVE "\nweb1: index.html is missing" OR_HTML "html", NULL, MAIL_OK, "",
+         "web1: index.html is missing"},
+        {ALTERNATIVE "\nHTML check failed" OR_HTML "<b>HTML</b> check failed on web1", NULL,
+         MAIL_OK, "", "HTML check failed"},
+        {ALTERNATIVE "\nNo HTML here" OR_HTML "<img src=x>", NULL, MAIL_OK, "", "No HTML here"},
+    };
+    check(cases, COUNT(cases));
+}
+
+/* Where MIME is written wrongly, its source never is the text. */
+Test(mail, boundaries)
+{
+    static const struct mail_case cases[] = {
+        {"Content-Type: multipart/mixed\n\tboundary=x\n\n--x\n\nbody\n--x--\n", NULL, MAIL_OK, "",
+         "body"},
+        {"Content-Type: multipart/mixed\n\n--x\n\nbody\n--x--\n", NULL, MAIL_OK, "", "body"},
+        {"Content-Type: multipart/mixed; boundary=y\n\n--x\n\nbody\n--x--\n", NULL, MAIL_OK, "",
+         "body"},
+        {"Content-Type: multipart/mixed; boundary='x'\n\n--'x'\n\nbody\n--'x'--\n", NULL, MAIL_OK,
+         "", "body"},
+        {"Content-Type: multipart/mixed; boundary=\"x\n\n--x\n\nbody\n--x--\n", NULL, MAIL_OK, "",
+         "body"},
+        {"From: a\n\n--x\nContent-Type: text/plain\n\nbody\n--x--\n", NULL, MAIL_OK, "", "body"},
+        {"--x\nContent-Type: text/plain\n\nbody\n--x--\n", NULL, MAIL_OK, "", "body"},
+        {"From: a\n\nMIME-Version: 1.0\nContent-Type: text/html\n\n<p>body", NULL, MAIL_OK, "",
+         "body"},
+        {"To: a\nContent-Type: multipart/mixed; boundary=x\n--x\nContent-Type: "
+         "text/plain\n\nbody\n",
+         NULL, MAIL_OK, "", "body"},
+        {"Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: "
+         "text/plain\nbody\n--x--\n",
+         NULL, MAIL_OK, "", "body"},
+        {"Content-Type: multipart/mixed; boundary=x\n\n--x\n\nbody\n--x--\nends\n--x\n\nmore\n",
+         NULL, MAIL_OK, "", "body\nmore"},
+        {"Content-Type: multipart/mixed; boundary=x\n\n--x \n\nbody\n--xy\n--x-- \n", NULL, MAIL_OK,
+         "", "body\n--xy"},
+        {"Content-Type: multipart/mixed; boundary=x\n\nno parts\n-- \nme\n", NULL, MAIL_OK, "",
+         "no parts"},
+        {"Content-Type: multipart/mixed; boundary=x\n\n", NULL, MAIL_OK, "", ""},
+    };
+    check(cases, COUNT(cases));
+}
+
+Test(mail, encodings)
+{
+    static const struct mail_case cases[] = {
+        {"Content-Transfer-Encoding: \"base64\"\n\nYm9keQ==", NULL, MAIL_OK, "", "body"},
+        {"Content-Transfer-Encoding: base64\n\nYm8=\nZHk=\n", NULL, MAIL_OK, "", "body"},
+        {"Content-Transfer-Encoding: base64\n\nYm9keSBvZiBhIG1haWw=\n\n-- a list, list@a.invalid\n",
+         NULL, MAIL_OK, "", "body of a mail\n-- a list, list@a.invalid"},
+        {"Content-Transfer-Encoding: base64\n\nHello\nHost: web1\n", NULL, MAIL_OK, "",
+         "Hello\nHost: web1"},
+        {"Content-Transfer-Encoding: base64\n\nall is fine\n", NULL, MAIL_OK, "", "all is fine"},
+        {"Content-Transfer-Encoding: quoted-printable;\n\nb=6Fd=\ny", NULL, MAIL_OK, "", "body"},
+        {"Content-Transfer-Encoding: x-uuencode\n\nbegin 644 a\n$8F]D>0``\n`\nend\n", NULL, MAIL_OK,
+         "", "body"},
+        {"Content-Transfer-Encoding: nonsense\n\nbody", NULL, MAIL_OK, "", "body"},
+    };
+    check(cases, COUNT(cases));
+}
+
+/* A body that is alone may be of any type, if it is text. */
+Test(mail, one_body)
+{
+    static const struct mail_case cases[] = {
+        {"Content-Type: application/octet-stream\n\nbody", NULL, MAIL_OK, "", "body"},
+        {"Content-Type: application/octet-stream\n\nb\x01ody", NULL, MAIL_NO_TEXT, "", ""},
+        {"Content-Type: text/plain\nContent-Disposition: attachment; filename=a\n\nbody", NULL,
+         MAIL_OK, "", "body"},
+        {"Content-Type: application/json\n\n{\"a\": 1}", NULL, MAIL_OK, "", "{\"a\": 1}"},
+        {"Content-Type: text/plain\n\n<!DOCTYPE html><p>body", NULL, MAIL_OK, "", "body"},
+        {"<html><p>body</html>", NULL, MAIL_OK, "", "body"},
+        {"Content-Type: application/xml\n\n<?xml version='1.0'?><a><b>body</b></a>", NULL, MAIL_OK,
+         "", "body"},
+        {MIXED "Content-Type: application/octet-stream\n\nbody\n--a b\n" PICTURE "--a b--\n", NULL,
+         MAIL_OK, "", "body"},
+        {MIXED "Content-Type: text/plain\nContent-Disposition: attachment\n\none\n--a b\n"
+               "Content-Type: application/octet-stream\n\ntwo\n--a b--\n",
+         NULL, MAIL_NO_TEXT, "", ""},
+    };
+    check(cases, COUNT(cases));
+}
+
 #define FLOWED "Content-Type: text/plain; format=flowed"
 
 Test(mail, lines)
@@ -198,7 +351,7 @@ Test(mail, lines)
         {"From: a\n\ntext\n-- \nme\n", NULL, MAIL_OK, "", "text"},
         {"From: a\n\n\n-- \nme\n", NULL, MAIL_OK, "", "--\nme"},
         {"From: a\n\ntext\n--\nmore\n", NULL, MAIL_OK, "", "text\n--\nmore"},
-        {"From: a\n\n\n\none  \t\n\ntwo\x01\r\n\n", NULL, MAIL_OK, "", "one\n\ntwo"},
+        {"From: a\n\n\n\none  \t\n\ntwo\x01\n\n", NULL, MAIL_OK, "", "one\n\ntwo"},
     };
     check(cases, COUNT(cases));
 }
