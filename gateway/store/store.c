@@ -420,8 +420,8 @@ static void end_batch(struct store *s, const struct store_batch *batch)
 }
 
 /*
- * Writes what there is in one transaction. `*records` is how many changed messages that were;
- * RECORDS_MAX: there may be more, and the thread will come again. Returns false when it failed.
+ * Writes everything due in one transaction. `*records` = how many changed messages that saves;
+ * RECORDS_MAX: there may be more, which the next round saves. Returns false if it failed.
  */
 static bool write_round(struct store *s, const struct work *work, size_t *records)
 {
