@@ -25,8 +25,7 @@ enum fault {
     FAULT_TOO_SHORT,
     FAULT_TOO_LONG,
     FAULT_NO_COUNTRY,
-    FAULT_NO_MATCH,
-    FAULT_AMBIGUOUS
+    FAULT_NO_MATCH
 };
 
 /* The digits as they were written, before any prefix is understood. */
@@ -47,8 +46,8 @@ struct dialled {
 
 enum mark { MARK_NONE, MARK_DIGIT, MARK_PLUS, MARK_DOT, MARK_SEPARATOR };
 
-/* Beyond ASCII. Of digits the first is a zero. Bytes that are not UTF-8 are taken as Windows-1252's:
- * its dashes, no-break space and soft hyphen. */
+/* Beyond ASCII. A range of digits begins with its zero. Bytes that are not UTF-8 are looked up as
+ * they are, for the dashes, the no-break space and the soft hyphen of Windows-1252. */
 static const struct {
     uint32_t first, last;
     enum mark mark;
@@ -100,7 +99,7 @@ static enum mark mark_of_ascii(char c)
                                                         : MARK_NONE;
 }
 
-/* What the character at `s` is, the digit that it is if it is one, and its bytes. */
+/* Tells what the character at `s` is, which digit if it is one, and how many bytes it has. */
 static enum mark read_mark(const char *s, size_t len, char *digit, size_t *used)
 {
     *used = 1;
@@ -131,7 +130,7 @@ static bool begins_with(const char *s, size_t len, const char *word)
     return len >= strlen(word) && strncasecmp(s, word, strlen(word)) == 0;
 }
 
-/* Names what stands behind digits and is no part of a number. */
+/* Names the fault at `s`, behind digits. */
 static enum fault name_fault(const char *s, size_t len)
 {
     if (begins_with(s, len, "ext") || begins_with(s, len, ";ext")) {
@@ -187,8 +186,8 @@ static bool dialled_take(struct dialled *d, enum mark mark, char digit)
 }
 
 /*
- * A number that a spreadsheet has taken for an amount: digits behind its only dot that are too few
- * to be a group of a telephone number's, or nothing but zeros behind a number that is whole.
+ * Has a spreadsheet taken the number for an amount? Behind its only dot there are too few digits for
+ * a group of a telephone number, or nothing but zeros.
  */
 static bool is_fraction(const struct dialled *d)
 {
@@ -204,7 +203,7 @@ static bool is_fraction(const struct dialled *d)
     return behind < GROUP || (has_zeros_only && !d->has_separator);
 }
 
-/* Returns false where it can be no number; `fault` says why. */
+/* Returns false if it cannot be a number; `fault` tells why. */
 static bool dialled_read(struct dialled *d, const char *s, size_t len)
 {
     *d = (struct dialled){0};
@@ -230,7 +229,7 @@ static bool dialled_read(struct dialled *d, const char *s, size_t len)
 
 /* --- what is meant ---------------------------------------------------------------------------- */
 
-/* The numbers that digits may mean; and the first reading of them that failed. */
+/* The numbers that the digits may mean, and the first reading of them that failed. */
 struct meaning {
     char e164[2][NUMBER_SIZE]; /* two are enough to refuse */
     size_t count;
@@ -301,8 +300,8 @@ static void read_international(struct meaning *m, const struct dialled *d, size_
 }
 
 /*
- * Reads the digits as they are dialled in the country of `code`. Where they could be another
- * number's too, that one is meant as well: written without a "+", or as the country dials abroad.
+ * Reads the digits as they are dialled in the country of `code`: within it and, behind its exit
+ * prefix, abroad. If they may be an international number without its "+", that is a meaning too.
  */
 static void read_dialled(struct meaning *m, const struct dialled *d, const char *code)
 {
@@ -394,7 +393,7 @@ static void explain_character(const struct dialled *d, char fault[NUMBER_FAULT_S
     snprintf(fault + len, (size_t)(NUMBER_FAULT_SIZE - len), "\" is not part of a number");
 }
 
-/* By the calling codes alone: a fault may be logged, and numbers may not. */
+/* Tells only how the numbers begin: a fault may be logged, a number may not. */
 static void explain_ambiguity(const struct dialled *d, const struct meaning *m,
                               char fault[NUMBER_FAULT_SIZE])
 {

@@ -12,13 +12,6 @@ struct span {
     uint8_t shortest, longest;
 };
 
-/* What is peculiar to a country's mobile numbers. */
-enum habit {
-    HABIT_NONE,
-    HABIT_MEXICO,   /* "+52 1", until 2019 */
-    HABIT_ARGENTINA /* "15" behind the area code within the country, "9" before it from abroad */
-};
-
 /*
  * Patterns are digits, sets of them ("[2-5]") and alternatives ("0|8"). The first span whose
  * pattern matches decides. A zero in front that no span allows is a trunk prefix or a mistake.
@@ -31,7 +24,6 @@ struct plan {
     const char *trunk; /* dialled before a number within the country; NULL = it is no country's */
     const char *exit;  /* dialled before an international number, besides "00" */
     const struct span *spans; /* the last one has no pattern */
-    enum habit habit;
 };
 
 /* clang-format off */
@@ -42,7 +34,7 @@ static const struct plan PLANS[1000] = {
     /* North America */
     [1] = {"", "011", SPANS({"[2-9]", 10, 10})},
 
-    /* Africa */
+    /* Africa, and islands off Europe and America */
     /* Egypt */
     [20] = {"0", "", SPANS({"1[0-25]", 10, 10}, {"1", 9, 9}, {"3", 8, 8}, {"5", 8, 9},
         {"[24689]", 9, 9})},
@@ -137,7 +129,7 @@ static const struct plan PLANS[1000] = {
     [372] = {"", "", SPANS({"[3469]", 7, 7}, {"[578]", 7, 8})},      /* Estonia */
     [373] = {"0", "", SPANS({"[235-9]", 8, 8})},                     /* Moldova */
     [374] = {"0", "", SPANS({"[1-9]", 8, 8})},                       /* Armenia */
-    [375] = {"80|8|0", "810", SPANS({"[1-4]", 9, 9})},               /* Belarus */
+    [375] = {"80|8|0", "810", SPANS({"1[5-7]|[2-4]", 9, 9})},        /* Belarus */
     [376] = {"", "", SPANS({"6", 6, 9}, {"1", 6, 8}, {"[357-9]", 6, 6})}, /* Andorra */
     [377] = {"0", "", SPANS({"[67]", 9, 9}, {"[3489]", 8, 8})},      /* Monaco */
     [378] = {"", "", SPANS({"0[1-9]", 10, 10}, {"[5-7]", 8, 8})},    /* San Marino */
@@ -158,7 +150,7 @@ static const struct plan PLANS[1000] = {
     [421] = {"0", "", SPANS({"[2-9]", 9, 9})},                       /* Slovakia */
     [423] = {"0", "", SPANS({"6", 9, 9}, {"[237-9]", 7, 7})},        /* Liechtenstein */
     /* Austria */
-    [43] = {"0", "", SPANS({"1", 7, 13}, {"6[5-9]", 7, 13}, {"435", 7, 11},
+    [43] = {"0", "", SPANS({"1", 6, 13}, {"6[5-9]", 7, 13}, {"435", 7, 11},
         {"[235-9]|4[0-24-9]", 6, 13})},
     [44] = {"0", "", SPANS({"1", 9, 10}, {"8", 9, 10}, {"[23579]", 10, 10})}, /* United Kingdom */
     [45] = {"", "", SPANS({"[2-9]", 8, 8})},                         /* Denmark */
@@ -181,9 +173,9 @@ static const struct plan PLANS[1000] = {
     [508] = {"0", "", SPANS({"[78]", 6, 9}, {"[2-69]", 6, 6})},      /* Saint Pierre */
     [509] = {"", "", SPANS({"[2-589]", 8, 8})},                      /* Haiti */
     [51] = {"0", "", SPANS({"9", 9, 9}, {"[14-8]", 8, 8})},          /* Peru */
-    [52] = {"01|04[45]", "", SPANS({"[2-9]", 10, 10}), HABIT_MEXICO}, /* Mexico */
+    [52] = {"01|04[45]", "", SPANS({"[2-9]", 10, 10})},              /* Mexico */
     [53] = {"0", "119", SPANS({"[56]", 8, 8}, {"[2-47]", 6, 8})},    /* Cuba */
-    [54] = {"0", "", SPANS({"9", 11, 11}, {"11|[2368]", 10, 10}), HABIT_ARGENTINA}, /* Argentina */
+    [54] = {"0", "", SPANS({"9", 11, 11}, {"11|[2368]", 10, 10})},   /* Argentina */
     /* Brazil */
     [55] = {"0[1-9][1-9]|0", "", SPANS({"[1-9][1-9]9", 11, 11},
         {"[1-9][1-9][2-8]|[3-9]00", 10, 10})},
@@ -297,9 +289,13 @@ static const struct plan PLANS[1000] = {
 };
 /* clang-format on */
 
+/* Their mobile numbers have digits of their own, which come and go. */
+static const struct plan *const MEXICO = &PLANS[52];
+static const struct plan *const ARGENTINA = &PLANS[54];
+
 /* --- patterns --------------------------------------------------------------------------------- */
 
-/* Is a digit in a set? `*set` stands behind "[", and is moved behind "]". */
+/* Tells whether a set has the digit. `*set` points behind its "[", and is moved behind its "]". */
 static bool set_has(const char **set, char digit)
 {
     bool has = false;
@@ -366,7 +362,7 @@ bool plan_is_national(const struct plan *plan)
     return plan->trunk != NULL;
 }
 
-/* Where no number begins so, the length may tell more. */
+/* How far off digits are that no span matches: by their length, if that is wrong for all spans. */
 static enum plan_fit fit_none(const struct plan *plan, size_t len)
 {
     bool is_too_short = true;
@@ -404,6 +400,14 @@ static enum plan_fit take(const struct plan *plan, const char *digits, size_t le
     return result;
 }
 
+/* Until 2019, a mobile number was "+52 1 55 1234 5678". */
+static bool take_mexican(const struct plan *plan, enum plan_side side, const char *digits,
+                         size_t len, struct national *national)
+{
+    return side == PLAN_ABROAD && len > 0 && digits[0] == '1' &&
+           take(plan, digits + 1, len - 1, national) == PLAN_FITS;
+}
+
 /* "11 15 2345 6789" is "9 11 2345 6789": behind an area code of 2 to 4 digits, "15" is mobile. */
 static bool take_argentine(const struct plan *plan, const char *digits, size_t len,
                            struct national *national)
@@ -425,21 +429,6 @@ static bool take_argentine(const struct plan *plan, const char *digits, size_t l
     return false;
 }
 
-static bool take_by_habit(const struct plan *plan, enum plan_side side, const char *digits,
-                          size_t len, struct national *national)
-{
-    switch (plan->habit) {
-    case HABIT_NONE:
-        return false;
-    case HABIT_MEXICO:
-        return side == PLAN_ABROAD && len > 0 && digits[0] == '1' &&
-               take(plan, digits + 1, len - 1, national) == PLAN_FITS;
-    case HABIT_ARGENTINA:
-        return take_argentine(plan, digits, len, national);
-    }
-    return false;
-}
-
 enum plan_fit plan_read(const struct plan *plan, enum plan_side side, const char *digits,
                         size_t len, struct national *national)
 {
@@ -457,11 +446,13 @@ enum plan_fit plan_read(const struct plan *plan, enum plan_side side, const char
             result = take(plan, digits + used, len - (size_t)used, national);
         }
     }
-    if (result != PLAN_FITS && !take_by_habit(plan, side, digits, len, national)) {
-        return result;
+    if (result == PLAN_FITS ||
+        (plan == MEXICO && take_mexican(plan, side, digits, len, national)) ||
+        (plan == ARGENTINA && take_argentine(plan, digits, len, national))) {
+        national->is_loose = false;
+        return PLAN_FITS;
     }
-    national->is_loose = false;
-    return PLAN_FITS;
+    return result;
 }
 
 size_t plan_exit_prefix(const struct plan *plan, const char *digits, size_t len)

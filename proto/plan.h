@@ -34,14 +34,15 @@ enum plan_side {
 /* A national (significant) number: what follows the calling code. */
 struct national {
     char digits[NATIONAL_MAX_DIGITS + 1];
-    bool is_loose; /* no trunk prefix where the plan has one, and no fixed length either: digits of
-                      which only a wish to call within the country makes this number */
+    /* Written without the trunk prefix that the plan has, and of a length that is not fixed: only if
+     * it is known to be dialled within the country is it this number. */
+    bool is_loose;
 };
 
 /* The plan whose calling code begins `digits`, and the length of that code; NULL = no such code. */
 const struct plan *plan_find(const char *digits, size_t len, size_t *code_len);
 
-/* Is it a country's? Other codes are those of satellites, freephone and the like. */
+/* Tells whether it is a country's, not that of satellites, freephone or the like. */
 bool plan_is_national(const struct plan *plan);
 
 /*
@@ -53,8 +54,8 @@ enum plan_fit plan_read(const struct plan *plan, enum plan_side side, const char
                         size_t len, struct national *national);
 
 /*
- * How many digits in front are dialled in that country, but for "00", before an international
- * number ("011" in North America); 0 = none.
+ * How many of the first digits are what the country dials before an international number, other
+ * than "00" ("011" in North America); 0 = none.
  */
 size_t plan_exit_prefix(const struct plan *plan, const char *digits, size_t len);
 

@@ -126,7 +126,7 @@ class Clients(ClientTest):
 
         def send(to, text):
             return self.call("swaks", "--server", self.host, "--port", self.port, "--from", SENDER,
-                             "--to", ",".join(to).replace("+", ""),  # takes "+" for an option
+                             "--to", ",".join(to).replace("+", "00"),  # takes "+" for an option
                              "--data", "-", "--suppress-data", stdin=content(text))
 
         self.check(send)
