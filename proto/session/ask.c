@@ -113,6 +113,7 @@ static bool read_optout(struct request *request, const char *p, const char *end)
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         if (word_is(word, len, forms[i].word)) {
             request->verb = forms[i].verb;
+            word_trim(&p, &end);
             size_t rest = (size_t)(end - p);
             bool fits = rest <= REF_MAX;
             memcpy(request->ref, p, fits ? rest : 0);

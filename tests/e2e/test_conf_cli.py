@@ -51,6 +51,17 @@ class Errors(ConfTest):
         self.assertIn('sms.senders: "Wonderful-Shop" cannot be a sender', done.stderr)
         self.assertNotIn('"Acme"', done.stderr)
 
+    def test_what_cannot_be_a_number(self):
+        done = run("check", "-o", "api.url=sandbox", "-o", "policy.never_optout=+34600000000, 600",
+                   "-o", "sms.default_country=44")
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertEqual(done.stderr, 'policy.never_optout: "600" is not a telephone number: '
+                                      "too short for +44\n")
+        done = run("check", "-o", "api.url=sandbox", "-o", "sms.default_country=999")
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertEqual(done.stderr,
+                         "sms.default_country: no country has the calling code +999\n")
+
     def test_a_missing_file(self):
         done = run("serve", "-c", "/nonexistent/smsrelay.conf")
         self.assertEqual(done.returncode, CONFIG)

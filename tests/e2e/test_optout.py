@@ -53,7 +53,8 @@ class List(OptoutTest):
         self.c.submit(to=TO)
         for line in ("OPTOUT", "OPTOUT ADD", "OPTOUT LIST x", "OPTOUT GIVE 1", "OPTOUT ADD " + "1" * 80):
             self.assertReply(self.c.ask(line), "501 5.5.4")
-        self.assertReply(self.c.ask("OPTOUT ADD 12"), "550 5.1.3")
+        self.assertReply(self.c.ask("OPTOUT ADD +34600"),
+                         "550 5.1.3 not a telephone number: +34600: too short for +34")
 
     def test_needs_control(self):
         self.start({"listen.control": "unix"})
@@ -80,6 +81,11 @@ class List(OptoutTest):
         line = self.the_relay.wait_log("optout_kept")
         self.assertEqual(line["reason"], self.file + ":1: not a telephone number")
         self.assertReply(self.c.ask("SEND %s Hello" % TO), REFUSED)
+        self.write("# typed too fast\n+34600\n")
+        self.the_relay.send_signal(signal.SIGHUP)
+        line = self.the_relay.wait_log("optout_kept", count=2)
+        self.assertEqual(line["reason"],
+                         self.file + ":2: not a telephone number: too short for +34")
         self.write("+34600000003\n")
         self.the_relay.send_signal(signal.SIGHUP)
         self.the_relay.wait_log("optout_read")

@@ -158,6 +158,17 @@ Test(reply, tells_the_start_of_a_mistake)
     buffer_free(&b);
 }
 
+Test(reply, bad_number)
+{
+    struct buffer b = BUFFER_EMPTY;
+    reply_bad_number(&b, "+34600", 6, "too short for +34");
+    expect(&b, "+34600: too short for +34\r\n");
+    reply_bad_number(&b, "nobody", 6, "");
+    expect(&b, "nobody\r\n");
+    reply_bad_number(&b, "6\xd0\x9e\xff\n", 5, "why");
+    expect(&b, "\"6\\xD0\\x9E\\xFF\\n\": why\r\n");
+}
+
 Test(reply, times)
 {
     static const struct {
