@@ -67,8 +67,8 @@ const struct conf_key conf_keys[] = {
         "The only senders that clients may use. Empty: any. default_from must be one of them.",
         COMMON),
     STRING(sms, default_country, "", conf_rule_country,
-        "The country calling code, such as 34, to put before numbers without + or 00, in place of a "
-        "leading 0 if there is one. Empty: such numbers are taken as international.",
+        "The calling code, such as 34, of the country whose numbers clients write as they dial them "
+        "there. Empty: numbers without + or 00 are taken as international.",
         COMMON),
     STRING(sms, aliases, "", NULL,
         "A file of aliases: names that clients may use in place of numbers. Each line is `oncall: "
