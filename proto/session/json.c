@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECOND_MS = 1000 };
+enum { SECOND_MS = 1000, NUMBER_TEXT_SIZE = 32 };
 
 struct json_batch {
     json_t *root;
@@ -39,6 +39,25 @@ static void refuse(struct buffer *error, const char *member, const char *words)
     buffer_puts(error, "JSON member ");
     reply_quote_start(error, member, strlen(member));
     buffer_printf(error, ": %s\r\n", words);
+}
+
+static const char *type_name(const json_t *value)
+{
+    static const char *const NAMES[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
+    };
+    return NAMES[json_typeof(value)];
+}
+
+/* Refuses a value of the wrong type. */
+static void refuse_type(struct buffer *error, const char *member, const char *expected,
+                        const char *got)
+{
+    char words[128];
+    snprintf(words, sizeof words, "expected %s; got %s", expected, got);
+    refuse(error, member, words);
 }
 
 struct json_batch *json_batch_new(const char *s, size_t len, struct buffer *error)
@@ -84,23 +103,47 @@ size_t json_batch_count(const struct json_batch *batch)
     return json_is_array(batch->root) ? json_array_size(batch->root) : 1;
 }
 
-/* Sets the option of a member. TTL may be a number; everything else is a string. */
+/* Writes a number as people do: 60.0 and 6e1 as 60. */
+static void write_number(const json_t *value, char text[NUMBER_TEXT_SIZE])
+{
+    if (json_is_integer(value)) {
+        snprintf(text, NUMBER_TEXT_SIZE, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    } else {
+        snprintf(text, NUMBER_TEXT_SIZE, "%.15g", json_real_value(value));
+    }
+}
+
+/* Reads the TTL, a string or a whole number. */
+static bool read_ttl(const char *member, const json_t *value, struct options *options,
+                     int64_t now_ms, struct buffer *error)
+{
+    char number[NUMBER_TEXT_SIZE];
+    const char *s = json_string_value(value);
+    if (json_is_number(value)) {
+        write_number(value, number);
+        s = number;
+    }
+    if (s == NULL || (json_is_real(value) && strpbrk(s, ".e") != NULL)) {
+        refuse_type(error, member, "whole seconds, or a string such as 90s or 5m",
+                    s == NULL ? type_name(value) : s);
+        return false;
+    }
+    return options_set(options, "TTL", strlen("TTL"), s, strlen(s), now_ms, error);
+}
+
+/* Sets the option of a member. */
 static bool read_option(const char *member, const char *option, const json_t *value,
                         struct options *options, int64_t now_ms, struct buffer *error)
 {
-    char number[32];
-    const char *s = json_string_value(value);
-    size_t len = json_string_length(value);
-    if (json_is_integer(value) && strcmp(option, "TTL") == 0) {
-        len = (size_t)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT,
-                               json_integer_value(value));
-        s = number;
+    if (strcmp(option, "TTL") == 0) {
+        return read_ttl(member, value, options, now_ms, error);
     }
-    if (s == NULL) {
-        refuse(error, member, "expected a string");
+    if (!json_is_string(value)) {
+        refuse_type(error, member, "a string", type_name(value));
         return false;
     }
-    return options_set(options, option, strlen(option), s, len, now_ms, error);
+    return options_set(options, option, strlen(option), json_string_value(value),
+                       json_string_length(value), now_ms, error);
 }
 
 static bool read_member(const char *member, const json_t *value, struct json_item *item,
@@ -112,7 +155,7 @@ static bool read_member(const char *member, const json_t *value, struct json_ite
     }
     if (strcmp(member, "allowUnicode") == 0) {
         if (!json_is_boolean(value)) {
-            refuse(error, member, "expected true or false");
+            refuse_type(error, member, "true or false", type_name(value));
             return false;
         }
         const char *word = json_is_true(value) ? "yes" : "no";
@@ -125,7 +168,7 @@ static bool read_member(const char *member, const json_t *value, struct json_ite
         return false;
     }
     if (!json_is_string(value)) {
-        refuse(error, member, "expected a string");
+        refuse_type(error, member, "a string", type_name(value));
         return false;
     }
     *(is_to ? &item->to : &item->text) = json_string_value(value);
@@ -142,12 +185,13 @@ bool json_batch_read(const struct json_batch *batch, size_t position, int64_t no
     json_t *value;
     *item = (struct json_item){0};
     if (!json_is_object(object)) {
-        reply_line(error, REPLY_BAD_ARGUMENT, false, "element %zu is not an object", position);
+        reply_line(error, REPLY_BAD_ARGUMENT, false, "element %zu: expected an object; got %s",
+                   position, type_name(object));
         return false;
     }
     json_object_foreach(object, member, value)
     {
-        if (!read_member(member, value, item, options, now_ms, error)) {
+        if (!json_is_null(value) && !read_member(member, value, item, options, now_ms, error)) {
             return false;
         }
     }

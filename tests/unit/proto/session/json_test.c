@@ -81,11 +81,14 @@ Test(json, members)
         {"{\"text\":\"x\"}", "501 5.5.4 JSON member to: missing"},
         {"{\"to\":1,\"text\":\"x\"}", "501 5.5.4 JSON member to: expected a string"},
         {"{\"to\":[\"1\"],\"text\":\"x\"}", "501 5.5.4 JSON member to: expected a string"},
-        {"{\"to\":\"1\",\"text\":null}", "501 5.5.4 JSON member text: expected a string"},
+        {"{\"to\":\"1\",\"text\":null}", "501 5.5.4 JSON member text: missing"},
+        {"{\"to\":\"1\",\"text\":\"x\",\"ttl\":null,\"colour\":null}", NULL},
+        {"{\"to\":\"1\",\"text\":\"x\",\"ttl\":60.0}", NULL},
         {"{\"to\":\"1\",\"text\":\"x\",\"from\":1}",
          "501 5.5.4 JSON member from: expected a string"},
         {"{\"to\":\"1\",\"text\":\"x\",\"ttl\":1.5}",
-         "501 5.5.4 JSON member ttl: expected a string"},
+         "501 5.5.4 JSON member ttl: expected whole seconds, or a string such as 90s or 5m; got "
+         "1.5"},
         {"{\"to\":\"1\",\"text\":\"x\",\"ttl\":-1}", "501 5.5.4 TTL: "},
         {"{\"to\":\"1\",\"text\":\"x\",\"from\":\"much too long\"}", "553 5.1.7 FROM: "},
         {"{\"to\":\"1\",\"text\":\"x\",\"allowUnicode\":\"yes\"}",
@@ -94,7 +97,7 @@ Test(json, members)
          "501 5.5.4 UNICODE was given twice"},
         {"{\"to\":\"1\",\"text\":\"x\",\"FROM\":\"Acme\"}", "501 5.5.4 JSON member FROM: unknown"},
         {"{\"to\":\"1\",\"text\":\"x\",\"a b\":1}", "501 5.5.4 JSON member \"a b\": unknown"},
-        {"[7]", "501 5.5.4 element 0 is not an object"},
+        {"[7]", "501 5.5.4 element 0: expected an object; got a number"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct buffer error = BUFFER_EMPTY;
