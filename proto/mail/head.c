@@ -244,16 +244,50 @@ static bool take_other(struct reading *r, struct span line, struct span rest)
     return true;
 }
 
+/* Is a line a field of MIME that says what it should? Then it stands in no text. */
+static bool is_true_mime_field(struct span line)
+{
+    struct span name, value;
+    if (!split_field(line, &name, &value)) {
+        return false;
+    }
+    value = span_trim(value);
+    const char *semicolon = memchr(value.s, ';', value.len);
+    size_t len = semicolon == NULL ? value.len : (size_t)(semicolon - value.s);
+    bool is_word = len > 0 && memchr(value.s, ' ', len) == NULL;
+    return (span_is(name, "MIME-Version") && span_is(value, "1.0")) ||
+           (span_is(name, "Content-Type") && is_word && memchr(value.s, '/', len) != NULL) ||
+           (span_is(name, "Content-Transfer-Encoding") && is_word);
+}
+
+/* Is there such a field before the first empty line? Then there are headers, whatever else. */
+static bool has_true_mime_field(struct span block)
+{
+    struct span line;
+    bool has_begun = false;
+    while (span_next_line(&block, &line) && !(has_begun && line.len == 0)) {
+        has_begun = has_begun || line.len > 0;
+        if (is_true_mime_field(line)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Where the headers of a mail begin; NULL where no field follows what may stand before. */
-static const char *find_start(struct span block)
+static const char *find_start(struct span block, bool has_mime)
 {
     struct span line;
     if (span_starts_with(block, "\xef\xbb\xbf")) {
         block = (struct span){block.s + 3, block.len - 3};
     }
     while (span_next_line(&block, &line)) {
-        if (!head_is_before(line)) {
-            return head_is_field(line) ? line.s : NULL;
+        if (head_is_field(line)) {
+            return line.s;
+        }
+        bool is_part = span_starts_with(line, "--");
+        if (!head_is_before(line) && (!has_mime || is_part)) {
+            return NULL;
         }
     }
     return NULL;
@@ -293,13 +327,15 @@ static bool are_headers(const struct reading *r, enum head_place place)
 size_t head_read(struct span block, bool is_ended, enum head_place place, struct head *head)
 {
     struct reading r = {.head = head, .is_ended = is_ended};
-    const char *start = place == HEAD_OF_MAIL ? find_start(block) : block.s;
+    bool is_mail = place == HEAD_OF_MAIL;
+    bool has_mime = is_mail && has_true_mime_field(block);
+    const char *start = is_mail ? find_start(block, has_mime) : block.s;
     *head = (struct head){.count = 0};
     if (start == NULL || block.len == 0) {
         return 0;
     }
     struct span rest = {start, (size_t)(block.s + block.len - start)};
-    const char *text = read_lines(&r, rest, place == HEAD_OF_MAIL ? 2 : 1);
+    const char *text = read_lines(&r, rest, has_mime ? 0 : is_mail ? 2 : 1);
     end_field(&r);
     head->may_be_text = r.unknown > 0 && r.unknown >= r.known && !r.is_sure;
     if (text == NULL || !are_headers(&r, place)) {

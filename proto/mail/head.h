@@ -46,8 +46,8 @@ bool head_is_mime_field(struct span line);
  * line counted in; 0 where it has none, and is text.
  *
  * Of a mail, they are headers if each line has the shape of one and at least one is a known field.
- * Behind two known fields (of a part: one) other lines are left out while known fields follow, and end
- * the headers where none does.
+ * Behind two known fields (of a part: one; with a field of MIME among them: none) other lines are left
+ * out while known fields follow, and end the headers where none does.
  */
 size_t head_read(struct span block, bool is_ended, enum head_place place, struct head *head);
 

@@ -57,11 +57,12 @@ static bool parameter_is(const struct node *node, const char *name, const char *
     return is;
 }
 
-/* Is it a page, whatever its type says? */
+/* Is it written in tags, whatever its type says? */
 static bool looks_like_html(const struct buffer *text)
 {
     struct span start = span_trim((struct span){text->data, text->len});
-    return span_starts_with(start, "<!doctype html") || span_starts_with(start, "<html");
+    return span_starts_with(start, "<!doctype html") || span_starts_with(start, "<html") ||
+           span_starts_with(start, "<?xml");
 }
 
 /* Writes a part as UTF-8 with LFs. False where its charset is not known. */

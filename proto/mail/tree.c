@@ -113,6 +113,14 @@ static void begin_parts(struct tree *tree, int index)
     }
 }
 
+/* In a digest, what has no type is a message (RFC 2046, 5.1.5). */
+static bool is_in_digest(const struct tree *tree, const struct node *node)
+{
+    const struct buffer *type = node->parent == TREE_NONE ? NULL : &tree->nodes[node->parent].type;
+    return type != NULL && type->len > 0 &&
+           span_starts_with(value_word((struct span){type->data, type->len}), "multipart/digest");
+}
+
 /* The headers of a part are known: what follows is its body. */
 static void begin_node(struct tree *tree, const struct head *head)
 {
@@ -123,7 +131,8 @@ static void begin_node(struct tree *tree, const struct head *head)
     struct node *node = &tree->nodes[index];
     copy(&node->type, head->type);
     copy(&node->disposition, head->disposition);
-    node->media = value_media(head->type);
+    node->media =
+        head->type.len == 0 && is_in_digest(tree, node) ? MEDIA_MESSAGE : value_media(head->type);
     node->is_attachment = span_starts_with(head->disposition, "attachment");
     tree->headers += head->count;
     if (tree->headers > TREE_HEADERS_MAX || node->depth >= TREE_LEVELS_MAX) {
@@ -242,7 +251,7 @@ static void take_head_line(struct tree *tree, struct span line, bool has_lf)
     }
     if (is_last) {
         end_head(tree, true);
-    } else if ((is_first && !head_is_field(without_mark(line))) || tree->block.len > BLOCK_MAX) {
+    } else if (tree->block.len > BLOCK_MAX) {
         end_head(tree, false);
     }
 }
@@ -449,10 +458,8 @@ static void look_again(struct tree *tree, int index)
         }
     } else if (node->media == MEDIA_MESSAGE && text.len > 0) {
         reread(tree, index, boundary, HEAD_OF_MAIL);
-    } else if (node->media == MEDIA_PLAIN && index == 0 && is_source) {
-        if (begins_with_mime_fields(text)) {
-            reread(tree, index, boundary, HEAD_OF_PART);
-        } else if (guess_boundary(text, false, &boundary)) {
+    } else if (index == 0 && is_source) {
+        if (begins_with_mime_fields(text) || guess_boundary(text, false, &boundary)) {
             reread(tree, index, boundary, HEAD_OF_PART);
         }
     }

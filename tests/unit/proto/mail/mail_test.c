@@ -277,6 +277,21 @@ Test(mail, boundaries)
         {"Content-Type: multipart/mixed; boundary=\"x\n\n--x\n\nbody\n--x--\n", NULL, MAIL_OK, "",
          "body"},
         {"From: a\n\n--x\nContent-Type: text/plain\n\nbody\n--x--\n", NULL, MAIL_OK, "", "body"},
+        {"Content-Type: text/html\n\n--x\nContent-Type: text/plain\n\nbody\n--x--\n", NULL, MAIL_OK,
+         "", "body"},
+        {"junk\nSubject: Hi\nMIME-Version: 1.0\n\nbody", NULL, MAIL_OK, "Hi", "body"},
+        {"An error\nContent-Type: it was rejected\n\nbody", NULL, MAIL_OK, "",
+         "An error\nContent-Type: it was rejected\n\nbody"},
+        {"Content-Type: multipart/digest; boundary=x\n\n--x\n\nSubject: one\n\nbody\n--x--\n", NULL,
+         MAIL_OK, "", "body"},
+        {"Content-Type: multipart/mixed; boundary=a\n\n--ab\nContent-Type: multipart/mixed; "
+         "boundary=a\n\n"
+         "--ac\nContent-Type: text/plain\n\nbody\n",
+         NULL, MAIL_OK, "", "body"},
+        {"Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/mixed; "
+         "boundary=a\n\n"
+         "--a\nContent-Type: text/plain\n\nbody\n",
+         NULL, MAIL_OK, "", "body"},
         {"--x\nContent-Type: text/plain\n\nbody\n--x--\n", NULL, MAIL_OK, "", "body"},
         {"From: a\n\nMIME-Version: 1.0\nContent-Type: text/html\n\n<p>body", NULL, MAIL_OK, "",
          "body"},
@@ -326,6 +341,7 @@ Test(mail, one_body)
         {"Content-Type: application/json\n\n{\"a\": 1}", NULL, MAIL_OK, "", "{\"a\": 1}"},
         {"Content-Type: text/plain\n\n<!DOCTYPE html><p>body", NULL, MAIL_OK, "", "body"},
         {"<html><p>body</html>", NULL, MAIL_OK, "", "body"},
+        {"From: a\n\n<?xml version='1.0'?>\n<a><b>body</b></a>", NULL, MAIL_OK, "", "body"},
         {"Content-Type: application/xml\n\n<?xml version='1.0'?><a><b>body</b></a>", NULL, MAIL_OK,
          "", "body"},
         {MIXED "Content-Type: application/octet-stream\n\nbody\n--a b\n" PICTURE "--a b--\n", NULL,
