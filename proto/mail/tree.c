@@ -283,14 +283,14 @@ static bool is_in_last_body(const struct tree *tree)
 static void take_lines(struct tree *tree, struct span lines) /* NOLINT(misc-no-recursion) */
 {
     struct span line;
-    const char *end = lines.s + lines.len;
     while (lines.len > 0 && !tree->is_too_complex && !tree->has_failed) {
         if (is_in_last_body(tree)) {
             part_append(&tree->nodes[tree->node].part, lines.s, lines.len);
             return;
         }
+        size_t len = lines.len;
         span_next_line(&lines, &line);
-        take_line(tree, line, line.s + line.len < end);
+        take_line(tree, line, len - lines.len > line.len);
     }
 }
 

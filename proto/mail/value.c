@@ -74,7 +74,7 @@ enum media value_media(struct span type)
     if (contains(word, "html")) {
         return MEDIA_HTML;
     }
-    bool is_type = memchr(word.s, '/', word.len) != NULL;
+    bool is_type = contains(word, "/");
     if (!is_type && contains(type, "boundary=")) {
         return MEDIA_MIXED;
     }
@@ -151,6 +151,9 @@ static const char *skip_white(const char *s, const char *end)
 /* Cuts the next `name=value` off; what lies before it, such as the type, is passed over. */
 static bool next_parameter(struct span *rest, struct parameter *parameter)
 {
+    if (rest->len == 0) {
+        return false;
+    }
     const char *s = rest->s, *end = rest->s + rest->len;
     while (s < end) {
         const char *name = s;
