@@ -1,41 +1,17 @@
 /* addresses: address lists (RFC 5322, 3.4). See the header. Thread: any. Pure. */
 #include "gateway/cli/addresses.h"
 
+#include "proto/address.h"
+
 #include <ctype.h>
 #include <string.h>
 
-/* Each of these starts at the opening character and returns the place after the closing one, or NULL
- * if there is none. */
-
-static const char *skip_quoted(const char *s, const char *end)
-{
-    for (s++; s < end && *s != '"'; s++) {
-        if (*s == '\\' && s + 1 < end) {
-            s++;
-        }
-    }
-    return s < end ? s + 1 : NULL;
-}
-
-static const char *skip_comment(const char *s, const char *end)
-{
-    int depth = 0;
-    for (; s < end; s++) {
-        if (*s == '\\' && s + 1 < end) {
-            s++;
-        } else if (*s == '(') {
-            depth++;
-        } else if (*s == ')' && --depth == 0) {
-            return s + 1;
-        }
-    }
-    return NULL;
-}
-
+/* Starts at the opening bracket and returns what is behind the closing one, or NULL where there is
+ * none. */
 static const char *skip_path(const char *s, const char *end)
 {
     while (s != NULL && s < end && *s != '>') {
-        s = *s == '"' ? skip_quoted(s, end) : s + 1;
+        s = *s == '"' ? address_skip_quoted(s, end) : s + 1;
     }
     return s != NULL && s < end ? s + 1 : NULL;
 }
@@ -126,9 +102,9 @@ bool addresses_parse(const char *s, size_t len, struct buffer *list)
             is_good = end_element(&element, list);
         } else if (*s == ':' && !element.has_path) {
             buffer_clear(&element.words); /* the name of a group */
-        } else if (*s == '"' && (next = skip_quoted(s, end)) != NULL) {
+        } else if (*s == '"' && (next = address_skip_quoted(s, end)) != NULL) {
             take(&element, s, next);
-        } else if (*s == '(' && (next = skip_comment(s, end)) != NULL) {
+        } else if (*s == '(' && (next = address_skip_comment(s, end)) != NULL) {
             take_comment(&element, s, next);
         } else if (*s == '<' && (next = skip_path(s, end)) != NULL) {
             take_path(&element, s + 1, next - 1);

@@ -1,6 +1,7 @@
 /* smtp: see smtp.h. */
 #include "proto/session/smtp.h"
 
+#include "proto/address.h"
 #include "proto/session/draft.h"
 #include "proto/word.h"
 
@@ -55,50 +56,8 @@ enum session_step command_quit(struct session *s, const struct call *call,
 
 /* --- paths and parameters --------------------------------------------------------------------- */
 
-/* The argument of MAIL or RCPT. */
-struct path {
-    const char *local; /* without its quotes */
-    size_t local_len;
-    const char *parameters; /* what follows the path */
-};
-
-/* Finds the local part of an address: drops source route (RFC 5321, C), domain and quotes. */
-static void take_local_part(const char *s, size_t len, struct path *path)
-{
-    const char *colon = len > 0 && s[0] == '@' ? memchr(s, ':', len) : NULL;
-    if (colon != NULL) {
-        len -= (size_t)(colon + 1 - s);
-        s = colon + 1;
-    }
-    const char *at = memrchr(s, '@', len);
-    len = at == NULL ? len : (size_t)(at - s);
-    if (len >= 2 && s[0] == '"' && s[len - 1] == '"') {
-        s++;
-        len -= 2;
-    }
-    path->local = s;
-    path->local_len = len;
-}
-
-/* The bracket that ends an address; a quoted one is part of it (RFC 5321, 4.1.2). */
-static const char *closing_bracket(const char *s, const char *end)
-{
-    bool is_quoted = false;
-    for (const char *p = s; p < end; p++) {
-        if (*p == '"') {
-            is_quoted = !is_quoted;
-        } else if (*p == '\\' && is_quoted) {
-            p++;
-        } else if (*p == '>' && !is_quoted) {
-            return p;
-        }
-    }
-    /* A quote that never ends is an ordinary character. */
-    return memchr(s, '>', (size_t)(end - s));
-}
-
 /* Reads `FROM:<address>` or `TO:<address>`; spaces are allowed, brackets optional. */
-static bool read_path(const char *keyword, const struct call *call, struct path *path)
+static bool read_path(const char *keyword, const struct call *call, struct address *path)
 {
     size_t keyword_len = strlen(keyword);
     const char *end = call->end;
@@ -110,20 +69,7 @@ static bool read_path(const char *keyword, const struct call *call, struct path 
     if (arg == end || *arg != ':') {
         return false;
     }
-    arg = word_skip_spaces(arg + 1, end);
-    if (arg < end && *arg == '<') {
-        const char *stop = closing_bracket(arg, end);
-        if (stop == NULL) {
-            return false;
-        }
-        take_local_part(arg + 1, (size_t)(stop - arg) - 1, path);
-        path->parameters = stop + 1;
-        return true;
-    }
-    const char *stop = word_end(arg, end);
-    take_local_part(arg, (size_t)(stop - arg), path);
-    path->parameters = stop;
-    return stop > arg;
+    return address_in_brackets(arg + 1, end, path) || address_bare(arg + 1, end, path);
 }
 
 /* SIZE=n (RFC 1870): false if that is too large. */
@@ -176,17 +122,12 @@ enum session_step command_vrfy(struct session *s, const struct call *call,
                                struct session_event *event)
 {
     (void)event;
-    const char *arg = call->arg;
-    const char *end = call->end;
-    struct path path;
+    struct address path;
     struct alias alias;
     char e164[NUMBER_SIZE];
-    word_trim(&arg, &end);
-    if (end - arg >= 2 && arg[0] == '<' && end[-1] == '>') {
-        arg++;
-        end--;
+    if (!address_in_brackets(call->arg, call->end, &path)) {
+        address_whole(call->arg, call->end, &path);
     }
-    take_local_part(arg, (size_t)(end - arg), &path);
     if (number_parse(path.local, path.local_len, s->rules->default_country, e164)) {
         return session_say(s, REPLY_RECIPIENT_OK, "%s", e164);
     }
@@ -199,7 +140,7 @@ enum session_step command_vrfy(struct session *s, const struct call *call,
 /* --- the transaction -------------------------------------------------------------------------- */
 
 /* The local part of MAIL FROM is the sender if sms.senders lists it. */
-static void take_sender(struct session *s, const struct path *path, struct options *options)
+static void take_sender(struct session *s, const struct address *path, struct options *options)
 {
     const char *const *senders = s->rules->senders;
     for (; senders != NULL && *senders != NULL; senders++) {
@@ -214,7 +155,7 @@ enum session_step command_mail(struct session *s, const struct call *call,
 {
     (void)event;
     struct draft *draft = &s->open;
-    struct path path;
+    struct address path;
     if (draft->dialect != DIALECT_NONE && !draft->is_refused) {
         draft_spoil(s, DIALECT_SMTP);
         return session_say(s, REPLY_BAD_SEQUENCE, "a message is open, RSET ends it");
@@ -225,7 +166,7 @@ enum session_step command_mail(struct session *s, const struct call *call,
         return session_say_syntax(s, call);
     }
     take_sender(s, &path, &draft->options);
-    if (!read_parameters(s, path.parameters, call->end) || !draft_check_sender(s, draft)) {
+    if (!read_parameters(s, path.rest, call->end) || !draft_check_sender(s, draft)) {
         return SESSION_WANTS_INPUT;
     }
     draft->is_refused = false;
@@ -236,7 +177,7 @@ enum session_step command_rcpt(struct session *s, const struct call *call,
                                struct session_event *event)
 {
     (void)event;
-    struct path path;
+    struct address path;
     if (s->open.dialect == DIALECT_SMS) {
         draft_spoil(s, DIALECT_SMTP);
     }
@@ -246,7 +187,7 @@ enum session_step command_rcpt(struct session *s, const struct call *call,
     if (!read_path("TO", call, &path)) {
         return session_say_syntax(s, call);
     }
-    if (!read_parameters(s, path.parameters, call->end) ||
+    if (!read_parameters(s, path.rest, call->end) ||
         !draft_add_recipient(s, &s->open, path.local, path.local_len)) {
         return SESSION_WANTS_INPUT;
     }
