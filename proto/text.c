@@ -42,6 +42,15 @@ bool text_is_utf8(const char *s, size_t len)
     return u8_check(at, len) == NULL;
 }
 
+size_t text_repair_char(const char *s, size_t len, struct buffer *out)
+{
+    ucs4_t c;
+    size_t taken = next_char(s, len, &c);
+    uint8_t utf8[4];
+    buffer_append(out, utf8, (size_t)u8_uctomb(utf8, c, sizeof(utf8)));
+    return taken;
+}
+
 /* Runs iconv until all input is converted; NULL input ends its shift state. */
 static bool convert(iconv_t cd, char *in, size_t in_len, struct buffer *out)
 {

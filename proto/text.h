@@ -38,6 +38,12 @@ const char *text_encoding_name(enum text_encoding encoding);
 bool text_is_utf8(const char *s, size_t len);
 
 /*
+ * Appends the character at `s` (`len` > 0), or U+FFFD if it is malformed. Returns how many bytes of
+ * `s` that was.
+ */
+size_t text_repair_char(const char *s, size_t len, struct buffer *out);
+
+/*
  * Appends `s`, converted from `charset` (an iconv name without options), to `out` as valid UTF-8,
  * which may hold NULs. Returns false, with nothing appended, if the charset is unknown, the bytes
  * are not valid in it, or on allocation failure, which also sets out->has_failed.

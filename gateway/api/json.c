@@ -1,6 +1,8 @@
 /* json: see json.h. */
 #include "gateway/api/json.h"
 
+#include "gateway/api/list.h"
+#include "gateway/api/load.h"
 #include "gateway/api/match.h"
 #include "gateway/api/value.h"
 #include "gateway/api/words.h"
@@ -66,15 +68,23 @@ char *api_json_bulk(struct message *const *messages, size_t count, size_t *len)
 
 /* --- answers -------------------------------------------------------------------------------- */
 
-static json_t *load(const char *body, size_t len)
+/* The API's id for a message, perhaps below what the entity is wrapped in. */
+static const char *find_id(const json_t *entity, char digits[API_DIGITS_SIZE])
 {
-    return json_loadb(body, len, JSON_ALLOW_NUL, NULL);
+    enum { DEEPEST = 2 };
+    const char *id = NULL;
+    for (int depth = 0; depth <= DEEPEST && id == NULL; depth++) {
+        const json_t *inner = json_object_get(entity, "entity");
+        id = api_value_text(json_object_get(entity, "id"), digits);
+        entity = inner != NULL ? inner : json_object_get(entity, "data");
+    }
+    return id;
 }
 
 static bool item_accept(struct api_item *item, const json_t *entity)
 {
     char digits[API_DIGITS_SIZE];
-    const char *id = api_value_text(json_object_get(entity, "id"), digits);
+    const char *id = find_id(entity, digits);
     if (id == NULL) {
         return false;
     }
@@ -83,11 +93,28 @@ static bool item_accept(struct api_item *item, const json_t *entity)
     return true;
 }
 
+/* A list of the answer to a bulk, which may be wrapped as a whole. */
+static const json_t *find_list(const json_t *root, const char *name)
+{
+    const json_t *value = json_object_get(root, name);
+    return api_list_of(value != NULL ? value
+                                     : json_object_get(json_object_get(root, "data"), name));
+}
+
+/* The only entry of what is written as the answer to a bulk. */
+static const json_t *find_alone(const json_t *root)
+{
+    const json_t *entities = find_list(root, "entities");
+    struct api_list_entry at = {0};
+    bool is_alone = api_list_size(entities) == 1 && api_list_size(find_list(root, "errors")) == 0;
+    return is_alone && api_list_next(entities, &at) ? at.value : NULL;
+}
+
 bool api_json_read_single(const char *body, size_t len, struct api_item *item)
 {
     *item = (struct api_item){API_ITEM_UNKNOWN, NULL};
-    json_t *root = load(body, len);
-    bool is_read = item_accept(item, root) || item_accept(item, json_object_get(root, "entity"));
+    json_t *root = api_load(body, len);
+    bool is_read = item_accept(item, root) || item_accept(item, find_alone(root));
     json_decref(root);
     return is_read;
 }
@@ -118,7 +145,7 @@ static void mention_error(struct mention *mention, struct api_item *item,
     }
     mention->is_refused = true;
     struct api_words words;
-    api_words_read(entry->value, entry->echo, &words);
+    api_words_read(entry->value, entry->echo, entry->key, &words);
     if (words.is_already_used) {
         item->outcome = API_ITEM_ALREADY_USED;
     } else if (item->outcome == API_ITEM_UNKNOWN) {
@@ -147,16 +174,10 @@ static void read_entries(const struct api_entry *entries, size_t entry_count,
     }
 }
 
-static bool is_list_or_none(const json_t *value)
-{
-    return value == NULL || json_is_null(value) || json_is_array(value);
-}
-
 static bool is_bulk_answer(const json_t *entities, const json_t *errors, size_t count)
 {
-    return is_list_or_none(entities) && is_list_or_none(errors) &&
-           (json_is_array(entities) || json_is_array(errors)) &&
-           json_array_size(entities) + json_array_size(errors) <= MAX_ENTRIES_PER_MESSAGE * count;
+    return (entities != NULL || errors != NULL) &&
+           api_list_size(entities) + api_list_size(errors) <= MAX_ENTRIES_PER_MESSAGE * count;
 }
 
 bool api_json_read_bulk(const char *body, size_t len, struct message *const *messages, size_t count,
@@ -165,9 +186,9 @@ bool api_json_read_bulk(const char *body, size_t len, struct message *const *mes
     for (size_t i = 0; i < count; i++) {
         items[i] = (struct api_item){API_ITEM_UNKNOWN, NULL};
     }
-    json_t *root = load(body, len);
-    const json_t *entities = json_object_get(root, "entities");
-    const json_t *errors = json_object_get(root, "errors");
+    json_t *root = api_load(body, len);
+    const json_t *entities = find_list(root, "entities");
+    const json_t *errors = find_list(root, "errors");
     struct mention *mentions = calloc(count + 1, sizeof(*mentions));
     struct api_entry *entries = NULL;
     size_t entry_count = 0;
@@ -188,10 +209,10 @@ bool api_json_read_bulk(const char *body, size_t len, struct message *const *mes
 void api_json_read_refusal(const char *body, size_t len, struct api_refusal *refusal)
 {
     *refusal = (struct api_refusal){0};
-    json_t *root = load(body, len);
+    json_t *root = api_load(body, len);
     if (json_is_object(root)) {
         struct api_words words;
-        api_words_read(root, NULL, &words);
+        api_words_read(root, NULL, NULL, &words);
         refusal->is_json = true;
         refusal->names_field = words.names_field;
         refusal->is_already_used = words.is_already_used;
@@ -202,14 +223,12 @@ void api_json_read_refusal(const char *body, size_t len, struct api_refusal *ref
 
 /* --- history -------------------------------------------------------------------------------- */
 
+/* An empty object may be anything, so it does not say that the history is empty. */
 static const json_t *find_page(const json_t *root)
 {
-    static const char *const names[] = {"entities", "data"};
-    const json_t *page = root;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !json_is_array(page); i++) {
-        page = json_object_get(root, names[i]);
-    }
-    return json_is_array(page) ? page : NULL;
+    const json_t *page = api_list_of(root);
+    page = page != NULL ? page : find_list(root, "entities");
+    return json_is_array(page) || json_object_size(page) > 0 ? page : NULL;
 }
 
 static bool read_history_entry(const json_t *value, struct api_history_entry *entry)
@@ -229,14 +248,12 @@ static bool read_history_entry(const json_t *value, struct api_history_entry *en
 static bool read_page(const json_t *list, struct api_history *page)
 {
     *page = (struct api_history){NULL, 0};
-    page->entries = list != NULL ? calloc(json_array_size(list) + 1, sizeof(*page->entries)) : NULL;
+    page->entries = list != NULL ? calloc(api_list_size(list) + 1, sizeof(*page->entries)) : NULL;
     bool is_read = page->entries != NULL;
-    size_t i;
-    json_t *value;
-    json_array_foreach(list, i, value)
-    {
-        page->count += is_read; /* counted first, so that a half-read entry is freed, too */
-        is_read = is_read && read_history_entry(value, &page->entries[i]);
+    struct api_list_entry at = {0};
+    while (is_read && api_list_next(list, &at)) {
+        /* Counted first, so that a half-read entry is freed, too. */
+        is_read = read_history_entry(at.value, &page->entries[page->count++]);
     }
     if (!is_read) {
         api_history_free(page);
@@ -246,7 +263,7 @@ static bool read_page(const json_t *list, struct api_history *page)
 
 bool api_json_read_history(const char *body, size_t len, struct api_history *page)
 {
-    json_t *root = load(body, len);
+    json_t *root = api_load(body, len);
     bool is_read = read_page(find_page(root), page);
     json_decref(root);
     return is_read;
@@ -266,7 +283,7 @@ static json_t *find_message(json_t *root)
 
 bool api_json_read_message(const char *body, size_t len, struct api_history *page)
 {
-    json_t *root = load(body, len);
+    json_t *root = api_load(body, len);
     json_t *alone = json_array();
     const json_t *list = find_page(root);
     if (list == NULL && json_array_append(alone, find_message(root)) == 0) {

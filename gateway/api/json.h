@@ -34,8 +34,13 @@ char *api_json_single(const struct message *message, size_t *len);
 char *api_json_bulk(struct message *const *messages, size_t count, size_t *len);
 
 /*
- * Reads the 2xx body of a POST /sms: {"id"} or {"entity": {"id"}}. Returns false when it is
- * neither: then it is not known whether the message was taken.
+ * Bodies are read as they were meant (see load.h), lists and single objects also where a member
+ * `data` holds them, and lists also where they come as objects (see list.h).
+ */
+
+/*
+ * Reads the 2xx body of a POST /sms: {"id"}, {"entity": {"id"}}, or what answers a bulk of one.
+ * Returns false when it is neither: then it is not known whether the message was taken.
  */
 bool api_json_read_single(const char *body, size_t len, struct api_item *item);
 
@@ -69,7 +74,7 @@ struct api_history {
     size_t count;
 };
 /*
- * Reads {"entities": [..]}, {"data": [..]} or a bare array. Returns false, with nothing to free,
+ * Reads {"entities": [..]}, {"data": [..]} or a bare list. Returns false, with nothing to free,
  * when the body is no page, when an entry is no object, or on allocation failure.
  */
 bool api_json_read_history(const char *body, size_t len, struct api_history *page);

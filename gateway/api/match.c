@@ -3,6 +3,7 @@
 
 #include "gateway/api/words.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,25 +43,55 @@ static const json_t *find_echo(const json_t *entry)
     return NULL;
 }
 
-static void entry_init(struct api_entry *entry, const json_t *value, bool is_error)
+/* A text that was damaged on the way is no echo. */
+static const char *undamaged(const char *text)
 {
-    entry->value = value;
+    return text != NULL && strstr(text, "\xef\xbf\xbd") == NULL ? text : NULL;
+}
+
+/* The index that an entry names itself: as a member, or in the path of the field at fault. */
+static size_t find_index(const json_t *value)
+{
+    const json_t *index = json_object_get(value, "index");
+    const char *path = api_words_field(value);
+    if (json_is_integer(index) && json_integer_value(index) >= 0) {
+        return (size_t)json_integer_value(index);
+    }
+    if (json_is_string(index)) {
+        return api_path_index(json_string_value(index));
+    }
+    bool is_path = path != NULL && api_path_field(path)[0] != '\0';
+    return is_path ? api_path_index(path) : API_NO_INDEX;
+}
+
+static void entry_init(struct api_entry *entry, const struct api_list_entry *at, bool is_error)
+{
+    entry->value = at->value;
+    entry->key = at->key;
     entry->is_error = is_error;
     entry->message = API_UNMATCHED;
-    entry->echo = find_echo(value);
+    entry->index = find_index(at->value);
+    entry->is_keyed = entry->index == API_NO_INDEX && at->key != NULL;
+    if (entry->is_keyed) {
+        entry->index = api_path_index(at->key);
+    }
+    entry->echo = find_echo(at->value);
     const json_t *to = json_object_get(entry->echo, "to");
     entry->to = api_value_is_number(to) ? api_value_text(to, entry->to_digits) : NULL;
-    entry->from = api_value_text(json_object_get(entry->echo, "from"), entry->from_digits);
-    const json_t *text = json_object_get(entry->echo, "text");
-    entry->text = json_is_string(text) ? text : NULL;
+    const json_t *from = json_object_get(entry->echo, "from");
+    entry->from = undamaged(api_value_text(from, entry->from_digits));
+    entry->text = undamaged(json_string_value(json_object_get(entry->echo, "text")));
 }
 
 /* In an error, words about the clientId may be under the same name as the clientId itself. */
-static const json_t *entry_client_id(const struct api_entry *entry)
+static const char *entry_client_id(const struct api_entry *entry)
 {
     const json_t *outer = api_value_client_id(entry->value);
     const json_t *inner = api_value_client_id(entry->echo);
-    return !api_value_is_ulid(outer) && api_value_is_ulid(inner) ? inner : outer;
+    const json_t *id = !api_value_is_ulid(outer) && api_value_is_ulid(inner) ? inner : outer;
+    bool is_key = id == NULL && entry->key != NULL && api_path_index(entry->key) == API_NO_INDEX &&
+                  api_list_is_key(entry->key);
+    return is_key ? entry->key : json_string_value(id);
 }
 
 /* The API may leave the "+" out. */
@@ -82,9 +113,12 @@ static bool entry_fits(const struct api_entry *entry, const struct message *mess
     }
     return !entry_refutes(entry, message) &&
            (entry->from == NULL || strcmp(entry->from, message_from(message)) == 0) &&
-           (entry->text == NULL || (json_string_length(entry->text) == message->text_len &&
-                                    memcmp(json_string_value(entry->text), message_text(message),
-                                           message->text_len) == 0));
+           (entry->text == NULL || strcmp(entry->text, message_text(message)) == 0);
+}
+
+static bool is_left(const struct api_entry *entry)
+{
+    return entry->message == API_UNMATCHED && !entry->is_foreign;
 }
 
 /* --- by clientId ------------------------------------------------------------------------------ */
@@ -112,12 +146,12 @@ static void match_client_ids(struct matching *m)
     size_t next = 0;
     for (size_t i = 0; i < m->entry_count; i++) {
         struct api_entry *entry = &m->entries[i];
-        const json_t *client_id = entry_client_id(entry);
+        const char *client_id = entry_client_id(entry);
         struct ulid id;
-        if (json_string_length(client_id) == 0) {
+        if (client_id == NULL || client_id[0] == '\0') {
             continue;
         }
-        if (!ulid_parse(json_string_value(client_id), json_string_length(client_id), &id)) {
+        if (!ulid_parse(client_id, strlen(client_id), &id)) {
             entry->is_foreign = !entry->is_error; /* in an error these are words about it */
             continue;
         }
@@ -132,31 +166,53 @@ static void match_client_ids(struct matching *m)
 
 /* --- by index --------------------------------------------------------------------------------- */
 
-/* Returns API_UNMATCHED without an index, and SIZE_MAX - 1 for one that is no place in a list. */
-static size_t entry_index(const struct api_entry *entry)
+/* How many entries a list has if its keys are "0", "1", "2", ..., else 0. */
+static size_t count_dense(const json_t *list)
 {
-    enum { LONGEST = 9 };
-    const json_t *value = json_object_get(entry->value, "index");
-    if (json_is_integer(value)) {
-        json_int_t index = json_integer_value(value);
-        return index >= 0 ? (size_t)index : SIZE_MAX - 1;
+    struct api_list_entry at = {0};
+    size_t count = 0;
+    while (api_list_next(list, &at)) {
+        char position[API_DIGITS_SIZE];
+        snprintf(position, sizeof position, "%zu", count++);
+        if (at.key == NULL || strcmp(at.key, position) != 0) {
+            return 0;
+        }
     }
-    const char *digits = json_string_value(value);
-    size_t len = json_string_length(value);
-    if (len == 0) {
-        return API_UNMATCHED;
-    }
-    bool is_index = len <= LONGEST && strspn(digits, "0123456789") == len;
-    return is_index ? strtoul(digits, NULL, 10) : SIZE_MAX - 1;
+    return count;
 }
 
-/* If one index cannot be right, the API does not count as we think, and none is. */
-static bool indexes_are_credible(const struct matching *m)
+/* Are the keys of `list` the indexes of all messages from `index` on? */
+static bool has_rest(const json_t *list, size_t index, size_t count)
+{
+    struct api_list_entry at = {0};
+    while (json_is_object(list) && api_list_next(list, &at)) {
+        size_t of_key = api_path_index(at.key);
+        if (of_key != index && of_key + 1 != index) { /* one that has several faults */
+            return false;
+        }
+        index = of_key + 1;
+    }
+    return index == count;
+}
+
+/*
+ * Keys "0", "1", "2" may be the indexes of messages or places in the list. They are indexes if the
+ * other list is an array, which shows that the API writes lists without gaps so, or has the
+ * others.
+ */
+static bool keys_are_places(const json_t *list, const json_t *other, size_t count)
+{
+    size_t dense = count_dense(list);
+    return dense > 0 && dense < count && !json_is_array(other) && !has_rest(other, dense, count);
+}
+
+/* If one index cannot be right, the API does not count as we think, and none of its kind is. */
+static bool indexes_are_credible(const struct matching *m, bool is_keyed)
 {
     for (size_t i = 0; i < m->entry_count; i++) {
         const struct api_entry *entry = &m->entries[i];
-        size_t index = entry_index(entry);
-        if (index == API_UNMATCHED) {
+        size_t index = entry->index;
+        if (index == API_NO_INDEX || entry->is_keyed != is_keyed) {
             continue;
         }
         if (index >= m->count || entry_refutes(entry, m->messages[index]) ||
@@ -167,26 +223,20 @@ static bool indexes_are_credible(const struct matching *m)
     return true;
 }
 
-static void match_indexes(struct matching *m)
+static void match_indexes(struct matching *m, bool is_keyed)
 {
-    if (!indexes_are_credible(m)) {
+    if (!indexes_are_credible(m, is_keyed)) {
         return;
     }
     for (size_t i = 0; i < m->entry_count; i++) {
         struct api_entry *entry = &m->entries[i];
-        size_t index = entry_index(entry);
-        if (entry->message == API_UNMATCHED && !entry->is_foreign && index != API_UNMATCHED) {
-            claim(m, entry, index);
+        if (is_left(entry) && entry->index != API_NO_INDEX && entry->is_keyed == is_keyed) {
+            claim(m, entry, entry->index);
         }
     }
 }
 
 /* --- by echoed fields ------------------------------------------------------------------------- */
-
-static bool is_left(const struct api_entry *entry)
-{
-    return entry->message == API_UNMATCHED && !entry->is_foreign;
-}
 
 static void find_candidates(struct matching *m, const struct api_entry *entry)
 {
@@ -325,13 +375,15 @@ static void match_order(struct matching *m)
 
 /* --- all of them ------------------------------------------------------------------------------ */
 
-static void entries_init(struct api_entry *entries, const json_t *list, bool is_error)
+static void entries_init(struct api_entry *entry, const json_t *list, bool is_error,
+                         bool has_places)
 {
-    size_t i;
-    json_t *value;
-    json_array_foreach(list, i, value)
-    {
-        entry_init(&entries[i], value, is_error);
+    struct api_list_entry at = {0};
+    for (; api_list_next(list, &at); entry++) {
+        entry_init(entry, &at, is_error);
+        if (has_places && entry->is_keyed) {
+            entry->index = API_NO_INDEX;
+        }
     }
 }
 
@@ -339,18 +391,19 @@ struct api_entry *api_match_entries(const json_t *entities, const json_t *errors
                                     struct message *const *messages, size_t count,
                                     size_t *entry_count)
 {
-    size_t accepted = json_array_size(entities);
+    size_t accepted = api_list_size(entities);
     struct matching m = {.messages = messages, .count = count};
-    m.entry_count = accepted + json_array_size(errors);
+    m.entry_count = accepted + api_list_size(errors);
     m.entries =
         calloc(m.entry_count + 1, sizeof(*m.entries)); /* + 1, so that no entries are not NULL */
     m.is_claimed = calloc(count + 1, sizeof(*m.is_claimed));
     m.candidates = calloc(count + 1, sizeof(*m.candidates));
     if (m.entries != NULL && m.is_claimed != NULL && m.candidates != NULL) {
-        entries_init(m.entries, entities, false);
-        entries_init(m.entries + accepted, errors, true);
+        entries_init(m.entries, entities, false, keys_are_places(entities, errors, count));
+        entries_init(m.entries + accepted, errors, true, keys_are_places(errors, entities, count));
         match_client_ids(&m);
-        match_indexes(&m);
+        match_indexes(&m, false);
+        match_indexes(&m, true);
         match_fields(&m);
         match_order(&m);
         *entry_count = m.entry_count;

@@ -1,6 +1,7 @@
 /* words: see words.h. */
 #include "gateway/api/words.h"
 
+#include "gateway/api/list.h"
 #include "gateway/api/value.h"
 
 #include <ctype.h>
@@ -122,9 +123,10 @@ static bool is_control(const char *utf8)
 }
 
 /* Jansson lets only valid UTF-8 in. */
-static void reason_append(struct api_words *words, const char *utf8)
+static void reason_append(struct api_words *words, const char *utf8, size_t text_len)
 {
-    while (*utf8 != '\0' && !words->is_cut) {
+    const char *end = utf8 + text_len;
+    while (utf8 < end && !words->is_cut) {
         size_t taken = character_len(utf8);
         const char *shown = is_control(utf8) ? " " : utf8;
         size_t len = is_control(utf8) ? 1 : taken;
@@ -148,13 +150,15 @@ static void words_add(struct api_words *words, const char *field, const char *te
     words->is_already_used =
         words->is_already_used || (is_about_client_id && has_any_word(text, used_words));
     if (words->len > 0) {
-        reason_append(words, "; ");
+        reason_append(words, "; ", 2);
     }
     if (*field != '\0') {
-        reason_append(words, field);
-        reason_append(words, ": ");
+        size_t len = strlen(field);
+        bool is_bracketed = field[len - 1] == ']' && strchr(field, '[') == NULL; /* "[3][to]" */
+        reason_append(words, field, len - is_bracketed);
+        reason_append(words, ": ", 2);
     }
-    reason_append(words, text);
+    reason_append(words, text, strlen(text));
 }
 
 /* --- shapes --------------------------------------------------------------------------------- */
@@ -208,18 +212,27 @@ static void read_members(const json_t *object, struct place place, bool is_echo,
             continue;
         }
         if (value != place.echo) {
-            struct place inner = {place.echo, name, place.depth};
+            struct place inner = {place.echo, api_path_field(name), place.depth};
             read_value(value, inner, words);
         }
     }
 }
 
+const char *api_words_field(const json_t *error)
+{
+    const char *name = NULL;
+    for (size_t i = 0; name_members[i] != NULL && name == NULL; i++) {
+        name = json_string_value(json_object_get(error, name_members[i]));
+    }
+    return name;
+}
+
 static void read_object(const json_t *object, struct place place, bool is_echo,
                         struct api_words *words)
 {
-    for (size_t i = 0; name_members[i] != NULL; i++) {
-        const char *name = json_string_value(json_object_get(object, name_members[i]));
-        place.field = name != NULL ? name : place.field;
+    const char *field = api_words_field(object);
+    if (field != NULL) {
+        place.field = api_path_field(field);
     }
     if (!read_holders(object, place, words)) {
         read_members(object, place, is_echo || api_value_is_item(object), words);
@@ -246,9 +259,11 @@ static void read_value(const json_t *value, struct place place, struct api_words
     }
 }
 
-void api_words_read(const json_t *error, const json_t *echo, struct api_words *words)
+void api_words_read(const json_t *error, const json_t *echo, const char *key,
+                    struct api_words *words)
 {
-    struct place place = {echo, "", MAX_DEPTH};
+    bool is_path = key != NULL && api_path_index(key) != API_NO_INDEX;
+    struct place place = {echo, is_path ? api_path_field(key) : "", MAX_DEPTH};
     memset(words, 0, sizeof(*words));
     if (json_is_object(error)) {
         /* There are other strings besides the words: index, status, type, path. */

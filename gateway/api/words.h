@@ -24,11 +24,16 @@ struct api_words {
     bool is_already_used; /* says that the clientId was used before */
 };
 
+/* The field, or the path to it, that an error names in a member of its own: "to", "[3].to". NULL = none. */
+const char *api_words_field(const json_t *error);
+
 /*
  * Reads what `error`, an entry of `errors` or the body of a refusal, says. `echo` is the part of it
- * that repeats the message (`error` itself, or NULL = none); its strings are no words.
+ * that repeats the message (`error` itself, or NULL = none); its strings are no words. `key` is what
+ * it stands under in its list (NULL = nothing): the path of a field, perhaps.
  */
-void api_words_read(const json_t *error, const json_t *echo, struct api_words *words);
+void api_words_read(const json_t *error, const json_t *echo, const char *key,
+                    struct api_words *words);
 
 /* Does a member of this name hold words, as "errors" and "message" do? */
 bool api_words_is_holder(const char *name);

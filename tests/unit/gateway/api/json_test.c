@@ -111,13 +111,22 @@ Test(api_json, single)
         {"{\"id\":true}", NULL},
         {"{\"id\":1.5}", NULL},
         {"{\"id\":{\"id\":\"a1\"}}", NULL},
-        {"{\"id\":\"a\\u0000b\"}", NULL},
+        {"{\"id\":\"a\\u0000b\"}", "a\xef\xbf\xbd\x62"},
+        {"{\"id\":\"a\xff\x62\"}", "a\xef\xbf\xbd\x62"},
+        {"\xef\xbb\xbf{\"id\":\"a1\"}", "a1"},
+        {"{\"id\":\"a1\"}x", "a1"},
+        {"{\"data\":{\"id\":\"a1\"}}", "a1"},
+        {"{\"data\":{\"entity\":{\"id\":\"a1\"}}}", "a1"},
+        {"{\"entity\":{\"data\":{\"id\":\"a1\"}}}", "a1"},
+        {"{\"entities\":[{\"id\":\"a1\"}],\"errors\":[]}", "a1"},
+        {"{\"entities\":{\"0\":{\"id\":\"a1\"}}}", "a1"},
         {"{\"entity\":\"a1\"}", NULL},
         {"{\"id\":\"a1\"", NULL},
-        {"{\"id\":\"a1\"}x", NULL},
-        {"{\"id\":\"\xff\"}", NULL},
+        {"{\"id\":\"a1\"}{\"id\":\"a2\"}", NULL},
         {"<html>{\"id\":\"a1\"}</html>", NULL},
-        {"{\"entities\":[{\"id\":\"a1\"}],\"errors\":[]}", NULL},
+        {"{\"entities\":[{\"id\":\"a1\"},{\"id\":\"a2\"}]}", NULL},
+        {"{\"entities\":[{\"id\":\"a1\"}],\"errors\":[{}]}", NULL},
+        {"{\"entities\":[],\"errors\":[]}", NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct api_item item;
@@ -321,9 +330,10 @@ Test(api_json, bulk_by_echoed_fields)
         {"a text that is not ours",
          ENTITIES(ALL("a", "+34600000000", "hell")),
          {"?", "?", "?", "?"}},
-        {"a text that has a NUL more",
-         ENTITIES(ALL("a", "+34600000000", "hello\\u0000")),
-         {"?", "?", "?", "?"}},
+        {"a text that was damaged on the way",
+         ENTITIES(ALL("a", "+34600000000", "hell\xf3") "," ALL("c", "+34600000002", "\xe9") "," ALL(
+             "d", "+34600000002", "twice\\ud83d")),
+         {"=a", "?", "=c", "=d"}},
         {"clientId for one of two alike",
          ENTITIES(OF("d", C3) "," ALL("c", "+34600000002", "twice")),
          {"?", "?", "=c", "=d"}},
@@ -363,6 +373,107 @@ Test(api_json, bulk_by_order)
          {"?", "?", "?", "?"}},
         {"entries that are no objects", ENTITIES("\"a\",\"b\",null,7"), {"?", "?", "?", "?"}},
         {"nothing", ENTITIES(""), {"?", "?", "?", "?"}},
+    };
+    CHECK_BULKS(cases);
+}
+
+/* Lists as objects: keyed by index, as PHP writes a list with gaps, by clientId, or by path. */
+#define KEYED(e, f)    "{\"entities\":{" e "},\"errors\":{" f "}}"
+#define AT(key, value) "\"" key "\":" value
+
+Test(api_json, bulk_in_objects)
+{
+    static const struct bulk_case cases[] = {
+        {"keyed by index",
+         KEYED(AT("0", ID("a")) "," AT("2", ID("c")) "," AT("3", ID("d")), AT("1", "{" BAD "}")),
+         {"=a", "!to: bad", "=c", "=d"}},
+        {"the errors only",
+         "{\"entities\":[" ID("a") "," ID("b") "],\"errors\":{" AT("1", "{" BAD "}") "," AT(
+             "2", "\"no\"") "}}",
+         {"=a", "!to: bad", "!no", "=b"}},
+        {"the entities only",
+         "{\"entities\":{" AT("0", ID("a")) "," AT("3", ID("d")) "},\"errors\":[\"no\",\"never\"]}",
+         {"=a", "!no", "!never", "=d"}},
+        {"keyed by clientId",
+         KEYED(AT(C2, ID("c")) "," AT(C0, ID("a")), AT(C3, "[\"no\"]") "," AT(CX, "\"what?\"")),
+         {"=a", "?", "=c", "!no"}},
+        {"keyed by path",
+         KEYED("", AT("[0].to", "\"bad\"") "," AT("[0].text", "\"empty\"") "," AT(
+                       "[1][to]", "[\"bad\"]") "," AT("children[2].data.to",
+                                                      "\"bad\"") "," AT("/3/to", "\"bad\"")),
+         {"!to: bad", "!to: bad", "!data.to: bad", "!to: bad"}},
+        {"listed with paths",
+         ANSWER(ID("a") "," ID("b") "," ID("c"),
+                "{\"propertyPath\":\"[2].to\",\"message\":\"bad\"}"),
+         {"=a", "=b", "!to: bad", "=c"}},
+        {"what is keyed tells of itself, too",
+         KEYED(AT("5", "{\"id\":\"b\",\"index\":1}") "," AT("6", OF("d", C3)), ""),
+         {"?", "=b", "?", "=d"}},
+        {"wrapped in data",
+         "{\"data\":" KEYED(AT("1", ID("b")), AT("2", "{" BAD "}")) "}",
+         {"?", "=b", "!to: bad", "?"}},
+        {"each wrapped in data",
+         "{\"entities\":{\"data\":[" ID("a") "," ID("b") "," ID(
+             "c") "]},"
+                  "\"errors\":{\"data\":{\"3\":{" BAD "}}}}",
+         {"=a", "=b", "=c", "!to: bad"}},
+        {"entries wrapped in data",
+         ENTITIES("{\"data\":" ID("a") "},{\"data\":" ID("b") "},{\"data\":" ID(
+             "c") "},"
+                  "{\"data\":" ID("d") "}"),
+         {"=a", "=b", "=c", "=d"}},
+        {"an empty one",
+         "{\"entities\":{" AT("1", ID("b")) "},\"errors\":{}}",
+         {"?", "=b", "?", "?"}},
+        {"keys that may be places: which was refused?",
+         KEYED(AT("0", ID("a")) "," AT("1", ID("b")) "," AT("2", ID("c")), AT("0", "{" BAD "}")),
+         {"?", "?", "?", "?"}},
+        {"the second, and the others go by order",
+         KEYED(AT("0", ID("a")) "," AT("1", ID("b")) "," AT("2", ID("c")), AT("1", "{" BAD "}")),
+         {"=a", "!to: bad", "=b", "=c"}},
+        {"the last, so they are indexes",
+         KEYED(AT("0", ID("a")) "," AT("1", ID("b")) "," AT("2", ID("c")), AT("3", "{" BAD "}")),
+         {"=a", "=b", "=c", "!to: bad"}},
+        {"too few to tell", KEYED(AT("0", ID("a")) "," AT("1", ID("b")), ""), {"?", "?", "?", "?"}},
+        {"beside an array they are indexes",
+         "{\"entities\":[],\"errors\":{" AT("0", "\"no\"") "}}",
+         {"!no", "?", "?", "?"}},
+        {"counted from 1",
+         KEYED(AT("1", ID("a")) "," AT("2", ID("b")) "," AT("3", ID("c")) "," AT("4", ID("d")), ""),
+         {"=a", "=b", "=c", "=d"}},
+        {"counted from 1, and one refused: which?",
+         KEYED(AT("1", ID("a")) "," AT("2", ID("b")) "," AT("4", ID("d")), AT("3", "{" BAD "}")),
+         {"?", "?", "?", "?"}},
+    };
+    CHECK_BULKS(cases);
+}
+
+/* One entry that cannot be read leaves the others as they are. */
+Test(api_json, bulk_with_an_odd_entry)
+{
+    static const struct bulk_case cases[] = {
+        {"null",
+         ENTITIES(OF("a", C0) ",null," OF("c", C2) "," OF("d", C3)),
+         {"=a", "?", "=c", "=d"}},
+        {"null, by order", ENTITIES(ID("a") ",null," ID("c") "," ID("d")), {"=a", "?", "=c", "=d"}},
+        {"a string among objects",
+         KEYED(AT("0", ID("a")) "," AT("1", "\"b\"") "," AT("3", ID("d")), ""),
+         {"=a", "?", "?", "=d"}},
+        {"an odd index",
+         ANSWER("", "{\"index\":1," BAD "},{\"index\":\"last\"," BAD "},{\"index\":1.5," BAD "}"),
+         {"?", "!to: bad", "?", "?"}},
+        {"an odd key",
+         KEYED("", AT("1", "{" BAD "}") "," AT("message", "\"there were errors\"")),
+         {"?", "!to: bad", "?", "?"}},
+        {"an entity without an id",
+         KEYED(AT("1", "{}") "," AT("2", ID("c")), ""),
+         {"?", "?", "=c", "?"}},
+        {"errors that are no list",
+         "{\"entities\":[" OF("a", C0) "," OF("c", C2) "],\"errors\":\"one\"}",
+         {"=a", "?", "=c", "?"}},
+        {"an id of an odd kind",
+         ENTITIES("{\"id\":[1],\"clientId\":\"" C0 "\"}," OF("b", C1)),
+         {"?", "=b", "?", "?"}},
     };
     CHECK_BULKS(cases);
 }
@@ -437,7 +548,7 @@ Test(api_json, bulk_of_another_shape)
                                          "{\"entity\":" ID("a") "}",
                                          "{\"entities\":" ID("a") "}",
                                          "{\"entities\":null,\"errors\":null}",
-                                         "{\"entities\":[],\"errors\":\"none\"}",
+                                         "{\"entities\":\"none\",\"errors\":\"none\"}",
                                          "{\"entities\":[" OF("a", C0) "]",
                                          "{\"message\":\"no\"}",
                                          "<html></html>"};
@@ -481,7 +592,7 @@ Test(api_json, refusals)
         {"{\"errors\":[{\"field\":\"allowUnicode\",\"message\":\"is no boolean\"}]}", true, true,
          false, "allowUnicode: is no boolean"},
         {"{\"errors\":[{\"propertyPath\":\"[0].from\",\"message\":\"is bad\"}]}", true, true, false,
-         "[0].from: is bad"},
+         "from: is bad"},
         {"{\"errors\":[{\"index\":3,\"to\":\"+34600000000\",\"text\":\"x\",\"errors\":\"no\"}]}",
          true, false, false, "no"},
         {"{\"to\":[\"is bad\"]}", true, true, false, "to: is bad"},
@@ -561,7 +672,13 @@ Test(api_json, history)
         {"", NULL},
         {"{}", NULL},
         {"null", NULL},
+        {"{\"entities\":{\"1\":" OF("a", C0) ",\"3\":" ID("b") "}}", "a/" C0 " b/- "},
+        {"{\"data\":{\"entities\":[" ID("b") "]}}", "b/- "},
+        {"{\"0\":" ID("b") "}", "b/- "},
+        {"<b>Notice</b>: $a[] on line 3<br />\n{\"entities\":[" ID("b") "]}", "b/- "},
+        {"\xef\xbb\xbf[]", ""},
         {"{\"entities\":{}}", NULL},
+        {"{\"data\":[],\"entities\":[" ID("b"), NULL},
         {"{\"message\":\"no\"}", NULL},
         {"{\"entities\":[" OF("a", C0) ",null]}", NULL},
         {"{\"entities\":[\"a\"]}", NULL},
