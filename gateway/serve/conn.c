@@ -26,6 +26,7 @@ enum {
     OUTPUT_HIGH = 64 * 1024,   /* bytes of unread replies at which commands are no longer read */
     OUTPUT_LOW = 16 * 1024,    /* ... until so few are left */
     WATCHER_HIGH = 256 * 1024, /* unread bytes at which a watcher is cut off */
+    LF_WAIT_MS = 3000,         /* for the LF of a CRLF that begins with the last byte received */
     CLOSE_WAIT_MS = 5000       /* for the client to read our last reply and close */
 };
 
@@ -38,6 +39,7 @@ struct conn {
     struct requests_client client;
     int64_t closes_ms; /* monotonic: when a client that keeps sending is closed anyway */
     size_t due_calls;  /* calls to come, with verdicts and replies, that point here */
+    bool awaits_lf;    /* the timeout is LF_WAIT_MS */
     bool is_touched;   /* in the context's list */
     bool is_readable;  /* its socket may hold more than libevent has read this turn */
     bool is_eof;       /* the client sends nothing more */
@@ -243,6 +245,24 @@ static bool feed(struct conn *c)
     return false;
 }
 
+static void set_idle_timeout(struct conn *c, int64_t read_ms)
+{
+    int64_t write_ms = c->context->idle_timeout_ms;
+    struct timeval reading = {.tv_sec = read_ms / 1000, .tv_usec = read_ms % 1000 * 1000};
+    struct timeval writing = {.tv_sec = write_ms / 1000, .tv_usec = write_ms % 1000 * 1000};
+    bufferevent_set_timeouts(c->bev, read_ms > 0 ? &reading : NULL, write_ms > 0 ? &writing : NULL);
+}
+
+/* A client whose lines end in CR alone waits for a reply: the silence shows that no LF follows. */
+static void await_lf(struct conn *c)
+{
+    bool awaits_lf = session_awaits_lf(c->session);
+    if (awaits_lf != c->awaits_lf) {
+        c->awaits_lf = awaits_lf;
+        set_idle_timeout(c, awaits_lf ? LF_WAIT_MS : c->context->idle_timeout_ms);
+    }
+}
+
 /* The client reads its replies too slowly: no command is read until it catches up. */
 static bool is_backlogged(const struct conn *c)
 {
@@ -257,7 +277,11 @@ static bool carry_on(struct conn *c, int64_t now_ms)
     struct session_event event;
     switch (session_step(c->session, now_ms, &event)) {
     case SESSION_WANTS_INPUT:
-        return feed(c);
+        if (feed(c)) {
+            return true;
+        }
+        await_lf(c);
+        return false;
     case SESSION_WAITS:
         return false;
     case SESSION_PAUSES:
@@ -493,11 +517,7 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t 
     bufferevent_setcb(bev, on_read, on_write, on_event, c);
     bufferevent_setwatermark(bev, EV_READ, 0, INPUT_HIGH);
     bufferevent_setwatermark(bev, EV_WRITE, OUTPUT_LOW, 0);
-    if (context->idle_timeout_ms > 0) {
-        struct timeval patience = {.tv_sec = context->idle_timeout_ms / 1000,
-                                   .tv_usec = context->idle_timeout_ms % 1000 * 1000};
-        bufferevent_set_timeouts(bev, &patience, &patience);
-    }
+    set_idle_timeout(c, context->idle_timeout_ms);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
     write_output(c);
     return c;

@@ -110,6 +110,7 @@ bool auth_next(struct session *s, enum session_step *step)
     switch (line_next(&s->reader, RESPONSE_MAX, &line)) {
     case LINE_NONE:
     case LINE_PIECE:
+    case LINE_CR:
         return false;
     case LINE_TOO_LONG:
         *step = take_response(s, s->auth, line.bytes, RESPONSE_MAX + 1);

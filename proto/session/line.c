@@ -91,6 +91,34 @@ static bool find_end(struct line_reader *r, size_t *len, size_t *ending_len)
     return false;
 }
 
+bool line_awaits_lf(const struct line_reader *r)
+{
+    return r->ending == LINE_ENDING_UNKNOWN && line_pending(r) > 0 &&
+           r->in.data[r->in.len - 1] == '\r';
+}
+
+/*
+ * Does the client end its first line, of at most `max_len` bytes, with a CR alone? Only the byte
+ * behind it can tell, in any split of the input. Several CRs count as one.
+ */
+static bool ends_in_cr(const struct line_reader *r, size_t max_len)
+{
+    size_t pending = line_pending(r);
+    if (r->ending != LINE_ENDING_UNKNOWN || pending == 0) {
+        return false;
+    }
+    const char *end = r->in.data + r->used + (pending < max_len + 2 ? pending : max_len + 2);
+    const char *from = r->in.data + (r->scanned > r->used ? r->scanned - 1 : r->used);
+    const char *p = memchr(from, '\r', (size_t)(end - from));
+    if (p == NULL || memchr(from, '\n', (size_t)(p - from)) != NULL) {
+        return false;
+    }
+    while (p < end && *p == '\r') {
+        p++;
+    }
+    return p < end && *p != '\n';
+}
+
 /* Uses up `len` bytes and the ending behind them. */
 static enum line_result take(struct line_reader *r, size_t len, size_t ending_len,
                              enum line_result result, struct line *line)
@@ -130,6 +158,9 @@ enum line_result line_next(struct line_reader *r, size_t max_len, struct line *l
         return LINE_NONE;
     }
     r->is_discarding = false;
+    if (ends_in_cr(r, max_len)) {
+        return LINE_CR;
+    }
     if (line_pending(r) > 0 && find_end(r, &len, &ending_len)) {
         bool is_too_long = len > max_len;
         take(r, len, ending_len, LINE_WHOLE, line);

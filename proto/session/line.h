@@ -21,6 +21,7 @@ enum line_result {
     LINE_WHOLE,    /* one line, without its ending */
     LINE_PIECE,    /* line_next_piece only: part of a line that goes on */
     LINE_TOO_LONG, /* given once for a line, with its start; the rest is discarded */
+    LINE_CR        /* line_next only: the first line ends in CR alone. No line follows */
 };
 
 struct line {
@@ -56,6 +57,9 @@ enum line_result line_next_piece(struct line_reader *r, struct line *line);
 
 /* Puts the last line of line_next back, to be given again; nothing may have been fed in between. */
 void line_unread(struct line_reader *r);
+
+/* Does the pending input end in a CR, where nothing shows yet that an LF follows? */
+bool line_awaits_lf(const struct line_reader *r);
 
 /* Overwrites the line that was given last, which may hold a password. */
 void line_wipe(struct line_reader *r);

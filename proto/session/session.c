@@ -82,6 +82,11 @@ size_t session_open_slots(const struct session *s)
     return s->slots.count;
 }
 
+bool session_awaits_lf(const struct session *s)
+{
+    return line_awaits_lf(&s->reader);
+}
+
 size_t session_held(const struct session *s)
 {
     return s->slots.held;
@@ -139,16 +144,27 @@ static void close_if_hopeless(struct session *s)
     }
 }
 
+/* Refuses a client whose lines end in CR alone: nothing that it sends can be told apart. */
+static enum session_step refuse_cr(struct session *s)
+{
+    s->is_closing = true;
+    return session_say(s, REPLY_MALFORMED, "lines end in CRLF or LF, not in CR alone");
+}
+
 void session_close(struct session *s, enum reply reply)
 {
     if (s->is_closing) {
         return;
     }
-    const char *words = reply == REPLY_TIMED_OUT && content_is_at_bare_dot(&s->content, &s->reader)
-                            ? "content not ended: the dot came with a bare LF, but this client's "
-                              "lines end in CRLF"
-                            : reply_text(reply);
-    session_say(s, reply, "%s", words);
+    if (reply == REPLY_TIMED_OUT && session_awaits_lf(s)) {
+        refuse_cr(s);
+    } else if (reply == REPLY_TIMED_OUT && content_is_at_bare_dot(&s->content, &s->reader)) {
+        session_say(s, reply,
+                    "content not ended: the dot came with a bare LF, but this client's "
+                    "lines end in CRLF");
+    } else {
+        session_reply(s, reply);
+    }
     say_local(s);
     s->is_closing = true;
 }
@@ -374,6 +390,9 @@ static bool next_command(struct session *s, enum session_step *step, struct sess
     case LINE_TOO_LONG:
         *step = take_too_long(s, &line);
         return true;
+    case LINE_CR:
+        *step = refuse_cr(s);
+        return true;
     case LINE_WHOLE:
         *step = take_line(s, line, event);
         return true;
@@ -408,6 +427,8 @@ static void take_end(struct session *s)
 {
     if (s->content.is_open) {
         session_say(s, REPLY_MALFORMED, "content not ended by a dot: nothing queued");
+    } else if (session_awaits_lf(s)) {
+        refuse_cr(s);
     } else if (!s->reader.is_discarding &&
                !is_blank(line_peek(&s->reader), line_pending(&s->reader))) {
         session_say(s, REPLY_MALFORMED, "last line has no line ending: ignored");

@@ -67,6 +67,8 @@ void session_close(struct session *s, enum reply reply);
 
 /* Slots in use: submissions and requests without a verdict, and replies that wait for them. */
 size_t session_open_slots(const struct session *s);
+/* Its first line may end in CR alone: close it (REPLY_TIMED_OUT) if the LF does not come soon. */
+bool session_awaits_lf(const struct session *s);
 /* Bytes of replies and events that wait for an earlier verdict; they are not in the output. */
 size_t session_held(const struct session *s);
 

@@ -302,6 +302,19 @@ class Idle(ConnectionTest):
         self.await_connections(self.client(relay), 1)  # its place is free again
         self.assertEqual(relay.stats()["connections_timed_out_total"], "1")
 
+    def test_a_client_that_ends_its_line_in_cr_alone(self):
+        """It waits for a reply, and need not for ever; a CRLF in two packets is one still."""
+        relay = self.relay()
+        with relay.connect() as slow, relay.connect() as client:
+            client.send_bytes(b"EHLO nas\r")
+            slow.send_bytes(b"NOOP\r")
+            slow.send_bytes(b"\n")
+            self.assertReply(slow.read_reply(), "250 2.0.0")
+            self.assertReply(client.read_reply(), "500 5.5.2 lines end in CRLF or LF")
+            self.assertIsNone(client.read_line())
+            slow.send("NOOP")
+            self.assertReply(slow.read_reply(), "250 2.0.0")
+
     def test_a_dot_between_bare_line_feeds_is_named(self):
         relay = self.relay({"listen.idle_timeout": "200ms"})
         client = self.client(relay)

@@ -12,7 +12,9 @@ enum { MAX_LEN = 10 };
 struct line_case {
     const char *input;
     size_t len;
-    const char *lines; /* each with a "|" after it; an over-long one as its start and "~" */
+    const char
+        *lines; /* each with a "|" after it; an over-long one as its start and "~"; "^" for one
+                        * that ends in CR alone */
     enum line_ending ending;
 };
 
@@ -33,6 +35,9 @@ static void take_lines(struct line_reader *r, struct buffer *got)
             buffer_append(got, line.bytes, line.len);
             buffer_putc(got, '~');
             break;
+        case LINE_CR:
+            buffer_putc(got, '^');
+            return;
         }
         cr_assert(line.is_start);
     }
@@ -44,7 +49,7 @@ static void check(const struct line_case *c, size_t first, size_t chunk)
     struct line_reader r = {0};
     struct buffer got = BUFFER_EMPTY;
     size_t at = 0;
-    while (at < c->len) {
+    while (at < c->len && (got.len == 0 || got.data[got.len - 1] != '^')) {
         size_t want = at == 0 ? first : chunk;
         size_t len = want < c->len - at ? want : c->len - at;
         cr_assert(line_feed(&r, c->input + at, len));
@@ -69,6 +74,17 @@ Test(line, ends_and_limits)
         {S("a\nb\r\nc\r\r\n"), "a|b|c\r|", LINE_ENDING_LF},
         {S("a\r\nb\nc\r\n"), "a|b\nc|", LINE_ENDING_CRLF},
         {S("a\r\nb\rc\r\r\n\n\r\n"), "a|b\rc\r|\n|", LINE_ENDING_CRLF},
+        {S("a\rb\r\n"), "^", LINE_ENDING_UNKNOWN},
+        {S("a\rb\n"), "^", LINE_ENDING_UNKNOWN},
+        {S("a\r\rb"), "^", LINE_ENDING_UNKNOWN},
+        {S("\rb\n"), "^", LINE_ENDING_UNKNOWN},
+        {S("a\r\0"), "^", LINE_ENDING_UNKNOWN},
+        {S("a\r\r\nb\rc\r\n"), "a\r|b\rc|", LINE_ENDING_CRLF},
+        {S("a\nb\rc\n"), "a|b\rc|", LINE_ENDING_LF},
+        {S("0123456789\rx\r\n"), "^", LINE_ENDING_UNKNOWN},
+        {S("0123456789\r\rx\r\ny\r\n"), "0123456789~y|", LINE_ENDING_CRLF},
+        {S("0123456789a\rx\r\ny\r\n"), "0123456789~y|", LINE_ENDING_CRLF},
+        {S("a\r\r\r"), "", LINE_ENDING_UNKNOWN},
         {S("no end"), "", LINE_ENDING_UNKNOWN},
         {S("no end\r"), "", LINE_ENDING_UNKNOWN},
         {S("0123456789\nx\n"), "0123456789|x|", LINE_ENDING_LF},

@@ -427,6 +427,12 @@ Test(session, line_ending_is_latched)
         /* A CR by itself ends a line of a text, and only of that. */
         {S("JSON {\"to\":\"34600000000\",\"text\":\"a\\r\\nb\\rc\"}\r\n"), "250 2.0.0",
          "Relay +34600000000 \"a\\nb\\nc\"\n"},
+        /* Nor does it end a command: a client that thinks so is told, and nothing is carried out. */
+        {S("SEND 34600000000 x\rSEND 34600000001 y\r\nNOOP\r\n"), "500 5.5.2", ""},
+        {S("SEND 34600000000 x\r\rQUIT\r"), "500 5.5.2", ""},
+        {S("SEND 34600000000 x\r"), "500 5.5.2", ""},
+        {S("DATA\rx\r.\rSEND 34600000001 y\n"), "500 5.5.2", ""},
+        {S("NOOP\r\nNOOP\rSEND 34600000001 y\r\n"), "250 2.0.0, 501 5.5.2", ""},
         /* A bare LF does not separate two commands. */
         {S("NOOP\r\nNOOP\nSEND 34600000000 x\r\nNOOP\r\n"), "250 2.0.0, 501 5.5.2, 250 2.0.0", ""},
         {S("NOOP\r\nSEND 34600000000 x\nSEND 34600000001 y\r\n"), "250 2.0.0, 501 5.5.2", ""},
