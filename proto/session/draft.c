@@ -204,15 +204,17 @@ static void transliterate(struct session *s, enum text_unicode unicode, struct f
     }
 }
 
-/* Cuts an over-long mail where the rules say so. */
-static void truncate_mail(struct session *s, struct fitting *f)
+/* Cuts an over-long mail where the rules say so, and returns whether it did. */
+static bool truncate_mail(struct session *s, struct fitting *f)
 {
     unsigned max_parts = s->rules->mail_max_parts;
-    if (f->size.parts > max_parts && s->rules->mail_too_long == TOO_LONG_TRUNCATE) {
-        struct buffer cut = BUFFER_EMPTY;
-        text_truncate(f->text, f->len, max_parts, &cut);
-        replace(s, f, cut);
+    if (f->size.parts <= max_parts || s->rules->mail_too_long != TOO_LONG_TRUNCATE) {
+        return false;
     }
+    struct buffer cut = BUFFER_EMPTY;
+    text_truncate(f->text, f->len, max_parts, &cut);
+    replace(s, f, cut);
+    return true;
 }
 
 enum session_step draft_submit(struct session *s, struct draft *draft, const char *text, size_t len,
@@ -234,9 +236,7 @@ enum session_step draft_submit(struct session *s, struct draft *draft, const cha
     if (f.len == 0) {
         return session_say(s, is_mail ? REPLY_NOT_UNDERSTOOD : REPLY_BAD_ARGUMENT, "no text");
     }
-    if (is_mail) {
-        truncate_mail(s, &f);
-    }
+    bool is_cut = is_mail && truncate_mail(s, &f);
     if (f.size.encoding == TEXT_UCS2 && options->unicode == TEXT_UNICODE_NO) {
         return session_say(s, REPLY_BAD_CHARSET, "the text has characters outside GSM-7");
     }
@@ -255,6 +255,7 @@ enum session_step draft_submit(struct session *s, struct draft *draft, const cha
         .text_len = f.len,
         .size = f.size,
         .allow_unicode = f.size.encoding == TEXT_UCS2 || options->unicode == TEXT_UNICODE_YES,
+        .is_cut = is_cut || (s->mail != NULL && s->mail->repairs.is_cut),
         .options = options,
         .ignored = s->mail == NULL ? NULL : s->mail->ignored.data,
         .ignored_len = s->mail == NULL ? 0 : s->mail->ignored.len,

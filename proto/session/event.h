@@ -32,6 +32,7 @@ struct submission {
     size_t text_len;
     struct text_size size;
     bool allow_unicode;
+    bool is_cut; /* it is the start of a mail's longer text */
     const struct options *options;
     const char *ignored;                /* names of a mail's attachments, not NUL-terminated */
     size_t ignored_len;                 /* 0 = there were none */

@@ -42,14 +42,23 @@ void receipt_reply(struct buffer *out, const struct session_receipt *receipts, s
     }
 }
 
-void receipt_reply_mail(struct buffer *out, const struct session_receipt *receipts, size_t count)
+void receipt_reply_mail(struct buffer *out, const struct session_receipt *receipts, size_t count,
+                        bool is_cut)
 {
     enum { IDS_MAX = 16 };
+    size_t duplicates = 0;
     reply_begin(out, REPLY_OK, false);
     buffer_puts(out, "queued id=");
     for (size_t i = 0; i < count && i < IDS_MAX; i++) {
         buffer_puts(out, i == 0 ? "" : ",");
         reply_id(out, &receipts[i].id);
     }
-    buffer_printf(out, " recipients=%zu parts=%u\r\n", count, receipts[0].parts);
+    for (size_t i = 0; i < count; i++) {
+        duplicates += receipts[i].is_duplicate ? 1 : 0;
+    }
+    buffer_printf(out, " recipients=%zu parts=%u", count, receipts[0].parts);
+    if (duplicates > 0) {
+        buffer_puts(out, duplicates == count ? " duplicate=yes" : " duplicate=some");
+    }
+    buffer_puts(out, is_cut ? " cut=yes\r\n" : "\r\n");
 }

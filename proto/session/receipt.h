@@ -26,7 +26,8 @@ struct session_receipt {
 void receipt_reply(struct buffer *out, const struct session_receipt *receipts, size_t count);
 
 /* Appends one line for all recipients: mail clients may hold no more than 512 bytes of a reply
- * (RFC 5321, 4.5.3.1.5). */
-void receipt_reply_mail(struct buffer *out, const struct session_receipt *receipts, size_t count);
+ * (RFC 5321, 4.5.3.1.5). `is_cut`: only the start of the mail's text is sent. */
+void receipt_reply_mail(struct buffer *out, const struct session_receipt *receipts, size_t count,
+                        bool is_cut);
 
 #endif

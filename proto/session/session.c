@@ -440,12 +440,14 @@ static void take_end(struct session *s)
 /* Opens the slot of an event; refuses the event on allocation failure. */
 static bool open_slot(struct session *s, enum session_step step, struct session_event *event)
 {
-    bool is_mail =
-        step == SESSION_SUBMISSION && s->has_submitted && s->open.dialect == DIALECT_SMTP;
-    if (!slots_open(&s->slots, is_mail, &event->slot)) {
+    if (!slots_open(&s->slots, &event->slot)) {
         session_reply(s, REPLY_CANNOT_STORE);
         return false;
     }
+    struct slot *slot = slots_at(&s->slots, event->slot);
+    slot->is_mail =
+        step == SESSION_SUBMISSION && s->has_submitted && s->open.dialect == DIALECT_SMTP;
+    slot->is_cut = slot->is_mail && event->submission.is_cut;
     s->errors = 0;
     return true;
 }
@@ -517,8 +519,12 @@ static void end_reply(struct session *s, uint32_t slot)
 void session_accept(struct session *s, uint32_t slot, const struct session_receipt *receipts,
                     size_t count)
 {
-    bool is_mail = slots_at(&s->slots, slot)->is_mail;
-    (is_mail ? receipt_reply_mail : receipt_reply)(begin_reply(s, slot), receipts, count);
+    const struct slot *of = slots_at(&s->slots, slot);
+    if (of->is_mail) {
+        receipt_reply_mail(begin_reply(s, slot), receipts, count, of->is_cut);
+    } else {
+        receipt_reply(begin_reply(s, slot), receipts, count);
+    }
     end_reply(s, slot);
 }
 

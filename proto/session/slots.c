@@ -27,14 +27,14 @@ static bool grow(struct slots *slots)
     return true;
 }
 
-bool slots_open(struct slots *slots, bool is_mail, uint32_t *number)
+bool slots_open(struct slots *slots, uint32_t *number)
 {
     if (slots->count == slots->size && !grow(slots)) {
         return false;
     }
     *number = slots->first + slots->count;
     slots->count++;
-    *slots_at(slots, *number) = (struct slot){.text = BUFFER_EMPTY, .is_mail = is_mail};
+    *slots_at(slots, *number) = (struct slot){.text = BUFFER_EMPTY};
     return true;
 }
 
@@ -74,7 +74,7 @@ void slots_say(struct slots *slots, const char *text, size_t len, struct buffer 
     uint32_t last = slots->first + slots->count - 1;
     if (slots->count == 0) {
         buffer_append(out, text, len);
-    } else if (slots_at(slots, last)->is_answered || slots_open(slots, false, &last)) {
+    } else if (slots_at(slots, last)->is_answered || slots_open(slots, &last)) {
         struct slot *slot = slots_at(slots, last);
         size_t before = slot->text.len;
         buffer_append(&slot->text, text, len);

@@ -18,6 +18,7 @@ struct slot {
     struct buffer text; /* what could not leave yet */
     bool is_answered;
     bool is_mail; /* the reply is one line, as RFC 5321 requires */
+    bool is_cut;  /* ... and says that the text was cut */
 };
 
 /* Slot n is at n modulo size. A zeroed struct has no open slot. */
@@ -29,8 +30,8 @@ struct slots {
     size_t held; /* bytes in answered slots that wait for earlier ones */
 };
 
-/* Opens the next slot and returns its number. Returns false on allocation failure. */
-bool slots_open(struct slots *slots, bool is_mail, uint32_t *number);
+/* Opens the next slot, zeroed, and gives its number. Returns false on allocation failure. */
+bool slots_open(struct slots *slots, uint32_t *number);
 
 /* An open slot. */
 struct slot *slots_at(const struct slots *slots, uint32_t number);

@@ -52,7 +52,7 @@ class Mail(TestCase):
         date = "Tue, 24 Nov 2026 03:00:00 +0000"
         content = "From: a\r\nMessage-ID: <1@a>\r\nDate: %s\r\n\r\ntext\r\n" % date
         first = self.send(content)
-        self.assertEqual(self.send("Received: from b\r\n" + content), first)
+        self.assertEqual(self.send("Received: from b\r\n" + content), first + " duplicate=yes")
         self.assertRegex(self.status(first)["ref"], "^mail:[0-9a-f]{32}$")
         for other in (content.replace("text", "another"), content.replace("03:00", "04:00"),
                       content.replace("1@a", "2@a")):
