@@ -67,6 +67,7 @@ struct conf {
         int durability; /* enum conf_durability */
         int max_messages;
         int64_t max_bytes;
+        int64_t reserve; /* bytes of the volume that new messages leave free */
         int64_t max_age_ms;
         int64_t retention_ms; /* 0 = forget finished messages at once */
         int64_t drain_timeout_ms;

@@ -104,6 +104,11 @@ const struct conf_key conf_keys[] = {
         "Maximum number of unfinished messages. Beyond that, clients get 452 and try again later."),
     SIZE(queue, max_bytes, "1g", 64 * KB, 1024 * GB,
         "Maximum memory for all messages. Beyond that, clients get 452 and try again later."),
+    SIZE(queue, reserve, "64m", 0, 1024 * GB,
+        "How much of the volume of path new messages leave free, up to a twentieth of it: the relay "
+        "needs it to record what becomes of messages. As the volume fills up, finished messages are "
+        "forgotten before their retention ends, oldest first; then clients get 452 and try again "
+        "later. 0: none is left free."),
     TIME(queue, max_age, "24h", 1, 365 * DAY,
         "A message that was not sent within this time expires; it counts from AT, if the message "
         "has one. A message with a TTL expires by that instead."),

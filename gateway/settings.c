@@ -112,6 +112,7 @@ bool settings_store(const struct conf *conf, struct store_options *options)
     *options = (struct store_options){
         .path = conf->queue.path,
         .retention_ms = conf->queue.retention_ms,
+        .reserve = conf->queue.reserve,
         .recalls_api_ids = conf->reports.address[0] != '\0',
     };
     return conf->queue.path[0] != '\0' && conf->queue.durability == CONF_DURABILITY_ALWAYS;

@@ -3,6 +3,7 @@
 
 #include "gateway/queue/core.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,7 +87,7 @@ static bool make_room(struct queue *q, const struct queue_demand *demand)
     size_t bytes = demand->bytes + arriving->bytes;
     size_t unfinished_bytes = q->bytes - q->finished_bytes;
     if (queue_count(q, 0, QUEUE_UNFINISHED) + messages > q->options.max_messages ||
-        unfinished_bytes + bytes > q->options.max_bytes ||
+        unfinished_bytes + bytes > q->options.max_bytes || bytes > q->room ||
         !queue_heap_reserve(&q->heap, demand->timed + arriving->timed)) {
         return false;
     }
@@ -182,6 +183,22 @@ void queue_add(struct queue *q, struct queue_submission *submissions, size_t cou
 {
     queue_prepare(q, submissions, count, now_ms);
     queue_admit(q, submissions, count, true, now_ms);
+}
+
+void queue_set_room(struct queue *q, size_t bytes, const char *trouble)
+{
+    queue_enter(q);
+    q->room = bytes;
+    snprintf(q->trouble, sizeof(q->trouble), "%s", trouble);
+    queue_leave(q);
+}
+
+bool queue_is_in_trouble(struct queue *q, char trouble[QUEUE_REASON_SIZE])
+{
+    queue_enter(q);
+    memcpy(trouble, q->trouble, sizeof(q->trouble));
+    queue_leave(q);
+    return trouble[0] != '\0';
 }
 
 bool queue_restore(struct queue *q, struct message **messages, size_t count, int64_t now_ms)

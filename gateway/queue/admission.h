@@ -10,7 +10,7 @@
 #ifndef GATEWAY_QUEUE_ADMISSION_H
 #define GATEWAY_QUEUE_ADMISSION_H
 
-#include "proto/message.h"
+#include "gateway/queue/types.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@ struct queue;
 /* Unless ACCEPTED, nothing was taken. */
 enum queue_verdict {
     QUEUE_ACCEPTED,
-    QUEUE_FULL,         /* too many unfinished messages, too many bytes, or no memory */
+    QUEUE_FULL,         /* too many unfinished messages, too many bytes, or no memory or disk */
     QUEUE_REF_CONFLICT, /* a REF was used with other content for this recipient */
     QUEUE_NOT_STORED    /* the store could not write it */
 };
@@ -60,6 +60,15 @@ void queue_prepare(struct queue *q, struct queue_submission *submissions, size_t
                    int64_t now_ms);
 void queue_admit(struct queue *q, struct queue_submission *submissions, size_t count,
                  bool is_stored, int64_t now_ms);
+
+/*
+ * The store says how many `bytes` of messages have room, until it says so again, and why it takes
+ * none (copied; "" = it does). Without a store there is no such limit.
+ */
+void queue_set_room(struct queue *q, size_t bytes, const char *trouble);
+
+/* Does the store take none? Copies why. */
+bool queue_is_in_trouble(struct queue *q, char trouble[QUEUE_REASON_SIZE]);
 
 /*
  * Takes in what the store holds of earlier runs, in its order; before anything else is added.

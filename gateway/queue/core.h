@@ -77,6 +77,9 @@ struct queue {
     bool wake_on_high;
     int64_t told_due_ms; /* next_due_ms as the last queue_advance told it */
 
+    size_t room; /* bytes of messages that may be added, as the store says ... */
+    char trouble[QUEUE_REASON_SIZE]; /* ... and why it takes none; "" = it does */
+
     struct queue_relaying relaying;
     struct recipients refused; /* numbers that have opted out */
 };

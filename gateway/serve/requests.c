@@ -5,6 +5,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 #include "gateway/forward/forwarder.h"
+#include "gateway/queue/admission.h"
 #include "gateway/queue/ask.h"
 #include "gateway/queue/control.h"
 #include "gateway/queue/events.h"
@@ -285,6 +286,7 @@ static void answer_queue(struct call *call)
                                               MESSAGE_SCHEDULED, MESSAGE_UNRESOLVED};
     struct queue_totals totals;
     struct queue_relaying relaying;
+    char trouble[QUEUE_REASON_SIZE];
     queue_totals(call->relay->queue, &totals);
     queue_relaying(call->relay->queue, &relaying);
     reply_begin(call->out, REPLY_OK, false);
@@ -300,6 +302,10 @@ static void answer_queue(struct call *call)
     }
     if (reason != NULL && !relaying.is_held && relaying.until_ms > 0) {
         reply_time(call->out, "until", relaying.until_ms);
+    }
+    if (queue_is_in_trouble(call->relay->queue, trouble)) {
+        buffer_printf(call->out, " accepting=no");
+        reply_value(call->out, "why", trouble);
     }
     buffer_append(call->out, "\r\n", 2);
 }

@@ -1,18 +1,24 @@
 /* db: see db.h. */
 #include "gateway/store/db.h"
 
+#include "gateway/base/int64.h"
 #include "proto/message.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
+
+/* How long the log's file may stay: one part in LOG_SHARE of the volume, and so many bytes. */
+enum { LOG_BYTES_MAX = 64 << 20, LOG_SHARE = 20 };
 
 /* How long a starting relay waits for readers of its store, and how often it looks. */
 enum { READERS_WAIT_MS = 10000, READERS_PAUSE_MS = 20 };
@@ -281,20 +287,33 @@ static bool keep_log_at_close(sqlite3 *handle, bool keeps)
            SQLITE_OK;
 }
 
+/* Shrinks the log after a flood. */
+static bool limit_log(sqlite3 *handle, const char *path)
+{
+    char text[sizeof "PRAGMA journal_size_limit = -9223372036854775808"];
+    struct statvfs volume;
+    int64_t bytes = LOG_BYTES_MAX;
+    if (statvfs(path, &volume) == 0) {
+        bytes = int64_min(bytes, (int64_t)(volume.f_blocks * volume.f_frsize) / LOG_SHARE);
+    }
+    snprintf(text, sizeof text, "PRAGMA journal_size_limit = %" PRId64, bytes);
+    return run_text(handle, text);
+}
+
 /* Prepares the file for writing; does not change one that is up to date. */
 static bool set_up(struct store_db *db, const char *path, const struct identity *is, char *error)
 {
     static const char *const pragmas[] = {
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
-        "PRAGMA journal_size_limit = 67108864", /* bytes: shrinks the log after a flood */
         "PRAGMA temp_store = MEMORY",
     };
     bool is_good = !is->is_empty || run_text(db->handle, "PRAGMA auto_vacuum = INCREMENTAL");
     for (size_t i = 0; is_good && i < sizeof pragmas / sizeof pragmas[0]; i++) {
         is_good = run_text(db->handle, pragmas[i]);
     }
-    is_good = is_good && (is->version == VERSION || migrate(db->handle, is->version));
+    is_good = is_good && limit_log(db->handle, path) &&
+              (is->version == VERSION || migrate(db->handle, is->version));
     return (is_good && keep_log_at_close(db->handle, true)) ||
            complain_of_handle(db->handle, path, error);
 }
@@ -496,6 +515,11 @@ bool store_db_finish(struct store_db *db)
     bool is_good = store_db_checkpoint(db, true) && keep_log_at_close(db->handle, false);
     store_db_close(db);
     return is_good;
+}
+
+int store_db_pages(struct store_db *db)
+{
+    return ask_number(db->handle, "PRAGMA page_count");
 }
 
 int store_db_free_pages(struct store_db *db)

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { STORE_ERROR_SIZE = 512 };
+enum { STORE_ERROR_SIZE = 512, STORE_PAGE_BYTES = 4096 };
 
 /* Every statement that the store runs more than once; db.c has their texts. */
 enum store_statement {
@@ -107,7 +107,8 @@ bool store_db_next_row(struct store_db *db, enum store_statement which, bool *ha
  */
 bool store_db_checkpoint(struct store_db *db, bool empties);
 
-/* How many pages of the file are free; -1 on failure. */
+/* How many pages the file has once the log is in it, and how many of them are free; -1 on failure. */
+int store_db_pages(struct store_db *db);
 int store_db_free_pages(struct store_db *db);
 /* Gives up to `pages` free pages back to the file system, in an unsynced transaction of its own.
  * Returns false on failure. */

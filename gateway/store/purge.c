@@ -46,11 +46,11 @@ static bool shrink(struct store_purge *purge, struct store_db *db, int64_t now_m
 }
 
 bool store_purge_step(struct store_purge *purge, struct store_db *db, int64_t cutoff_ms,
-                      int64_t now_ms, size_t *purged)
+                      bool shrinks, int64_t now_ms, size_t *purged)
 {
     struct store_rows_progress seen[ROWS_MAX];
     *purged = 0;
-    if (purge->is_shrinking) {
+    if (purge->is_shrinking && shrinks) {
         return shrink(purge, db, now_ms);
     }
     int count = store_rows_read_progress(db, purge->next_row, seen, ROWS_MAX);
@@ -61,6 +61,6 @@ bool store_purge_step(struct store_purge *purge, struct store_db *db, int64_t cu
     purge->next_row = is_end ? 0 : seen[count - 1].row + 1;
     purge->is_shrinking = is_end;
     purge->free_pages = -1;
-    purge->due_ms = now_ms;
+    purge->due_ms = is_end && !shrinks ? now_ms + REST_MS : now_ms;
     return true;
 }

@@ -24,9 +24,10 @@ struct store_purge {
 
 /*
  * Makes a step: deletes what finished at or before `cutoff_ms` (Unix); `*purged` = how many messages.
- * Returns false when the disk fails: the transaction is to be rolled back.
+ * After a pass it gives pages back to the file system, if it `shrinks`. Returns false when the disk
+ * fails: the transaction is to be rolled back.
  */
 bool store_purge_step(struct store_purge *purge, struct store_db *db, int64_t cutoff_ms,
-                      int64_t now_ms, size_t *purged);
+                      bool shrinks, int64_t now_ms, size_t *purged);
 
 #endif

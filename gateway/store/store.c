@@ -9,12 +9,14 @@
 #include "gateway/base/log.h"
 #include "gateway/base/thread.h"
 #include "gateway/queue/admission.h"
+#include "gateway/queue/ask.h"
 #include "gateway/queue/records.h"
 #include "gateway/queue/reports.h"
 #include "gateway/store/db.h"
 #include "gateway/store/notices.h"
 #include "gateway/store/purge.h"
 #include "gateway/store/resume.h"
+#include "gateway/store/room.h"
 #include "gateway/store/rows.h"
 #include "gateway/store/write.h"
 
@@ -30,8 +32,9 @@ enum {
     RECORDS_MAX = 4096,        /* changed messages that one transaction saves */
     RESTORE_SLICE = 1000,      /* messages that queue_restore takes under one lock */
     API_IDS_MAX = 100000,      /* recalled from earlier runs: 0.2 s */
-    LOG_PAGES = 1000,          /* 4 MB: overwriting syncs faster than appending */
     RETRY_MS = 1000,           /* between tries while the disk fails */
+    MEASURE_MS = 1000,         /* between looks at the volume, which others fill and empty, too */
+    HURRY_MS = 1000,           /* between passes of the purge, where room is short */
     SYNC_WITHIN_MS = 1000,     /* a commit without a sync is synced within this time */
     PROGRESS_WITHIN_MS = 1000, /* the progress of consumers is saved within this time ... */
     PROGRESS_AT_ONCE = 256,    /* ... or, from so many notices on, with the next transaction */
@@ -92,8 +95,11 @@ struct store {
     struct store_resume saved_resume; /* what the file has ... */
     bool is_resume_in_doubt;          /* ... unless a commit has failed since */
     struct store_purge purge;
-    int64_t retry_ms; /* monotonic: no try before it, while the disk fails */
-    int64_t sync_ms;  /* monotonic: when to sync; INT64_MAX = everything is synced */
+    struct store_room room;
+    size_t unfinished;  /* messages, when the room was measured last */
+    int64_t measure_ms; /* monotonic: when to measure it again */
+    int64_t retry_ms;   /* monotonic: no try before it, while the disk fails */
+    int64_t sync_ms;    /* monotonic: when to sync; INT64_MAX = everything is synced */
 };
 
 /* --- orders: any thread ------------------------------------------------------------------------- */
@@ -287,10 +293,19 @@ int64_t store_last_row(const struct store *s)
 
 /* --- while the disk fails ----------------------------------------------------------------------- */
 
+/* The disk fails: new messages are refused one by one, each after a try or while none is due. */
+static void tell_failure(struct store *s)
+{
+    char trouble[STORE_ERROR_SIZE + sizeof "the store cannot be written: "];
+    snprintf(trouble, sizeof trouble, "the store cannot be written: %s", s->writer.failure);
+    queue_set_room(s->queue, SIZE_MAX, trouble);
+}
+
 /* Something could not be written; `batch` as store_write_failed. */
 static void fail(struct store *s, const struct store_batch *batch)
 {
     store_write_failed(&s->writer, batch);
+    tell_failure(s);
     atomic_store(&s->is_failing, true);
     s->is_resume_in_doubt = true;
     s->retry_ms = clock_monotonic_ms() + RETRY_MS;
@@ -312,7 +327,41 @@ static bool may_try(struct store *s)
         return true;
     }
     store_write_log(&s->writer, error);
+    tell_failure(s);
     return false;
+}
+
+/* --- room --------------------------------------------------------------------------------------- */
+
+/* Says in the log when messages begin to be refused, and when they no longer are. */
+static void log_room(const struct store *s, bool was_refusing)
+{
+    bool is_refusing = s->room.words[0] != '\0';
+    if (is_refusing && !was_refusing) {
+        LOG(LOG_ERROR, "store_full", LOG_STR("reason", s->room.words),
+            LOG_STR("path", s->options.path));
+    } else if (was_refusing && !is_refusing) {
+        LOG(LOG_WARN, "store_has_room", LOG_STR("path", s->options.path));
+    }
+}
+
+/* Looks how full the volume is, and tells the queue how much it may add. */
+static void measure_room(struct store *s)
+{
+    struct queue_totals totals;
+    bool was_refusing = s->room.words[0] != '\0';
+    int64_t now_ms = clock_monotonic_ms();
+    queue_totals(s->queue, &totals);
+    /* Has something ended that a pass may not have seen? */
+    bool is_news = !s->room.is_tight || totals.unfinished < s->unfinished;
+    s->unfinished = totals.unfinished;
+    store_room_measure(&s->room, &s->writer.db, s->lock_fd, totals.unfinished);
+    queue_set_room(s->queue, s->room.bytes, s->room.words);
+    log_room(s, was_refusing);
+    s->measure_ms = now_ms + MEASURE_MS;
+    if (s->room.is_tight) {
+        s->purge.due_ms = int64_min(s->purge.due_ms, is_news ? now_ms : now_ms + HURRY_MS);
+    }
 }
 
 /* --- rounds ------------------------------------------------------------------------------------- */
@@ -417,6 +466,7 @@ static void end_batch(struct store *s, const struct store_batch *batch)
         LOG(LOG_WARN, "store_recovered", LOG_STR("path", s->options.path));
         atomic_store(&s->is_failing, false);
     }
+    measure_room(s);
 }
 
 /*
@@ -499,7 +549,8 @@ static int64_t next_ms(const struct store *s)
     if (atomic_load(&s->is_failing)) {
         return s->retry_ms;
     }
-    return int64_min(int64_min(s->sync_ms, s->progress_ms), s->purge.due_ms);
+    int64_t write_ms = int64_min(s->sync_ms, s->progress_ms);
+    return int64_min(write_ms, int64_min(s->purge.due_ms, s->measure_ms));
 }
 
 /* Returns whether another thread has woken it; otherwise it is next_ms. */
@@ -535,12 +586,15 @@ static bool is_write_due(struct store *s, int64_t now_ms)
 
 static void purge(struct store *s, int64_t now_ms)
 {
-    int64_t cutoff_ms = clock_unix_ms() - s->options.retention_ms;
+    int64_t kept_ms = s->room.is_tight ? 0 : s->options.retention_ms;
+    int64_t cutoff_ms = clock_unix_ms() - kept_ms;
     size_t purged = 0;
-    if (!store_purge_step(&s->purge, &s->writer.db, cutoff_ms, now_ms, &purged)) {
+    if (!store_purge_step(&s->purge, &s->writer.db, cutoff_ms, !s->room.is_tight, now_ms,
+                          &purged)) {
         fail(s, NULL);
     } else {
         stats_add(s->options.stats, STAT_STORE_PURGED, (int64_t)purged);
+        measure_room(s);
     }
 }
 
@@ -548,7 +602,7 @@ static void do_chores(struct store *s)
 {
     size_t records;
     int64_t now_ms = clock_monotonic_ms();
-    int log_pages = s->options.log_pages > 0 ? s->options.log_pages : LOG_PAGES;
+    int log_pages = s->options.log_pages > 0 ? s->options.log_pages : s->room.log_pages;
     if (atomic_load(&s->is_failing)) {
         if (may_try(s)) {
             write_records(s, &records);
@@ -563,6 +617,9 @@ static void do_chores(struct store *s)
     }
     if (!atomic_load(&s->is_failing) && now_ms >= s->purge.due_ms) {
         purge(s, now_ms);
+    }
+    if (!atomic_load(&s->is_failing) && now_ms >= s->measure_ms) {
+        measure_room(s);
     }
 }
 
@@ -634,6 +691,7 @@ static struct store *store_new(const struct store_options *options)
     s->options = *options;
     s->lock_fd = -1;
     s->sync_ms = s->progress_ms = INT64_MAX;
+    s->room.reserve = options->reserve;
     s->writer = (struct store_writer){
         .path = options->path, .retention_ms = options->retention_ms, .stats = options->stats};
     store_notices_init(&s->writer.notices, options->outbox);
@@ -711,6 +769,11 @@ bool store_restore(struct store *s, struct queue *queue, size_t *count, char *er
                    store_rows_each_api_id(db, API_IDS_MAX, queue_remember_api_id, queue);
     if (!is_good || !store_notices_load(&s->writer.notices, db)) {
         return complain(s, store_db_error(db), error, error_size);
+    }
+    if (atomic_load(&s->is_failing)) {
+        tell_failure(s);
+    } else {
+        measure_room(s);
     }
     return true;
 }

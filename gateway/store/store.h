@@ -33,8 +33,9 @@ struct store;
 struct store_options {
     const char *path;     /* of the database; its directory exists */
     int64_t retention_ms; /* how long finished messages can be asked for */
+    int64_t reserve;      /* bytes of the volume that new messages leave free; see room.h */
     bool recalls_api_ids; /* store_restore gives the queue those of relayed messages */
-    int log_pages;        /* of 4 KB: how long the write-ahead log gets; 0 = the usual 1000 */
+    int log_pages;        /* of 4 KB: how long the write-ahead log gets; 0 = the usual length */
     struct stats *stats;
     struct outbox
         *outbox; /* gets a notice of each change once it is committed; NULL = no notices */

@@ -141,8 +141,9 @@ bool store_write(struct store_writer *w, const struct store_batch *batch)
 
 /* --- when the disk fails ------------------------------------------------------------------------ */
 
-void store_write_log(const struct store_writer *w, const char *reason)
+void store_write_log(struct store_writer *w, const char *reason)
 {
+    snprintf(w->failure, sizeof w->failure, "%s", reason);
     LOG(LOG_ERROR, "store_failed", LOG_STR("reason", reason), LOG_STR("path", w->path));
 }
 

@@ -52,6 +52,7 @@ struct store_writer {
     struct stats *stats;
     struct store_db db; /* closed while it cannot be used */
     struct store_notices notices;
+    char failure[STORE_ERROR_SIZE]; /* the last one that was logged */
     /* Rows of refused messages that a failed commit may have left in the file; 0 = none. */
     int64_t undo_first, undo_last;
 };
@@ -73,6 +74,6 @@ void store_write_failed(struct store_writer *w, const struct store_batch *batch)
 bool store_write_reopen(struct store_writer *w, char error[STORE_ERROR_SIZE]);
 
 /* Logs a failure of the file. */
-void store_write_log(const struct store_writer *w, const char *reason);
+void store_write_log(struct store_writer *w, const char *reason);
 
 #endif

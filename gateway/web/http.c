@@ -4,6 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/http_listen.h"
 #include "gateway/base/log.h"
+#include "gateway/queue/admission.h"
 #include "gateway/queue/ask.h"
 #include "gateway/serve/relay.h"
 #include "gateway/web/metrics.h"
@@ -40,9 +41,10 @@ static bool is_nearly_full(size_t is, size_t max)
 }
 
 /* Writes why the relay is not ready. Returns false if it is. */
-static bool complain(const struct http *http, char *words, size_t size)
+static bool complain(const struct http *http, char words[QUEUE_REASON_SIZE])
 {
     const struct http_options *options = &http->options;
+    const size_t size = QUEUE_REASON_SIZE;
     struct queue_relaying relaying;
     struct queue_totals totals;
     queue_relaying(http->relay->queue, &relaying);
@@ -55,6 +57,8 @@ static bool complain(const struct http *http, char *words, size_t size)
     } else if (relaying.is_stopped) {
         snprintf(words, size, "%s", relaying.reason);
         log_hide_numbers(words); /* probes log what they get */
+    } else if (queue_is_in_trouble(http->relay->queue, words)) {
+        return true;
     } else if (is_nearly_full(totals.unfinished, options->max_messages) ||
                is_nearly_full(totals.unfinished_bytes, options->max_bytes)) {
         snprintf(words, size, "the queue is nearly full");
@@ -71,7 +75,7 @@ static void tell_ready(const struct http *http, struct evhttp_request *request)
 {
     char words[QUEUE_REASON_SIZE];
     char line[sizeof words + sizeof "not ready: "];
-    if (complain(http, words, sizeof words)) {
+    if (complain(http, words)) {
         snprintf(line, sizeof line, "not ready: %s", words);
         http_answer_line(request, 503, line);
     } else {

@@ -4,6 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/stats.h"
 #include "gateway/policy/destination.h"
+#include "gateway/queue/admission.h"
 #include "gateway/queue/ask.h"
 #include "gateway/serve/relay.h"
 #include "proto/session/session.h"
@@ -212,6 +213,7 @@ static void write_lanes(const struct queue_totals *totals, int64_t now_ms, struc
 static void write_queue(struct queue *queue, int64_t now_ms, struct buffer *out)
 {
     struct queue_totals totals;
+    char trouble[QUEUE_REASON_SIZE];
     queue_totals(queue, &totals);
     write_head(out, "queue_messages", "gauge", "messages held, by state");
     for (int i = 0; i < MESSAGE_STATES; i++) {
@@ -224,6 +226,8 @@ static void write_queue(struct queue *queue, int64_t now_ms, struct buffer *out)
                "how long the oldest message that may be sent has waited for the relay");
     write_seconds(out, "queue_waiting_seconds", NULL, NULL,
                   clock_age_ms(totals.waits_since_ms, now_ms));
+    write_gauge(out, "accepting", "1 = new messages have room, 0 = the store is full or fails",
+                !queue_is_in_trouble(queue, trouble));
     write_gauge(out, "queue_bytes", "memory of all messages held", (int64_t)totals.bytes);
     write_lanes(&totals, now_ms, out);
 }

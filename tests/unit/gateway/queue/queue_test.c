@@ -968,6 +968,31 @@ Test(queue, full_of_messages)
     queue_free(q);
 }
 
+Test(queue, no_more_than_the_store_has_room_for)
+{
+    char trouble[QUEUE_REASON_SIZE];
+    struct queue_receipt receipts[2];
+    q = new_queue(100, 100000, FAR);
+    cr_expect_not(queue_is_in_trouble(q, trouble));
+    struct ulid known = add(&(struct spec){.ref = "r"}, 0);
+    struct message *two[] = {make(&(struct spec){0}), make(&(struct spec){0})};
+    size_t bytes = message_bytes(two[0]);
+    queue_set_room(q, 2 * bytes - 1, "");
+    cr_expect_eq(submit(two, 2, receipts, 0), QUEUE_FULL);
+    add_plain();
+    queue_set_room(q, 0, "no room");
+    cr_expect(queue_is_in_trouble(q, trouble));
+    cr_expect_str_eq(trouble, "no room");
+    struct message *m = make(&(struct spec){0});
+    cr_expect_eq(submit(&m, 1, receipts, 0), QUEUE_FULL);
+    m = make(&(struct spec){.ref = "r"});
+    cr_expect_eq(submit(&m, 1, receipts, 0), QUEUE_ACCEPTED, "a duplicate needs no room");
+    cr_expect(is_known(&known));
+    queue_set_room(q, SIZE_MAX, "");
+    add_plain();
+    queue_free(q);
+}
+
 Test(queue, finished_messages_make_room_for_new_ones)
 {
     struct message *sample = make(&(struct spec){0});
