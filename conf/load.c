@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,13 +46,39 @@ static const struct conf_key *key_of_variable(const char *variable)
 }
 
 /*
- * A variable that begins like a section's but names no setting is a mistake. Others that begin with
- * SMSRELAY_ have their own reasons (SMSRELAY_SOCKET, a container manager's).
+ * Does Kubernetes (or Docker's --link) make this variable of a Service whose name begins with
+ * smsrelay? SMSRELAY_API_PORT_443_TCP_ADDR=... tells of smsrelay-api, and sets nothing here.
+ */
+static bool is_of_service(const char *variable)
+{
+    static const char pattern[] = "^SMSRELAY_([A-Z0-9_]+_)?"
+                                  "(SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=|PORT=[a-z]+://|"
+                                  "PORT_[0-9]+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?=)";
+    regex_t regex;
+    if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+        return false;
+    }
+    bool is_match = regexec(&regex, variable, 0, NULL, 0) == 0;
+    regfree(&regex);
+    return is_match;
+}
+
+static void lower(char *s)
+{
+    for (; *s != '\0'; s++) {
+        *s = (char)tolower((unsigned char)*s);
+    }
+}
+
+/*
+ * A variable that begins like a section's but names no setting is a mistake, and so is a setting of a
+ * misspelled section. Others that begin with SMSRELAY_ have their own reasons (SMSRELAY_SOCKET, a
+ * container manager's).
  */
 static void refuse_variable(struct conf_loader *l, const struct conf_origin *origin,
                             const char *name)
 {
-    char section[CONF_VARIABLE_SIZE], key[CONF_VARIABLE_SIZE];
+    char section[CONF_VARIABLE_SIZE], key[CONF_VARIABLE_SIZE], setting[CONF_VARIABLE_SIZE];
     size_t len = strcspn(name, "=");
     const char *underscore = memchr(name, '_', len);
     if (underscore == NULL || len >= sizeof section) {
@@ -59,35 +86,57 @@ static void refuse_variable(struct conf_loader *l, const struct conf_origin *ori
     }
     snprintf(section, sizeof section, "%.*s", (int)(underscore - name), name);
     snprintf(key, sizeof key, "%.*s", (int)(name + len - underscore - 1), underscore + 1);
-    for (char *c = section; *c != '\0'; c++) {
-        *c = (char)tolower((unsigned char)*c);
-    }
+    strcpy(setting, key);
+    lower(section);
+    lower(setting);
+    const char *meant = conf_section_nearest(section);
     if (conf_section_exists(section)) {
         conf_complain_of_name(l, origin, section, key);
+    } else if (meant != NULL && conf_key_find(meant, setting) != NULL) {
+        conf_complain_of_section(l, origin, section);
     }
 }
 
+/* Gives a setting the value of a variable, without the line ends that a secret's file has left. */
+static void assign_variable(struct conf_loader *l, const struct conf_key *key, const char *variable)
+{
+    struct conf_origin origin = {.source = CONF_FROM_ENVIRONMENT, .variable = variable};
+    const char *value = strchr(variable, '=') + 1;
+    size_t len = strlen(value);
+    while (len > 0 && strchr("\r\n", value[len - 1]) != NULL) {
+        len--;
+    }
+    char *copy = len == 0 ? NULL : strndup(value, len);
+    if (copy != NULL) {
+        conf_assign(l, key, origin, copy);
+        explicit_bzero(copy, len);
+    } else if (len > 0) {
+        conf_complain(l, &origin, key, "out of memory");
+    }
+    free(copy);
+}
+
+/* An empty variable counts as unset. */
 static void read_environment(struct conf_loader *l, char *const *environment)
 {
     static const char prefix[] = "SMSRELAY_";
     for (char *const *v = environment; v != NULL && *v != NULL; v++) {
         struct conf_origin origin = {.source = CONF_FROM_ENVIRONMENT, .variable = *v};
         const char *value = strchr(*v, '=');
-        if (value == NULL || strncmp(*v, prefix, strlen(prefix)) != 0) {
+        if (value == NULL || value[1] == '\0' || strncmp(*v, prefix, strlen(prefix)) != 0) {
             continue;
         }
         const struct conf_key *key = key_of_variable(*v);
         if (key != NULL) {
-            conf_assign(l, key, origin, value + 1);
-        } else {
+            assign_variable(l, key, *v);
+        } else if (!is_of_service(*v)) {
             refuse_variable(l, &origin, *v + strlen(prefix));
         }
     }
 
     const char *token = variable_find(environment, "INSTASENT_TOKEN");
-    if (token != NULL && strchr(token, '=')[1] != '\0') {
-        struct conf_origin origin = {.source = CONF_FROM_ENVIRONMENT, .variable = token};
-        conf_assign(l, conf_key_find("api", "token"), origin, strchr(token, '=') + 1);
+    if (token != NULL) {
+        assign_variable(l, conf_key_find("api", "token"), token);
     }
 }
 

@@ -21,9 +21,9 @@
  *
  * `path` is the file, which must exist; NULL means CONF_DEFAULT_FILE, which may be missing.
  * `overrides` holds "section.key=value" strings (`-o`), `environment` "NAME=value" strings as in
- * environ: SMSRELAY_<SECTION>_<KEY>, INSTASENT_TOKEN (beats SMSRELAY_API_TOKEN; empty = not
- * set), RUNTIME_DIRECTORY and STATE_DIRECTORY, which give listen.unix and queue.path their
- * defaults. Both end in NULL and may be NULL.
+ * environ: SMSRELAY_<SECTION>_<KEY>, INSTASENT_TOKEN (beats SMSRELAY_API_TOKEN), RUNTIME_DIRECTORY
+ * and STATE_DIRECTORY, which give listen.unix and queue.path their defaults; an empty one is unset.
+ * Both end in NULL and may be NULL.
  *
  * Returns the settings, for conf_free(), or NULL with every error added to `errors`, which the
  * caller initialises with CONF_NO_ERRORS and frees. No error shows the value of a secret.

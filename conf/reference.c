@@ -24,7 +24,8 @@ static const char introduction[] =
     "#     below a setting.\n"
     "#   - `-o section.key=value` on the command line beats the environment, which beats the\n"
     "#     file. A setting's variable is SMSRELAY_<SECTION>_<KEY>, such as SMSRELAY_API_URL;\n"
-    "#     INSTASENT_TOKEN is api.token and beats SMSRELAY_API_TOKEN.\n";
+    "#     INSTASENT_TOKEN is api.token and beats SMSRELAY_API_TOKEN. An empty variable counts\n"
+    "#     as unset; a line end behind the value is dropped.\n";
 
 /* Prints `text` as comment lines, broken between words. */
 static void print_comment(const char *text, FILE *out)

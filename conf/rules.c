@@ -104,6 +104,9 @@ const char *conf_rule_token(const char *value)
     if (strlen(value) > CONF_SECRET_MAX) {
         return "must be at most 4096 bytes long";
     }
+    if (conf_secret_is_quoted(value, strlen(value))) {
+        return "must stand without quotes: they would be part of the token";
+    }
     return conf_secret_is_token(value, strlen(value)) ? NULL
                                                       : "must be printable ASCII without spaces";
 }

@@ -47,6 +47,11 @@ bool conf_secret_is_token(const char *s, size_t len)
     return len > 0;
 }
 
+bool conf_secret_is_quoted(const char *s, size_t len)
+{
+    return len >= 2 && strchr("\"'", s[0]) != NULL && s[0] == s[len - 1];
+}
+
 /* Reads up to `size` bytes; returns how many, or -1. */
 static ssize_t read_all(int fd, char *bytes, size_t size)
 {
@@ -83,6 +88,9 @@ static enum conf_secret_fault secret_new(const char *bytes, size_t len, struct c
     }
     if (!conf_secret_is_token(bytes, len)) {
         return CONF_SECRET_ODD;
+    }
+    if (conf_secret_is_quoted(bytes, len)) {
+        return CONF_SECRET_QUOTED;
     }
 
     struct conf_secret *new = malloc(sizeof *new + len + 1);
@@ -168,6 +176,8 @@ const char *conf_secret_fault_name(enum conf_secret_fault fault)
         return "is empty";
     case CONF_SECRET_ODD:
         return "does not hold just a token (printable ASCII without spaces, on one line)";
+    case CONF_SECRET_QUOTED:
+        return "holds a token in quotes: write it without them";
     case CONF_SECRET_NO_MEMORY:
         return "cannot be read: out of memory";
     }

@@ -24,6 +24,7 @@ enum conf_secret_fault {
     CONF_SECRET_TOO_LONG,
     CONF_SECRET_EMPTY,
     CONF_SECRET_ODD,
+    CONF_SECRET_QUOTED,
     CONF_SECRET_NO_MEMORY
 };
 
@@ -49,6 +50,9 @@ const char *conf_secret_fault_name(enum conf_secret_fault fault);
 
 /* Can `s` be a token: printable ASCII without spaces, not empty? */
 bool conf_secret_is_token(const char *s, size_t len);
+
+/* Does `s` begin and end with the same quote, which is then hardly part of the token? */
+bool conf_secret_is_quoted(const char *s, size_t len);
 
 /* May a file of this owner and mode hold a secret? Returns GOOD, FOREIGN or EXPOSED. */
 enum conf_secret_fault conf_secret_privacy(const struct stat *file);

@@ -349,12 +349,115 @@ Test(conf, the_stronger_source_wins)
     conf_free(conf);
 }
 
-Test(conf, an_empty_INSTASENT_TOKEN_is_none)
+Test(conf, an_empty_variable_is_unset)
 {
-    char *environment[] = {"INSTASENT_TOKEN=", "SMSRELAY_API_TOKEN=weak", NULL};
-    struct conf *conf = read_good("#\n", NULL, environment);
+    char *environment[] = {"INSTASENT_TOKEN=",      "SMSRELAY_API_TOKEN=weak",
+                           "SMSRELAY_API_URL=",     "SMSRELAY_LOG_LEVEL=",
+                           "SMSRELAY_API_ULR=",     "SMSRELAY_QUEUE_PATH=\n",
+                           "SMSRELAY_LISTEN_UNIX=", NULL};
+    struct conf *conf = read_good("[api]\nurl = https://file/\n[queue]\npath = /f\n"
+                                  "[listen]\nunix = /s\n",
+                                  NULL, environment);
     cr_expect_str_eq(conf->api.token, "weak");
+    cr_expect_str_eq(conf->api.url, "https://file");
+    cr_expect_eq(conf->log.level, CONF_LOG_INFO);
+    cr_expect_str_eq(conf->queue.path, "/f");
+    cr_expect_str_eq(conf->listen.unix_path, "/s");
     conf_free(conf);
+}
+
+/* Secrets are often kept in files, and get into the environment with their line end. */
+Test(conf, a_line_end_behind_a_variable_is_not_its_value)
+{
+    static const struct {
+        char *variable;
+        const char *token; /* NULL = refused */
+    } rows[] = {
+        {"INSTASENT_TOKEN=abc\n", "abc"},         {"INSTASENT_TOKEN=abc\r\n", "abc"},
+        {"INSTASENT_TOKEN=abc\n\n", "abc"},       {"SMSRELAY_API_TOKEN=abc\n", "abc"},
+        {"INSTASENT_TOKEN=a\nbc\n", NULL},        {"INSTASENT_TOKEN=abc \n", NULL},
+        {"INSTASENT_TOKEN=\nabc", NULL},          {"INSTASENT_TOKEN=\n", NULL},
+        {"INSTASENT_TOKEN=\"abc\"x", "\"abc\"x"}, {"INSTASENT_TOKEN=\"", "\""},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *environment[] = {rows[i].variable, NULL};
+        struct conf_errors errors;
+        struct conf *conf = read_text("#\n", NULL, environment, &errors);
+        cr_expect_eq(conf != NULL, rows[i].token != NULL, "row %zu", i);
+        cr_expect(conf == NULL || strcmp(conf->api.token, rows[i].token) == 0, "row %zu", i);
+        conf_errors_free(&errors);
+        conf_free(conf);
+    }
+}
+
+/* `docker run --env-file` and others keep the quotes that a shell would remove. */
+Test(conf, a_token_in_quotes)
+{
+    static char *const rows[] = {"INSTASENT_TOKEN=\"S3cret\"", "INSTASENT_TOKEN='S3cret'\n",
+                                 "INSTASENT_TOKEN=\"\""};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *environment[] = {rows[i], NULL};
+        assert_refused("#\n", NULL, environment,
+                       "environment INSTASENT_TOKEN: must stand without quotes: they would be part "
+                       "of the token\n");
+    }
+    assert_refused("[api]\ntoken = 'S3cret'\n", NULL, NULL,
+                   "t.conf:2: api.token: must stand without quotes: they would be part of the "
+                   "token\n");
+}
+
+/* For Services named smsrelay, smsrelay-api, smsrelay-http-internal and smsrelay-queue. */
+Test(conf, variables_that_kubernetes_makes_of_services)
+{
+    char *environment[] = {"SMSRELAY_SERVICE_HOST=10.96.0.7",
+                           "SMSRELAY_SERVICE_PORT=2525",
+                           "SMSRELAY_SERVICE_PORT_SMTP=2525",
+                           "SMSRELAY_PORT=tcp://10.96.0.7:2525",
+                           "SMSRELAY_PORT_2525_TCP=tcp://10.96.0.7:2525",
+                           "SMSRELAY_PORT_2525_TCP_PROTO=tcp",
+                           "SMSRELAY_API_SERVICE_HOST=10.96.0.8",
+                           "SMSRELAY_API_SERVICE_PORT=443",
+                           "SMSRELAY_API_SERVICE_PORT_HTTPS_ALT=443",
+                           "SMSRELAY_API_PORT=tcp://10.96.0.8:443",
+                           "SMSRELAY_API_PORT_443_TCP=tcp://10.96.0.8:443",
+                           "SMSRELAY_API_PORT_443_TCP_PROTO=tcp",
+                           "SMSRELAY_API_PORT_443_TCP_PORT=443",
+                           "SMSRELAY_API_PORT_443_TCP_ADDR=10.96.0.8",
+                           "SMSRELAY_HTTP_INTERNAL_SERVICE_HOST=fd00::1",
+                           "SMSRELAY_HTTP_INTERNAL_PORT=tcp://[fd00::1]:80",
+                           "SMSRELAY_QUEUE_PORT=udp://10.96.0.9:53",
+                           "SMSRELAY_QUEUE_PORT_53_UDP=udp://10.96.0.9:53",
+                           "SMSRELAY_QUEUE_PORT_9_SCTP_ADDR=10.96.0.9",
+                           NULL};
+    conf_free(read_good(SANDBOX, NULL, environment));
+    char *others[] = {"SMSRELAY_LISTEN_PORT=2525",
+                      "SMSRELAY_API_SERVICE_HOSTS=x",
+                      "SMSRELAY_API_SERVICE=x",
+                      "SMSRELAY_API_PORT_TCP=x",
+                      "SMSRELAY_API_PORT_443_TCP_URL=x",
+                      "SMSRELAY_HTTP_SERVICE_PORTS=80",
+                      NULL};
+    assert_refused(
+        SANDBOX, NULL, others,
+        "environment SMSRELAY_LISTEN_PORT: there is no setting \"PORT\" in [listen]; did you mean "
+        "reports.poll?\n"
+        "environment SMSRELAY_API_SERVICE_HOSTS: there is no setting \"SERVICE_HOSTS\" in [api]\n"
+        "environment SMSRELAY_API_SERVICE: there is no setting \"SERVICE\" in [api]\n"
+        "environment SMSRELAY_API_PORT_TCP: there is no setting \"PORT_TCP\" in [api]\n"
+        "environment SMSRELAY_API_PORT_443_TCP_URL: there is no setting \"PORT_443_TCP_URL\" in "
+        "[api]\n"
+        "environment SMSRELAY_HTTP_SERVICE_PORTS: there is no setting \"SERVICE_PORTS\" in "
+        "[http]\n");
+}
+
+/* A misspelled section would otherwise lose its setting without a word. */
+Test(conf, a_variable_of_a_misspelled_section)
+{
+    char *environment[] = {"SMSRELAY_QUEU_PATH=/q", "SMSRELAY_SOCKET=/s",  "SMSRELAY_VERSION=1",
+                           "SMSRELAY_IMAGE_TAG=x",  "SMSRELAY_APP_NAME=x", NULL};
+    assert_refused(SANDBOX, NULL, environment,
+                   "environment SMSRELAY_QUEU_PATH: there is no section \"queu\"; did you mean "
+                   "queue?\n");
 }
 
 Test(conf, runtime_directory)
@@ -890,12 +993,20 @@ Test(files, token_files)
         enum conf_secret_fault fault;
         const char *token;
     } rows[] = {
-        {"abc", 3, 0600, CONF_SECRET_GOOD, "abc"},     {"abc\n", 4, 0640, CONF_SECRET_GOOD, "abc"},
-        {"abc\r\n", 5, 0400, CONF_SECRET_GOOD, "abc"}, {"abc\n\n", 5, 0600, CONF_SECRET_ODD, NULL},
-        {"a b\n", 4, 0600, CONF_SECRET_ODD, NULL},     {"a\0b", 3, 0600, CONF_SECRET_ODD, NULL},
-        {"\xc3\xa1", 2, 0600, CONF_SECRET_ODD, NULL},  {"", 0, 0600, CONF_SECRET_EMPTY, NULL},
-        {"\n", 1, 0600, CONF_SECRET_EMPTY, NULL},      {"abc", 3, 0644, CONF_SECRET_EXPOSED, NULL},
-        {"abc", 3, 0604, CONF_SECRET_EXPOSED, NULL},   {"abc", 3, 0660, CONF_SECRET_EXPOSED, NULL},
+        {"abc", 3, 0600, CONF_SECRET_GOOD, "abc"},
+        {"abc\n", 4, 0640, CONF_SECRET_GOOD, "abc"},
+        {"abc\r\n", 5, 0400, CONF_SECRET_GOOD, "abc"},
+        {"abc\n\n", 5, 0600, CONF_SECRET_ODD, NULL},
+        {"'abc'\n", 6, 0600, CONF_SECRET_QUOTED, NULL},
+        {"'abc\n", 5, 0600, CONF_SECRET_GOOD, "'abc"},
+        {"a b\n", 4, 0600, CONF_SECRET_ODD, NULL},
+        {"a\0b", 3, 0600, CONF_SECRET_ODD, NULL},
+        {"\xc3\xa1", 2, 0600, CONF_SECRET_ODD, NULL},
+        {"", 0, 0600, CONF_SECRET_EMPTY, NULL},
+        {"\n", 1, 0600, CONF_SECRET_EMPTY, NULL},
+        {"abc", 3, 0644, CONF_SECRET_EXPOSED, NULL},
+        {"abc", 3, 0604, CONF_SECRET_EXPOSED, NULL},
+        {"abc", 3, 0660, CONF_SECRET_EXPOSED, NULL},
         {"abc", 3, 0602, CONF_SECRET_EXPOSED, NULL},
     };
     struct conf_secret *secret;
