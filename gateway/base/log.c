@@ -83,6 +83,12 @@ struct log_field log_number(const char *name, const char *s)
     return field;
 }
 
+struct log_field log_key(struct log_field field, size_t len)
+{
+    field.key_len = len;
+    return field;
+}
+
 enum { STAMP_SIZE = 32, SCRATCH_SIZE = 128, MASK_HEAD = 3, MASK_TAIL = 2 };
 
 size_t log_mask_number(const char *number, size_t len, char masked[LOG_MASKED_SIZE])
@@ -336,7 +342,16 @@ static void line_write(struct line *line)
 
 /* --- repeats -------------------------------------------------------------------------------- */
 
-enum { REPEAT_SLOTS = 64 }; /* when all are in use, further lines are not counted as repeats */
+/* When all are in use, the oldest with nothing to sum up is used again; if there is none, further
+ * lines are not counted as repeats. */
+enum { REPEAT_SLOTS = 64 };
+
+/* A field of a key: its start, for the line that sums up. */
+struct key {
+    const char *name;
+    char text[SCRATCH_SIZE];
+    size_t len;
+};
 
 /* One kind of line: event and key. */
 struct repeat {
@@ -345,9 +360,9 @@ struct repeat {
     unsigned seen;
     int64_t left_out;
     enum log_level level;
-    const char *event, *name;
-    char key[SCRATCH_SIZE]; /* its start, for the line that sums up */
-    size_t key_len;
+    const char *event;
+    struct key keys[LOG_KEYS_MAX];
+    size_t key_count;
 };
 
 static struct repeat repeats[REPEAT_SLOTS]; /* under the mutex; a slot with `event` NULL is free */
@@ -362,8 +377,22 @@ static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t len)
     return hash;
 }
 
-/* The field that tells repeats apart, or the end. */
-static const struct log_field *key_field(const struct log_field *fields)
+/* Adds `max_len` bytes of a field to what tells repeats apart. */
+static void add_key(struct repeat *repeat, const struct log_field *field, size_t max_len)
+{
+    char scratch[SCRATCH_SIZE];
+    struct span text = field_text(field, scratch);
+    struct key *key = &repeat->keys[repeat->key_count++];
+    text.len = text.len < max_len ? text.len : max_len;
+    repeat->hash = hash_bytes(repeat->hash, text.bytes, text.len);
+    repeat->hash = hash_bytes(repeat->hash, "", 1);
+    key->name = field->name;
+    key->len = text.len < sizeof key->text ? text.len : sizeof key->text;
+    memcpy(key->text, text.bytes, key->len);
+}
+
+/* The first field that tells lines apart, or the end. */
+static const struct log_field *first_field(const struct log_field *fields)
 {
     while (fields->type == LOG_FIELD_INT || fields->type == LOG_FIELD_BOOL) {
         fields++;
@@ -374,15 +403,17 @@ static const struct log_field *key_field(const struct log_field *fields)
 static struct repeat repeat_make(enum log_level level, const char *event,
                                  const struct log_field *fields, int64_t now_ms)
 {
-    char scratch[SCRATCH_SIZE];
-    const struct log_field *field = key_field(fields);
-    struct span key = field_text(field, scratch);
-    struct repeat repeat = {
-        .since_ms = now_ms, .level = level, .event = event, .name = field->name};
+    const struct log_field *first = first_field(fields);
+    struct repeat repeat = {.since_ms = now_ms, .level = level, .event = event};
     repeat.hash = hash_bytes(UINT64_C(14695981039346656037), event, strlen(event) + 1);
-    repeat.hash = hash_bytes(repeat.hash, key.bytes, key.len);
-    repeat.key_len = key.len < sizeof repeat.key ? key.len : sizeof repeat.key;
-    memcpy(repeat.key, key.bytes, repeat.key_len);
+    for (const struct log_field *field = fields; field->type != LOG_FIELD_END; field++) {
+        if (field->key_len > 0 && repeat.key_count < LOG_KEYS_MAX) {
+            add_key(&repeat, field, field->key_len);
+        }
+    }
+    if (repeat.key_count == 0 && first->type != LOG_FIELD_END) {
+        add_key(&repeat, first, SIZE_MAX);
+    }
     return repeat;
 }
 
@@ -391,20 +422,20 @@ static bool is_over(const struct repeat *repeat, int64_t now_ms)
     return now_ms - repeat->since_ms >= LOG_REPEAT_MS;
 }
 
-/* The slot of this kind of line, else a free one, else NULL. */
-static struct repeat *slot_find(uint64_t hash, int64_t now_ms)
+/* The slot of this kind of line, else one that may be used for it, else NULL. */
+static struct repeat *slot_find(uint64_t hash)
 {
-    struct repeat *free_slot = NULL;
+    struct repeat *oldest = NULL;
     for (size_t i = 0; i < REPEAT_SLOTS; i++) {
         struct repeat *slot = &repeats[i];
         if (slot->event != NULL && slot->hash == hash) {
             return slot;
         }
-        if (slot->event == NULL || (is_over(slot, now_ms) && slot->left_out == 0)) {
-            free_slot = slot;
+        if (slot->left_out == 0 && (oldest == NULL || slot->since_ms < oldest->since_ms)) {
+            oldest = slot;
         }
     }
-    return free_slot;
+    return oldest;
 }
 
 /*
@@ -416,7 +447,7 @@ static bool repeat_count(const struct repeat *now, struct repeat *ended)
     bool is_allowed = true;
     ended->left_out = 0;
     pthread_mutex_lock(&repeats_mutex);
-    struct repeat *slot = slot_find(now->hash, now->since_ms);
+    struct repeat *slot = slot_find(now->hash);
     if (slot != NULL) {
         bool is_known = slot->event != NULL && slot->hash == now->hash;
         if (is_known && is_over(slot, now->since_ms)) {
@@ -456,8 +487,8 @@ static void repeat_sum_up(const struct repeat *ended)
 {
     struct line line;
     line_begin(&line, ended->level, ended->event);
-    if (ended->name != NULL) {
-        line_add(&line, LOG_BYTES(ended->name, ended->key, ended->key_len));
+    for (size_t i = 0; i < ended->key_count; i++) {
+        line_add(&line, LOG_BYTES(ended->keys[i].name, ended->keys[i].text, ended->keys[i].len));
     }
     line_add(&line, LOG_INT("again", ended->left_out));
     line_write(&line);

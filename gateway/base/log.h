@@ -15,9 +15,10 @@
  * longer than LOG_VALUE_MAX ends in "..."; fields that do not fit the line are left out, and
  * "cut=yes" says so. Message texts and tokens must never be fields.
  *
- * Repeats: of lines with the same event and first field (LOG_INT and LOG_BOOL do not count) at most
- * LOG_REPEATS are written within LOG_REPEAT_MS. The rest are counted, and one line sums them up
- * afterwards: event, that field, "again=37". Lines at the debug level are never suppressed.
+ * Repeats: of lines with the same event and key at most LOG_REPEATS are written within LOG_REPEAT_MS.
+ * The rest are counted, and one line sums them up afterwards: event, key, "again=37". The key is the
+ * first field (LOG_INT and LOG_BOOL do not count), or those marked by log_key. Lines at the debug
+ * level are never suppressed.
  *
  * Thread: any, but log_open is for the main thread, before there are others. No lock is held while
  * writing.
@@ -41,6 +42,7 @@ enum {
         4096, /* bytes, with the line end; POSIX: a write of this size to a pipe is atomic */
     LOG_VALUE_MAX = 512, /* bytes, before escaping */
     LOG_MASKED_SIZE = 16,
+    LOG_KEYS_MAX = 2, /* fields marked by log_key in a line */
     LOG_REPEATS = 5,
     LOG_REPEAT_MS = 10000
 };
@@ -78,6 +80,7 @@ struct log_field {
         const struct ulid *id;
         int64_t integer;
     } value;
+    size_t key_len; /* see log_key; 0 = it is not marked */
 };
 
 /* clang-format off */
@@ -85,17 +88,20 @@ struct log_field {
 #define LOG_STR(n, s) log_string((n), (s))
 /* `len` bytes of any content. */
 #define LOG_BYTES(n, s, length) \
-    ((struct log_field){LOG_FIELD_STRING, (n), {.string = {(s), (length)}}})
+    ((struct log_field){LOG_FIELD_STRING, (n), {.string = {(s), (length)}}, 0})
+/* The same of what may be a telephone number, masked like one. */
+#define LOG_NUMBER_BYTES(n, s, length) \
+    ((struct log_field){LOG_FIELD_NUMBER, (n), {.string = {(s), (length)}}, 0})
 /* A telephone number that ends in NUL: "+34***00" unless the privacy is LOG_FULL. */
 #define LOG_NUMBER(n, s) log_number((n), (s))
 /* A const struct ulid *. */
-#define LOG_ID(n, i) ((struct log_field){LOG_FIELD_ID, (n), {.id = (i)}})
+#define LOG_ID(n, i) ((struct log_field){LOG_FIELD_ID, (n), {.id = (i)}, 0})
 /* An errno value: error="Permission denied". */
-#define LOG_ERRNO(e) ((struct log_field){LOG_FIELD_ERRNO, "error", {.integer = (e)}})
+#define LOG_ERRNO(e) ((struct log_field){LOG_FIELD_ERRNO, "error", {.integer = (e)}, 0})
 /* Any integer that fits an int64_t. */
-#define LOG_INT(n, i) ((struct log_field){LOG_FIELD_INT, (n), {.integer = (int64_t)(i)}})
+#define LOG_INT(n, i) ((struct log_field){LOG_FIELD_INT, (n), {.integer = (int64_t)(i)}, 0})
 /* "yes" or "no"; in JSON true or false. */
-#define LOG_BOOL(n, b) ((struct log_field){LOG_FIELD_BOOL, (n), {.integer = (b) ? 1 : 0}})
+#define LOG_BOOL(n, b) ((struct log_field){LOG_FIELD_BOOL, (n), {.integer = (b) ? 1 : 0}, 0})
 
 /*
  * LOG(level, "event", fields...) writes one line. The event is a literal of the form "noun_verb". The
@@ -105,7 +111,7 @@ struct log_field {
  *     LOG(LOG_INFO, "listening", LOG_STR("address", address));
  *     LOG(LOG_DEBUG, "message_relayed", LOG_ID("id", &m->id), LOG_NUMBER("to", message_to(m)));
  */
-#define LOG(level, ...) LOG_FIELDS_(level, __VA_ARGS__, {LOG_FIELD_END, NULL, {.integer = 0}})
+#define LOG(level, ...) LOG_FIELDS_(level, __VA_ARGS__, {LOG_FIELD_END, NULL, {.integer = 0}, 0})
 #define LOG_FIELDS_(level, event, ...)                                             \
     do {                                                                           \
         if (log_is_on(level))                                                      \
@@ -115,6 +121,12 @@ struct log_field {
 
 struct log_field log_string(const char *name, const char *s);
 struct log_field log_number(const char *name, const char *s);
+
+/*
+ * The same field, of whose text the first `len` bytes (SIZE_MAX = all) tell repeats apart: of a
+ * client's address, all but the port.
+ */
+struct log_field log_key(struct log_field field, size_t len);
 
 /* What LOG() calls: `event` must outlive the program, `fields` ends in a LOG_FIELD_END. */
 void log_event(enum log_level level, const char *event, const struct log_field *fields);

@@ -230,6 +230,44 @@ Test(log, repeated_numbers_stay_masked)
     cr_expect_str_eq(written(), "T level=info event=refused to=+34***89 again=1\n");
 }
 
+/* A client is one whatever its port, and its refusals of one kind do not hide those of another. */
+Test(log, repeats_by_several_fields)
+{
+    for (int i = 0; i < LOG_REPEATS + 37; i++) {
+        char peer[32];
+        snprintf(peer, sizeof peer, "127.0.0.1:%d", 40000 + i);
+        LOG(LOG_INFO, "refused", log_key(LOG_STR("peer", peer), strlen("127.0.0.1")),
+            LOG_STR("command", i % 2 == 0 ? "RCPT" : "SEND"),
+            log_key(LOG_STR("code", "550 5.1.3"), SIZE_MAX));
+    }
+    LOG(LOG_INFO, "refused", log_key(LOG_STR("peer", "127.0.0.1:50000"), strlen("127.0.0.1")),
+        LOG_STR("command", "DATA"), log_key(LOG_STR("code", "552 5.3.4"), SIZE_MAX));
+    const char *text = written();
+    cr_expect_eq(count(text, "550 5.1.3"), LOG_REPEATS, "%s", text);
+    cr_expect_eq(count(text, "peer=127.0.0.1:40000 command=RCPT code=\"550 5.1.3\"\n"), 1, "%s",
+                 text);
+    cr_expect_eq(count(text, "552 5.3.4"), 1, "%s", text);
+    log_flush_repeats(INT64_MAX);
+    cr_expect_str_eq(written(),
+                     "T level=info event=refused peer=127.0.0.1 code=\"550 5.1.3\" again=37\n");
+}
+
+/* Lines that never repeat do not use up what limits those that do. */
+Test(log, repeats_among_many_others)
+{
+    for (int i = 0; i < 1000; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", i);
+        LOG(LOG_INFO, "seen", LOG_STR("value", value));
+    }
+    for (int i = 0; i < LOG_REPEATS + 37; i++) {
+        LOG(LOG_INFO, "refused", LOG_STR("peer", "127.0.0.1"));
+    }
+    cr_expect_eq(count(written(), "event=refused"), LOG_REPEATS);
+    log_flush_repeats(INT64_MAX);
+    cr_expect_str_eq(written(), "T level=info event=refused peer=127.0.0.1 again=37\n");
+}
+
 Test(log, debug_lines_and_different_ones_are_never_left_out)
 {
     log_open(LOG_DEBUG, LOG_LOGFMT, LOG_MASK);
