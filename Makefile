@@ -97,7 +97,7 @@ programs: $(BUILD)/smsrelay $(UNIT) $(STRESS)
 $(BUILD)/libproto.a: $(call objects,proto)
 $(BUILD)/libconf.a: $(call objects,conf)
 $(BUILD)/libgateway.a: $(filter-out $(MAIN),$(call objects,gateway))
-$(SUPPORT): $(BUILD)/tests/support/faulty_vfs.o
+$(SUPPORT): $(BUILD)/tests/support/faulty_vfs.o $(BUILD)/tests/support/api_answer.o
 # Appended (q), for two folders may each have a file of one name.
 $(BUILD)/lib%.a:
 	@rm -f $@ && ar qcs $@ $^
@@ -118,7 +118,7 @@ $(BUILD)/stress/%: $(BUILD)/tests/stress/%.o $(SUPPORT) $(LIBS)
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
-$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBS)
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(LIBS)
 	@mkdir -p $(@D)
 	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 

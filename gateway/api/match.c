@@ -185,9 +185,11 @@ static size_t count_dense(const json_t *list)
 static bool has_rest(const json_t *list, size_t index, size_t count)
 {
     struct api_list_entry at = {0};
+    size_t first = index;
     while (json_is_object(list) && api_list_next(list, &at)) {
         size_t of_key = api_path_index(at.key);
-        if (of_key != index && of_key + 1 != index) { /* one that has several faults */
+        bool is_again = index > first && of_key + 1 == index; /* a message has several faults */
+        if (of_key != index && !is_again) {
             return false;
         }
         index = of_key + 1;
