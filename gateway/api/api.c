@@ -319,6 +319,8 @@ static bool easy_configure(CURL *easy, struct api *api)
                CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "smsrelay/" SMSRELAY_VERSION) == CURLE_OK &&
+           /* Whatever curl can decompress. The bound on the body counts what comes out. */
+           curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, api_open_socket) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, api) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, api_close_socket) == CURLE_OK &&
@@ -470,7 +472,8 @@ static const char *header_value(CURL *easy, const char *name)
 {
     struct curl_header *header = NULL;
     CURLHcode code = curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header);
-    return code == CURLHE_OK ? header->value : "";
+    /* libcurl (7.88) leaves a "\r" in a header without a value. */
+    return code == CURLHE_OK ? header->value + strspn(header->value, "\r") : "";
 }
 
 /* Eleven digits hold any sensible time in seconds, and cannot overflow. */
@@ -510,10 +513,23 @@ static void rate_read(struct api_rate *rate, CURL *easy)
     rate->retry_after_s = parse_retry_after(header_value(easy, "Retry-After"), rate->date_s);
 }
 
+/* Whoever runs the API, or is in front of it, has a name of its own for it. */
+static void request_id_read(char request_id[API_REQUEST_ID_SIZE], CURL *easy)
+{
+    static const char *const names[] = {"X-Request-Id",     "Request-Id", "X-Correlation-Id",
+                                        "X-Amzn-RequestId", "X-Trace-Id", "CF-Ray"};
+    const char *value = "";
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && value[0] == '\0'; i++) {
+        value = header_value(easy, names[i]);
+        fprintf(stderr, "%s=%s\n", names[i], value);
+    }
+    snprintf(request_id, API_REQUEST_ID_SIZE, "%s", value);
+}
+
 /*
- * If the body was cut, a refusal still counts as answered: its status says enough, and since a cut
- * body is no JSON, nothing is concluded about a message. A success does not: without its body it
- * says nothing of the items.
+ * If the body was cut or cannot be decompressed, a refusal still counts as answered: its status says
+ * enough, and since such a body is no JSON, nothing is concluded about a message. A success does
+ * not: without its body it says nothing of the items.
  */
 static enum api_transport transfer_transport(const struct transfer *transfer, CURLcode code,
                                              long status)
@@ -522,7 +538,8 @@ static enum api_transport transfer_transport(const struct transfer *transfer, CU
         return API_NOT_SENT;
     }
     bool is_whole = code == CURLE_OK && transfer->is_header_whole && status >= 200;
-    bool is_refusal = transfer->answer.is_body_cut && status >= 300;
+    bool is_unreadable = transfer->answer.is_body_cut || code == CURLE_BAD_CONTENT_ENCODING;
+    bool is_refusal = is_unreadable && transfer->is_header_whole && status >= 300;
     return is_whole || is_refusal ? API_ANSWERED : API_NO_ANSWER;
 }
 
@@ -555,6 +572,7 @@ static void transfer_conclude(struct transfer *transfer, CURLcode code)
     buffer_putc(&transfer->received, '\0');
     answer->body = transfer->received.data;
     rate_read(&answer->rate, transfer->easy);
+    request_id_read(answer->request_id, transfer->easy);
     answer->latency_us = clock_monotonic_us() - transfer->began_us;
 }
 

@@ -30,13 +30,17 @@ struct api_rate {
     int64_t date_s;                  /* Date as Unix time, 0 = none */
 };
 
+enum { API_REQUEST_ID_SIZE = 65 };
+
 struct api_answer {
     enum api_endpoint endpoint;
     enum api_transport transport;
     int status; /* HTTP status when ANSWERED, else 0 */
-    char *body; /* NUL-terminated; owned by the answer; "" when empty */
+    char *body; /* decompressed, NUL-terminated; owned by the answer; "" when empty */
     size_t body_len;
     bool is_body_cut; /* it was longer than 4 MiB; then only a refusal is ANSWERED */
+    char
+        request_id[API_REQUEST_ID_SIZE]; /* by which the API's support finds it; "" = it has none */
     struct api_rate rate;
     const char *error; /* for the log, in curl's words; "" when ANSWERED */
     void *tag;         /* the sender's */

@@ -118,7 +118,7 @@ static void read_scan(struct history *h, const struct api_answer *answer, uint64
     } else {
         progress = reconcile_refused(h->reconcile, answer, clock_monotonic_ms(), random);
         LOG(LOG_WARN, "history_failed", LOG_INT("status", answer->status),
-            LOG_STR("error", answer->error));
+            LOG_STR("request_id", answer->request_id), LOG_STR("error", answer->error));
     }
     if (progress == RECONCILE_FINISHED) {
         resolve(h);
@@ -167,7 +167,7 @@ static void log_poll(struct history *h, const struct api_answer *answer, enum po
     } else if (outcome != POLL_FINE && !h->has_poll_failed) {
         bool is_refused = outcome == POLL_REFUSED;
         LOG(LOG_WARN, "poll_failed", LOG_INT("status", answer->status),
-            LOG_STR("error", answer->error),
+            LOG_STR("request_id", answer->request_id), LOG_STR("error", answer->error),
             LOG_STR("reason", is_refused ? "the API's history shows no statuses" : ""),
             LOG_STR("next", is_refused ? "in an hour" : "with backoff"));
     }

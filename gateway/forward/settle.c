@@ -119,7 +119,8 @@ static void log_answer(const struct settling *s)
         LOG_STR("endpoint", api_endpoint_name(answer->endpoint)), LOG_INT("status", answer->status),
         LOG_INT("messages", s->post->count),
         LOG_STR("outcome", retry_outcome_name(verdict->outcome)),
-        LOG_INT("latency_us", answer->latency_us), LOG_STR("error", answer->error));
+        LOG_INT("latency_us", answer->latency_us), LOG_STR("request_id", answer->request_id),
+        LOG_STR("error", answer->error));
 }
 
 /* How long the messages that were relayed had waited to be sent. */

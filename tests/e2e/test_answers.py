@@ -65,6 +65,7 @@ class Call(http.server.BaseHTTPRequestHandler):
         self.answer(404, b'{"message":"not found"}', {})
 
     def do_POST(self):
+        self.server.codings = self.headers["Accept-Encoding"]
         items = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if isinstance(items, dict):
             self.server.taken.update([items["clientId"]])
@@ -142,6 +143,7 @@ def deflate(body):
 
 
 CODINGS = {"gzip": gzip.compress, "deflate": deflate}
+MAX_BODY = 4 << 20  # that is read of an answer
 
 
 def writer(shape, fault="none", wrap=lambda answer: answer):
@@ -209,6 +211,25 @@ class Answers(TestCase):
                     api.write = writer(shape, wrap=wrap)
                     api.taken.clear()
                     self.expect_once(api, client)
+
+    def test_compressed(self):
+        """As was asked for; a bomb of a few kilobytes is told apart by what comes out of it."""
+        api = self.stand_in()
+        relay, client = self.relay_to(api)
+        for coding, compress in CODINGS.items():
+            for fault in ("none", "notice"):
+                with self.subTest(coding=coding, fault=fault):
+                    plain = writer("objects keyed by index", fault)
+
+                    def write(*lists):
+                        self.assertIn(coding, api.codings)
+                        return compress(plain(*lists)[0]), {"Content-Encoding": coding}
+                    api.write = write
+                    api.taken.clear()
+                    self.expect_once(api, client)
+        api.write = lambda *_: (gzip.compress(b" " * 10 * MAX_BODY), {"Content-Encoding": "gzip"})
+        self.send(client, 2)
+        relay.wait_log("request_failed", error="the body of the answer is too long")
 
 
 if __name__ == "__main__":

@@ -332,8 +332,74 @@ Test(api, request_and_answer, .init = setup)
              "Authorization: Bearer " TOKEN "\r\n"
              "Content-Length: %zu\r\n\r\n" BODY,
              s->port, strlen(BODY));
+    /* Which codings there are is curl's affair. */
+    char *codings = strstr(s->request[0], "Accept-Encoding: ");
+    cr_assert_not_null(codings);
+    char *end = strstr(codings, "\r\n") + 2;
+    *(end - 1) = '\0';
+    cr_expect_not_null(strstr(codings, "gzip"));
+    memmove(codings, end, strlen(end) + 1);
     cr_expect_str_eq(s->request[0], expected);
     server_free(s);
+}
+
+/* Support asks for it. */
+Test(api, request_ids, .init = setup)
+{
+    static const struct {
+        const char *headers, *id;
+    } rows[] = {
+        {"", ""},
+        {"X-Request-ID: a-1\r\n", "a-1"},
+        {"cf-ray: ray\r\nx-correlation-id: c\r\n", "c"},
+        {"X-Request-Id:\r\nRequest-Id: r\r\n", "r"},
+        {"X-Amzn-RequestId: "
+         "0123456789012345678901234567890123456789012345678901234567890123456\r\n",
+         "0123456789012345678901234567890123456789012345678901234567890123"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[256];
+        snprintf(text, sizeof(text), "HTTP/1.1 500 No\r\n%sContent-Length: 0\r\n\r\n",
+                 rows[i].headers);
+        struct act acts[] = {{.answer = text}};
+        struct server *s = SERVER(acts);
+        struct api *api = api_to(s);
+        struct api_answer *answer = ask(api);
+        cr_expect_str_eq(answer->request_id, rows[i].id);
+        api_answer_free(answer);
+        api_free(api);
+        server_stop(s);
+        server_free(s);
+    }
+}
+
+/* A refusal that cannot be decompressed is one; a success like that tells nothing. */
+Test(api, bodies_that_cannot_be_decompressed, .init = setup)
+{
+    static const struct {
+        const char *answer;
+        enum api_transport transport;
+    } rows[] = {
+        {"HTTP/1.1 403 No\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain",
+         API_ANSWERED},
+        {"HTTP/1.1 429 No\r\nContent-Encoding: what\r\nContent-Length: 5\r\n\r\nplain",
+         API_ANSWERED},
+        {"HTTP/1.1 429 No\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", API_ANSWERED},
+        {"HTTP/1.1 201 Yes\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain",
+         API_NO_ANSWER},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct act acts[] = {{.answer = rows[i].answer}};
+        struct server *s = SERVER(acts);
+        struct api *api = api_to(s);
+        struct api_answer *answer = ask(api);
+        cr_expect_eq(answer->transport, rows[i].transport, "row %zu: %s", i, answer->error);
+        cr_expect_eq(answer->status != 0, answer->transport == API_ANSWERED);
+        api_answer_free(answer);
+        api_free(api);
+        server_stop(s);
+        server_free(s);
+    }
 }
 
 static const char empty_answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
