@@ -373,6 +373,12 @@ static void finish(struct daemon *d, int code)
     }
 }
 
+/* By itself, libevent would write to stderr, and wait for its reader. */
+static void log_libevent(int severity, const char *words)
+{
+    LOG(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_WARN, "libevent", LOG_STR("reason", words));
+}
+
 static int fail_without_memory(void)
 {
     LOG(LOG_ERROR, "start_failed", LOG_STR("reason", "out of memory"));
@@ -394,11 +400,13 @@ static int run(struct daemon *d)
 int daemon_run(const struct conf *conf, struct alias_table *aliases)
 {
     struct daemon *d = calloc(1, sizeof *d);
-    if (d == NULL) {
+    if (d == NULL || log_start() != 0) {
         alias_table_free(aliases);
+        free(d);
         return fail_without_memory();
     }
     process_prepare();
+    event_set_log_callback(log_libevent);
     evthread_use_pthreads();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     mail_init();
@@ -411,5 +419,6 @@ int daemon_run(const struct conf *conf, struct alias_table *aliases)
     block_stop_signals();
     free_daemon(d);
     free(d);
+    log_stop();
     return code;
 }

@@ -2,6 +2,7 @@
 #include "gateway/base/log.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/log_writer.h"
 #include "proto/text.h"
 
 #include <errno.h>
@@ -326,8 +327,7 @@ static void line_begin(struct line *line, enum log_level level, const char *even
     line_add(line, LOG_STR("event", event));
 }
 
-/* A single write, so that lines of several threads do not mix; a lost log stops nobody. */
-static void line_write(struct line *line)
+static void line_end(struct line *line)
 {
     line->size = sizeof line->text;
     if (line->is_full) {
@@ -335,9 +335,36 @@ static void line_write(struct line *line)
         line_add(line, LOG_BOOL("cut", true));
     }
     line_puts(line, log_format == LOG_JSON ? "}\n" : "\n");
-    while (write(STDERR_FILENO, line->text, line->len) < 0 && errno == EINTR) {
-        continue;
-    }
+}
+
+static void line_write(struct line *line)
+{
+    line_end(line);
+    log_writer_put(line->text, line->len);
+}
+
+/* --- the writer ----------------------------------------------------------------------------- */
+
+enum { FLUSH_MS = 1000 }; /* the longest wait for a reader at the end */
+
+static size_t tell_dropped(char text[LOG_LINE_MAX], int64_t dropped)
+{
+    struct line line;
+    line_begin(&line, LOG_WARN, "log_lines_dropped");
+    line_add(&line, LOG_INT("lines", dropped));
+    line_end(&line);
+    memcpy(text, line.text, line.len);
+    return line.len;
+}
+
+int log_start(void)
+{
+    return log_writer_start(tell_dropped);
+}
+
+void log_stop(void)
+{
+    log_writer_stop(FLUSH_MS);
 }
 
 /* --- repeats -------------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /*
- * log: one event, one line on stderr, one write(2).
+ * log: one event, one line on stderr.
  *
- * Owns the format of a line and how often it may repeat. Leaves to callers what is worth a line, and
- * to the reader of stderr to store and rotate lines.
+ * Owns the format of a line and how often it may repeat. Leaves to callers what is worth a line, to
+ * log_writer to write it without waiting for a reader, and to that reader to store and rotate lines.
  *
  *     ts=2026-11-23T18:50:01.123Z level=info event=listening address=127.0.0.1:2525
  *     {"ts":"2026-11-23T18:50:01.123Z","level":"info","event":"listening","address":"[::1]:2525"}
@@ -20,12 +20,13 @@
  * first field (LOG_INT and LOG_BOOL do not count), or those marked by log_key. Lines at the debug
  * level are never suppressed.
  *
- * Thread: any, but log_open is for the main thread, before there are others. No lock is held while
- * writing.
+ * Thread: any, but log_open, log_start and log_stop are for the main thread, the first two before
+ * there are others. No lock is held while writing.
  */
 #ifndef GATEWAY_BASE_LOG_H
 #define GATEWAY_BASE_LOG_H
 
+#include "gateway/base/log_writer.h"
 #include "proto/ulid.h"
 
 #include <stdbool.h>
@@ -38,9 +39,8 @@ enum log_format { LOG_LOGFMT, LOG_JSON };
 enum log_privacy { LOG_MASK, LOG_FULL };
 
 enum {
-    LOG_LINE_MAX =
-        4096, /* bytes, with the line end; POSIX: a write of this size to a pipe is atomic */
-    LOG_VALUE_MAX = 512, /* bytes, before escaping */
+    LOG_LINE_MAX = LOG_WRITER_LINE_MAX, /* bytes, with the line end */
+    LOG_VALUE_MAX = 512,                /* bytes, before escaping */
     LOG_MASKED_SIZE = 16,
     LOG_KEYS_MAX = 2, /* fields marked by log_key in a line */
     LOG_REPEATS = 5,
@@ -52,6 +52,16 @@ enum {
  * LOG_MASK. May be called again while only one thread logs.
  */
 void log_open(enum log_level level, enum log_format format, enum log_privacy privacy);
+
+/*
+ * From now on, lines are written in a thread of their own: when nobody reads stderr, lines are dropped
+ * and counted, and logging does not wait. Before, each line is written by its caller. Returns 0 or an
+ * errno value.
+ */
+int log_start(void);
+
+/* Writes what is left, for up to a second, and ends that thread. */
+void log_stop(void);
 
 extern enum log_level log_threshold; /* set by log_open, read by log_is_on */
 

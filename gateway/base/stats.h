@@ -61,6 +61,8 @@ enum stats_kind {
        "submissions refused because the store could not write them") \
     X(WATCHERS, "watchers", STATS_GAUGE, "clients watching now") \
     X(WATCHERS_CUT_OFF, "watchers_cut_off_total", STATS_COUNTER, "watchers disconnected because they did not read") \
+    X(LOG_LINES_DROPPED, "log_lines_dropped_total", STATS_COUNTER, \
+       "lines of the log lost because nobody read them") \
     X(MESSAGES_RELAYED, "messages_relayed_total", STATS_SUM, "messages that the API accepted") \
     X(MESSAGES_REJECTED, "messages_rejected_total", STATS_SUM, \
        "messages that the API refused") \
@@ -267,7 +269,7 @@ void stats_count_report(struct stats *stats, enum stats_name outcome, const char
 /* The i-th number of a family. */
 int64_t stats_series(const struct stats *stats, enum stats_family which, int i);
 
-/* Sets the plain numbers that are sums of the tally. Call it in the loop thread before showing them. */
+/* Sets the plain numbers that others count: the tally, the log. Call it in the loop thread before showing them. */
 void stats_add_up(struct stats *stats, const struct session_tally *tally);
 
 /* Adds `count` values to a histogram, with one atomic addition per bucket. */

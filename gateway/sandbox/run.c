@@ -34,6 +34,7 @@ int sandbox_run(const struct sandbox_options *options)
 {
     char error[ERROR_SIZE] = "";
     signal(SIGPIPE, SIG_IGN);
+    log_start(); /* if it fails, the log works all the same */
     struct event_base *base = event_base_new();
     struct sandbox *sandbox = sandbox_new(base, options, error, sizeof error);
     if (sandbox == NULL) {
@@ -44,5 +45,6 @@ int sandbox_run(const struct sandbox_options *options)
     int code = sandbox == NULL ? EX_UNAVAILABLE : EX_OK;
     sandbox_free(sandbox);
     event_base_free(base);
+    log_stop();
     return code;
 }

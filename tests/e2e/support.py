@@ -95,6 +95,8 @@ class Process:
         self.pid = self.process.pid
         self.lines = []
         self.is_over = False  # the log is
+        self.reads_log = threading.Event()  # clear it, and nobody reads the log
+        self.reads_log.set()
         self.written = threading.Condition()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -107,6 +109,7 @@ class Process:
 
     def _read(self):
         for line in self.process.stderr:
+            self.reads_log.wait()
             with self.written:
                 self.lines.append(line.decode("utf-8", "replace").rstrip("\n"))
                 self.written.notify_all()
