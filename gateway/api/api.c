@@ -521,7 +521,6 @@ static void request_id_read(char request_id[API_REQUEST_ID_SIZE], CURL *easy)
     const char *value = "";
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && value[0] == '\0'; i++) {
         value = header_value(easy, names[i]);
-        fprintf(stderr, "%s=%s\n", names[i], value);
     }
     snprintf(request_id, API_REQUEST_ID_SIZE, "%s", value);
 }
