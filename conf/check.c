@@ -52,6 +52,39 @@ static void check_program(struct conf_loader *l)
     }
 }
 
+/* Has the file a line that begins a certificate? Returns false, with errno, if it cannot be read. */
+static bool find_certificate(const char *path, bool *is_found)
+{
+    char line[128];
+    FILE *file = fopen(path, "re");
+    *is_found = false;
+    while (file != NULL && !*is_found && fgets(line, sizeof line, file) != NULL) {
+        *is_found = strncmp(line, "-----BEGIN ", strlen("-----BEGIN ")) == 0 &&
+                    strstr(line, "CERTIFICATE-----") != NULL;
+    }
+    bool is_read = file != NULL && !ferror(file);
+    int error = errno;
+    if (file != NULL) {
+        fclose(file);
+    }
+    errno = error;
+    return is_read;
+}
+
+/* RFC 7468 says how such files look. */
+static void check_certificates(struct conf_loader *l, const struct conf_key *key, const char *path)
+{
+    bool is_found;
+    if (*path == '\0') {
+        return;
+    }
+    if (!find_certificate(path, &is_found)) {
+        COMPLAIN(l, key, "\"%.200s\" cannot be read: %s", path, strerror(errno));
+    } else if (!is_found) {
+        COMPLAIN(l, key, "\"%.200s\" holds no certificate (PEM)", path);
+    }
+}
+
 /* Better now than when the first message needs the file. */
 static void check_files(struct conf_loader *l)
 {
@@ -66,11 +99,7 @@ static void check_files(struct conf_loader *l)
         conf_secret_free(secret);
     }
     check_program(l);
-    const char *ca_file = l->conf->api.ca_file;
-    if (*ca_file != '\0' && access(ca_file, R_OK) != 0) {
-        COMPLAIN(l, conf_key_find("api", "ca_file"), "\"%.200s\" cannot be read: %s", ca_file,
-                 strerror(errno));
-    }
+    check_certificates(l, conf_key_find("api", "ca_file"), l->conf->api.ca_file);
 }
 
 static void check_waits(struct conf_loader *l)

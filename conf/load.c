@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <regex.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,6 +210,18 @@ static void read_override(struct conf_loader *l, const char *text)
     }
 }
 
+void conf_refuse(struct conf_loader *loader, const char *section, const char *name,
+                 const char *format, ...)
+{
+    const struct conf_key *key = conf_key_find(section, name);
+    char what[CONF_WHY_SIZE * 2];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    conf_complain(loader, conf_origin_of(loader, key), key, "%s", what);
+}
+
 void conf_wipe_secrets(char *const *overrides)
 {
     char section[CONF_VARIABLE_SIZE], name[CONF_VARIABLE_SIZE];
@@ -233,7 +246,7 @@ static void drop_last_slashes(char *url)
 }
 
 struct conf *conf_read(FILE *file, const char *name, char *const *overrides,
-                       char *const *environment, struct conf_errors *errors)
+                       char *const *environment, conf_judge *judge, struct conf_errors *errors)
 {
     size_t errors_before = errors->count;
     struct conf_loader l = {
@@ -260,6 +273,9 @@ struct conf *conf_read(FILE *file, const char *name, char *const *overrides,
         read_override(&l, *overrides);
     }
     conf_check(&l);
+    if (judge != NULL) {
+        judge(l.conf, &l);
+    }
     drop_last_slashes(l.conf->api.url);
 
 out:
@@ -272,7 +288,7 @@ out:
 }
 
 struct conf *conf_load(const char *path, char *const *overrides, char *const *environment,
-                       struct conf_errors *errors)
+                       conf_judge *judge, struct conf_errors *errors)
 {
     const char *name = path != NULL ? path : CONF_DEFAULT_FILE;
     FILE *file = fopen(name, "re");
@@ -282,7 +298,7 @@ struct conf *conf_load(const char *path, char *const *overrides, char *const *en
         conf_errors_add(errors, name, why);
         return NULL;
     }
-    struct conf *conf = conf_read(file, name, overrides, environment, errors);
+    struct conf *conf = conf_read(file, name, overrides, environment, judge, errors);
     if (file != NULL) {
         fclose(file);
     }

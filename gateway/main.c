@@ -54,17 +54,13 @@ static bool read_arguments(int argc, char **argv, struct arguments *arguments)
 }
 
 /* Returns NULL after saying what is wrong. */
-static struct conf *load(const struct arguments *arguments)
+static struct conf *load(const struct arguments *arguments, conf_judge *judge)
 {
     struct conf_errors errors = CONF_NO_ERRORS;
-    struct conf *conf = conf_load(arguments->file, arguments->overrides, environ, &errors);
+    struct conf *conf = conf_load(arguments->file, arguments->overrides, environ, judge, &errors);
     conf_errors_print(&errors, stderr);
     conf_errors_free(&errors);
     conf_wipe_secrets(arguments->overrides);
-    if (conf != NULL && !settings_check(conf, stderr)) {
-        conf_free(conf);
-        return NULL;
-    }
     if (conf != NULL) {
         log_open((enum log_level)conf->log.level, (enum log_format)conf->log.format,
                  (enum log_privacy)conf->log.privacy);
@@ -90,9 +86,18 @@ static struct conf *load_without_api(const char *file, char *const *overrides)
     for (size_t i = 0; i < NO_API; i++) {
         more[count + i] = (char *)no_api[i];
     }
-    struct conf *conf = load(&(struct arguments){.file = file, .overrides = more});
+    struct conf *conf = load(&(struct arguments){.file = file, .overrides = more}, settings_judge);
     free(more);
     return conf;
+}
+
+/* Prints them, and frees them. */
+static void print_errors(struct buffer *errors)
+{
+    if (errors->len > 0) {
+        fwrite(errors->data, 1, errors->len, stderr);
+    }
+    buffer_free(errors);
 }
 
 /* Reads sms.aliases, if it is set. Returns false after saying what is wrong. */
@@ -101,11 +106,19 @@ static bool load_aliases(const struct conf *conf, struct alias_table **aliases)
     const char *path = conf->sms.aliases;
     struct buffer errors = BUFFER_EMPTY;
     *aliases = path[0] == '\0' ? NULL : aliases_read(path, conf->sms.default_country, &errors);
-    if (errors.len > 0) {
-        fwrite(errors.data, 1, errors.len, stderr);
-    }
-    buffer_free(&errors);
+    print_errors(&errors);
     return path[0] == '\0' || *aliases != NULL;
+}
+
+/* Reads policy.optout_file, if it is set. Returns false after saying what is wrong. */
+static bool check_optout(const struct conf *conf)
+{
+    struct optout_options options;
+    struct buffer errors = BUFFER_EMPTY;
+    settings_optout(conf, &options);
+    bool is_good = options.file[0] == '\0' || optout_check_file(&options, &errors);
+    print_errors(&errors);
+    return is_good;
 }
 
 /* Finds the store for `smsrelay queue`: as `serve` would, or else where the service has it. */
@@ -126,7 +139,7 @@ static char *find_store(const char *file, char *const *overrides)
 
 static int serve(const struct arguments *arguments)
 {
-    struct conf *conf = load(arguments);
+    struct conf *conf = load(arguments, settings_judge);
     struct alias_table *aliases = NULL;
     bool is_sound = conf != NULL && load_aliases(conf, &aliases);
     int code = is_sound ? daemon_run(conf, aliases) : EX_CONFIG;
@@ -136,9 +149,10 @@ static int serve(const struct arguments *arguments)
 
 static int check(const struct arguments *arguments)
 {
-    struct conf *conf = load(arguments);
+    struct conf *conf = load(arguments, settings_judge_all);
     struct alias_table *aliases = NULL;
     bool is_sound = conf != NULL && load_aliases(conf, &aliases);
+    is_sound = conf != NULL && check_optout(conf) && is_sound;
     alias_table_free(aliases);
     conf_free(conf);
     return is_sound ? EX_OK : EX_CONFIG;

@@ -7,9 +7,14 @@
 #include "conf/value.h"
 #include "gateway/base/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     HISTORY_PER_PAGE = 100,
@@ -23,54 +28,81 @@ _Static_assert((int)CONF_TRANSLITERATE_ALL == (int)TEXT_TRANSLITERATE_ALL, "sms.
 _Static_assert((int)CONF_SUBJECT_ONLY == (int)SUBJECT_ONLY, "smtp.subject");
 _Static_assert((int)CONF_TOO_LONG_REFUSE == (int)TOO_LONG_REFUSE, "smtp.too_long");
 
-static bool check_sender(const char *key, const char *sender, FILE *out)
+static void judge_sender(struct conf_loader *loader, const char *key, const char *sender)
 {
-    if (sender_is_valid(sender, strlen(sender))) {
-        return true;
+    if (!sender_is_valid(sender, strlen(sender))) {
+        conf_refuse(loader, "sms", key,
+                    "\"%s\" cannot be a sender: 1 to 11 letters, digits, spaces or .-_& with a "
+                    "letter among them, or 3 to 15 digits",
+                    sender);
     }
-    fprintf(out,
-            "%s: \"%s\" cannot be a sender: 1 to 11 letters, digits, spaces or .-_& with a letter "
-            "among them, or 3 to 15 digits\n",
-            key, sender);
-    return false;
 }
 
-static bool check_country(const char *code, FILE *out)
-{
-    if (code[0] == '\0' || number_country_is_known(code)) {
-        return true;
-    }
-    fprintf(out, "sms.default_country: no country has the calling code +%s\n", code);
-    return false;
-}
-
-static bool check_number(const char *key, const char *number, const char *country_code, FILE *out)
+static void judge_number(struct conf_loader *loader, const char *number, const char *country_code)
 {
     char e164[NUMBER_SIZE];
     char fault[NUMBER_FAULT_SIZE];
     if (number_parse(number, strlen(number), country_code, e164)) {
-        return true;
+        return;
     }
     number_explain(number, strlen(number), country_code, fault);
-    fprintf(out, "%s: \"%s\" is not a telephone number%s%s\n", key, number,
-            fault[0] != '\0' ? ": " : "", fault);
-    return false;
+    conf_refuse(loader, "policy", "never_optout", "\"%s\" is not a telephone number%s%s", number,
+                fault[0] != '\0' ? ": " : "", fault);
 }
 
-bool settings_check(const struct conf *conf, FILE *out)
+void settings_judge(const struct conf *conf, struct conf_loader *loader)
 {
-    const char *from = conf->sms.default_from;
     const char *country_code = conf->sms.default_country;
-    bool is_sound = from[0] == '\0' || check_sender("sms.default_from", from, out);
-    is_sound = check_country(country_code, out) && is_sound;
+    if (conf->sms.default_from[0] != '\0') {
+        judge_sender(loader, "default_from", conf->sms.default_from);
+    }
+    if (country_code[0] != '\0' && !number_country_is_known(country_code)) {
+        conf_refuse(loader, "sms", "default_country", "no country has the calling code +%s",
+                    country_code);
+    }
     for (size_t i = 0; i < conf->policy.never_optout.count; i++) {
-        const char *number = conf->policy.never_optout.items[i];
-        is_sound = check_number("policy.never_optout", number, country_code, out) && is_sound;
+        judge_number(loader, conf->policy.never_optout.items[i], country_code);
     }
     for (size_t i = 0; i < conf->sms.senders.count; i++) {
-        is_sound = check_sender("sms.senders", conf->sms.senders.items[i], out) && is_sound;
+        judge_sender(loader, "senders", conf->sms.senders.items[i]);
     }
-    return is_sound;
+}
+
+/* May this user write in the directory of the store? The final "/." keeps out what is none. */
+static void judge_directory(struct conf_loader *loader, const char *path)
+{
+    char directory[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int len = slash == NULL ? 0 : (int)(slash - path);
+    snprintf(directory, sizeof directory, "%.*s/.", len, path);
+    if (faccessat(AT_FDCWD, slash == NULL ? "." : directory, W_OK | X_OK, AT_EACCESS) != 0) {
+        conf_refuse(loader, "queue", "path", "the directory \"%.*s\" cannot be used: %s",
+                    len == 0 ? 1 : len, slash == NULL ? "." : path, strerror(errno));
+    }
+}
+
+/* May this user write the store, if it is there? */
+static void judge_store(struct conf_loader *loader, const char *path)
+{
+    struct stat file;
+    if (stat(path, &file) != 0) {
+        judge_directory(loader, path);
+    } else if (!S_ISREG(file.st_mode)) {
+        conf_refuse(loader, "queue", "path", "is not a regular file");
+    } else if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) != 0) {
+        conf_refuse(loader, "queue", "path", "cannot be used: %s", strerror(errno));
+    } else {
+        judge_directory(loader, path);
+    }
+}
+
+void settings_judge_all(const struct conf *conf, struct conf_loader *loader)
+{
+    struct store_options options;
+    settings_judge(conf, loader);
+    if (settings_store(conf, &options)) {
+        judge_store(loader, options.path);
+    }
 }
 
 bool settings_session(const struct conf *conf, const char *hostname,

@@ -8,7 +8,7 @@
 #ifndef GATEWAY_SETTINGS_H
 #define GATEWAY_SETTINGS_H
 
-#include "conf/conf.h"
+#include "conf/load.h"
 #include "gateway/forward/forwarder.h"
 #include "gateway/notify/notify.h"
 #include "gateway/sandbox/sandbox.h"
@@ -19,15 +19,13 @@
 #include "gateway/web/http.h"
 #include "proto/session/session.h"
 
-#include <stdio.h>
-
 struct queue_options;
 
-/*
- * Checks what conf cannot: are sms.default_from and sms.senders senders? Writes a line to `out` about
- * each that is not. Returns true if all are.
- */
-bool settings_check(const struct conf *conf, FILE *out);
+/* Judges senders, numbers and the country. A conf_judge. */
+void settings_judge(const struct conf *conf, struct conf_loader *loader);
+
+/* The same, and looks whether this user could keep the queue where queue.path says. */
+void settings_judge_all(const struct conf *conf, struct conf_loader *loader);
 
 /* `aliases` may be NULL. The caller frees `rules->senders`. Returns false on allocation failure. */
 bool settings_session(const struct conf *conf, const char *hostname,

@@ -92,6 +92,15 @@ static bool read_file(const struct optout *o, struct recipients *numbers, struct
     return is_good;
 }
 
+bool optout_check_file(const struct optout_options *options, struct buffer *errors)
+{
+    const struct optout o = {.options = *options};
+    struct recipients numbers = {0};
+    bool is_good = read_file(&o, &numbers, errors);
+    recipients_free(&numbers);
+    return is_good;
+}
+
 /* --- the list --------------------------------------------------------------------------------- */
 
 /* The latest decision about a number, or NULL. */

@@ -40,6 +40,10 @@ struct optout *optout_new(const struct optout_options *options, struct buffer *e
 /* NULL is fine. */
 void optout_free(struct optout *o);
 
+/* Could optout_new read the file? It needs only the file and the country code. Appends to `errors`
+ * what is wrong. */
+bool optout_check_file(const struct optout_options *options, struct buffer *errors);
+
 /* Reads the file again. Returns false, leaving the list unchanged, if the file is invalid. */
 bool optout_reload(struct optout *o, struct buffer *errors);
 

@@ -1,6 +1,7 @@
 """Settings as users see them: where they come from, and how errors in them are reported."""
 
 import os
+import shutil
 import tempfile
 import unittest
 
@@ -48,19 +49,33 @@ class Errors(ConfTest):
         done = run("check", "-o", "api.url=sandbox", "-o", "sms.senders=Acme,Wonderful-Shop",
                    "-o", "sms.default_from=Acme")
         self.assertEqual(done.returncode, CONFIG)
-        self.assertIn('sms.senders: "Wonderful-Shop" cannot be a sender', done.stderr)
+        self.assertIn('-o sms.senders: "Wonderful-Shop" cannot be a sender', done.stderr)
         self.assertNotIn('"Acme"', done.stderr)
+
+    def test_what_only_the_relay_knows_is_told_with_its_line_too(self):
+        path = self.file("[api]\nurl = sandbox\n[sms]\ndefault_from = Wonderful-Shop\n"
+                         "senders = 12\ndefault_country = 999\n[policy]\nnever_optout = 600\n"
+                         "[log]\nlevel = loud\n")
+        done = run("check", "-c", path)
+        self.assertEqual(done.returncode, CONFIG)
+        for line, name in ((4, "sms.default_from"), (5, "sms.senders"), (6, "sms.default_country"),
+                           (8, "policy.never_optout"), (10, "log.level")):
+            self.assertRegex(done.stderr, r"(?m)^%s:%d: %s: " % (path, line, name))
+        path = self.file("[api]\nurl = sandbox\n[sms]\nsenders = Acme, Shop\n"
+                         "default_from = Other\n")
+        self.assertEqual(run("check", "-c", path).stderr,
+                         path + ":5: sms.default_from: must be one of sms.senders\n")
 
     def test_what_cannot_be_a_number(self):
         done = run("check", "-o", "api.url=sandbox", "-o", "policy.never_optout=+34600000000, 600",
                    "-o", "sms.default_country=44")
         self.assertEqual(done.returncode, CONFIG)
-        self.assertEqual(done.stderr, 'policy.never_optout: "600" is not a telephone number: '
+        self.assertEqual(done.stderr, '-o policy.never_optout: "600" is not a telephone number: '
                                       "too short for +44\n")
         done = run("check", "-o", "api.url=sandbox", "-o", "sms.default_country=999")
         self.assertEqual(done.returncode, CONFIG)
         self.assertEqual(done.stderr,
-                         "sms.default_country: no country has the calling code +999\n")
+                         "-o sms.default_country: no country has the calling code +999\n")
 
     def test_a_missing_file(self):
         done = run("serve", "-c", "/nonexistent/smsrelay.conf")
@@ -102,6 +117,77 @@ class Errors(ConfTest):
                 self.assertEqual(done.returncode, USAGE)
                 self.assertNotEqual(done.stderr, "")
                 self.assertEqual(done.stdout, "")
+
+
+class Files(ConfTest):
+    """`check` opens what `serve` will need."""
+
+    CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def check(self, section, name, value, as_nobody=False):
+        """What `check` says of a setting in line 4."""
+        path = self.file("[api]\nurl = sandbox\n[%s]\n%s = %s\n" % (section, name, value), 0o644)
+        options = dict(user=65534, group=65534, extra_groups=[]) if as_nobody else {}
+        done = run("check", "-c", path, **options)
+        self.assertEqual(done.returncode, CONFIG if done.stderr else OK)
+        return done.stderr.replace("%s:4: %s.%s: " % (path, section, name), "line 4: ")
+
+    def test_ca_file(self):
+        self.assertEqual(self.check("api", "ca_file", "/nonexistent/ca"),
+                         'line 4: "/nonexistent/ca" cannot be read: No such file or directory\n')
+        self.assertEqual(self.check("api", "ca_file", self.folder),
+                         'line 4: "%s" cannot be read: Is a directory\n' % self.folder)
+        for text in ("", "not a certificate", "-----BEGIN PRIVATE KEY-----\n"):
+            path = self.file(text)
+            self.assertEqual(self.check("api", "ca_file", path),
+                             'line 4: "%s" holds no certificate (PEM)\n' % path)
+        self.assertEqual(self.check("api", "ca_file", self.file("# CA\n" + self.CERTIFICATE)), "")
+        self.assertEqual(self.check("api", "ca_file", self.file(
+            self.CERTIFICATE.replace("BEGIN", "BEGIN TRUSTED"))), "")
+
+    def test_optout_file(self):
+        path = self.file("+34600000000\nnobody\n# a comment\n")
+        self.assertEqual(self.check("policy", "optout_file", path),
+                         path + ":2: not a telephone number\n")
+        self.assertIn("/nonexistent/x: policy.optout_file: ",
+                      self.check("policy", "optout_file", "/nonexistent/x"))
+        self.assertEqual(self.check("policy", "optout_file", self.file("+34600000000\n")), "")
+
+    def test_the_directory_of_the_queue(self):
+        path = os.path.join(self.folder, "x", "queue.db")
+        self.assertEqual(self.check("queue", "path", path),
+                         'line 4: the directory "%s/x" cannot be used: No such file or directory\n' % self.folder)
+        open(os.path.join(self.folder, "x"), "w").close()
+        self.assertEqual(self.check("queue", "path", path),
+                         'line 4: the directory "%s/x" cannot be used: Not a directory\n' % self.folder)
+        os.mkdir(os.path.join(self.folder, "q"))
+        self.assertEqual(self.check("queue", "path", self.folder + "/q"),
+                         "line 4: is not a regular file\n")
+        self.assertEqual(self.check("queue", "path", self.folder + "/queue.db"), "")
+        self.assertEqual(sorted(os.listdir(self.folder)), ["q", "x"])
+        self.assertEqual(self.check("queue", "path", "queue.db"), "")
+
+    def test_a_directory_of_the_queue_that_this_user_cannot_write(self):
+        if os.geteuid() != 0:
+            self.skipTest("takes root, to become another user")
+        os.chmod(self.folder, 0o755)
+        path = self.folder + "/queue.db"
+        self.assertEqual(self.check("queue", "path", path, as_nobody=True),
+                         'line 4: the directory "%s" cannot be used: Permission denied\n' % self.folder)
+        os.chmod(self.folder, 0o777)
+        self.assertEqual(self.check("queue", "path", path, as_nobody=True), "")
+        open(path, "w").close()
+        self.assertEqual(self.check("queue", "path", path, as_nobody=True),
+                         "line 4: cannot be used: Permission denied\n")
+
+    def test_a_queue_in_memory_needs_no_directory(self):
+        done = run("check", "-o", "api.url=sandbox", "-o", "queue.path=/nonexistent/q",
+                   "-o", "queue.durability=none")
+        self.assertEqual((done.returncode, done.stderr), (OK, ""))
 
 
 class Good(ConfTest):

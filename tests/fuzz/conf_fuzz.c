@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
                                     : fmemopen((char[]){'\n'}, 1, "r");
     require(file != NULL);
     struct conf_errors errors = CONF_NO_ERRORS;
-    struct conf *conf = conf_read(file, "fuzz.conf", overrides, environment, &errors);
+    struct conf *conf = conf_read(file, "fuzz.conf", overrides, environment, NULL, &errors);
     require((conf != NULL) == (errors.count == 0));
     require((errors.text != NULL) == (errors.count > 0));
     if (conf != NULL) {

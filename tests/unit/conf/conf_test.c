@@ -25,7 +25,7 @@ static struct conf *read_text(const char *text, char *const *overrides, char *co
     FILE *file = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
     cr_assert_not_null(file);
     *errors = (struct conf_errors)CONF_NO_ERRORS;
-    struct conf *conf = conf_read(file, "t.conf", overrides, environment, errors);
+    struct conf *conf = conf_read(file, "t.conf", overrides, environment, NULL, errors);
     fclose(file);
     cr_assert((conf == NULL) == (errors->count > 0), "settings or errors, never both: %s", text);
     return conf;
@@ -939,11 +939,11 @@ TestSuite(files, .init = make_directory, .fini = remove_directory);
 Test(files, a_named_file_must_exist)
 {
     struct conf_errors errors = CONF_NO_ERRORS;
-    cr_expect_null(conf_load("/nonexistent/x.conf", NULL, NULL, &errors));
+    cr_expect_null(conf_load("/nonexistent/x.conf", NULL, NULL, NULL, &errors));
     cr_expect_str_eq(errors.text,
                      "/nonexistent/x.conf: cannot be opened: No such file or directory\n");
     conf_errors_free(&errors);
-    cr_expect_null(conf_load(directory, NULL, NULL, &errors));
+    cr_expect_null(conf_load(directory, NULL, NULL, NULL, &errors));
     cr_expect_not_null(strstr(errors.text, ": Is a directory\n"), "%s", errors.text);
     conf_errors_free(&errors);
 }
@@ -951,7 +951,7 @@ Test(files, a_named_file_must_exist)
 Test(files, a_file_without_end)
 {
     struct conf_errors errors = CONF_NO_ERRORS;
-    cr_expect_null(conf_load("/dev/zero", NULL, NULL, &errors));
+    cr_expect_null(conf_load("/dev/zero", NULL, NULL, NULL, &errors));
     cr_expect_not_null(strstr(errors.text, "/dev/zero:1: the file is larger than 1 MiB\n"), "%s",
                        errors.text);
     conf_errors_free(&errors);
@@ -964,20 +964,20 @@ Test(files, a_token_needs_a_private_file)
     struct conf *conf;
 
     write_file(text, strlen(text), 0640);
-    conf = conf_load(path, NULL, NULL, &errors);
+    conf = conf_load(path, NULL, NULL, NULL, &errors);
     cr_assert_not_null(conf, "%s", errors.text);
     cr_expect_str_eq(conf->api.token, "S3cret");
     conf_free(conf);
 
     write_file(text, strlen(text), 0644);
-    cr_expect_null(conf_load(path, NULL, NULL, &errors));
+    cr_expect_null(conf_load(path, NULL, NULL, NULL, &errors));
     cr_expect_not_null(strstr(errors.text, ":2: api.token: is in a file that is open to others"),
                        "%s", errors.text);
     conf_errors_free(&errors);
 
     write_file("[api]\n", 6, 0644);
     char *environment[] = {"INSTASENT_TOKEN=x", NULL};
-    conf = conf_load(path, NULL, environment, &errors);
+    conf = conf_load(path, NULL, environment, NULL, &errors);
     cr_expect_not_null(conf, "%s", errors.text);
     conf_free(conf);
 }
@@ -1133,10 +1133,10 @@ Test(conf, shipped_files_are_good)
 {
     struct conf_errors errors = CONF_NO_ERRORS;
     char *environment[] = {"INSTASENT_TOKEN=x", NULL};
-    struct conf *conf = conf_load("conf/smsrelay.conf", NULL, environment, &errors);
+    struct conf *conf = conf_load("conf/smsrelay.conf", NULL, environment, NULL, &errors);
     cr_expect_not_null(conf, "%s", errors.text);
     conf_free(conf);
-    conf = conf_load("conf/sandbox.conf", NULL, NULL, &errors);
+    conf = conf_load("conf/sandbox.conf", NULL, NULL, NULL, &errors);
     cr_assert_not_null(conf, "%s", errors.text);
     cr_expect_str_eq(conf->api.url, "sandbox");
     cr_expect_str_eq(conf->queue.path, "", "a trial leaves nothing behind");
@@ -1148,7 +1148,7 @@ Test(conf, shipped_files_are_good)
         fputs(line + (line[0] == '#' && line[1] != ' '), all);
     }
     rewind(all);
-    conf = conf_read(all, "all", NULL, environment, &errors);
+    conf = conf_read(all, "all", NULL, environment, NULL, &errors);
     cr_expect_not_null(conf, "%s", errors.text);
     conf_free(conf);
     fclose(shipped);
