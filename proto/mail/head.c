@@ -54,7 +54,7 @@ static size_t find_field(struct span name)
 static enum kind kind_of(struct span name)
 {
     size_t row = find_field(name);
-    bool has_dash = memchr(name.s, '-', name.len) != NULL;
+    bool has_dash = span_has(name, '-');
     return row < FIELD_COUNT ? FIELDS[row].kind : has_dash ? KIND_MINOR : KIND_UNKNOWN;
 }
 
@@ -252,11 +252,11 @@ static bool is_true_mime_field(struct span line)
         return false;
     }
     value = span_trim(value);
-    const char *semicolon = memchr(value.s, ';', value.len);
-    size_t len = semicolon == NULL ? value.len : (size_t)(semicolon - value.s);
-    bool is_word = len > 0 && memchr(value.s, ' ', len) == NULL;
+    const char *semicolon = value.len > 0 ? memchr(value.s, ';', value.len) : NULL;
+    struct span word = {value.s, semicolon == NULL ? value.len : (size_t)(semicolon - value.s)};
+    bool is_word = word.len > 0 && !span_has(word, ' ');
     return (span_is(name, "MIME-Version") && span_is(value, "1.0")) ||
-           (span_is(name, "Content-Type") && is_word && memchr(value.s, '/', len) != NULL) ||
+           (span_is(name, "Content-Type") && is_word && span_has(word, '/')) ||
            (span_is(name, "Content-Transfer-Encoding") && is_word);
 }
 

@@ -67,7 +67,7 @@ static bool is_base64_line(struct span line)
     for (size_t i = 0; i < line.len; i++) {
         foreign += base64_has(line.s[i]) ? 0 : 1;
     }
-    return memchr(line.s, ' ', line.len) == NULL && foreign * 8 <= line.len;
+    return !span_has(line, ' ') && foreign * 8 <= line.len;
 }
 
 static bool is_all_base64(struct span text)
@@ -102,9 +102,8 @@ static void end_encoding(struct part *part, const char *s, size_t len)
 /* Is this nothing that anybody would have encoded? Words with blanks between are hardly base64. */
 static bool is_nonsense(const struct buffer *decoded, struct span raw)
 {
-    bool has_blanks = raw.len > 0 && memchr(raw.s, ' ', raw.len) != NULL;
     return is_binary(decoded->data, decoded->len) ||
-           (has_blanks && !text_is_utf8(decoded->data, decoded->len));
+           (span_has(raw, ' ') && !text_is_utf8(decoded->data, decoded->len));
 }
 
 /*

@@ -44,7 +44,7 @@ static bool is_text(const struct node *node)
 static bool read_parameter(const struct node *node, const char *name, struct buffer *value)
 {
     struct span type = {node->type.data, node->type.len};
-    bool has = node->type.len > 0 && value_parameter(type, name, value, NULL) && value->len > 0;
+    bool has = value_parameter(type, name, value, NULL) && value->len > 0;
     buffer_putc(value, '\0');
     return has && !value->has_failed;
 }
@@ -295,8 +295,8 @@ static bool read_name(const struct node *node, struct buffer *name, struct buffe
 {
     struct span type = {node->type.data, node->type.len};
     struct span disposition = {node->disposition.data, node->disposition.len};
-    return (disposition.len > 0 && value_parameter(disposition, "filename", name, charset)) ||
-           (type.len > 0 && value_parameter(type, "name", name, charset));
+    return value_parameter(disposition, "filename", name, charset) ||
+           value_parameter(type, "name", name, charset);
 }
 
 /* Adds a name to the list that is told. */

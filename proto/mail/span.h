@@ -30,6 +30,12 @@ static inline bool span_is_white(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* Has it this byte? */
+static inline bool span_has(struct span span, char c)
+{
+    return span.len > 0 && memchr(span.s, c, span.len) != NULL;
+}
+
 /* Without the white space at both ends. */
 static inline struct span span_trim(struct span span)
 {

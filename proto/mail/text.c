@@ -61,7 +61,7 @@ static bool is_utf8_anyway(const char *s, size_t len, size_t high, const struct 
     case CHARSET_ESCAPING:
         return high > 0;
     case CHARSET_WIDE:
-        return memchr(s, '\0', len) == NULL;
+        return !span_has((struct span){s, len}, '\0');
     }
     return true;
 }

@@ -283,14 +283,14 @@ static bool is_in_last_body(const struct tree *tree)
 static void take_lines(struct tree *tree, struct span lines) /* NOLINT(misc-no-recursion) */
 {
     struct span line;
+    const char *end = lines.len > 0 ? lines.s + lines.len : NULL;
     while (lines.len > 0 && !tree->is_too_complex && !tree->has_failed) {
         if (is_in_last_body(tree)) {
             part_append(&tree->nodes[tree->node].part, lines.s, lines.len);
             return;
         }
-        size_t len = lines.len;
         span_next_line(&lines, &line);
-        take_line(tree, line, len - lines.len > line.len);
+        take_line(tree, line, line.s + line.len < end);
     }
 }
 
@@ -404,7 +404,7 @@ static bool may_be_boundary(struct span line, struct span *boundary)
     enum { LONGEST = 200 };
     line = span_trim(line);
     if (line.len < 3 || line.len > LONGEST || !span_starts_with(line, "--") ||
-        memchr(line.s, ' ', line.len) != NULL) {
+        span_has(line, ' ')) {
         return false;
     }
     *boundary = (struct span){line.s + 2, line.len - 2};

@@ -74,7 +74,7 @@ enum media value_media(struct span type)
     if (contains(word, "html")) {
         return MEDIA_HTML;
     }
-    bool is_type = contains(word, "/");
+    bool is_type = span_has(word, '/');
     if (!is_type && contains(type, "boundary=")) {
         return MEDIA_MIXED;
     }
@@ -151,9 +151,6 @@ static const char *skip_white(const char *s, const char *end)
 /* Cuts the next `name=value` off; what lies before it, such as the type, is passed over. */
 static bool next_parameter(struct span *rest, struct parameter *parameter)
 {
-    if (rest->len == 0) {
-        return false;
-    }
     const char *s = rest->s, *end = rest->s + rest->len;
     while (s < end) {
         const char *name = s;
@@ -211,7 +208,7 @@ static void append_extended(struct span value, bool is_first, struct buffer *out
                             struct buffer *charset)
 {
     const char *end = value.s + value.len;
-    const char *quote = is_first ? memchr(value.s, '\'', value.len) : NULL;
+    const char *quote = is_first && value.len > 0 ? memchr(value.s, '\'', value.len) : NULL;
     const char *second = quote == NULL ? NULL : memchr(quote + 1, '\'', (size_t)(end - quote - 1));
     if (second != NULL) {
         if (charset != NULL) {
@@ -233,6 +230,9 @@ bool value_parameter(struct span value, const char *name, struct buffer *out,
     enum { PIECES_MAX = 20, NAME_MAX = 32 };
     struct parameter found;
     char full[NAME_MAX];
+    if (value.len == 0) {
+        return false;
+    }
     snprintf(full, sizeof full, "%s*", name);
     if (find_parameter(value, full, &found)) {
         append_extended(found.value, true, out, charset);

@@ -2,6 +2,7 @@
 #include "proto/mail/words.h"
 
 #include "proto/mail/charset.h"
+#include "proto/mail/span.h"
 #include "proto/mail/text.h"
 #include "proto/mail/transfer.h"
 
@@ -40,9 +41,9 @@ static bool is_blank(const char *s, size_t len)
     return len == 0;
 }
 
-static bool has_blank(const char *s, size_t len)
+static bool has_blank(struct span span)
 {
-    return memchr(s, ' ', len) != NULL || memchr(s, '\t', len) != NULL;
+    return span_has(span, ' ') || span_has(span, '\t');
 }
 
 /* Where the text of a word ends: at "?=", or with the value where that has been cut off. */
@@ -53,7 +54,7 @@ static bool find_text_end(struct word *word, const char *end)
     word->text_len = stop != NULL ? (size_t)(stop - word->text) : rest;
     word->end = stop != NULL ? stop + 2 : end;
     return memmem(word->text, word->text_len, "=?", 2) == NULL &&
-           (stop != NULL || !has_blank(word->text, word->text_len));
+           (stop != NULL || !has_blank((struct span){word->text, word->text_len}));
 }
 
 /* Takes the encoded word apart that may begin at `s`, with "=?". False: it is none. */
@@ -62,7 +63,7 @@ static bool read_word(const char *s, const char *end, struct word *word)
     word->charset = s + 2;
     const char *stop = memchr(word->charset, '?', (size_t)(end - word->charset));
     if (stop == NULL || end - stop < 3 || stop[2] != '?' ||
-        has_blank(word->charset, (size_t)(stop - word->charset))) {
+        has_blank((struct span){word->charset, (size_t)(stop - word->charset)})) {
         return false;
     }
     const char *language = memchr(word->charset, '*', (size_t)(stop - word->charset));
