@@ -1,8 +1,6 @@
 /* head: see head.h. */
 #include "proto/mail/head.h"
 
-#include <stdint.h>
-
 /* --- fields ----------------------------------------------------------------------------------- */
 
 enum kind {
@@ -150,12 +148,10 @@ static void keep(struct head *head, struct span name, struct span value)
 struct reading {
     struct head *head;
     bool is_ended; /* an empty line follows the headers */
-    unsigned known, minor, unknown;
-    bool is_sure;
+    unsigned minor, unknown;
     bool is_open; /* a field has begun that a folded line continues */
     struct span name, value;
     size_t last_line;          /* the length of its last line */
-    uint32_t seen;             /* rows of FIELDS */
     const char *goes_on_until; /* headers are known to go on up to here */
     const char *tail; /* where the unknown fields begin behind the last other one; NULL = none */
 };
@@ -178,11 +174,11 @@ static void begin_field(struct reading *r, struct span line, struct span name, s
     r->value = value;
     r->last_line = line.len;
     r->head->count++;
-    r->seen |= row < FIELD_COUNT ? (uint32_t)1 << row : 0;
-    r->known += kind >= KIND_KNOWN ? 1 : 0;
+    r->head->seen |= row < FIELD_COUNT ? (uint32_t)1 << row : 0;
+    r->head->known += kind >= KIND_KNOWN ? 1 : 0;
     r->minor += kind == KIND_MINOR ? 1 : 0;
     r->unknown += kind == KIND_UNKNOWN ? 1 : 0;
-    r->is_sure = r->is_sure || kind == KIND_SURE;
+    r->head->is_sure = r->head->is_sure || kind == KIND_SURE;
     r->tail = kind != KIND_UNKNOWN ? NULL : r->tail != NULL ? r->tail : line.s;
 }
 
@@ -221,7 +217,7 @@ static bool goes_on(struct reading *r, struct span rest)
     }
     while (span_next_line(&rest, &line) && line.len > 0) {
         size_t row = split_field(line, &name, &value) ? find_field(name) : FIELD_COUNT;
-        bool is_new = row < FIELD_COUNT && (r->seen >> row & 1) == 0;
+        bool is_new = row < FIELD_COUNT && (r->head->seen >> row & 1) == 0;
         if (is_new && FIELDS[row].kind >= (r->is_ended ? KIND_KNOWN : KIND_SURE)) {
             r->goes_on_until = line.s;
             return true;
@@ -306,7 +302,7 @@ static const char *read_lines(struct reading *r, struct span rest, unsigned know
             continue_field(r, line);
         } else if (split_field(line, &name, &value)) {
             begin_field(r, line, name, value);
-        } else if (r->known < known_needed) {
+        } else if (r->head->known < known_needed) {
             return NULL;
         } else if (!take_other(r, line, rest)) {
             return line.s;
@@ -318,17 +314,17 @@ static const char *read_lines(struct reading *r, struct span rest, unsigned know
 /* Are these headers at all, or lines of a text that look like them? */
 static bool are_headers(const struct reading *r, enum head_place place)
 {
-    bool is_date_alone = r->known == 1 && r->head->date.len > 0 && r->unknown > 0;
+    bool is_date_alone = r->head->known == 1 && r->head->date.len > 0 && r->unknown > 0;
     bool is_all_text = r->head->may_be_text && !r->is_ended && r->head->subject.len == 0;
-    return place == HEAD_OF_MAIL ? r->known > 0 && !is_date_alone && !is_all_text
-                                 : r->known + r->minor > 0 || r->unknown == 0;
+    return place == HEAD_OF_MAIL ? r->head->known > 0 && !is_date_alone && !is_all_text
+                                 : r->head->known + r->minor > 0 || r->unknown == 0;
 }
 
 size_t head_read(struct span block, bool is_ended, enum head_place place, struct head *head)
 {
     struct reading r = {.head = head, .is_ended = is_ended};
     bool is_mail = place == HEAD_OF_MAIL;
-    bool has_mime = is_mail && has_true_mime_field(block);
+    bool has_mime = has_true_mime_field(block);
     const char *start = is_mail ? find_start(block, has_mime) : block.s;
     *head = (struct head){.count = 0};
     if (start == NULL || block.len == 0) {
@@ -337,7 +333,7 @@ size_t head_read(struct span block, bool is_ended, enum head_place place, struct
     struct span rest = {start, (size_t)(block.s + block.len - start)};
     const char *text = read_lines(&r, rest, has_mime ? 0 : is_mail ? 2 : 1);
     end_field(&r);
-    head->may_be_text = r.unknown > 0 && r.unknown >= r.known && !r.is_sure;
+    head->may_be_text = r.unknown > 0 && r.unknown >= head->known && !head->is_sure;
     if (text == NULL || !are_headers(&r, place)) {
         *head = (struct head){.count = 0};
         return 0;

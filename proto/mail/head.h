@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The values are spans of what was read: white space at their ends left out, folded lines as they
  * came. */
@@ -20,10 +21,12 @@ struct head {
     struct span subject, type, encoding, disposition, auto_submitted, message_id, date;
     struct mail_option options[MAIL_OPTIONS_MAX]; /* X-SMS-... */
     size_t option_count;
-    size_t count;  /* fields */
-    unsigned hops; /* Received fields */
-    bool
-        may_be_text; /* most of it is not known as headers, and nothing of it belongs to a mail alone */
+    size_t count;     /* fields */
+    unsigned known;   /* of them: those that are known */
+    uint32_t seen;    /* which of those; what a bit stands for is head's own */
+    bool is_sure;     /* there is one that stands in no text */
+    bool may_be_text; /* there is none, and most of them are not known */
+    unsigned hops;    /* Received fields */
 };
 
 enum head_place { HEAD_OF_MAIL, HEAD_OF_PART };

@@ -2,6 +2,7 @@
 #include "proto/mail/mail.h"
 
 #include "proto/mail/html.h"
+#include "proto/mail/mend.h"
 #include "proto/mail/pick.h"
 #include "proto/mail/text.h"
 #include "proto/mail/tree.h"
@@ -119,6 +120,7 @@ enum mail_result mail_reader_end(struct mail_reader *reader, const struct mail_r
 {
     struct tree *tree = &reader->tree;
     tree_end(tree);
+    mend_tree(tree);
     take_fields(tree, mail);
     enum mail_result result = refuse(tree, rules);
     if (result == MAIL_OK) {

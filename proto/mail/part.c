@@ -130,6 +130,73 @@ static void begin_base64(struct part *part)
     }
 }
 
+/* --- encodings that no label tells ------------------------------------------------------------ */
+
+/* The length of the first line that is not empty. */
+static size_t first_line_len(struct span text)
+{
+    struct span line = {NULL, 0};
+    text = span_trim(text);
+    span_next_line(&text, &line);
+    return line.len;
+}
+
+/* Is a text nothing but base64 of a text? What else looks like that, a key or a hash, is of none. */
+static bool decode_bare_base64(struct span text, struct buffer *decoded)
+{
+    enum { SHORTEST_LINE = 40, SHORTEST = 57 };
+    struct base64 carry = {0, 0};
+    if (first_line_len(text) < SHORTEST_LINE || span_has(text, ' ') || !is_all_base64(text)) {
+        return false;
+    }
+    base64_decode(&carry, text.s, text.len, decoded);
+    return carry.count == 0 && !is_binary(decoded->data, decoded->len) &&
+           (decoded->len >= SHORTEST || text_is_utf8(decoded->data, decoded->len));
+}
+
+/*
+ * Is a text quoted-printable? Each "=" begins two digits or ends a line; and there are characters
+ * beyond ASCII, or a line was broken where it was too long.
+ */
+static bool decode_bare_quoted(struct span text, struct buffer *decoded)
+{
+    enum { BROKEN_MIN = 70, BROKEN_MAX = 76 };
+    bool has_broken = false;
+    struct span rest = text, line;
+    if (!span_has(text, '=') || !quoted_printable_is(text.s, text.len)) {
+        return false;
+    }
+    while (span_next_line(&rest, &line)) {
+        has_broken = has_broken || (line.len >= BROKEN_MIN && line.len <= BROKEN_MAX &&
+                                    line.s[line.len - 1] == '=');
+    }
+    quoted_printable_decode(text.s, text.len, decoded);
+    bool has_high = false;
+    for (size_t i = 0; i < decoded->len; i++) {
+        has_high = has_high || (unsigned char)decoded->data[i] >= 0x80;
+    }
+    return (has_broken || has_high) && text_is_utf8(decoded->data, decoded->len);
+}
+
+/* Decodes a text whose label has been lost. */
+static void decode_unlabelled(struct part *part)
+{
+    struct span text = {part->text.data, part->text.len};
+    struct buffer decoded = BUFFER_EMPTY;
+    bool is_encoded = decode_bare_base64(text, &decoded);
+    if (!is_encoded) {
+        buffer_clear(&decoded);
+        is_encoded = decode_bare_quoted(text, &decoded);
+    }
+    if (is_encoded && !decoded.has_failed) {
+        buffer_free(&part->text);
+        part->text = decoded;
+        part->is_mislabelled = true;
+    } else {
+        buffer_free(&decoded);
+    }
+}
+
 /* --- decoding --------------------------------------------------------------------------------- */
 
 /* How much of what has arrived can be decoded: no line and no escape is torn. */
@@ -202,6 +269,9 @@ void part_end(struct part *part)
         decode(part, part->raw.len);
     }
     buffer_free(&part->raw);
+    if (part->is_kept && part->transfer == TRANSFER_NONE && !part->is_mislabelled) {
+        decode_unlabelled(part);
+    }
 }
 
 void part_free(struct part *part)

@@ -24,8 +24,7 @@ struct picker {
 
 static bool is_leaf(const struct node *node)
 {
-    return node->media != MEDIA_MIXED && node->media != MEDIA_ALTERNATIVE &&
-           node->media != MEDIA_RELATED && node->media != MEDIA_MESSAGE;
+    return !value_holds_parts(node->media) && node->media != MEDIA_MESSAGE;
 }
 
 static struct span text_of(const struct node *node)

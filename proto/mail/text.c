@@ -66,9 +66,15 @@ static bool is_utf8_anyway(const char *s, size_t len, size_t high, const struct 
     return true;
 }
 
-/* A byte order mark tells more than any label (Encoding Standard, 6). */
+/* A byte order mark tells more than any label (Encoding Standard, 6), and so does the escape sequence
+ * that Japanese begins with (RFC 1468), for it stands in no other text. */
 static const char *marked_charset(const char *s, size_t len)
 {
+    bool has_escape = span_has((struct span){s, len}, '\x1b');
+    if (has_escape &&
+        (memmem(s, len, "\x1b$B", 3) != NULL || memmem(s, len, "\x1b$@", 3) != NULL)) {
+        return "iso-2022-jp";
+    }
     if (len >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) {
         return "utf-8";
     }

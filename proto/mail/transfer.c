@@ -93,6 +93,18 @@ void quoted_printable_decode(const char *s, size_t len, struct buffer *out)
     buffer_append(out, s, (size_t)(end - s));
 }
 
+bool quoted_printable_is(const char *s, size_t len)
+{
+    const char *end = s + len;
+    for (; (s = memchr(s, '=', (size_t)(end - s))) != NULL; s++) {
+        bool is_escape = end - s > 2 && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0;
+        if (!is_escape && end - s > 1 && s[1] != '\n') {
+            return false;
+        }
+    }
+    return true;
+}
+
 void q_decode(const char *s, size_t len, struct buffer *out)
 {
     const char *end = s + len;

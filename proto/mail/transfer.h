@@ -37,6 +37,9 @@ void quoted_printable_decode(const char *s, size_t len, struct buffer *out);
 /* The same for the text of an encoded word (RFC 2047, 4.2): "_" is a space. */
 void q_decode(const char *s, size_t len, struct buffer *out);
 
+/* Could `s` be quoted-printable, without any "=" that is itself? */
+bool quoted_printable_is(const char *s, size_t len);
+
 /*
  * Appends what the lines of `s` stand for that are uuencoded (POSIX, uuencode): those between a line
  * `begin <mode> <name>` and a line `end`. `is_open` tells whether such a line has been read, and is

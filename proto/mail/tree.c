@@ -10,16 +10,10 @@ enum {
     BLOCK_MAX = 128 * 1024, /* of headers */
     LINE_MAX = 64 * 1024,   /* that is waited for */
     TEXT_MAX = 256 * 1024,  /* no SMS is that long */
-    SIDE_MAX = 64 * 1024,
-    REREADINGS_MAX = 8
+    SIDE_MAX = 64 * 1024
 };
 
 /* --- nodes ------------------------------------------------------------------------------------ */
-
-static bool holds_others(enum media media)
-{
-    return media == MEDIA_MIXED || media == MEDIA_ALTERNATIVE || media == MEDIA_RELATED;
-}
 
 /* Adds an empty node to the tree; TREE_NONE on allocation failure. */
 static int add_node(struct tree *tree, int parent)
@@ -62,7 +56,7 @@ static bool is_wide(const struct node *node)
 /* Says what of a body is kept. */
 static void prepare_part(struct tree *tree, struct node *node, enum transfer transfer)
 {
-    bool is_source = holds_others(node->media);
+    bool is_source = value_holds_parts(node->media);
     bool is_side = node->is_attachment || node->media == MEDIA_UNKNOWN;
     node->part = (struct part){
         .is_kept = node->media != MEDIA_OTHER,
@@ -143,7 +137,7 @@ static void begin_node(struct tree *tree, const struct head *head)
     prepare_part(tree, node, transfer);
     tree->state = TREE_IN_BODY;
     tree->node = index;
-    if (holds_others(node->media)) {
+    if (value_holds_parts(node->media)) {
         begin_parts(tree, index);
     } else if (node->media == MEDIA_MESSAGE && transfer == TRANSFER_NONE) {
         begin_head(tree, HEAD_OF_MAIL, index);
@@ -158,7 +152,8 @@ static void end_head(struct tree *tree, bool is_ended) /* NOLINT(misc-no-recursi
     struct buffer block = tree->block;
     struct span lines = {block.data, block.len};
     struct head head;
-    bool is_first = tree->count == 0;
+    bool is_mails_own = tree->awaits_start;
+    tree->awaits_start = false;
     tree->block = (struct buffer)BUFFER_EMPTY;
     tree->has_failed = tree->has_failed || block.has_failed;
     tree->is_mid_line = false;
@@ -170,9 +165,11 @@ static void end_head(struct tree *tree, bool is_ended) /* NOLINT(misc-no-recursi
     if (used < lines.len) {
         take_lines(tree, (struct span){lines.s + used, lines.len - used});
     }
-    if (is_first) {
+    if (is_mails_own) {
+        buffer_free(&tree->start);
         tree->head = head;
         tree->start = block;
+        tree->start_len = used;
     } else {
         buffer_free(&block);
     }
@@ -352,8 +349,6 @@ void tree_feed(struct tree *tree, const char *s, size_t len)
     }
 }
 
-/* --- reading again ---------------------------------------------------------------------------- */
-
 /* Nothing more comes: ends what is open. */
 static void end_lines(struct tree *tree)
 {
@@ -369,107 +364,11 @@ static void end_lines(struct tree *tree)
     }
 }
 
-/*
- * Reads the text of a node again: as parts between `boundary`, or, where that is empty, as one that
- * begins with headers.
- */
-static void reread(struct tree *tree, int index, struct span boundary, enum head_place place)
-{
-    struct node *node = &tree->nodes[index];
-    struct buffer source = node->part.text;
-    node->part.text = (struct buffer)BUFFER_EMPTY;
-    node->part.is_kept = false;
-    node->media = holds_others(node->media) ? node->media : MEDIA_MIXED;
-    buffer_clear(&node->boundary);
-    copy(&node->boundary, boundary);
-    tree->rereadings++;
-    tree->room += source.len;
-    tree->is_mid_line = false;
-    tree->depth = boundary.len > 0 ? 1 : 0;
-    tree->levels[0] = index;
-    tree->node = index;
-    tree->state = TREE_IN_BODY;
-    if (boundary.len == 0) {
-        begin_head(tree, place, index);
-    }
-    take_lines(tree, (struct span){source.data, source.len});
-    end_lines(tree);
-    buffer_free(&source);
-}
-
-/* Could a line be a boundary, behind its dashes? Those that only draw a line, or begin a signature,
- * could not. */
-static bool may_be_boundary(struct span line, struct span *boundary)
-{
-    enum { LONGEST = 200 };
-    line = span_trim(line);
-    if (line.len < 3 || line.len > LONGEST || !span_starts_with(line, "--") ||
-        span_has(line, ' ')) {
-        return false;
-    }
-    *boundary = (struct span){line.s + 2, line.len - 2};
-    for (size_t i = 0; i < boundary->len; i++) {
-        if (boundary->s[i] != '-') {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Finds the first line that is a boundary by its looks: what follows are fields of MIME, or, where
- * parts are expected, an empty line. */
-static bool guess_boundary(struct span text, bool expects_parts, struct span *boundary)
-{
-    struct span line;
-    while (span_next_line(&text, &line)) {
-        struct span rest = text, next = {NULL, 0};
-        bool has_next = span_next_line(&rest, &next);
-        if (may_be_boundary(line, boundary) && has_next &&
-            (head_is_mime_field(next) || (expects_parts && next.len == 0))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool begins_with_mime_fields(struct span text)
-{
-    struct span line;
-    while (span_next_line(&text, &line)) {
-        if (line.len > 0) {
-            return head_is_mime_field(line);
-        }
-    }
-    return false;
-}
-
-/* What was taken for text may be the source of parts. */
-static void look_again(struct tree *tree, int index)
-{
-    struct node *node = &tree->nodes[index];
-    struct span text = {node->part.text.data, node->part.text.len};
-    struct span boundary = {NULL, 0};
-    bool is_source = text.len > 0 && memmem(text.s, text.len, "ontent-", 7) != NULL;
-    if (holds_others(node->media) && !node->has_begun) {
-        if (guess_boundary(text, true, &boundary)) {
-            reread(tree, index, boundary, HEAD_OF_PART);
-        } else {
-            node->media = MEDIA_PLAIN;
-        }
-    } else if (node->media == MEDIA_MESSAGE && text.len > 0) {
-        reread(tree, index, boundary, HEAD_OF_MAIL);
-    } else if (index == 0 && is_source) {
-        if (begins_with_mime_fields(text) || guess_boundary(text, false, &boundary)) {
-            reread(tree, index, boundary, HEAD_OF_PART);
-        }
-    }
-}
-
 /* --- public ----------------------------------------------------------------------------------- */
 
 void tree_init(struct tree *tree)
 {
-    *tree = (struct tree){.room = TEXT_MAX, .side_room = SIDE_MAX};
+    *tree = (struct tree){.room = TEXT_MAX, .side_room = SIDE_MAX, .awaits_start = true};
     begin_head(tree, HEAD_OF_MAIL, TREE_NONE);
 }
 
@@ -480,9 +379,27 @@ void tree_end(struct tree *tree)
     }
     take_lines(tree, (struct span){tree->line.data, tree->line.len});
     end_lines(tree);
-    for (int i = 0; i < tree->count && tree->rereadings < REREADINGS_MAX; i++) {
-        look_again(tree, i);
+}
+
+void tree_read_within(struct tree *tree, int index, struct span source, struct span boundary,
+                      enum head_place place)
+{
+    struct node *node = &tree->nodes[index];
+    node->part.is_kept = false;
+    node->media = value_holds_parts(node->media) ? node->media : MEDIA_MIXED;
+    buffer_clear(&node->boundary);
+    copy(&node->boundary, boundary);
+    tree->room += source.len;
+    tree->is_mid_line = false;
+    tree->depth = boundary.len > 0 ? 1 : 0;
+    tree->levels[0] = index;
+    tree->node = index;
+    tree->state = TREE_IN_BODY;
+    if (boundary.len == 0) {
+        begin_head(tree, place, index);
     }
+    take_lines(tree, source);
+    end_lines(tree);
 }
 
 void tree_free(struct tree *tree)

@@ -2,9 +2,8 @@
  * tree: a mail as it arrives -> its parts (RFC 2046).
  *
  * Owns lines, boundaries, and the tree that they make: in one pass, in bounded memory, however large
- * the mail is. Where no boundary was met its text is read again at the end, since a boundary that is
- * written wrongly can mostly be guessed. Leaves headers to head, bodies to part, and the choice among
- * the parts to its user.
+ * the mail is. Leaves headers to head, bodies to part, what is written wrongly to mend, and the choice
+ * among the parts to pick.
  * Thread: any, one at a time. Pure.
  */
 #ifndef PROTO_MAIL_TREE_H
@@ -41,7 +40,8 @@ enum tree_state { TREE_IN_HEAD, TREE_IN_BODY };
 /* All zero but for tree_init's. */
 struct tree {
     struct head head;    /* the mail's own */
-    struct buffer start; /* what `head` borrows from */
+    struct buffer start; /* what `head` borrows from, */
+    size_t start_len;    /* and how much of that the headers are */
     struct node *nodes;  /* the first is the mail itself */
     int count, size;
     size_t headers, parts;
@@ -61,7 +61,7 @@ struct tree {
     bool is_mid_line;       /* what comes goes on with a line that was too long to wait for */
     size_t crs;             /* CRs that may belong to a line end */
     size_t room, side_room; /* for texts, and for what is text only where there is no other */
-    unsigned rereadings;
+    bool awaits_start;      /* the next head is the mail's own */
 };
 
 void tree_init(struct tree *tree);
@@ -71,6 +71,13 @@ void tree_feed(struct tree *tree, const char *s, size_t len);
 
 /* The mail has ended: there is at least one node. */
 void tree_end(struct tree *tree);
+
+/*
+ * Reads `source`, whose lines end in LF, as what is within a node: parts between `boundary`, or, where
+ * that is empty, one that begins with headers. The caller has taken what the node held.
+ */
+void tree_read_within(struct tree *tree, int index, struct span source, struct span boundary,
+                      enum head_place place);
 
 void tree_free(struct tree *tree);
 

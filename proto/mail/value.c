@@ -83,6 +83,11 @@ enum media value_media(struct span type)
                                                                          : MEDIA_UNKNOWN;
 }
 
+bool value_holds_parts(enum media media)
+{
+    return media == MEDIA_MIXED || media == MEDIA_ALTERNATIVE || media == MEDIA_RELATED;
+}
+
 enum transfer value_transfer(struct span encoding)
 {
     static const struct {

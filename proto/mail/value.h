@@ -29,6 +29,9 @@ enum media {
 
 enum media value_media(struct span type);
 
+/* Does a part of this kind hold others? */
+bool value_holds_parts(enum media media);
+
 enum transfer { TRANSFER_NONE, TRANSFER_BASE64, TRANSFER_QUOTED, TRANSFER_UUENCODED };
 
 /* An encoding that is not known is none. */

@@ -110,6 +110,9 @@ Test(charset, escapes)
         {"iso-2022-jp", BYTES("\x1b$B>c\nabc"), "障\nabc", 0},
         {"cp50222", BYTES("a\x0e\x31\x0f z"), "aｱ z", 0},
         {"iso-2022-jp", BYTES("plain"), "plain", 0},
+        {"utf-8", BYTES("\x1b$B>c32\x1b(B"), "障害", 0},
+        {NULL, BYTES("\x1b$B>c32\x1b(B"), "障害", 0},
+        {NULL, BYTES("\x1b[1mbold\x1b[0m"), "\x1b[1mbold\x1b[0m", 0},
         {"hz-gb-2312", BYTES("~{<:Ky2;~} ~~x"), "己所不 ~~x", 0},
         {"utf-7", BYTES("Gr+APwA3w-e"), "Grüße", 0},
     };

@@ -279,6 +279,22 @@ Test(mail, boundaries)
         {"From: a\n\n--x\nContent-Type: text/plain\n\nbody\n--x--\n", NULL, MAIL_OK, "", "body"},
         {"Content-Type: text/html\n\n--x\nContent-Type: text/plain\n\nbody\n--x--\n", NULL, MAIL_OK,
          "", "body"},
+        /* An empty line among the headers; and the headers of a mail that is quoted. */
+        {"From: a\nTo: b\n\nSubject: Hi\n\nbody", NULL, MAIL_OK, "Hi", "body"},
+        {"Content-Type: text/html\nContent-Transfer-Encoding: base64\n\nFrom: a\nSubject: Hi\n\n"
+         "PHA+Ym9keTwvcD4=",
+         NULL, MAIL_OK, "Hi", "body"},
+        {"From: a\nSubject: Hi\n\n\nMIME-Version: 1.0\nContent-Type: text/html\n\n<p>body", NULL,
+         MAIL_OK, "Hi", "body"},
+        {"From: a\nSubject: Hi\n\nFrom: b\nSubject: Ho\n\nbody", NULL, MAIL_OK, "Hi",
+         "From: b\nSubject: Ho\n\nbody"},
+        {"Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/html\n\n"
+         "Content-Transfer-Encoding: base64\n\nPHA+Ym9keTwvcD4=\n--x--\n",
+         NULL, MAIL_OK, "", "body"},
+        {"From: a\n\nBefore\n--x\nContent-Type: text/plain\n\nbody\n--x--\n", NULL, MAIL_OK, "",
+         "Before\nbody"},
+        {"From: a\n\nThis is in MIME.\n--x\nContent-Type: text/plain\n\nbody\n--x--\n", NULL,
+         MAIL_OK, "", "body"},
         {"junk\nSubject: Hi\nMIME-Version: 1.0\n\nbody", NULL, MAIL_OK, "Hi", "body"},
         {"An error\nContent-Type: it was rejected\n\nbody", NULL, MAIL_OK, "",
          "An error\nContent-Type: it was rejected\n\nbody"},
@@ -326,6 +342,20 @@ Test(mail, encodings)
         {"Content-Transfer-Encoding: x-uuencode\n\nbegin 644 a\n$8F]D>0``\n`\nend\n", NULL, MAIL_OK,
          "", "body"},
         {"Content-Transfer-Encoding: nonsense\n\nbody", NULL, MAIL_OK, "", "body"},
+        /* Without a label. */
+        {"From: a\n\nRGlzayBmdWxsIG9uIHdlYjEgYW5kIG9uIHdlYjIsIHRvbw==\n", NULL, MAIL_OK, "",
+         "Disk full on web1 and on web2, too"},
+        {"From: a\n\n6dB8mTz0c3vN1uQ2p8Xy5sKf7aRtLw9eBhUoGiJkMnA=\n", NULL, MAIL_OK, "",
+         "6dB8mTz0c3vN1uQ2p8Xy5sKf7aRtLw9eBhUoGiJkMnA="},
+        {"From: a\n\nGr=C3=B6=C3=9Fe =3D 5\n", NULL, MAIL_OK, "",
+         "Gr\xc3\xb6\xc3\x9f"
+         "e = 5"},
+        {"From: a\n\nDisk /var is full on web1 and it will be full on web2 within the next=\n "
+         "hour\n",
+         NULL, MAIL_OK, "",
+         "Disk /var is full on web1 and it will be full on web2 within the next hour"},
+        {"From: a\n\na=B1 c=20 http://a.invalid/?b=C3\n", NULL, MAIL_OK, "",
+         "a=B1 c=20 http://a.invalid/?b=C3"},
     };
     check(cases, COUNT(cases));
 }
