@@ -49,9 +49,8 @@ static size_t find_field(struct span name)
     return i;
 }
 
-static enum kind kind_of(struct span name)
+static enum kind kind_of(struct span name, size_t row)
 {
-    size_t row = find_field(name);
     bool has_dash = span_has(name, '-');
     return row < FIELD_COUNT ? FIELDS[row].kind : has_dash ? KIND_MINOR : KIND_UNKNOWN;
 }
@@ -166,8 +165,8 @@ static void end_field(struct reading *r)
 
 static void begin_field(struct reading *r, struct span line, struct span name, struct span value)
 {
-    enum kind kind = kind_of(name);
     size_t row = find_field(name);
+    enum kind kind = kind_of(name, row);
     end_field(r);
     r->is_open = true;
     r->name = name;

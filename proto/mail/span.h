@@ -15,9 +15,12 @@ struct span {
     size_t len;
 };
 
+/* Is it this word, in any case of its letters? */
 static inline bool span_is(struct span span, const char *word)
 {
-    return strlen(word) == span.len && (span.len == 0 || strncasecmp(span.s, word, span.len) == 0);
+    bool is_word = span.len == 0 || ((span.s[0] ^ word[0]) & ~0x20) == 0; /* mostly it is not */
+    return is_word && strlen(word) == span.len &&
+           (span.len == 0 || strncasecmp(span.s, word, span.len) == 0);
 }
 
 static inline bool span_starts_with(struct span span, const char *word)

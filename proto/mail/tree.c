@@ -7,9 +7,9 @@
 #include <string.h>
 
 enum {
-    BLOCK_MAX = 128 * 1024, /* of headers */
-    LINE_MAX = 64 * 1024,   /* that is waited for */
-    TEXT_MAX = 256 * 1024,  /* no SMS is that long */
+    BLOCK_MAX = 64 * 1024, /* of headers */
+    LINE_MAX = 64 * 1024,  /* that is waited for */
+    TEXT_MAX = 256 * 1024, /* no SMS is that long */
     SIDE_MAX = 64 * 1024
 };
 
