@@ -13,11 +13,12 @@ enum { PIECE = 64 * 1024 };
 /* --- room ------------------------------------------------------------------------------------- */
 
 /* Are there control characters that stand in no text? */
-static bool is_binary(const char *s, size_t len)
+static bool is_binary(struct span text)
 {
     static const char LAYOUT[] = "\t\n\v\f\r\b\x1b\x0e\x0f";
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)s[i] < ' ' && memchr(LAYOUT, s[i], sizeof LAYOUT - 1) == NULL) {
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.s[i];
+        if (c < ' ' && memchr(LAYOUT, c, sizeof LAYOUT - 1) == NULL) {
             return true;
         }
     }
@@ -42,7 +43,8 @@ static void shrink(struct part *part)
 static void keep_within_room(struct part *part, size_t before)
 {
     struct buffer *text = &part->text;
-    if (part->may_be_binary && is_binary(text->data + before, text->len - before)) {
+    struct span added = {buffer_bytes(text) + before, text->len - before};
+    if (part->may_be_binary && is_binary(added)) {
         part->is_kept = false;
         buffer_free(text);
         return;
@@ -102,7 +104,7 @@ static void end_encoding(struct part *part, const char *s, size_t len)
 /* Is this nothing that anybody would have encoded? Words with blanks between are hardly base64. */
 static bool is_nonsense(const struct buffer *decoded, struct span raw)
 {
-    return is_binary(decoded->data, decoded->len) ||
+    return is_binary((struct span){decoded->data, decoded->len}) ||
            (span_has(raw, ' ') && !text_is_utf8(decoded->data, decoded->len));
 }
 
@@ -150,7 +152,7 @@ static bool decode_bare_base64(struct span text, struct buffer *decoded)
         return false;
     }
     base64_decode(&carry, text.s, text.len, decoded);
-    return carry.count == 0 && !is_binary(decoded->data, decoded->len) &&
+    return carry.count == 0 && !is_binary((struct span){decoded->data, decoded->len}) &&
            (decoded->len >= SHORTEST || text_is_utf8(decoded->data, decoded->len));
 }
 
