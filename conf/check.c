@@ -35,10 +35,29 @@ static void check_token(struct conf_loader *l)
                  "environment (or, to try the relay without one, api.url = sandbox)");
     }
     if (has_token && conf_origin_of(l, token)->source == CONF_FROM_FILE &&
-        l->file_privacy != CONF_SECRET_GOOD) {
+        !conf_secret_is_usable(l->file_privacy)) {
         COMPLAIN(l, token, "is in a file that %s; or use api.token_file",
                  conf_secret_fault_name(l->file_privacy));
     }
+}
+
+static void check_token_file(struct conf_loader *l)
+{
+    const struct conf_key *key = conf_key_find("api", "token_file");
+    const char *path = l->conf->api.token_file;
+    struct conf_secret *secret;
+    char what[512];
+    if (*path == '\0') {
+        return;
+    }
+    enum conf_secret_fault fault = conf_secret_read(path, &secret);
+    snprintf(what, sizeof what, "\"%.200s\" %s", path, conf_secret_fault_name(fault));
+    if (!conf_secret_is_usable(fault)) {
+        COMPLAIN(l, key, "%s", what);
+    } else if (fault != CONF_SECRET_GOOD) {
+        conf_warn(l, key, what);
+    }
+    conf_secret_free(secret);
 }
 
 static void check_program(struct conf_loader *l)
@@ -88,16 +107,7 @@ static void check_certificates(struct conf_loader *l, const struct conf_key *key
 /* Better now than when the first message needs the file. */
 static void check_files(struct conf_loader *l)
 {
-    const char *token_file = l->conf->api.token_file;
-    if (*token_file != '\0') {
-        struct conf_secret *secret;
-        enum conf_secret_fault fault = conf_secret_read(token_file, &secret);
-        if (fault != CONF_SECRET_GOOD) {
-            COMPLAIN(l, conf_key_find("api", "token_file"), "\"%.200s\" %s", token_file,
-                     conf_secret_fault_name(fault));
-        }
-        conf_secret_free(secret);
-    }
+    check_token_file(l);
     check_program(l);
     check_certificates(l, conf_key_find("api", "ca_file"), l->conf->api.ca_file);
 }

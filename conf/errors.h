@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* A line each: "FILE:LINE: section.key: what is allowed". */
+/* A line each: "FILE:LINE: section.key: what is allowed"; and warnings, which do not count. */
 struct conf_errors {
     char *text;   /* the lines; NULL = none, or out of memory */
     size_t len;   /* of the text */
@@ -24,7 +24,10 @@ struct conf_errors {
 /* Adds "where: what". Beyond a thousand, errors are only counted. */
 void conf_errors_add(struct conf_errors *errors, const char *where, const char *what);
 
-/* Writes the errors to `out`, a line each. */
+/* Adds "where: warning: what". */
+void conf_errors_warn(struct conf_errors *errors, const char *where, const char *what);
+
+/* Writes the errors and warnings to `out`, a line each. */
 void conf_errors_print(const struct conf_errors *errors, FILE *out);
 
 /* Frees the lines; the list is empty and usable again. */

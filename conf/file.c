@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <ini.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { FILE_MAX = 1 << 20 }; /* bytes: a larger file is a mistake */
 
@@ -205,9 +204,8 @@ static int take_setting(void *user, const char *section, const char *name, const
 void conf_file_read(struct conf_loader *l, FILE *file)
 {
     struct conf_file f = {.loader = l, .file = file};
-    struct stat status;
-    if (fileno(file) >= 0 && fstat(fileno(file), &status) == 0) {
-        l->file_privacy = conf_secret_privacy(&status);
+    if (fileno(file) >= 0) {
+        l->file_privacy = conf_secret_privacy(fileno(file));
     }
 
     size_t errors_before = l->errors->count;

@@ -47,6 +47,13 @@ void conf_complain(struct conf_loader *l, const struct conf_origin *origin,
     conf_errors_add(l->errors, where, what);
 }
 
+void conf_warn(struct conf_loader *l, const struct conf_key *key, const char *what)
+{
+    char where[1024];
+    conf_origin_print(l, conf_origin_of(l, key), key, where, sizeof where);
+    conf_errors_warn(l->errors, where, what);
+}
+
 /* Quotes a name that does not exist, unless it does not look like one: it might be a secret. */
 static const char *name_shown(const char *name, size_t len, char out[48])
 {

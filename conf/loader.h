@@ -47,6 +47,9 @@ void conf_complain(struct conf_loader *l, const struct conf_origin *origin,
                    const struct conf_key *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Adds a warning. */
+void conf_warn(struct conf_loader *l, const struct conf_key *key, const char *what);
+
 /* Add an error about a setting or a section that does not exist, and what was probably meant. */
 void conf_complain_of_name(struct conf_loader *l, const struct conf_origin *origin,
                            const char *section, const char *name);

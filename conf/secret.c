@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 struct conf_secret {
@@ -28,13 +30,37 @@ static enum conf_secret_fault fault_of_open(int error)
     }
 }
 
-enum conf_secret_fault conf_secret_privacy(const struct stat *file)
+/* Is the file on a read-only mount, other than that of the root file system? */
+static bool is_on_own_mount(int fd)
 {
-    if (file->st_uid != 0 && file->st_uid != geteuid()) {
+    struct statvfs mount;
+    struct statx file, root;
+    return fstatvfs(fd, &mount) == 0 && (mount.f_flag & ST_RDONLY) != 0 &&
+           statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &file) == 0 &&
+           statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &root) == 0 &&
+           (file.stx_mask & root.stx_mask & STATX_MNT_ID) != 0 &&
+           file.stx_mnt_id != root.stx_mnt_id;
+}
+
+enum conf_secret_fault conf_secret_privacy(int fd)
+{
+    struct stat file;
+    if (fstat(fd, &file) != 0) {
+        return CONF_SECRET_UNREADABLE;
+    }
+    if (file.st_uid != 0 && file.st_uid != geteuid()) {
         return CONF_SECRET_FOREIGN;
     }
-    return (file->st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)) != 0 ? CONF_SECRET_EXPOSED
-                                                                : CONF_SECRET_GOOD;
+    if ((file.st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)) == 0) {
+        return CONF_SECRET_GOOD;
+    }
+    bool is_roots = file.st_uid == 0 && (file.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+    return is_roots && is_on_own_mount(fd) ? CONF_SECRET_MOUNTED : CONF_SECRET_EXPOSED;
+}
+
+bool conf_secret_is_usable(enum conf_secret_fault fault)
+{
+    return fault == CONF_SECRET_GOOD || fault == CONF_SECRET_MOUNTED;
 }
 
 bool conf_secret_is_token(const char *s, size_t len)
@@ -114,16 +140,17 @@ static enum conf_secret_fault secret_of_file(int fd, struct conf_secret **secret
     if (!S_ISREG(file.st_mode)) {
         return CONF_SECRET_IRREGULAR;
     }
-    enum conf_secret_fault fault = conf_secret_privacy(&file);
-    if (fault != CONF_SECRET_GOOD) {
-        return fault;
+    enum conf_secret_fault privacy = conf_secret_privacy(fd);
+    if (!conf_secret_is_usable(privacy)) {
+        return privacy;
     }
 
     char bytes[CONF_SECRET_MAX + 1]; /* one more, to notice a longer file */
     ssize_t len = read_all(fd, bytes, sizeof bytes);
-    fault = len < 0 ? CONF_SECRET_UNREADABLE : secret_new(bytes, (size_t)len, secret);
+    enum conf_secret_fault fault =
+        len < 0 ? CONF_SECRET_UNREADABLE : secret_new(bytes, (size_t)len, secret);
     explicit_bzero(bytes, sizeof bytes);
-    return fault;
+    return fault == CONF_SECRET_GOOD ? privacy : fault;
 }
 
 enum conf_secret_fault conf_secret_read(const char *path, struct conf_secret **secret)
@@ -158,6 +185,9 @@ const char *conf_secret_fault_name(enum conf_secret_fault fault)
     switch (fault) {
     case CONF_SECRET_GOOD:
         return "is fine";
+    case CONF_SECRET_MOUNTED:
+        return "is open to others; it is used because it is on a read-only mount of its own, as "
+               "the secrets of a container are";
     case CONF_SECRET_MISSING:
         return "does not exist";
     case CONF_SECRET_DENIED:

@@ -9,12 +9,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/stat.h>
 
 enum { CONF_SECRET_MAX = 4096 }; /* bytes of a token file */
 
 enum conf_secret_fault {
     CONF_SECRET_GOOD,
+    CONF_SECRET_MOUNTED, /* usable, with a warning */
     CONF_SECRET_MISSING,
     CONF_SECRET_DENIED,
     CONF_SECRET_UNREADABLE,
@@ -31,13 +31,15 @@ enum conf_secret_fault {
 struct conf_secret;
 
 /*
- * Reads a token from `path`: a regular file of at most CONF_SECRET_MAX bytes, owned by root or the
- * current user, with mode 0640 or less. A line end after the token is dropped. May be called again
- * at any time.
+ * Reads a token from `path`: a regular file of at most CONF_SECRET_MAX bytes that is private
+ * (conf_secret_privacy). A line end after the token is dropped. May be called again at any time.
  *
- * Returns CONF_SECRET_GOOD and a secret for conf_secret_free(), or what is wrong and NULL.
+ * Returns a usable fault and a secret for conf_secret_free(), or another fault and NULL.
  */
 enum conf_secret_fault conf_secret_read(const char *path, struct conf_secret **secret);
+
+/* Is there a secret in spite of this fault? */
+bool conf_secret_is_usable(enum conf_secret_fault fault);
 
 /* The token, printable and NUL-terminated. Lives as long as the secret. */
 const char *conf_secret_text(const struct conf_secret *secret);
@@ -54,7 +56,12 @@ bool conf_secret_is_token(const char *s, size_t len);
 /* Does `s` begin and end with the same quote, which is then hardly part of the token? */
 bool conf_secret_is_quoted(const char *s, size_t len);
 
-/* May a file of this owner and mode hold a secret? Returns GOOD, FOREIGN or EXPOSED. */
-enum conf_secret_fault conf_secret_privacy(const struct stat *file);
+/*
+ * May this open file hold a secret? It must be owned by root or the current user, with mode 0640 or
+ * less. Containers mount their secrets with mode 0444 or 0644 where nobody else can see them: one of
+ * root's that others can read, but not write, is taken if it is on a read-only mount that is not the
+ * root file system's. Returns GOOD, MOUNTED, FOREIGN, EXPOSED or UNREADABLE.
+ */
+enum conf_secret_fault conf_secret_privacy(int fd);
 
 #endif

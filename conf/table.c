@@ -41,8 +41,10 @@ enum { KB = 1 << 10, MB = 1 << 20 };
 const struct conf_key conf_keys[] = {
     STRING(api, token_file, "", NULL,
         "A file that holds the API token and nothing else. It must be private: owned by root or by "
-        "the relay's user, mode 0640 or less. The relay reads it again when it changes and when "
-        "the API refuses the token, so a new token needs no restart.",
+        "the relay's user, mode 0640 or less. A container's secret, which is root's and on a "
+        "read-only mount of its own, may be readable for all: the log then has a warning. The relay "
+        "reads the file again when it changes and when the API refuses the token, so a new token "
+        "needs no restart.",
         COMMON),
     SECRET(api, token, "", conf_rule_token,
         "The token itself, instead of token_file; INSTASENT_TOKEN in the environment also sets it. "

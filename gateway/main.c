@@ -53,12 +53,16 @@ static bool read_arguments(int argc, char **argv, struct arguments *arguments)
     return arguments->overrides != NULL;
 }
 
-/* Returns NULL after saying what is wrong. */
-static struct conf *load(const struct arguments *arguments, conf_judge *judge)
+/* Returns NULL after saying what is wrong. Only `check` looks at all that `serve` will need, and prints
+ * warnings: `serve` logs them. */
+static struct conf *load(const struct arguments *arguments, bool is_check)
 {
     struct conf_errors errors = CONF_NO_ERRORS;
-    struct conf *conf = conf_load(arguments->file, arguments->overrides, environ, judge, &errors);
-    conf_errors_print(&errors, stderr);
+    struct conf *conf = conf_load(arguments->file, arguments->overrides, environ,
+                                  is_check ? settings_judge_all : settings_judge, &errors);
+    if (conf == NULL || is_check) {
+        conf_errors_print(&errors, stderr);
+    }
     conf_errors_free(&errors);
     conf_wipe_secrets(arguments->overrides);
     if (conf != NULL) {
@@ -86,7 +90,7 @@ static struct conf *load_without_api(const char *file, char *const *overrides)
     for (size_t i = 0; i < NO_API; i++) {
         more[count + i] = (char *)no_api[i];
     }
-    struct conf *conf = load(&(struct arguments){.file = file, .overrides = more}, settings_judge);
+    struct conf *conf = load(&(struct arguments){.file = file, .overrides = more}, false);
     free(more);
     return conf;
 }
@@ -139,7 +143,7 @@ static char *find_store(const char *file, char *const *overrides)
 
 static int serve(const struct arguments *arguments)
 {
-    struct conf *conf = load(arguments, settings_judge);
+    struct conf *conf = load(arguments, false);
     struct alias_table *aliases = NULL;
     bool is_sound = conf != NULL && load_aliases(conf, &aliases);
     int code = is_sound ? daemon_run(conf, aliases) : EX_CONFIG;
@@ -149,7 +153,7 @@ static int serve(const struct arguments *arguments)
 
 static int check(const struct arguments *arguments)
 {
-    struct conf *conf = load(arguments, settings_judge_all);
+    struct conf *conf = load(arguments, true);
     struct alias_table *aliases = NULL;
     bool is_sound = conf != NULL && load_aliases(conf, &aliases);
     is_sound = conf != NULL && check_optout(conf) && is_sound;

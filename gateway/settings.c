@@ -208,7 +208,10 @@ char *settings_read_token(const struct conf *conf)
         return strdup(settings_is_sandbox(conf) ? conf->sandbox.token : conf->api.token);
     }
     enum conf_secret_fault fault = conf_secret_read(conf->api.token_file, &secret);
-    if (fault != CONF_SECRET_GOOD) {
+    if (fault == CONF_SECRET_MOUNTED) {
+        LOG(LOG_WARN, "token_exposed", LOG_STR("file", conf->api.token_file),
+            LOG_STR("reason", conf_secret_fault_name(fault)));
+    } else if (fault != CONF_SECRET_GOOD) {
         LOG(LOG_ERROR, "token_unreadable", LOG_STR("file", conf->api.token_file),
             LOG_STR("reason", conf_secret_fault_name(fault)));
         return NULL;

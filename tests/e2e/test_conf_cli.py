@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import socket
+import subprocess
 import tempfile
 import unittest
 
-from support import CONFIG, OK, USAGE, TestCase, run
+from support import CONFIG, OK, UNAVAILABLE, USAGE, TestCase, parse_logfmt, run
 
 CONF = os.path.join(os.path.dirname(__file__), "../../conf")
 
@@ -188,6 +190,64 @@ class Files(ConfTest):
         done = run("check", "-o", "api.url=sandbox", "-o", "queue.path=/nonexistent/q",
                    "-o", "queue.durability=none")
         self.assertEqual((done.returncode, done.stderr), (OK, ""))
+
+
+class MountedToken(ConfTest):
+    """Secrets of containers are often open to all users, on a mount that nobody else sees."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(os.rmdir, self.folder)
+
+    def run_on_mount(self, *arguments, mode="444", owner="0", how="ro", token="S3cret"):
+        """Runs the program where a token file with this mode is on a file system of its own."""
+        script = ('mount -t tmpfs none "$0" && printf %s >"$0/token" && chmod %s "$0/token" && '
+                  'chown %s "$0/token" && mount -o remount,%s "$0" && exec "$@"'
+                  % (token, mode, owner, how))
+        within = ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c", script, self.folder]
+        if subprocess.run([*within, "true"], capture_output=True).returncode != 0:
+            self.skipTest("cannot mount here")
+        return run(*arguments, "-o", "api.url=http://127.0.0.1:9", "-o",
+                   "api.token_file=" + self.folder + "/token", within=within)
+
+    def test_one_that_is_open_to_others_is_taken_with_a_warning(self):
+        for mode in ("444", "644", "640"):
+            done = self.run_on_mount("check", mode=mode)
+            warning = ('-o api.token_file: warning: "%s/token" is open to others; it is used because '
+                       "it is on a read-only mount of its own, as the secrets of a container are\n"
+                       % self.folder)
+            self.assertEqual((done.returncode, done.stderr), (OK, "" if mode == "640" else warning))
+
+    def test_serve_warns_in_the_log_alone(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            done = self.run_on_mount("serve", "-o", "listen.address=127.0.0.1:0", "-o",
+                                     "http.address=127.0.0.1:%d" % taken.getsockname()[1])
+        self.assertEqual(done.returncode, UNAVAILABLE, done.stderr)
+        lines = [parse_logfmt(line) for line in done.stderr.splitlines()]
+        self.assertEqual([(line["level"], line["event"]) for line in lines],
+                         [("warn", "token_exposed"), ("error", "start_failed")])
+        self.assertRegex(lines[0]["reason"], "^is open to others; .* read-only mount")
+        self.assertNotIn("S3cret", done.stderr)
+
+    def test_others_are_refused(self):
+        for options in (dict(how="rw"), dict(mode="666"), dict(mode="464")):
+            done = self.run_on_mount("check", **options)
+            self.assertEqual(done.returncode, CONFIG, options)
+            self.assertIn("is open to others: its mode must be 0640 or less", done.stderr)
+        if os.geteuid() == 0:
+            done = self.run_on_mount("check", owner="65534")
+            self.assertIn("belongs neither to root nor", done.stderr)
+
+    def test_a_root_file_system_that_is_read_only_is_no_mount_of_its_own(self):
+        """Every user of the machine sees it."""
+        path = self.file("S3cret", 0o444)
+        within = ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c",
+                  'mount -o remount,bind,ro / && exec "$@"', "sh"]
+        if subprocess.run([*within, "true"], capture_output=True).returncode != 0:
+            self.skipTest("cannot mount here")
+        done = run("check", "-o", "api.url=https://h/", "-o", "api.token_file=" + path, within=within)
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertIn("is open to others: its mode must be", done.stderr)
 
 
 class Good(ConfTest):
