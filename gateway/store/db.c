@@ -20,6 +20,9 @@
 /* How long the log's file may stay: one part in LOG_SHARE of the volume, and so many bytes. */
 enum { LOG_BYTES_MAX = 64 << 20, LOG_SHARE = 20 };
 
+/* Bytes of the log's header, and of the header of each page in it (sqlite.org/fileformat2.html, 4). */
+enum { LOG_HEADER = 32, LOG_FRAME = 24 };
+
 /* How long a starting relay waits for readers of its store, and how often it looks. */
 enum { READERS_WAIT_MS = 10000, READERS_PAUSE_MS = 20 };
 
@@ -304,9 +307,8 @@ static bool limit_log(sqlite3 *handle, const char *path)
 static bool set_up(struct store_db *db, const char *path, const struct identity *is, char *error)
 {
     static const char *const pragmas[] = {
-        "PRAGMA journal_mode = WAL",
-        "PRAGMA synchronous = FULL",
-        "PRAGMA temp_store = MEMORY",
+        "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA temp_store = MEMORY",
+        "SELECT count(*) FROM sqlite_schema", /* from the first access on there is a log */
     };
     bool is_good = !is->is_empty || run_text(db->handle, "PRAGMA auto_vacuum = INCREMENTAL");
     for (size_t i = 0; is_good && i < sizeof pragmas / sizeof pragmas[0]; i++) {
@@ -515,6 +517,22 @@ bool store_db_finish(struct store_db *db)
     bool is_good = store_db_checkpoint(db, true) && keep_log_at_close(db->handle, false);
     store_db_close(db);
     return is_good;
+}
+
+bool store_db_copy(struct store_db *db, const char *to, char *error)
+{
+    char *text = sqlite3_mprintf("VACUUM INTO %Q", to);
+    bool is_good = text != NULL && run_text(db->handle, text);
+    if (!is_good) {
+        complain(error, to, text == NULL ? "out of memory" : sqlite3_errmsg(db->handle), "");
+    }
+    sqlite3_free(text);
+    return is_good;
+}
+
+int64_t store_db_log_bytes(const struct store_db *db)
+{
+    return db->log_pages == 0 ? 0 : LOG_HEADER + db->log_pages * (LOG_FRAME + STORE_PAGE_BYTES);
 }
 
 int store_db_pages(struct store_db *db)

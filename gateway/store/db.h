@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { STORE_ERROR_SIZE = 512, STORE_PAGE_BYTES = 4096 };
 
@@ -107,6 +108,12 @@ bool store_db_next_row(struct store_db *db, enum store_statement which, bool *ha
  */
 bool store_db_checkpoint(struct store_db *db, bool empties);
 
+/* Copies all of the database, log included, into the empty file `to`. Returns false with a sentence in
+ * `error`. */
+bool store_db_copy(struct store_db *db, const char *to, char *error);
+
+/* How long the log is at least, in bytes. */
+int64_t store_db_log_bytes(const struct store_db *db);
 /* How many pages the file has once the log is in it, and how many of them are free; -1 on failure. */
 int store_db_pages(struct store_db *db);
 int store_db_free_pages(struct store_db *db);

@@ -33,7 +33,7 @@ enum {
     RESTORE_SLICE = 1000,      /* messages that queue_restore takes under one lock */
     API_IDS_MAX = 100000,      /* recalled from earlier runs: 0.2 s */
     RETRY_MS = 1000,           /* between tries while the disk fails */
-    MEASURE_MS = 1000,         /* between looks at the volume, which others fill and empty, too */
+    LOOK_MS = 1000,            /* between looks at the file and its volume: others use them, too */
     HURRY_MS = 1000,           /* between passes of the purge, where room is short */
     SYNC_WITHIN_MS = 1000,     /* a commit without a sync is synced within this time */
     PROGRESS_WITHIN_MS = 1000, /* the progress of consumers is saved within this time ... */
@@ -69,7 +69,6 @@ struct work {
 struct store {
     struct store_options options;
     struct queue *queue;
-    int lock_fd;
     pthread_t thread;
     bool has_thread;
     size_t calls_due; /* the loop's: callbacks that store_deliver owes */
@@ -96,10 +95,10 @@ struct store {
     bool is_resume_in_doubt;          /* ... unless a commit has failed since */
     struct store_purge purge;
     struct store_room room;
-    size_t unfinished;  /* messages, when the room was measured last */
-    int64_t measure_ms; /* monotonic: when to measure it again */
-    int64_t retry_ms;   /* monotonic: no try before it, while the disk fails */
-    int64_t sync_ms;    /* monotonic: when to sync; INT64_MAX = everything is synced */
+    size_t unfinished; /* messages, when the room was measured last */
+    int64_t look_ms;   /* monotonic: when to look at the file and its volume again */
+    int64_t retry_ms;  /* monotonic: no try before it, while the disk fails */
+    int64_t sync_ms;   /* monotonic: when to sync; INT64_MAX = everything is synced */
 };
 
 /* --- orders: any thread ------------------------------------------------------------------------- */
@@ -345,6 +344,20 @@ static void log_room(const struct store *s, bool was_refusing)
     }
 }
 
+static void tell_room(struct store *s)
+{
+    static const char displaced[] =
+        "queue.path was replaced: restart the relay; this one has kept its "
+        "messages in ";
+    char words[sizeof displaced + sizeof s->writer.place.path];
+    if (s->writer.is_displaced) {
+        snprintf(words, sizeof words, "%s%s", displaced, s->writer.place.path);
+        queue_set_room(s->queue, SIZE_MAX, words); /* each is refused with 451 */
+    } else {
+        queue_set_room(s->queue, s->room.bytes, s->room.words);
+    }
+}
+
 /* Looks how full the volume is, and tells the queue how much it may add. */
 static void measure_room(struct store *s)
 {
@@ -355,12 +368,21 @@ static void measure_room(struct store *s)
     /* Has something ended that a pass may not have seen? */
     bool is_news = !s->room.is_tight || totals.unfinished < s->unfinished;
     s->unfinished = totals.unfinished;
-    store_room_measure(&s->room, &s->writer.db, s->lock_fd, totals.unfinished);
-    queue_set_room(s->queue, s->room.bytes, s->room.words);
+    store_room_measure(&s->room, &s->writer.db, s->writer.place.lock_fd, totals.unfinished);
     log_room(s, was_refusing);
-    s->measure_ms = now_ms + MEASURE_MS;
+    tell_room(s);
+    s->look_ms = now_ms + LOOK_MS;
     if (s->room.is_tight) {
         s->purge.due_ms = int64_min(s->purge.due_ms, is_news ? now_ms : now_ms + HURRY_MS);
+    }
+}
+
+/* Does the file that is written to still stand where the next start looks for it? */
+static void check_place(struct store *s)
+{
+    if (!atomic_load(&s->is_failing) &&
+        store_place_check(&s->writer.place, &s->writer.db) != STORE_SOUND) {
+        fail(s, NULL);
     }
 }
 
@@ -432,7 +454,7 @@ static void plan_batch(struct store *s, const struct work *work, size_t records,
     take_optouts(s);
     *batch = (struct store_batch){
         .messages = work->insertion.messages,
-        .message_count = work->insertion.count,
+        .message_count = s->writer.is_displaced ? 0 : work->insertion.count,
         .reports = work->reporting.reports,
         .report_count = work->reporting.count,
         .records = s->records,
@@ -506,7 +528,8 @@ static void tell(struct store *s, struct work *work, bool is_stored, bool is_sav
 {
     struct store_question *question;
     if (work->insertion.count > 0 || work->reporting.count > 0) {
-        work->insertion.is_stored = work->reporting.is_stored = is_stored;
+        work->insertion.is_stored = is_stored && !s->writer.is_displaced;
+        work->reporting.is_stored = is_stored;
         pthread_mutex_lock(&s->mutex);
         s->ended.insertion = work->insertion.count > 0 ? work->insertion : s->ended.insertion;
         s->ended.reporting = work->reporting.count > 0 ? work->reporting : s->ended.reporting;
@@ -550,7 +573,7 @@ static int64_t next_ms(const struct store *s)
         return s->retry_ms;
     }
     int64_t write_ms = int64_min(s->sync_ms, s->progress_ms);
-    return int64_min(write_ms, int64_min(s->purge.due_ms, s->measure_ms));
+    return int64_min(write_ms, int64_min(s->purge.due_ms, s->look_ms));
 }
 
 /* Returns whether another thread has woken it; otherwise it is next_ms. */
@@ -598,6 +621,15 @@ static void purge(struct store *s, int64_t now_ms)
     }
 }
 
+/* What others may have done to the file and its volume. */
+static void look(struct store *s)
+{
+    check_place(s);
+    if (!atomic_load(&s->is_failing)) {
+        measure_room(s);
+    }
+}
+
 static void do_chores(struct store *s)
 {
     size_t records;
@@ -618,8 +650,8 @@ static void do_chores(struct store *s)
     if (!atomic_load(&s->is_failing) && now_ms >= s->purge.due_ms) {
         purge(s, now_ms);
     }
-    if (!atomic_load(&s->is_failing) && now_ms >= s->measure_ms) {
-        measure_room(s);
+    if (!atomic_load(&s->is_failing) && now_ms >= s->look_ms) {
+        look(s);
     }
 }
 
@@ -654,7 +686,7 @@ static bool open_file(struct store *s, char *error, size_t error_size)
     char words[STORE_ERROR_SIZE] = "out of memory";
     struct store_db *db = &s->writer.db;
     s->records = malloc(RECORDS_MAX * sizeof *s->records);
-    if (s->records == NULL || !store_db_open(db, s->options.path, false, words) ||
+    if (s->records == NULL || !store_write_open(&s->writer, words) ||
         !store_db_check(db, s->options.path, words)) {
         snprintf(error, error_size, "%s", words);
         return false;
@@ -689,11 +721,10 @@ static struct store *store_new(const struct store_options *options)
         return NULL;
     }
     s->options = *options;
-    s->lock_fd = -1;
     s->sync_ms = s->progress_ms = INT64_MAX;
     s->room.reserve = options->reserve;
     s->writer = (struct store_writer){
-        .path = options->path, .retention_ms = options->retention_ms, .stats = options->stats};
+        .place.lock_fd = -1, .retention_ms = options->retention_ms, .stats = options->stats};
     store_notices_init(&s->writer.notices, options->outbox);
     work_init(&s->asked);
     work_init(&s->ended);
@@ -714,9 +745,10 @@ struct store *store_open(const struct store_options *options, char *error, size_
     if (options->outbox != NULL) {
         outbox_set_keeper(options->outbox, note_progress, s);
     }
-    s->lock_fd = store_db_lock(options->path, true, words);
+    snprintf(s->writer.place.path, sizeof s->writer.place.path, "%s", options->path);
+    s->writer.place.lock_fd = store_db_lock(options->path, true, words);
     snprintf(error, error_size, "%s", words);
-    if (s->lock_fd < 0 || !open_file(s, error, error_size)) {
+    if (s->writer.place.lock_fd < 0 || !open_file(s, error, error_size)) {
         store_free(s);
         return NULL;
     }
@@ -808,6 +840,7 @@ bool store_stop(struct store *s)
         pthread_join(s->thread, NULL);
         s->has_thread = false;
     }
+    check_place(s);
     bool is_saved = save_rest(s);
     if (is_saved && !store_db_finish(&s->writer.db)) {
         LOG(LOG_WARN, "store_log_left", LOG_STR("path", s->options.path));
@@ -827,8 +860,8 @@ void store_free(struct store *s)
     free_optouts(&s->unsaved_optouts);
     store_notices_clear(&s->writer.notices);
     store_db_close(&s->writer.db);
-    if (s->lock_fd >= 0) {
-        close(s->lock_fd);
+    if (s->writer.place.lock_fd >= 0) {
+        close(s->writer.place.lock_fd);
     }
     buffer_free(&s->answers);
     free(s->records);

@@ -8,6 +8,8 @@
 #include "gateway/store/rows.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { STRAYS_MAX = 10000 }; /* kept of the reports that belong to no message */
 
@@ -118,6 +120,11 @@ static bool write_all(struct store_writer *w, const struct store_batch *batch)
            (!batch->saves_progress || store_notices_save_progress(&w->notices, &w->db));
 }
 
+static bool is_in_place(const struct store_writer *w)
+{
+    return store_place_check(&w->place, &w->db) == STORE_SOUND;
+}
+
 static void count_commit(struct store_writer *w, const struct store_batch *batch, int64_t took_us)
 {
     int64_t rows = (int64_t)(batch->message_count + batch->report_count + batch->record_count);
@@ -128,10 +135,15 @@ static void count_commit(struct store_writer *w, const struct store_batch *batch
     stats_add(w->stats, STAT_STORE_INSERTED, (int64_t)batch->message_count);
 }
 
+/*
+ * What was committed to a file that nobody will find is not stored. That it was cut off shows before
+ * the write only: the write makes it long again.
+ */
 bool store_write(struct store_writer *w, const struct store_batch *batch)
 {
     int64_t began_us = clock_monotonic_us();
-    if (!store_db_begin(&w->db, batch->syncs) || !write_all(w, batch) || !store_db_commit(&w->db)) {
+    if (!is_in_place(w) || !store_db_begin(&w->db, batch->syncs) || !write_all(w, batch) ||
+        !store_db_commit(&w->db) || !is_in_place(w)) {
         return false;
     }
     count_commit(w, batch, clock_monotonic_us() - began_us);
@@ -144,7 +156,7 @@ bool store_write(struct store_writer *w, const struct store_batch *batch)
 void store_write_log(struct store_writer *w, const char *reason)
 {
     snprintf(w->failure, sizeof w->failure, "%s", reason);
-    LOG(LOG_ERROR, "store_failed", LOG_STR("reason", reason), LOG_STR("path", w->path));
+    LOG(LOG_ERROR, "store_failed", LOG_STR("reason", reason), LOG_STR("path", w->place.path));
 }
 
 /* Notes the rows of messages that are refused now, though a commit may have written them. */
@@ -175,6 +187,60 @@ static bool undo(struct store_writer *w)
     return is_undone;
 }
 
+bool store_write_open(struct store_writer *w, char error[STORE_ERROR_SIZE])
+{
+    bool is_open = store_db_open(&w->db, w->place.path, false, error);
+    store_place_note_log(&w->place);
+    return is_open;
+}
+
+/* The connection has everything; the copy takes its place. */
+static bool rescue(struct store_writer *w, char error[STORE_ERROR_SIZE])
+{
+    char path[PATH_MAX];
+    memcpy(path, w->place.path, sizeof path);
+    int old_lock_fd = store_place_rescue(&w->place, &w->db, error);
+    if (old_lock_fd < 0) {
+        return false;
+    }
+    store_db_close(&w->db);
+    close(old_lock_fd);
+    w->is_displaced = w->is_displaced || strcmp(path, w->place.path) != 0;
+    LOG(LOG_WARN, "store_rescued", LOG_STR("path", w->place.path));
+    return true;
+}
+
+/* Nobody needs the log once it is in the database. */
+static bool give_up_log(struct store_writer *w, char error[STORE_ERROR_SIZE])
+{
+    if (!store_db_checkpoint(&w->db, true)) {
+        snprintf(error, STORE_ERROR_SIZE, "%s", store_db_error(&w->db));
+        return false;
+    }
+    store_db_close(&w->db);
+    store_place_clear_log(&w->place);
+    return true;
+}
+
+/* Puts back what somebody has removed, as far as a connection still has it. */
+static bool heal(struct store_writer *w, char error[STORE_ERROR_SIZE])
+{
+    enum store_fault fault = store_place_check(&w->place, &w->db);
+    bool is_open = w->db.handle != NULL;
+    snprintf(error, STORE_ERROR_SIZE, "%s", store_fault_words(fault));
+    switch (fault) {
+    case STORE_SOUND:
+        return true;
+    case STORE_FILE_GONE:
+        return is_open && rescue(w, error);
+    case STORE_LOG_GONE:
+        return !is_open || give_up_log(w, error);
+    case STORE_CUT_OFF:
+        break;
+    }
+    return false;
+}
+
 /*
  * A commit whose sync failed may be in the file nevertheless. Only the file can tell, so it is opened
  * again as after a crash, and refused messages that are in it are deleted: without a sync, since
@@ -184,7 +250,7 @@ static bool undo(struct store_writer *w)
  */
 bool store_write_reopen(struct store_writer *w, char error[STORE_ERROR_SIZE])
 {
-    if (w->db.handle == NULL && !store_db_open(&w->db, w->path, false, error)) {
+    if (!heal(w, error) || (w->db.handle == NULL && !store_write_open(w, error))) {
         return false;
     }
     if (!undo(w) || !store_db_checkpoint(&w->db, true) ||
@@ -201,11 +267,15 @@ bool store_write_reopen(struct store_writer *w, char error[STORE_ERROR_SIZE])
 void store_write_failed(struct store_writer *w, const struct store_batch *batch)
 {
     char error[STORE_ERROR_SIZE];
-    store_write_log(w, store_db_error(&w->db));
+    enum store_fault fault = store_place_check(&w->place, &w->db);
+    store_write_log(w, fault == STORE_SOUND ? store_db_error(&w->db) : store_fault_words(fault));
     stats_add(w->stats, STAT_STORE_FAILURES, 1);
     must_undo(w, batch);
     store_notices_fail(&w->notices);
     store_db_roll_back(&w->db);
+    if (fault != STORE_SOUND) {
+        return; /* the connection may be all that is left: store_write_reopen, a second later */
+    }
     store_db_close(&w->db);
     if (!store_write_reopen(w, error)) {
         LOG(LOG_ERROR, "store_unusable", LOG_STR("reason", error));

@@ -10,6 +10,7 @@
 #include "gateway/base/stats.h"
 #include "gateway/store/db.h"
 #include "gateway/store/notices.h"
+#include "gateway/store/place.h"
 #include "gateway/store/resume.h"
 #include "proto/message.h"
 
@@ -47,7 +48,8 @@ struct store_batch {
 };
 
 struct store_writer {
-    const char *path;
+    struct store_place place;
+    bool is_displaced; /* another file is at queue.path: no new messages */
     int64_t retention_ms;
     struct stats *stats;
     struct store_db db; /* closed while it cannot be used */
@@ -66,6 +68,9 @@ bool store_write(struct store_writer *w, const struct store_batch *batch);
  * else) and opens the file again, or leaves it closed.
  */
 void store_write_failed(struct store_writer *w, const struct store_batch *batch);
+
+/* Opens the database at the place. Returns false with a sentence in `error`. */
+bool store_write_open(struct store_writer *w, char error[STORE_ERROR_SIZE]);
 
 /*
  * Makes a file fit for writing again after a failure; opens it if it is closed. Returns false with a
