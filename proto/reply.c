@@ -108,6 +108,17 @@ void reply_line(struct buffer *out, enum reply reply, bool more, const char *for
     buffer_append(out, "\r\n", 2);
 }
 
+static bool is_name(const char *value, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        bool is_letter = (value[i] | 0x20) >= 'a' && (value[i] | 0x20) <= 'z';
+        if (!is_letter && value[i] != '-' && value[i] != '_') {
+            return false;
+        }
+    }
+    return len > 0;
+}
+
 static bool needs_quotes(const char *value, size_t len, unsigned plain_max)
 {
     for (size_t i = 0; i < len; i++) {
@@ -120,12 +131,8 @@ static bool needs_quotes(const char *value, size_t len, unsigned plain_max)
 }
 
 /* Bytes above `plain_max` are written \xHH. */
-static void quote(struct buffer *out, const char *value, size_t len, unsigned plain_max)
+static void put_quoted(struct buffer *out, const char *value, size_t len, unsigned plain_max)
 {
-    if (!needs_quotes(value, len, plain_max)) {
-        buffer_append(out, value, len);
-        return;
-    }
     buffer_putc(out, '"');
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)value[i];
@@ -141,6 +148,15 @@ static void quote(struct buffer *out, const char *value, size_t len, unsigned pl
         }
     }
     buffer_putc(out, '"');
+}
+
+static void quote(struct buffer *out, const char *value, size_t len, unsigned plain_max)
+{
+    if (needs_quotes(value, len, plain_max)) {
+        put_quoted(out, value, len, plain_max);
+    } else {
+        buffer_append(out, value, len);
+    }
 }
 
 void reply_quote(struct buffer *out, const char *value, size_t len)
@@ -161,15 +177,17 @@ static size_t start_len(const char *value, size_t len)
 
 void reply_quote_start(struct buffer *out, const char *value, size_t len)
 {
-    reply_quote(out, value, start_len(value, len));
+    len = start_len(value, len);
+    if (is_name(value, len)) {
+        buffer_append(out, value, len);
+    } else {
+        put_quoted(out, value, len, UCHAR_MAX);
+    }
 }
 
-void reply_bad_number(struct buffer *out, const char *number, size_t len, const char *fault)
+void reply_quote_number(struct buffer *out, const char *number, size_t len)
 {
     quote(out, number, start_len(number, len), SCHAR_MAX);
-    buffer_puts(out, fault[0] != '\0' ? ": " : "");
-    buffer_puts(out, fault);
-    buffer_append(out, "\r\n", 2);
 }
 
 void reply_value(struct buffer *out, const char *key, const char *value)

@@ -91,14 +91,16 @@ void reply_value_if_any(struct buffer *out, const char *key, const char *value);
 void reply_id(struct buffer *out, const struct ulid *id);
 /* Appends a value alone, quoted if need be. */
 void reply_quote(struct buffer *out, const char *value, size_t len);
-/* The same, cut after 64 bytes: for a reply that quotes a client's mistake. */
+/*
+ * The same, cut after 64 bytes, for a reply that quotes a client's mistake. What is not a name of
+ * letters, "-" and "_" is in quotes: a log leaves out what is in quotes.
+ */
 void reply_quote_start(struct buffer *out, const char *value, size_t len);
 /*
- * Appends the rest of a reply that refuses a number, with its line end: the number, cut and quoted
- * likewise but with \xHH for all that is not ASCII (it may look like a digit, or like nothing);
- * then `: ` and the fault, unless that is "".
+ * Appends what a client has given as a number, cut and quoted if need be, with \xHH for all that is
+ * not ASCII: it may look like a digit, or like nothing.
  */
-void reply_bad_number(struct buffer *out, const char *number, size_t len, const char *fault);
+void reply_quote_number(struct buffer *out, const char *number, size_t len);
 
 /* Appends ` dlr=` and ` code=`; nothing if there was no report. */
 void reply_report(struct buffer *out, const struct report *report);

@@ -108,6 +108,8 @@ struct log_field {
 #define LOG_ID(n, i) ((struct log_field){LOG_FIELD_ID, (n), {.id = (i)}, 0})
 /* An errno value: error="Permission denied". */
 #define LOG_ERRNO(e) ((struct log_field){LOG_FIELD_ERRNO, "error", {.integer = (e)}, 0})
+/* Ends the fields here: for one that is not always there. */
+#define LOG_NONE ((struct log_field){LOG_FIELD_END, NULL, {.integer = 0}, 0})
 /* Any integer that fits an int64_t. */
 #define LOG_INT(n, i) ((struct log_field){LOG_FIELD_INT, (n), {.integer = (int64_t)(i)}, 0})
 /* "yes" or "no"; in JSON true or false. */

@@ -55,6 +55,9 @@ enum stats_kind {
     X(MESSAGES_DUPLICATE, "messages_duplicate_total", STATS_COUNTER, \
        "messages with a known REF, not accepted again") \
     X(PARTS_ACCEPTED, "parts_accepted_total", STATS_COUNTER, "parts of the messages accepted") \
+    X(TEXTS_CUT, "texts_cut_total", STATS_COUNTER, "mails of which only the start is sent") \
+    X(MAILS_REPAIRED, "mails_repaired_total", STATS_COUNTER, \
+       "mails with something that could not be read") \
     X(MESSAGES_CANCELED, "messages_canceled_total", STATS_SUM, \
        "messages canceled by clients") \
     X(SUBMISSIONS_NOT_STORED, "submissions_not_stored_total", STATS_COUNTER, \

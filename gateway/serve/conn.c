@@ -6,6 +6,7 @@
 #include "gateway/base/stats.h"
 #include "gateway/queue/events.h"
 #include "gateway/serve/intake.h"
+#include "gateway/serve/journal.h"
 #include "gateway/serve/relay.h"
 #include "gateway/serve/requests.h"
 #include "gateway/serve/watch.h"
@@ -37,6 +38,7 @@ struct conn {
     struct bufferevent *bev;
     struct session *session;
     struct requests_client client;
+    struct peer peer;
     int64_t closes_ms; /* monotonic: when a client that keeps sending is closed anyway */
     size_t due_calls;  /* calls to come, with verdicts and replies, that point here */
     bool awaits_lf;    /* the timeout is LF_WAIT_MS */
@@ -142,18 +144,31 @@ static void swallow(struct conn *c)
 
 /* --- from the session to the world ------------------------------------------------------------ */
 
+/* Refuses a submission to `to` (NULL = not known); `words` NULL = the usual ones. */
+static void refuse(struct conn *c, uint32_t slot, enum reply reply, const char *words,
+                   const char *to)
+{
+    const struct session_refusal refusal = {
+        .command = session_command(c->session, slot),
+        .reply = reply,
+        .words = words == NULL ? reply_text(reply) : words,
+        .to = to,
+        .to_len = to == NULL ? 0 : strlen(to),
+    };
+    journal_refusal(&c->peer, &refusal);
+    session_refuse(c->session, slot, reply, words);
+}
+
 static void submit(struct conn *c, const struct session_event *event, int64_t now_ms)
 {
     const struct relay *relay = relay_of(c);
     const struct submission *submission = &event->submission;
-    if (submission->ignored_len > 0) {
-        LOG(LOG_INFO, "attachments_ignored",
-            LOG_BYTES("names", submission->ignored, submission->ignored_len));
-    }
     if (intake_submit(relay->intake, c, event->slot, c->client.owner, submission, now_ms)) {
         c->due_calls++;
+        journal_losses(&c->peer, session_command(c->session, event->slot), submission,
+                       relay->stats);
     } else {
-        session_refuse(c->session, event->slot, REPLY_CANNOT_STORE, "out of memory");
+        refuse(c, event->slot, REPLY_CANNOT_STORE, "out of memory", submission->to[0]);
     }
 }
 
@@ -291,6 +306,9 @@ static bool carry_on(struct conn *c, int64_t now_ms)
         return true;
     case SESSION_REQUEST:
         answer(c, &event);
+        return true;
+    case SESSION_REFUSED:
+        journal_refusal(&c->peer, &event.refusal);
         return true;
     case SESSION_CLOSES:
         begin_close(c);
@@ -440,16 +458,21 @@ static void answer_late(void *client, uint32_t slot, const struct buffer *reply)
 void conn_settle(const struct intake_verdict *verdict)
 {
     struct conn *c = verdict->client;
+    const char *command = session_command(c->session, verdict->slot);
     c->due_calls--;
     touch(c);
+    if (!verdict->is_accepted) {
+        refuse(c, verdict->slot, verdict->refusal, NULL,
+               verdict->count > 0 ? verdict->receipts[0].to : NULL);
+        return;
+    }
+    journal_duplicates(&c->peer, command, verdict->receipts, verdict->count);
     if (c->is_doomed) {
         return;
     }
-    if (!verdict->is_accepted) {
-        session_refuse(c->session, verdict->slot, verdict->refusal, NULL);
-    } else if (verdict->ack != ACK_RELAYED ||
-               !watch_await(relay_of(c)->watch, &c->client.watcher, verdict->slot,
-                            verdict->receipts, verdict->count)) {
+    if (verdict->ack != ACK_RELAYED ||
+        !watch_await(relay_of(c)->watch, &c->client.watcher, verdict->slot, verdict->receipts,
+                     verdict->count)) {
         session_accept(c->session, verdict->slot, verdict->receipts, verdict->count);
     }
 }
@@ -489,8 +512,8 @@ void conn_flush_touched(struct conn_context *context)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t owner,
-                      bool has_control)
+struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const struct peer *peer,
+                      int32_t owner, bool has_control)
 {
     struct conn *c = calloc(1, sizeof *c);
     struct bufferevent *bev =
@@ -511,6 +534,7 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t 
      * 896 with delayed ACKs: 40 ms). Fails on a Unix socket, which does not need it. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     c->bev = bev;
+    c->peer = *peer;
     c->context = context;
     c->client = (struct requests_client){
         .watcher.client = c, .answered = answer_late, .owner = owner, .has_control = has_control};

@@ -16,6 +16,7 @@
 
 struct conn;
 struct intake_verdict;
+struct peer;
 struct relay;
 struct session_receipt;
 
@@ -41,8 +42,8 @@ struct conn_links {
  * Takes ownership of a socket and greets. The client may see the messages of `owner`, or all of them
  * with `has_control`. Returns NULL on allocation failure, having closed the socket.
  */
-struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, int32_t owner,
-                      bool has_control);
+struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const struct peer *peer,
+                      int32_t owner, bool has_control);
 
 /* Sends 421 (REPLY_SHUTTING_DOWN or REPLY_TIMED_OUT) and closes, after the verdicts still due. */
 void conn_close(struct conn *c, enum reply reply);

@@ -28,8 +28,8 @@ struct intake_verdict {
     bool is_accepted;
     enum reply refusal; /* if not */
     enum option_ack ack;
-    const struct session_receipt *receipts; /* one per recipient, if accepted */
-    size_t count;
+    const struct session_receipt *receipts; /* one per recipient; if refused, only `to` counts */
+    size_t count;                           /* 0 if refused without a look at the messages */
 };
 
 struct intake_options {

@@ -4,6 +4,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 #include "gateway/serve/conn.h"
+#include "gateway/serve/journal.h"
 #include "gateway/serve/relay.h"
 #include "proto/reply.h"
 
@@ -112,9 +113,12 @@ static void identify(const struct server *s, evutil_socket_t fd, bool is_unix, i
 }
 
 /* Refuses a client. */
-static void turn_away(struct server *s, evutil_socket_t fd)
+static void turn_away(struct server *s, evutil_socket_t fd, const struct peer *peer)
 {
     struct buffer line = BUFFER_EMPTY;
+    journal_refusal(peer, &(struct session_refusal){.command = "",
+                                                    .reply = REPLY_SHUTTING_DOWN,
+                                                    .words = "listen.max_connections is reached"});
     reply_line(&line, REPLY_SHUTTING_DOWN, false, "%s", reply_text(REPLY_SHUTTING_DOWN));
     if (line.data != NULL) {
         /* The buffer of a new socket has room for a line; if not, the client still sees the end. */
@@ -133,9 +137,11 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     struct server *s = arg;
     int32_t owner;
     bool has_control;
+    identify(s, fd, address->sa_family == AF_UNIX, &owner, &has_control);
+    const struct peer peer = peer_make(address, owner);
     if (s->count >= 2 * s->options.max_connections) {
         /* Those that were asked to close do not: asking more of them would make no room. */
-        turn_away(s, fd);
+        turn_away(s, fd, &peer);
         return;
     }
     if (s->count >= s->options.max_connections) {
@@ -145,8 +151,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
         on_active(s, idlest); /* if it closes slowly, the next one is asked, not it again */
         conn_close(idlest, REPLY_SHUTTING_DOWN);
     }
-    identify(s, fd, address->sa_family == AF_UNIX, &owner, &has_control);
-    struct conn *c = conn_new(&s->context, fd, owner, has_control);
+    struct conn *c = conn_new(&s->context, fd, &peer, owner, has_control);
     if (c == NULL) {
         LOG(LOG_ERROR, "connection_failed", LOG_STR("reason", "out of memory"));
         return;

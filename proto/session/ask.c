@@ -160,16 +160,6 @@ static bool needs_control(const struct request *request)
     return request->verb == REQUEST_QUEUE_LIST || (request->verb == REQUEST_WATCH && is_unnamed);
 }
 
-static enum session_step refuse_number(struct session *s, const char *number)
-{
-    char fault[NUMBER_FAULT_SIZE];
-    number_explain(number, strlen(number), s->rules->default_country, fault);
-    reply_begin(&s->local, REPLY_BAD_NUMBER, false);
-    buffer_puts(&s->local, "not a telephone number: ");
-    reply_bad_number(&s->local, number, strlen(number), fault);
-    return SESSION_WANTS_INPUT;
-}
-
 enum session_step command_ask(struct session *s, const struct call *call,
                               struct session_event *event)
 {
@@ -186,7 +176,8 @@ enum session_step command_ask(struct session *s, const struct call *call,
         request->verb == REQUEST_OPTOUT_ADD || request->verb == REQUEST_OPTOUT_REMOVE;
     if (names_number && !number_parse(request->ref, strlen(request->ref), s->rules->default_country,
                                       request->number)) {
-        return refuse_number(s, request->ref);
+        return session_refuse_number(s, "not a telephone number", request->ref,
+                                     strlen(request->ref));
     }
     return SESSION_REQUEST;
 }

@@ -44,6 +44,8 @@ bool draft_take_open(struct session *s)
         session_say(s, REPLY_BAD_SEQUENCE, "no recipient: %s comes first", is_mail ? "RCPT" : "TO");
         return false;
     }
+    s->about = s->open.recipients.numbers[0];
+    s->about_len = strlen(s->about);
     return true;
 }
 
@@ -83,13 +85,11 @@ bool draft_check_sender(struct session *s, const struct draft *draft)
 
 enum session_step draft_refuse_number(struct session *s, const char *word, size_t len)
 {
-    char fault[NUMBER_FAULT_SIZE];
-    number_explain(word, len, s->rules->default_country, fault);
-    reply_begin(&s->local, REPLY_BAD_NUMBER, false);
-    buffer_puts(&s->local, s->rules->aliases == NULL ? "not a telephone number: "
-                                                     : "neither a telephone number nor an alias: ");
-    reply_bad_number(&s->local, word, len, fault);
-    return SESSION_WANTS_INPUT;
+    return session_refuse_number(s,
+                                 s->rules->aliases == NULL
+                                     ? "not a telephone number"
+                                     : "neither a telephone number nor an alias",
+                                 word, len);
 }
 
 /* Adds all of them or, after saying why, none. */
@@ -123,6 +123,20 @@ static bool has_opted_out(const struct session_rules *rules, const struct alias 
     return false;
 }
 
+/* Refuses a number, or an alias with one (`number` is NULL). */
+static void refuse_opted_out(struct session *s, const char *word, size_t len, const char *number)
+{
+    reply_begin(&s->local, REPLY_NOT_ALLOWED, false);
+    size_t at = s->local.len;
+    if (number != NULL) {
+        buffer_printf(&s->local, "%s ", number);
+        session_hide(s, at);
+    } else {
+        buffer_printf(&s->local, "a number of %.*s ", (int)len, word);
+    }
+    buffer_puts(&s->local, "has opted out\r\n");
+}
+
 bool draft_add_recipient(struct session *s, struct draft *draft, const char *word, size_t len)
 {
     char e164[1][NUMBER_SIZE];
@@ -132,10 +146,10 @@ bool draft_add_recipient(struct session *s, struct draft *draft, const char *wor
         draft_refuse_number(s, word, len);
         return false;
     }
+    s->about = word;
+    s->about_len = len;
     if (has_opted_out(s->rules, &alias)) {
-        session_say(s, REPLY_NOT_ALLOWED,
-                    is_number ? "%.*s has opted out" : "a number of %.*s has opted out",
-                    is_number ? NUMBER_SIZE : (int)len, is_number ? e164[0] : word);
+        refuse_opted_out(s, word, len, is_number ? e164[0] : NULL);
         return false;
     }
     return add_numbers(s, &draft->recipients, &alias);

@@ -7,6 +7,7 @@
 
 #include "proto/mail/mail.h"
 #include "proto/message.h"
+#include "proto/reply.h"
 #include "proto/session/option.h"
 #include "proto/text.h"
 
@@ -20,6 +21,7 @@ enum session_step {
     SESSION_PAUSES,      /* there is much output; take it and call again */
     SESSION_SUBMISSION,  /* event.submission, verdict by session_accept or session_refuse */
     SESSION_REQUEST,     /* event.request, answer by session_answer_begin/_end */
+    SESSION_REFUSED,     /* event.refusal, for the log: the client has its reply */
     SESSION_CLOSES       /* flush the output and close; nothing comes after this */
 };
 
@@ -70,9 +72,19 @@ struct request {
     uint64_t since; /* WATCH: the event number */
 };
 
+/* A command, a submission or a client that was refused. Borrowed until the next call of session_step. */
+struct session_refusal {
+    const char *command; /* "" = the line began with no known verb */
+    enum reply reply;
+    const char *words; /* those of the reply, without what the client has written */
+    const char *to; /* whom the message was for, as the client has written it; NULL = not known */
+    size_t to_len;
+};
+
 struct session_event {
     uint32_t slot; /* names the event in the verdict */
     union {
+        struct session_refusal refusal;
         struct submission submission;
         struct request request;
     };

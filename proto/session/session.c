@@ -8,6 +8,7 @@
 #include "proto/session/command.h"
 #include "proto/session/data.h"
 #include "proto/session/draft.h"
+#include "proto/session/refusal.h"
 #include "proto/session/sms.h"
 #include "proto/word.h"
 
@@ -53,7 +54,7 @@ void session_free(struct session *s)
     recipients_free(&s->open.recipients);
     recipients_free(&s->single.recipients);
     json_batch_free(s->json);
-    struct buffer *const buffers[] = {&s->out, &s->local, &s->line, &s->text};
+    struct buffer *const buffers[] = {&s->out, &s->local, &s->refused, &s->line, &s->text};
     forget_mail(s);
     content_free(&s->content);
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
@@ -104,44 +105,48 @@ static bool read_refusal(const char *reply, size_t len, enum reply *which)
     return len > 0 && (reply[0] == '4' || reply[0] == '5') && reply_read(reply, len, which);
 }
 
-static void tally_reply(const struct session *s, const char *reply, size_t len)
+/* Is the client in the middle of something, which this reply ends? */
+static bool is_unfinished(const struct session *s)
 {
-    enum reply which;
-    if (s->rules->tally != NULL && read_refusal(reply, len, &which)) {
+    return s->open.dialect != DIALECT_NONE || s->content.is_open ||
+           s->auth != AUTH_AWAITS_NOTHING || line_pending(&s->reader) > 0;
+}
+
+static void tally_refusal(const struct session *s, enum reply which)
+{
+    if (s->rules->tally != NULL) {
         s->rules->tally->refusals[which]++;
     }
 }
 
-/* Counts syntax errors in a row. 334 and 354 are half an answer and do not break the row. */
-static void count_errors(struct session *s)
+/* Sends the command's reply. Returns true, with an event, if the log is to show it: not if it is a
+ * farewell to a client that has nothing under way. */
+static bool say_local(struct session *s, struct session_event *event)
 {
     enum reply which;
+    bool is_refusal = read_refusal(s->local.data, s->local.len, &which);
+    bool is_shown = is_refusal && ((which != REPLY_SHUTTING_DOWN && which != REPLY_TIMED_OUT) ||
+                                   is_unfinished(s));
+    /* Syntax errors in a row: 334 and 354 are half an answer and do not break the row. */
     if (s->local.data[0] != '3') {
-        bool is_refused = read_refusal(s->local.data, s->local.len, &which);
-        s->errors = is_refused && reply_is_syntax_error(which) ? s->errors + 1 : 0;
+        s->errors = is_refusal && reply_is_syntax_error(which) ? s->errors + 1 : 0;
     }
+    slots_say(&s->slots, s->local.data, s->local.len, &s->out);
+    if (is_refusal) {
+        tally_refusal(s, which);
+    }
+    if (is_shown) {
+        refusal_describe(s, which, &event->refusal);
+    }
+    s->hidden_len = 0;
+    buffer_clear(&s->local);
+    return is_shown;
 }
 
-/* Sends the command's reply, if it has appended one. */
-static void say_local(struct session *s)
+/* Too many errors in a row end a session, but not before each element of an array has its reply. */
+static bool is_hopeless(const struct session *s)
 {
-    if (s->local.len > 0) {
-        count_errors(s);
-        tally_reply(s, s->local.data, s->local.len);
-        slots_say(&s->slots, s->local.data, s->local.len, &s->out);
-        buffer_clear(&s->local);
-    }
-}
-
-/* Ends the session after too many errors in a row, but not before each element of an array has its
- * reply. */
-static void close_if_hopeless(struct session *s)
-{
-    if (s->json == NULL && s->errors >= SESSION_MAX_ERRORS && !s->is_closing) {
-        session_say(s, REPLY_GUARD, "%u syntax errors in a row, closing", s->errors);
-        say_local(s);
-        s->is_closing = true;
-    }
+    return s->json == NULL && s->errors >= SESSION_MAX_ERRORS;
 }
 
 /* Refuses a client whose lines end in CR alone: nothing that it sends can be told apart. */
@@ -165,7 +170,6 @@ void session_close(struct session *s, enum reply reply)
     } else {
         session_reply(s, reply);
     }
-    say_local(s);
     s->is_closing = true;
 }
 
@@ -287,6 +291,7 @@ static enum session_step take_line(struct session *s, struct line line, struct s
         return SESSION_WANTS_INPUT;
     }
     const struct command *row = read_word(&line, &arg, &arg_len);
+    s->command = row;
     bool is_host = line.len >= 5 && strncasecmp(line.bytes, "Host:", 5) == 0;
     bool is_stranger = row == NULL || ends_in_http_version(line.bytes, line.len);
     if (is_host || (!s->has_begun && is_stranger)) {
@@ -366,6 +371,7 @@ static enum session_step take_too_long(struct session *s, const struct line *sta
     const char *arg;
     size_t arg_len;
     const struct command *row = read_word(start, &arg, &arg_len);
+    s->command = row;
     char words[64];
     snprintf(words, sizeof words, "line longer than %zu bytes", s->rules->max_line);
     return row == NULL ? session_say(s, REPLY_MALFORMED, "%s", words)
@@ -410,7 +416,8 @@ static void forget_lent(struct session *s)
         s->has_submitted = false;
     }
     recipients_clear(&s->single.recipients);
-    struct buffer *const lent[] = {&s->line, &s->text};
+    s->about = NULL;
+    struct buffer *const lent[] = {&s->line, &s->text, &s->refused};
     for (size_t i = 0; i < sizeof lent / sizeof lent[0]; i++) {
         if (lent[i]->data != NULL) {
             buffer_free(lent[i]);
@@ -425,15 +432,17 @@ static void forget_lent(struct session *s)
 /* The client has ended its side: says what was not carried out. */
 static void take_end(struct session *s)
 {
+    const struct line rest = {line_peek(&s->reader), line_pending(&s->reader), true};
+    const char *arg;
+    size_t arg_len;
     if (s->content.is_open) {
         session_say(s, REPLY_MALFORMED, "content not ended by a dot: nothing queued");
     } else if (session_awaits_lf(s)) {
         refuse_cr(s);
-    } else if (!s->reader.is_discarding &&
-               !is_blank(line_peek(&s->reader), line_pending(&s->reader))) {
+    } else if (!s->reader.is_discarding && !is_blank(rest.bytes, rest.len)) {
+        s->command = read_word(&rest, &arg, &arg_len);
         session_say(s, REPLY_MALFORMED, "last line has no line ending: ignored");
     }
-    say_local(s);
     s->is_closing = true;
 }
 
@@ -448,47 +457,61 @@ static bool open_slot(struct session *s, enum session_step step, struct session_
     slot->is_mail =
         step == SESSION_SUBMISSION && s->has_submitted && s->open.dialect == DIALECT_SMTP;
     slot->is_cut = slot->is_mail && event->submission.is_cut;
+    slot->command = s->command->word;
     s->errors = 0;
     return true;
+}
+
+/* What keeps the session from reading on; SESSION_WANTS_INPUT = nothing. */
+static enum session_step held_up_by(const struct session *s)
+{
+    if (s->is_closing) {
+        return s->slots.count > 0 ? SESSION_WAITS : SESSION_CLOSES;
+    }
+    if (s->slots.count >= SESSION_MAX_OPEN || s->slots.held >= HELD_MAX) {
+        return SESSION_WAITS;
+    }
+    /* HELP is 5 bytes, its reply 1500: a chunk of input can cause megabytes of output. */
+    return s->out.len >= OUTPUT_MAX ? SESSION_PAUSES : SESSION_WANTS_INPUT;
+}
+
+/* Carries out what comes next. Returns false if there is not enough input for that. */
+static bool read_on(struct session *s, enum session_step *step, struct session_event *event)
+{
+    if (is_hopeless(s)) {
+        session_say(s, REPLY_GUARD, "%u syntax errors in a row, closing", s->errors);
+        s->is_closing = true;
+        return true;
+    }
+    if (s->json != NULL) {
+        *step = sms_next_of_json(s, event);
+        return true;
+    }
+    if (s->content.is_open) {
+        bool has_ended = content_read(&s->content, &s->reader);
+        *step = has_ended ? data_submit(s, event) : *step;
+        return has_ended;
+    }
+    return s->auth != AUTH_AWAITS_NOTHING ? auth_next(s, step) : next_command(s, step, event);
 }
 
 enum session_step session_step(struct session *s, int64_t now_ms, struct session_event *event)
 {
     s->now_ms = now_ms;
     for (;;) {
-        enum session_step step = SESSION_WANTS_INPUT;
+        if (s->local.len > 0 && say_local(s, event)) {
+            return SESSION_REFUSED;
+        }
         forget_lent(s);
-        if (s->is_closing) {
-            return s->slots.count > 0 ? SESSION_WAITS : SESSION_CLOSES;
-        }
-        if (s->slots.count >= SESSION_MAX_OPEN || s->slots.held >= HELD_MAX) {
-            return SESSION_WAITS;
-        }
-        if (s->out.len >= OUTPUT_MAX) {
-            /* HELP is 5 bytes, its reply 1500: a chunk of input can cause megabytes of output. */
-            return SESSION_PAUSES;
-        }
-        bool has_read = true;
-        if (s->json != NULL) {
-            step = sms_next_of_json(s, event);
-        } else if (s->content.is_open) {
-            has_read = content_read(&s->content, &s->reader);
-            step = has_read ? data_submit(s, event) : step;
-        } else if (s->auth != AUTH_AWAITS_NOTHING) {
-            has_read = auth_next(s, &step);
-        } else {
-            has_read = next_command(s, &step, event);
-        }
-        if (step == SESSION_WAITS) {
+        enum session_step step = held_up_by(s);
+        if (step != SESSION_WANTS_INPUT) {
             return step;
         }
-        bool is_event =
-            (step == SESSION_SUBMISSION || step == SESSION_REQUEST) && open_slot(s, step, event);
-        say_local(s);
-        if (is_event) {
+        bool has_read = read_on(s, &step, event);
+        bool is_event = step == SESSION_SUBMISSION || step == SESSION_REQUEST;
+        if (step == SESSION_WAITS || (is_event && open_slot(s, step, event))) {
             return step;
         }
-        close_if_hopeless(s);
         if (!has_read && s->is_ended) {
             take_end(s);
         } else if (!has_read) {
@@ -510,10 +533,17 @@ static struct buffer *begin_reply(struct session *s, uint32_t slot)
 static void end_reply(struct session *s, uint32_t slot)
 {
     const struct buffer *out = slots_buffer(&s->slots, slot, &s->out);
-    if (out->len > s->reply_at) {
-        tally_reply(s, out->data + s->reply_at, out->len - s->reply_at);
+    enum reply which;
+    if (out->len > s->reply_at &&
+        read_refusal(out->data + s->reply_at, out->len - s->reply_at, &which)) {
+        tally_refusal(s, which);
     }
     slots_close(&s->slots, slot, &s->out);
+}
+
+const char *session_command(const struct session *s, uint32_t slot)
+{
+    return slots_at(&s->slots, slot)->command;
 }
 
 void session_accept(struct session *s, uint32_t slot, const struct session_receipt *receipts,

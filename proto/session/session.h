@@ -48,6 +48,9 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
 /* Replies so far. The connection takes the bytes and calls buffer_consume or buffer_clear. */
 struct buffer *session_output(struct session *s);
 
+/* The verb of the command that has this slot. */
+const char *session_command(const struct session *s, uint32_t slot);
+
 /* Accepts a submission, with one receipt per recipient. */
 void session_accept(struct session *s, uint32_t slot, const struct session_receipt *receipts,
                     size_t count);
@@ -62,7 +65,8 @@ void session_answer_end(struct session *s, uint32_t slot);
  * session is closing. */
 void session_notify(struct session *s, const char *line, size_t len);
 
-/* Ends the session from our side: `reply` is REPLY_TIMED_OUT or REPLY_SHUTTING_DOWN. */
+/* Ends the session from our side: `reply` is REPLY_TIMED_OUT or REPLY_SHUTTING_DOWN. The next step
+ * gives it. */
 void session_close(struct session *s, enum reply reply);
 
 /* Slots in use: submissions and requests without a verdict, and replies that wait for them. */

@@ -17,8 +17,9 @@
 struct slot {
     struct buffer text; /* what could not leave yet */
     bool is_answered;
-    bool is_mail; /* the reply is one line, as RFC 5321 requires */
-    bool is_cut;  /* ... and says that the text was cut */
+    bool is_mail;        /* the reply is one line, as RFC 5321 requires */
+    bool is_cut;         /* ... and says that the text was cut */
+    const char *command; /* a literal, for the log */
 };
 
 /* Slot n is at n modulo size. A zeroed struct has no open slot. */

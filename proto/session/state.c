@@ -24,6 +24,31 @@ enum session_step session_say_syntax(struct session *s, const struct call *call)
     return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
 }
 
+void session_hide(struct session *s, size_t at)
+{
+    s->hidden_at = at;
+    s->hidden_len = s->local.len - at;
+}
+
+enum session_step session_refuse_number(struct session *s, const char *words, const char *number,
+                                        size_t len)
+{
+    char fault[NUMBER_FAULT_SIZE];
+    number_explain(number, len, s->rules->default_country, fault);
+    reply_begin(&s->local, REPLY_BAD_NUMBER, false);
+    buffer_puts(&s->local, words);
+    size_t at = s->local.len;
+    buffer_puts(&s->local, ": ");
+    reply_quote_number(&s->local, number, len);
+    session_hide(s, at);
+    buffer_puts(&s->local, fault[0] != '\0' ? ": " : "");
+    buffer_puts(&s->local, fault);
+    buffer_append(&s->local, "\r\n", 2);
+    s->about = number;
+    s->about_len = len;
+    return SESSION_WANTS_INPUT;
+}
+
 bool session_to_utf8(struct session *s, const char **text, size_t *len, enum reply *refusal)
 {
     if (text_is_utf8(*text, *len)) {

@@ -51,6 +51,13 @@ struct session {
     struct slots slots;
     struct buffer local; /* the reply to the current command, if it needs no slot */
 
+    /* For the log, if that refuses: */
+    const struct command *command; /* NULL = the line named none */
+    const char *about;             /* a recipient; borrowed from the command, NULL = not known */
+    size_t about_len;              /* ... not NUL-terminated */
+    size_t hidden_at, hidden_len;  /* bytes of `local` that only the client may see */
+    struct buffer refused;         /* the words of the refusal */
+
     struct draft open;   /* FROM, MAIL */
     struct draft single; /* SEND, JSON: never outlives the command */
     struct content content;
@@ -110,6 +117,13 @@ enum session_step session_say(struct session *s, enum reply reply, const char *f
 
 /* The same with the reply's usual words. */
 enum session_step session_reply(struct session *s, enum reply reply);
+
+/* Refuses a word for not being a telephone number, and says why; `words` are "not a ... number". */
+enum session_step session_refuse_number(struct session *s, const char *words, const char *number,
+                                        size_t len);
+
+/* Keeps what was appended to the reply from `at` on out of the log. */
+void session_hide(struct session *s, size_t at);
 
 /* Refuses a command for its argument: repeats how the command is written. */
 enum session_step session_say_syntax(struct session *s, const struct call *call);

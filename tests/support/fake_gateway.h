@@ -30,6 +30,7 @@ struct fake_pending {
 struct fake_gateway {
     struct session *session;
     struct buffer submitted; /* one line each: from, recipients, text, options that were given */
+    struct buffer refused;   /* one line each: command, words, "to" and whom */
     struct buffer out;       /* what the client has received */
     struct fake_pending pending[FAKE_MAX_PENDING];
     size_t pending_count;
@@ -79,6 +80,7 @@ static inline void fake_free(struct fake_gateway *g)
     }
     session_free(g->session);
     buffer_free(&g->submitted);
+    buffer_free(&g->refused);
     buffer_free(&g->out);
 }
 
@@ -126,6 +128,16 @@ static inline void fake_note(struct fake_gateway *g, const struct submission *su
     reply_quote(&g->submitted, submission->text, submission->text_len);
     fake_note_options(g, submission);
     buffer_putc(&g->submitted, '\n');
+}
+
+static inline void fake_note_refusal(struct fake_gateway *g, const struct session_refusal *refusal)
+{
+    buffer_printf(&g->refused, "%s %u %s%s", refusal->command, reply_code(refusal->reply),
+                  reply_enhanced(refusal->reply), refusal->words);
+    if (refusal->to != NULL) {
+        buffer_printf(&g->refused, " to %.*s", (int)refusal->to_len, refusal->to);
+    }
+    buffer_putc(&g->refused, '\n');
 }
 
 /* A text "refuse 451" or "refuse 452" is refused so; every other one is taken. */
@@ -261,8 +273,12 @@ static inline bool fake_step(struct fake_gateway *g)
         assert(g->pending_count == 0 && session_open_slots(g->session) == 1);
         fake_answer(g, &event);
         break;
+    case SESSION_REFUSED:
+        fake_note_refusal(g, &event.refusal);
+        break;
     }
-    return step == SESSION_SUBMISSION || step == SESSION_REQUEST || step == SESSION_PAUSES;
+    return step == SESSION_SUBMISSION || step == SESSION_REQUEST || step == SESSION_REFUSED ||
+           step == SESSION_PAUSES;
 }
 
 /* Carries events out until the session wants input or has closed. */

@@ -1103,6 +1103,100 @@ Test(session, smtp)
     run(dialogues, COUNT(dialogues));
 }
 
+static bool ends_in_nine(const void *arg, const char *e164)
+{
+    (void)arg;
+    return e164[strlen(e164) - 1] == '9';
+}
+
+/* What the log is told of refusals: the command, the reply's own words, and whom it was for; nothing
+ * else that the client wrote. */
+Test(session, refusals_for_the_log)
+{
+    static const struct {
+        const char *input, *refused;
+    } rows[] = {
+        {"SEND 555 secret\r\n", "SEND 550 5.1.3 not a telephone number: too short to 555\n"},
+        {"SEND secret text\r\n", "SEND 550 5.1.3 not a telephone number to secret\n"},
+        {"SEND SECRET=1 34600000000 x\r\n",
+         "SEND 501 5.5.4 unknown option SECRET; use REF TTL PRIORITY AT UNICODE ACK FROM\n"},
+        {"SEND 34600000000\r\n", "SEND 501 5.5.4 no text to 34600000000\n"},
+        {"SEND 34600000009 x\r\nMAIL FROM:<>\r\nRCPT TO:<+34 600 000 009>\r\n",
+         "SEND 550 5.7.1 has opted out to 34600000009\n"
+         "RCPT 550 5.7.1 has opted out to +34 600 000 009\n"},
+        {"TEXT secret\r\nNOOP secret\x01\r\nSECRET\r\nVRFY secret\r\n",
+         "TEXT 503 5.5.1 no recipient: TO comes first\n"
+         "NOOP 501 5.5.2 control character in a command\n"
+         " 500 5.5.2 unknown command, try HELP\n"
+         "VRFY 550 5.1.3 not a telephone number to secret\n"},
+        {"MAIL FROM:<a@b> 34600000000=1\r\nMAIL FROM:<a@b> MT-PRIORITY=3\r\nRCPT "
+         "TO:<34600000000>\r\n",
+         "MAIL 555 5.5.4 unknown parameter: ...\n"
+         "MAIL 555 5.5.4 unknown parameter: MT-PRIORITY\n"
+         "RCPT 503 5.5.1 MAIL comes first\n"},
+        {"MAIL FROM:<a@b>\r\nRCPT TO:<34600000000>\r\nDATA\r\n\r\n.\r\n",
+         "DATA 554 5.6.0 no text to +34600000000\n"},
+        {"JSON {\"to\":\"34600000000\",\"text\":\"secret\",}\r\n"
+         "JSON "
+         "[{\"to\":\"1\",\"text\":\"secret\"},{\"34600000000\":\"secret\"},{\"to\":\"34600000000\","
+         "\"text\":5}]\r\n",
+         "JSON 501 5.5.4 malformed JSON at byte 37: ...\n"
+         "JSON 550 5.1.3 not a telephone number: too short to 1\n"
+         "JSON 501 5.5.4 JSON member ...: unknown\n"
+         "JSON 501 5.5.4 JSON member text: expected a string; got a number\n"},
+        {"AUTH PLAIN c2VjcmV0\r\nSTARTTLS\r\nHOLD\r\n",
+         "AUTH 502 5.5.1 no login is needed; with smtp.auth = any, every login is accepted\n"
+         "STARTTLS 502 5.5.1 STARTTLS is not supported\n"
+         "HOLD 550 5.7.1 HOLD needs control rights: the Unix socket, or listen.control=all\n"},
+        {"secret\r\n", " 421 4.7.0 this is a line protocol for SMS, try HELP; closing\n"},
+        {"SEND 34600000000 secret", "SEND 500 5.5.2 last line has no line ending: ignored\n"},
+        {"NOOP\r\nDATA\r\nsecret\r\n",
+         "DATA 500 5.5.2 content not ended by a dot: nothing queued\n"},
+        {"NOOP\r\nSTATUS x\r\nQUIT\r\n", ""},
+    };
+    struct session_rules rules = fake_rules();
+    rules.has_opted_out = ends_in_nine;
+    rules.max_line = 300;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct fake_gateway *g = malloc(sizeof *g);
+        fake_open(g, &rules, false, 0);
+        fake_feed(g, rows[i].input, strlen(rows[i].input));
+        fake_end(g);
+        buffer_append(&g->refused, "", 1);
+        cr_expect_str_eq(g->refused.data, rows[i].refused, "%s:\n%s", rows[i].input,
+                         g->refused.data);
+        fake_free(g);
+        free(g);
+    }
+}
+
+/* A client that is closed in the middle of something is told of, an idle one is not. */
+Test(session, closing_for_the_log)
+{
+    static const char *const rows[][2] = {
+        {"", ""},
+        {"NOOP\r\n", ""},
+        {"SEND 34600000000 x\r\n", ""},
+        {"SEND 3460", " 421 4.4.2 idle timeout, closing\n"},
+        {"TO 34600000000\r\n", "TO 421 4.4.2 idle timeout, closing\n"},
+        {"MAIL FROM:<a@b>\r\nRCPT TO:<34600000000>\r\nDATA\r\nx\r\n",
+         "DATA 421 4.4.2 idle timeout, closing\n"},
+        {"NOOP\r", " 500 5.5.2 lines end in CRLF or LF, not in CR alone\n"},
+    };
+    struct session_rules rules = fake_rules();
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct fake_gateway *g = malloc(sizeof *g);
+        fake_open(g, &rules, false, 0);
+        fake_feed(g, rows[i][0], strlen(rows[i][0]));
+        session_close(g->session, REPLY_TIMED_OUT);
+        fake_run(g);
+        buffer_append(&g->refused, "", 1);
+        cr_expect_str_eq(g->refused.data, rows[i][1], "%s: %s", rows[i][0], g->refused.data);
+        fake_free(g);
+        free(g);
+    }
+}
+
 /* "me" and "secret", alone and as in PLAIN. */
 #define NAME     "bWU="
 #define PASSWORD "c2VjcmV0"
@@ -1642,7 +1736,7 @@ Test(session, time_out_names_a_bare_dot)
                 order_feed(&order, (char[]){input[at], '\0'});
             }
             session_close(order.g->session, REPLY_TIMED_OUT);
-            fake_collect(order.g);
+            fake_run(order.g);
             bool is_named = memmem(order.g->out.data, order.g->out.len, "LF", 2) != NULL;
             cr_assert_not_null(memmem(order.g->out.data, order.g->out.len, "421 4.4.2", 9));
             cr_assert_eq(is_named, rows[i].is_named, "row %zu: %.*s", i, (int)order.g->out.len,

@@ -1,0 +1,45 @@
+/*
+ * journal: the log lines by which an owner finds out why a message did not arrive, or not whole.
+ *
+ * Owns what they show: who the client is, its command, code and reason. Never a text, and numbers
+ * are masked. How often they repeat is limited by peer and code. Leaves the format to log.
+ * Thread: the loop's.
+ */
+#ifndef GATEWAY_SERVE_JOURNAL_H
+#define GATEWAY_SERVE_JOURNAL_H
+
+#include "proto/session/event.h"
+#include "proto/session/receipt.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+struct stats;
+
+/* Where a client connects from. */
+struct peer {
+    sa_family_t family;
+    in_port_t port; /* in network order; 0 for AF_UNIX */
+    union {
+        struct in_addr v4;
+        struct in6_addr v6;
+        int32_t uid; /* AF_UNIX */
+    } host;
+};
+
+/* `owner` is the uid of a client of the Unix socket. */
+struct peer peer_make(const struct sockaddr *address, int32_t owner);
+
+/* A refused command, submission or client. */
+void journal_refusal(const struct peer *peer, const struct session_refusal *refusal);
+
+/* What a submission has lost on its way in: a cut text, bytes and parts that could not be read,
+ * attachments. Counts them. */
+void journal_losses(const struct peer *peer, const char *command,
+                    const struct submission *submission, struct stats *stats);
+
+/* What came again, and is not sent again. Nothing if no receipt is of a duplicate. */
+void journal_duplicates(const struct peer *peer, const char *command,
+                        const struct session_receipt *receipts, size_t count);
+
+#endif
