@@ -12,9 +12,8 @@
 /* --- labels ----------------------------------------------------------------------------------- */
 
 /*
- * The labels of the Encoding Standard, and behind them those that mailers use besides; each reduced
- * to letters and digits in lower case, with a space at both ends. x-user-defined is left out, for it
- * tells nothing of what the bytes mean.
+ * The labels of the Encoding Standard, then other labels that mailers use: lower case, letters and
+ * digits only, a space at both ends. Without x-user-defined, which says nothing about the bytes.
  */
 static const struct {
     struct charset charset;
@@ -97,7 +96,7 @@ static const struct {
     {{"UTF-32BE", CHARSET_WIDE}, " utf32be  ucs4be "},
 };
 
-/* Reduces a label to letters and digits in lower case, a space at both ends. False: to none. */
+/* Reduces a label to the form of the table. Returns false if nothing is left. */
 static bool reduce(const char *label, char reduced[CHARSET_NAME_MAX + 3])
 {
     size_t n = 0;
@@ -113,7 +112,7 @@ static bool reduce(const char *label, char reduced[CHARSET_NAME_MAX + 3])
     return n > 1;
 }
 
-/* What only iconv knows: code pages of DOS and of hosts. A few have two bytes a character. */
+/* Finds what only iconv knows: code pages of DOS and of mainframes. */
 static bool find_in_iconv(const char *name, size_t len, struct charset *charset)
 {
     *charset = (struct charset){.kind = CHARSET_SINGLE};
@@ -138,8 +137,8 @@ bool charset_find(const char *label, struct charset *charset)
             return true;
         }
     }
-    /* iconv takes most names without their dashes, and some only with them. To it "" is the locale's
-     * charset, and what follows a slash are options. */
+    /* iconv knows most names without dashes, and some only with them. It takes "" for the locale's
+     * charset, and what follows a slash for options. */
     return find_in_iconv(reduced + 1, strlen(reduced) - 2, charset) ||
            (strlen(label) <= CHARSET_NAME_MAX && strchr(label, '/') == NULL &&
             find_in_iconv(label, strlen(label), charset));
@@ -148,22 +147,22 @@ bool charset_find(const char *label, struct charset *charset)
 /* --- escape sequences ------------------------------------------------------------------------- */
 
 /*
- * What the bytes of an escaping text mean at present, in terms of an EUC charset: `size` of them are
- * a character, which has `lead` in front there.
+ * What an escape sequence switches to, in terms of an EUC charset: a character has `size` bytes,
+ * and `lead` before them there.
  */
 struct shift {
     const char *escape;
     unsigned char size, lead; /* size 1 without a lead: ASCII */
 };
 
-/* Of ISO-2022-JP, with those that Windows writes (cp50221, cp50222), to EUC-JP. */
+/* ISO-2022-JP, with what Windows adds (cp50221, cp50222), in terms of EUC-JP. */
 static const struct shift JP_SHIFTS[] = {
     {"\x1b(B", 1, 0},  {"\x1b(J", 1, 0}, {"\x1b(H", 1, 0},  {"\x1b(I", 1, 0x8e},
     {"\x1b$@", 2, 0},  {"\x1b$B", 2, 0}, {"\x1b$(B", 2, 0}, {"\x1b$(D", 2, 0x8f},
     {"\x0e", 1, 0x8e}, {"\x0f", 1, 0},   {NULL, 1, 0},
 };
 
-/* Of HZ (RFC 1843), to GB 2312. */
+/* HZ (RFC 1843), in terms of GB 2312. */
 static const struct shift HZ_SHIFTS[] = {{"~{", 2, 0}, {"~}", 1, 0}, {NULL, 1, 0}};
 
 static const struct shift *find_shift(const struct shift *shifts, const char *s, size_t len)
@@ -180,7 +179,7 @@ static const struct shift *find_shift(const struct shift *shifts, const char *s,
     return NULL;
 }
 
-/* Writes a text that escapes as one in the EUC charset. A line begins in ASCII. */
+/* Converts a text with escape sequences to the EUC charset. Each line begins in ASCII. */
 static void unescape(const struct shift *shifts, const char *s, size_t len, struct buffer *euc)
 {
     const struct shift ascii = {NULL, 1, 0};
@@ -207,10 +206,10 @@ static void unescape(const struct shift *shifts, const char *s, size_t len, stru
 
 /* --- conversion ------------------------------------------------------------------------------- */
 
-/* So many bytes that are not valid, and the rest of a text is none. */
+/* After so many invalid bytes the rest is no text. */
 enum { REPLACED_MAX = 10000 };
 
-/* The bytes of the smallest unit that can be invalid by itself. */
+/* Bytes of the smallest unit that can be invalid. */
 static size_t unit_width(const struct charset *charset)
 {
     bool is_wide = charset->kind == CHARSET_WIDE;
@@ -244,7 +243,7 @@ static void append_utf8(const char *s, size_t len, struct buffer *out, size_t *r
     }
 }
 
-/* Appends what iconv makes of `in`, NULL = of what it holds back: an accent could have followed. */
+/* Appends what iconv makes of `in`; with NULL, the letter that it holds back for an accent. */
 static size_t run_iconv(iconv_t cd, char **in, size_t *len, struct buffer *out)
 {
     size_t room = *len * 2 + 16;
@@ -258,7 +257,7 @@ static size_t run_iconv(iconv_t cd, char **in, size_t *len, struct buffer *out)
     return result;
 }
 
-/* What iconv stopped at is one byte or unit that is no character; in Windows' GBK one is the euro. */
+/* Replaces the unit at which iconv stopped, and returns its length. In Windows' GBK it may be "€". */
 static size_t skip_invalid(const struct charset *charset, const char *in, size_t len,
                            struct buffer *out, size_t *replaced)
 {
@@ -286,12 +285,12 @@ static void append_converted(iconv_t cd, const struct charset *charset, const ch
     run_iconv(cd, NULL, &len, out);
 }
 
-/* Names the order of the bytes where the label does not: their mark tells, or where the NULs are. */
+/* Adds the byte order that the label does not name: by its mark, else by where most NULs are. */
 static void find_byte_order(const char *s, size_t len, struct charset *charset)
 {
     enum { LOOKED_AT = 4096 };
     size_t width = unit_width(charset);
-    size_t high = 0, low = 0; /* NULs at the first and at the last byte of a unit */
+    size_t high = 0, low = 0; /* NULs in the first and in the last byte of a unit */
     for (size_t i = 0; i + width <= len && i < LOOKED_AT; i += width) {
         high += s[i] == '\0' ? 1 : 0;
         low += s[i + width - 1] == '\0' ? 1 : 0;
@@ -301,7 +300,7 @@ static void find_byte_order(const char *s, size_t len, struct charset *charset)
     strcat(charset->name, is_big || (!is_little && high > low) ? "BE" : "LE");
 }
 
-/* What iconv does not give as UTF-8 that is valid: surrogates by themselves. */
+/* Repairs what iconv wrote as invalid UTF-8: lone surrogates. */
 static void repair(struct buffer *out, size_t start, size_t *replaced)
 {
     if (out->has_failed || text_is_utf8(out->data + start, out->len - start)) {
@@ -333,7 +332,7 @@ static void convert_by_iconv(const struct charset *charset, const char *s, size_
     repair(out, start, replaced);
 }
 
-/* Those that escape are first written as what iconv knows better. */
+/* Charsets with escape sequences are converted by way of one that iconv reads better. */
 static const struct {
     const char *name;
     const struct shift *shifts;

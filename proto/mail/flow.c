@@ -7,7 +7,7 @@
 
 enum { EMPTY_LINE = 2 };
 
-/* Numeric references below U+00A0 mean windows-1252 to browsers (HTML Standard, 13.2.5.80). */
+/* Browsers take numeric references below U+00A0 for windows-1252 (HTML Standard, 13.2.5.80). */
 static const uint16_t windows_1252[32] = {
     0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
     0x2039, 0x0152, 0,      0x017D, 0,      0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
@@ -21,7 +21,7 @@ struct range {
     enum look look;
 };
 
-/* What is not shown as it is. Sorted. */
+/* Characters that are not shown as they are. Sorted. */
 static const struct range ranges[] = {
     {0x007F, 0x007F, LOOK_NOTHING}, /* DEL */
     {0x00A0, 0x00A0, LOOK_SPACE},   /* no-break space */
@@ -63,7 +63,7 @@ static void append_times(struct html_flow *flow, char c, unsigned times)
     }
 }
 
-/* Writes what waits, since something visible comes now. */
+/* Writes what has been waiting, before something visible. */
 static void catch_up(struct html_flow *flow)
 {
     if (flow_has_text(flow)) {
@@ -83,8 +83,8 @@ static void catch_up(struct html_flow *flow)
 }
 
 /*
- * Joiners and direction marks change how the letters of some scripts are written, and make one
- * emoji of several: they stay between two characters beyond ASCII. Elsewhere they are padding.
+ * Joiners and direction marks shape the letters of some scripts and join emoji, so they stay
+ * between two characters beyond ASCII. Elsewhere they are padding.
  */
 static void settle_joiner(struct html_flow *flow, bool is_beyond_ascii)
 {

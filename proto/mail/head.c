@@ -4,10 +4,10 @@
 /* --- fields ----------------------------------------------------------------------------------- */
 
 enum kind {
-    KIND_UNKNOWN, /* as likely a line of an alert: "Host: web1" */
-    KIND_MINOR,   /* a header by its looks */
-    KIND_KNOWN,   /* evidence that a mail begins here, though a text may have one, too */
-    KIND_SURE     /* found in no text */
+    KIND_UNKNOWN, /* may be a line of an alert: "Host: web1" */
+    KIND_MINOR,   /* looks like a header, and proves nothing */
+    KIND_KNOWN,   /* suggests a mail, though a text may have such a line */
+    KIND_SURE     /* proves a mail: no text has such a line */
 };
 
 static const struct {
@@ -39,7 +39,7 @@ static const struct {
 
 enum { FIELD_COUNT = sizeof FIELDS / sizeof FIELDS[0] };
 
-/* The row of a field, FIELD_COUNT = it has none. */
+/* The row of a field; FIELD_COUNT if it has none. */
 static size_t find_field(struct span name)
 {
     size_t i = 0;
@@ -61,8 +61,8 @@ static bool is_letter(char c)
 }
 
 /*
- * Takes a line apart that has the shape of a field: a name (here letters, digits and few others, so
- * that no URL or time is one), a colon. Blanks before the colon are obsolete and fine (RFC 5322, 4.5).
+ * Splits a line of the shape `name: value`. Names are narrower than RFC 5322's, so that a URL or a
+ * time is none. Blanks before the colon are obsolete, and accepted (4.5).
  */
 static bool split_field(struct span line, struct span *name, struct span *value)
 {
@@ -103,7 +103,7 @@ bool head_is_before(struct span line)
 
 /* --- what is kept ----------------------------------------------------------------------------- */
 
-/* X-SMS- headers other than these are somebody else's. */
+/* Other X-SMS- headers belong to other programs. */
 static void keep_option(struct head *head, struct span name, struct span value)
 {
     static const char *const NAMES[] = {"X-SMS-Ref", "X-SMS-TTL", "X-SMS-Priority", "X-SMS-At"};
@@ -117,7 +117,7 @@ static void keep_option(struct head *head, struct span name, struct span value)
     }
 }
 
-/* Of a field that is repeated, the first that says something counts. */
+/* Of a repeated field, the first value that is not empty counts. */
 static void keep(struct head *head, struct span name, struct span value)
 {
     const struct {
@@ -143,16 +143,16 @@ static void keep(struct head *head, struct span name, struct span value)
 
 /* --- where headers end ------------------------------------------------------------------------ */
 
-/* What has been read so far. */
+/* The state of reading a block. */
 struct reading {
     struct head *head;
-    bool is_ended; /* an empty line follows the headers */
+    bool is_ended; /* by an empty line */
     unsigned minor, unknown;
-    bool is_open; /* a field has begun that a folded line continues */
+    bool is_open; /* a folded line would continue this field: */
     struct span name, value;
     size_t last_line;          /* the length of its last line */
-    const char *goes_on_until; /* headers are known to go on up to here */
-    const char *tail; /* where the unknown fields begin behind the last other one; NULL = none */
+    const char *goes_on_until; /* a known field is here, so the headers go on until then */
+    const char *tail;          /* the first of the unknown fields at the end; NULL = none */
 };
 
 static void end_field(struct reading *r)
@@ -181,7 +181,7 @@ static void begin_field(struct reading *r, struct span line, struct span name, s
     r->tail = kind != KIND_UNKNOWN ? NULL : r->tail != NULL ? r->tail : line.s;
 }
 
-/* RFC 5322, 2.2.3: a line that begins with white space goes on with the field before. */
+/* A line that begins with white space continues the field before it (RFC 5322, 2.2.3). */
 static void continue_field(struct reading *r, struct span line)
 {
     if (r->is_open) {
@@ -190,10 +190,10 @@ static void continue_field(struct reading *r, struct span line)
     }
 }
 
-/* Is a line that is no field the rest of the one before, and has lost the blank in front? */
+/* Is a line that is no field a continuation that lost its leading blank? */
 static bool has_lost_blank(const struct reading *r, struct span line)
 {
-    enum { WRAPPED_MIN = 60 }; /* bytes: what wraps lines does not wrap shorter ones */
+    enum { WRAPPED_MIN = 60 }; /* bytes: shorter lines are not wrapped */
     if (!r->is_open) {
         return false;
     }
@@ -207,7 +207,7 @@ static bool has_lost_blank(const struct reading *r, struct span line)
            (r->last_line >= WRAPPED_MIN && span_is(r->name, "Subject"));
 }
 
-/* Do headers go on behind a line that is none? Those that were there before are not evidence. */
+/* Does a known field follow? A field that has occurred before proves nothing. */
 static bool goes_on(struct reading *r, struct span rest)
 {
     struct span line, name, value;
@@ -225,7 +225,7 @@ static bool goes_on(struct reading *r, struct span rest)
     return false;
 }
 
-/* Takes in a line that is no field. False: the text begins with it. */
+/* Takes a line that is no field. Returns false if the text begins with it. */
 static bool take_other(struct reading *r, struct span line, struct span rest)
 {
     if (span_starts_with(line, "--") || !goes_on(r, rest)) {
@@ -239,7 +239,7 @@ static bool take_other(struct reading *r, struct span line, struct span rest)
     return true;
 }
 
-/* Is a line a field of MIME that says what it should? Then it stands in no text. */
+/* Is a line a field of MIME with a valid value? No text has such a line. */
 static bool is_true_mime_field(struct span line)
 {
     struct span name, value;
@@ -255,7 +255,7 @@ static bool is_true_mime_field(struct span line)
            (span_is(name, "Content-Transfer-Encoding") && is_word);
 }
 
-/* Is there such a field before the first empty line? Then there are headers, whatever else. */
+/* Does such a field occur before the first empty line? */
 static bool has_true_mime_field(struct span block)
 {
     struct span line;
@@ -269,7 +269,7 @@ static bool has_true_mime_field(struct span block)
     return false;
 }
 
-/* Where the headers of a mail begin; NULL where no field follows what may stand before. */
+/* Where the headers of a mail begin; NULL if there are none after the lines to skip. */
 static const char *find_start(struct span block, bool has_mime)
 {
     struct span line;
@@ -288,7 +288,7 @@ static const char *find_start(struct span block, bool has_mime)
     return NULL;
 }
 
-/* Reads the lines of `rest`. Returns where the text begins, or NULL where these are no headers. */
+/* Reads the lines of `rest`. Returns where the text begins, or NULL if these are not headers. */
 static const char *read_lines(struct reading *r, struct span rest, unsigned known_needed)
 {
     struct span line, name, value;
@@ -310,7 +310,7 @@ static const char *read_lines(struct reading *r, struct span rest, unsigned know
     return r->tail != NULL ? r->tail : rest.s;
 }
 
-/* Are these headers at all, or lines of a text that look like them? */
+/* Are these headers, or is it a text that looks like them? */
 static bool are_headers(const struct reading *r, enum head_place place)
 {
     bool is_date_alone = r->head->known == 1 && r->head->date.len > 0 && r->unknown > 0;

@@ -17,7 +17,7 @@ enum tag {
     TAG_BLOCK,
     TAG_BREAK,
     TAG_CELL,
-    TAG_DROPPED, /* with all that is in it */
+    TAG_DROPPED, /* with everything in it */
     TAG_IMAGE,
     TAG_ITEM,
     TAG_LINK,
@@ -30,7 +30,7 @@ struct element_name {
     enum tag tag;
 };
 
-/* Sorted. What is not here is inline. */
+/* Sorted. All other elements are inline. */
 static const struct element_name element_names[] = {
     {"a", TAG_LINK},         {"address", TAG_BLOCK},    {"article", TAG_BLOCK},
     {"aside", TAG_BLOCK},    {"blockquote", TAG_BLOCK}, {"body", TAG_BLOCK},
@@ -54,39 +54,39 @@ static const struct element_name element_names[] = {
 
 enum { NO_LINK = -1, NO_TEXT = -1 };
 
-/* What is in a link. */
+/* What a link contains. */
 enum content { CONTENT_WORDS = 1, CONTENT_PICTURE = 2 };
 
 struct element {
     enum tag tag;
-    long item;         /* of a numbered list: the number of its next item */
-    ptrdiff_t text_at; /* of a link: where its text begins in the output, or NO_TEXT so far */
-    size_t url_at;     /* of a link: where its URL begins in `urls` */
-    int outer_link;    /* of a link: the open link around it, or NO_LINK */
+    long item;         /* numbered list: the number of its next item */
+    ptrdiff_t text_at; /* link: where its text begins in the output, NO_TEXT so far */
+    size_t url_at;     /* link: where its URL begins in `urls` */
+    int outer_link;    /* link: the open link around it, or NO_LINK */
     bool is_link;      /* has a URL that a reader can use */
-    unsigned content;  /* of a link: a set of enum content */
+    unsigned content;  /* link: a set of enum content */
     bool has_cells;
-    size_t cells_at;   /* of a row: the length of the output before its first cell */
-    size_t cell_lines; /* of a row: the lines written where its last cell began */
+    size_t cells_at;   /* row: the length of the output before its first cell */
+    size_t cell_lines; /* row: the lines written before its last cell */
 };
 
 struct reader {
     htmlParserCtxtPtr parser;
     struct html_flow flow;
-    struct element open[HTML_MAX_DEPTH + 1]; /* the first one is the page itself */
-    int depth;                               /* of the innermost element that is open */
-    int dropped_at;                          /* the depth of the outermost dropped one; 0 = none */
-    int preformatted;                        /* elements open */
-    int link;                                /* the depth of the innermost open link, or NO_LINK */
-    struct buffer urls;                      /* of the open links, one behind the other */
-    unsigned *steps;                         /* that are left */
+    struct element open[HTML_MAX_DEPTH + 1]; /* the first is the page itself */
+    int depth;                               /* of the innermost open element */
+    int dropped_at;                          /* depth of the outermost dropped element; 0 = none */
+    int preformatted;                        /* open elements */
+    int link;                                /* depth of the innermost open link, or NO_LINK */
+    struct buffer urls;                      /* of the open links, concatenated */
+    unsigned *steps;                         /* left to spend */
     bool is_too_deep;
     bool is_after_pre; /* its first line end is not text (HTML Standard, 13.1.2.5) */
 };
 
 /* --- attributes ----------------------------------------------------------------------------- */
 
-/* The value of an attribute, "" where it has none, NULL where it is not there. */
+/* The value of an attribute; "" if it has none, NULL if the element lacks the attribute. */
 static const char *find_attribute(const xmlChar **attributes, const char *name)
 {
     for (; attributes != NULL && attributes[0] != NULL; attributes += 2) {
@@ -149,7 +149,7 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/* Cuts the first byte off an address, which may be written %XX. */
+/* Cuts off the first byte of an address, decoded if it is written %XX. */
 static char take_byte(struct span *url)
 {
     char c = *url->s;
@@ -170,7 +170,7 @@ static bool is_same_address(struct span a, struct span b)
     return a.len == 0 && b.len == 0;
 }
 
-/* A URL as it is followed: without line ends and tabs, its blanks escaped (URL Standard, 4.4). */
+/* Keeps a URL without line ends and tabs, and with its blanks escaped (URL Standard, 4.4). */
 static void keep_url(struct buffer *urls, const char *href)
 {
     href = skip_blanks(href);
@@ -209,7 +209,7 @@ static void open_link(struct reader *r, struct element *e, const xmlChar **attri
     r->link = r->depth;
 }
 
-/* The text of an open link begins where the first thing in it was shown. */
+/* Notes where the text of the open links begins. */
 static void note_links(struct reader *r)
 {
     for (int i = r->link; i != NO_LINK && r->open[i].text_at == NO_TEXT;) {
@@ -218,7 +218,7 @@ static void note_links(struct reader *r)
     }
 }
 
-/* What an open link has in it. */
+/* Notes what the open links contain. */
 static void note_content(struct reader *r, unsigned content)
 {
     for (int i = r->link; i != NO_LINK && (r->open[i].content & content) == 0;) {
@@ -236,8 +236,8 @@ static void show_text(struct reader *r, const char *utf8, size_t len, unsigned c
 }
 
 /*
- * Its URL goes behind its text, on the same line, whatever ended within the link. The URLs of
- * pictures, and those that count clicks by their length, are left out.
+ * Writes the URL after the text of a link, on the same line, whatever ended within the link. Leaves
+ * out the URLs of pictures, and long ones.
  */
 static void close_link(struct reader *r, const struct element *e)
 {
@@ -280,7 +280,7 @@ static enum tag tag_of(const xmlChar *name)
     return row != NULL ? row->tag : TAG_INLINE;
 }
 
-/* Cells are written in one line, up to one that needs several. */
+/* Writes cells on one line, up to one that needs several. */
 static void open_cell(struct html_flow *flow, struct element *row)
 {
     bool has_text = row->has_cells && flow->out->len > row->cells_at;
@@ -399,9 +399,9 @@ static void close_element(struct reader *r, const struct element *e)
     }
 }
 
-/* --- what the parser tells ------------------------------------------------------------------ */
+/* --- events of the parser ------------------------------------------------------------------- */
 
-/* Counts what costs the parser time, and ends it where that gets too much. */
+/* Counts what costs the parser time, and stops it when too much is spent. */
 static void spend_step(struct reader *r)
 {
     *r->steps -= *r->steps > 0 ? 1 : 0;
@@ -446,8 +446,8 @@ static void close_innermost(struct reader *r)
 }
 
 /*
- * The parser ends what it began, in the opposite order. Only the end of an element whose tag the
- * end of the input cuts off it leaves out; then there is no text any more that could be misplaced.
+ * The parser closes elements in reverse order. It misses only an element whose tag is cut off by
+ * the end of the input; no text follows then that could be misplaced.
  */
 static void end_element(void *reader, const xmlChar *name)
 {
@@ -536,7 +536,7 @@ bool html_to_text(const char *html, size_t len, unsigned *steps, struct buffer *
         .link = NO_LINK,
     };
     struct buffer input = BUFFER_EMPTY;
-    /* Text outside of any element would get a <p> from libxml2, where it does not belong. */
+    /* libxml2 would wrap text outside of any element in a <p>. */
     buffer_puts(&input, "<div>");
     if (len > 0) {
         html_clean(html, len, false, &input);

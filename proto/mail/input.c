@@ -15,10 +15,10 @@ static void append_without_nuls(const char *s, size_t len, struct buffer *out)
     buffer_append(out, s, (size_t)(end - s));
 }
 
-/* What is not seen: how it begins, and how it is closed. */
+/* What no reader sees: how it begins and ends. */
 static const struct unseen {
     const char *start, *stop;
-    bool is_element; /* its name ends behind `start`, and its end tag with a ">" behind `stop` */
+    bool is_element; /* `start` and `stop` are tags, whose names end there */
 } UNSEEN[] = {
     {"<!--", "--", false},
     {"<![", ">", false},
@@ -26,7 +26,7 @@ static const struct unseen {
     {"<style", "</style", true},
 };
 
-/* Finds `word` in any case of its letters; it does not begin with one. */
+/* Finds `word`, in any case of its letters. It must not begin with a letter. */
 static const char *find_word(const char *s, const char *end, const char *word)
 {
     size_t len = strlen(word);
@@ -40,7 +40,7 @@ static const char *find_word(const char *s, const char *end, const char *word)
     return NULL;
 }
 
-/* The end of a comment, whose own dashes can be those that close it; NULL = it is not closed. */
+/* The end of a comment, which its opening dashes may close; NULL = it is not closed. */
 static const char *comment_end(const char *s, const char *end)
 {
     for (s += 2; (s = memmem(s, (size_t)(end - s), "--", 2)) != NULL; s++) {
@@ -54,7 +54,7 @@ static const char *comment_end(const char *s, const char *end)
     return NULL;
 }
 
-/* Where what is not seen ends; NULL = it is not closed. */
+/* The end of what no reader sees; NULL = it is not closed. */
 static const char *unseen_end(const struct unseen *unseen, const char *s, const char *end)
 {
     if (unseen == &UNSEEN[0]) {
@@ -65,7 +65,7 @@ static const char *unseen_end(const struct unseen *unseen, const char *s, const 
     return close == NULL ? NULL : close + 1;
 }
 
-/* What begins at `s`, with a "<", and is not seen; NULL = something else. */
+/* What begins at the "<" at `s`; NULL = something visible. */
 static const struct unseen *find_unseen(const char *s, const char *end)
 {
     for (size_t i = 0; i < sizeof UNSEEN / sizeof UNSEEN[0]; i++) {
@@ -78,7 +78,7 @@ static const struct unseen *find_unseen(const char *s, const char *end)
     return NULL;
 }
 
-/* Writes so much of what is not closed that what closes it is seen as soon as it follows. */
+/* Keeps enough of what is not closed to recognise its end when it follows. */
 static void append_open(const struct unseen *unseen, const char *s, const char *end,
                         struct buffer *out)
 {
@@ -90,7 +90,7 @@ static void append_open(const struct unseen *unseen, const char *s, const char *
     append_without_nuls(tail, (size_t)(end - tail), out);
 }
 
-/* Is the ":" at `at` that of a `data:` URI in an attribute or a style? */
+/* Does the ":" at `at` belong to a `data:` URI in an attribute or a style? */
 static bool is_data_uri(const char *html, const char *at)
 {
     static const char WORD[] = "data";
@@ -99,7 +99,7 @@ static bool is_data_uri(const char *html, const char *at)
            strchr("\"'(=", at[-WORD_LEN - 1]) != NULL && at[-WORD_LEN - 1] != '\0';
 }
 
-/* Where a `data:` URI ends, whose ":" is at `at`. */
+/* The end of the `data:` URI whose ":" is at `at`. */
 static const char *data_end(const char *at, const char *end)
 {
     char opened = at[-5];
@@ -140,10 +140,10 @@ void html_clean(const char *html, size_t len, bool follows, struct buffer *out)
 /* --- bounds --------------------------------------------------------------------------------- */
 
 /*
- * Where a tag begins depends on comments, scripts and quotes before it, in which no two parsers
- * agree. So every "<" with a letter behind it counts as a beginning: for each state in which a tag
- * may be at this byte, however it began, the largest number of attributes it may have by now is
- * kept. That is never too low, and a linear pass; it is too high only within scripts.
+ * Where a tag begins depends on the comments, scripts and quotes before it, and parsers disagree
+ * about those. So every "<" before a letter counts as a beginning. For each state that a tag may be
+ * in at this byte, wherever it began, the pass keeps the largest number of attributes so far: never
+ * too low, too high only within scripts, and in linear time.
  */
 enum state {
     OUTSIDE, /* or the tag has ended */

@@ -44,7 +44,7 @@ void mail_reader_feed(struct mail_reader *reader, const char *bytes, size_t len)
     tree_feed(&reader->tree, bytes, len);
 }
 
-/* What must not become a message, and what is no mail of a person or program. */
+/* Refuses what must not become a message. */
 static enum mail_result refuse(const struct tree *tree, const struct mail_rules *rules)
 {
     const struct head *head = &tree->head;
@@ -90,7 +90,7 @@ static enum mail_result take_subject(const struct tree *tree, const struct mail_
     return has_failed ? MAIL_NO_MEMORY : is_good ? MAIL_OK : MAIL_BAD_CHARSET;
 }
 
-/* What looked like headers and left nothing to say was the text itself. */
+/* Takes headers that leave no text as the text. */
 static enum mail_result take_headers_as_text(const struct mail_rules *rules, struct mail *mail)
 {
     mail->option_count = 0;
@@ -103,7 +103,7 @@ static enum mail_result take_headers_as_text(const struct mail_rules *rules, str
     return MAIL_OK;
 }
 
-/* Hands over what others than this module read in the headers, and what they borrow from. */
+/* Hands over the headers that others read, with the memory they borrow from. */
 static void take_fields(struct tree *tree, struct mail *mail)
 {
     const struct head *head = &tree->head;

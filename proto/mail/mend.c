@@ -9,7 +9,7 @@
 
 /* --- boundaries ------------------------------------------------------------------------------- */
 
-/* Could a line be a boundary? Those that draw a line, or begin a signature, could not. */
+/* Can a line be a boundary? A ruled line and a signature separator cannot. */
 static bool may_be_boundary(struct span line, struct span *boundary)
 {
     enum { LONGEST = 200 };
@@ -28,8 +28,8 @@ static bool may_be_boundary(struct span line, struct span *boundary)
 }
 
 /*
- * Finds the first line that is a boundary by its looks: what follows are fields of MIME, or, where
- * parts are expected, an empty line. `before` is the text in front of it.
+ * Finds the first line that looks like a boundary: a field of MIME follows, or, if parts are
+ * expected, an empty line. `before` is the text in front of it.
  */
 static bool guess_boundary(struct span text, bool expects_parts, struct span *boundary,
                            struct span *before)
@@ -49,7 +49,7 @@ static bool guess_boundary(struct span text, bool expects_parts, struct span *bo
 
 /* --- headers ---------------------------------------------------------------------------------- */
 
-/* The lines from the first that is not empty up to the next that is. */
+/* The lines from the first that is not empty to the next empty one. */
 static struct span first_block(struct span text)
 {
     struct span line, block = {text.s, 0};
@@ -66,8 +66,8 @@ static struct span first_block(struct span text)
 }
 
 /*
- * Does a text begin with headers, since an empty line stands among them? Those of a mail that is
- * quoted are there before.
+ * Does a text begin with headers, because an empty line split them? Headers that the part has
+ * already are those of a quoted mail.
  */
 static bool begins_with_headers(const struct tree *tree, int index, struct span text)
 {
@@ -84,7 +84,7 @@ static bool begins_with_headers(const struct tree *tree, int index, struct span 
 
 /* --- reading again ---------------------------------------------------------------------------- */
 
-/* Appends the headers that a part had, without the empty line behind them. */
+/* Appends the headers that were read as such, without the empty line. */
 static void append_headers(const struct tree *tree, int index, struct buffer *source)
 {
     const struct node *node = &tree->nodes[index];
@@ -99,7 +99,7 @@ static void append_headers(const struct tree *tree, int index, struct buffer *so
     buffer_putc(source, '\n');
 }
 
-/* Takes what a node was thought to be. */
+/* Moves the text out of a node. */
 static struct buffer take_text(struct tree *tree, int index)
 {
     struct part *part = &tree->nodes[index].part;
@@ -108,7 +108,7 @@ static struct buffer take_text(struct tree *tree, int index)
     return text;
 }
 
-/* Reads a part again whose headers went on behind an empty line. */
+/* Reads a part whose headers go on after an empty line. */
 static void read_with_headers(struct tree *tree, int index)
 {
     struct buffer text = take_text(tree, index);
@@ -125,7 +125,7 @@ static void read_with_headers(struct tree *tree, int index)
     buffer_free(&text);
 }
 
-/* Reads parts in what was taken for a text, and what is before them, unless it speaks of MIME. */
+/* Reads the parts within a text, and the text before them unless it is a notice about MIME. */
 static void read_parts(struct tree *tree, int index, struct span boundary, struct span before)
 {
     struct buffer text = take_text(tree, index);
@@ -144,7 +144,7 @@ static void read_parts(struct tree *tree, int index, struct span boundary, struc
     buffer_free(&text);
 }
 
-/* Reads the encoded message that a part is. */
+/* Reads a message that was encoded as a whole. */
 static void read_message(struct tree *tree, int index)
 {
     struct buffer text = take_text(tree, index);
@@ -153,7 +153,7 @@ static void read_message(struct tree *tree, int index)
     buffer_free(&text);
 }
 
-/* Reads a node again if it is not what it seemed. Returns whether it was. */
+/* Reads a node again if it is not what it seemed. Returns whether it did. */
 static bool mend_node(struct tree *tree, int index)
 {
     struct node *node = &tree->nodes[index];

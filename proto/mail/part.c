@@ -7,12 +7,12 @@
 
 #include <string.h>
 
-/* So much is decoded at once; most bodies are shorter. */
+/* Bytes that are decoded at once; most bodies are shorter. */
 enum { PIECE = 64 * 1024 };
 
 /* --- room ------------------------------------------------------------------------------------- */
 
-/* Are there control characters that stand in no text? */
+/* Are there control characters that no text has? */
 static bool is_binary(struct span text)
 {
     static const char LAYOUT[] = "\t\n\v\f\r\b\x1b\x0e\x0f";
@@ -25,7 +25,7 @@ static bool is_binary(struct span text)
     return false;
 }
 
-/* Takes out what is not read. */
+/* Removes what no reader sees. */
 static void shrink(struct part *part)
 {
     if (!part->is_html) {
@@ -39,7 +39,7 @@ static void shrink(struct part *part)
     part->text = seen;
 }
 
-/* Text has been added, behind the first `before` bytes. */
+/* Checks what was appended after the first `before` bytes. */
 static void keep_within_room(struct part *part, size_t before)
 {
     struct buffer *text = &part->text;
@@ -61,7 +61,7 @@ static void keep_within_room(struct part *part, size_t before)
 
 /* --- base64 that is none ---------------------------------------------------------------------- */
 
-/* Is a line base64, save for a few characters that have suffered? */
+/* Is a line base64, except for a few damaged characters? */
 static bool is_base64_line(struct span line)
 {
     size_t foreign = 0;
@@ -82,7 +82,7 @@ static bool is_all_base64(struct span text)
     return true;
 }
 
-/* The length of the lines in front that are base64. */
+/* The length of the leading lines that are base64. */
 static size_t base64_len(struct span text)
 {
     struct span rest = text, line;
@@ -93,7 +93,7 @@ static size_t base64_len(struct span text)
     return (size_t)(end - text.s);
 }
 
-/* What follows is text as it stands. */
+/* Takes `s` and what follows as plain text. */
 static void end_encoding(struct part *part, const char *s, size_t len)
 {
     part->transfer = TRANSFER_NONE;
@@ -101,7 +101,7 @@ static void end_encoding(struct part *part, const char *s, size_t len)
     buffer_append(&part->text, s, len);
 }
 
-/* Is this nothing that anybody would have encoded? Words with blanks between are hardly base64. */
+/* Is this not what anybody would encode? Words between blanks are unlikely to be base64. */
 static bool is_nonsense(const struct buffer *decoded, struct span raw)
 {
     return is_binary((struct span){decoded->data, decoded->len}) ||
@@ -109,8 +109,8 @@ static bool is_nonsense(const struct buffer *decoded, struct span raw)
 }
 
 /*
- * Decodes the first piece of a body, mostly all of it, that says it is base64. Many a program only
- * says so; and mailing lists put words behind it.
+ * Decodes the first piece of a body that is labelled base64; mostly that is all of it. Some
+ * programs set only the label, and mailing lists append plain text.
  */
 static void begin_base64(struct part *part)
 {
@@ -132,7 +132,7 @@ static void begin_base64(struct part *part)
     }
 }
 
-/* --- encodings that no label tells ------------------------------------------------------------ */
+/* --- encodings without a label ---------------------------------------------------------------- */
 
 /* The length of the first line that is not empty. */
 static size_t first_line_len(struct span text)
@@ -143,7 +143,7 @@ static size_t first_line_len(struct span text)
     return line.len;
 }
 
-/* Is a text nothing but base64 of a text? What else looks like that, a key or a hash, is of none. */
+/* Is a text base64 of another text? Keys and hashes look the same, but are not base64 of text. */
 static bool decode_bare_base64(struct span text, struct buffer *decoded)
 {
     enum { SHORTEST_LINE = 40, SHORTEST = 57 };
@@ -157,8 +157,8 @@ static bool decode_bare_base64(struct span text, struct buffer *decoded)
 }
 
 /*
- * Is a text quoted-printable? Each "=" begins two digits or ends a line; and there are characters
- * beyond ASCII, or a line was broken where it was too long.
+ * Is a text quoted-printable? Each "=" must begin an escape or end a line, and there must be
+ * characters beyond ASCII or a line that was broken at the usual length.
  */
 static bool decode_bare_quoted(struct span text, struct buffer *decoded)
 {
@@ -180,7 +180,7 @@ static bool decode_bare_quoted(struct span text, struct buffer *decoded)
     return (has_broken || has_high) && text_is_utf8(decoded->data, decoded->len);
 }
 
-/* Decodes a text whose label has been lost. */
+/* Decodes a text that has lost its Content-Transfer-Encoding. */
 static void decode_unlabelled(struct part *part)
 {
     struct span text = {part->text.data, part->text.len};
@@ -201,7 +201,7 @@ static void decode_unlabelled(struct part *part)
 
 /* --- decoding --------------------------------------------------------------------------------- */
 
-/* How much of what has arrived can be decoded: no line and no escape is torn. */
+/* How much of the raw bytes can be decoded without tearing a line or an escape apart. */
 static size_t whole_len(const struct part *part)
 {
     const struct buffer *raw = &part->raw;

@@ -1,10 +1,9 @@
 /*
- * part: the body of one part of a mail, as it arrives: decoded, and so much of it kept as is read.
+ * part: the body of one part of a mail, decoded as it arrives.
  *
- * Owns the room that a text may take, and what does not count against it: pictures are dropped on
- * the way, and so are, where room gets short, style sheets, scripts, `data:` URIs and uuencoded files.
- * Leaves headers to its owner, and charsets and what is shown to those that read the text.
- * Thread: any, one at a time. Pure.
+ * Owns how much of a text is kept. Only text counts: pictures are never kept, and when space runs
+ * out, style sheets, scripts, `data:` URIs and uuencoded files go. Leaves headers to tree, charsets
+ * and HTML to pick. Thread: any, one at a time. Pure.
  */
 #ifndef PROTO_MAIL_PART_H
 #define PROTO_MAIL_PART_H
@@ -17,25 +16,25 @@
 #include <stddef.h>
 
 struct part {
-    bool is_kept; /* it may be text */
+    bool is_kept; /* it is or may be text */
     bool is_html;
-    bool is_wide;       /* its charset has two bytes or more for each character */
-    bool may_be_binary; /* then it is no text, and not kept */
+    bool is_wide;       /* each character has two bytes or more */
+    bool may_be_binary; /* look for bytes that prove that it is no text */
     enum transfer transfer;
-    size_t room;         /* bytes of text that may be kept */
+    size_t room;         /* bytes of text to keep at most */
     struct buffer text;  /* decoded, in its own charset */
-    struct buffer raw;   /* what has arrived and is not decoded yet */
-    struct base64 carry; /* of TRANSFER_BASE64, between two pieces */
-    bool is_uu_open;     /* of TRANSFER_UUENCODED */
-    bool has_begun;      /* something has been decoded */
+    struct buffer raw;   /* not decoded yet */
+    struct base64 carry; /* TRANSFER_BASE64: between two pieces */
+    bool is_uu_open;     /* TRANSFER_UUENCODED: within a file */
+    bool has_begun;      /* the first piece is decoded */
     bool is_cut;         /* there was more text than room */
-    bool is_mislabelled; /* it is not in its transfer encoding, at least not to its end */
+    bool is_mislabelled; /* its transfer encoding is not the one of its header, or not to its end */
 };
 
-/* Takes in more of the body; its lines end in LF. */
+/* Appends to the body; its lines end in LF. */
 void part_append(struct part *part, const char *s, size_t len);
 
-/* The body has ended: `text` is complete. */
+/* Ends the body: completes `text`. */
 void part_end(struct part *part);
 
 void part_free(struct part *part);

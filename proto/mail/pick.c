@@ -9,16 +9,16 @@
 
 #include <string.h>
 
-/* What counts as text; the next one is tried where the one before finds none. */
+/* What counts as text. Each pass runs only if those before it found none. */
 enum pass { PASS_TEXTS, PASS_FORWARDED, PASS_ANYTHING, PASSES };
 
 struct picker {
     struct tree *tree;
     const struct mail_rules *rules;
     struct mail_repairs *repairs;
-    struct buffer files; /* names of files within texts, each ended by LF */
+    struct buffer files; /* names of uuencoded files, each ended by LF */
     enum pass pass;
-    unsigned steps; /* of reading HTML that are left */
+    unsigned steps; /* left for reading HTML */
     bool is_bad_charset, has_failed;
 };
 
@@ -39,7 +39,7 @@ static bool is_text(const struct node *node)
 
 /* --- reading one text ------------------------------------------------------------------------- */
 
-/* Reads a parameter of a part's type as a string; false where it has none. */
+/* Reads a parameter of a part's type as a string. Returns false if there is none. */
 static bool read_parameter(const struct node *node, const char *name, struct buffer *value)
 {
     struct span type = {node->type.data, node->type.len};
@@ -56,7 +56,7 @@ static bool parameter_is(const struct node *node, const char *name, const char *
     return is;
 }
 
-/* Is it written in tags, whatever its type says? */
+/* Is it markup, whatever its type says? */
 static bool looks_like_html(const struct buffer *text)
 {
     struct span start = span_trim((struct span){text->data, text->len});
@@ -64,7 +64,7 @@ static bool looks_like_html(const struct buffer *text)
            span_starts_with(start, "<?xml");
 }
 
-/* Writes a part as UTF-8 with LFs. False where its charset is not known. */
+/* Converts a part to UTF-8 with LFs. Returns false if it is in no charset that may be tried. */
 static bool read_bytes(struct picker *p, const struct node *node, struct buffer *utf8)
 {
     struct buffer label = BUFFER_EMPTY;
@@ -101,7 +101,7 @@ static void read_plain(struct picker *p, const struct node *node, struct buffer 
     mail_text_trim(text);
 }
 
-/* Appends what a part says, as it will be seen. */
+/* Appends the text of one part. */
 static void read_leaf(struct picker *p, const struct node *node, struct buffer *text)
 {
     struct buffer utf8 = BUFFER_EMPTY;
@@ -140,7 +140,7 @@ static bool is_word_character(char c)
     return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
 }
 
-/* Appends what is left of a text without blanks and punctuation. */
+/* Appends a text without its ASCII blanks and punctuation. */
 static void append_essence(const struct buffer *text, struct buffer *essence)
 {
     char *to = buffer_reserve(essence, text->len + 1);
@@ -151,7 +151,7 @@ static void append_essence(const struct buffer *text, struct buffer *essence)
     }
 }
 
-/* Does `text` say all that `other` says, in the same words? */
+/* Does `text` contain `other`, blanks and punctuation aside? */
 static bool says_all_of(const struct buffer *text, const struct buffer *other)
 {
     struct buffer a = BUFFER_EMPTY, b = BUFFER_EMPTY;
@@ -163,7 +163,7 @@ static bool says_all_of(const struct buffer *text, const struct buffer *other)
     return says;
 }
 
-/* Is a text so short that it may only say that HTML is needed, and does it speak of that? */
+/* Might a text only say that the reader needs HTML? It is short then, and mentions HTML. */
 static bool speaks_of_html(const struct buffer *text)
 {
     enum { LONGEST = 400 };
@@ -180,7 +180,7 @@ static bool speaks_of_html(const struct buffer *text)
 
 /* --- choosing --------------------------------------------------------------------------------- */
 
-/* Has a part, or one within it, a text of this kind? Its depth is bounded by TREE_LEVELS_MAX. */
+/* Does a part contain a text of this kind? The depth is bounded by TREE_LEVELS_MAX. */
 static bool has_media(const struct picker *p, int index,
                       enum media media) /* NOLINT(misc-no-recursion) */
 {
@@ -198,7 +198,7 @@ static bool has_media(const struct picker *p, int index,
 
 static void read_node(struct picker *p, int index, struct buffer *text);
 
-/* Appends the first of the parts within a node that says something and has a text of this kind. */
+/* Appends the first text among the children of a node that contain this kind. */
 static void read_first(struct picker *p, int index, enum media media,
                        struct buffer *text) /* NOLINT(misc-no-recursion) */
 {
@@ -210,7 +210,7 @@ static void read_first(struct picker *p, int index, enum media media,
     }
 }
 
-/* The plain one, unless it says nothing but that HTML is needed. */
+/* Appends the plain alternative, unless it only says that the reader needs HTML. */
 static void read_alternative(struct picker *p, int index,
                              struct buffer *text) /* NOLINT(misc-no-recursion) */
 {
@@ -226,7 +226,7 @@ static void read_alternative(struct picker *p, int index,
     buffer_free(&html);
 }
 
-/* Would one of them be the HTML of the other? Long texts are not compared. */
+/* Are they two versions of one text? Long texts are not compared. */
 static bool are_versions(const struct buffer *text, const struct buffer *more)
 {
     enum { LONGEST = 4096 };
@@ -234,7 +234,7 @@ static bool are_versions(const struct buffer *text, const struct buffer *more)
            (says_all_of(text, more) || says_all_of(more, text));
 }
 
-/* All of them, one behind the other; but neither files nor what is there in another form. */
+/* Appends all texts within a node, except files and other versions of what is there. */
 static void read_all(struct picker *p, int index,
                      struct buffer *text) /* NOLINT(misc-no-recursion) */
 {
@@ -256,7 +256,7 @@ static void read_all(struct picker *p, int index,
     }
 }
 
-/* Appends what a part says. */
+/* Appends the text of a part, and of those within it. */
 static void read_node(struct picker *p, int index,
                       struct buffer *text) /* NOLINT(misc-no-recursion) */
 {
@@ -277,7 +277,7 @@ static void read_node(struct picker *p, int index,
     }
 }
 
-/* Is there one body alone that may be text? */
+/* Is there exactly one body that may be text? */
 static bool has_one_body(const struct tree *tree)
 {
     unsigned count = 0;
@@ -289,7 +289,7 @@ static bool has_one_body(const struct tree *tree)
 
 /* --- names of files --------------------------------------------------------------------------- */
 
-/* Appends what a part calls itself, as it is written. False: it does not. */
+/* Appends the name of a part, as it is written. Returns false if there is none. */
 static bool read_name(const struct node *node, struct buffer *name, struct buffer *charset)
 {
     struct span type = {node->type.data, node->type.len};
@@ -298,7 +298,7 @@ static bool read_name(const struct node *node, struct buffer *name, struct buffe
            value_parameter(type, "name", name, charset);
 }
 
-/* Adds a name to the list that is told. */
+/* Adds a name to the list. */
 static void add_name(struct picker *p, struct span name, const char *charset, struct buffer *list)
 {
     enum { LIST_MAX = 256 };
@@ -313,7 +313,7 @@ static void add_name(struct picker *p, struct span name, const char *charset, st
     buffer_free(&readable);
 }
 
-/* A part that was left out: its name, or its type. */
+/* Adds the name of a part to the list, or its type. */
 static void add_part(struct picker *p, const struct node *node, struct buffer *list)
 {
     struct buffer name = BUFFER_EMPTY, charset = BUFFER_EMPTY;

@@ -1,5 +1,5 @@
 /*
- * span: a run of bytes inside something larger, and the few questions that are asked of it.
+ * span: a run of bytes within a mail, with the few functions that all of proto/mail needs.
  * Pure; any thread.
  */
 #ifndef PROTO_MAIL_SPAN_H
@@ -33,13 +33,13 @@ static inline bool span_is_white(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Has it this byte? */
+/* Does it contain this byte? */
 static inline bool span_has(struct span span, char c)
 {
     return span.len > 0 && memchr(span.s, c, span.len) != NULL;
 }
 
-/* Without the white space at both ends. */
+/* Trims white space at both ends. */
 static inline struct span span_trim(struct span span)
 {
     while (span.len > 0 && span_is_white(span.s[0])) {
@@ -52,7 +52,7 @@ static inline struct span span_trim(struct span span)
     return span;
 }
 
-/* Cuts the next line off `rest`, its LF left out. False when there is none. */
+/* Cuts the next line off `rest`, without its LF. Returns false at the end. */
 static inline bool span_next_line(struct span *rest, struct span *line)
 {
     if (rest->len == 0) {

@@ -23,7 +23,7 @@ static size_t count_high_bytes(const char *s, size_t len)
     return count;
 }
 
-/* Labels that say: there are no bytes above 127. Where there are some, they say nothing. */
+/* A label that rules out bytes above 127 says nothing about a text that has some. */
 static bool is_ascii_name(const char *label)
 {
     static const char *const NAMES[] = {"us-ascii", "ascii", "ansi_x3.4", "7bit"};
@@ -36,8 +36,8 @@ static bool is_ascii_name(const char *label)
 }
 
 /*
- * Has valid UTF-8 characters of three or more bytes? In a charset of two bytes a character, text may
- * look like UTF-8 characters of two, but hardly ever like those.
+ * Does valid UTF-8 have characters of three or more bytes? Text in a charset of two bytes a
+ * character may look like two-byte UTF-8, but hardly ever like this.
  */
 static bool has_long_character(const char *s, size_t len)
 {
@@ -49,7 +49,7 @@ static bool has_long_character(const char *s, size_t len)
     return false;
 }
 
-/* Is what is valid UTF-8 that, whatever its label says? */
+/* Is text that is valid UTF-8 in UTF-8, whatever its label says? */
 static bool is_utf8_anyway(const char *s, size_t len, size_t high, const struct charset *charset)
 {
     switch (charset->kind) {
@@ -66,8 +66,8 @@ static bool is_utf8_anyway(const char *s, size_t len, size_t high, const struct 
     return true;
 }
 
-/* A byte order mark tells more than any label (Encoding Standard, 6), and so does the escape sequence
- * that Japanese begins with (RFC 1468), for it stands in no other text. */
+/* A byte order mark outweighs any label (Encoding Standard, 6). So does the escape sequence that
+ * begins Japanese text (RFC 1468): no other text has it. */
 static const char *marked_charset(const char *s, size_t len)
 {
     bool has_escape = span_has((struct span){s, len}, '\x1b');
@@ -90,7 +90,7 @@ static void drop_mark(struct buffer *out, size_t start)
     }
 }
 
-/* Finds what is to be believed of a label; without any, a text is UTF-8 as far as it is valid. */
+/* Finds the charset of a label that can be true; else it is UTF-8, and the result is false. */
 static bool find_charset(const char *label, size_t high, struct charset *charset)
 {
     if (label != NULL && !(high > 0 && is_ascii_name(label)) && charset_find(label, charset)) {
@@ -108,7 +108,7 @@ static void count_replaced(struct mail_repairs *repairs, const char *label, size
     repairs->replaced += replaced;
 }
 
-/* Are so many bytes not valid that the label must be wrong? */
+/* Are so many bytes invalid that the label must be wrong? */
 static bool is_wrong_charset(const struct charset *charset, size_t replaced, size_t len,
                              size_t high)
 {
@@ -158,7 +158,7 @@ static void add_name(struct buffer *names, struct span name)
     }
 }
 
-/* Appends a line that stays, moved to where the text ends now. */
+/* Moves a line to the end of the shortened text. */
 static void move_line(struct buffer *text, struct span line, bool has_lf)
 {
     memmove(text->data + text->len, line.s, line.len);
@@ -175,7 +175,7 @@ void mail_text_drop_files(struct buffer *text, bool follows, struct buffer *name
     }
     const char *end = text->data + text->len;
     struct span rest = {text->data, text->len}, line, name;
-    struct span begin = {NULL, 0}; /* the first line of the file at hand; NULL = there is none */
+    struct span begin = {NULL, 0}; /* the first line of the current file; NULL = outside of files */
     text->len = 0;
     while (span_next_line(&rest, &line)) {
         bool has_lf = line.s + line.len < end;
@@ -184,7 +184,7 @@ void mail_text_drop_files(struct buffer *text, bool follows, struct buffer *name
         if (begin.s != NULL && follows && !has_lf) {
             move_line(text, begin, true);
             move_line(text, line, false);
-            return; /* it is not whole */
+            return; /* the line is not complete */
         }
         if (begin.s == NULL && uu_begins(line, next_line, &name)) {
             begin = line;

@@ -14,17 +14,18 @@
 #include <stddef.h>
 
 /*
- * Appends `s` as UTF-8 to `out`, a byte order mark left out. `declared` is the label that the mail
- * gives it (NULL = none): it is believed, unless the bytes are UTF-8 beyond coincidence, or mostly not
- * valid in what it says. `fallback` is for what has no such label; NULL = return false. Bytes that
- * even so are not valid become U+FFFD, and are counted in `repairs`.
+ * Appends `s` as UTF-8 to `out`, without a byte order mark. `declared` is its label (NULL = none).
+ * The label is believed unless the bytes are UTF-8 beyond coincidence, or mostly invalid in that
+ * charset; then `fallback` is used (NULL = return false). Invalid bytes become U+FFFD, and are
+ * counted in `repairs`.
  */
 bool mail_text_to_utf8(const char *s, size_t len, const char *declared, const char *fallback,
                        struct buffer *out, struct mail_repairs *repairs);
 
 /*
- * Takes out the uuencoded files in a text whose lines end in LF, and appends what they call themselves
- * to `names` (NULL = not wanted), each ended by LF. Of one whose end `follows` the beginning is kept.
+ * Removes the uuencoded files from a text with LF line ends, and appends their names to `names`
+ * (NULL = not wanted), each ended by LF. `follows`: more of the text follows; the first line of a
+ * file that has not ended is kept, so that the rest of the file is recognised.
  */
 void mail_text_drop_files(struct buffer *text, bool follows, struct buffer *names);
 

@@ -63,7 +63,7 @@ static int hex_digit(char c)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/* Reads what begins with "=" at `s`, and returns how many bytes of the input it is. */
+/* Decodes what begins with "=" at `s`. Returns its length. */
 static size_t take_escape(const char *s, size_t len, struct buffer *out)
 {
     int high = len > 1 ? hex_digit(s[1]) : -1;
@@ -76,7 +76,7 @@ static size_t take_escape(const char *s, size_t len, struct buffer *out)
     while (blanks < len && (s[blanks] == ' ' || s[blanks] == '\t')) {
         blanks++;
     }
-    if (blanks == len || s[blanks] == '\n') { /* a line end that is none */
+    if (blanks == len || s[blanks] == '\n') { /* a soft line break */
         return blanks == len ? len : blanks + 1;
     }
     buffer_putc(out, '=');
@@ -117,7 +117,7 @@ void q_decode(const char *s, size_t len, struct buffer *out)
 
 /* --- uuencode --------------------------------------------------------------------------------- */
 
-/* The six bits that a character stands for; a grave accent is a space that mailers do not strip. */
+/* The six bits of a character. A grave accent stands for a space, which mailers might strip. */
 static unsigned uu_bits(char c)
 {
     return ((unsigned)(unsigned char)c - ' ') & 0x3F;
@@ -130,7 +130,7 @@ bool uu_is_line(struct span line)
     }
     size_t bytes = uu_bits(line.s[0]);
     size_t needed = 1 + (bytes + 2) / 3 * 4;
-    /* Spaces at the end may have been stripped; a checksum may stand there. */
+    /* Trailing spaces may have been stripped, or a checksum appended. */
     return line.len + 3 >= needed && line.len <= needed + 2;
 }
 

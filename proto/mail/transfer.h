@@ -1,7 +1,8 @@
 /*
- * transfer: what base64, quoted-printable and uuencoded lines stand for, in bodies and in encoded words.
+ * transfer: what base64, quoted-printable and uuencoded lines stand for, in bodies and in encoded
+ * words.
  *
- * They are read as far as they make sense: what is not in their alphabet never ends a text.
+ * Characters outside an alphabet never end a text.
  * Thread: any. Pure.
  */
 #ifndef PROTO_MAIL_TRANSFER_H
@@ -13,44 +14,43 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bits of base64 that are no whole byte yet; all zero at the start. */
+/* Bits of an incomplete byte. All zero at the start. */
 struct base64 {
     unsigned bits;
     unsigned count;
 };
 
 /*
- * Appends what `s` stands for to `out` (RFC 2045, 6.8). Other bytes than those of the alphabet are
- * skipped. Padding ends a run, and another may follow. What is incomplete stays in `carry`.
+ * Decodes base64 (RFC 2045, 6.8), and appends the result to `out`. Skips bytes outside the
+ * alphabet. More base64 may follow after padding. Leaves the bits of an incomplete byte in `carry`.
  */
 void base64_decode(struct base64 *carry, const char *s, size_t len, struct buffer *out);
 
-/* Is it of the alphabet of base64, or its padding? */
+/* Is it in the alphabet of base64, or padding? */
 bool base64_has(char c);
 
 /*
- * Appends what `s` stands for (RFC 2045, 6.7); its lines end in LF. A "=" that begins neither two
- * digits nor the end of a line is itself.
+ * Decodes quoted-printable with LF line ends (RFC 2045, 6.7). A "=" that neither begins an escape
+ * nor ends a line stays.
  */
 void quoted_printable_decode(const char *s, size_t len, struct buffer *out);
 
-/* The same for the text of an encoded word (RFC 2047, 4.2): "_" is a space. */
+/* Decodes the Q encoding (RFC 2047, 4.2), in which "_" is a space. */
 void q_decode(const char *s, size_t len, struct buffer *out);
 
-/* Could `s` be quoted-printable, without any "=" that is itself? */
+/* Does every "=" begin an escape or end a line? */
 bool quoted_printable_is(const char *s, size_t len);
 
 /*
- * Appends what the lines of `s` stand for that are uuencoded (POSIX, uuencode): those between a line
- * `begin <mode> <name>` and a line `end`. `is_open` tells whether such a line has been read, and is
- * false at the start.
+ * Decodes the uuencoded lines of `s` (POSIX, uuencode), between a line `begin <mode> <name>` and a
+ * line `end`. `is_open`: `begin` has been read; false at the start.
  */
 void uu_decode(const char *s, size_t len, bool *is_open, struct buffer *out);
 
-/* Does a uuencoded file begin with these lines? `name` is what it calls itself then. */
+/* Does a uuencoded file begin with these two lines? Then returns its name. */
 bool uu_begins(struct span line, struct span next, struct span *name);
 
-/* May a line be one of a uuencoded file? */
+/* Can this be a line of a uuencoded file? */
 bool uu_is_line(struct span line);
 
 #endif

@@ -7,10 +7,11 @@
 #include <string.h>
 
 enum {
-    BLOCK_MAX = 64 * 1024, /* of headers */
-    LINE_MAX = 64 * 1024,  /* that is waited for */
-    TEXT_MAX = 256 * 1024, /* no SMS is that long */
-    SIDE_MAX = 64 * 1024
+    BLOCK_MAX = 64 * 1024, /* bytes of headers */
+    LINE_MAX = 64 * 1024,  /* bytes of a line that is read as a whole */
+    TEXT_MAX = 256 * 1024, /* bytes of text: far more than an SMS holds */
+    SIDE_MAX = 64 * 1024,
+    FIELD_MAX = 4 * 1024 /* bytes of a field that a node keeps */
 };
 
 /* --- nodes ------------------------------------------------------------------------------------ */
@@ -53,7 +54,7 @@ static bool is_wide(const struct node *node)
     return is;
 }
 
-/* Says what of a body is kept. */
+/* Decides what to keep of a body. */
 static void prepare_part(struct tree *tree, struct node *node, enum transfer transfer)
 {
     bool is_source = value_holds_parts(node->media);
@@ -68,7 +69,7 @@ static void prepare_part(struct tree *tree, struct node *node, enum transfer tra
     };
 }
 
-/* Nothing more comes for the body at hand. */
+/* Ends the current body. */
 static void end_part(struct tree *tree)
 {
     struct node *node = &tree->nodes[tree->node];
@@ -93,11 +94,11 @@ static void begin_head(struct tree *tree, enum head_place place, int parent)
 static void copy(struct buffer *to, struct span value)
 {
     if (value.len > 0) {
-        buffer_append(to, value.s, value.len);
+        buffer_append(to, value.s, value.len < FIELD_MAX ? value.len : FIELD_MAX);
     }
 }
 
-/* Its parts follow, if it names the boundary between them. */
+/* Opens a level for the parts of a node, if its type names their boundary. */
 static void begin_parts(struct tree *tree, int index)
 {
     struct node *node = &tree->nodes[index];
@@ -107,7 +108,7 @@ static void begin_parts(struct tree *tree, int index)
     }
 }
 
-/* In a digest, what has no type is a message (RFC 2046, 5.1.5). */
+/* A part of a digest is a message unless its type says otherwise (RFC 2046, 5.1.5). */
 static bool is_in_digest(const struct tree *tree, const struct node *node)
 {
     const struct buffer *type = node->parent == TREE_NONE ? NULL : &tree->nodes[node->parent].type;
@@ -115,7 +116,7 @@ static bool is_in_digest(const struct tree *tree, const struct node *node)
            span_starts_with(value_word((struct span){type->data, type->len}), "multipart/digest");
 }
 
-/* The headers of a part are known: what follows is its body. */
+/* Adds the node of a part whose headers are complete. */
 static void begin_node(struct tree *tree, const struct head *head)
 {
     int index = add_node(tree, tree->parent);
@@ -146,7 +147,7 @@ static void begin_node(struct tree *tree, const struct head *head)
 
 static void take_lines(struct tree *tree, struct span lines);
 
-/* The headers end here, or before. What of the block is not headers is the beginning of the body. */
+/* Ends the current head. Lines of its block that are not headers begin the body. */
 static void end_head(struct tree *tree, bool is_ended) /* NOLINT(misc-no-recursion) */
 {
     struct buffer block = tree->block;
@@ -160,7 +161,7 @@ static void end_head(struct tree *tree, bool is_ended) /* NOLINT(misc-no-recursi
     size_t used = head_read(lines, is_ended, tree->place, &head);
     begin_node(tree, &head);
     if (used > BLOCK_MAX) {
-        tree->is_too_complex = true; /* they go on */
+        tree->is_too_complex = true; /* and there are more of them */
     }
     if (used < lines.len) {
         take_lines(tree, (struct span){lines.s + used, lines.len - used});
@@ -177,7 +178,7 @@ static void end_head(struct tree *tree, bool is_ended) /* NOLINT(misc-no-recursi
 
 /* --- boundaries ------------------------------------------------------------------------------- */
 
-/* Is a line this boundary? `is_last` says whether it is the one that closes. */
+/* Is `line` this boundary? `is_last`: it is the closing one. */
 static bool is_boundary(struct span line, const struct buffer *boundary, bool *is_last)
 {
     size_t len = boundary->len;
@@ -188,7 +189,7 @@ static bool is_boundary(struct span line, const struct buffer *boundary, bool *i
     return line.len == len || *is_last;
 }
 
-/* Finds the open level whose boundary a line is, the innermost first. */
+/* Finds the level whose boundary `line` is, from the innermost outward. */
 static bool find_level(const struct tree *tree, struct span line, size_t *level, bool *is_last)
 {
     if (line.len < 3 || line.s[0] != '-' || line.s[1] != '-') {
@@ -203,7 +204,7 @@ static bool find_level(const struct tree *tree, struct span line, size_t *level,
     return false;
 }
 
-/* A boundary ends what is open within its level. */
+/* Ends everything within a level, at its boundary. */
 static void take_boundary(struct tree *tree, size_t level, bool is_last)
 {
     int index = tree->levels[level];
@@ -235,13 +236,12 @@ static struct span without_mark(struct span line)
     return is_marked ? (struct span){line.s + 3, line.len - 3} : line;
 }
 
-/* A line of headers, as it seems. */
+/* Adds a line to the current head. */
 static void take_head_line(struct tree *tree, struct span line, bool has_lf)
 {
     bool is_new = !tree->is_mid_line;
     bool is_last = is_new && line.len == 0 && !tree->is_before;
-    bool is_first = is_new && tree->is_before && !head_is_before(without_mark(line));
-    tree->is_before = tree->is_before && !is_first;
+    tree->is_before = tree->is_before && (!is_new || head_is_before(without_mark(line)));
     buffer_append(&tree->block, line.s, line.len);
     if (has_lf) {
         buffer_putc(&tree->block, '\n');
@@ -253,7 +253,7 @@ static void take_head_line(struct tree *tree, struct span line, bool has_lf)
     }
 }
 
-/* Takes in one line, or a piece of it where it is too long. */
+/* Takes a line, or a piece of one that is too long. */
 static void take_line(struct tree *tree, struct span line, bool has_lf)
 {
     size_t level;
@@ -270,13 +270,13 @@ static void take_line(struct tree *tree, struct span line, bool has_lf)
     tree->is_mid_line = !has_lf;
 }
 
-/* No line of what comes can mean anything but body. */
+/* Is everything that follows one body, whatever its lines? */
 static bool is_in_last_body(const struct tree *tree)
 {
     return tree->state == TREE_IN_BODY && tree->depth == 0;
 }
 
-/* Takes in lines; the last one may have no LF, and is a piece then. */
+/* Takes lines. A last one without LF is a piece of a line. */
 static void take_lines(struct tree *tree, struct span lines) /* NOLINT(misc-no-recursion) */
 {
     struct span line;
@@ -291,7 +291,7 @@ static void take_lines(struct tree *tree, struct span lines) /* NOLINT(misc-no-r
     }
 }
 
-/* Takes in what has arrived, whose line ends are LF; the start of a line waits for the rest of it. */
+/* Takes input with LF line ends; the start of a line waits for its end. */
 static void feed(struct tree *tree, const char *s, size_t len)
 {
     struct buffer *waiting = &tree->line;
@@ -315,7 +315,7 @@ static void feed(struct tree *tree, const char *s, size_t len)
     tree->has_failed = tree->has_failed || waiting->has_failed;
 }
 
-/* CRLF, CR CR LF and a CR by itself are LF; CRs at the end wait for what follows. */
+/* Takes input with CRLF, CR CR LF and CR as line ends. CRs at its end wait for more. */
 static void feed_with_crs(struct tree *tree, const char *s, size_t len)
 {
     struct buffer lines = BUFFER_EMPTY;
@@ -349,7 +349,7 @@ void tree_feed(struct tree *tree, const char *s, size_t len)
     }
 }
 
-/* Nothing more comes: ends what is open. */
+/* Ends what is open at the end of the input. */
 static void end_lines(struct tree *tree)
 {
     bool goes_on = true;

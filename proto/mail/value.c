@@ -78,7 +78,7 @@ enum media value_media(struct span type)
     if (!is_type && contains(type, "boundary=")) {
         return MEDIA_MIXED;
     }
-    /* What is no type at all is text/plain (RFC 2045, 5.2). */
+    /* A value that is no type means text/plain (RFC 2045, 5.2). */
     return !is_type || contains(word, "text") || contains(word, "plain") ? MEDIA_PLAIN
                                                                          : MEDIA_UNKNOWN;
 }
@@ -121,7 +121,7 @@ static bool ends_name(char c)
     return span_is_white(c) || c == '=' || c == ';' || c == '"' || c == '(';
 }
 
-/* The value between quotes, the first of which is at `s`; up to the line's end where one is missing. */
+/* The value after the quote at `s`; if no quote ends it, the end of the line does. */
 static struct span quoted_value(const char *s, const char *end)
 {
     char quote = *s++;
@@ -153,7 +153,7 @@ static const char *skip_white(const char *s, const char *end)
     return s;
 }
 
-/* Cuts the next `name=value` off; what lies before it, such as the type, is passed over. */
+/* Cuts off the next `name=value`, and what stands before it, such as the type. */
 static bool next_parameter(struct span *rest, struct parameter *parameter)
 {
     const char *s = rest->s, *end = rest->s + rest->len;
@@ -190,7 +190,7 @@ static bool find_parameter(struct span value, const char *name, struct parameter
     return false;
 }
 
-/* Appends a value without the backslashes that quote characters in it. */
+/* Appends a value without the backslashes that escape characters in it. */
 static void append_plain(const struct parameter *parameter, struct buffer *out)
 {
     struct span value = parameter->value;
@@ -208,7 +208,7 @@ static int hex_digit(char c)
     return at == NULL ? -1 : (int)(at - DIGITS);
 }
 
-/* Appends a value of which bytes are written as %XX; the first piece begins `charset'language'`. */
+/* Appends a value with bytes written as %XX; the first piece begins with `charset'language'`. */
 static void append_extended(struct span value, bool is_first, struct buffer *out,
                             struct buffer *charset)
 {
@@ -273,7 +273,7 @@ static bool is_digit(char c)
 int value_year(struct span date)
 {
     int number = 0, digits = 0;
-    char before = ' '; /* what stands before the digits: a sign is a zone's */
+    char before = ' '; /* the digits; a sign there makes them a zone */
     for (size_t i = 0; i <= date.len; i++) {
         char c = i < date.len ? date.s[i] : ' ';
         if (is_digit(c)) {

@@ -1,7 +1,7 @@
 /*
- * value: what the values of MIME's fields mean (RFC 2045, 2183, 2231), however they are written.
+ * value: the values of MIME's fields (RFC 2045, 2183, 2231), as broken as devices write them.
  *
- * Quotes that are not closed, semicolons that are missing, comments and junk are passed over.
+ * Tolerates unclosed quotes, missing semicolons, comments and junk.
  * Thread: any. Pure.
  */
 #ifndef PROTO_MAIL_VALUE_H
@@ -12,16 +12,16 @@
 
 #include <stdbool.h>
 
-/* The word that a value begins with: a type, an encoding. No quotes and no comments. */
+/* The first word of a value, a type or an encoding, without quotes and comments. */
 struct span value_word(struct span value);
 
-/* What a Content-Type stands for. */
+/* The kinds of Content-Type. */
 enum media {
-    MEDIA_PLAIN, /* any text that is not HTML, and what has no type */
-    MEDIA_HTML,
-    MEDIA_UNKNOWN, /* application/octet-stream and the like: may be text */
-    MEDIA_OTHER,   /* pictures, archives, calendars: no text for people */
-    MEDIA_MIXED,   /* multipart, of any other kind, too */
+    MEDIA_PLAIN,   /* text other than HTML, or without a type */
+    MEDIA_HTML,    /* and XML */
+    MEDIA_UNKNOWN, /* application/octet-stream and others: may be text */
+    MEDIA_OTHER,   /* pictures, calendars, signatures: no text for people */
+    MEDIA_MIXED,   /* multipart of any kind but the next two */
     MEDIA_ALTERNATIVE,
     MEDIA_RELATED,
     MEDIA_MESSAGE
@@ -34,17 +34,18 @@ bool value_holds_parts(enum media media);
 
 enum transfer { TRANSFER_NONE, TRANSFER_BASE64, TRANSFER_QUOTED, TRANSFER_UUENCODED };
 
-/* An encoding that is not known is none. */
+/* An unknown encoding is TRANSFER_NONE. */
 enum transfer value_transfer(struct span encoding);
 
 /*
- * Appends the parameter `name` of a value to `out`, pieces joined (RFC 2231, 3). Of a value with a
- * charset of its own that charset is appended to `charset`, where not NULL. False: there is none.
+ * Appends the parameter `name` of a value to `out`, its pieces joined (RFC 2231, 3), and the
+ * charset that it names for itself to `charset` (NULL = not wanted). Returns false if there is
+ * none.
  */
 bool value_parameter(struct span value, const char *name, struct buffer *out,
                      struct buffer *charset);
 
-/* The year that a Date names in four digits (RFC 5322, 3.3), 0 where it does not. */
+/* The year of a Date (RFC 5322, 3.3), if it has four digits; else 0. */
 int value_year(struct span date);
 
 #endif

@@ -9,14 +9,14 @@
 #include <string.h>
 #include <strings.h>
 
-/* An encoded word, =?charset*language?encoding?text?=, taken apart. */
+/* An encoded word, =?charset*language?encoding?text?=, in its parts. */
 struct word {
     const char *charset;
     size_t charset_len;
     bool is_base64;
     const char *text;
     size_t text_len;
-    const char *end; /* what follows it */
+    const char *end; /* behind it */
 };
 
 enum { LABEL_MAX = 47 };
@@ -26,11 +26,11 @@ struct decoder {
     struct buffer *out;
     struct mail_repairs *repairs;
     bool is_good;
-    /* Of adjacent words in one charset: decoded, and not converted yet. */
+    /* A run of adjacent words in one charset, decoded and not converted yet: */
     bool is_in_run;
     char charset[LABEL_MAX + 1];
     struct buffer bytes;
-    struct base64 carry; /* of a word that ends within a byte */
+    struct base64 carry; /* bits of a byte that the next word completes */
 };
 
 static bool is_blank(const char *s, size_t len)
@@ -46,7 +46,7 @@ static bool has_blank(struct span span)
     return span_has(span, ' ') || span_has(span, '\t');
 }
 
-/* Where the text of a word ends: at "?=", or with the value where that has been cut off. */
+/* Finds where the text of a word ends: at "?=", or at the end of a value that was cut off. */
 static bool find_text_end(struct word *word, const char *end)
 {
     size_t rest = (size_t)(end - word->text);
@@ -57,7 +57,7 @@ static bool find_text_end(struct word *word, const char *end)
            (stop != NULL || !has_blank((struct span){word->text, word->text_len}));
 }
 
-/* Takes the encoded word apart that may begin at `s`, with "=?". False: it is none. */
+/* Reads the encoded word that may begin at `s`, with "=?". Returns false if there is none. */
 static bool read_word(const char *s, const char *end, struct word *word)
 {
     word->charset = s + 2;
@@ -88,7 +88,7 @@ static void end_run(struct decoder *d)
     d->carry = (struct base64){0, 0};
 }
 
-/* What stands between words; blanks alone between two encoded ones are not text (6.2). */
+/* Adds what is not encoded; blanks between two encoded words are not text (6.2). */
 static void add_literal(struct decoder *d, const char *s, size_t len, bool is_before_word)
 {
     if (d->is_in_run && is_before_word && is_blank(s, len)) {
@@ -113,7 +113,7 @@ static void add_word(struct decoder *d, const struct word *word)
         d->carry = (struct base64){0, 0};
         return;
     }
-    /* Bits that are left over are of a byte whose rest is in the next word; or padding, left out. */
+    /* Bits left over belong to a byte that this word completes, unless they are padding. */
     if (d->carry.bits == 0 && d->carry.count < 6) {
         d->carry.count = 0;
     }

@@ -1,9 +1,8 @@
 /*
- * words: the value of a header that people write -> UTF-8 (RFC 2047).
+ * words: a header's value with encoded words (RFC 2047) -> UTF-8.
  *
- * Owns what is an encoded word: liberally, since devices and libraries get them wrong in many ways.
- * Leaves base64 and quoted-printable to transfer, and charsets to text.
- * Thread: any. Pure.
+ * Owns what counts as an encoded word; devices and libraries get them wrong in many ways. Leaves
+ * base64 and quoted-printable to transfer, and charsets to text. Thread: any. Pure.
  */
 #ifndef PROTO_MAIL_WORDS_H
 #define PROTO_MAIL_WORDS_H
@@ -15,11 +14,10 @@
 #include <stddef.h>
 
 /*
- * Appends an unfolded value to `out`, its encoded words undone. The bytes of adjacent words in one
- * charset are joined before they are converted, since many a writer parts them within a character.
- * `guess` is the charset of what stands there unencoded, NULL = none is known; `fallback` and
- * `repairs` are as for mail_text_to_utf8.
- * Returns false where that does. `has_failed` of `out` tells of an allocation failure.
+ * Appends an unfolded value to `out`, with its encoded words decoded. The bytes of adjacent words
+ * in one charset are joined before conversion, since some writers split them within a character.
+ * `guess` is a label for what is not encoded (NULL = none); `fallback` and `repairs` are as in
+ * mail_text_to_utf8, and so is the result. An allocation failure sets `has_failed` of `out`.
  */
 bool words_decode(const char *value, size_t len, const char *guess, const char *fallback,
                   struct buffer *out, struct mail_repairs *repairs);
