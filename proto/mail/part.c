@@ -101,11 +101,19 @@ static void end_encoding(struct part *part, const char *s, size_t len)
     buffer_append(&part->text, s, len);
 }
 
-/* Is this not what anybody would encode? Words between blanks are unlikely to be base64. */
-static bool is_nonsense(const struct buffer *decoded, struct span raw)
+/*
+ * Is a body of base64's alphabet plain words, since what it decodes to is nonsense? It is short then,
+ * has blanks, or is not complete.
+ */
+static bool are_words(const struct part *part, struct span raw)
 {
-    return is_binary((struct span){decoded->data, decoded->len}) ||
-           (span_has(raw, ' ') && !text_is_utf8(decoded->data, decoded->len));
+    enum { LONGEST_WORD = 40 };
+    struct span decoded = {part->text.data, part->text.len};
+    bool has_blanks = span_has(raw, ' ');
+    bool may_be = !part->is_wide && !part->may_be_binary;
+    return (may_be && has_blanks && !text_is_utf8(decoded.s, decoded.len)) ||
+           (may_be && (has_blanks || raw.len < LONGEST_WORD || part->carry.count > 0) &&
+            is_binary(decoded));
 }
 
 /*
@@ -123,7 +131,7 @@ static void begin_base64(struct part *part)
         return;
     }
     base64_decode(&part->carry, raw.s, len, &part->text);
-    if (!part->is_wide && is_nonsense(&part->text, raw)) {
+    if (are_words(part, raw)) {
         part->text.len = 0;
         end_encoding(part, raw.s, raw.len);
     } else if (len < raw.len) {
