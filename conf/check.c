@@ -110,6 +110,8 @@ static void check_files(struct conf_loader *l)
     check_token_file(l);
     check_program(l);
     check_certificates(l, conf_key_find("api", "ca_file"), l->conf->api.ca_file);
+    check_certificates(l, conf_key_find("reports", "webhook_ca_file"),
+                       l->conf->reports.webhook_ca_file);
 }
 
 static void check_waits(struct conf_loader *l)

@@ -97,6 +97,7 @@ struct conf {
         int64_t poll_ms; /* 0 = no */
         char *webhook;   /* "" = there is none, as with exec */
         char *webhook_secret;
+        char *webhook_ca_file;
         char *exec; /* a path and arguments, separated by spaces */
         int backlog;
     } reports;

@@ -198,6 +198,8 @@ const struct conf_key conf_keys[] = {
         "The key that signs these requests: 16 or more characters, or `whsec_` and a key in base64. "
         "Keep this file private (mode 600), or set SMSRELAY_REPORTS_WEBHOOK_SECRET in the "
         "environment instead."),
+    STRING(reports, webhook_ca_file, "", NULL,
+        "A file of CA certificates (PEM) to trust, for that URL, instead of the system's."),
     STRING(reports, exec, "", conf_rule_program,
         "A program that is told the same: its path and arguments, separated by spaces. It reads a "
         "line of JSON for each notice on its standard input. No shell is involved. The program is "

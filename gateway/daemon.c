@@ -77,6 +77,7 @@ static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
     forwarder_token_changed(d->relay.forwarder);
     reload_aliases(d);
     reload_optout(d);
+    notify_resume(d->notify);
 }
 
 /* --- stopping --------------------------------------------------------------------------------- */

@@ -286,10 +286,12 @@ bool settings_reports(const struct conf *conf, struct reports_options *options)
 bool settings_notify(const struct conf *conf, struct notify_options *options)
 {
     bool has_webhook = conf->reports.webhook[0] != '\0';
+    bool has_ca_file = conf->reports.webhook_ca_file[0] != '\0';
     bool has_program = conf->reports.exec[0] != '\0';
     *options = (struct notify_options){
         .webhook = has_webhook ? conf->reports.webhook : NULL,
         .webhook_secret = conf->reports.webhook_secret,
+        .webhook_ca_file = has_ca_file ? conf->reports.webhook_ca_file : NULL,
         .exec = has_program ? conf->reports.exec : NULL,
         .backlog = (size_t)conf->reports.backlog,
     };

@@ -119,6 +119,8 @@ enum stats_kind {
        "notices that the program of reports.exec has read") \
     X(WEBHOOK_FAILURES, "webhook_failures_total", STATS_COUNTER, \
        "requests that reports.webhook did not accept") \
+    X(WEBHOOK_GONE, "webhook_gone", STATS_GAUGE, \
+       "whether reports.webhook has answered 410: nothing is posted until SIGHUP or a restart") \
     X(EXEC_STARTS, "exec_starts_total", STATS_COUNTER, \
        "starts of the program of reports.exec") \
     X(STORE_COMMITS, "store_commits_total", STATS_SUM, "transactions of the store") \

@@ -53,6 +53,7 @@ static bool make_parts(struct notify *n, struct event_base *base,
                        const struct notify_options *options, char *error, size_t error_size)
 {
     const struct webhook_options webhook = {.url = options->webhook,
+                                            .ca_file = options->webhook_ca_file,
                                             .secret = options->webhook_secret,
                                             .stats = options->stats,
                                             .ended = webhook_ended,
@@ -87,7 +88,8 @@ struct notify *notify_new(struct event_base *base, const struct notify_options *
         return NULL;
     }
     n->options = *options;
-    n->options.webhook = n->options.webhook_secret = n->options.exec = NULL;
+    n->options.webhook = n->options.webhook_secret = n->options.webhook_ca_file = NULL;
+    n->options.exec = NULL;
     if (!make_parts(n, base, options, error, error_size)) {
         notify_free(n);
         return NULL;
@@ -112,6 +114,13 @@ int notify_start(struct notify *n)
         n->running++;
     }
     return failure;
+}
+
+void notify_resume(struct notify *n)
+{
+    if (n != NULL && n->webhook != NULL) {
+        webhook_resume(n->webhook);
+    }
 }
 
 void notify_tell(void *notify, const struct queue_event *event)

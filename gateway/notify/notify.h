@@ -19,6 +19,7 @@ struct queue_event;
 
 struct notify_options {
     const char *webhook, *webhook_secret; /* NULL = no webhook */
+    const char *webhook_ca_file;          /* NULL = the system's */
     const char *exec;                     /* NULL = no program */
     size_t backlog;                       /* notices that may wait */
     struct stats *stats;
@@ -33,6 +34,9 @@ struct notify *notify_new(struct event_base *base, const struct notify_options *
 struct outbox *notify_outbox(struct notify *n);
 /* Starts both. Returns 0 or an errno value. */
 int notify_start(struct notify *n);
+
+/* Has a webhook that is failing, or gone, tried again. NULL is fine. */
+void notify_resume(struct notify *n);
 
 /* Makes a notice of an event: a settled state, a report or an inbound message; ignores the others.
  * For watch_options.taken; `notify` is a struct notify. */

@@ -2,6 +2,7 @@
 #include "gateway/notify/webhook.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/int64.h"
 #include "gateway/base/log.h"
 #include "gateway/base/thread.h"
 #include "gateway/notify/retry.h"
@@ -25,6 +26,8 @@ enum {
     TIMEOUT_MS = 10000,
     LONGEST_POLL_MS = 3600 * 1000,
     FAILED_POLL_MS = 100,
+    RETRY_AFTER_MAX_S = 3600, /* the longest wait that a receiver may ask for */
+    STATUS_GONE = 410,
     REASON_SIZE = 128,
     LINE_SIZE = 128
 };
@@ -40,6 +43,14 @@ struct batch {
     struct buffer body;
 };
 
+/* How a post ended. */
+struct answer {
+    bool is_success;
+    bool is_gone;           /* 410 (RFC 9110, 15.5.11): there is no receiver any more */
+    int64_t retry_after_ms; /* what the receiver asks for (RFC 9110, 10.2.3); 0 = nothing */
+    char reason[REASON_SIZE];
+};
+
 struct webhook {
     struct outbox *outbox;
     struct webhook_options options; /* its strings are NULL */
@@ -49,13 +60,14 @@ struct webhook {
     char *host;
     pthread_t thread;
     bool has_thread;
-    atomic_bool is_woken;
+    atomic_bool is_woken, is_resumed;
     atomic_int_fast64_t deadline_ms; /* monotonic; INT64_MAX = not stopping */
 
     /* The thread's own. */
     struct batch batch;
     size_t answered; /* bytes of the answer's body */
     struct retry retry;
+    bool is_gone;
 };
 
 static bool is_stopping(struct webhook *w)
@@ -169,10 +181,29 @@ static CURLcode transfer(struct webhook *w)
     }
 }
 
-/* Sends the batch. Returns whether the receiver took it; if not, `reason` says why. */
-static bool post(struct webhook *w, char reason[REASON_SIZE])
+static void read_answer(struct webhook *w, CURLcode code, struct answer *answer)
 {
     long status = 0;
+    curl_off_t after_s = 0;
+    curl_easy_getinfo(w->easy, CURLINFO_RESPONSE_CODE, &status);
+    /* The status precedes the body, which may be long, slow or endless. */
+    bool is_answered = code == CURLE_OK || w->answered > 0;
+    if (!is_answered) {
+        snprintf(answer->reason, REASON_SIZE, "%s", curl_easy_strerror(code));
+        return;
+    }
+    curl_easy_getinfo(w->easy, CURLINFO_RETRY_AFTER, &after_s);
+    answer->is_success = status >= 200 && status < 300;
+    answer->is_gone = status == STATUS_GONE;
+    answer->retry_after_ms = int64_min(after_s, RETRY_AFTER_MAX_S) * 1000;
+    snprintf(answer->reason, REASON_SIZE, "HTTP status %ld%s", status,
+             answer->is_gone ? ": nothing more is posted until SIGHUP or a restart" : "");
+}
+
+/* Sends the batch. */
+static void post(struct webhook *w, struct answer *answer)
+{
+    *answer = (struct answer){.is_success = false};
     CURLcode code = CURLE_OUT_OF_MEMORY;
     struct curl_slist *lines = header_lines(w);
     w->answered = 0;
@@ -182,30 +213,26 @@ static bool post(struct webhook *w, char reason[REASON_SIZE])
             CURLE_OK &&
         curl_multi_add_handle(w->multi, w->easy) == CURLM_OK) {
         code = transfer(w);
-        curl_easy_getinfo(w->easy, CURLINFO_RESPONSE_CODE, &status);
         curl_multi_remove_handle(w->multi, w->easy);
+        read_answer(w, code, answer);
+    } else {
+        snprintf(answer->reason, REASON_SIZE, "out of memory");
     }
     curl_easy_setopt(w->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(lines);
-    /* The status precedes the body, which may be long, slow or endless. */
-    bool is_answered = code == CURLE_OK || w->answered > 0;
-    if (is_answered) {
-        snprintf(reason, REASON_SIZE, "HTTP status %ld", status);
-    } else {
-        snprintf(reason, REASON_SIZE, "%s", curl_easy_strerror(code));
-    }
-    return is_answered && status >= 200 && status < 300;
 }
 
 /* --- the thread --------------------------------------------------------------------------------- */
 
-/* Until a time (monotonic); INT64_MAX = until the outbox wakes us. */
+/* Until a time (monotonic), or a resumption; INT64_MAX = until the outbox wakes us, unless the receiver
+ * is gone. */
 static void sleep_until(struct webhook *w, int64_t until_ms)
 {
     while (!is_stopping(w)) {
         int64_t left_ms = until_ms == INT64_MAX ? INT64_MAX : until_ms - clock_monotonic_ms();
         bool is_woken = atomic_exchange(&w->is_woken, false);
-        if (left_ms <= 0 || (until_ms == INT64_MAX && is_woken)) {
+        bool is_resumed = atomic_exchange(&w->is_resumed, false);
+        if (left_ms <= 0 || is_resumed || (until_ms == INT64_MAX && is_woken && !w->is_gone)) {
             return;
         }
         int poll_ms = left_ms < LONGEST_POLL_MS ? (int)left_ms : LONGEST_POLL_MS;
@@ -215,8 +242,15 @@ static void sleep_until(struct webhook *w, int64_t until_ms)
     }
 }
 
+static void set_gone(struct webhook *w, bool is_gone)
+{
+    w->is_gone = is_gone;
+    stats_set(w->options.stats, STAT_WEBHOOK_GONE, is_gone ? 1 : 0);
+}
+
 static void note_success(struct webhook *w)
 {
+    set_gone(w, false);
     if (w->retry.failures > 0) {
         LOG(LOG_WARN, "webhook_recovered", LOG_STR("host", w->host),
             LOG_INT("failures", w->retry.failures));
@@ -226,34 +260,44 @@ static void note_success(struct webhook *w)
     w->batch.count = 0;
 }
 
-/* Returns how long to wait before the next try. */
-static int64_t note_failure(struct webhook *w, const char *reason)
+/* Returns when to try again (monotonic); INT64_MAX = not before a resumption. */
+static int64_t note_failure(struct webhook *w, const struct answer *answer)
 {
-    if (w->retry.failures == 0) {
-        LOG(LOG_ERROR, "webhook_failing", LOG_STR("host", w->host), LOG_STR("reason", reason));
-    }
+    bool is_first = w->retry.failures == 0;
+    int64_t wait_ms = retry_failed(&w->retry);
+    wait_ms = answer->retry_after_ms > 0 ? answer->retry_after_ms : wait_ms;
     stats_add(w->options.stats, STAT_WEBHOOK_FAILURES, 1);
-    return retry_failed(&w->retry);
+    set_gone(w, answer->is_gone);
+    if (answer->is_gone) {
+        LOG(LOG_ERROR, "webhook_gone", LOG_STR("host", w->host), LOG_STR("reason", answer->reason));
+    } else if (is_first) {
+        LOG(LOG_ERROR, "webhook_failing", LOG_STR("host", w->host),
+            LOG_STR("reason", answer->reason), LOG_INT("retry_ms", wait_ms));
+    }
+    return answer->is_gone ? INT64_MAX : clock_monotonic_ms() + wait_ms;
 }
 
 static void *run(void *arg)
 {
     struct webhook *w = arg;
-    char reason[REASON_SIZE];
+    struct answer answer;
     pthread_setname_np(pthread_self(), "webhook");
-    while (!is_late(w)) {
+    while (!is_late(w) && !(w->is_gone && is_stopping(w))) {
         if (!gather(w)) {
             if (is_stopping(w)) {
                 break;
             }
             sleep_until(w,
                         w->batch.body.has_failed ? clock_monotonic_ms() + RETRY_MIN_MS : INT64_MAX);
-        } else if (post(w, reason)) {
+            continue;
+        }
+        post(w, &answer);
+        if (answer.is_success) {
             note_success(w);
         } else if (is_stopping(w)) {
             break; /* what is left stays in the outbox */
         } else {
-            sleep_until(w, clock_monotonic_ms() + note_failure(w, reason));
+            sleep_until(w, note_failure(w, &answer));
         }
     }
     w->options.ended(w->options.arg);
@@ -271,6 +315,12 @@ void webhook_stop(struct webhook *w, int64_t within_ms)
 {
     atomic_store(&w->deadline_ms, clock_monotonic_ms() + within_ms);
     wake(w);
+}
+
+void webhook_resume(struct webhook *w)
+{
+    atomic_store(&w->is_resumed, true);
+    curl_multi_wakeup(w->multi);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */
@@ -299,7 +349,7 @@ static char *host_of(const char *url)
     return copy;
 }
 
-static bool configure(struct webhook *w, const char *url)
+static bool configure(struct webhook *w, const char *url, const char *ca_file)
 {
     static const struct {
         CURLoption option;
@@ -325,6 +375,7 @@ static bool configure(struct webhook *w, const char *url)
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "smsrelay/" SMSRELAY_VERSION) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, w) == CURLE_OK &&
+           (ca_file == NULL || curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK) &&
            /* Plain HTTP stays on this machine, where a proxy could not reach it. */
            (is_https || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK);
 }
@@ -338,15 +389,16 @@ struct webhook *webhook_new(struct outbox *outbox, const struct webhook_options 
     rng_seed(&w->retry.rng);
     w->outbox = outbox;
     w->options = *options;
-    w->options.url = w->options.secret = NULL;
+    w->options.url = w->options.ca_file = w->options.secret = NULL;
     atomic_init(&w->is_woken, false);
+    atomic_init(&w->is_resumed, false);
     atomic_init(&w->deadline_ms, INT64_MAX);
     w->host = host_of(options->url);
     w->key = signature_key_new(options->secret);
     w->multi = curl_multi_init();
     w->easy = curl_easy_init();
     if (w->host == NULL || w->key == NULL || w->multi == NULL || w->easy == NULL ||
-        !configure(w, options->url)) {
+        !configure(w, options->url, options->ca_file)) {
         webhook_free(w);
         return NULL;
     }

@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -45,17 +46,19 @@ is_genuine = documented_check()
 class Hook:
     """A webhook on a free port: records requests, answers as it is set."""
 
-    def __init__(self, listens=True):
+    def __init__(self, listens=True, certificate=None):
         self.news = threading.Condition()
         self.requests = []  # {"id", "body", "changes", "answer", "is_genuine"}
         self.strays = 0
-        self.plan = collections.deque()  # answers of the next requests (None: none); then 204
+        # Answers of the next requests (None: none; with a Retry-After: a pair); then 204.
+        self.plan = collections.deque()
         self.is_open = threading.Event()  # while it is not, requests get no answer
         self.is_open.set()
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
-        self.url = "http://127.0.0.1:%d/%s" % (self.port, URL_SECRET)
+        self.url = "%s://127.0.0.1:%d/%s" % ("https" if certificate else "http", self.port, URL_SECRET)
+        self.certificate = certificate  # the path of a file with its key
         self.server = None
         if listens:
             self.listen()
@@ -88,6 +91,10 @@ class Hook:
         self.socket.listen()
         self.server = Server(self.socket.getsockname(), Handler, bind_and_activate=False)
         self.server.socket.close()
+        if self.certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(self.certificate)
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.server.socket = self.socket
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -98,7 +105,7 @@ class Hook:
             answer = self.plan.popleft() if self.plan else 204
             self.requests.append({
                 "id": headers["webhook-id"], "body": body, "answer": None, "headers": headers,
-                "changes": json.loads(body)["changes"], "path": handler.path,
+                "changes": json.loads(body)["changes"], "path": handler.path, "at": time.monotonic(),
                 "is_genuine": is_genuine(SECRET, headers, body)})
             request = self.requests[-1]
             self.news.notify_all()
@@ -106,6 +113,7 @@ class Hook:
         if answer is None:
             handler.close_connection = True
             return
+        answer, retry_after = answer if isinstance(answer, tuple) else (answer, None)
         with self.news:
             request["answer"] = abs(answer)
             self.news.notify_all()
@@ -116,6 +124,8 @@ class Hook:
                 handler.wfile.write(b"x" * 65536)
         if answer == 302:
             handler.send_header("Location", self.url)
+        if retry_after:
+            handler.send_header("Retry-After", retry_after)
         handler.send_header("Content-Length", "0")
         handler.end_headers()
 
@@ -330,7 +340,7 @@ class Told(OutboxTest):
 class Refused(OutboxTest):
     def test_again_until_it_is_taken(self):
         relay = self.start(self.durable())
-        self.hook.plan.extend([None, 302, 410][:2 if IS_SLOW else 3])
+        self.hook.plan.extend([None, 302, 404][:2 if IS_SLOW else 3])
         tries = len(self.hook.plan) + 1
         id = self.c.submit()
         changes = self.hook.wait_changes(1)
@@ -358,6 +368,66 @@ class Refused(OutboxTest):
         self.assertEqual(relay.wait_log("webhook_failing")["reason"], "HTTP status 500")
         self.assertEqual([request["answer"] for request in self.hook.requests], [200, 500, 204])
         self.assertOnce()
+
+    def test_retry_after_is_obeyed(self):
+        """More exactly than the backoff, whose first wait is at most a second."""
+        for status in (429, 503):
+            self.hook = self.new_hook()
+            relay = self.start()
+            self.hook.plan.append((status, "3"))
+            self.c.submit()
+            self.hook.wait_changes(1)
+            first, second = self.hook.requests
+            self.assertGreaterEqual(second["at"] - first["at"], 2.9)
+            self.assertEqual(relay.log("webhook_failing")[0]["retry_ms"], "3000")
+            relay.stop()
+
+    def test_retry_after_is_bounded(self):
+        for retry_after in ("999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"):
+            self.hook = self.new_hook()
+            relay = self.start()
+            self.hook.plan.append((503, retry_after))
+            self.c.submit()
+            self.assertEqual(relay.wait_log("webhook_failing")["retry_ms"], "3600000")
+            relay.send_signal(signal.SIGHUP)  # which does not wait
+            self.hook.wait_changes(1)
+            relay.stop()
+
+    def test_410_ends_it(self):
+        for settings in ({}, self.durable()):
+            self.hook = self.new_hook()
+            relay = self.start(settings)
+            self.hook.plan.append((410, "1"))
+            ids = [self.c.submit()]
+            line = relay.wait_log("webhook_gone", host="127.0.0.1", level="error")
+            self.assertRegex(line["reason"], "^HTTP status 410: .*SIGHUP")
+            self.assertFalse(relay.log("webhook_failing"))
+            self.assertEqual(self.c.stats()["webhook_failures_total"], "1")
+            self.assertEqual(self.c.stats()["webhook_gone"], "1")
+            ids += self.relay_many(10)
+            relay.await_state(ids[-1], "relayed")
+            self.await_count("changes_waiting", len(ids))
+            time.sleep(1.5)  # the longest that it would wait now, if it went on
+            self.assertEqual(len(self.hook.requests), 1)
+            relay.send_signal(signal.SIGHUP)
+            self.assertEqual({c["id"] for c in self.hook.wait_changes(len(ids))}, set(ids))
+            relay.wait_log("webhook_recovered", failures=1)
+            self.assertEqual(self.c.stats()["webhook_gone"], "0")
+            self.hook.plan.append(410)
+            self.c.submit()
+            relay.wait_log("webhook_gone", count=2)
+            relay.stop()
+            self.assertEqual(len(relay.log("changes_kept" if settings else "changes_lost", changes=1)), 1)
+            self.assertSound()
+
+    def test_410_lasts_until_a_restart(self):
+        relay = self.start(self.durable())
+        self.hook.plan.append(410)
+        id = self.c.submit()
+        relay.wait_log("webhook_gone")
+        relay.stop()
+        self.start(self.durable())
+        self.assertEqual([c["id"] for c in self.hook.wait_changes(1)], [id])
 
     def test_nobody_listens(self):
         self.hook = self.new_hook(listens=False)
@@ -403,6 +473,42 @@ class Refused(OutboxTest):
             self.assertEqual(self.c.stats()["changes_dropped_total"], "200")
             relay.stop()
             self.assertOnce()
+
+
+class Https(OutboxTest):
+    def certificate(self, name):
+        path = os.path.join(self.folder, name)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=" + name,
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path, "-out",
+                        path + ".crt"], check=True, capture_output=True)
+        with open(path, "a") as both, open(path + ".crt") as certificate:
+            both.write(certificate.read())
+        return path
+
+    def test_a_certificate_of_an_authority_of_ones_own(self):
+        path = self.certificate("hook")
+        self.hook = self.new_hook(certificate=path)
+        self.start({"reports.webhook_ca_file": path + ".crt"})
+        id = self.c.submit()
+        self.assertEqual([c["id"] for c in self.hook.wait_changes(1)], [id])
+
+    def test_others_are_not_trusted(self):
+        self.hook = self.new_hook(certificate=self.certificate("hook"))
+        for settings in ({}, {"reports.webhook_ca_file": self.certificate("other") + ".crt"}):
+            relay = self.start(settings)
+            self.c.submit()
+            self.assertIn("certificate", relay.wait_log("webhook_failing")["reason"])
+            relay.stop()
+        self.assertEqual(self.hook.requests, [])
+
+    def test_check_opens_the_file(self):
+        for settings, words in (("/nonexistent", '"/nonexistent" cannot be read: '),
+                                (__file__, "holds no certificate")):
+            done = run("check", "-o", "api.url=sandbox", "-o", "reports.webhook_ca_file=" + settings)
+            self.assertEqual(done.returncode, CONFIG)
+            self.assertIn("-o reports.webhook_ca_file: ", done.stderr)
+            self.assertIn(words, done.stderr)
 
 
 class Stopping(OutboxTest):
