@@ -124,6 +124,7 @@ static struct span field_text(const struct log_field *field, char scratch[SCRATC
     struct span text = {scratch, 0};
     switch (field->type) {
     case LOG_FIELD_END:
+    case LOG_FIELD_NONE:
         break;
     case LOG_FIELD_STRING:
         text = (struct span){field->value.string.bytes, field->value.string.len};
@@ -294,6 +295,9 @@ static void put_value(struct line *line, const struct log_field *field)
 /* Adds a field whole, or leaves it out. */
 static void line_add(struct line *line, struct log_field field)
 {
+    if (field.type == LOG_FIELD_NONE) {
+        return;
+    }
     bool is_json = log_format == LOG_JSON;
     size_t before = line->len;
     line_puts(line, !line->has_fields ? "" : is_json ? "," : " ");
@@ -421,7 +425,8 @@ static void add_key(struct repeat *repeat, const struct log_field *field, size_t
 /* The first field that tells lines apart, or the end. */
 static const struct log_field *first_field(const struct log_field *fields)
 {
-    while (fields->type == LOG_FIELD_INT || fields->type == LOG_FIELD_BOOL) {
+    while (fields->type == LOG_FIELD_INT || fields->type == LOG_FIELD_BOOL ||
+           fields->type == LOG_FIELD_NONE) {
         fields++;
     }
     return fields;

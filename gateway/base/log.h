@@ -74,6 +74,7 @@ static inline bool log_is_on(enum log_level level)
 struct log_field {
     enum log_field_type {
         LOG_FIELD_END,
+        LOG_FIELD_NONE,
         LOG_FIELD_STRING, /* NULL is written as an empty string */
         LOG_FIELD_NUMBER,
         LOG_FIELD_ID,
@@ -108,8 +109,8 @@ struct log_field {
 #define LOG_ID(n, i) ((struct log_field){LOG_FIELD_ID, (n), {.id = (i)}, 0})
 /* An errno value: error="Permission denied". */
 #define LOG_ERRNO(e) ((struct log_field){LOG_FIELD_ERRNO, "error", {.integer = (e)}, 0})
-/* Ends the fields here: for one that is not always there. */
-#define LOG_NONE ((struct log_field){LOG_FIELD_END, NULL, {.integer = 0}, 0})
+/* Nothing, in the place of a field that is not always there. */
+#define LOG_NONE ((struct log_field){LOG_FIELD_NONE, NULL, {.integer = 0}, 0})
 /* Any integer that fits an int64_t. */
 #define LOG_INT(n, i) ((struct log_field){LOG_FIELD_INT, (n), {.integer = (int64_t)(i)}, 0})
 /* "yes" or "no"; in JSON true or false. */

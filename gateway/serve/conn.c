@@ -144,6 +144,13 @@ static void swallow(struct conn *c)
 
 /* --- from the session to the world ------------------------------------------------------------ */
 
+/* Who the client is, for the journal. */
+static const struct peer *peer_of(struct conn *c)
+{
+    c->peer.name = session_name(c->session);
+    return &c->peer;
+}
+
 /* Refuses a submission to `to` (NULL = not known); `words` NULL = the usual ones. */
 static void refuse(struct conn *c, uint32_t slot, enum reply reply, const char *words,
                    const char *to)
@@ -155,7 +162,7 @@ static void refuse(struct conn *c, uint32_t slot, enum reply reply, const char *
         .to = to,
         .to_len = to == NULL ? 0 : strlen(to),
     };
-    journal_refusal(&c->peer, &refusal);
+    journal_refusal(peer_of(c), &refusal);
     session_refuse(c->session, slot, reply, words);
 }
 
@@ -165,7 +172,7 @@ static void submit(struct conn *c, const struct session_event *event, int64_t no
     const struct submission *submission = &event->submission;
     if (intake_submit(relay->intake, c, event->slot, c->client.owner, submission, now_ms)) {
         c->due_calls++;
-        journal_losses(&c->peer, session_command(c->session, event->slot), submission,
+        journal_losses(peer_of(c), session_command(c->session, event->slot), submission,
                        relay->stats);
     } else {
         refuse(c, event->slot, REPLY_CANNOT_STORE, "out of memory", submission->to[0]);
@@ -308,7 +315,7 @@ static bool carry_on(struct conn *c, int64_t now_ms)
         answer(c, &event);
         return true;
     case SESSION_REFUSED:
-        journal_refusal(&c->peer, &event.refusal);
+        journal_refusal(peer_of(c), &event.refusal);
         return true;
     case SESSION_CLOSES:
         begin_close(c);
@@ -466,7 +473,7 @@ void conn_settle(const struct intake_verdict *verdict)
                verdict->count > 0 ? verdict->receipts[0].to : NULL);
         return;
     }
-    journal_duplicates(&c->peer, command, verdict->receipts, verdict->count);
+    journal_duplicates(peer_of(c), command, verdict->receipts, verdict->count);
     if (c->is_doomed) {
         return;
     }

@@ -13,7 +13,7 @@ enum { PEER_TEXT_SIZE = INET6_ADDRSTRLEN + sizeof "[]:65535", CODE_TEXT_SIZE = 1
 
 struct peer peer_make(const struct sockaddr *address, int32_t owner)
 {
-    struct peer peer = {.family = address->sa_family};
+    struct peer peer = {.family = address->sa_family, .name = ""};
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
     if (address->sa_family == AF_INET) {
@@ -46,6 +46,12 @@ static struct log_field peer_field(const struct peer *peer, char text[PEER_TEXT_
     return log_key(LOG_STR("peer", text), len);
 }
 
+/* The second one. Behind a tunnel all devices have one address, and their names differ. */
+static struct log_field name_field(const struct peer *peer)
+{
+    return peer->name[0] == '\0' ? LOG_NONE : LOG_STR("helo", peer->name);
+}
+
 /* "550 5.1.3" */
 static const char *code_text(enum reply reply, char text[CODE_TEXT_SIZE])
 {
@@ -59,7 +65,7 @@ void journal_refusal(const struct peer *peer, const struct session_refusal *refu
 {
     char from[PEER_TEXT_SIZE];
     char code[CODE_TEXT_SIZE];
-    LOG(LOG_INFO, "refused", peer_field(peer, from),
+    LOG(LOG_INFO, "refused", peer_field(peer, from), name_field(peer),
         LOG_STR("command", refusal->command[0] == '\0' ? "unknown" : refusal->command),
         log_key(LOG_STR("code", code_text(refusal->reply, code)), SIZE_MAX),
         LOG_STR("reason", refusal->words),
@@ -77,9 +83,9 @@ static void journal_repairs(const struct peer *peer, const struct submission *su
         return;
     }
     stats_add(stats, STAT_MAILS_REPAIRED, 1);
-    LOG(LOG_INFO, "mail_repaired", peer_field(peer, from), LOG_INT("replaced", repairs->replaced),
-        LOG_INT("unreadable", repairs->unreadable), LOG_STR("charset", repairs->charset),
-        LOG_NUMBER("to", submission->to[0]));
+    LOG(LOG_INFO, "mail_repaired", peer_field(peer, from), name_field(peer),
+        LOG_INT("replaced", repairs->replaced), LOG_INT("unreadable", repairs->unreadable),
+        LOG_STR("charset", repairs->charset), LOG_NUMBER("to", submission->to[0]));
 }
 
 void journal_losses(const struct peer *peer, const char *command,
@@ -89,11 +95,12 @@ void journal_losses(const struct peer *peer, const char *command,
     journal_repairs(peer, submission, stats);
     if (submission->is_cut) {
         stats_add(stats, STAT_TEXTS_CUT, 1);
-        LOG(LOG_INFO, "text_cut", peer_field(peer, from), LOG_STR("command", command),
-            LOG_INT("parts", submission->size.parts), LOG_NUMBER("to", submission->to[0]));
+        LOG(LOG_INFO, "text_cut", peer_field(peer, from), name_field(peer),
+            LOG_STR("command", command), LOG_INT("parts", submission->size.parts),
+            LOG_NUMBER("to", submission->to[0]));
     }
     if (submission->ignored_len > 0) {
-        LOG(LOG_INFO, "attachments_ignored", peer_field(peer, from),
+        LOG(LOG_INFO, "attachments_ignored", peer_field(peer, from), name_field(peer),
             LOG_BYTES("names", submission->ignored, submission->ignored_len));
     }
 }
@@ -113,8 +120,9 @@ void journal_duplicates(const struct peer *peer, const char *command,
         }
     }
     if (first != NULL) {
-        LOG(LOG_INFO, "duplicate", peer_field(peer, from), LOG_STR("command", command),
-            LOG_ID("id", &first->id), LOG_STR("state", message_state_name(first->state)),
-            LOG_INT("messages", duplicates), LOG_NUMBER("to", first->to));
+        LOG(LOG_INFO, "duplicate", peer_field(peer, from), name_field(peer),
+            LOG_STR("command", command), LOG_ID("id", &first->id),
+            LOG_STR("state", message_state_name(first->state)), LOG_INT("messages", duplicates),
+            LOG_NUMBER("to", first->to));
     }
 }

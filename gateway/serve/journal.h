@@ -25,9 +25,10 @@ struct peer {
         struct in6_addr v6;
         int32_t uid; /* AF_UNIX */
     } host;
+    const char *name; /* what it calls itself; "" = nothing */
 };
 
-/* `owner` is the uid of a client of the Unix socket. */
+/* Without a name yet; `owner` is the uid of a client of the Unix socket. */
 struct peer peer_make(const struct sockaddr *address, int32_t owner);
 
 /* A refused command, submission or client. */

@@ -54,7 +54,8 @@ void session_free(struct session *s)
     recipients_free(&s->open.recipients);
     recipients_free(&s->single.recipients);
     json_batch_free(s->json);
-    struct buffer *const buffers[] = {&s->out, &s->local, &s->refused, &s->line, &s->text};
+    struct buffer *const buffers[] = {&s->out,     &s->local, &s->name,
+                                      &s->refused, &s->line,  &s->text};
     forget_mail(s);
     content_free(&s->content);
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
@@ -539,6 +540,11 @@ static void end_reply(struct session *s, uint32_t slot)
         tally_refusal(s, which);
     }
     slots_close(&s->slots, slot, &s->out);
+}
+
+const char *session_name(const struct session *s)
+{
+    return buffer_bytes(&s->name);
 }
 
 const char *session_command(const struct session *s, uint32_t slot)

@@ -48,6 +48,9 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
 /* Replies so far. The connection takes the bytes and calls buffer_consume or buffer_clear. */
 struct buffer *session_output(struct session *s);
 
+/* What the client calls itself in HELO or EHLO, at most 64 bytes of UTF-8; "" = nothing. */
+const char *session_name(const struct session *s);
+
 /* The verb of the command that has this slot. */
 const char *session_command(const struct session *s, uint32_t slot);
 

@@ -10,23 +10,40 @@
 
 /* --- greeting, NOOP, QUIT --------------------------------------------------------------------- */
 
+/* Starts afresh, and keeps what the client calls itself, for the log. */
+static void greet(struct session *s, const struct call *call)
+{
+    enum { NAME_MAX_LEN = 64 };
+    const char *name = call->arg;
+    const char *end = call->end;
+    word_trim(&name, &end);
+    size_t len = (size_t)(end - name);
+    draft_reset(&s->open);
+    buffer_free(&s->name);
+    if (len > 0) {
+        buffer_append(&s->name, name, len < NAME_MAX_LEN ? len : NAME_MAX_LEN);
+        buffer_append(&s->name, "", 1);
+    }
+    if (s->name.has_failed) {
+        buffer_free(&s->name);
+    }
+}
+
 enum session_step command_helo(struct session *s, const struct call *call,
                                struct session_event *event)
 {
-    (void)call;
     (void)event;
-    draft_reset(&s->open);
+    greet(s, call);
     return session_say(s, REPLY_HELLO, "%s", s->rules->hostname);
 }
 
 enum session_step command_ehlo(struct session *s, const struct call *call,
                                struct session_event *event)
 {
-    (void)call;
     (void)event;
     static const char *const EXTENSIONS[] = {"PIPELINING", "8BITMIME", "SMTPUTF8",
                                              "ENHANCEDSTATUSCODES", "HELP"};
-    draft_reset(&s->open);
+    greet(s, call);
     reply_line(&s->local, REPLY_HELLO, true, "%s", s->rules->hostname);
     for (size_t i = 0; i < sizeof EXTENSIONS / sizeof EXTENSIONS[0]; i++) {
         reply_line(&s->local, REPLY_HELLO, true, "%s", EXTENSIONS[i]);

@@ -46,6 +46,7 @@ struct session {
     int64_t now_ms;  /* of this step */
     size_t reply_at; /* offset at which the reply that is being written to a slot begins */
 
+    struct buffer name; /* what HELO or EHLO said, and a NUL */
     struct line_reader reader;
     struct buffer out;
     struct slots slots;

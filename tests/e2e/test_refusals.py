@@ -41,11 +41,12 @@ class Refusals(LogTest):
 
     def test_a_command(self):
         self.start()
+        self.c.ask("EHLO ups-basement ")
         self.c.ask("MAIL FROM:<ups@example.org>")
         self.c.ask("RCPT TO:<+3460012@sms>")
         line = self.refused(command="RCPT", code="550 5.1.3")
         self.assertEqual(line["reason"], "not a telephone number: too short for +34")
-        self.assertEqual(line["to"], "+34***12")
+        self.assertEqual((line["to"], line["helo"]), ("+34***12", "ups-basement"))
         self.assertEqual(int(line["peer"].split(":")[1]), self.c.socket.getsockname()[1])
         self.c.ask("RCPT TO:<%s> DELIVERBY=1" % OTHER)
         self.refused(command="RCPT", code="555 5.5.4", reason="unknown parameter: DELIVERBY")
@@ -67,7 +68,7 @@ class Refusals(LogTest):
                          "554 5.6.0")
         line = self.refused(command="DATA", code="554 5.6.0", reason="no text, only attachments")
         self.assertEqual(line["to"], "+34***00")
-        self.mail("Subject: x\r\n\r\n" + 500 * "y")
+        self.mail("Subject: x\r\n\r\n" + 50 * "it is long ")
         self.refused(command="DATA", code="552 5.3.4",
                      reason="the text needs 4 parts, at most 2 are allowed")
         self.mail("Auto-Submitted: auto-replied\r\nSubject: x\r\n\r\n" + TEXT)
@@ -158,7 +159,7 @@ class Losses(LogTest):
 
     def test_a_text_that_is_cut(self):
         self.start()
-        self.assertTrue(self.mail("Subject: x\r\n\r\n" + 1000 * "y").endswith(" parts=3 cut=yes"))
+        self.assertTrue(self.mail("Subject: x\r\n\r\n" + 100 * "it is long ").endswith(" parts=3 cut=yes"))
         line = self.the_relay.wait_log("text_cut", command="DATA", parts=3, to="+34***00")
         self.assertRegex(line["peer"], PEER)
         self.assertEqual(self.c.stats()["texts_cut_total"], "1")
