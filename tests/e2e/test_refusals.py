@@ -97,6 +97,14 @@ class Refusals(LogTest):
         self.assertReply(self.c.ask("SEND REF=r %s other %s" % (OTHER, TEXT)), "550 5.6.0")
         self.refused(command="SEND", code="550 5.6.0")
 
+    def test_what_the_api_refuses(self):
+        self.start()
+        number = "+34600009001"
+        self.assertReply(self.c.ask("SEND ACK=relayed %s %s" % (number, TEXT)), "554 5.0.0")
+        line = self.the_relay.wait_log("message_rejected", to="+34***01")
+        self.assertReply(self.c.ask("STATUS " + line["id"]), "250 2.0.0")
+        self.assertNotIn(number[1:], "\n".join(self.the_relay.lines))
+
     def test_who_is_no_client(self):
         self.start()
         with open_socket(self.the_relay.addresses[0]) as stranger:
