@@ -227,7 +227,7 @@ void reply_report(struct buffer *out, const struct report *report)
 {
     if (report->status[0] != '\0') {
         reply_value(out, "dlr", report->status);
-        buffer_printf(out, " code=%" PRId32, report->code);
+        reply_value(out, "code", report->code);
     }
 }
 

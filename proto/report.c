@@ -1,12 +1,36 @@
 /* report: see report.h. */
 #include "proto/report.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* In the order in which a message passes through them; from `error` on they are final. */
 static const char *const ORDER[] = {"unknown", "sent",     "accepted", "buffered", "error",
                                     "failed",  "rejected", "canceled", "expired",  "delivered"};
 enum { FIRST_FINAL = 4, COUNT = sizeof ORDER / sizeof ORDER[0] };
+
+static const char STOP[] = "stop";
+
+const char *report_status_known(const char *status)
+{
+    for (int i = 0; i < COUNT; i++) {
+        if (strcasecmp(ORDER[i], status) == 0) {
+            return ORDER[i];
+        }
+    }
+    return strcasecmp(STOP, status) == 0 ? STOP : NULL;
+}
+
+bool report_code_number(const char *code, int64_t *number)
+{
+    char usual[REPORT_CODE_MAX + 1];
+    *number = strtoll(code, NULL, 10);
+    snprintf(usual, sizeof usual, "%" PRId64, *number);
+    return strcmp(code, usual) == 0;
+}
 
 /* A word that is not in the list ranks as `unknown`. */
 static int rank(const char *status)
@@ -26,7 +50,7 @@ bool report_status_is_final(const char *status)
 
 bool report_status_is_stop(const char *status)
 {
-    return strcmp(status, "stop") == 0;
+    return strcmp(status, STOP) == 0;
 }
 
 bool report_status_is_last(const char *status)
@@ -44,7 +68,7 @@ bool report_supersedes(const struct report *late, const struct report *known)
         return is_final;
     }
     bool is_timed = late->event_ms != 0 && known->event_ms != 0;
-    bool is_same = late->code == known->code && strcmp(late->status, known->status) == 0;
+    bool is_same = strcmp(late->code, known->code) == 0 && strcmp(late->status, known->status) == 0;
     if (is_same && !is_timed) {
         return false;
     }

@@ -11,12 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { REPORT_STATUS_MAX = 31 }; /* letters of a status */
+enum { REPORT_STATUS_MAX = 31, REPORT_CODE_MAX = 23 }; /* bytes of a status and of a code */
 
 /* What reports said about a message. */
 struct report {
     char status[REPORT_STATUS_MAX + 1]; /* the API's word; "" = there was no report */
-    int32_t code;                       /* details `error` and `failed` */
+    char code[REPORT_CODE_MAX + 1];     /* details `error` and `failed`: a number or a word, as the
+                                           API writes it; "0" if it gives none */
     int64_t event_ms;                   /* its eventAt, Unix time; 0 = unknown */
 };
 
@@ -24,6 +25,15 @@ struct report {
     {                \
         .status = "" \
     }
+
+/*
+ * The status in lower case, as the API documents it, if it is a known one in any case of letters;
+ * else NULL.
+ */
+const char *report_status_known(const char *status);
+
+/* Reads a code that is an integer, written as usual. Returns false if it is anything else. */
+bool report_code_number(const char *code, int64_t *number);
 
 /* Is this status final? */
 bool report_status_is_final(const char *status);

@@ -1,6 +1,9 @@
 /* report: see report.h. */
 #include "gateway/api/report.h"
 
+#include "gateway/api/form.h"
+#include "gateway/api/list.h"
+#include "gateway/api/load.h"
 #include "gateway/api/value.h"
 #include "proto/session/option.h"
 
@@ -64,18 +67,99 @@ static bool read_members(const json_t *object, int64_t now_ms, struct api_report
     return is_copied && add_stop(report);
 }
 
-bool api_json_read_report(const char *body, size_t len, int64_t now_ms, struct api_report *report)
+/* --- calls ------------------------------------------------------------------------------------ */
+
+enum reading { READ_ALL, READ_NONE, READ_NO_MEMORY };
+
+/* Adds the report that an object is. */
+static enum reading read_one(const json_t *object, int64_t now_ms, struct api_reports *reports)
 {
-    json_t *root = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
-    *report = (struct api_report){.has_client_id = false};
-    bool is_good = json_is_object(root) && read_members(root, now_ms, report) &&
-                   (report->has_client_id || report->is_foreign || report->api_id[0] != '\0') &&
-                   (report->report.status[0] != '\0' || report->text != NULL);
-    json_decref(root);
-    if (!is_good) {
-        api_report_free(report);
+    struct api_report report = {.has_client_id = false};
+    if (!json_is_object(object)) {
+        return READ_NONE;
     }
-    return is_good;
+    if (!read_members(object, now_ms, &report)) {
+        api_report_free(&report);
+        return READ_NO_MEMORY;
+    }
+    bool names_message = report.has_client_id || report.is_foreign || report.api_id[0] != '\0';
+    if (!names_message || (report.report.status[0] == '\0' && report.text == NULL)) {
+        api_report_free(&report);
+        return READ_NONE;
+    }
+    reports->list[reports->count++] = report;
+    return READ_ALL;
+}
+
+/* Adds the report that an object is, or holds. */
+static enum reading read_wrapped(const json_t *object, int64_t now_ms, struct api_reports *reports)
+{
+    static const char *const wraps[] = {"entity", "data", "event", "report"};
+    enum reading reading = read_one(object, now_ms, reports);
+    for (size_t i = 0; i < sizeof wraps / sizeof wraps[0] && reading == READ_NONE; i++) {
+        reading = read_one(json_object_get(object, wraps[i]), now_ms, reports);
+    }
+    return reading;
+}
+
+static const json_t *find_reports(const json_t *root)
+{
+    static const char *const names[] = {"entities", "events", "reports"};
+    const json_t *list = api_list_of(root);
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && list == NULL; i++) {
+        list = api_list_of(json_object_get(root, names[i]));
+    }
+    return list;
+}
+
+static enum reading read_list(const json_t *list, int64_t now_ms, struct api_reports *reports)
+{
+    enum reading reading = READ_ALL;
+    struct api_list_entry at = {0};
+    while (reading != READ_NO_MEMORY && api_list_next(list, &at)) {
+        reading = read_wrapped(at.value, now_ms, reports);
+        reports->refused += reading == READ_NONE;
+    }
+    return reading == READ_NO_MEMORY ? READ_NO_MEMORY : READ_ALL;
+}
+
+static bool read_call(const json_t *root, int64_t now_ms, struct api_reports *reports)
+{
+    const json_t *list = find_reports(root);
+    *reports = (struct api_reports){
+        .list = calloc(api_list_size(list) + 1, sizeof(struct api_report)),
+    };
+    enum reading reading =
+        reports->list == NULL ? READ_NO_MEMORY : read_wrapped(root, now_ms, reports);
+    if (reading == READ_NONE) {
+        reading = read_list(list, now_ms, reports);
+    }
+    if (reading == READ_NO_MEMORY || reports->count == 0) {
+        api_reports_free(reports);
+        return false;
+    }
+    return true;
+}
+
+bool api_reports_read(const char *body, size_t len, int64_t now_ms, struct api_reports *reports)
+{
+    json_t *(*const loads[])(const char *body, size_t len) = {api_load, api_form_load};
+    bool is_read = false;
+    for (size_t i = 0; i < sizeof loads / sizeof loads[0] && !is_read; i++) {
+        json_t *root = loads[i](body, len);
+        is_read = read_call(root, now_ms, reports);
+        json_decref(root);
+    }
+    return is_read;
+}
+
+void api_reports_free(struct api_reports *reports)
+{
+    for (size_t i = 0; i < reports->count; i++) {
+        api_report_free(&reports->list[i]);
+    }
+    free(reports->list);
+    *reports = (struct api_reports){NULL, 0, 0};
 }
 
 bool api_report_from_entry(struct api_report *report, const struct ulid *id,

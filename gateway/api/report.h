@@ -24,13 +24,24 @@ struct api_report {
                  * delivery report */
 };
 
+/* The reports of a call, in order. */
+struct api_reports {
+    struct api_report *list;
+    size_t count;
+    size_t refused; /* entries that are no reports: they name no message, or say nothing of it */
+};
+
 /*
- * Reads one object. An inbound message or opt-out without a readable `eventAt` gets `now_ms` (Unix
- * ms), a report gets 0; a missing `code` is 0, and a status longer than REPORT_STATUS_MAX is cut.
- * Returns false, with nothing to free, when it is no object, names no message, has neither status
- * nor text, or on allocation failure.
+ * Reads the body of a call: a report or a list of them, as JSON (see load.h) or as a form (see
+ * form.h); the list may be a member `entities`, `data`, `events` or `reports`, a report a member
+ * `entity`, `data`, `event` or `report`. Status and code are read as in value.h. An inbound message
+ * or opt-out without a readable `eventAt` gets `now_ms` (Unix ms), a report gets 0.
+ * Returns false, with nothing to free, when there is no report in it, or on allocation failure.
  */
-bool api_json_read_report(const char *body, size_t len, int64_t now_ms, struct api_report *report);
+bool api_reports_read(const char *body, size_t len, int64_t now_ms, struct api_reports *reports);
+/* Frees the list and what is left in it. All zero is fine. */
+void api_reports_free(struct api_reports *reports);
+
 /*
  * What an entry of the history says of the message `id`, as if it had been reported. An opt-out
  * gets the earliest time that it can have: when the message was submitted. Returns false, with

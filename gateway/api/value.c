@@ -5,7 +5,6 @@
 #include "proto/ulid.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const char *api_value_text(const json_t *value, char digits[API_DIGITS_SIZE])
@@ -24,24 +23,40 @@ json_t *api_value_client_id(const json_t *object)
     return value != NULL ? value : json_object_get(object, "client_id");
 }
 
-/* A number may come as a string; one that does not fit is no code. */
-static int32_t read_code(const json_t *value)
+/* Copies at most `max` bytes, in whole characters, and a NUL. */
+static void copy_cut(char *to, const char *text, size_t max)
 {
-    long long code = json_is_string(value) ? strtoll(json_string_value(value), NULL, 10)
-                                           : json_integer_value(value);
-    return code >= INT32_MIN && code <= INT32_MAX ? (int32_t)code : 0;
+    size_t len = strnlen(text, max + 1);
+    if (len > max) {
+        len = max;
+        while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80) {
+            len--;
+        }
+    }
+    memcpy(to, text, len);
+    to[len] = '\0';
+}
+
+/* As it is written: a number with up to 15 digits has only those. */
+static void read_code(const json_t *value, char code[REPORT_CODE_MAX + 1])
+{
+    char number[REPORT_CODE_MAX + 1] = "";
+    if (json_is_number(value)) {
+        size_t len =
+            json_dumpb(value, number, REPORT_CODE_MAX, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+        number[len <= REPORT_CODE_MAX ? len : 0] = '\0';
+    }
+    const char *text = json_is_string(value) ? json_string_value(value) : number;
+    copy_cut(code, text[0] != '\0' ? text : "0", REPORT_CODE_MAX);
 }
 
 void api_value_report(const json_t *object, struct report *report)
 {
     const char *status = json_string_value(json_object_get(object, "status"));
-    size_t len = status == NULL ? 0 : strnlen(status, REPORT_STATUS_MAX);
-    while (len > 0 && ((unsigned char)status[len] & 0xC0) == 0x80) {
-        len--;
-    }
-    memcpy(report->status, status == NULL ? "" : status, len);
-    report->status[len] = '\0';
-    report->code = read_code(json_object_get(object, "code"));
+    status = status == NULL ? "" : status;
+    const char *known = report_status_known(status);
+    copy_cut(report->status, known != NULL ? known : status, REPORT_STATUS_MAX);
+    read_code(json_object_get(object, "code"), report->code);
 }
 
 bool api_value_is_ulid(const json_t *value)

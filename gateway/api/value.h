@@ -21,8 +21,9 @@ const char *api_value_text(const json_t *value, char digits[API_DIGITS_SIZE]);
 json_t *api_value_client_id(const json_t *object);
 
 /*
- * Reads `status` and `code` of an object: "" and 0 where they are missing. A status longer than
- * REPORT_STATUS_MAX is cut, in whole characters. Leaves the time as it is.
+ * Reads `status` and `code` of an object: "" and "0" where they are missing. A known status may be
+ * in any case of letters, a code may be a number or a string. What is longer than REPORT_STATUS_MAX
+ * or REPORT_CODE_MAX is cut, in whole characters. Leaves the time as it is.
  */
 void api_value_report(const json_t *object, struct report *report);
 

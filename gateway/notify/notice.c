@@ -60,6 +60,13 @@ static bool put_subject(json_t *object, const struct queue_event *event, const c
            put_words(object, "api", api_id);
 }
 
+/* A number stays one, for programs that have always read numbers. */
+static json_t *code_json(const char *code)
+{
+    int64_t number;
+    return report_code_number(code, &number) ? json_integer(number) : json_string(code);
+}
+
 static bool put_what_is_new(json_t *object, const struct queue_event *event, const char *reason)
 {
     const struct report *report = &event->report;
@@ -69,7 +76,7 @@ static bool put_what_is_new(json_t *object, const struct queue_event *event, con
     }
     if (report->status[0] != '\0') {
         return put_words(object, "status", report->status) &&
-               put(object, "code", json_integer(report->code)) &&
+               put(object, "code", code_json(report->code)) &&
                put_time(object, "eventAt", report->event_ms);
     }
     return put(object, "state", json_string_nocheck(message_state_name(event->state))) &&

@@ -304,7 +304,7 @@ static bool note_entry(struct poll *p, struct asked *a, const struct api_history
     bool was_due = a->level == LEVELS;
     const char *status = entry->report.status;
     uint32_t told = hash_bytes(HASH_START, status, strlen(status));
-    told = hash_bytes(told, &entry->report.code, sizeof entry->report.code) | 1;
+    told = hash_bytes(told, entry->report.code, strlen(entry->report.code)) | 1;
     bool is_news = status[0] != '\0' && (told != a->told || report_status_is_last(status));
     if (is_news && news != NULL &&
         api_report_from_entry(&news->reports[news->count], &a->id, entry)) {

@@ -5,17 +5,23 @@
 #include <string.h>
 
 enum {
-    STATUSES_MAX = 64, /* different ones kept apart; the API documents eleven */
-    TEXTS = 256,       /* inbound messages whose texts are kept */
-    NO_STATUS = UINT8_MAX,
-    INBOUND = UINT8_MAX - 1
+    OUTCOMES_MAX = 1024, /* different ones kept apart; the API documents eleven statuses */
+    TEXTS = 256,         /* inbound messages whose texts are kept */
+    NO_REPORT = UINT16_MAX,
+    INBOUND = UINT16_MAX - 1
+};
+
+/* What a report says but for its time. */
+struct outcome {
+    char status[REPORT_STATUS_MAX + 1];
+    char code[REPORT_CODE_MAX + 1];
 };
 
 struct entry {
     struct ulid id;
-    int32_t owner, code;
+    int32_t owner;
+    uint16_t outcome; /* an index of `outcomes`, or NO_REPORT or INBOUND */
     uint8_t state;
-    uint8_t status; /* an index of `statuses`, or NO_STATUS or INBOUND */
     char to[NUMBER_SIZE];
 };
 
@@ -30,8 +36,8 @@ struct text {
 struct queue_recent {
     size_t size;
     uint64_t first, last; /* numbers of the events kept; 0 = none yet */
-    char statuses[STATUSES_MAX][REPORT_STATUS_MAX + 1];
-    unsigned status_count;
+    struct outcome outcomes[OUTCOMES_MAX];
+    unsigned outcome_count;
     struct text texts[TEXTS];
     unsigned next_text;
     struct entry entries[];
@@ -54,19 +60,25 @@ void queue_recent_free(struct queue_recent *recent)
     free(recent);
 }
 
-/* Statuses are few. Once the table is full, an unknown one is told as its last; those that the API
+static bool is_of(const struct outcome *outcome, const struct report *report)
+{
+    return strcmp(outcome->code, report->code) == 0 && strcmp(outcome->status, report->status) == 0;
+}
+
+/* Outcomes are few. Once the table is full, an unknown one is told as its last; those that the API
  * documents have all been seen long before. */
-static uint8_t status_index(struct queue_recent *recent, const char *status)
+static uint16_t outcome_index(struct queue_recent *recent, const struct report *report)
 {
     unsigned i = 0;
-    while (i < recent->status_count && strcmp(recent->statuses[i], status) != 0) {
+    while (i < recent->outcome_count && !is_of(&recent->outcomes[i], report)) {
         i++;
     }
-    if (i == recent->status_count && i < STATUSES_MAX) {
-        memcpy(recent->statuses[i], status, strlen(status) + 1);
-        recent->status_count++;
+    if (i == recent->outcome_count && i < OUTCOMES_MAX) {
+        memcpy(recent->outcomes[i].status, report->status, sizeof report->status);
+        memcpy(recent->outcomes[i].code, report->code, sizeof report->code);
+        recent->outcome_count++;
     }
-    return (uint8_t)(i < STATUSES_MAX ? i : STATUSES_MAX - 1);
+    return (uint16_t)(i < OUTCOMES_MAX ? i : OUTCOMES_MAX - 1);
 }
 
 static void add_text(struct queue_recent *recent, uint64_t number, const struct queue_event *event)
@@ -107,9 +119,8 @@ void queue_recent_note(struct queue_recent *recent, uint64_t number, const struc
     struct entry *entry = take_place(recent, number);
     entry->id = m->id;
     entry->owner = m->owner;
-    entry->code = 0;
     entry->state = m->state;
-    entry->status = NO_STATUS;
+    entry->outcome = NO_REPORT;
     memcpy(entry->to, message_to(m), m->to_len + 1U);
 }
 
@@ -119,16 +130,15 @@ void queue_recent_add(struct queue_recent *recent, uint64_t number, const struct
     *entry = (struct entry){
         .id = event->id,
         .owner = event->owner,
-        .code = event->report.code,
         .state = (uint8_t)event->state,
-        .status = NO_STATUS,
+        .outcome = NO_REPORT,
     };
     memcpy(entry->to, event->to, sizeof entry->to);
     if (event->text != NULL) {
-        entry->status = INBOUND;
+        entry->outcome = INBOUND;
         add_text(recent, number, event);
     } else if (event->report.status[0] != '\0') {
-        entry->status = status_index(recent, event->report.status);
+        entry->outcome = outcome_index(recent, &event->report);
     }
 }
 
@@ -152,13 +162,14 @@ static void read_entry(const struct queue_recent *recent, uint64_t number,
         .id = entry->id,
         .owner = entry->owner,
         .state = (enum message_state)entry->state,
-        .report = {.code = entry->code},
     };
     memcpy(event->to, entry->to, sizeof event->to);
-    if (entry->status == INBOUND) {
+    if (entry->outcome == INBOUND) {
         event->text = copy_text(recent, number);
-    } else if (entry->status != NO_STATUS) {
-        memcpy(event->report.status, recent->statuses[entry->status], sizeof event->report.status);
+    } else if (entry->outcome != NO_REPORT) {
+        const struct outcome *outcome = &recent->outcomes[entry->outcome];
+        memcpy(event->report.status, outcome->status, sizeof event->report.status);
+        memcpy(event->report.code, outcome->code, sizeof event->report.code);
     }
 }
 

@@ -1,7 +1,7 @@
 /*
  * recent: the last events of all messages, for a watcher that has missed some.
  *
- * Owns a ring of fixed size, 44 bytes an event, and the texts of the last inbound messages. What an
+ * Owns a ring of fixed size, 40 bytes an event, and the texts of the last inbound messages. What an
  * event told beyond that (API id, reason) has to be asked of its message.
  * Thread: any, under the queue's mutex.
  */

@@ -6,12 +6,12 @@
 #include "gateway/base/int64.h"
 #include "gateway/base/log.h"
 #include "gateway/queue/control.h"
+#include "proto/keyword.h"
 #include "proto/recipients.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { FAULTS_MAX = 20, FIRST_SIZE = 16 };
 
@@ -269,30 +269,14 @@ enum optout_outcome optout_set(struct optout *o, const char *number, bool is_lis
 
 /* --- inbound messages ------------------------------------------------------------------------- */
 
-/* Is a text just one of these words, in upper or lower case, with any punctuation around it? */
-static bool is_one_of(const char *text, const char *const *words, size_t count)
-{
-    static const char marks[] = " \t\r\n.,!?\"'";
-    text += strspn(text, marks);
-    size_t len = strlen(text);
-    while (len > 0 && strchr(marks, text[len - 1]) != NULL) {
-        len--;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (strlen(words[i]) == len && strncasecmp(words[i], text, len) == 0) {
-            return len > 0;
-        }
-    }
-    return false;
-}
-
 bool optout_apply_answer(struct optout *o, const struct optout_answer *answer)
 {
     const char *number = answer->number;
-    bool is_stop =
-        answer->is_stop || is_one_of(answer->text, o->options.stop_words, o->options.stop_count);
+    const struct optout_options *options = &o->options;
+    bool is_stop = answer->is_stop ||
+                   keyword_is_one_of(answer->text, options->stop_words, options->stop_count);
     bool is_start =
-        !is_stop && is_one_of(answer->text, o->options.start_words, o->options.start_count);
+        !is_stop && keyword_is_one_of(answer->text, options->start_words, options->start_count);
     const struct decision *last = find_decision(o, number);
     int64_t now_ms = clock_unix_ms();
     int64_t at_ms = answer->at_ms > 0 ? int64_min(answer->at_ms, now_ms) : now_ms;

@@ -1,10 +1,11 @@
 /*
  * reports: see reports.h.
  *
- * A call is an arrival. It waits (in `waiting`) until no batch is being stored, is stored with the next
- * batch (in `storing`), then answered. One that names only an API id, and an unknown one, may be
- * ahead of the answer to the request that sent its message: it waits longer (in `unknown`). All lists
- * are in order of arrival.
+ * Each report of a call is an arrival. It waits (in `waiting`) until no batch is being stored, and is
+ * stored with the next batch (in `storing`). One that names only an API id, and an unknown one, may
+ * be ahead of the answer to the request that sent its message: it waits longer (in `unknown`). All
+ * lists are in order of arrival. The call is answered when all of its reports are stored, or when one
+ * could not be: then the API makes it again, and those that were stored say nothing new.
  */
 #include "gateway/serve/reports.h"
 
@@ -41,10 +42,16 @@ enum {
 };
 
 #define PATH_START "/dlr/"
+#define ALLOW      "GET, HEAD, OPTIONS, POST"
+
+struct call {
+    struct evhttp_request *request; /* NULL = it has been answered */
+    size_t open;                    /* its reports that are not stored */
+};
 
 struct arrival {
     STAILQ_ENTRY(arrival) entry;
-    struct evhttp_request *request; /* NULL = none waits for an answer */
+    struct call *call; /* NULL = polling has found it */
     struct api_report content;
     int64_t came_ms; /* monotonic */
 };
@@ -75,11 +82,12 @@ static void answer_request(struct evhttp_request *request, int status, const cha
     http_answer_line(request, status, words);
 }
 
-static void answer(struct arrival *a, int status, const char *words)
+/* Tells the API to make the call again. */
+static void refuse(struct arrival *a, const char *words)
 {
-    if (a->request != NULL) {
-        answer_request(a->request, status, words);
-        a->request = NULL;
+    if (a->call != NULL && a->call->request != NULL) {
+        answer_request(a->call->request, HTTP_SERVUNAVAIL, words);
+        a->call->request = NULL;
     }
 }
 
@@ -88,6 +96,19 @@ static void arrival_free(struct reports *reports, struct arrival *a)
     reports->open--;
     api_report_free(&a->content);
     free(a);
+}
+
+/* The arrival is stored, or its call was refused. */
+static void arrival_end(struct reports *reports, struct arrival *a)
+{
+    struct call *call = a->call;
+    if (call != NULL && --call->open == 0) {
+        if (call->request != NULL) {
+            answer_request(call->request, HTTP_OK, "thank you");
+        }
+        free(call);
+    }
+    arrival_free(reports, a);
 }
 
 /* --- batches ---------------------------------------------------------------------------------- */
@@ -139,9 +160,10 @@ static void on_optout_stored(void *arg, const struct store_question *question)
     struct reports *reports = arg;
     struct arrival *a = STAILQ_FIRST(&reports->optout_pending);
     STAILQ_REMOVE_HEAD(&reports->optout_pending, entry);
-    answer(a, question->has_failed ? HTTP_SERVUNAVAIL : HTTP_OK,
-           question->has_failed ? "cannot be stored now" : "thank you");
-    arrival_free(reports, a);
+    if (question->has_failed) {
+        refuse(a, "cannot be stored now");
+    }
+    arrival_end(reports, a);
 }
 
 /* The opt-out, too, must be on disk before the API gets its answer. */
@@ -152,8 +174,8 @@ static void answer_when_optout_stored(struct reports *reports, struct arrival *a
     STAILQ_INSERT_TAIL(&reports->optout_pending, a, entry);
     if (!store_ask(reports->relay->store, &question)) {
         STAILQ_REMOVE(&reports->optout_pending, a, arrival, entry);
-        answer(a, HTTP_SERVUNAVAIL, "out of memory");
-        arrival_free(reports, a);
+        refuse(a, "out of memory");
+        arrival_end(reports, a);
     }
 }
 
@@ -161,16 +183,15 @@ static void end_arrival(struct reports *reports, struct arrival *a, const struct
                         bool is_stored)
 {
     if (!is_stored) {
-        answer(a, HTTP_SERVUNAVAIL, "cannot be stored now");
+        refuse(a, "cannot be stored now");
     } else {
         count_outcome(reports, r);
         if (apply_optout(reports, r) && reports->relay->store != NULL) {
             answer_when_optout_stored(reports, a);
             return;
         }
-        answer(a, HTTP_OK, "thank you");
     }
-    arrival_free(reports, a);
+    arrival_end(reports, a);
 }
 
 /* Tells the forwarder about final statuses, whether posted or polled. */
@@ -265,7 +286,7 @@ static void give_up(const struct arrivals *list, int64_t now_ms)
 {
     struct arrival *a = STAILQ_FIRST(list);
     while (a != NULL && now_ms - a->came_ms >= ANSWER_MS) {
-        answer(a, HTTP_SERVUNAVAIL, "could not be stored in time");
+        refuse(a, "could not be stored in time");
         a = STAILQ_NEXT(a, entry);
     }
 }
@@ -291,20 +312,23 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 }
 
 /*
- * Lets a report wait for its batch, and takes ownership of it. `request` is NULL if there is none to
+ * Lets a report wait for its batch, and takes ownership of it. `call` is NULL if there is none to
  * answer. Returns false on allocation failure.
  */
-static bool arrive(struct reports *reports, struct api_report *content,
-                   struct evhttp_request *request)
+static bool arrive(struct reports *reports, struct api_report *content, struct call *call)
 {
     static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
     struct arrival *a = malloc(sizeof *a);
     if (a == NULL) {
         return false;
     }
-    *a = (struct arrival){.request = request, .content = *content, .came_ms = clock_monotonic_ms()};
+    *a = (struct arrival){.call = call, .content = *content, .came_ms = clock_monotonic_ms()};
+    *content = (struct api_report){.has_client_id = false};
     STAILQ_INSERT_TAIL(&reports->waiting, a, entry);
     reports->open++;
+    if (call != NULL) {
+        call->open++;
+    }
     event_active(reports->start, EV_TIMEOUT, 0);
     if (!event_pending(reports->look, EV_TIMEOUT, NULL)) {
         event_add(reports->look, &LOOK);
@@ -357,30 +381,74 @@ static bool is_for_us(const struct reports *reports, struct evhttp_request *requ
     return http_is_secret(path, reports->path);
 }
 
+/* Takes the reports of a call. On allocation failure the API makes the call again. */
+static void take_call(struct reports *reports, struct evhttp_request *request,
+                      struct api_reports *content)
+{
+    struct call *call = calloc(1, sizeof *call);
+    size_t taken = 0;
+    while (call != NULL && taken < content->count && arrive(reports, &content->list[taken], call)) {
+        taken++;
+    }
+    bool is_taken = taken == content->count;
+    if (!is_taken) {
+        answer_request(request, HTTP_SERVUNAVAIL, "out of memory");
+    }
+    if (taken > 0) {
+        call->request = is_taken ? request : NULL;
+    } else {
+        free(call);
+    }
+}
+
+static void refuse_all(struct reports *reports, struct evhttp_request *request, int status,
+                       const char *words)
+{
+    stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
+    answer_request(request, status, words);
+}
+
+static void on_post(struct reports *reports, struct evhttp_request *request)
+{
+    struct evbuffer *input = evhttp_request_get_input_buffer(request);
+    size_t len = evbuffer_get_length(input);
+    const char *body = (const char *)evbuffer_pullup(input, -1);
+    struct api_reports content;
+    if (!api_reports_read(len == 0 ? "" : body, len, clock_unix_ms(), &content)) {
+        refuse_all(reports, request, HTTP_BADREQUEST, "not a delivery report");
+        return;
+    }
+    if (content.refused >
+        0) { /* to refuse all would lose the others: it would come again as it is */
+        stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, (int64_t)content.refused);
+        LOG(LOG_WARN, "report_unreadable", LOG_INT("entries", content.refused),
+            LOG_INT("taken", content.count));
+    }
+    if (reports->open + content.count > WAITING_MAX) {
+        answer_request(request, HTTP_SERVUNAVAIL, "too many at once");
+    } else {
+        take_call(reports, request, &content);
+    }
+    api_reports_free(&content);
+}
+
+/* Forms of providers, and people, look whether the URL is right before they save it. */
+static void on_look_at(struct evhttp_request *request)
+{
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", ALLOW);
+    answer_request(request, HTTP_OK,
+                   "smsrelay takes delivery reports and inbound messages here, by POST");
+}
+
 static void on_request(struct evhttp_request *request, void *arg)
 {
     struct reports *reports = arg;
-    struct api_report content;
-    struct evbuffer *input = evhttp_request_get_input_buffer(request);
     if (!is_for_us(reports, request)) {
-        stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
-        answer_request(request, HTTP_NOTFOUND, "not found");
-        return;
-    }
-    if (reports->open >= WAITING_MAX) {
-        answer_request(request, HTTP_SERVUNAVAIL, "too many at once");
-        return;
-    }
-    size_t len = evbuffer_get_length(input);
-    const char *body = (const char *)evbuffer_pullup(input, -1);
-    if (!api_json_read_report(len == 0 ? "" : body, len, clock_unix_ms(), &content)) {
-        stats_add(reports->relay->stats, STAT_REPORTS_REFUSED, 1);
-        answer_request(request, HTTP_BADREQUEST, "not a delivery report");
-        return;
-    }
-    if (!arrive(reports, &content, request)) {
-        api_report_free(&content);
-        answer_request(request, HTTP_SERVUNAVAIL, "out of memory");
+        refuse_all(reports, request, HTTP_NOTFOUND, "not found");
+    } else if (evhttp_request_get_command(request) == EVHTTP_REQ_POST) {
+        on_post(reports, request);
+    } else {
+        on_look_at(request);
     }
 }
 
@@ -427,7 +495,7 @@ bool reports_listen(struct reports *reports, const struct reports_options *optio
         .max_connections = CONNECTIONS_MAX,
         .max_body = MAX_BODY,
         .idle_seconds = IDLE_SECONDS,
-        .methods = EVHTTP_REQ_POST,
+        .methods = EVHTTP_REQ_POST | EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_OPTIONS,
     };
     char url[HTTP_URL_SIZE];
     reports->listener =
@@ -456,15 +524,28 @@ void reports_stop(struct reports *reports)
     }
 }
 
+/* One of its reports will not be stored. */
+static void call_drop(struct call *call)
+{
+    if (call == NULL) {
+        return;
+    }
+    /* evhttp frees only requests that still have a connection. */
+    if (call->request != NULL && evhttp_request_get_connection(call->request) == NULL) {
+        evhttp_request_free(call->request);
+    }
+    call->request = NULL;
+    if (--call->open == 0) {
+        free(call);
+    }
+}
+
 static void drop_all(struct reports *reports, struct arrivals *list)
 {
     struct arrival *a;
     while ((a = STAILQ_FIRST(list)) != NULL) {
         STAILQ_REMOVE_HEAD(list, entry);
-        /* evhttp frees only requests that still have a connection. */
-        if (a->request != NULL && evhttp_request_get_connection(a->request) == NULL) {
-            evhttp_request_free(a->request);
-        }
+        call_drop(a->call);
         arrival_free(reports, a);
     }
 }

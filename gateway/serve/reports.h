@@ -2,9 +2,9 @@
  * reports: delivery reports and inbound messages from the API.
  *
  * Owns the listener for the API's calls, if there is one: since behind a proxy every peer looks like
- * loopback, calls without the secret in the path get 404. A call is answered 200 when its report is
+ * loopback, calls without the secret in the path get 404. A call is answered 200 when its reports are
  * stored as safely as messages are; until then it waits, four seconds at most, in a batch with all
- * others that have come in the meantime. What polling has found goes the same way, but nobody waits
+ * others that have come in the meantime. GET, HEAD and OPTIONS are told what the URL is for. What polling has found goes the same way, but nobody waits
  * for an answer to it, and a final status that could not be stored is found again. Tells the
  * forwarder about a stored final status, so that it stops asking. Leaves to the queue and the store
  * which message a report belongs to, and which of two counts. Thread: the event base's.

@@ -20,6 +20,15 @@ static void bind_text(sqlite3_stmt *statement, int column, const char *text, siz
     sqlite3_bind_text(statement, column, text, (int)len, SQLITE_STATIC);
 }
 
+/*
+ * The code of a report. The type of its column is INTEGER, which would make 7 of the text "007"; a
+ * blob stays as it is. Files of earlier versions have integers there.
+ */
+static void bind_code(sqlite3_stmt *statement, int column, const char *code)
+{
+    sqlite3_bind_blob(statement, column, code, (int)strlen(code), SQLITE_STATIC);
+}
+
 /* Binds NULL for "". */
 static void bind_words(sqlite3_stmt *statement, int column, const char *words)
 {
@@ -95,7 +104,7 @@ bool store_rows_save_report(struct store_db *db, int64_t row, const struct repor
     sqlite3_stmt *save = db->statements[STORE_SAVE_REPORT];
     sqlite3_bind_int64(save, 1, row);
     bind_text(save, 2, report->status, strlen(report->status));
-    sqlite3_bind_int64(save, 3, report->code);
+    bind_code(save, 3, report->code);
     sqlite3_bind_int64(save, 4, report->event_ms);
     return store_db_run(db, STORE_SAVE_REPORT);
 }
@@ -110,7 +119,7 @@ bool store_rows_insert_stray(struct store_db *db, const struct queue_report *r)
     bind_words(insert, 1, id);
     bind_words(insert, 2, r->api_id);
     bind_text(insert, 3, r->report.status, strlen(r->report.status));
-    sqlite3_bind_int64(insert, 4, r->report.code);
+    bind_code(insert, 4, r->report.code);
     sqlite3_bind_int64(insert, 5, r->report.event_ms);
     return store_db_run(db, STORE_INSERT_STRAY);
 }
@@ -416,12 +425,13 @@ static bool read_report(sqlite3_stmt *row, struct message *m)
 {
     bool is_sound = true;
     const char *status = read_text(row, COLUMN_REPORT_STATUS, REPORT_STATUS_MAX, &is_sound);
+    const char *code = read_text(row, COLUMN_REPORT_CODE, REPORT_CODE_MAX, &is_sound);
     if (!is_sound || status[0] == '\0') {
         return is_sound;
     }
-    struct report report = {.code = sqlite3_column_int(row, COLUMN_REPORT_CODE),
-                            .event_ms = sqlite3_column_int64(row, COLUMN_REPORT_EVENT_MS)};
+    struct report report = {.event_ms = sqlite3_column_int64(row, COLUMN_REPORT_EVENT_MS)};
     memcpy(report.status, status, strlen(status) + 1);
+    memcpy(report.code, code, strlen(code) + 1);
     return message_set_report(m, message_api_id(m), message_reason(m), &report);
 }
 

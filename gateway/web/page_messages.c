@@ -81,7 +81,7 @@ static json_t *show(const struct group *group, bool shows_all)
                   show_number(last->to, shows_all), "state", message_state_name(last->state));
     if (report != NULL) {
         json_object_set_new(object, "dlr", json_string(report->report.status));
-        json_object_set_new(object, "code", json_integer(report->report.code));
+        json_object_set_new(object, "code", json_string(report->report.code));
     }
     if (has_answered) {
         json_object_set_new(object, "inbound", json_true());

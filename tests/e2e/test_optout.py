@@ -146,7 +146,8 @@ class Heard(OptoutTest):
         self.start()
         id, _ = self.relayed()
         second = 0
-        for text in ("stop", " STOP! \n", "Baja", "UNSUBSCRIBE.", '"stopall"'):
+        for text in ("stop", " STOP! \n", "Baja", "UNSUBSCRIBE.", '"stopall"', "[STOP]", "ARR\u00caT",
+                     "arre\u0302t", "\u00a0Stop\u00a0", "\u00abSTOP\u00bb", "STOP \U0001f6d1", "\U0001f620Stop\u2026"):
             self.answer(id, text, second)
             self.assertEqual(self.listed(), [TO], text)
             self.answer(id, "start", second + 1)
@@ -157,6 +158,20 @@ class Heard(OptoutTest):
             self.assertEqual(self.listed(), [], text)
             second += 1
         self.report("stop", 50, clientId=id)
+        self.assertEqual(self.listed(), [TO])
+
+    def test_damaged_on_the_way(self):
+        """Half an emoji, or a letter of another charset, keeps nobody on the list of recipients."""
+        self.start()
+        id, _ = self.relayed()
+        for second, text in enumerate((b"Stop \\ud83d", b"STOP \xf0\x9f", b"ARR\xcaT", b"\0STOP")):
+            body = b'{"clientId":"%s","status":"delivered","eventAt":"%s","message":"%s"}' % (
+                id.encode(), at(2 * second).encode(), text)
+            self.assertEqual(self.post(body)[0], 200)
+            self.assertEqual(self.listed(), [TO], text)
+            self.answer(id, "start", 2 * second + 1)
+        form = "clientId=%s&message=%%5BSTOP%%5D&eventAt=%s" % (id, at(30))
+        self.assertEqual(self.post(form, type="application/x-www-form-urlencoded")[0], 200)
         self.assertEqual(self.listed(), [TO])
 
     def test_the_word_of_the_api(self):

@@ -246,7 +246,7 @@ class Events(PageTest):
         id = self.c.submit(to="+34600009002")
         told = stream.next("messages", lambda messages: messages and "dlr" in messages[0])[0]
         self.assertEqual((told["id"], told["state"], told["dlr"], told["code"]),
-                         (id, "relayed", "failed", 21))
+                         (id, "relayed", "failed", "21"))
 
     def test_too_many_listeners(self):
         streams = [self.stream() for _ in range(16)]

@@ -48,12 +48,12 @@ class ReportsTest(TestCase):
         self.host = self.the_relay.wait_log("reports_listening")["url"].split("/")[2]
         self.c = self.client(self.the_relay)
 
-    def post(self, report, path=PATH, method="POST"):
+    def post(self, report, path=PATH, method="POST", type="application/json"):
         """Returns the status and the words of the answer."""
         connection = http.client.HTTPConnection(self.host, timeout=20)
         self.addCleanup(connection.close)
-        body = report if isinstance(report, (str, bytes)) else json.dumps(report)
-        connection.request(method, path, body, {"Content-Type": "application/json"})
+        body = report if report is None or isinstance(report, (str, bytes)) else json.dumps(report)
+        connection.request(method, path, body, {"Content-Type": type} if body else {})
         response = connection.getresponse()
         words = response.read().decode()
         connection.close()
@@ -71,7 +71,7 @@ class ReportsTest(TestCase):
 
     def dlr(self, id):
         line = self.the_relay.ask("STATUS " + id)[0]
-        found = re.search(r' dlr=("[^"]*"|\S+) code=(-?\d+)', line)
+        found = re.search(r' dlr=("[^"]*"|\S+) code=("[^"]*"|\S+)', line)
         return (found.group(1).strip('"'), found.group(2)) if found else (None, None)
 
 
@@ -81,28 +81,83 @@ class Webhook(ReportsTest):
         report = {"clientId": id, "status": "delivered", "eventAt": at(0)}
         for path in ("/", "/dlr/", "/dlr/x", PATH[:-1], PATH + "x", PATH + "/", "/dlr"):
             self.assertEqual(self.post(report, path=path)[0], 404, path)
-        for method in ("GET", "PUT", "DELETE", "HEAD"):
+            for method in ("GET", "HEAD", "OPTIONS"):
+                self.assertEqual(self.post(None, path=path, method=method)[0], 404, (method, path))
+        for method in ("PUT", "DELETE", "PATCH"):
             self.assertEqual(self.post(report, method=method)[0], 501, method)
         self.assertEqual(self.dlr(id), (None, None))
         self.assertEqual(self.post(report)[0], 200)
         self.assertEqual(self.dlr(id), ("delivered", "0"))
 
+    def test_is_the_url_right(self):
+        """Forms of providers ask before they save it."""
+        for method in ("GET", "HEAD", "OPTIONS"):
+            status, words = self.post(None, method=method)
+            self.assertEqual(status, 200, method)
+            self.assertEqual("delivery reports" in words, method != "HEAD")
+        answer = self.raw(b"OPTIONS %s HTTP/1.1\r\nHost: x\r\n\r\n" % PATH.encode()).recv(65536)
+        self.assertIn(b"Allow: GET, HEAD, OPTIONS, POST\r\n", answer)
+        self.assertEqual(self.c.stats()["reports_refused_total"], "0")
+
     def test_what_is_no_report(self):
         for body in ("", "{", "[]", "1", "null", '{"status":"sent"}', '{"id":"a"}', '{"id":""}',
-                     '{"id":{},"status":"sent"}', '{"id":"a","status":7}', "\xff", "\0",
-                     '{"id":"a","id":"b","status":"sent"}', "[" * 60000):
+                     '{"id":{},"status":"sent"}', '{"id":"a","status":7}', "\xff", "\0", "[{}]",
+                     "id=a&b=c", "[" * 60000):
             self.assertEqual(self.post(body)[0], 400, body[:40])
         self.assertEqual(self.post(b" " * 70000)[0], 413)
-        self.assertEqual(self.c.stats()["reports_refused_total"], "14")
+        self.assertEqual(self.c.stats()["reports_refused_total"], "15")
 
     def test_variants(self):
-        for code, told in ((7, "7"), ("8", "8"), (None, "0"), ("x", "0"), (1 << 40, "0"), (-3, "-3")):
+        for code, told in ((7, "7"), ("8", "8"), (None, "0"), ("E21", "E21"), (1 << 40, "1099511627776"),
+                           (-3, "-3"), (21.5, "21.5"), (21.0, "21.0"), ("007", "007"), ("", "0")):
             id, _ = self.relayed()
             self.report("failed", clientId=id.lower(), code=code)
             self.assertEqual(self.dlr(id), ("failed", told))
+        for status, told in (("handed over", "handed over"), ("Handed Over", "Handed Over"),
+                             ("DELIVERED", "delivered"), ("Failed", "failed")):
+            id, _ = self.relayed()
+            self.assertEqual(self.post({"client_id": id, "status": status})[0], 200)
+            self.assertEqual(self.dlr(id), (told, "0"))
+
+    def test_a_bad_character_anywhere(self):
+        for bad in (b"\xff", b"\xe2\x82", b"\\ud83d", b"\\ude00", b"\\u0000", b"\n", b"\\x"):
+            for body in (b'{"clientId":"%s","status":"sent","note":"%s"}', b'{"clientId":"%s","%s":1,"status":"sent"}',
+                         b'\xef\xbb\xbf{"clientId":"%s","status":"sent","id":"a%s"}',
+                         b'<b>Notice</b>: x<br />\n[{"clientId":"%s","status":"sent","eventAt":"%s"}]'):
+                id, _ = self.relayed()
+                self.assertEqual(self.post(body % (id.encode(), bad))[0], 200, (bad, body))
+                self.assertEqual(self.dlr(id), ("sent", "0"))
+
+    def test_a_form(self):
         id, _ = self.relayed()
-        self.assertEqual(self.post({"client_id": id, "status": "handed over"})[0], 200)
-        self.assertEqual(self.dlr(id), ("handed over", "0"))
+        form = "clientId=%s&status=DELIVERED&code=21&eventAt=2026-04-21T10%%3A15%%3A00Z" % id
+        self.assertEqual(self.post(form, type="application/x-www-form-urlencoded")[0], 200)
+        self.assertEqual(self.dlr(id), ("delivered", "21"))
+
+    def test_many_at_once(self):
+        """All are taken, or it is answered so that they come again; what can be read is taken."""
+        ids = [self.relayed()[0] for _ in range(20)]
+        reports = [{"clientId": id, "status": "sent", "eventAt": at(1)} for id in ids]
+        self.assertEqual(self.post(reports + [None, {"id": "x"}])[0], 200)
+        self.assertEqual({self.dlr(id)[0] for id in ids}, {"sent"})
+        stats = self.c.stats()
+        self.assertEqual((stats["reports_new_total"], stats["reports_refused_total"]), ("20", "2"))
+        line = self.the_relay.wait_log("report_unreadable")
+        self.assertEqual((line["entries"], line["taken"]), ("2", "20"))
+        self.assertEqual(self.post({"events": [dict(one, status="failed") for one in reports]})[0], 200)
+        self.assertEqual({self.dlr(id)[0] for id in ids}, {"failed"})
+        form = "&".join("%d[clientId]=%s&%d[status]=delivered&%d[eventAt]=%s" % (i, id, i, i, at(2))
+                        for i, id in enumerate(ids))
+        self.assertEqual(self.post(form)[0], 200)
+        self.assertEqual({self.dlr(id)[0] for id in ids}, {"delivered"})
+
+    def test_many_of_which_one_is_early(self):
+        """The call waits for it, as it would if it came alone."""
+        id, _ = self.relayed()
+        began = time.monotonic()
+        self.assertEqual(self.post([{"clientId": id, "status": "sent"}, {"id": "early", "status": "sent"}])[0], 200)
+        self.assertGreater(time.monotonic() - began, 2)
+        self.assertEqual(self.dlr(id)[0], "sent")
 
     def call(self, report, head="POST %s HTTP/1.1\r\nHost: x\r\n" % PATH):
         """A call's bytes."""

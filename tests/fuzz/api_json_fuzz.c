@@ -130,22 +130,34 @@ static void read_message(const char *body, size_t len)
     check_page(api_json_read_message(body, len, &page), &page);
 }
 
-static void read_report(const char *body, size_t len)
+static void check_report(const struct api_report *report)
 {
-    struct api_report report;
-    if (api_json_read_report(body, len, 1, &report)) {
-        const char *status = report.report.status;
-        require(report.api_id != NULL && strlen(status) <= REPORT_STATUS_MAX);
-        require(status[0] != '\0' || report.text != NULL);
-        require(text_is_utf8(status, strlen(status)));
-        api_report_free(&report);
+    const struct report *r = &report->report;
+    require(report->api_id != NULL && strlen(r->status) <= REPORT_STATUS_MAX);
+    require(r->status[0] != '\0' || report->text != NULL);
+    require(r->code[0] != '\0' && strlen(r->code) <= REPORT_CODE_MAX);
+    require(text_is_utf8(r->status, strlen(r->status)) && text_is_utf8(r->code, strlen(r->code)));
+    require(report->text == NULL || text_is_utf8(report->text, strlen(report->text)));
+    require(report->has_client_id || report->is_foreign || report->api_id[0] != '\0');
+}
+
+static void read_reports(const char *body, size_t len)
+{
+    struct api_reports reports;
+    bool is_read = api_reports_read(body, len, 1, &reports);
+    require(is_read == (reports.count > 0));
+    for (size_t i = 0; i < reports.count; i++) {
+        check_report(&reports.list[i]);
+    }
+    if (is_read) {
+        api_reports_free(&reports);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static void (*const readers[])(const char *body, size_t len) = {
-        read_single, read_bulk, read_refusal, read_history, read_report, read_message};
+        read_single, read_bulk, read_refusal, read_history, read_reports, read_message};
     if (size == 0) {
         return 0;
     }

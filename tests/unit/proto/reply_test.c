@@ -236,7 +236,7 @@ Test(reply, lines_of_watch)
     struct buffer b = BUFFER_EMPTY;
     struct message_status status = some_status();
     struct report none = REPORT_NONE;
-    struct report failed = {.status = "failed", .code = 21};
+    struct report failed = {.status = "failed", .code = "21"};
     reply_event(&b, 7, &status.id, MESSAGE_QUEUED, NULL, &none);
     expect(&b, "120 2.0.0 event=7 " STATUS_START "state=queued\r\n");
     char *answer = message_answer_new("api-1", "no route");

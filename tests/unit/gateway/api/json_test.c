@@ -710,7 +710,10 @@ Test(api_json, statuses)
         {false, "[{\"id\":1,\"status\":\"sent\"}]", "1/sent/0 "},
         {false, "[{\"id\":1,\"status\":\"failed\",\"code\":21},{\"id\":2}]", "1/failed/21 2//0 "},
         {false, "[{\"id\":1,\"status\":\"failed\",\"code\":\"-3\"}]", "1/failed/-3 "},
-        {false, "[{\"id\":1,\"status\":null},{\"id\":2,\"status\":7,\"code\":1e99}]", "1//0 2//0 "},
+        {false, "[{\"id\":1,\"status\":null},{\"id\":2,\"status\":7,\"code\":1e99}]",
+         "1//0 2//1e99 "},
+        {false, "[{\"id\":1,\"status\":\"FAILED\",\"code\":21.0},{\"id\":2,\"code\":0.1}]",
+         "1/failed/21.0 2//0.1 "},
         {false, "[{\"id\":1,\"status\":\"Handed over\"}]", "1/Handed over/0 "},
         {false, "[{\"id\":1,\"status\":\"0123456789012345678901234567890\u00e9\"}]",
          "1/0123456789012345678901234567890/0 "},
@@ -735,7 +738,7 @@ Test(api_json, statuses)
         for (size_t k = 0; k < page.count; k++) {
             const struct report *report = &page.entries[k].report;
             cr_expect_eq(report->event_ms, 0);
-            end += sprintf(end, "%s/%s/%d ", page.entries[k].id, report->status, report->code);
+            end += sprintf(end, "%s/%s/%s ", page.entries[k].id, report->status, report->code);
         }
         cr_expect_str_eq(got, is_read ? cases[i].entries : "");
         if (is_read) {

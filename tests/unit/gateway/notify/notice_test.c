@@ -78,18 +78,21 @@ Test(notice, of_what_comes_in)
         struct report report;
         const char *text, *json;
     } rows[] = {
-        {{"delivered", 0, AT - 7},
+        {{"delivered", "0", AT - 7},
          NULL,
          START("report") ",\"to\":\"+1\",\"api\":\"a\",\"status\":\"delivered\",\"code\":0,"
                          "\"eventAt\":\"2026-04-21T10:15:00.000Z\"}"},
-        {{"failed", -21, 0},
+        {{"failed", "-21", 0},
          NULL,
          START("report") ",\"to\":\"+1\",\"api\":\"a\",\"status\":\"failed\",\"code\":-21}"},
-        {{"delivered", 0, AT},
+        {{"failed", "E21", 0},
+         NULL,
+         START("report") ",\"to\":\"+1\",\"api\":\"a\",\"status\":\"failed\",\"code\":\"E21\"}"},
+        {{"delivered", "0", AT},
          "yes",
          START("inbound") ",\"to\":\"+1\",\"api\":\"a\",\"text\":\"yes\","
                           "\"eventAt\":\"2026-04-21T10:15:00.007Z\"}"},
-        {{"", 0, AT},
+        {{"", "0", AT},
          "",
          START("inbound") ",\"to\":\"+1\",\"api\":\"a\",\"text\":\"\","
                           "\"eventAt\":\"2026-04-21T10:15:00.007Z\"}"},
