@@ -6,6 +6,7 @@
 #include "gateway/base/process.h"
 #include "gateway/parts.h"
 #include "gateway/queue/ask.h"
+#include "gateway/queue/control.h"
 #include "gateway/queue/queue.h"
 #include "gateway/serve/aliases.h"
 #include "gateway/serve/intake.h"
@@ -23,7 +24,10 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { FAREWELL_MS = 1000 }; /* the longest wait for the last replies to leave */
+enum {
+    FAREWELL_MS = 1000, /* the longest wait for the last replies to leave */
+    CLOCK_SET_MS = 1000 /* worth a line in the log */
+};
 
 /* --- SIGHUP ----------------------------------------------------------------------------------- */
 
@@ -188,6 +192,17 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     log_flush_repeats(clock_monotonic_ms());
 }
 
+/* The wall clock was set: messages with an AT fall due at another time. */
+static void on_clock_set(void *arg, int64_t offset_ms, int64_t by_ms)
+{
+    struct daemon *d = arg;
+    if (llabs(by_ms) >= CLOCK_SET_MS) {
+        LOG(LOG_INFO, "clock_set", LOG_INT("by_ms", by_ms));
+    }
+    queue_clock_set(d->relay.queue, offset_ms, clock_steady_ms());
+    forwarder_wake(d->relay.forwarder); /* it may have slept longer than it meant to */
+}
+
 /* --- starting --------------------------------------------------------------------------------- */
 
 static struct event *add_signal(struct daemon *d, int signal_number, event_callback_fn callback)
@@ -211,7 +226,8 @@ static bool add_events(struct daemon *d)
     d->on_told = event_new(d->base, -1, 0, on_told, d);
     d->on_store = event_new(d->base, -1, 0, on_store, d);
     event_add(d->on_second, &SECOND);
-    return true;
+    d->clock_watch = clock_watch_new(d->base, on_clock_set, d);
+    return d->clock_watch != NULL;
 }
 
 /* Each part after those that it needs; last the clients, who find everything there. */
@@ -335,6 +351,7 @@ static void free_daemon(struct daemon *d)
     reports_free(d->reports);
     server_free(d->server);
     file_watch_free(d->token_watch);
+    clock_watch_free(d->clock_watch);
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         if (events[i] != NULL) {
             event_free(events[i]);

@@ -10,11 +10,15 @@
 #include "gateway/serve/server.h"
 #include "gateway/serve/watch.h"
 #include "gateway/settings.h"
+#include "gateway/store/row.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define MINUTE_MS INT64_C(60000)
+#define YEAR_MS   (365 * 24 * 60 * MINUTE_MS)
 
 enum {
     /* More than there can be, so that every run's events have higher numbers than the last one's. */
@@ -146,6 +150,7 @@ bool parts_make_queue(struct daemon *d)
     struct queue_options options;
     settings_queue(d->conf, &options);
     options.stats = &d->stats;
+    options.clock_offset_ms = clock_offset_ms();
     options.tells_settled = watch_tells_notify(d);
     options.recent_events = RECENT_EVENTS;
     options.first_event = (uint64_t)clock_unix_ms() * EVENTS_PER_MS;
@@ -185,6 +190,22 @@ bool parts_make_intake(struct daemon *d)
     return d->relay.intake != NULL;
 }
 
+/* From one run to the next, only the wall clock tells which messages have expired meanwhile. */
+static void log_odd_clock(int64_t newest_ms, int64_t now_ms)
+{
+    if (newest_ms - now_ms > MINUTE_MS) {
+        LOG(LOG_WARN, "clock_set_back", LOG_INT("by_ms", newest_ms - now_ms),
+            LOG_STR("reason",
+                    "messages in the queue are from the future: they get their whole time "
+                    "again"));
+    } else if (now_ms - newest_ms > YEAR_MS) {
+        LOG(LOG_WARN, "clock_far_ahead", LOG_INT("by_ms", now_ms - newest_ms),
+            LOG_STR("reason",
+                    "the newest message in the queue is years old: if the clock is wrong, "
+                    "messages have expired for nothing"));
+    }
+}
+
 /* Puts what an earlier run has left into the queue. */
 bool parts_restore_queue(struct daemon *d)
 {
@@ -198,6 +219,9 @@ bool parts_restore_queue(struct daemon *d)
     }
     if (store_is_held(store)) {
         queue_hold(d->relay.queue, true);
+    }
+    if (count > 0) {
+        log_odd_clock(store_row_ms(store_last_row(store)), clock_unix_ms());
     }
     LOG(LOG_INFO, "queue_restored", LOG_STR("path", d->conf->queue.path),
         LOG_INT("messages", count), LOG_INT("ms", clock_monotonic_ms() - began_ms),

@@ -8,6 +8,7 @@
 #define GATEWAY_PARTS_H
 
 #include "conf/conf.h"
+#include "gateway/base/clock_watch.h"
 #include "gateway/base/file_watch.h"
 #include "gateway/base/stats.h"
 #include "gateway/forward/forwarder.h"
@@ -37,6 +38,7 @@ struct daemon {
     struct sandbox_thread *sandbox; /* NULL = the API is a real one */
     char sandbox_url[SANDBOX_URL_SIZE];
     struct file_watch *token_watch;
+    struct clock_watch *clock_watch;
     struct http *http;
     struct server *server;
     struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_told, *on_store;

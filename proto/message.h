@@ -49,6 +49,10 @@ enum { MESSAGE_PRIORITIES = PRIORITY_LOW + 1 };
 /* Who submitted it: a uid at the Unix socket, or all clients on loopback together. */
 enum { OWNER_LOCAL = -1 };
 
+/*
+ * Times in the queue are steady ms (base/clock.h), so that no message expires because the wall clock is
+ * set; but of a SCHEDULED one, `due_ms` and `expires_ms` are Unix ms. Outside the queue all are.
+ */
 struct message {
     /* The queue's own: list, hash chain and heap position. */
     struct message *next, *prev, *same_bucket;
@@ -59,8 +63,8 @@ struct message {
 
     /* Immutable after intake. */
     struct ulid id;     /* also says when it was submitted */
-    int64_t expires_ms; /* Unix time after which it is not sent; always set. (The queue raises
-                         * it when the operator retries an overdue message.) */
+    int64_t expires_ms; /* time after which it is not sent; always set. (The queue raises it when
+                         * the operator retries an overdue message.) */
     int32_t owner;      /* OWNER_LOCAL or a uid */
     uint16_t text_len;  /* bytes of UTF-8 */
     uint8_t to_len, from_len, ref_len;
@@ -83,8 +87,8 @@ struct message {
     uint8_t saving : 2;     /* enum message_saving */
     uint8_t ambiguous_ends; /* requests that ended so, up to 255 */
     uint16_t attempts;
-    int64_t due_ms; /* Unix time before which it is not sent: AT, or of the next attempt; 0 = now */
-    int64_t updated_ms; /* Unix time of the last change of state */
+    int64_t due_ms;     /* time before which it is not sent: AT, or of the next attempt; 0 = now */
+    int64_t updated_ms; /* time of the last change of state */
     char *answer;       /* "<API id>\0<reason>\0" or NULL; owned, freed with the message */
 
     /* struct message_ref, if ref_len != 0 */
@@ -121,7 +125,7 @@ struct message_content {
     struct text_size size;
     enum message_priority priority;
     bool allow_unicode, has_ttl;
-    int64_t due_ms, expires_ms; /* Unix ms, as above */
+    int64_t due_ms, expires_ms; /* as above */
     int32_t owner;
     int64_t row; /* in the store; 0 = in memory only */
 };

@@ -1,4 +1,10 @@
-/* clock: wall clock and monotonic time. Thread: any. */
+/*
+ * clock: wall clock, monotonic and steady time. Thread: any.
+ *
+ * The wall clock can be set, so it only names moments: in records, and to clients and the API. How
+ * long something may wait is measured by another: by monotonic time, which timers obey, or by steady
+ * time, which goes on while the machine is suspended.
+ */
 #ifndef GATEWAY_BASE_CLOCK_H
 #define GATEWAY_BASE_CLOCK_H
 
@@ -36,6 +42,19 @@ static inline int64_t clock_age_ms(int64_t since_ms, int64_t now_ms)
 static inline int64_t clock_monotonic_ms(void)
 {
     return clock_ms(CLOCK_MONOTONIC);
+}
+
+/* Steady ms: for how long a message is valid. */
+static inline int64_t clock_steady_ms(void)
+{
+    return clock_ms(CLOCK_BOOTTIME);
+}
+
+/* Unix ms minus steady ms: it changes when the wall clock is set, and else by a ms at most. */
+static inline int64_t clock_offset_ms(void)
+{
+    int64_t steady_ms = clock_steady_ms();
+    return clock_unix_ms() - steady_ms;
 }
 
 #endif

@@ -109,7 +109,7 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     if (f->options.store != NULL) {
         keep_anchor(f);
     }
-    post->count = queue_take(f->queue, plan->count, clock_unix_ms(), post->messages);
+    post->count = queue_take(f->queue, plan->count, clock_steady_ms(), post->messages);
     if (post->count == 0) {
         free(post);
         return false;
@@ -168,13 +168,13 @@ static struct batch_plan plan_batch(const struct forwarder *f, const struct queu
 static bool send_next(struct forwarder *f, int64_t *wake_ms)
 {
     int64_t now_ms = clock_monotonic_ms();
-    int64_t unix_ms = clock_unix_ms();
+    int64_t steady_ms = clock_steady_ms();
     struct queue_depth depth;
-    queue_advance(f->queue, unix_ms, &depth);
+    queue_advance(f->queue, steady_ms, &depth);
     enum destination_permission permission = destination_may_send(&f->destination, now_ms);
     *wake_ms = destination_next_ms(&f->destination, now_ms);
     if (depth.next_due_ms != INT64_MAX) {
-        *wake_ms = int64_min(*wake_ms, now_ms + depth.next_due_ms - unix_ms);
+        *wake_ms = int64_min(*wake_ms, now_ms + depth.next_due_ms - steady_ms);
     }
     bool may_send = permission != DESTINATION_NO && !depth.is_held && has_time(f, now_ms) &&
                     !would_bury_doubt(f);
@@ -259,8 +259,8 @@ static void renew_token(struct forwarder *f, int64_t now_ms)
 
 /*
  * Messages of this request are in doubt and wait for a scan. The scan comes due by the monotonic
- * clock, but picks its messages by the wall clock. It must not leave these out, which would make
- * them wait for another. So the wall clock is read first, and here a millisecond is added, because
+ * clock, but picks its messages by the steady clock. It must not leave these out, which would make
+ * them wait for another. So the steady clock is read first, and here a millisecond is added, because
  * the monotonic time has lost its fraction.
  */
 static void doubt(struct forwarder *f, const struct post *post, int64_t now_ms)
@@ -291,10 +291,10 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
                          .last_group = &f->last_group,
                          .stats = f->stats,
                          .settlements = settlements};
-    int64_t unix_ms = clock_unix_ms(); /* first: see doubt */
+    int64_t steady_ms = clock_steady_ms(); /* first: see doubt */
     int64_t now_ms = clock_monotonic_ms();
     posts_land(&f->posts, post);
-    int64_t held_until_ms = note_answer(f, answer, now_ms, unix_ms);
+    int64_t held_until_ms = note_answer(f, answer, now_ms, clock_unix_ms());
     settle_messages(&s);
     struct destination_event event = {.epoch = post->epoch,
                                       .status = answer->status,
@@ -306,7 +306,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
     if (s.ambiguous > 0) {
         doubt(f, post, now_ms);
     }
-    queue_settle(f->queue, settlements, post->count, unix_ms);
+    queue_settle(f->queue, settlements, post->count, steady_ms);
     if (s.verdict.is_token_refused) {
         renew_token(f, now_ms);
     }

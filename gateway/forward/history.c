@@ -49,7 +49,7 @@ static void resolve(struct history *h)
     for (size_t left = count; left > 0;) {
         size_t slice = left < RESOLVE_SLICE ? left : RESOLVE_SLICE;
         left -= slice;
-        queue_resolve(h->with.queue, resolutions + left, slice, clock_unix_ms());
+        queue_resolve(h->with.queue, resolutions + left, slice, clock_steady_ms());
     }
     free(resolutions);
 }
@@ -61,7 +61,7 @@ static void begin_scan(struct history *h, uint64_t landed, int64_t now_ms)
     size_t left_out;
     int64_t cutoff_ms = reconcile_covers_all(h->reconcile, now_ms)
                             ? INT64_MAX
-                            : reconcile_cutoff_ms(h->reconcile, clock_unix_ms());
+                            : reconcile_cutoff_ms(h->reconcile, clock_steady_ms());
     struct ulid *ids = queue_ambiguous(h->with.queue, cutoff_ms, &count, &left_out);
     h->scan_from = landed;
     stats_add(h->with.stats, STAT_RECONCILE_SCANS, count > 0 ? 1 : 0);

@@ -45,7 +45,7 @@ static void give_back(struct posts *posts, struct post *post)
         settlements[i] = (struct queue_settlement){
             .message = post->messages[i], .fate = FATE_RETURNED, .group = post->messages[i]->group};
     }
-    queue_settle(posts->with.queue, settlements, post->count, clock_unix_ms());
+    queue_settle(posts->with.queue, settlements, post->count, clock_steady_ms());
     free(post);
 }
 

@@ -22,7 +22,7 @@ static struct message *find_holder(struct queue *q, const struct message *m, int
         if (queue_is_outdated(q, holder, now_ms)) {
             queue_forget(q, holder);
         } else if (message_has_mail_ref(holder) &&
-                   ulid_time_ms(&holder->id) <= now_ms - MESSAGE_MAIL_REF_MS) {
+                   ulid_time_ms(&holder->id) <= now_ms + q->clock_offset_ms - MESSAGE_MAIL_REF_MS) {
             queue_refs_release(&q->refs, holder);
         } else {
             break;
@@ -31,11 +31,11 @@ static struct message *find_holder(struct queue *q, const struct message *m, int
     return holder;
 }
 
-static void add_demand(struct queue_demand *demand, const struct message *m)
+static void add_demand(const struct queue *q, struct queue_demand *demand, const struct message *m)
 {
     demand->messages++;
     demand->bytes += message_bytes(m);
-    demand->timed += queue_look_at_ms(m) != QUEUE_NEVER;
+    demand->timed += queue_look_at_ms(q, m) != QUEUE_NEVER;
 }
 
 /*
@@ -61,7 +61,7 @@ static size_t claim_refs(struct queue *q, struct queue_submission *s, struct que
         if (holder != NULL) {
             continue;
         }
-        add_demand(demand, m);
+        add_demand(q, demand, m);
         queue_refs_claim(&q->refs, m);
     }
     return s->count;
@@ -122,7 +122,7 @@ static void admit(struct queue *q, struct queue_submission *s, int64_t now_ms)
         if (s->receipts[i].is_duplicate) {
             queue_doom(q, s->messages[i]);
         } else {
-            queue_enlist(q, s->messages[i], now_ms);
+            queue_enlist(q, s->messages[i], s->clock_offset_ms, now_ms);
         }
     }
 }
@@ -133,7 +133,7 @@ static void end_arrival(struct queue *q, const struct queue_submission *s)
     struct queue_demand demand = {0, 0, 0};
     for (size_t i = 0; i < s->count; i++) {
         if (!s->receipts[i].is_duplicate) {
-            add_demand(&demand, s->messages[i]);
+            add_demand(q, &demand, s->messages[i]);
         }
     }
     q->arriving.messages -= demand.messages;

@@ -40,6 +40,7 @@ struct queue_submission {
     size_t count;
     struct queue_receipt *receipts; /* out, `count` of them; all zero unless ACCEPTED */
     enum queue_verdict verdict;     /* out */
+    int64_t clock_offset_ms;        /* Unix ms minus steady ms when it came */
 };
 
 /*

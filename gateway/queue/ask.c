@@ -160,6 +160,8 @@ bool queue_status(struct queue *q, const struct ulid *id, int32_t owner, bool se
     const struct message *m = queue_find_visible(q, id, owner, sees_all);
     if (m != NULL) {
         message_status_copy(m, status);
+        status->updated_ms += q->clock_offset_ms;
+        status->due_ms = queue_due_unix_ms(q, m);
     }
     queue_leave(q);
     return m != NULL;
@@ -173,9 +175,9 @@ static bool is_waiting(int place)
 }
 
 /* With an AT, a message was last changed when it came to its lane. */
-static int64_t waits_since_ms(const struct message *m)
+static int64_t waits_since_ms(const struct queue *q, const struct message *m)
 {
-    return m->has_at ? m->updated_ms : ulid_time_ms(&m->id);
+    return m->has_at ? m->updated_ms + q->clock_offset_ms : ulid_time_ms(&m->id);
 }
 
 static void lower(int64_t *earliest_ms, int64_t time_ms)
@@ -194,10 +196,10 @@ static void total_times(const struct queue *q, struct queue_totals *totals)
         }
         lower(&totals->oldest_ms, ulid_time_ms(&m->id));
         if (place < QUEUE_LANES) {
-            totals->oldest_by_lane_ms[place] = waits_since_ms(m);
+            totals->oldest_by_lane_ms[place] = waits_since_ms(q, m);
         }
         if (is_waiting(place)) {
-            lower(&totals->waits_since_ms, waits_since_ms(m));
+            lower(&totals->waits_since_ms, waits_since_ms(q, m));
         }
     }
 }

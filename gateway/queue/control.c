@@ -1,6 +1,7 @@
 /* control: see control.h. What is static here runs under the mutex. */
 #include "gateway/queue/control.h"
 
+#include "gateway/base/int64.h"
 #include "gateway/queue/core.h"
 
 static enum queue_outcome cancel(struct queue *q, struct message *m, int64_t now_ms)
@@ -66,6 +67,20 @@ void queue_hold(struct queue *q, bool holds)
     if (!holds && q->options.wake_forwarder != NULL) {
         q->options.wake_forwarder(q->options.wake_arg);
     }
+}
+
+void queue_clock_set(struct queue *q, int64_t offset_ms, int64_t now_ms)
+{
+    queue_enter(q);
+    q->clock_offset_ms = offset_ms;
+    for (size_t i = 0; i < q->heap.count; i++) {
+        struct queue_heap_slot *slot = &q->heap.slots[i];
+        if (slot->message->state == MESSAGE_SCHEDULED) {
+            slot->time_ms = int64_max(queue_look_at_ms(q, slot->message), now_ms);
+        }
+    }
+    queue_heap_restore_order(&q->heap);
+    queue_leave(q);
 }
 
 void queue_refuse_all(struct queue *q, struct recipients *all)

@@ -38,4 +38,10 @@ void queue_refuse_all(struct queue *q, struct recipients *all);
 /* Adds one number to that list, or removes it. Returns false on allocation failure. */
 bool queue_refuse(struct queue *q, const char *number, bool is_refused);
 
+/*
+ * The wall clock was set: its offset to the time that is passed in is now another. Messages with an AT
+ * fall due accordingly; the time of one whose AT was skipped runs from now on.
+ */
+void queue_clock_set(struct queue *q, int64_t offset_ms, int64_t now_ms);
+
 #endif

@@ -1,6 +1,8 @@
 /* core: see core.h. */
 #include "gateway/queue/core.h"
 
+#include "gateway/base/int64.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,12 +147,13 @@ struct message *queue_find_visible(const struct queue *q, const struct ulid *id,
     return m != NULL && (sees_all || m->owner == owner) ? m : NULL;
 }
 
-int64_t queue_look_at_ms(const struct message *m)
+int64_t queue_look_at_ms(const struct queue *q, const struct message *m)
 {
     switch ((enum message_state)m->state) {
     case MESSAGE_QUEUED:
         return m->has_ttl ? m->expires_ms : QUEUE_NEVER;
     case MESSAGE_SCHEDULED:
+        return m->due_ms - q->clock_offset_ms;
     case MESSAGE_DEFERRED:
         return m->due_ms != 0 && m->due_ms < m->expires_ms ? m->due_ms : m->expires_ms;
     case MESSAGE_SENDING:
@@ -164,11 +167,17 @@ int64_t queue_look_at_ms(const struct message *m)
     return QUEUE_NEVER;
 }
 
+int64_t queue_due_unix_ms(const struct queue *q, const struct message *m)
+{
+    bool is_steady = m->state == MESSAGE_DEFERRED && m->due_ms != 0;
+    return m->due_ms + (is_steady ? q->clock_offset_ms : 0);
+}
+
 /* Puts a message in the list of its state, and in the heap if it waits for a time. */
 static void put_in_place(struct queue *q, struct message *m, enum queue_end end)
 {
     chain_insert(&q->places[place_of(m)], m, end);
-    int64_t time_ms = queue_look_at_ms(m);
+    int64_t time_ms = queue_look_at_ms(q, m);
     if (time_ms != QUEUE_NEVER) {
         /* Cannot fail for AT and deferral, which reserve room. A failure costs no more than a
          * late expiry, when the message is taken. */
@@ -177,20 +186,38 @@ static void put_in_place(struct queue *q, struct message *m, enum queue_end end)
     queue_feed_note(&q->feed, m);
 }
 
-void queue_enlist(struct queue *q, struct message *m, int64_t now_ms)
+void queue_enlist(struct queue *q, struct message *m, int64_t offset_ms, int64_t now_ms)
 {
+    if (m->state != MESSAGE_SCHEDULED && m->expires_ms != QUEUE_NEVER) {
+        m->expires_ms -= offset_ms;
+    }
     queue_index_insert(&q->by_id, m);
     q->bytes += message_bytes(m);
     m->updated_ms = now_ms;
     put_in_place(q, m, QUEUE_TAIL);
 }
 
+/* From the Unix times of the store. Does it still wait for its AT? */
+static bool take_times(const struct queue *q, struct message *m, int64_t now_ms)
+{
+    m->updated_ms -= q->clock_offset_ms;
+    if (m->state == MESSAGE_SCHEDULED && m->due_ms - q->clock_offset_ms > now_ms) {
+        return true;
+    }
+    if (m->expires_ms != QUEUE_NEVER) {
+        /* If the clock was set back, it has the time that it had at first, and no more. */
+        int64_t ahead_ms = ulid_time_ms(&m->id) - q->clock_offset_ms - now_ms;
+        m->expires_ms -= q->clock_offset_ms + int64_max(ahead_ms, 0);
+    }
+    m->due_ms -= m->due_ms == 0 ? 0 : q->clock_offset_ms;
+    return false;
+}
+
 /* Makes a message of an earlier run ambiguous, as queue_restore says. */
 static void suspect(struct message *m, int64_t now_ms)
 {
     enum message_state state = (enum message_state)m->state;
-    bool waits_for_at = state == MESSAGE_SCHEDULED && m->due_ms > now_ms;
-    if (message_state_is_finished(state) || state == MESSAGE_UNRESOLVED || waits_for_at) {
+    if (message_state_is_finished(state) || state == MESSAGE_UNRESOLVED) {
         return;
     }
     m->may_be_sent = m->may_be_sent || state == MESSAGE_SENDING;
@@ -203,7 +230,9 @@ static void suspect(struct message *m, int64_t now_ms)
 
 void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
 {
-    suspect(m, now_ms);
+    if (!take_times(q, m, now_ms)) {
+        suspect(m, now_ms);
+    }
     queue_refs_claim(&q->refs, m);
     queue_index_insert(&q->by_id, m);
     q->bytes += message_bytes(m);
@@ -281,6 +310,11 @@ void queue_release(struct queue *q, struct message *m)
     if (q->options.retention_ms == 0 || (m->is_durable && m->ref_len == 0)) {
         queue_forget(q, m);
     }
+}
+
+void queue_begin_life(struct message *m, int64_t time_ms)
+{
+    m->expires_ms = time_ms + (m->expires_ms - m->due_ms);
 }
 
 void queue_move_to_lane(struct queue *q, struct message *m, enum queue_end end, int64_t now_ms)

@@ -80,6 +80,8 @@ struct queue {
     size_t room; /* bytes of messages that may be added, as the store says ... */
     char trouble[QUEUE_REASON_SIZE]; /* ... and why it takes none; "" = it does */
 
+    int64_t clock_offset_ms; /* Unix ms minus steady ms */
+
     struct queue_relaying relaying;
     struct recipients refused; /* numbers that have opted out */
 };
@@ -109,14 +111,16 @@ struct message *queue_find_visible(const struct queue *q, const struct ulid *id,
  * When a message falls due or expires. QUEUE_NEVER in a lane unless it has a TTL: there messages
  * expire in the order of the lane, or nearly so, and looking at the head is enough.
  */
-int64_t queue_look_at_ms(const struct message *m);
+int64_t queue_look_at_ms(const struct queue *q, const struct message *m);
 /* The earliest such time; with the expiry of the heads of the lanes if `with_lanes`. */
 int64_t queue_next_due_ms(const struct queue *q, bool with_lanes);
+/* A message's `due_ms` as Unix ms; 0 = it waits for no time. */
+int64_t queue_due_unix_ms(const struct queue *q, const struct message *m);
 /* Is there what the forwarder wants to be woken for? */
 bool queue_is_wake_due(const struct queue *q);
 
-/* Takes in a new message. */
-void queue_enlist(struct queue *q, struct message *m, int64_t now_ms);
+/* Takes in a new message, submitted when Unix time was `offset_ms` ahead of steady time. */
+void queue_enlist(struct queue *q, struct message *m, int64_t offset_ms, int64_t now_ms);
 /* Takes in a message of an earlier run; the heap must have room. */
 void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms);
 /* Moves a message to a place that is not an end (for those: queue_conclude). */
@@ -124,6 +128,8 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
                 int64_t now_ms);
 /* Moves a message to its lane: it is sent when its turn comes. */
 void queue_move_to_lane(struct queue *q, struct message *m, enum queue_end end, int64_t now_ms);
+/* A SCHEDULED message fell due at `time_ms`: from then on its time runs. */
+void queue_begin_life(struct message *m, int64_t time_ms);
 /* Finishes a message, or leaves it to the operator, and counts how. May doom it. */
 void queue_conclude(struct queue *q, struct message *m, enum stats_end end, int64_t now_ms);
 /* Concludes a message whose time is over. */

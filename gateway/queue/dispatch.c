@@ -75,10 +75,14 @@ static size_t advance_heap(struct queue *q, size_t steps, int64_t now_ms)
 {
     const struct queue_heap_slot *slot = queue_heap_first(&q->heap);
     while (steps > 0 && slot != NULL && slot->time_ms <= now_ms) {
-        if (slot->message->expires_ms <= now_ms) {
-            queue_expire(q, slot->message, now_ms);
+        struct message *m = slot->message;
+        if (m->state == MESSAGE_SCHEDULED) {
+            queue_begin_life(m, slot->time_ms);
+        }
+        if (m->expires_ms <= now_ms) {
+            queue_expire(q, m, now_ms);
         } else {
-            queue_move_to_lane(q, slot->message, QUEUE_TAIL, now_ms);
+            queue_move_to_lane(q, m, QUEUE_TAIL, now_ms);
         }
         steps--;
         slot = queue_heap_first(&q->heap);

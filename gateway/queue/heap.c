@@ -101,6 +101,13 @@ void queue_heap_remove(struct queue_heap *heap, struct message *m)
     }
 }
 
+void queue_heap_restore_order(struct queue_heap *heap)
+{
+    for (size_t i = heap->count / 2; i-- > 0;) {
+        sift_down(heap, i, heap->slots[i]);
+    }
+}
+
 const struct queue_heap_slot *queue_heap_first(const struct queue_heap *heap)
 {
     return heap->count == 0 ? NULL : &heap->slots[0];

@@ -33,6 +33,9 @@ bool queue_heap_insert(struct queue_heap *heap, struct message *m, int64_t time_
 /* Removes a message; one that is not in the heap is fine. O(log n). */
 void queue_heap_remove(struct queue_heap *heap, struct message *m);
 
+/* The times of slots were changed: puts them in order again. O(n). */
+void queue_heap_restore_order(struct queue_heap *heap);
+
 /* The slot with the earliest time, and of equal ones the oldest id; NULL if the heap is empty. */
 const struct queue_heap_slot *queue_heap_first(const struct queue_heap *heap);
 

@@ -18,7 +18,8 @@ struct queue_options {
     size_t recent_events; /* how many are kept for queue_events_since: 0, or a power of two */
     bool expects_reports; /* API ids are remembered, for reports that name nothing else */
     bool tells_settled;   /* settling a message is an event even if nobody watches it */
-    struct stats *stats;  /* counts how messages end; borrowed; NULL = not counted */
+    int64_t clock_offset_ms; /* Unix time minus the time that is passed in; see queue_clock_set */
+    struct stats *stats;     /* counts how messages end; borrowed; NULL = not counted */
 
     /* Callbacks, each NULL if not wanted. The thread that made the change calls them, without the
      * mutex; they must not block. */

@@ -26,6 +26,7 @@ struct queue *queue_new(const struct queue_options *options)
     q->options = *options;
     q->told_due_ms = QUEUE_NEVER;
     q->room = SIZE_MAX;
+    q->clock_offset_ms = options->clock_offset_ms;
     q->feed.last = options->first_event;
     q->feed.tells_settled = options->tells_settled;
     if (!init_tables(q, options)) {

@@ -30,7 +30,10 @@
  * message costs O(1) under it, or O(log n) for the heap. Many messages may fall due, expire or
  * become forgettable at once: these are handled in bounded steps. Memory is allocated under the
  * mutex only for rare things: a watched event, a reason of our own, the copy of an answer. Messages
- * and answers are freed without it. All times are Unix ms, passed in.
+ * and answers are freed without it.
+ *
+ * All times are steady ms, passed in: so nothing expires or waits longer when the wall clock is set.
+ * Only AT is Unix time, and what the queue tells of its messages (status, records, reports).
  */
 #ifndef GATEWAY_QUEUE_QUEUE_H
 #define GATEWAY_QUEUE_QUEUE_H

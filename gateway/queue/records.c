@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* Records what a message is now. Returns false on allocation failure. */
-static bool record(struct message *m, struct queue_record *r, struct buffer *answers)
+static bool record(const struct queue *q, struct message *m, struct queue_record *r,
+                   struct buffer *answers)
 {
     *r = (struct queue_record){
         .message = m,
@@ -17,8 +18,8 @@ static bool record(struct message *m, struct queue_record *r, struct buffer *ans
         .is_expiry_lifted = m->expires_ms == QUEUE_NEVER,
         .attempts = m->attempts,
         .ambiguous_ends = m->ambiguous_ends,
-        .due_ms = m->due_ms,
-        .updated_ms = m->updated_ms,
+        .due_ms = queue_due_unix_ms(q, m),
+        .updated_ms = m->updated_ms + q->clock_offset_ms,
         .answer_at = SIZE_MAX,
     };
     if (m->answer == NULL) {
@@ -37,7 +38,7 @@ size_t queue_records_take(struct queue *q, struct queue_record *records, size_t 
     queue_enter(q);
     struct queue_unsaved *unsaved = &q->unsaved;
     while (taken < max && unsaved->first != NULL) {
-        if (!record(unsaved->first, &records[taken], answers)) {
+        if (!record(q, unsaved->first, &records[taken], answers)) {
             break;
         }
         taken++;

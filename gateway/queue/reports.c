@@ -22,10 +22,11 @@ void queue_report_fill_in(struct queue_report *r, const struct message *m)
     memcpy(r->ref, message_ref(m), m->ref_len + 1U);
 }
 
-static void weigh(struct queue_report *r, const struct message *m)
+static void weigh(const struct queue *q, struct queue_report *r, const struct message *m)
 {
     r->is_held = true;
     queue_report_fill_in(r, m);
+    r->relayed_ms += r->relayed_ms == 0 ? 0 : q->clock_offset_ms;
     if (was_attempted(m) && r->text != NULL) {
         r->outcome = REPORT_NEW;
     } else if (was_attempted(m)) {
@@ -55,7 +56,7 @@ void queue_reports_match(struct queue *q, struct queue_report *reports, size_t c
         }
         const struct message *m = r->has_id ? queue_find(q, &r->id) : NULL;
         if (m != NULL) {
-            weigh(r, m);
+            weigh(q, r, m);
         }
     }
     queue_leave(q);

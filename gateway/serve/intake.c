@@ -16,6 +16,7 @@ struct gathered {
     void *client;
     uint32_t slot;
     enum option_ack ack;
+    int64_t clock_offset_ms; /* Unix ms minus steady ms when it came */
     size_t first;
     size_t count;
 };
@@ -206,6 +207,7 @@ bool intake_submit(struct intake *in, void *client, uint32_t slot, int32_t owner
         .client = client,
         .slot = slot,
         .ack = submission->options->ack,
+        .clock_offset_ms = now_ms - clock_steady_ms(),
         .first = first,
         .count = is_within ? submission->count : 0,
     };
@@ -327,7 +329,7 @@ static void on_inserted(void *arg, bool is_stored)
 {
     struct intake *in = arg;
     queue_admit(in->queue, in->submissions, in->under_way.submission_count, is_stored,
-                clock_unix_ms());
+                clock_steady_ms());
     settle_all(in);
     if (in->open.submission_count > 0) {
         begin_batch(in);
@@ -339,7 +341,7 @@ static void begin_storing(struct intake *in)
 {
     struct gathering *g = &in->under_way;
     in->inserted = malloc((g->message_count + 1) * sizeof(struct message *));
-    queue_prepare(in->queue, in->submissions, g->submission_count, clock_unix_ms());
+    queue_prepare(in->queue, in->submissions, g->submission_count, clock_steady_ms());
     size_t count = in->inserted == NULL ? 0 : collect_accepted(in);
     if (count == 0) {
         /* Only duplicates and refusals; or an allocation has failed, and nothing is stored. */
@@ -361,13 +363,14 @@ static void begin_batch(struct intake *in)
         in->submissions[i].messages = &g->messages[g->submissions[i].first];
         in->submissions[i].receipts = &g->queue_receipts[g->submissions[i].first];
         in->submissions[i].count = g->submissions[i].count;
+        in->submissions[i].clock_offset_ms = g->submissions[i].clock_offset_ms;
     }
     if (in->submissions != NULL && in->options.store != NULL) {
         begin_storing(in);
         return;
     }
     if (in->submissions != NULL) {
-        queue_add(in->queue, in->submissions, g->submission_count, clock_unix_ms());
+        queue_add(in->queue, in->submissions, g->submission_count, clock_steady_ms());
     }
     settle_all(in);
 }

@@ -214,7 +214,7 @@ static void on_stored(void *arg, bool is_stored)
     size_t count = reports->batch_count;
     reports->batch_count = 0;
     if (is_stored) {
-        queue_reports_apply(reports->relay->queue, reports->batch, count, clock_unix_ms());
+        queue_reports_apply(reports->relay->queue, reports->batch, count, clock_steady_ms());
         tell_forwarder(reports, count);
     }
     for (size_t i = 0; i < count; i++) {

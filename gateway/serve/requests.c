@@ -457,7 +457,7 @@ static void answer_cancel(struct call *call)
     bool is_known = false;
     for (size_t i = 0; i < count; i++) {
         enum queue_outcome verdict = queue_cancel(call->relay->queue, &ids[i], call->client->owner,
-                                                  call->client->has_control, clock_unix_ms());
+                                                  call->client->has_control, clock_steady_ms());
         is_known = is_known || verdict != QUEUE_UNKNOWN;
         is_canceled = is_canceled || verdict == QUEUE_DONE;
     }
@@ -474,7 +474,7 @@ static void answer_cancel(struct call *call)
 static void answer_retry(struct call *call)
 {
     switch (call->request->has_id
-                ? queue_retry(call->relay->queue, &call->request->id, clock_unix_ms())
+                ? queue_retry(call->relay->queue, &call->request->id, clock_steady_ms())
                 : QUEUE_UNKNOWN) {
     case QUEUE_DONE:
         reply_line(call->out, REPLY_OK, false, "queued again");
@@ -491,7 +491,7 @@ static void answer_retry(struct call *call)
 
 static void answer_flush(struct call *call)
 {
-    queue_flush(call->relay->queue, clock_unix_ms());
+    queue_flush(call->relay->queue, clock_steady_ms());
     forwarder_flush(call->relay->forwarder);
     reply_line(call->out, REPLY_OK, false, "trying everything that waits");
 }

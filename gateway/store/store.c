@@ -770,9 +770,10 @@ static bool restore_messages(struct store *s, struct store_rows_reader *reader, 
 {
     struct message *slice[RESTORE_SLICE];
     size_t read;
-    int64_t now_ms = clock_unix_ms();
+    int64_t now_ms = clock_steady_ms();
     *count = 0;
-    store_rows_begin(reader, &s->writer.db, STORE_READ_HELD, now_ms - s->options.retention_ms, 0);
+    store_rows_begin(reader, &s->writer.db, STORE_READ_HELD,
+                     clock_unix_ms() - s->options.retention_ms, 0);
     while ((read = read_slice(reader, slice)) > 0) {
         if (!queue_restore(s->queue, slice, read, now_ms)) {
             while (read > 0) {

@@ -96,7 +96,7 @@ static struct message *make(const struct spec *spec)
 static enum queue_verdict submit(struct message **messages, size_t count,
                                  struct queue_receipt *receipts, int64_t now_ms)
 {
-    struct queue_submission s = {messages, count, receipts, QUEUE_FULL};
+    struct queue_submission s = {messages, count, receipts, QUEUE_FULL, 0};
     queue_add(q, &s, 1, now_ms);
     for (size_t i = 0; i < count && s.verdict != QUEUE_ACCEPTED; i++) {
         cr_expect_null(receipts[i].answer);
@@ -751,9 +751,9 @@ Test(queue, duplicates_within_a_call, .init = setup, .fini = teardown)
     struct message *two[] = {make(&(struct spec){.ref = "r", .text = "other"})};
     struct message *three[] = {make(&(struct spec){.ref = "r"})};
     struct queue_receipt receipts[5];
-    struct queue_submission s[] = {{one, 3, receipts, QUEUE_FULL},
-                                   {two, 1, receipts + 3, QUEUE_FULL},
-                                   {three, 1, receipts + 4, QUEUE_FULL}};
+    struct queue_submission s[] = {{one, 3, receipts, QUEUE_FULL, 0},
+                                   {two, 1, receipts + 3, QUEUE_FULL, 0},
+                                   {three, 1, receipts + 4, QUEUE_FULL, 0}};
     struct ulid first = one[0]->id;
     queue_add(q, s, 3, 0);
     cr_expect_eq(s[0].verdict, QUEUE_ACCEPTED);
@@ -871,6 +871,77 @@ Test(queue, a_ttl_ends_it_wherever_it_stands_in_the_lane, .init = setup, .fini =
     take_one(&first, 40);
     take_one(&last, 40);
 }
+
+/* --- the wall clock is set -------------------------------------------------------------------- */
+
+enum { DAY_MS = 24 * 3600 * 1000 };
+
+Test(queue, a_clock_that_is_set_moves_at, .init = setup, .fini = teardown)
+{
+    struct ulid id = add(&(struct spec){.due_ms = 1000, .expires_ms = 1300}, 0);
+    cr_expect_eq(advance(0).next_due_ms, 1000);
+    cr_assert_not(queue_sleep(q, 1, true));
+    queue_clock_set(q, 900, 50);
+    cr_expect_eq(wakes, 1, "the forwarder is asleep until 1000, but it is due at 100");
+    cr_expect_eq(advance(50).next_due_ms, 100);
+    cr_assert_not(queue_sleep(q, 1, true));
+    queue_clock_set(q, -200, 60);
+    cr_expect_eq(wakes, 1, "later than it thinks: it will find out");
+    cr_expect_eq(advance(100).next_due_ms, 1200);
+    cr_expect_eq(advance(1200).ready[PRIORITY_HIGH], 1);
+    cr_expect_eq(advance(1499).ready[PRIORITY_HIGH], 1);
+    advance(1500);
+    expect_state(&id, MESSAGE_EXPIRED, "300 ms after it fell due");
+}
+
+Test(queue, a_clock_that_is_set_ends_nothing, .init = setup, .fini = teardown)
+{
+    struct ulid ttl = add(&(struct spec){.expires_ms = 500}, 0);
+    struct ulid plain = add_plain();
+    struct ulid at = add(&(struct spec){.due_ms = 1000, .expires_ms = 1500}, 0);
+    queue_clock_set(q, DAY_MS, 100);
+    cr_expect_eq(advance(100).ready[PRIORITY_HIGH], 2, "what was to wait until then is due");
+    expect_state(&plain, MESSAGE_QUEUED, "not expired");
+    cr_expect_eq(advance(499).ready[PRIORITY_HIGH], 2);
+    cr_expect_eq(advance(599).ready[PRIORITY_HIGH], 1);
+    expect_state(&ttl, MESSAGE_EXPIRED, "by its own time");
+    advance(600);
+    expect_state(&at, MESSAGE_EXPIRED, "its time began when the clock was set");
+    queue_clock_set(q, -DAY_MS, 600);
+    take_one(&plain, 600);
+}
+
+Test(queue, what_is_shown_is_unix_time, .init = setup, .fini = teardown)
+{
+    struct message_status status;
+    struct ulid id = add_plain();
+    struct ulid at = add(&(struct spec){.due_ms = DAY_MS + 900, .expires_ms = FAR}, 0);
+    queue_clock_set(q, DAY_MS, 10);
+    struct queue_settlement s = {.message = take_one(&id, 20), .fate = FATE_RETURNED, .due_ms = 70};
+    queue_settle(q, &s, 1, 30);
+    cr_assert(queue_status(q, &id, 0, true, &status));
+    cr_expect_eq(status.updated_ms, DAY_MS + 30);
+    cr_expect_eq(status.due_ms, DAY_MS + 70);
+    message_status_free(&status);
+    cr_assert(queue_status(q, &at, 0, true, &status));
+    cr_expect_eq(status.due_ms, DAY_MS + 900);
+    message_status_free(&status);
+}
+
+Test(queue, a_submission_brings_unix_times, .init = setup, .fini = teardown)
+{
+    struct message *m = make(&(struct spec){.expires_ms = DAY_MS + 100});
+    struct queue_receipt receipt;
+    struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, DAY_MS};
+    queue_clock_set(q, -DAY_MS, 0); /* since it came */
+    queue_add(q, &s, 1, 0);
+    cr_assert_eq(s.verdict, QUEUE_ACCEPTED);
+    cr_expect_eq(advance(99).next_due_ms, 100);
+    advance(100);
+    expect_state(&receipt.id, MESSAGE_EXPIRED, "its time is over");
+}
+
+/* --- expiry ----------------------------------------------------------------------------------- */
 
 Test(queue, the_age_ends_it_at_the_head, .init = setup, .fini = teardown)
 {
@@ -1131,7 +1202,7 @@ struct pending {
 static struct queue_submission pend(struct pending *p, const struct spec *spec)
 {
     *p = (struct pending){.message = make(spec)};
-    return (struct queue_submission){&p->message, 1, &p->receipt, QUEUE_FULL};
+    return (struct queue_submission){&p->message, 1, &p->receipt, QUEUE_FULL, 0};
 }
 
 static size_t count_unfinished(void)

@@ -206,7 +206,7 @@ static void on_inserted(void *arg, bool is_stored)
 static void accept_all(struct message **messages, size_t count, int64_t now_ms)
 {
     struct queue_receipt *receipts = calloc(count, sizeof *receipts);
-    struct queue_submission submission = {messages, count, receipts, QUEUE_FULL};
+    struct queue_submission submission = {messages, count, receipts, QUEUE_FULL, 0};
     struct insertion insertion = {false, false};
     queue_prepare(q, &submission, 1, now_ms);
     cr_assert_eq(submission.verdict, QUEUE_ACCEPTED);
