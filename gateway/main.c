@@ -211,7 +211,7 @@ static int usage(FILE *out, int code)
         fprintf(out, "  smsrelay %-8s %-38s %s\n", SUBCOMMANDS[i].word, SUBCOMMANDS[i].syntax,
                 SUBCOMMANDS[i].summary);
     }
-    fputs("  smsrelay --version | --help\n"
+    fputs("  smsrelay --version | -V | version | --help | -h | help\n"
           "\n"
           "Clients of a running relay; `smsrelay COMMAND --help` explains each:\n",
           out);
@@ -249,7 +249,7 @@ int main(int argc, char **argv)
     if (strcmp(word, "sendmail") == 0) {
         return client_sendmail(argc - 1, argv + 1);
     }
-    if (strcmp(word, "--version") == 0) {
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "version") == 0) {
         puts("smsrelay " SMSRELAY_VERSION);
         return EX_OK;
     }

@@ -119,13 +119,14 @@ static const struct known_options {
   queue_known = {"s:hc:o:", queue_options};
 
 static const char send_help[] =
-    "Without TEXT, the text is read from stdin and may have several lines:\n"
+    "Without TEXT, or with -, the text is read from stdin and may have several lines:\n"
     "\n"
     "    echo 'Backup done' | smsrelay send +34600000000\n"
     "    smsrelay send --from Acme --ttl 10m +34600000000,+34600000001 < text\n"
     "\n"
     "Prefer stdin: anybody on this machine can read the arguments of a process.\n"
     "If one of several numbers is refused, nobody gets the message.\n"
+    "Options stand before TO. `--` ends them, before or after TO; it is no part of TEXT.\n"
     "\n"
     "  -f, --from SENDER       1 to 11 letters and digits, or a number; default: the relay's\n"
     "  -r, --ref REF           your reference; a message with a known one is not sent again\n"
@@ -167,8 +168,8 @@ static const char queue_help[] =
     "send them.\n";
 
 static const struct subcommand subcommands[] = {
-    {"send", run_send, &send_known, 1, -1, "[OPTION...] TO[,TO...] [TEXT...]", "send a message",
-     send_help},
+    {"send", run_send, &send_known, 1, -1, "[OPTION...] TO[,TO...] [- | [--] TEXT...]",
+     "send a message", send_help},
     {"status", run_verb, &plain_known, 1, -1, "ID|REF", "what became of a message", ""},
     {"queue", run_verb, &queue_known, 0, 3,
      "[-c FILE] [-o queue.path=PATH] [list [STATE] [N] | export [--all]]",

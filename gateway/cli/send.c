@@ -30,10 +30,18 @@ static int read_stdin(struct buffer *text)
     return EX_OK;
 }
 
-/* Reads the text from the arguments, or from stdin; drops the line ends at its end. */
+/* Reads the text from the arguments, or from stdin if there is none or just "-"; "--" before them is
+ * the end of the options. Drops the line ends at its end. */
 static int read_text(struct buffer *text, int argc, char **argv)
 {
     int code = EX_OK;
+    if (argc > 0 && strcmp(argv[0], "--") == 0) {
+        argc--;
+        argv++;
+    }
+    if (argc == 1 && strcmp(argv[0], "-") == 0) {
+        argc = 0;
+    }
     for (int i = 0; i < argc; i++) {
         buffer_puts(text, i > 0 ? " " : "");
         buffer_puts(text, argv[i]);
@@ -143,10 +151,10 @@ int send_message(struct link *link, const struct send_options *options, int coun
     struct buffer text = BUFFER_EMPTY;
     char *to = arguments[0];
     drop_spaces(to);
-    int code = read_text(&text, count - 1, arguments + 1);
-    if (code == EX_OK && *to == '\0') {
-        code = link_complain(EX_USAGE, "TO is empty", "");
+    if (*to == '\0' || strcmp(to, "-") == 0) {
+        return link_complain(EX_USAGE, "TO is missing", "");
     }
+    int code = read_text(&text, count - 1, arguments + 1);
     if (code == EX_OK) {
         code = fits_one_line(&text) ? send_line(link, options, to, &text)
                                     : send_lines(link, options, to, &text);

@@ -16,8 +16,8 @@ struct send_options {
 };
 
 /*
- * Submits arguments[1...], or stdin if there is none, to arguments[0] (TO[,TO...]), and prints what
- * the relay answers. Returns an exit code, after saying what is wrong.
+ * Submits arguments[1...], or stdin if there is none or just "-", to arguments[0] (TO[,TO...]), and
+ * prints what the relay answers. Returns an exit code, after saying what is wrong.
  */
 int send_message(struct link *link, const struct send_options *options, int count,
                  char **arguments);

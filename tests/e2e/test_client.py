@@ -109,6 +109,21 @@ class Send(ClientTest):
         self.assertEqual(self.run_client("send", "+34600000000", stdin=b"Disk  full\r\n\n"), OK)
         self.assertEqual(self.sent(), ["SEND +34600000000 Disk  full"])
 
+    def test_a_dash_is_stdin(self):
+        for arguments in (["+34600000000", "-"], ["+34600000000", "--", "-"],
+                          ["--", "+34600000000", "-"], ["+34600000000", "--"]):
+            self.assertEqual(self.run_client("send", *arguments, stdin=b"Disk full\n"), OK)
+            self.assertEqual(self.sent(), ["SEND +34600000000 Disk full"], arguments)
+
+    def test_two_dashes_end_the_options(self):
+        for arguments, text in ((["--", "-x", "text"], "-x text"), (["--", "--", "x"], "-- x"),
+                                (["a", "--", "b"], "a -- b"), (["-", "x"], "- x"),
+                                (["x", "-"], "x -")):
+            self.assertEqual(self.run_client("send", "+34600000000", *arguments), OK)
+            self.assertEqual(self.sent(), ["SEND +34600000000 " + text])
+        self.assertEqual(self.run_client("send", "-r", "7", "--", "+34600000000", "-x"), OK)
+        self.assertEqual(self.sent(), ["SEND REF=7 +34600000000 -x"])
+
     def test_options_are_quoted_as_the_protocol_says(self):
         self.assertEqual(self.run_client(
             "send", "-f", "Acme Shop", "-r", 'a"b\\c', "--ttl", "10m", "--priority=high",
@@ -200,7 +215,7 @@ class ExitCodes(ClientTest):
         for arguments in [("send",), ("status",), ("flush", "x"), ("retry",), ("cancel",),
                           ("queue", "list", "queued", "5", "x"), ("send", "--nonsense", "x"),
                           ("status", "x\nHOLD"), ("send", "+34\r\nHOLD", "x"),
-                          ("send", " ", "x")]:
+                          ("send", " ", "x"), ("send", "-"), ("send", "--"), ("send", "-", "x")]:
             with self.subTest(arguments):
                 self.assertEqual(self.run_client(*arguments), USAGE)
                 self.assertLessEqual(len(self.relay.lines), 1)

@@ -278,7 +278,11 @@ class Good(ConfTest):
             self.assertEqual((done.returncode, done.stderr), (OK, ""))
             for word in ("serve", "check", "settings", "sandbox", "send", "watch", "INSTASENT_TOKEN"):
                 self.assertIn(word, done.stdout)
-        self.assertRegex(run("--version").stdout, r"^smsrelay \d+\.\d+\.\d+\n$")
+        for word in ("--version", "-V", "version"):
+            done = run(word)
+            self.assertEqual((done.returncode, done.stderr), (OK, ""))
+            self.assertRegex(done.stdout, r"^smsrelay \d+\.\d+\.\d+\n$")
+            self.assertIn(word, run("--help").stdout)
         for subcommand in ("serve", "check", "sandbox"):
             self.assertEqual(run(subcommand, "--help").returncode, OK)
         self.assertIn("9001", run("sandbox", "--help").stdout)
