@@ -170,9 +170,20 @@ class Operating(DocumentTest):
         self.assertIn("\nsmsrelay serve\n", commands)
         self.shell(commands.replace("smsrelay serve\n", "smsrelay serve --help >/dev/null\n"))
 
+        self.refuse(self.take())
         self.check_settings(self.take().replace("8026", "0"))
         self.report(self.take())
         self.assertAllTaken()
+
+    def refuse(self, example):
+        relay = self.relay()
+        with relay.connect() as client:
+            for line in ("EHLO ups", "MAIL FROM:<ups@example.org>", "RCPT TO:<+3460012@sms.example>"):
+                client.ask(line)
+        relay.wait_log("refused")
+        line = next(line for line in relay.lines if "event=refused" in line)
+        self.assertEqual(re.sub(r"(127\.0\.0\.1:)\d+", r"\g<1>41234", line.split("level=info ")[1]),
+                         example.strip())
 
     def report(self, example):
         secret = "0123456789abcdef"
