@@ -250,7 +250,7 @@ static bool is_true_mime_field(struct span line)
     const char *semicolon = value.len > 0 ? memchr(value.s, ';', value.len) : NULL;
     struct span word = {value.s, semicolon == NULL ? value.len : (size_t)(semicolon - value.s)};
     bool is_word = word.len > 0 && !span_has(word, ' ');
-    return (span_is(name, "MIME-Version") && span_is(value, "1.0")) ||
+    return (span_is(name, "MIME-Version") && span_starts_with(value, "1.0")) ||
            (span_is(name, "Content-Type") && is_word && span_has(word, '/')) ||
            (span_is(name, "Content-Transfer-Encoding") && is_word);
 }

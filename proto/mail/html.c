@@ -143,18 +143,12 @@ static struct span bare_address(struct span url)
     return url;
 }
 
-static int hex_digit(char c)
-{
-    char lower = (char)(c | 0x20);
-    return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* Cuts off the first byte of an address, decoded if it is written %XX. */
 static char take_byte(struct span *url)
 {
     char c = *url->s;
-    int high = c == '%' && url->len > 2 ? hex_digit(url->s[1]) : -1;
-    int low = high >= 0 ? hex_digit(url->s[2]) : -1;
+    int high = c == '%' && url->len > 2 ? span_hex_digit(url->s[1]) : -1;
+    int low = high >= 0 ? span_hex_digit(url->s[2]) : -1;
     size_t used = low >= 0 ? 3 : 1;
     *url = (struct span){url->s + used, url->len - used};
     c = low >= 0 ? (char)(high << 4 | low) : c;

@@ -27,19 +27,23 @@ static bool may_be_boundary(struct span line, struct span *boundary)
     return false;
 }
 
+/* What proves that a line which may be a boundary is one. */
+enum proof { PROOF_MIME, PROOF_EMPTY_LINE, PROOF_NONE };
+
 /*
- * Finds the first line that looks like a boundary: a field of MIME follows, or, if parts are
- * expected, an empty line. `before` is the text in front of it.
+ * Finds the first line that may be a boundary and is followed by a field of MIME or, with less proof,
+ * an empty line or anything. `before` is the text in front of it.
  */
-static bool guess_boundary(struct span text, bool expects_parts, struct span *boundary,
+static bool guess_boundary(struct span text, enum proof proof, struct span *boundary,
                            struct span *before)
 {
     struct span rest = text, line;
     while (span_next_line(&rest, &line)) {
         struct span behind = rest, next = {NULL, 0};
         bool has_next = span_next_line(&behind, &next);
-        if (may_be_boundary(line, boundary) && has_next &&
-            (head_is_mime_field(next) || (expects_parts && next.len == 0))) {
+        bool is_proved = proof == PROOF_NONE || head_is_mime_field(next) ||
+                         (proof == PROOF_EMPTY_LINE && has_next && next.len == 0);
+        if (is_proved && may_be_boundary(line, boundary)) {
             *before = span_trim((struct span){text.s, (size_t)(line.s - text.s)});
             return true;
         }
@@ -54,7 +58,7 @@ static struct span first_block(struct span text)
 {
     struct span line, block = {text.s, 0};
     while (span_next_line(&text, &line)) {
-        if (line.len > 0) {
+        if (span_trim(line).len > 0) {
             block.len = (size_t)(line.s + line.len - block.s);
         } else if (block.len > 0) {
             break;
@@ -125,14 +129,12 @@ static void read_with_headers(struct tree *tree, int index)
     buffer_free(&text);
 }
 
-/* Reads the parts within a text, and the text before them unless it is a notice about MIME. */
+/* Reads the parts within a text, and the text before them (empty = none). */
 static void read_parts(struct tree *tree, int index, struct span boundary, struct span before)
 {
     struct buffer text = take_text(tree, index);
     struct buffer source = BUFFER_EMPTY;
-    bool is_text = !value_holds_parts(tree->nodes[index].media) && before.len > 0 &&
-                   memmem(before.s, before.len, "MIME", 4) == NULL;
-    if (is_text) {
+    if (before.len > 0 && memmem(before.s, before.len, "MIME", 4) == NULL) {
         struct span none = {NULL, 0};
         buffer_puts(&source, "\n");
         buffer_append(&source, before.s, before.len);
@@ -158,6 +160,7 @@ static bool mend_node(struct tree *tree, int index)
 {
     struct node *node = &tree->nodes[index];
     struct span text = {node->part.text.data, node->part.text.len}, boundary, before;
+    struct span none = {NULL, 0};
     bool has_no_parts = value_holds_parts(node->media) && !node->has_begun;
     bool is_text =
         (node->media == MEDIA_PLAIN || node->media == MEDIA_HTML) && !node->is_attachment;
@@ -171,10 +174,16 @@ static bool mend_node(struct tree *tree, int index)
         read_with_headers(tree, index);
         return true;
     }
-    if ((is_text || has_no_parts) && is_source &&
-        guess_boundary(text, has_no_parts, &boundary, &before)) {
+    if (is_source && is_text && guess_boundary(text, PROOF_MIME, &boundary, &before)) {
         read_parts(tree, index, boundary, before);
         return true;
+    }
+    if (is_source && has_no_parts) {
+        bool is_proved = guess_boundary(text, PROOF_EMPTY_LINE, &boundary, &before);
+        if (is_proved || guess_boundary(text, PROOF_NONE, &boundary, &before)) {
+            read_parts(tree, index, boundary, is_proved ? none : before);
+            return true;
+        }
     }
     node->media = has_no_parts ? MEDIA_PLAIN : node->media;
     return false;

@@ -126,12 +126,10 @@ static void begin_base64(struct part *part)
     struct span raw = {part->raw.data, part->raw.len};
     bool is_all = is_all_base64(raw);
     size_t len = is_all ? raw.len : base64_len(raw);
-    if (!is_all && (len < SHORTEST || !is_all_base64((struct span){raw.s, SHORTEST}))) {
-        end_encoding(part, raw.s, raw.len);
-        return;
-    }
     base64_decode(&part->carry, raw.s, len, &part->text);
-    if (are_words(part, raw)) {
+    bool is_short = !is_all && len < SHORTEST;
+    if (are_words(part, raw) || len == 0 ||
+        (is_short && !text_is_utf8(part->text.data, part->text.len))) {
         part->text.len = 0;
         end_encoding(part, raw.s, raw.len);
     } else if (len < raw.len) {

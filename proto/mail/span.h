@@ -33,6 +33,13 @@ static inline bool span_is_white(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* The value of a hexadecimal digit, or -1. */
+static inline int span_hex_digit(char c)
+{
+    char lower = (char)(c | 0x20);
+    return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 /* Does it contain this byte? */
 static inline bool span_has(struct span span, char c)
 {

@@ -54,20 +54,11 @@ void base64_decode(struct base64 *carry, const char *s, size_t len, struct buffe
 
 /* --- quoted-printable ------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* Decodes what begins with "=" at `s`. Returns its length. */
 static size_t take_escape(const char *s, size_t len, struct buffer *out)
 {
-    int high = len > 1 ? hex_digit(s[1]) : -1;
-    int low = len > 2 ? hex_digit(s[2]) : -1;
+    int high = len > 1 ? span_hex_digit(s[1]) : -1;
+    int low = len > 2 ? span_hex_digit(s[2]) : -1;
     if (high >= 0 && low >= 0) {
         buffer_putc(out, (char)(high << 4 | low));
         return 3;
@@ -97,7 +88,7 @@ bool quoted_printable_is(const char *s, size_t len)
 {
     const char *end = s + len;
     for (; (s = memchr(s, '=', (size_t)(end - s))) != NULL; s++) {
-        bool is_escape = end - s > 2 && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0;
+        bool is_escape = end - s > 2 && span_hex_digit(s[1]) >= 0 && span_hex_digit(s[2]) >= 0;
         if (!is_escape && end - s > 1 && s[1] != '\n') {
             return false;
         }

@@ -204,6 +204,28 @@ static bool find_level(const struct tree *tree, struct span line, size_t *level,
     return false;
 }
 
+/*
+ * Finds the level whose boundary ends a line of text: its writer forgot the line end. A short boundary
+ * may end a line by coincidence. Returns the length of the text before it, or the line's.
+ */
+static size_t find_level_at_end(const struct tree *tree, struct span line, size_t *level,
+                                bool *is_last)
+{
+    enum { SHORTEST = 8 };
+    for (*level = tree->depth; (*level)-- > 0;) {
+        const struct buffer *boundary = &tree->nodes[tree->levels[*level]].boundary;
+        for (size_t dashes = 0; dashes <= 2 && boundary->len >= SHORTEST; dashes += 2) {
+            size_t len = boundary->len + 2 + dashes;
+            struct span end = {line.s + line.len - len + 2, len - 2};
+            if (line.len > len && memcmp(end.s - 2, "--", 2) == 0 &&
+                is_boundary(end, boundary, is_last)) {
+                return line.len - len;
+            }
+        }
+    }
+    return line.len;
+}
+
 /* Ends everything within a level, at its boundary. */
 static void take_boundary(struct tree *tree, size_t level, bool is_last)
 {
@@ -215,9 +237,11 @@ static void take_boundary(struct tree *tree, size_t level, bool is_last)
         end_part(tree);
     }
     struct node *node = &tree->nodes[index];
-    node->has_begun = true;
-    node->part.is_kept = false;
-    buffer_free(&node->part.text);
+    if (!is_last) { /* else what came before is all there is */
+        node->has_begun = true;
+        node->part.is_kept = false;
+        buffer_free(&node->part.text);
+    }
     tree->depth = level + 1;
     tree->is_too_complex = tree->is_too_complex || ++tree->parts > TREE_PARTS_MAX;
     if (is_last) {
@@ -264,8 +288,12 @@ static void take_line(struct tree *tree, struct span line, bool has_lf)
         take_head_line(tree, line, has_lf);
     } else {
         struct part *part = &tree->nodes[tree->node].part;
-        part_append(part, line.s, line.len);
+        size_t len = has_lf ? find_level_at_end(tree, line, &level, &is_last) : line.len;
+        part_append(part, line.s, len);
         part_append(part, "\n", has_lf ? 1 : 0);
+        if (len < line.len) {
+            take_boundary(tree, level, is_last);
+        }
     }
     tree->is_mid_line = !has_lf;
 }

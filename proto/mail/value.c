@@ -201,13 +201,6 @@ static void append_plain(const struct parameter *parameter, struct buffer *out)
     }
 }
 
-static int hex_digit(char c)
-{
-    static const char DIGITS[] = "0123456789abcdef";
-    const char *at = memchr(DIGITS, c >= 'A' && c <= 'F' ? c | 0x20 : c, sizeof DIGITS - 1);
-    return at == NULL ? -1 : (int)(at - DIGITS);
-}
-
 /* Appends a value with bytes written as %XX; the first piece begins with `charset'language'`. */
 static void append_extended(struct span value, bool is_first, struct buffer *out,
                             struct buffer *charset)
@@ -222,8 +215,8 @@ static void append_extended(struct span value, bool is_first, struct buffer *out
         value = (struct span){second + 1, (size_t)(end - second - 1)};
     }
     for (size_t i = 0; i < value.len; i++) {
-        int high = value.s[i] == '%' && i + 2 < value.len ? hex_digit(value.s[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(value.s[i + 2]) : -1;
+        int high = value.s[i] == '%' && i + 2 < value.len ? span_hex_digit(value.s[i + 1]) : -1;
+        int low = high >= 0 ? span_hex_digit(value.s[i + 2]) : -1;
         buffer_putc(out, low >= 0 ? (char)(high << 4 | low) : value.s[i]);
         i += low >= 0 ? 2 : 0;
     }

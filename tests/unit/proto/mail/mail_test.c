@@ -324,6 +324,14 @@ Test(mail, boundaries)
         {"Content-Type: multipart/mixed; boundary=x\n\nno parts\n-- \nme\n", NULL, MAIL_OK, "",
          "no parts"},
         {"Content-Type: multipart/mixed; boundary=x\n\n", NULL, MAIL_OK, "", ""},
+        {"Content-Type: multipart/mixed; boundary=x\n\nno parts\n--x--\n", NULL, MAIL_OK, "",
+         "no parts"},
+        {"Content-Type: multipart/mixed; boundary=-----\n\n-------x\nbody\n", NULL, MAIL_OK, "",
+         "body"},
+        {"Content-Type: multipart/mixed; boundary=boundary\n\n--boundary\n\nno line "
+         "end--boundary\n\nbody"
+         "--boundary--\n",
+         NULL, MAIL_OK, "", "no line end\nbody"},
     };
     check(cases, COUNT(cases));
 }
