@@ -4,8 +4,10 @@
 #include "conf/secret.h"
 #include "conf/value.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <iconv.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/un.h>
@@ -22,6 +24,19 @@ const char *conf_rule_address(const char *value)
                "authentication";
     }
     return NULL;
+}
+
+const char *conf_rule_host(const char *value)
+{
+    struct in6_addr v6;
+    struct conf_url url;
+    char text[CONF_HOST_SIZE + 16];
+    size_t brackets = *value == '[' ? strlen("[]") : 0;
+    snprintf(text, sizeof text, "http://%s", value);
+    bool is_host = conf_url_split(text, &url) && strlen(url.host) + brackets == strlen(value);
+    return is_host || strcmp(value, "*") == 0 || inet_pton(AF_INET6, value, &v6) == 1
+               ? NULL
+               : "must be a host name or an address, without a port, or the word *";
 }
 
 const char *conf_rule_socket(const char *value)

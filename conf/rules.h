@@ -11,6 +11,7 @@
 const char *conf_rule_address(const char *value);      /* where to listen: loopback only */
 const char *conf_rule_socket(const char *value);       /* the path of a Unix socket */
 const char *conf_rule_store(const char *value);        /* the path of the store */
+const char *conf_rule_host(const char *value);         /* what a Host header may name */
 const char *conf_rule_api(const char *value);          /* the URL of the API */
 const char *conf_rule_webhook(const char *value);      /* a URL that gets notices */
 const char *conf_rule_loopback_url(const char *value); /* a URL on this machine */

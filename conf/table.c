@@ -214,9 +214,11 @@ const struct conf_key conf_keys[] = {
         "/livez and /readyz for probes. HOST:PORT on loopback. Port 0 is any free port. Empty: "
         "nowhere.",
         COMMON),
-    LIST(http, hosts, "", NULL,
-        "Host names, besides those of loopback, under which a proxy may ask. Requests for any "
-        "other host are refused, so that web pages cannot make them."),
+    LIST(http, hosts, "", conf_rule_host,
+        "Host names and addresses, besides those of loopback, under which a proxy or a probe may "
+        "ask. Requests for any other host are refused, so that web pages cannot make them. `*` "
+        "allows every host for /livez and /readyz, which probes ask under the address of a pod, "
+        "and for nothing else."),
     CHOICE(http, page_privacy, "mask", "mask|full",
         "Phone numbers on the page: `mask` = the first and last digits only, `full` = whole, and "
         "with the API's reasons for refusals. Texts are shown of simulated messages only."),

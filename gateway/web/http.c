@@ -127,26 +127,66 @@ static const struct route {
     const char *path;
     bool is_button;   /* POST, and only from our page; otherwise GET and HEAD */
     bool is_for_page; /* not for web pages of others */
+    bool is_probe;    /* for every host, if http.hosts has "*" */
     void (*tell)(const struct http *http, struct evhttp_request *request);
 } routes[] = {
-    {"/", false, false, tell_page},        {"/events", false, true, tell_events},
-    {"/inbox", false, true, tell_inbox},   {"/inbox/report", true, true, take_report},
-    {"/livez", false, false, tell_alive},  {"/metrics", false, false, tell_metrics},
-    {"/readyz", false, false, tell_ready},
+    {.path = "/", .tell = tell_page},
+    {.path = "/events", .is_for_page = true, .tell = tell_events},
+    {.path = "/inbox", .is_for_page = true, .tell = tell_inbox},
+    {.path = "/inbox/report", .is_button = true, .is_for_page = true, .tell = take_report},
+    {.path = "/livez", .is_probe = true, .tell = tell_alive},
+    {.path = "/metrics", .tell = tell_metrics},
+    {.path = "/readyz", .is_probe = true, .tell = tell_ready},
 };
+
+/* Returns NULL if there is nothing at this path. */
+static const struct route *find_route(const char *path)
+{
+    for (size_t i = 0; path != NULL && i < sizeof routes / sizeof routes[0]; i++) {
+        if (strcmp(path, routes[i].path) == 0) {
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
 
 /* --- who may ask ------------------------------------------------------------------------------ */
 
-/* Is it one of http.hosts? `host` is `len` bytes. */
-static bool is_named(const struct http *http, const char *host, size_t len)
+#define ANY_HOST "*"
+
+/* Drops the brackets around an IPv6 address of `*len` bytes. */
+static const char *drop_brackets(const char *host, size_t *len)
 {
+    if (*len < 2 || host[0] != '[' || host[*len - 1] != ']') {
+        return host;
+    }
+    *len -= 2;
+    return host + 1;
+}
+
+/* Is it in http.hosts? `host` is `len` bytes. */
+static bool is_listed(const struct http *http, const char *host, size_t len)
+{
+    host = drop_brackets(host, &len);
     for (size_t i = 0; i < http->options.host_count; i++) {
-        const char *name = http->options.hosts[i];
-        if (strlen(name) == len && strncasecmp(host, name, len) == 0) {
+        size_t name_len = strlen(http->options.hosts[i]);
+        const char *name = drop_brackets(http->options.hosts[i], &name_len);
+        if (name_len == len && strncasecmp(host, name, len) == 0) {
             return true;
         }
     }
     return false;
+}
+
+static bool takes_any_host(const struct http *http, const struct route *route)
+{
+    return route != NULL && route->is_probe && is_listed(http, ANY_HOST, strlen(ANY_HOST));
+}
+
+static bool is_named(const struct http *http, const char *host, size_t len)
+{
+    bool is_any = len == strlen(ANY_HOST) && memcmp(host, ANY_HOST, len) == 0;
+    return !is_any && is_listed(http, host, len);
 }
 
 static bool is_ours(const struct http *http, const char *host, size_t len)
@@ -180,7 +220,7 @@ static bool is_own_origin(const struct http *http, struct evhttp_request *reques
     }
     if (strncmp(origin, "https://", strlen("https://")) == 0) {
         origin += strlen("https://");
-        return is_named(http, origin, strcspn(origin, ":"));
+        return is_named(http, origin, http_host_len(origin));
     }
     return strncmp(origin, "http://", strlen("http://")) == 0 &&
            strcasecmp(origin + strlen("http://"), host) == 0;
@@ -218,18 +258,15 @@ static void follow(const struct http *http, const struct route *route,
 static void on_request(struct evhttp_request *request, void *arg)
 {
     const struct http *http = arg;
-    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-    if (!is_for_us(http, request)) {
+    const struct route *route =
+        find_route(evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request)));
+    if (!takes_any_host(http, route) && !is_for_us(http, request)) {
         http_answer_line(request, 403, "not a host of this relay (http.hosts)");
-        return;
+    } else if (route == NULL) {
+        http_answer_line(request, 404, "not found; there are /, /livez, /metrics and /readyz");
+    } else {
+        follow(http, route, request);
     }
-    for (size_t i = 0; path != NULL && i < sizeof routes / sizeof routes[0]; i++) {
-        if (strcmp(path, routes[i].path) == 0) {
-            follow(http, &routes[i], request);
-            return;
-        }
-    }
-    http_answer_line(request, 404, "not found; there are /, /livez, /metrics and /readyz");
 }
 
 /* --- the listener ----------------------------------------------------------------------------- */

@@ -2,8 +2,9 @@
  * http: /metrics, /livez, /readyz, and the page at /.
  *
  * Owns the listener, the paths, and who may use them: requests must name a host of this machine, so
- * that no web page gets here through a name of its own (DNS rebinding), and only our own page may use
- * its buttons. Counts nothing itself, and does not log requests: probes come every second.
+ * that no web page gets here through a name of its own (DNS rebinding), unless the settings let probes
+ * name any; and only our own page may use its buttons. Counts nothing itself, and does not log
+ * requests: probes come every second.
  * Thread: the event base's.
  */
 #ifndef GATEWAY_WEB_HTTP_H
@@ -21,7 +22,7 @@ struct relay;
 
 struct http_options {
     struct listen_address address;
-    const char *const *hosts; /* names for this machine besides loopback; borrowed */
+    const char *const *hosts; /* besides loopback; "*" = any, for probes alone; borrowed */
     size_t host_count;
     size_t max_messages; /* of the queue: when it is nearly full, /readyz says so */
     size_t max_bytes;

@@ -13,7 +13,7 @@ import time
 import unittest
 
 from relaying import eventually
-from support import PATIENCE, Relay, TestCase
+from support import CONFIG, PATIENCE, Relay, TestCase, run
 from test_clients import BUILD
 
 PROMTOOL = os.path.join(BUILD, "prometheus", "usr", "bin", "promtool")
@@ -178,6 +178,40 @@ class Http(HttpTest):
         self.start({"http.hosts": "relay.example, other.example"})
         self.assertEqual(self.get("/livez", host="Relay.example:443")[0], 200)
         self.assertEqual(self.get("/livez", host="evil.example")[0], 403)
+
+    def test_addresses_of_a_pod(self):
+        """Probes of Kubernetes name the address that they ask."""
+        self.the_relay.stop()
+        self.start({"http.hosts": "10.42.0.7, fd00::7, [fd00::8]"})
+        for host in ("10.42.0.7:2580", "10.42.0.7", "[fd00::7]:2580", "[FD00::7]", "[fd00::8]:2580"):
+            for path in ("/livez", "/readyz", "/metrics", "/"):
+                self.assertEqual(self.get(path, host=host)[0], 200, host)
+        for host in ("10.42.0.8:2580", "[fd00::9]:2580", "fd00::7", "[fd00::7", "*"):
+            self.assertEqual(self.get("/livez", host=host)[0], 403, host)
+
+    def test_any_host_for_probes_alone(self):
+        self.the_relay.stop()
+        self.start({"http.hosts": "*, relay.example"})
+        for host in ("10.42.0.7:2580", "[fd00::7]:2580", "evil.example", "*"):
+            for path in ("/livez", "/readyz"):
+                self.assertEqual(self.get(path, host=host)[0], 200, (host, path))
+                self.assertEqual(self.get(path, host=host, method="HEAD")[0], 200, (host, path))
+            for path in ("/", "/metrics", "/events", "/inbox", "/nothing", "/livez/", "/livez/../"):
+                self.assertEqual(self.get(path, host=host)[0], 403, (host, path))
+            self.assertEqual(self.get("/inbox/report", host=host, method="POST")[0], 403, host)
+        self.assertEqual(self.get("/metrics", host="relay.example")[0], 200)
+        self.assertEqual(self.get("/metrics")[0], 200)
+        for lines, status in ((("GET /livez HTTP/1.0",), "200"), (("GET /metrics HTTP/1.0",), "403"),
+                              (("GET http://evil.example/livez HTTP/1.1", "Host: x"), "200"),
+                              (("GET //evil.example/metrics HTTP/1.1", "Host: localhost"), "403")):
+            self.assertEqual(self.ask(*lines).split()[1], status, lines)
+
+    def test_hosts_that_could_never_match(self):
+        for host in ("relay.example:80", "http://relay.example", "[fd00::7]:80", "*.example", "a/b"):
+            done = run("check", "-o", "api.url=sandbox", "-o", "http.hosts=" + host)
+            self.assertEqual(done.returncode, CONFIG, host)
+            self.assertEqual(done.stderr, '-o http.hosts: "%s" must be a host name or an address, '
+                                          "without a port, or the word *\n" % host)
 
     def test_what_there_is_not(self):
         self.assertEqual(self.get("/nothing")[0], 404)
