@@ -118,9 +118,9 @@ const struct conf_key conf_keys[] = {
         "How long finished messages can be asked for, and their REFs stay taken. 0: they are "
         "forgotten at once."),
     TIME(queue, drain_timeout, "30s", 0, HOUR,
-        "How long a stopping relay goes on sending what is queued. The service manager must wait "
-        "longer. What is left stays in the file for the next start; without a file it is lost, and "
-        "the log says how much."),
+        "How long a stopping relay goes on sending what is queued, and waits for answers. The service "
+        "manager must wait longer. What is left stays in the file for the next start; without a "
+        "file it is lost, and the log says how much."),
 
     LIST(listen, address, "127.0.0.1:2525", conf_rule_address,
         "Where clients connect: HOST:PORT or [IPv6]:PORT, one or more. Port 0 is any free port, "

@@ -89,20 +89,32 @@ static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
 /*
  * A stop, in this order:
  *   on_stop      no new clients, reports and HTTP requests
- *   on_drain     the forwarder relays what is queued for up to queue.drain_timeout
+ *   on_drain     the forwarder relays what is queued for up to queue.drain_timeout, and then cuts off
+ *                requests that are in flight
  *   on_ended     it has ended: notify tells what has happened until then
  *   end_if_done  every reply that was due is written: the loop ends
  *   finish       the last replies leave; notify, then the store, end; what is left is logged
  * A second signal skips the waits.
  */
 
+/* Says how many messages are waited for, and until when. */
+static void log_stopping(const struct daemon *d, const char *signal_name)
+{
+    struct queue_totals totals;
+    queue_totals(d->relay.queue, &totals);
+    size_t scheduled = totals.by_state[MESSAGE_SCHEDULED];
+    LOG(LOG_INFO, "stopping", LOG_STR("signal", signal_name), LOG_INT("times", d->stops),
+        LOG_INT("messages", totals.unfinished - scheduled),
+        LOG_INT("sending", totals.by_state[MESSAGE_SENDING]), LOG_INT("scheduled", scheduled),
+        LOG_TIME("until", clock_unix_ms() + (d->stops > 1 ? 0 : d->conf->queue.drain_timeout_ms)));
+}
+
 static void on_stop(evutil_socket_t signal_number, short what, void *arg)
 {
     (void)what;
     struct daemon *d = arg;
     d->stops++;
-    LOG(LOG_INFO, "stopping", LOG_STR("signal", signal_number == SIGINT ? "INT" : "TERM"),
-        LOG_INT("times", d->stops));
+    log_stopping(d, signal_number == SIGINT ? "INT" : "TERM");
     if (d->stops == 1) {
         server_stop(d->server);
         reports_stop(d->reports);

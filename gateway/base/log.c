@@ -113,6 +113,16 @@ void log_hide_numbers(char *words)
     }
 }
 
+static const char *time_as_text(int64_t unix_ms, char stamp[STAMP_SIZE])
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    size_t len = strftime(stamp, STAMP_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(stamp + len, STAMP_SIZE - len, ".%03dZ", (int)(unix_ms % 1000));
+    return stamp;
+}
+
 struct span {
     const char *bytes;
     size_t len;
@@ -143,6 +153,10 @@ static struct span field_text(const struct log_field *field, char scratch[SCRATC
         text.bytes = strerror_r((int)field->value.integer, scratch, SCRATCH_SIZE);
         text.len = strlen(text.bytes);
         break;
+    case LOG_FIELD_TIME:
+        text.bytes = time_as_text(field->value.integer, scratch);
+        text.len = strlen(text.bytes);
+        break;
     case LOG_FIELD_INT:
         text.len = (size_t)snprintf(scratch, SCRATCH_SIZE, "%" PRId64, field->value.integer);
         break;
@@ -152,17 +166,6 @@ static struct span field_text(const struct log_field *field, char scratch[SCRATC
         break;
     }
     return text;
-}
-
-static const char *now_as_text(char stamp[STAMP_SIZE])
-{
-    struct timespec now;
-    struct tm utc;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    size_t len = strftime(stamp, STAMP_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(stamp + len, STAMP_SIZE - len, ".%03dZ", (int)(now.tv_nsec / 1000000));
-    return stamp;
 }
 
 /* --- one line ------------------------------------------------------------------------------- */
@@ -325,7 +328,7 @@ static void line_begin(struct line *line, enum log_level level, const char *even
     line_puts(line, log_format == LOG_JSON ? "{" : "");
     if (!is_journal) {
         char stamp[STAMP_SIZE];
-        line_add(line, LOG_STR("ts", now_as_text(stamp)));
+        line_add(line, LOG_STR("ts", time_as_text(clock_unix_ms(), stamp)));
     }
     line_add(line, LOG_STR("level", level_name(level)));
     line_add(line, LOG_STR("event", event));

@@ -79,6 +79,7 @@ struct log_field {
         LOG_FIELD_NUMBER,
         LOG_FIELD_ID,
         LOG_FIELD_ERRNO,
+        LOG_FIELD_TIME,
         LOG_FIELD_INT,
         LOG_FIELD_BOOL
     } type;
@@ -111,6 +112,8 @@ struct log_field {
 #define LOG_ERRNO(e) ((struct log_field){LOG_FIELD_ERRNO, "error", {.integer = (e)}, 0})
 /* Nothing, in the place of a field that is not always there. */
 #define LOG_NONE ((struct log_field){LOG_FIELD_NONE, NULL, {.integer = 0}, 0})
+/* Unix ms, written as "ts" is. */
+#define LOG_TIME(n, t) ((struct log_field){LOG_FIELD_TIME, (n), {.integer = (t)}, 0})
 /* Any integer that fits an int64_t. */
 #define LOG_INT(n, i) ((struct log_field){LOG_FIELD_INT, (n), {.integer = (int64_t)(i)}, 0})
 /* "yes" or "no"; in JSON true or false. */

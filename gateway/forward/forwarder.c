@@ -371,12 +371,14 @@ static bool is_finished(const struct forwarder *f)
     if (f->is_stopping) {
         return true;
     }
-    if (f->drain_until_ms == INT64_MAX || f->posts.in_flight > 0 ||
-        history_is_scanning(f->history)) {
+    if (f->drain_until_ms == INT64_MAX) {
         return false;
     }
     if (!has_time(f, clock_monotonic_ms())) {
-        return true;
+        return true; /* what is in flight is cut off */
+    }
+    if (f->posts.in_flight > 0 || history_is_scanning(f->history)) {
+        return false;
     }
     struct queue_totals totals;
     struct queue_relaying relaying;

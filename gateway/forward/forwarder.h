@@ -75,8 +75,8 @@ void forwarder_token_changed(struct forwarder *f);
 
 /*
  * Ends the thread. If it `drains`, requests in flight finish and queued messages are relayed for up
- * to drain_timeout. Otherwise it ends at once, and messages in flight stay SENDING, for the API may
- * have them. A second call can only end it sooner. Any thread.
+ * to drain_timeout. Otherwise, and after that time, it ends at once, and messages in flight stay
+ * SENDING, for the API may have them. A second call can only end it sooner. Any thread.
  */
 void forwarder_stop(struct forwarder *f, bool drains);
 

@@ -78,7 +78,7 @@ class Stop(DoubtTest):
     def test_the_last_request_is_waited_for_asleep(self):
         wait_s = 3
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        self.start({"queue.drain_timeout": "10ms", "api.timeout": "%ds" % wait_s})
+        self.start({"queue.drain_timeout": "1h", "api.timeout": "%ds" % wait_s})
         self.api.faults({"hang_ms": -1})
         self.send("x")
         self.await_posts(1)

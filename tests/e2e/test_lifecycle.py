@@ -1,5 +1,6 @@
 """How a relay starts, stops and drains, and what it says about messages it could not relay."""
 
+import datetime
 import os
 import select
 import signal
@@ -101,6 +102,37 @@ class Stop(TestCase):
             client.send("SEND %s text" % TO)
             self.assertEqual(relay.wait(), OK)
             self.assertEqual(relay.log("messages_lost"), [])
+
+
+    def hanging(self, settings):
+        """A relay with a request that the API does not answer, and another message."""
+        relay = self.relay(dict({"api.timeout": "1h", "log.level": "debug"}, **settings))
+        relay.sandbox.faults(dict(hang_ms=-1))
+        with relay.connect() as client:
+            client.submit()
+            relay.wait_log("request_began")
+            client.submit()
+        return relay
+
+    def test_an_api_that_hangs_holds_nothing_up(self):
+        with tempfile.TemporaryDirectory() as folder:
+            relay = self.hanging({"queue.drain_timeout": "500ms", "queue.path": folder + "/q.db"})
+            began = time.monotonic()
+            relay.stop(code=OK)
+            self.assertLess(time.monotonic() - began, PATIENCE / 2)
+            kept = relay.log("messages_kept")[0]
+            self.assertEqual((kept["messages"], kept["maybe_sent"]), ("2", "1"))
+
+    def test_it_says_for_what_it_waits_and_until_when(self):
+        relay = self.hanging({"queue.drain_timeout": "1h"})
+        self.client(relay).submit(options="AT=+1h")
+        relay.send_signal(signal.SIGTERM)
+        stopping = relay.wait_log("stopping")
+        self.assertEqual((stopping["messages"], stopping["sending"], stopping["scheduled"]),
+                         ("2", "1", "1"))
+        until = datetime.datetime.fromisoformat(stopping["until"].replace("Z", "+00:00"))
+        self.assertAlmostEqual(until.timestamp(), time.time() + 3600, delta=PATIENCE)
+        relay.stop(code=OK)
 
 
 class Lost(TestCase):

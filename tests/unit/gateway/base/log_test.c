@@ -147,6 +147,12 @@ Test(log, numbers_are_masked_unless_privacy_is_full)
     cr_expect_str_eq(written(), "T level=info event=seen to=+34600000089\n");
 }
 
+Test(log, times_are_written_like_that_of_the_line)
+{
+    LOG(LOG_INFO, "seen", LOG_TIME("until", INT64_C(1789000000123)));
+    cr_expect_str_eq(written(), "T level=info event=seen until=2026-09-10T00:26:40.123Z\n");
+}
+
 Test(log, long_values_and_lines_are_cut)
 {
     static char value[100000];
