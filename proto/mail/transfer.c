@@ -136,7 +136,8 @@ bool uu_begins(struct span line, struct span next, struct span *name)
         i++;
     }
     *name = span_trim((struct span){line.s + i, line.len - i});
-    return i - mode >= 3 && i - mode <= 6 && name->len > 0 && uu_is_line(next);
+    bool is_followed = uu_is_line(next) || span_is(next, "end");
+    return i - mode >= 3 && i - mode <= 6 && name->len > 0 && is_followed;
 }
 
 static void uu_decode_line(struct span line, struct buffer *out)

@@ -1,6 +1,7 @@
 /* html: what of a page arrives on a phone. */
 #include "proto/mail/html.h"
 
+#include "proto/mail/input.h"
 #include "proto/text.h"
 
 #include <criterion/criterion.h>
@@ -251,6 +252,30 @@ Test(html, cut_anywhere)
         }
         buffer_free(&out);
     }
+}
+
+/* Cleaning a page in two pieces leaves the same text, wherever it is cut. */
+Test(html, cleaned_in_pieces)
+{
+    static const char html[] =
+        "a<!-- b -- > --><!--><STYLE type=x>c {} </style >d<script>'<!--' e</script>f"
+        "<img src=\"data:image/png;base64,AAAA BBBB\" alt=g><p style='background:url(data:h)'>i"
+        "<![if !mso]>j<![endif]><a href=http://x.de/data:k>l</a><!-- m --!>n";
+    struct buffer whole = BUFFER_EMPTY;
+    html_init();
+    read_html(html, sizeof html - 1, &whole);
+    for (size_t cut = 0; cut < sizeof html; cut++) {
+        struct buffer input = BUFFER_EMPTY, text = BUFFER_EMPTY;
+        html_clean(html, cut, true, &input);
+        buffer_puts(&input, html + cut);
+        read_html(input.data, input.len, &text);
+        cr_expect_eq(text.len, whole.len, "%zu: %.*s", cut, (int)text.len, text.data);
+        cr_expect_eq(memcmp(text.data, whole.data, whole.len), 0, "%zu", cut);
+        buffer_free(&input);
+        buffer_free(&text);
+    }
+    cr_expect_eq(memcmp(whole.data, "adf", 3), 0, "%.*s", (int)whole.len, whole.data);
+    buffer_free(&whole);
 }
 
 static bool read_repeated(const char *head, const char *unit, size_t times, const char *tail,
