@@ -158,7 +158,9 @@ static bool decode_bare_base64(struct span text, struct buffer *decoded)
         return false;
     }
     base64_decode(&carry, text.s, text.len, decoded);
-    return carry.count == 0 && !is_binary((struct span){decoded->data, decoded->len}) &&
+    struct span prose = {decoded->data, decoded->len};
+    return carry.count == 0 && !is_binary(prose) &&
+           (span_has(prose, ' ') || span_has(prose, '\n')) &&
            (decoded->len >= SHORTEST || text_is_utf8(decoded->data, decoded->len));
 }
 

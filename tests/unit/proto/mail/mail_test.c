@@ -346,6 +346,12 @@ Test(mail, encodings)
         {"Content-Transfer-Encoding: base64\n\nHello\nHost: web1\n", NULL, MAIL_OK, "",
          "Hello\nHost: web1"},
         {"Content-Transfer-Encoding: base64\n\nall is fine\n", NULL, MAIL_OK, "", "all is fine"},
+        /* Letters that could be base64, but not of words. */
+        {"Subject: Hi\n\nyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"
+         "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\n",
+         NULL, MAIL_OK, "Hi",
+         "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"
+         "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"},
         {"Content-Transfer-Encoding: quoted-printable;\n\nb=6Fd=\ny", NULL, MAIL_OK, "", "body"},
         {"Content-Transfer-Encoding: x-uuencode\n\nbegin 644 a\n$8F]D>0``\n`\nend\n", NULL, MAIL_OK,
          "", "body"},
