@@ -51,7 +51,7 @@ bool conf_section_exists(const char *section)
 
 enum { NAME_MAX_LEN = 40, FAR = INT_MAX };
 
-static bool is_same(char a, char b)
+static bool is_same_letter(char a, char b)
 {
     return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
@@ -80,9 +80,10 @@ static int distance(const char *a, const char *b)
                 d[i][j] = (int)(i + j);
                 continue;
             }
-            int changed = d[i - 1][j - 1] + !is_same(a[i - 1], b[j - 1]);
+            int changed = d[i - 1][j - 1] + !is_same_letter(a[i - 1], b[j - 1]);
             d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1, changed);
-            if (i > 1 && j > 1 && is_same(a[i - 1], b[j - 2]) && is_same(a[i - 2], b[j - 1])) {
+            if (i > 1 && j > 1 && is_same_letter(a[i - 1], b[j - 2]) &&
+                is_same_letter(a[i - 2], b[j - 1])) {
                 d[i][j] = min3(d[i][j], d[i - 2][j - 2] + 1, FAR);
             }
         }
@@ -316,6 +317,34 @@ bool conf_key_set(const struct conf_key *key, struct conf *conf, const char *val
         return set_choice(key, conf, value, why);
     }
     return refuse(why, "has no type");
+}
+
+static bool is_same_list(const struct conf_list *a, const struct conf_list *b)
+{
+    bool is_same = a->count == b->count;
+    for (size_t i = 0; is_same && i < a->count; i++) {
+        is_same = strcmp(a->items[i], b->items[i]) == 0;
+    }
+    return is_same;
+}
+
+bool conf_key_is_same(const struct conf_key *key, const struct conf *a, const struct conf *b)
+{
+    const void *x = (const char *)a + key->offset, *y = (const char *)b + key->offset;
+    switch (key->type) {
+    case CONF_STRING:
+    case CONF_SECRET:
+        return strcmp(*(char *const *)x, *(char *const *)y) == 0;
+    case CONF_LIST:
+        return is_same_list(x, y);
+    case CONF_TIME:
+    case CONF_SIZE:
+        return *(const int64_t *)x == *(const int64_t *)y;
+    case CONF_NUMBER:
+    case CONF_CHOICE:
+        return *(const int *)x == *(const int *)y;
+    }
+    return false;
 }
 
 void conf_key_clear(const struct conf_key *key, struct conf *conf)

@@ -55,6 +55,9 @@ bool conf_key_set(const struct conf_key *key, struct conf *conf, const char *val
 bool conf_key_append(const struct conf_key *key, struct conf *conf, const char *value,
                      char why[CONF_WHY_SIZE]);
 
+/* Has the setting the same value in both? */
+bool conf_key_is_same(const struct conf_key *key, const struct conf *a, const struct conf *b);
+
 /* Frees the setting's value, and wipes it if it is a secret. */
 void conf_key_clear(const struct conf_key *key, struct conf *conf);
 

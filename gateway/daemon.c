@@ -379,7 +379,8 @@ static int run(struct daemon *d)
     return code;
 }
 
-int daemon_run(const struct conf *conf, struct alias_table *aliases)
+int daemon_run(const struct conf *conf, struct alias_table *aliases,
+               struct conf *(*load)(void *arg, struct conf_errors *errors), void *arg)
 {
     struct daemon *d = calloc(1, sizeof *d);
     if (d == NULL || log_start() != 0) {
@@ -393,6 +394,8 @@ int daemon_run(const struct conf *conf, struct alias_table *aliases)
     curl_global_init(CURL_GLOBAL_DEFAULT);
     mail_init();
     d->conf = conf;
+    d->load = load;
+    d->load_arg = arg;
     d->aliases = aliases;
     d->base = event_base_new();
     d->relay = (struct relay){.base = d->base, .rules = &d->rules, .stats = &d->stats};

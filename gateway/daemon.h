@@ -11,12 +11,16 @@
 #define GATEWAY_DAEMON_H
 
 #include "conf/conf.h"
+#include "conf/errors.h"
 #include "proto/alias.h"
 
 /*
  * Runs until a signal stops it. `conf` must outlive it; takes ownership of `aliases` (NULL = none).
- * Once per process. Returns an exit code of sysexits.h; the log says why it is not EX_OK.
+ * `load` loads the settings again, to say on SIGHUP which would need a restart; it returns NULL with
+ * `errors` set if they are wrong. Once per process. Returns an exit code of sysexits.h; the log says
+ * why it is not EX_OK.
  */
-int daemon_run(const struct conf *conf, struct alias_table *aliases);
+int daemon_run(const struct conf *conf, struct alias_table *aliases,
+               struct conf *(*load)(void *arg, struct conf_errors *errors), void *arg);
 
 #endif

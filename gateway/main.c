@@ -29,9 +29,29 @@ extern char **environ;
 
 struct arguments {
     const char *file; /* -c; NULL = the default one */
-    char **overrides; /* -o, NULL-terminated */
+    char **overrides; /* copies of those of -o, NULL-terminated; their secrets are wiped there */
     bool wants_help;
 };
+
+/* Copies an override, and wipes its secret where it was. */
+static char *keep_override(char *argument)
+{
+    char *const one[] = {argument, NULL};
+    char *kept = strdup(argument);
+    conf_wipe_secrets(one);
+    return kept;
+}
+
+static void free_overrides(char **overrides)
+{
+    if (overrides != NULL) {
+        conf_wipe_secrets(overrides);
+    }
+    for (size_t i = 0; overrides != NULL && overrides[i] != NULL; i++) {
+        free(overrides[i]);
+    }
+    free(overrides);
+}
 
 /* Reads -c and -o. Returns false after saying what is wrong. */
 static bool read_arguments(int argc, char **argv, struct arguments *arguments)
@@ -44,7 +64,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *arguments)
         } else if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
             arguments->file = argv[++i];
         } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc) {
-            arguments->overrides[count++] = argv[++i];
+            arguments->overrides[count++] = keep_override(argv[++i]);
         } else {
             fprintf(stderr, "smsrelay %s: unexpected argument: %s\n", argv[0], argv[i]);
             return false;
@@ -64,7 +84,6 @@ static struct conf *load(const struct arguments *arguments, bool is_check)
         conf_errors_print(&errors, stderr);
     }
     conf_errors_free(&errors);
-    conf_wipe_secrets(arguments->overrides);
     if (conf != NULL) {
         log_open((enum log_level)conf->log.level, (enum log_format)conf->log.format,
                  (enum log_privacy)conf->log.privacy);
@@ -132,6 +151,7 @@ static char *find_store(const char *file, char *const *overrides)
     setenv("STATE_DIRECTORY", SERVICE_STATE_DIRECTORY, 0);
     struct conf *conf = load_without_api(file, overrides);
     char *path = NULL;
+    conf_wipe_secrets(overrides);
     if (conf != NULL) {
         path = strdup(settings_store(conf, &options) ? options.path : "");
     }
@@ -141,12 +161,18 @@ static char *find_store(const char *file, char *const *overrides)
 
 /* --- subcommands ------------------------------------------------------------------------------ */
 
+static struct conf *load_again(void *arg, struct conf_errors *errors)
+{
+    const struct arguments *arguments = arg;
+    return conf_load(arguments->file, arguments->overrides, environ, settings_judge, errors);
+}
+
 static int serve(const struct arguments *arguments)
 {
     struct conf *conf = load(arguments, false);
     struct alias_table *aliases = NULL;
     bool is_sound = conf != NULL && load_aliases(conf, &aliases);
-    int code = is_sound ? daemon_run(conf, aliases) : EX_CONFIG;
+    int code = is_sound ? daemon_run(conf, aliases, load_again, (void *)arguments) : EX_CONFIG;
     conf_free(conf);
     return code;
 }
@@ -235,7 +261,7 @@ static int run_subcommand(const struct subcommand *subcommand, int argc, char **
             subcommand->print_more(stdout);
         }
     }
-    free(arguments.overrides);
+    free_overrides(arguments.overrides);
     return code;
 }
 

@@ -8,6 +8,7 @@
 #define GATEWAY_PARTS_H
 
 #include "conf/conf.h"
+#include "conf/errors.h"
 #include "gateway/base/clock_watch.h"
 #include "gateway/base/file_watch.h"
 #include "gateway/base/stats.h"
@@ -26,6 +27,8 @@
 /* A running relay. A part that the settings do not ask for is NULL. */
 struct daemon {
     const struct conf *conf;
+    struct conf *(*load)(void *arg, struct conf_errors *errors); /* loads it again */
+    void *load_arg;
     char hostname[256];
     struct session_rules rules;
     struct session_tally tally;  /* rules.tally */

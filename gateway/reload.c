@@ -1,10 +1,13 @@
 /* reload: see reload.h. */
 #include "gateway/reload.h"
 
+#include "conf/keys.h"
+#include "conf/load.h"
 #include "gateway/base/log.h"
 #include "gateway/serve/aliases.h"
 #include "gateway/serve/optout.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Says why a file was not read again; what it said before stays. */
@@ -49,10 +52,50 @@ static void reload_aliases(struct daemon *d)
     buffer_free(&errors);
 }
 
+/* Says which settings have other values now than those with which the relay runs. */
+static void compare_settings(const struct daemon *d)
+{
+    struct conf_errors errors = CONF_NO_ERRORS;
+    struct buffer changed = BUFFER_EMPTY;
+    struct conf *conf = d->load(d->load_arg, &errors);
+    for (size_t i = 0; conf != NULL && i < conf_key_count; i++) {
+        const struct conf_key *key = &conf_keys[i];
+        if (!conf_key_is_same(key, d->conf, conf)) {
+            buffer_printf(&changed, "%s%s.%s", changed.len == 0 ? "" : " ", key->section,
+                          key->name);
+        }
+    }
+    if (conf == NULL) {
+        const char *reason = errors.text == NULL ? "out of memory" : errors.text;
+        LOG(LOG_ERROR, "settings_kept", LOG_BYTES("reason", reason, strcspn(reason, "\n")));
+    } else if (changed.len > 0) {
+        LOG(LOG_WARN, "settings_need_restart", LOG_BYTES("settings", changed.data, changed.len));
+    }
+    buffer_free(&changed);
+    conf_errors_free(&errors);
+    conf_free(conf);
+}
+
+static void log_reloaded(const struct conf *conf)
+{
+    const char *const files[] = {conf->api.token_file, conf->sms.aliases, conf->policy.optout_file};
+    static const char *const names[] = {"api.token_file", "sms.aliases", "policy.optout_file"};
+    char read[64] = "";
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        size_t len = strlen(read);
+        if (files[i][0] != '\0') {
+            snprintf(read + len, sizeof read - len, "%s%s", len == 0 ? "" : " ", names[i]);
+        }
+    }
+    LOG(LOG_INFO, "reloaded", LOG_STR("read", read));
+}
+
 void reload(struct daemon *d)
 {
     forwarder_token_changed(d->relay.forwarder);
     reload_aliases(d);
     reload_optout(d);
     notify_resume(d->notify);
+    compare_settings(d);
+    log_reloaded(d->conf);
 }

@@ -8,7 +8,10 @@
 
 #include "gateway/parts.h"
 
-/* Reads the files again that settings name. What cannot be read stays as it was, and the log says so. */
+/*
+ * Reads the files again that settings name: the token, aliases, opt-outs. What cannot be read stays as
+ * it was. Settings themselves need a restart: the log says which of them have changed.
+ */
 void reload(struct daemon *d);
 
 #endif

@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 
-from support import OK, PATIENCE, TO, UNAVAILABLE, TestCase, run
+from support import OK, PATIENCE, TO, TOKEN, UNAVAILABLE, TestCase, run
 
 NOWHERE = "http://127.0.0.1:1/"  # nobody listens on port 1
 
@@ -214,6 +214,50 @@ class Hangup(TestCase):
             relay.wait_log("relaying_resumed")
             self.assertEqual(len(sandbox.texts()), 1)
             relay.stop()
+
+    def reloading(self, folder, settings=None, **options):
+        """A relay with settings from a file; returns it and what sends it SIGHUP."""
+        path = folder + "/smsrelay.conf"
+
+        def reload(text, count):
+            with open(path, "w") as file:
+                file.write(text)
+            relay.send_signal(signal.SIGHUP)
+            return relay.wait_log("reloaded", count=count)
+
+        with open(path, "w") as file:
+            file.write("[relay]\nbulk_max = 10\n")
+        with open(folder + "/aliases", "w") as file:
+            file.write("ops: +34600000000\n")
+        relay = self.relay(dict({"sms.aliases": folder + "/aliases"}, **settings or {}),
+                           arguments=("-c", path), **options)
+        return relay, reload
+
+    def test_it_says_what_it_read_and_what_it_did_not(self):
+        with tempfile.TemporaryDirectory() as folder:
+            relay, reload = self.reloading(folder, env={"SMSRELAY_QUEUE_MAX_AGE": "1h"})
+            self.assertEqual(reload("[relay]\nbulk_max = 10\n", 1)["read"], "sms.aliases")
+            self.assertEqual(relay.log("settings_need_restart"), [])
+            reload("[relay]\nbulk_max = 10\nconnections=2\n[queue]\nmax_age=2h\n"
+                   "[sms]\nsenders = ACME, Other\n[reports]\nsecret = %s\n" % ("x" * 32), 2)
+            needs = relay.wait_log("settings_need_restart", level="warn")
+            self.assertEqual(needs["settings"], "sms.senders reports.secret relay.connections")
+            self.assertNotIn("xxxx", "\n".join(relay.lines))
+
+    def test_settings_that_are_wrong(self):
+        with tempfile.TemporaryDirectory() as folder:
+            relay, reload = self.reloading(folder)
+            reload("[relay]\nbulk_max = none\n", 1)
+            kept = relay.wait_log("settings_kept", level="error")
+            self.assertIn("smsrelay.conf:2: relay.bulk_max", kept["reason"])
+
+    def test_secrets_of_the_command_line_are_known(self):
+        with tempfile.TemporaryDirectory() as folder:
+            sandbox = self.separate_sandbox()
+            relay, reload = self.reloading(folder, {"api.token": TOKEN}, sandbox=sandbox,
+                                           env={"INSTASENT_TOKEN": None})
+            reload("[relay]\nbulk_max = 10\n", 1)
+            self.assertEqual(relay.log("settings_need_restart") + relay.log("settings_kept"), [])
 
     def test_without_a_token_file(self):
         relay = self.relay()
