@@ -26,30 +26,39 @@ BROWSER_PACKAGES = $(if $(filter true,$(CI)),chromium)
 
 LIBRARIES = libevent libevent_pthreads libcurl jansson inih sqlite3 glib-2.0 libxml-2.0
 # libunistring has no .pc file. Asked of pkg-config only where something is compiled, so that `make deps` works without it.
-PKG_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
-PKG_LIBS   = $(shell pkg-config --libs $(LIBRARIES)) -lunistring
+PKG_CONFIG ?= pkg-config
+PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
+PKG_LIBS   = $(shell $(PKG_CONFIG) --libs $(LIBRARIES)) -lunistring
 
 CC_release = gcc
 CC_asan    = clang
 CC_tsan    = clang
 CC_fuzz    = clang
 CC_cover   = gcc
-FLAGS_release = -O3 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
+# What each variant needs: the flags of a packager come after them.
+FLAGS_release = -fPIE
 FLAGS_asan    = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan    = -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 FLAGS_fuzz    = $(FLAGS_asan) -fsanitize=fuzzer-no-link
 FLAGS_cover   = -O0 -g --coverage
-LINK_release  = -pie -Wl,-z,relro,-z,now
+LINK_release  = -pie
 LINK_asan     = -fsanitize=address,undefined
 LINK_tsan     = -fsanitize=thread
 LINK_fuzz     = -fsanitize=fuzzer,address,undefined
 LINK_cover    = --coverage
 
+# Flags for the user or a packager to replace, on the command line or in the environment.
+CFLAGS_release  = -O3 -g -fstack-protector-strong -fstack-clash-protection \
+                  $(if $(findstring FORTIFY,$(CPPFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+LDFLAGS_release = -Wl,-z,relro,-z,now
+CFLAGS  ?= $(CFLAGS_$(VARIANT))
+LDFLAGS ?= $(LDFLAGS_$(VARIANT))
+
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes $(if $(CI),-Werror)
 CC       = $(CC_$(VARIANT))
-CFLAGS   = -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(FLAGS_$(VARIANT))
-CPPFLAGS = -I. -DSMSRELAY_VERSION='"$(VERSION)"'
-LDFLAGS  = -pthread -Wl,--as-needed $(LINK_$(VARIANT))
+COMPILE  = $(CC) -I. -D_GNU_SOURCE -DSMSRELAY_VERSION='"$(VERSION)"' $(PKG_CFLAGS) -std=c11 -pthread $(WARNINGS) \
+           $(FLAGS_$(VARIANT)) $(CPPFLAGS) $(CFLAGS)
+LINK     = $(CC) -pthread $(FLAGS_$(VARIANT)) $(CFLAGS) -Wl,--as-needed $(LINK_$(VARIANT)) $(LDFLAGS)
 
 # `make V=1` shows the commands, `make -s` nothing.
 QUIET = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $(1)  $@';)
@@ -82,14 +91,15 @@ help:
 	@echo 'make bench      the figures: intake, relaying, memory'
 	@echo 'make reformat   let clang-format rewrite the sources'
 	@echo 'make cover      line coverage of the unit and end-to-end tests'
-	@echo 'make install    PREFIX=/usr/local DESTDIR='
+	@echo 'make install    PREFIX=/usr/local DESTDIR= UNITDIR=PREFIX/share/doc/smsrelay'
+	@echo '  packagers:    CFLAGS, CPPFLAGS and LDFLAGS, also from the environment, replace optimisation and hardening'
 	@echo 'make clean      remove build/'
 
 build/smsrelay: build/release/smsrelay
 	@ln -f $< $@
 
 $(BUILD)/smsrelay: $(MAIN) $(LIBS)
-	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call QUIET,LD)$(LINK) -o $@ $^ $(PKG_LIBS)
 
 # Everything of one variant that the checks run: `make VARIANT=asan programs`.
 programs: $(BUILD)/smsrelay $(UNIT) $(STRESS)
@@ -100,27 +110,28 @@ $(BUILD)/libgateway.a: $(filter-out $(MAIN),$(call objects,gateway))
 $(SUPPORT): $(BUILD)/tests/support/faulty_vfs.o $(BUILD)/tests/support/api_answer.o
 # Appended (q), for two folders may each have a file of one name.
 $(BUILD)/lib%.a:
-	@rm -f $@ && ar qcs $@ $^
+	@rm -f $@ && $(AR) qcs $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(call QUIET,CC)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call QUIET,CC)$(COMPILE) -MMD -MP -c -o $@ $<
 
-# It holds the page, as it is.
+# It holds the page, as it is, by an assembler directive, which link-time optimisation would lose.
 $(BUILD)/gateway/web/page_html.o: gateway/web/page.html
+$(BUILD)/gateway/web/page_html.o: COMPILE += -fno-lto
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(SUPPORT) $(LIBS)
 	@mkdir -p $(@D)
-	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcriterion
+	$(call QUIET,LD)$(LINK) -o $@ $^ $(PKG_LIBS) -lcriterion
 $(BUILD)/stress/%: $(BUILD)/tests/stress/%.o $(SUPPORT) $(LIBS)
 	@mkdir -p $(@D)
-	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call QUIET,LD)$(LINK) -o $@ $^ $(PKG_LIBS)
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBS)
 	@mkdir -p $(@D)
-	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call QUIET,LD)$(LINK) -o $@ $^ $(PKG_LIBS)
 $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(LIBS)
 	@mkdir -p $(@D)
-	$(call QUIET,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call QUIET,LD)$(LINK) -o $@ $^ $(PKG_LIBS)
 
 -include $(shell find build -name '*.d' -type f -not -path 'build/clients/*' 2>/dev/null)
 
@@ -171,12 +182,15 @@ reformat:
 
 # --- installing ---------------------------------------------------------------------------------
 
-PREFIX ?= /usr/local
+PREFIX  ?= /usr/local
+UNITDIR ?= $(PREFIX)/share/doc/smsrelay
 install: all
 	install -D -m 755 build/smsrelay $(DESTDIR)$(PREFIX)/bin/smsrelay
 	install -D -m 644 conf/smsrelay.conf $(DESTDIR)$(PREFIX)/share/doc/smsrelay/smsrelay.conf
 	install -D -m 644 proto/PROTOCOL.md $(DESTDIR)$(PREFIX)/share/doc/smsrelay/PROTOCOL.md
-	install -D -m 644 conf/smsrelay.service $(DESTDIR)$(PREFIX)/share/doc/smsrelay/smsrelay.service
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/local|$(PREFIX)|' conf/smsrelay.service > $(DESTDIR)$(UNITDIR)/smsrelay.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/smsrelay.service
 
 clean:
 	rm -rf build

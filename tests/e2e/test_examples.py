@@ -170,6 +170,7 @@ class Operating(DocumentTest):
         self.assertIn("\nsmsrelay serve\n", commands)
         self.shell(commands.replace("smsrelay serve\n", "smsrelay serve --help >/dev/null\n"))
 
+        self.shell("cd %s\n%s" % (ROOT, self.take().replace("make ", "make -n ")))
         self.refuse(self.take())
         self.check_settings(self.take().replace("8026", "0"))
         self.report(self.take())
