@@ -132,34 +132,23 @@ struct ulid *queue_find_ref(struct queue *q, const char *ref, int32_t owner, siz
     return ids_finish(&ids, count);
 }
 
-struct queue_doubtful *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count,
-                                       size_t *left_out)
+struct ulid *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count, size_t *left_out)
 {
     queue_enter(q);
-    size_t size = q->places[PLACE_AMBIGUOUS].count;
+    size_t room = q->places[PLACE_AMBIGUOUS].count;
     queue_leave(q);
 
-    struct queue_doubtful *doubtful = size == 0 ? NULL : malloc(size * sizeof(*doubtful));
-    size = doubtful == NULL ? 0 : size;
-    *count = *left_out = 0;
+    struct ids ids = ids_new(room);
     queue_enter(q);
+    size_t others = 0;
     for (const struct message *m = q->places[PLACE_AMBIGUOUS].first; m != NULL; m = m->next) {
-        if (m->updated_ms > cutoff_ms || *count == size) {
-            ++*left_out;
-            continue;
-        }
-        doubtful[(*count)++] = (struct queue_doubtful){.id = m->id,
-                                                       .doubts = m->doubts,
-                                                       .looks = m->looks,
-                                                       .ambiguous_ends = m->ambiguous_ends,
-                                                       .is_anchored = m->is_anchored};
+        others += !(m->updated_ms <= cutoff_ms && ids_add(&ids, m));
     }
     queue_leave(q);
-    if (*count == 0) {
-        free(doubtful);
-        return NULL;
+    if (left_out != NULL) {
+        *left_out = others;
     }
-    return doubtful;
+    return ids_finish(&ids, count);
 }
 
 /* --- one message, and how many -------------------------------------------------------------- */
@@ -182,7 +171,7 @@ bool queue_status(struct queue *q, const struct ulid *id, int32_t owner, bool se
 static bool is_waiting(int place)
 {
     return place < QUEUE_LANES || place == PLACE_SENDING || place == PLACE_DEFERRED ||
-           place == PLACE_AMBIGUOUS;
+           place == PLACE_AMBIGUOUS || place == PLACE_SUSPECT;
 }
 
 /* With an AT, a message was last changed when it came to its lane. */

@@ -7,12 +7,19 @@
 #include <string.h>
 
 static const enum message_state state_of_place[QUEUE_PLACES] = {
-    [LANE_HIGH] = MESSAGE_QUEUED,         [LANE_NORMAL] = MESSAGE_QUEUED,
-    [LANE_LOW] = MESSAGE_QUEUED,          [PLACE_SCHEDULED] = MESSAGE_SCHEDULED,
-    [PLACE_SENDING] = MESSAGE_SENDING,    [PLACE_DEFERRED] = MESSAGE_DEFERRED,
-    [PLACE_AMBIGUOUS] = MESSAGE_DEFERRED, [PLACE_UNRESOLVED] = MESSAGE_UNRESOLVED,
-    [PLACE_RELAYED] = MESSAGE_RELAYED,    [PLACE_REJECTED] = MESSAGE_REJECTED,
-    [PLACE_EXPIRED] = MESSAGE_EXPIRED,    [PLACE_CANCELED] = MESSAGE_CANCELED,
+    [LANE_HIGH] = MESSAGE_QUEUED,
+    [LANE_NORMAL] = MESSAGE_QUEUED,
+    [LANE_LOW] = MESSAGE_QUEUED,
+    [PLACE_SCHEDULED] = MESSAGE_SCHEDULED,
+    [PLACE_SENDING] = MESSAGE_SENDING,
+    [PLACE_DEFERRED] = MESSAGE_DEFERRED,
+    [PLACE_AMBIGUOUS] = MESSAGE_DEFERRED,
+    [PLACE_SUSPECT] = MESSAGE_DEFERRED,
+    [PLACE_UNRESOLVED] = MESSAGE_UNRESOLVED,
+    [PLACE_RELAYED] = MESSAGE_RELAYED,
+    [PLACE_REJECTED] = MESSAGE_REJECTED,
+    [PLACE_EXPIRED] = MESSAGE_EXPIRED,
+    [PLACE_CANCELED] = MESSAGE_CANCELED,
 };
 
 static void chain_insert(struct queue_chain *chain, struct message *m, enum queue_end end)
@@ -52,6 +59,9 @@ static enum queue_place place_of(const struct message *m)
     if (m->state == MESSAGE_QUEUED) {
         return queue_lane_of(m);
     }
+    if (m->state == MESSAGE_DEFERRED && m->is_suspect) {
+        return PLACE_SUSPECT;
+    }
     return m->is_ambiguous ? PLACE_AMBIGUOUS : place_of_state[m->state];
 }
 
@@ -84,7 +94,7 @@ int64_t queue_next_due_ms(const struct queue *q, bool with_lanes)
 bool queue_is_wake_due(const struct queue *q)
 {
     return (q->wake_ready > 0 && queue_count(q, 0, QUEUE_LANES) >= q->wake_ready) ||
-           (q->wake_on_high && q->places[LANE_HIGH].count > 0) ||
+           (q->wake_on_high && q->places[LANE_HIGH].count > 0) || q->is_refused_gone ||
            queue_next_due_ms(q, q->wake_ready == 0) < q->told_due_ms;
 }
 
@@ -147,21 +157,8 @@ struct message *queue_find_visible(const struct queue *q, const struct ulid *id,
     return m != NULL && (sees_all || m->owner == owner) ? m : NULL;
 }
 
-/*
- * Whether the API has an ambiguous message is for the history to tell, also after its time. When
- * nobody has been able to ask for so long, it is given up.
- */
-static int64_t given_up_ms(const struct message *m)
-{
-    int64_t since_ms = int64_max(m->expires_ms, m->updated_ms);
-    return since_ms == QUEUE_NEVER ? QUEUE_NEVER : since_ms + QUEUE_LOOKED_FOR_MS;
-}
-
 int64_t queue_look_at_ms(const struct queue *q, const struct message *m)
 {
-    if (m->is_ambiguous) {
-        return given_up_ms(m);
-    }
     switch ((enum message_state)m->state) {
     case MESSAGE_QUEUED:
         return m->has_ttl ? m->expires_ms : QUEUE_NEVER;
@@ -227,42 +224,24 @@ static bool take_times(const struct queue *q, struct message *m, int64_t now_ms)
 }
 
 /* Makes a message of an earlier run ambiguous, as queue_restore says. */
-static void suspect(struct message *m, int64_t now_ms)
+static void doubt(struct message *m, int64_t now_ms)
 {
     enum message_state state = (enum message_state)m->state;
     if (message_state_is_finished(state) || state == MESSAGE_UNRESOLVED) {
         return;
     }
-    if (state == MESSAGE_SENDING) {
-        queue_doubt(m);
-    }
+    m->may_be_sent = m->may_be_sent || state == MESSAGE_SENDING;
     /* A scan would leave out what is dated after now: the clock may have been set back. */
     m->updated_ms = m->updated_ms < now_ms ? m->updated_ms : now_ms;
     m->state = MESSAGE_DEFERRED;
-    m->is_ambiguous = m->may_be_sent = true;
+    m->is_ambiguous = true;
     m->due_ms = 0;
-}
-
-void queue_doubt(struct message *m)
-{
-    if (m->doubts < MESSAGE_DOUBTS_MAX) {
-        m->doubts++;
-    }
-    m->may_be_sent = true;
-}
-
-/* A message that failed frees its REF, unless the API may have it. */
-static void release_ref(struct queue *q, const struct message *m)
-{
-    if (message_state_is_failure((enum message_state)m->state) && !m->may_be_sent) {
-        queue_refs_release(&q->refs, m);
-    }
 }
 
 void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
 {
     if (!take_times(q, m, now_ms)) {
-        suspect(m, now_ms);
+        doubt(m, now_ms);
     }
     queue_refs_claim(&q->refs, m);
     queue_index_insert(&q->by_id, m);
@@ -270,13 +249,13 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
     q->feed.tells_settled = false; /* the earlier run has told it */
     put_in_place(q, m, QUEUE_TAIL);
     q->feed.tells_settled = q->options.tells_settled;
-    if (m->is_ambiguous && m->heap_index != MESSAGE_NOT_IN_HEAP) {
-        /* Its time may be long over, but nobody has had a chance to ask the history. */
+    if (m->is_ambiguous) {
+        /* Whether it was sent within its time is for the scan to tell. */
         queue_heap_remove(&q->heap, m);
-        (void)queue_heap_insert(&q->heap, m,
-                                int64_max(given_up_ms(m), now_ms + QUEUE_LOOKED_FOR_MS));
     }
-    release_ref(q, m);
+    if (message_state_is_failure((enum message_state)m->state)) {
+        queue_refs_release(&q->refs, m);
+    }
     if (message_state_is_finished((enum message_state)m->state)) {
         queue_release(q, m);
     } else if (m->has_report) {
@@ -301,7 +280,8 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     queue_heap_remove(&q->heap, m);
     m->state = state_of_place[to] & 0xF;
     m->is_ambiguous = to == PLACE_AMBIGUOUS;
-    m->may_be_sent = m->may_be_sent && ((int)to < QUEUE_UNFINISHED || to == PLACE_CANCELED);
+    m->is_suspect = to == PLACE_SUSPECT;
+    m->may_be_sent = m->may_be_sent && to == PLACE_UNRESOLVED;
     m->updated_ms = now_ms;
     if (to == PLACE_RELAYED && q->api_ids != NULL && message_api_id(m)[0] != '\0') {
         queue_api_ids_add(q->api_ids, message_api_id(m), &m->id);
@@ -311,7 +291,9 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     if (!message_state_is_finished(state_of_place[to])) {
         return;
     }
-    release_ref(q, m);
+    if (message_state_is_failure(state_of_place[to])) {
+        queue_refs_release(&q->refs, m);
+    }
     if (!m->is_durable) {
         queue_release(q, m);
     }
@@ -352,6 +334,20 @@ void queue_move_to_lane(struct queue *q, struct message *m, enum queue_end end, 
     queue_move(q, m, queue_lane_of(m), end, now_ms);
 }
 
+enum queue_end queue_taken_from(const struct message *m)
+{
+    return m->is_from_tail ? QUEUE_TAIL : QUEUE_HEAD;
+}
+
+void queue_recall_suspects(struct queue *q, int64_t now_ms)
+{
+    struct message *m;
+    while ((m = q->places[PLACE_SUSPECT].last) != NULL) { /* to the head: the first one last */
+        queue_set_reason(q, m, "");
+        queue_move_to_lane(q, m, queue_taken_from(m), now_ms);
+    }
+}
+
 void queue_swap_answer(struct queue *q, struct message *m, char **answer)
 {
     if (*answer != NULL) {
@@ -377,9 +373,7 @@ void queue_expire(struct queue *q, struct message *m, int64_t now_ms)
         queue_set_reason(q, m, "expired while it was unknown whether the API has it");
         queue_conclude(q, m, END_UNRESOLVED_EXPIRED, now_ms);
     } else {
-        queue_set_reason(q, m,
-                         m->doubts > 0 ? "expired, and the API's history does not show it"
-                                       : "expired before it was sent");
+        queue_set_reason(q, m, "expired before it was sent");
         queue_conclude(q, m, m->has_ttl ? END_EXPIRED_TTL : END_EXPIRED_MAX_AGE, now_ms);
     }
 }

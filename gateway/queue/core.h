@@ -31,6 +31,7 @@ enum queue_place {
     PLACE_SENDING,
     PLACE_DEFERRED,  /* waits for its due_ms */
     PLACE_AMBIGUOUS, /* waits for queue_resolve */
+    PLACE_SUSPECT,   /* waits for queue_suspects_convict, or for its due_ms */
     PLACE_UNRESOLVED,
     PLACE_RELAYED, /* from here on: finished */
     PLACE_REJECTED,
@@ -43,10 +44,7 @@ enum {
     QUEUE_PLACES = PLACE_CANCELED + 1
 };
 
-enum {
-    QUEUE_FORGET_STEPS = 64,             /* outdated messages that one call forgets */
-    QUEUE_LOOKED_FOR_MS = 60 * 60 * 1000 /* how long after its time an ambiguous message is */
-};
+enum { QUEUE_FORGET_STEPS = 64 }; /* outdated messages that one call forgets */
 
 enum queue_end { QUEUE_HEAD, QUEUE_TAIL };
 
@@ -78,7 +76,8 @@ struct queue {
     bool is_asleep; /* the forwarder is, and wants to be woken for: */
     size_t wake_ready;
     bool wake_on_high;
-    int64_t told_due_ms; /* next_due_ms as the last queue_advance told it */
+    int64_t told_due_ms;  /* next_due_ms as the last queue_advance told it */
+    bool is_refused_gone; /* a message that was refused alone has been canceled since then */
 
     size_t room; /* bytes of messages that may be added, as the store says ... */
     char trouble[QUEUE_REASON_SIZE]; /* ... and why it takes none; "" = it does */
@@ -126,11 +125,13 @@ bool queue_is_wake_due(const struct queue *q);
 void queue_enlist(struct queue *q, struct message *m, int64_t offset_ms, int64_t now_ms);
 /* Takes in a message of an earlier run; the heap must have room. */
 void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms);
-/* The API may have taken it from one more request. */
-void queue_doubt(struct message *m);
 /* Moves a message to a place that is not an end (for those: queue_conclude). */
 void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
                 int64_t now_ms);
+/* The end of its lane where a message was taken. */
+enum queue_end queue_taken_from(const struct message *m);
+/* Moves what stands aside back to the end of its lane where it was taken, in order. */
+void queue_recall_suspects(struct queue *q, int64_t now_ms);
 /* Moves a message to its lane: it is sent when its turn comes. */
 void queue_move_to_lane(struct queue *q, struct message *m, enum queue_end end, int64_t now_ms);
 /* A SCHEDULED message fell due at `time_ms`: from then on its time runs. */

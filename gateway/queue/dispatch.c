@@ -35,13 +35,40 @@ static void take(struct queue *q, struct message *m, int64_t now_ms)
     } else if (queue_lane_of(m) == LANE_LOW) {
         q->normal_run = 0;
     }
-    if (m->attempts < UINT16_MAX) {
+    if (m->attempts < MESSAGE_ATTEMPTS_MAX) {
         m->attempts++;
     }
     queue_move(q, m, PLACE_SENDING, QUEUE_TAIL, now_ms);
 }
 
-size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **out)
+/* The message that would be sent last, or NULL. */
+static struct message *last_in_turn(const struct queue *q)
+{
+    for (int lane = QUEUE_LANES - 1; lane >= 0; lane--) {
+        if (q->places[lane].last != NULL) {
+            return q->places[lane].last;
+        }
+    }
+    return NULL;
+}
+
+/* Ends a message that must not be sent any more. */
+static bool is_ended(struct queue *q, struct message *m, int64_t now_ms)
+{
+    if (m->expires_ms <= now_ms) {
+        queue_expire(q, m, now_ms);
+        return true;
+    }
+    if (recipients_has(&q->refused, message_to(m))) {
+        queue_set_reason(q, m, "the recipient has opted out");
+        queue_conclude(q, m, END_REJECTED_OPTED_OUT, now_ms);
+        return true;
+    }
+    return false;
+}
+
+static size_t take_from(struct queue *q, enum queue_end end, size_t max, int64_t now_ms,
+                        struct message **out)
 {
     size_t taken = 0;
     uint32_t group = 0;
@@ -49,25 +76,30 @@ size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **
     queue_enter(q);
     size_t steps = q->relaying.is_held ? 0 : max + STEPS_MAX;
     for (; taken < max && steps > 0; steps--) {
-        m = next_in_turn(q, taken == 0 ? NULL : &group);
+        m = end == QUEUE_TAIL ? last_in_turn(q) : next_in_turn(q, taken == 0 ? NULL : &group);
         if (m == NULL) {
             break;
         }
-        if (m->expires_ms <= now_ms) {
-            queue_expire(q, m, now_ms);
-            continue;
-        }
-        if (recipients_has(&q->refused, message_to(m))) {
-            queue_set_reason(q, m, "the recipient has opted out");
-            queue_conclude(q, m, END_REJECTED_OPTED_OUT, now_ms);
+        if (is_ended(q, m, now_ms)) {
             continue;
         }
         group = m->group;
+        m->is_from_tail = end == QUEUE_TAIL;
         take(q, m, now_ms);
         out[taken++] = m;
     }
     queue_leave(q);
     return taken;
+}
+
+size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **out)
+{
+    return take_from(q, QUEUE_HEAD, max, now_ms, out);
+}
+
+size_t queue_take_last(struct queue *q, int64_t now_ms, struct message **out)
+{
+    return take_from(q, QUEUE_TAIL, 1, now_ms, out);
 }
 
 /* Handles what in the heap is due by now. Returns how many of the steps are left. */
@@ -82,7 +114,7 @@ static size_t advance_heap(struct queue *q, size_t steps, int64_t now_ms)
         if (m->expires_ms <= now_ms) {
             queue_expire(q, m, now_ms);
         } else {
-            queue_move_to_lane(q, m, QUEUE_TAIL, now_ms);
+            queue_move_to_lane(q, m, m->is_suspect ? queue_taken_from(m) : QUEUE_TAIL, now_ms);
         }
         steps--;
         slot = queue_heap_first(&q->heap);
@@ -110,8 +142,11 @@ void queue_advance(struct queue *q, int64_t now_ms, struct queue_depth *depth)
                   q->places[LANE_LOW].count},
         .is_held = q->relaying.is_held,
         .is_group_next = next != NULL && next->group != 0,
+        .is_refused_gone = q->is_refused_gone,
+        .suspects = q->places[PLACE_SUSPECT].count,
         .next_due_ms = q->told_due_ms,
     };
+    q->is_refused_gone = false;
     queue_leave(q);
 }
 
@@ -120,12 +155,31 @@ static void settle_returned(struct queue *q, const struct queue_settlement *s, i
     struct message *m = s->message;
     m->group = s->group;
     m->attempts--;
+    m->was_refused = m->was_refused || s->is_refused;
     if (s->due_ms > now_ms && queue_heap_reserve(&q->heap, 1 + q->arriving.timed)) {
         m->due_ms = s->due_ms;
         queue_move(q, m, PLACE_DEFERRED, QUEUE_TAIL, now_ms);
     } else {
-        queue_move_to_lane(q, m, QUEUE_HEAD, now_ms);
+        queue_move_to_lane(q, m, queue_taken_from(m), now_ms);
     }
+}
+
+/* Without room in the heap it can wait for others to pass, but not for a time: back to its lane. */
+static void settle_suspect(struct queue *q, const struct queue_settlement *s, int64_t now_ms)
+{
+    struct message *m = s->message;
+    if (!queue_heap_reserve(&q->heap, 1 + q->arriving.timed)) {
+        settle_returned(q, s, now_ms);
+        return;
+    }
+    m->group = s->group;
+    m->attempts--;
+    if (m->refusals < MESSAGE_REFUSALS_MAX) {
+        m->refusals++;
+    }
+    m->is_unwelcome = s->is_unwelcome;
+    m->due_ms = s->due_ms;
+    queue_move(q, m, PLACE_SUSPECT, QUEUE_TAIL, now_ms);
 }
 
 /* Settles a message whose fate is known from the API's answer, or from its history. */
@@ -144,13 +198,11 @@ static void settle_ambiguous(struct queue *q, const struct queue_settlement *s, 
 {
     struct message *m = s->message;
     m->group = s->group;
-    if (m->ambiguous_ends < MESSAGE_ENDS_MAX) {
+    if (m->ambiguous_ends < UINT8_MAX) {
         m->ambiguous_ends++;
     }
-    queue_doubt(m);
-    m->is_anchored = s->is_anchored;
-    m->looks = 0;
     queue_move(q, m, PLACE_AMBIGUOUS, QUEUE_TAIL, now_ms);
+    m->may_be_sent = true;
 }
 
 /* A report came in while the message was being sent: so the API has it, whatever the answer. */
@@ -175,6 +227,9 @@ static void settle(struct queue *q, struct queue_settlement *s, int64_t now_ms)
     switch (s->fate) {
     case FATE_RETURNED:
         settle_returned(q, s, now_ms);
+        break;
+    case FATE_SUSPECT:
+        settle_suspect(q, s, now_ms);
         break;
     case FATE_AMBIGUOUS:
         settle_ambiguous(q, s, now_ms);
@@ -215,62 +270,32 @@ static struct message *find_ambiguous(const struct queue *q, const struct queue_
     return m != NULL && m->is_ambiguous ? m : NULL;
 }
 
-static bool goes_to_head(const struct message *m, const struct queue_resolution *r)
-{
-    return r->fate == FATE_RETURNED && m->ambiguous_ends < AMBIGUOUS_ENDS_MAX;
-}
-
-/* It was looked for and not found, which proves too little: it stays where it is. */
-static void look_again(struct queue *q, struct message *m, const struct queue_resolution *r,
-                       int64_t now_ms)
-{
-    m->doubts = r->doubts;
-    m->looks = r->looks;
-    m->updated_ms = now_ms;
-    queue_unsaved_add(&q->unsaved, m);
-}
-
-/* Ends it if its time is over, and sends it again otherwise. */
-static void send_again(struct queue *q, struct message *m, const struct queue_resolution *r,
-                       enum queue_end end, int64_t now_ms)
-{
-    m->doubts = r->doubts;
-    m->may_be_sent = m->may_be_sent && !r->is_absent;
-    if (m->expires_ms <= now_ms) {
-        queue_expire(q, m, now_ms);
-    } else {
-        queue_move_to_lane(q, m, end, now_ms);
-    }
-}
-
-static void resolve(struct queue *q, struct message *m, struct queue_resolution *r, int64_t now_ms)
-{
-    if (r->fate == FATE_AMBIGUOUS) {
-        look_again(q, m, r, now_ms);
-        return;
-    }
-    queue_swap_answer(q, m, &r->answer);
-    if (r->fate == FATE_RETURNED) {
-        send_again(q, m, r, goes_to_head(m, r) ? QUEUE_HEAD : QUEUE_TAIL, now_ms);
-    } else {
-        settle_known(q, m, r->fate, true, now_ms);
-    }
-}
-
 void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t count,
                    int64_t now_ms)
 {
     queue_enter(q);
     for (size_t i = 0; i < count; i++) {
-        struct message *m = find_ambiguous(q, &resolutions[i]);
-        if (m != NULL && !goes_to_head(m, &resolutions[i])) {
-            resolve(q, m, &resolutions[i], now_ms);
+        struct queue_resolution *r = &resolutions[i];
+        struct message *m = find_ambiguous(q, r);
+        if (m == NULL) {
+            continue;
+        }
+        if (r->fate == FATE_UNRESOLVED && !m->may_be_sent) {
+            r->fate = FATE_RETURNED; /* doubted after a restart only: see queue_restore */
+            free(r->answer);
+            r->answer = NULL;
+        }
+        queue_swap_answer(q, m, &r->answer);
+        if (r->fate != FATE_RETURNED) {
+            settle_known(q, m, r->fate, true, now_ms);
+        } else if (m->ambiguous_ends >= AMBIGUOUS_ENDS_MAX) {
+            queue_move_to_lane(q, m, QUEUE_TAIL, now_ms);
         }
     }
     for (size_t i = count; i > 0; i--) { /* each goes to the head: the first one last */
         struct message *m = find_ambiguous(q, &resolutions[i - 1]);
-        if (m != NULL && goes_to_head(m, &resolutions[i - 1])) {
-            resolve(q, m, &resolutions[i - 1], now_ms);
+        if (m != NULL && resolutions[i - 1].fate == FATE_RETURNED) {
+            queue_move_to_lane(q, m, QUEUE_HEAD, now_ms);
         }
     }
     queue_leave(q);

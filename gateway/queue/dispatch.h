@@ -18,6 +18,8 @@ struct queue_depth {
     size_t ready[MESSAGE_PRIORITIES]; /* in the lanes, by priority */
     bool is_held;                     /* by the operator: queue_take gives nothing */
     bool is_group_next;               /* half of a split batch is at the head: it goes unchanged */
+    bool is_refused_gone;             /* a message that was refused alone was canceled meanwhile */
+    size_t suspects;                  /* stand aside: see suspects.h */
     int64_t next_due_ms; /* when to call queue_advance again: INT64_MAX = never; in the past =
                           * now, since not everything was done */
 };
@@ -36,23 +38,28 @@ void queue_advance(struct queue *q, int64_t now_ms, struct queue_depth *depth);
  * are in `out`: it may be fewer than are ready.
  *
  * The messages stay the queue's. Until queue_settle nobody else changes or frees them, so their
- * `group`, `attempts` and `ambiguous_ends` may be read without the mutex.
+ * `group`, `attempts`, `ambiguous_ends` and refusals may be read without the mutex.
  */
 size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **out);
+/* The same for the one message that would be sent last. */
+size_t queue_take_last(struct queue *q, int64_t now_ms, struct message **out);
 
 struct queue_settlement {
     struct message *message; /* from queue_take */
     enum queue_fate fate;
-    uint32_t group;   /* of RETURNED and AMBIGUOUS: the half it must be sent with; 0 = none */
-    int64_t due_ms;   /* of RETURNED: not to be sent before; 0 = at once */
-    bool is_anchored; /* of AMBIGUOUS: see struct message */
-    char *answer;     /* see message_answer_new; passes to the queue; NULL = unchanged */
+    uint32_t
+        group; /* of RETURNED, SUSPECT and AMBIGUOUS: the half it must be sent with; 0 = none */
+    int64_t due_ms;    /* of RETURNED and SUSPECT: not to be sent before; 0 = at once */
+    bool is_refused;   /* of RETURNED: its batch was refused as a whole */
+    bool is_unwelcome; /* of SUSPECT: enough proofs reject it */
+    char *answer;      /* see message_answer_new; passes to the queue; NULL = unchanged */
 };
 
 /*
  * Settles messages of queue_take under one lock; their pointers are dead afterwards. RETURNED is
  * not charged the attempt, and goes to the head of its lane, the first of the array first; with
- * `due_ms` it is deferred, then goes to the tail. AMBIGUOUS counts as an ambiguous end.
+ * `due_ms` it is deferred, then goes to the tail. SUSPECT is not charged yet either. AMBIGUOUS
+ * counts as an ambiguous end.
  */
 void queue_settle(struct queue *q, struct queue_settlement *settlements, size_t count,
                   int64_t now_ms);
@@ -61,8 +68,7 @@ void queue_settle(struct queue *q, struct queue_settlement *settlements, size_t 
  * Ends the ambiguity of messages, by id; skips those that are gone or no longer ambiguous.
  * RETURNED ones go to the head of their lane, the first of the array first; after three ambiguous
  * ends to its tail, so that one message cannot hold up the rest. They keep their group, and the
- * attempt stays charged. If their time is over they end: `expired` if they are known not to have
- * been sent, else `unresolved`. AMBIGUOUS ones stay so.
+ * attempt stays charged.
  */
 void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t count,
                    int64_t now_ms);

@@ -13,6 +13,7 @@
  *   queue/options.h    limits and callbacks
  *   queue/admission.h  intake: adding submissions, restoring those of an earlier run
  *   queue/dispatch.h   forwarder: taking messages to send, and what became of them
+ *   queue/suspects.h   forwarder: messages that stand aside, refused alone
  *   queue/reports.h    delivery reports and inbound messages
  *   queue/records.h    store: what to write of durable messages
  *   queue/ask.h        queries: one message, lists, totals

@@ -17,34 +17,26 @@ enum queue_fate {
     FATE_RELAYED,
     FATE_REJECTED,
     FATE_RETURNED,  /* the API does not have it: it goes back to its lane */
-    FATE_AMBIGUOUS, /* the API may have it: deferred until queue_resolve */
+    FATE_SUSPECT,   /* the API refused it: it stands aside, see queue/suspects.h */
+    FATE_AMBIGUOUS, /* the API may have it: deferred until queue_resolve or its expiry */
     FATE_UNRESOLVED
 };
 
-/* An ambiguous message, as reconciling wants to know it. */
-struct queue_doubtful {
-    struct ulid id;
-    uint8_t doubts, looks, ambiguous_ends; /* as in struct message */
-    bool is_anchored;
-};
-
-/* What reconciling found out about one. */
+/* What reconciling found out about one ambiguous message. */
 struct queue_resolution {
     struct ulid id;
-    enum queue_fate fate; /* RELAYED, RETURNED, UNRESOLVED; AMBIGUOUS = to be looked for again */
-    uint8_t doubts : 3, looks : 3; /* from now on; of RETURNED and AMBIGUOUS */
-    bool is_absent : 1;            /* of RETURNED: the history does not show it */
-    char *answer; /* see message_answer_new; passes to the queue; NULL = unchanged */
+    enum queue_fate fate; /* RELAYED, REJECTED, RETURNED or UNRESOLVED */
+    char *answer;         /* see message_answer_new; passes to the queue; NULL = unchanged */
 };
 
 enum { QUEUE_REASON_SIZE = 256 };
 
 /* Whether the relay as a whole sends. */
 struct queue_relaying {
-    bool is_held;    /* by HOLD, until RELEASE */
-    bool is_stopped; /* by the destination, for this reason */
-    char reason[QUEUE_REASON_SIZE];
-    int64_t until_ms; /* Unix time of the next attempt; 0 = not known */
+    bool is_held;                   /* by HOLD, until RELEASE */
+    bool is_stopped;                /* by the destination, for this reason */
+    char reason[QUEUE_REASON_SIZE]; /* if it is not: what is being found out; "" = nothing */
+    int64_t until_ms;               /* Unix time of the next attempt; 0 = not known */
 };
 
 /* What watchers are told: a message has come to a state, the first being queued or scheduled; or a
