@@ -75,6 +75,8 @@ enum stats_kind {
        "messages that the API may or may not have accepted") \
     X(MESSAGES_AMBIGUOUS, "messages_ambiguous_total", STATS_COUNTER, \
        "messages in requests without a trustworthy answer, counted each time") \
+    X(MESSAGES_SET_ASIDE, "messages_set_aside_total", STATS_COUNTER, \
+       "messages refused alone, that wait until others show whose fault it is; counted each time") \
     X(REQUESTS_SMS, "requests_sms_total", STATS_SUM, "requests POST /sms") \
     X(REQUESTS_SMS_BULK, "requests_sms_bulk_total", STATS_SUM, "requests POST /sms/bulk") \
     X(REQUESTS_HISTORY, "requests_history_total", STATS_SUM, "requests GET /sms") \

@@ -14,6 +14,7 @@
 #include "gateway/policy/pace.h"
 #include "gateway/queue/ask.h"
 #include "gateway/queue/dispatch.h"
+#include "gateway/queue/suspects.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -46,7 +47,6 @@ struct forwarder {
     struct posts posts;
     struct anchors anchors;
     uint32_t last_group;    /* of a half of a split batch */
-    uint32_t doubted;       /* how many POSTs had begun when the last one in doubt ended */
     int64_t drain_until_ms; /* INT64_MAX = no stop has been asked for */
     bool is_stopping;
     struct rng rng;
@@ -65,7 +65,7 @@ static void publish(struct forwarder *f, int64_t now_ms)
         reason = "the queue's disk does not respond";
     }
     if (reason != NULL) {
-        is.is_stopped = true;
+        is.is_stopped = f->destination.state != DESTINATION_PROBING;
         strncpy(is.reason, reason, sizeof is.reason - 1);
         is.until_ms = until_ms == INT64_MAX ? 0 : clock_unix_ms() + (until_ms - now_ms);
     }
@@ -110,7 +110,9 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     if (f->options.store != NULL) {
         keep_anchor(f);
     }
-    post->count = queue_take(f->queue, plan->count, clock_steady_ms(), post->messages);
+    post->count = is_probe && destination_probes_last(&f->destination)
+                      ? queue_take_last(f->queue, clock_steady_ms(), post->messages)
+                      : queue_take(f->queue, plan->count, clock_steady_ms(), post->messages);
     if (post->count == 0) {
         free(post);
         return false;
@@ -120,7 +122,6 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     post->epoch = f->destination.epoch;
     post->began_ms = now_ms;
     post->anchor = f->anchors.newest;
-    post->is_anchored = post->anchor.number > f->doubted;
     pace_began(&f->pace, post->endpoint, plan->is_partial, now_ms);
     posts_begin(&f->posts, post);
     return true;
@@ -163,6 +164,34 @@ static struct batch_plan plan_batch(const struct forwarder *f, const struct queu
     return batch_next(&view, &f->pace, now_ms);
 }
 
+static size_t count_ready(const struct queue_depth *depth)
+{
+    size_t ready = 0;
+    for (size_t i = 0; i < MESSAGE_PRIORITIES; i++) {
+        ready += depth->ready[i];
+    }
+    return ready;
+}
+
+/* Looks at the queue. A probe needs a message: if nothing else is there, one that stands aside. */
+static enum destination_permission look(struct forwarder *f, int64_t now_ms, int64_t steady_ms,
+                                        struct queue_depth *depth)
+{
+    queue_advance(f->queue, steady_ms, depth);
+    size_t ready = count_ready(depth);
+    if (depth->is_refused_gone) {
+        destination_flush(&f->destination, now_ms); /* what the next probe waited for is gone */
+    }
+    destination_note_waiting(&f->destination, ready + depth->suspects, now_ms);
+    enum destination_permission permission = destination_may_send(&f->destination, now_ms);
+    if (permission == DESTINATION_PROBE && destination_recalls(&f->destination) &&
+        depth->suspects > 0 && ready == 0) {
+        queue_suspects_recall(f->queue, steady_ms);
+        queue_advance(f->queue, steady_ms, depth);
+    }
+    return permission;
+}
+
 /*
  * Sends one request, if one may go, and returns true. Otherwise `*wake_ms` is until when to sleep
  * (monotonic), 0 = not at all: something has changed meanwhile.
@@ -172,8 +201,7 @@ static bool send_next(struct forwarder *f, int64_t *wake_ms)
     int64_t now_ms = clock_monotonic_ms();
     int64_t steady_ms = clock_steady_ms();
     struct queue_depth depth;
-    queue_advance(f->queue, steady_ms, &depth);
-    enum destination_permission permission = destination_may_send(&f->destination, now_ms);
+    enum destination_permission permission = look(f, now_ms, steady_ms, &depth);
     *wake_ms = destination_next_ms(&f->destination, now_ms);
     if (depth.next_due_ms != INT64_MAX) {
         *wake_ms = int64_min(*wake_ms, now_ms + depth.next_due_ms - steady_ms);
@@ -254,6 +282,7 @@ static void renew_token(struct forwarder *f, int64_t now_ms)
         LOG(LOG_INFO, "token_changed");
         history_resume(f->history);
         destination_token_changed(&f->destination, now_ms);
+        queue_suspects_recall(f->queue, clock_steady_ms());
     }
     explicit_bzero(token, strlen(token));
     free(token);
@@ -268,24 +297,52 @@ static void renew_token(struct forwarder *f, int64_t now_ms)
 static void doubt(struct forwarder *f, const struct post *post, int64_t now_ms)
 {
     anchors_note_doubt(&f->anchors, &post->anchor, !history_is_in_doubt(f->history));
-    history_doubt(f->history, &(struct reconcile_attempt){.began_ms = post->began_ms,
-                                                          .ended_ms = now_ms + 1,
-                                                          .anchor = anchor_id(&post->anchor),
-                                                          .anchor_number = post->anchor.number,
-                                                          .begun = f->posts.begun});
-    f->doubted = f->posts.begun;
+    history_doubt(f->history, post->began_ms, now_ms + 1, anchor_id(&post->anchor));
 }
 
-static void note_relayed(struct forwarder *f, const struct settling *s, int64_t now_ms)
+/* Draws the conclusion for the messages that stand aside. */
+static void conclude(struct forwarder *f, enum destination_finding finding, int64_t steady_ms)
 {
+    struct queue_conviction conviction;
+    int64_t latest_ms = steady_ms + f->options.destination.retry_max_ms;
+    if (finding == FINDING_INNOCENT) {
+        queue_suspects_recall(f->queue, steady_ms);
+    }
+    while (finding == FINDING_GUILTY &&
+           queue_suspects_convict(f->queue, retry_new_group(&f->last_group), latest_ms, steady_ms,
+                                  &conviction)) {
+        if (conviction.is_rejected) {
+            LOG(LOG_INFO, "message_rejected", LOG_ID("id", &conviction.id),
+                LOG_STR("reason", "the API refused it again and again, and took others"));
+        }
+    }
+}
+
+/* Has the API taken a message? */
+static bool note_relayed(struct forwarder *f, const struct settling *s, int64_t now_ms)
+{
+    bool has_relayed = false;
     for (size_t i = 0; i < s->post->count; i++) {
         const struct queue_settlement *settlement = &s->settlements[i];
         if (settlement->fate == FATE_RELAYED) {
             const char *api_id = message_answer_api_id(settlement->answer);
-            anchors_note_relayed(&f->anchors, api_id, s->post->number);
-            history_mark(f->history, s->post->number, api_id);
+            anchors_note_relayed(&f->anchors, api_id);
             history_relayed(f->history, &settlement->message->id, api_id, now_ms, now_ms);
+            has_relayed = true;
         }
+    }
+    return has_relayed;
+}
+
+/* How long a suspect stands aside. */
+static void set_aside(struct forwarder *f, const struct settling *s, int64_t steady_ms)
+{
+    struct queue_settlement *settlement = &s->settlements[0];
+    if (settlement->fate == FATE_SUSPECT) {
+        settlement->due_ms =
+            steady_ms + destination_aside_ms(&f->destination, settlement->message->refusals + 1U,
+                                             &s->verdict, &f->options.destination,
+                                             rng_next(&f->rng));
     }
 }
 
@@ -295,7 +352,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
     struct queue_settlement settlements[post->count];
     struct settling s = {.answer = answer,
                          .post = post,
-                         .nameless = f->destination.nameless,
+                         .destination = &f->destination,
                          .last_group = &f->last_group,
                          .stats = f->stats,
                          .settlements = settlements};
@@ -304,17 +361,27 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
     posts_land(&f->posts, post);
     int64_t held_until_ms = note_answer(f, answer, now_ms, clock_unix_ms());
     settle_messages(&s);
-    struct destination_event event = {.epoch = post->epoch,
-                                      .status = answer->status,
-                                      .words = s.words != NULL ? s.words : answer->error,
-                                      .held_until_ms = held_until_ms};
-    destination_apply(&f->destination, &s.verdict, &event, &f->options.destination, now_ms,
-                      rng_next(&f->rng));
-    note_relayed(f, &s, now_ms);
+    /* What was to blame before, or is what is left of a batch whose others passed, says nothing of
+     * the API when it is refused. */
+    const struct message *only = post->count == 1 ? post->messages[0] : NULL;
+    bool was_to_blame =
+        only != NULL && (only->proofs > 0 || (only->was_refused && f->destination.has_passed));
+    struct destination_event event = {
+        .epoch = post->epoch,
+        .status = answer->status,
+        .words = s.words != NULL ? s.words : answer->error,
+        .held_until_ms = held_until_ms,
+        .message = only == NULL || was_to_blame ? NULL : &only->id,
+        .has_passed = note_relayed(f, &s, now_ms),
+    };
+    enum destination_finding finding = destination_apply(
+        &f->destination, &s.verdict, &event, &f->options.destination, now_ms, rng_next(&f->rng));
     if (s.ambiguous > 0) {
         doubt(f, post, now_ms);
     }
+    set_aside(f, &s, steady_ms);
     queue_settle(f->queue, settlements, post->count, steady_ms);
+    conclude(f, finding, steady_ms);
     if (s.verdict.is_token_refused) {
         renew_token(f, now_ms);
     }
@@ -334,18 +401,10 @@ static int64_t ask_history(struct forwarder *f)
     return history_ask(f->history, posts_landed(&f->posts));
 }
 
-/* Does the API not work, while messages wait that it has not seen? */
-static bool others_wait(const struct forwarder *f)
-{
-    struct queue_totals totals;
-    queue_totals(f->queue, &totals);
-    return f->destination.state != DESTINATION_FINE && totals.by_state[MESSAGE_QUEUED] > 0;
-}
-
 static void take_history(struct forwarder *f, const struct api_answer *answer)
 {
     note_answer(f, answer, clock_monotonic_ms(), clock_unix_ms());
-    history_read(f->history, answer, f->posts.sent, others_wait(f), rng_next(&f->rng));
+    history_read(f->history, answer, f->posts.sent, rng_next(&f->rng));
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */
@@ -433,10 +492,8 @@ static void doubt_restored(struct forwarder *f)
     if (totals.ambiguous > 0) {
         int64_t now_ms = clock_monotonic_ms();
         anchors_note_doubt(&f->anchors, &f->anchors.newest, true);
-        history_doubt(f->history,
-                      &(struct reconcile_attempt){.began_ms = now_ms,
-                                                  .ended_ms = now_ms + 1, /* see doubt */
-                                                  .anchor = anchor_id(&f->anchors.newest)});
+        history_doubt(f->history, now_ms, now_ms + 1, /* see doubt */
+                      anchor_id(&f->anchors.newest));
     }
 }
 

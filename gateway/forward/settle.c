@@ -6,7 +6,10 @@
 #include "gateway/base/log.h"
 #include "gateway/queue/dispatch.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { REASON_SIZE = 256 };
 
 /* --- fates ------------------------------------------------------------------------------------ */
 
@@ -33,6 +36,7 @@ static void settle_alike(struct settling *s, enum queue_fate fate)
 {
     for (size_t i = 0; i < s->post->count; i++) {
         s->settlements[i].fate = fate;
+        s->settlements[i].is_refused = s->verdict.is_batch_refused;
     }
 }
 
@@ -67,19 +71,52 @@ static void settle_ambiguous(struct settling *s)
     }
 }
 
+static bool was_refused(const struct post *post)
+{
+    for (size_t i = 0; i < post->count; i++) {
+        if (post->messages[i]->was_refused) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void judge(struct settling *s)
 {
     const struct api_answer *answer = s->answer;
+    const struct post *post = s->post;
     struct api_refusal refusal = {0};
-    struct retry_request asked = {.count = s->post->count,
-                                  .attempts = s->post->messages[0]->attempts,
-                                  .nameless = s->nameless};
+    struct retry_request asked = {
+        .count = post->count,
+        .attempts = post->messages[0]->attempts,
+        .was_refused = was_refused(post),
+        .is_proven = post->messages[0]->proofs > 0,
+        .nameless = s->destination->nameless,
+        .has_passed = s->destination->has_passed,
+        .is_stopped = post->is_probe && s->destination->state == DESTINATION_STOPPED,
+    };
     bool is_refusal = answer->transport == API_ANSWERED && answer->status >= 400;
     if (is_refusal) {
         api_json_read_refusal(answer->body, answer->body_len, &refusal);
     }
     s->verdict = retry_judge(answer, is_refusal ? &refusal : NULL, &asked);
     s->words = refusal.reason;
+}
+
+/* Why a message stands aside; if it is rejected in the end, also why that is. */
+static void settle_suspect(struct settling *s)
+{
+    char reason[REASON_SIZE];
+    bool has_words = s->words != NULL && s->words[0] != '\0';
+    snprintf(reason, sizeof reason, "%s (HTTP %d)%s%s",
+             s->verdict.is_page ? s->verdict.why : "the API refused it", s->answer->status,
+             has_words ? ": " : "", has_words ? s->words : "");
+    s->settlements[0].fate = FATE_SUSPECT;
+    s->settlements[0].is_unwelcome = s->verdict.is_unwelcome;
+    s->settlements[0].answer = message_answer_new(NULL, reason);
+    stats_add(s->stats, STAT_MESSAGES_SET_ASIDE, 1);
+    LOG(LOG_INFO, "message_set_aside", LOG_ID("id", &s->post->messages[0]->id),
+        LOG_INT("status", s->answer->status));
 }
 
 static void settle_by_verdict(struct settling *s)
@@ -98,6 +135,9 @@ static void settle_by_verdict(struct settling *s)
         break;
     case RETRY_RETURN:
         settle_alike(s, FATE_RETURNED);
+        break;
+    case RETRY_SUSPECT:
+        settle_suspect(s);
         break;
     case RETRY_AMBIGUOUS:
         settle_alike(s, FATE_AMBIGUOUS);
@@ -164,8 +204,7 @@ void settle_messages(struct settling *s)
 {
     for (size_t i = 0; i < s->post->count; i++) {
         s->settlements[i] = (struct queue_settlement){.message = s->post->messages[i],
-                                                      .group = s->post->messages[i]->group,
-                                                      .is_anchored = s->post->is_anchored};
+                                                      .group = s->post->messages[i]->group};
     }
     judge(s);
     settle_by_verdict(s);

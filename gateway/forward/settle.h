@@ -24,7 +24,7 @@ struct settling {
     /* Given. */
     const struct api_answer *answer;
     const struct post *post;
-    unsigned nameless;    /* the destination's */
+    const struct destination *destination;
     uint32_t *last_group; /* given to a half of a split batch */
     struct stats *stats;
     /* Found out. */

@@ -7,9 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char undecided[] =
+    "the API refused a message; another one will show whether it refuses all";
+
 const char *destination_state_name(enum destination_state state)
 {
-    static const char *const names[] = {"fine", "waiting", "backoff", "stopped"};
+    static const char *const names[] = {"fine", "waiting", "probing", "backoff", "stopped"};
     return names[state];
 }
 
@@ -54,12 +57,58 @@ static void enter(struct destination *d, enum destination_state state, int64_t u
     }
 }
 
-static const enum destination_state state_after[] = {
-    [RETRY_FINE] = DESTINATION_FINE,
-    [RETRY_WAIT] = DESTINATION_WAITING,
-    [RETRY_BACKOFF] = DESTINATION_BACKOFF,
-    [RETRY_STOP] = DESTINATION_STOPPED,
-};
+/* --- whose fault ------------------------------------------------------------------------------ */
+
+/* Notes a message that was refused alone, once however often that happens. */
+static void note_refused(struct destination *d, const struct ulid *id, int status)
+{
+    for (unsigned i = 0; i < d->refused_count; i++) {
+        if (memcmp(&d->refused[i].id, id, sizeof *id) == 0) {
+            d->refused[i].status = status;
+            return;
+        }
+    }
+    if (d->refused_count < DESTINATION_REFUSED_MAX) {
+        d->refused[d->refused_count++] = (struct destination_refusal){*id, status};
+    }
+}
+
+/* Were enough messages refused alike? If the API varies what it says, many are enough. */
+static bool is_to_blame(const struct destination *d, int status)
+{
+    unsigned alike = 0;
+
+    for (unsigned i = 0; i < d->refused_count; i++) {
+        alike += d->refused[i].status == status;
+    }
+    return alike >= DESTINATION_ALIKE_MAX || d->refused_count == DESTINATION_REFUSED_MAX;
+}
+
+/* A message has passed: what of those that were refused before? */
+static enum destination_finding note_passed(struct destination *d)
+{
+    enum destination_finding finding = d->is_blamed ? FINDING_INNOCENT : FINDING_GUILTY;
+
+    finding = d->has_suspects ? finding : FINDING_NONE;
+    d->refused_count = 0;
+    d->has_suspects = d->is_blamed = d->is_exhausted = false;
+    return finding;
+}
+
+/* A refusal whose effect needs proof: is that here? */
+static enum destination_finding note_refusal(struct destination *d,
+                                             const struct destination_event *event, bool is_stale)
+{
+    bool was_blamed = d->is_blamed;
+
+    if (event->message != NULL) {
+        note_refused(d, event->message, event->status);
+    }
+    d->is_blamed = is_to_blame(d, event->status);
+    return d->is_blamed && (!was_blamed || is_stale) ? FINDING_INNOCENT : FINDING_NONE;
+}
+
+/* --- states ----------------------------------------------------------------------------------- */
 
 /*
  * A success or a refusal that names a field ends a row of nameless refusals. A refused batch says
@@ -74,53 +123,114 @@ static void count_nameless(struct destination *d, const struct retry_verdict *ve
     }
 }
 
-/* When the next request may go, after this verdict. */
-static int64_t wait_end_ms(const struct destination *d, const struct retry_verdict *verdict,
+static enum destination_state state_after(const struct destination *d,
+                                          const struct retry_verdict *verdict)
+{
+    static const enum destination_state states[] = {
+        [RETRY_FINE] = DESTINATION_FINE,
+        [RETRY_WAIT] = DESTINATION_WAITING,
+        [RETRY_BACKOFF] = DESTINATION_BACKOFF,
+        [RETRY_STOP] = DESTINATION_STOPPED,
+    };
+
+    if (verdict->needs_proof && !d->is_blamed) {
+        return verdict->retry_after_ms > 0 ? DESTINATION_BACKOFF : DESTINATION_PROBING;
+    }
+    return states[verdict->effect];
+}
+
+/* How long a stop lasts until the next probe. */
+static int64_t stop_ms(const struct destination *d, const struct retry_verdict *verdict)
+{
+    if (!verdict->needs_proof) {
+        return DESTINATION_PROBE_MS;
+    }
+    return backoff_ms(d->failures, DESTINATION_PROBE_MIN_MS, DESTINATION_PROBE_MS, 1);
+}
+
+/* When the next request may go, in the state that comes after this verdict. */
+static int64_t wait_end_ms(const struct destination *d, enum destination_state next,
+                           const struct retry_verdict *verdict,
                            const struct destination_event *event,
                            const struct destination_options *options, int64_t now_ms, double random)
 {
     int64_t wait_ms = 0;
 
-    switch (verdict->effect) {
-    case RETRY_FINE:
+    switch (next) {
+    case DESTINATION_FINE:
+    case DESTINATION_PROBING:
         return 0;
-    case RETRY_WAIT:
+    case DESTINATION_WAITING:
         return event->held_until_ms;
-    case RETRY_BACKOFF:
+    case DESTINATION_BACKOFF:
         wait_ms = backoff_ms(d->failures, options->retry_min_ms, options->retry_max_ms, random);
         break;
-    case RETRY_STOP:
-        wait_ms = DESTINATION_PROBE_MS;
+    case DESTINATION_STOPPED:
+        wait_ms = stop_ms(d, verdict);
         break;
     }
     return now_ms + int64_max(wait_ms, verdict->retry_after_ms);
 }
 
-void destination_apply(struct destination *d, const struct retry_verdict *verdict,
-                       const struct destination_event *event,
-                       const struct destination_options *options, int64_t now_ms, double random)
+/* Does an answer of an older epoch change nothing? One that casts a doubt always counts. */
+static bool is_outdated(const struct destination *d, enum destination_state next)
 {
-    enum destination_state next = state_after[verdict->effect];
-    bool is_stale = event->epoch != d->epoch;
+    return (d->state == DESTINATION_FINE && next != DESTINATION_PROBING) || next <= d->state;
+}
 
-    count_nameless(d, verdict);
-    if (next == DESTINATION_FINE && d->state == DESTINATION_FINE) {
-        d->failures = 0;
-        return;
-    }
-    if (is_stale && (d->state == DESTINATION_FINE || next <= d->state)) {
-        return;
-    }
+static void change_state(struct destination *d, enum destination_state next, bool is_stale,
+                         const struct retry_verdict *verdict, const struct destination_event *event,
+                         const struct destination_options *options, int64_t now_ms, double random)
+{
+    bool is_failure = next != DESTINATION_FINE && next != DESTINATION_PROBING;
 
-    if (!is_stale && (verdict->effect == RETRY_BACKOFF || verdict->effect == RETRY_WAIT)) {
+    if (is_failure && (!is_stale || d->failures == 0)) {
         d->failures++;
     }
-    int64_t until_ms = wait_end_ms(d, verdict, event, options, now_ms, random);
-    d->is_token_refused = verdict->is_token_refused;
+    int64_t until_ms = wait_end_ms(d, next, verdict, event, options, now_ms, random);
+    d->is_token_refused = verdict->is_token_refused && next == DESTINATION_STOPPED;
     if (next != DESTINATION_FINE) {
-        explain(d, verdict->why, event);
+        explain(d, next == DESTINATION_PROBING ? undecided : verdict->why, event);
     }
     enter(d, next, until_ms);
+}
+
+enum destination_finding destination_apply(struct destination *d,
+                                           const struct retry_verdict *verdict,
+                                           const struct destination_event *event,
+                                           const struct destination_options *options,
+                                           int64_t now_ms, double random)
+{
+    bool is_stale = event->epoch != d->epoch;
+    enum destination_finding finding = FINDING_NONE;
+
+    count_nameless(d, verdict);
+    d->has_suspects = d->has_suspects || verdict->outcome == RETRY_SUSPECT;
+    d->has_passed = (d->has_passed && !verdict->is_first_refusal) || event->has_passed;
+    if (event->has_passed && !is_stale) {
+        finding = note_passed(d);
+    } else if (verdict->needs_proof) {
+        finding = note_refusal(d, event, is_stale);
+    }
+    enum destination_state next = state_after(d, verdict);
+    if (next == DESTINATION_FINE && d->state == DESTINATION_FINE) {
+        d->failures = 0;
+    } else if (!is_stale || !is_outdated(d, next)) {
+        change_state(d, next, is_stale, verdict, event, options, now_ms, random);
+    }
+    return finding;
+}
+
+int64_t destination_aside_ms(const struct destination *d, unsigned refusals,
+                             const struct retry_verdict *verdict,
+                             const struct destination_options *options, double random)
+{
+    if (d->state == DESTINATION_BACKOFF || d->state == DESTINATION_STOPPED) {
+        return DESTINATION_ASIDE_MS; /* the next probe is another message: see destination_recalls */
+    }
+    int64_t wait_ms =
+        backoff_ms(refusals, options->retry_min_ms, options->retry_max_ms, 0.5 + random / 2);
+    return int64_max(wait_ms, verdict->retry_after_ms);
 }
 
 int64_t destination_backoff_ms(const struct destination *d,
@@ -131,7 +241,7 @@ int64_t destination_backoff_ms(const struct destination *d,
 
 static bool waits_for_probe(const struct destination *d)
 {
-    return d->state == DESTINATION_BACKOFF || d->state == DESTINATION_STOPPED;
+    return d->state >= DESTINATION_PROBING;
 }
 
 enum destination_permission destination_may_send(const struct destination *d, int64_t now_ms)
@@ -140,6 +250,19 @@ enum destination_permission destination_may_send(const struct destination *d, in
         return DESTINATION_YES;
     }
     return d->has_probe_in_flight || now_ms < d->until_ms ? DESTINATION_NO : DESTINATION_PROBE;
+}
+
+bool destination_probes_last(const struct destination *d)
+{
+    bool is_odd = d->state == DESTINATION_PROBING ? d->refused_count % 2 == 1
+                                                  : d->is_blamed && d->failures % 2 == 0;
+
+    return d->has_fresh || is_odd;
+}
+
+bool destination_recalls(const struct destination *d)
+{
+    return d->state == DESTINATION_BACKOFF || d->state == DESTINATION_STOPPED;
 }
 
 int64_t destination_next_ms(const struct destination *d, int64_t now_ms)
@@ -158,6 +281,7 @@ void destination_probe_began(struct destination *d)
 void destination_probe_ended(struct destination *d)
 {
     d->has_probe_in_flight = false;
+    d->has_fresh = false;
 }
 
 /* The next probe is due now. */
@@ -168,8 +292,20 @@ static void hurry(struct destination *d, int64_t now_ms)
     }
 }
 
+void destination_note_waiting(struct destination *d, size_t waiting, int64_t now_ms)
+{
+    bool has_more = waiting > d->refused_count;
+
+    if (d->is_exhausted && has_more && waits_for_probe(d)) {
+        d->has_fresh = true;
+        hurry(d, now_ms);
+    }
+    d->is_exhausted = d->is_blamed && !has_more;
+}
+
 void destination_flush(struct destination *d, int64_t now_ms)
 {
+    d->failures = d->failures > 0 ? 1 : 0;
     hurry(d, now_ms);
 }
 

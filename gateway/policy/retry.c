@@ -3,6 +3,8 @@
 
 #include "gateway/base/int64.h"
 
+#include <string.h>
+
 /* --- the verdict table -------------------------------------------------------------------- */
 
 /* What happened below HTTP, in place of a status. */
@@ -10,13 +12,28 @@ enum { STATUS_NOT_SENT = -2, STATUS_NO_ANSWER = -1, STATUS_HIGHEST = 999 };
 
 /* What else a row may require. */
 enum {
-    ABOUT = 1 << 0, /* the refusal is about the messages: see is_about_messages */
-    ALONE = 1 << 1, /* one message in the request */
-    NAMED = 1 << 2, /* the refusal names a field */
-    USED = 1 << 3,  /* the refusal says that the clientId was used before */
-    AGAIN = 1 << 4, /* the message had an attempt before */
-    TENTH = 1 << 5, /* it would be number RETRY_NAMELESS_MAX in a row to name no field */
-    CUT = 1 << 6    /* the body is longer than what we read */
+    ABOUT = 1 << 0,    /* the refusal is about the messages: see is_about_messages */
+    ALONE = 1 << 1,    /* one message in the request */
+    NAMED = 1 << 2,    /* the refusal names a field */
+    USED = 1 << 3,     /* the refusal says that the clientId was used before */
+    AGAIN = 1 << 4,    /* the message had an attempt before */
+    TENTH = 1 << 5,    /* it would be number RETRY_NAMELESS_MAX in a row to name no field */
+    CUT = 1 << 6,      /* the body is longer than what we read */
+    PAGE = 1 << 7,     /* the body is HTML */
+    OBJECT = 1 << 8,   /* the body is a JSON object */
+    BATCH = 1 << 9,    /* a message was in a batch that was refused as a whole ... */
+    PASSED = 1 << 10,  /* ... and another has been taken since */
+    NOPASS = 1 << 11,  /* ... and none has */
+    PROVEN = 1 << 12,  /* others passed after the message had been refused */
+    STOPPED = 1 << 13, /* the destination is stopped: this was its probe */
+};
+
+/* What a row says besides. */
+enum {
+    TOKEN = 1 << 0,    /* is_token_refused */
+    NAMELESS = 1 << 1, /* is_nameless */
+    PROOF = 1 << 2,    /* needs_proof */
+    FINAL = 1 << 3     /* is_unwelcome */
 };
 
 struct row {
@@ -24,55 +41,87 @@ struct row {
     unsigned facts;  /* all of these must hold */
     enum retry_outcome outcome;
     enum retry_effect effect;
-    bool is_token_refused, is_nameless;
+    unsigned says;
     const char *why;
 };
 
-/* The first row that fits decides. */
+static const char wrong_url[] = "the URL or a proxy is wrong";
+static const char bad_token[] = "the API refuses the token";
+static const char refuses_all[] = "the API refuses every message";
+static const char unavailable[] = "the API is unavailable";
+
+/* The first row that fits decides. SUSPECT of a batch means RETURN at first, then SPLIT. */
+/* clang-format off */
 static const struct row table[] = {
-    {STATUS_NOT_SENT, STATUS_NOT_SENT, 0, RETRY_RETURN, RETRY_BACKOFF, false, false,
-     "the API cannot be reached"},
-    {STATUS_NO_ANSWER, STATUS_NO_ANSWER, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false,
-     "the API did not answer"},
-    {200, 299, CUT, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false, "the API's answer is too long"},
-    {200, 299, 0, RETRY_READ_ITEMS, RETRY_FINE, false, false, ""},
-    {300, 399, 0, RETRY_RETURN, RETRY_STOP, false, false, "the URL or a proxy is wrong"},
-    {401, 401, 0, RETRY_RETURN, RETRY_STOP, true, false, "the API refuses the token"},
-    {402, 402, 0, RETRY_RETURN, RETRY_STOP, false, false, "the account has no balance left"},
-    {403, 403, 0, RETRY_RETURN, RETRY_STOP, true, false, "the API refuses the token"},
-    {429, 429, 0, RETRY_RETURN, RETRY_WAIT, false, false, "the rate limit is reached"},
-    {400, 499, ABOUT | ALONE | USED | AGAIN, RETRY_RELAYED, RETRY_FINE, false, false, ""},
-    {400, 499, ABOUT | ALONE | USED, RETRY_REJECT, RETRY_FINE, false, false, ""},
-    {400, 499, ABOUT | ALONE | NAMED, RETRY_REJECT, RETRY_FINE, false, false, ""},
-    {400, 499, ABOUT | ALONE | TENTH, RETRY_RETURN, RETRY_STOP, false, true,
+    {STATUS_NOT_SENT, STATUS_NOT_SENT, 0, RETRY_RETURN, RETRY_BACKOFF, 0, "the API cannot be reached"},
+    {STATUS_NO_ANSWER, STATUS_NO_ANSWER, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, 0, "the API did not answer"},
+    {200, 299, CUT, RETRY_AMBIGUOUS, RETRY_BACKOFF, 0, "the API's answer is too long"},
+    {200, 299, 0, RETRY_READ_ITEMS, RETRY_FINE, 0, ""},
+
+    {300, 399, ALONE | STOPPED, RETRY_SUSPECT, RETRY_STOP, 0, wrong_url},
+    {300, 399, ALONE, RETRY_RETURN, RETRY_STOP, 0, wrong_url},
+    {300, 399, 0, RETRY_SUSPECT, RETRY_STOP, 0, wrong_url},
+    {401, 401, ALONE | PROVEN, RETRY_SUSPECT, RETRY_STOP, TOKEN | PROOF | FINAL, bad_token},
+    {401, 401, ALONE | STOPPED, RETRY_SUSPECT, RETRY_STOP, TOKEN | FINAL, bad_token},
+    {401, 401, ALONE, RETRY_RETURN, RETRY_STOP, TOKEN, bad_token},
+    {401, 401, 0, RETRY_SUSPECT, RETRY_STOP, TOKEN, bad_token},
+    {429, 429, 0, RETRY_RETURN, RETRY_WAIT, 0, "the rate limit is reached"},
+
+    {400, 499, ABOUT | ALONE | USED | AGAIN, RETRY_RELAYED, RETRY_FINE, 0, ""},
+    {400, 499, ABOUT | ALONE | USED, RETRY_REJECT, RETRY_FINE, 0, ""},
+    {400, 499, ABOUT | ALONE | NAMED, RETRY_REJECT, RETRY_FINE, 0, ""},
+    {400, 499, ABOUT | ALONE | BATCH | NOPASS, RETRY_SUSPECT, RETRY_STOP, PROOF | FINAL, refuses_all},
+    {413, 413, ALONE | BATCH | PASSED, RETRY_REJECT, RETRY_FINE, NAMELESS, ""},
+    {413, 413, ALONE, RETRY_SUSPECT, RETRY_STOP, PROOF | FINAL, refuses_all},
+    {400, 499, ABOUT | ALONE | TENTH, RETRY_RETURN, RETRY_STOP, NAMELESS,
      "the API refuses every message without naming a field"},
-    {400, 499, ABOUT | ALONE, RETRY_REJECT, RETRY_FINE, false, true, ""},
-    {400, 499, ABOUT, RETRY_SPLIT, RETRY_FINE, false, false, ""},
-    /* 404, 405, and everything else that is not the API speaking of messages. */
-    {400, 499, 0, RETRY_RETURN, RETRY_STOP, false, false, "the URL or a proxy is wrong"},
-    {503, 503, 0, RETRY_RETURN, RETRY_BACKOFF, false, false, "the API is unavailable"},
-    {500, 599, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false, "the API failed"},
-    {0, STATUS_HIGHEST, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, false, false,
-     "the API's answer makes no sense"},
+    {400, 499, ABOUT | ALONE, RETRY_REJECT, RETRY_FINE, NAMELESS, ""},
+    {400, 499, ABOUT, RETRY_SPLIT, RETRY_FINE, 0, ""},
+
+    {402, 402, 0, RETRY_SUSPECT, RETRY_STOP, PROOF, "the account has no balance left"},
+    {403, 403, PAGE, RETRY_SUSPECT, RETRY_STOP, PROOF | FINAL, "a firewall or proxy answered 403 with HTML"},
+    {403, 403, 0, RETRY_SUSPECT, RETRY_STOP, TOKEN | PROOF | FINAL, bad_token},
+    {404, 405, 0, RETRY_SUSPECT, RETRY_STOP, PROOF | FINAL, wrong_url},
+    {408, 408, 0, RETRY_SUSPECT, RETRY_BACKOFF, PROOF, unavailable},
+    {421, 421, 0, RETRY_SUSPECT, RETRY_BACKOFF, PROOF, unavailable},
+    {425, 425, 0, RETRY_SUSPECT, RETRY_BACKOFF, PROOF, unavailable},
+    {400, 499, OBJECT, RETRY_SUSPECT, RETRY_STOP, PROOF | FINAL, refuses_all},
+    {400, 499, 0, RETRY_SUSPECT, RETRY_STOP, PROOF | FINAL, wrong_url},
+    {503, 503, 0, RETRY_SUSPECT, RETRY_BACKOFF, PROOF, unavailable},
+    {500, 599, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, 0, "the API failed"},
+    {0, STATUS_HIGHEST, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, 0, "the API's answer makes no sense"},
 };
+/* clang-format on */
 
 const char *retry_outcome_name(enum retry_outcome outcome)
 {
-    static const char *const names[] = {"read-items", "split",     "reject",
-                                        "return",     "ambiguous", "relayed"};
+    static const char *const names[] = {"read-items", "split",     "reject", "return",
+                                        "suspect",    "ambiguous", "relayed"};
     return names[outcome];
 }
 
 /*
- * 413 counts with any body, since a server in front of the API may be the one that says it. 409 is
- * not in the API's documentation, but the natural way to say that a clientId was used.
+ * 400 and 422 can only be about a message that is alone, whatever the body is; of a batch, the API's
+ * JSON says so. 413 counts with any body, since a server in front of the API may be the one that
+ * says it. 409 is not in the API's documentation, but the natural way to say that a clientId was
+ * used.
  */
-static bool is_about_messages(int status, const struct api_refusal *refusal)
+static bool is_about_messages(int status, const struct api_refusal *refusal, size_t count)
 {
     bool is_json = refusal != NULL && refusal->is_json;
 
-    return status == 413 || (is_json && (status == 400 || status == 422)) ||
+    return status == 413 || ((is_json || count == 1) && (status == 400 || status == 422)) ||
            (is_json && status == 409 && refusal->is_already_used);
+}
+
+/* No JSON begins so. */
+static bool is_page(const struct api_answer *answer)
+{
+    static const char bom[] = "\xef\xbb\xbf";
+    const char *body = answer->body == NULL ? "" : answer->body;
+
+    body += strncmp(body, bom, strlen(bom)) == 0 ? strlen(bom) : 0;
+    return body[strspn(body, " \t\r\n")] == '<';
 }
 
 static int status_of(const struct api_answer *answer)
@@ -88,17 +137,38 @@ static int status_of(const struct api_answer *answer)
     return answer->status >= 0 && answer->status <= STATUS_HIGHEST ? answer->status : 0;
 }
 
-static unsigned facts_of(const struct api_answer *answer, const struct api_refusal *refusal,
-                         const struct retry_request *request)
+static unsigned facts_of_answer(const struct api_answer *answer, const struct api_refusal *refusal,
+                                size_t count)
 {
     bool is_refusal = refusal != NULL;
 
-    return (is_about_messages(answer->status, refusal) ? ABOUT : 0U) |
-           (request->count == 1 ? ALONE : 0U) | (is_refusal && refusal->names_field ? NAMED : 0U) |
+    return (is_about_messages(answer->status, refusal, count) ? ABOUT : 0U) |
+           (is_refusal && refusal->names_field ? NAMED : 0U) |
            (is_refusal && refusal->is_already_used ? USED : 0U) |
-           (request->attempts > 1 ? AGAIN : 0U) |
-           (request->nameless + 1 >= RETRY_NAMELESS_MAX ? TENTH : 0U) |
+           (is_refusal && refusal->is_json ? OBJECT : 0U) | (is_page(answer) ? PAGE : 0U) |
            (answer->is_body_cut ? CUT : 0U);
+}
+
+static unsigned facts_of_request(const struct retry_request *request)
+{
+    return (request->count == 1 ? ALONE : 0U) | (request->attempts > 1 ? AGAIN : 0U) |
+           (request->nameless + 1 >= RETRY_NAMELESS_MAX ? TENTH : 0U) |
+           (request->was_refused ? BATCH : 0U) | (request->has_passed ? PASSED : NOPASS) |
+           (request->is_proven ? PROVEN : 0U) | (request->is_stopped ? STOPPED : 0U);
+}
+
+static enum retry_outcome outcome_of(const struct row *row, const struct retry_request *request)
+{
+    if (row->outcome != RETRY_SUSPECT || request->count == 1) {
+        return row->outcome;
+    }
+    return request->was_refused ? RETRY_SPLIT : RETRY_RETURN;
+}
+
+/* A batch that could not be served for now is no reason to ask with another message at once. */
+static bool needs_proof(const struct row *row, enum retry_outcome outcome)
+{
+    return (row->says & PROOF) != 0 && (outcome != RETRY_RETURN || row->effect == RETRY_STOP);
 }
 
 static int64_t retry_after_ms(const struct api_rate *rate)
@@ -115,18 +185,26 @@ struct retry_verdict retry_judge(const struct api_answer *answer, const struct a
                                  const struct retry_request *request)
 {
     int status = status_of(answer);
-    unsigned facts = facts_of(answer, refusal, request);
+    unsigned facts = facts_of_answer(answer, refusal, request->count) | facts_of_request(request);
     const struct row *row = table;
 
     /* The last row takes every status. */
     while (status < row->first || status > row->last || (row->facts & ~facts) != 0) {
         row++;
     }
+    enum retry_outcome outcome = outcome_of(row, request);
+    bool is_batch_refused =
+        request->count > 1 && (outcome == RETRY_SPLIT || row->outcome == RETRY_SUSPECT);
     return (struct retry_verdict){
-        .outcome = row->outcome,
+        .outcome = outcome,
         .effect = row->effect,
-        .is_token_refused = row->is_token_refused,
-        .is_nameless = row->is_nameless,
+        .needs_proof = needs_proof(row, outcome),
+        .is_unwelcome = (row->says & FINAL) != 0,
+        .is_batch_refused = is_batch_refused,
+        .is_first_refusal = is_batch_refused && !request->was_refused,
+        .is_token_refused = (row->says & TOKEN) != 0,
+        .is_nameless = (row->says & NAMELESS) != 0,
+        .is_page = (facts & PAGE) != 0,
         .retry_after_ms = status >= 0 ? retry_after_ms(&answer->rate) : 0,
         .why = row->why,
     };
@@ -166,7 +244,7 @@ bool retry_splits_ambiguous(size_t count, unsigned ambiguous_ends)
     return count > 1 && ambiguous_ends + 1 >= RETRY_AMBIGUOUS_MAX;
 }
 
-static uint32_t fresh_group(uint32_t *next_group)
+uint32_t retry_new_group(uint32_t *next_group)
 {
     if (++*next_group == 0) {
         ++*next_group;
@@ -177,11 +255,11 @@ static uint32_t fresh_group(uint32_t *next_group)
 void retry_split(size_t count, uint32_t *next_group, uint32_t *groups)
 {
     size_t half = (count + 1) / 2;
-    uint32_t group = fresh_group(next_group);
+    uint32_t group = retry_new_group(next_group);
 
     for (size_t i = 0; i < count; i++) {
         if (i == half) {
-            group = fresh_group(next_group);
+            group = retry_new_group(next_group);
         }
         groups[i] = group;
     }

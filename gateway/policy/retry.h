@@ -8,6 +8,11 @@
  * for destination. When the API refuses a batch as a whole, one message is to blame, but which? The
  * batch is split in halves, and these again, until the one that is refused alone is known.
  *
+ * Most refusals do not say whose fault they are: 402 may be the account's balance or the price of
+ * this message, 403 the token, a firewall or a country. So a message that is refused alone is a
+ * suspect and stands aside, and destination asks with others. A batch is sent again after the first
+ * refusal, since another message has been asked with by then, and split after the second.
+ *
  * Leaves to others: reading bodies (api/json), moving messages (queue), rate windows (pace),
  * ambiguous messages (reconcile), whether to send (destination).
  * Thread: the forwarding thread. Pure.
@@ -37,6 +42,7 @@ enum retry_outcome {
     RETRY_SPLIT,      /* one of them is to blame: send the halves, see retry_split */
     RETRY_REJECT,     /* the only message is refused for good */
     RETRY_RETURN,     /* the API has none of them: back to the head, attempt not charged */
+    RETRY_SUSPECT,    /* the same, but the only message stands aside: it may be to blame */
     RETRY_AMBIGUOUS,  /* the API may have them: reconcile before any retry */
     RETRY_RELAYED     /* the API refuses the only message because it has it already */
 };
@@ -53,14 +59,23 @@ enum retry_effect {
 struct retry_request {
     size_t count;      /* messages in it, at least 1 */
     unsigned attempts; /* of a message that is alone, this one included */
-    unsigned nameless; /* the destination's `nameless` before this answer */
+    bool was_refused;  /* one of its messages was in a batch that was refused as a whole */
+    bool is_proven;    /* of a message that is alone: others passed after it had been refused */
+    unsigned nameless; /* the destination's, before this answer, like the next two */
+    bool has_passed;
+    bool is_stopped;
 };
 
 struct retry_verdict {
     enum retry_outcome outcome;
     enum retry_effect effect;
+    bool needs_proof;       /* the effect takes place once other messages are refused alike */
+    bool is_unwelcome;      /* of a suspect: what is wrong does not change; proofs reject it */
+    bool is_batch_refused;  /* as a whole: its messages are to be marked `was_refused` */
+    bool is_first_refusal;  /* ... and none of them was before */
     bool is_token_refused;  /* the token file is to be read again at once */
     bool is_nameless;       /* a lone refusal that names no field */
+    bool is_page;           /* the body is HTML: something between us and the API has answered */
     int64_t retry_after_ms; /* the shortest wait that the API asks for; 0 = it asks for none */
     const char *why;        /* what is wrong, static; "" when nothing is */
 };
@@ -105,5 +120,8 @@ bool retry_splits_ambiguous(size_t count, unsigned ambiguous_ends);
  * without a split keeps the group it has.)
  */
 void retry_split(size_t count, uint32_t *next_group, uint32_t *groups);
+
+/* A fresh group, for a message that must be sent alone. */
+uint32_t retry_new_group(uint32_t *next_group);
 
 #endif

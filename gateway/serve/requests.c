@@ -293,14 +293,13 @@ static void answer_queue(struct call *call)
     for (size_t i = 0; i < sizeof TOLD / sizeof TOLD[0]; i++) {
         buffer_printf(call->out, "%s=%zu ", message_state_name(TOLD[i]), totals.by_state[TOLD[i]]);
     }
-    const char *reason = stopped_reason(&relaying);
+    const char *stopped = stopped_reason(&relaying);
     buffer_printf(call->out, "oldest=%" PRId64 " relaying=%s",
                   clock_age_ms(totals.oldest_ms, clock_unix_ms()) / 1000,
-                  reason == NULL ? "yes" : "no");
-    if (reason != NULL) {
-        reply_value(call->out, "reason", reason);
-    }
-    if (reason != NULL && !relaying.is_held && relaying.until_ms > 0) {
+                  stopped == NULL ? "yes" : "no");
+    /* While it is being found out whether the relay must stop, there is a reason, too. */
+    reply_value_if_any(call->out, "reason", stopped != NULL ? stopped : relaying.reason);
+    if (stopped != NULL && !relaying.is_held && relaying.until_ms > 0) {
         reply_time(call->out, "until", relaying.until_ms);
     }
     if (queue_is_in_trouble(call->relay->queue, trouble)) {

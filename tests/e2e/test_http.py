@@ -12,7 +12,7 @@ import tempfile
 import time
 import unittest
 
-from relaying import NAMELESS, eventually
+from relaying import eventually
 from support import CONFIG, PATIENCE, Relay, TestCase, run
 from test_clients import BUILD
 
@@ -84,8 +84,13 @@ class Http(HttpTest):
         self.assertRegex(words, "^not ready: the API refuses the token")
 
     def test_out_of_balance(self):
-        self.the_relay.sandbox.faults({"status": 402, "body": '{"message": "no money"}'})
+        self.the_relay.sandbox.faults({"status": 402, "body": '{"message": "no money"}', "count": 3})
         self.the_relay.ask("SEND +34600000000 text")
+        eventually(lambda: 'deferred=1 ' in self.the_relay.ask("QUEUE")[0], "one stands aside")
+        self.assertEqual(self.get("/readyz"), (200, "ready\n"))  # that may be its own fault
+        self.expect({'destination_state{state="probing"}': 1, "messages_set_aside_total": 1})
+        self.the_relay.ask("SEND +34600000001 text")
+        self.the_relay.ask("SEND +34600000002 text")
         words = eventually(lambda: self.get("/readyz")[0] == 503 and self.get("/readyz")[1],
                            "the account has no balance left")
         self.assertEqual(words,
@@ -328,16 +333,17 @@ class Metrics(HttpTest):
     def test_an_unresolved_one_and_one_found(self):
         """Two answers are lost: the history has one message, and cannot tell about the other."""
         self.the_relay.stop()
-        self.start({"relay.settle_delay": "50ms", "relay.ambiguous_resends": 0})
+        self.start({"relay.settle_delay": "50ms", "relay.on_ambiguous": "hold"})
         client = self.client(self.the_relay)
         self.the_relay.sandbox.faults({"drop": True, "accept": True})
         self.the_relay.await_state(client.submit(), "relayed")
-        self.the_relay.sandbox.faults({"drop": True}, NAMELESS)
+        self.the_relay.sandbox.faults({"drop": True}, {"on": "history", "status": 404})
         self.the_relay.await_state(client.submit(), "unresolved")
         self.expect({'messages_ended_total{state="relayed",reason="history"}': 1,
                      'messages_ended_total{state="unresolved",reason="history"}': 1})
         self.expect({'requests_total{endpoint="sms",status="no_answer"}': 2,
-                     'requests_total{endpoint="history",status="200"}': 3})
+                     'requests_total{endpoint="history",status="200"}': 1,
+                     'requests_total{endpoint="history",status="404"}': 1})
 
     def test_requests_and_bulks(self):
         client = self.client(self.the_relay)

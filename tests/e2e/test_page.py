@@ -215,7 +215,7 @@ class Events(PageTest):
 
     def test_a_number_in_the_reason(self):
         stream = self.stream()
-        self.the_relay.sandbox.faults({"status": 402, "body": '{"message": "+34600000000: no money"}'})
+        self.the_relay.sandbox.faults({"status": 401, "body": '{"message": "+34600000000: no money"}'})
         self.c.submit()
         now = stream.next("now", lambda now: not now["relaying"])
         self.assertIn("+***********: no money", now["reason"])

@@ -37,11 +37,13 @@ class Log(TestCase):
             self.assertIsNotNone(client.ask("SEND ACK=relayed %s %s" % (NUMBER, TEXT)))
         for i, fault in enumerate((dict(status=402, body=echo), dict(status=401, body=echo),
                                    dict(status=404, body="no %s here" % NUMBER))):
-            sandbox.faults(dict(fault, on="single"))
-            name = client.submit(TEXT, NUMBER)
+            sandbox.faults(dict(fault, count=-1))
+            names = [client.submit(TEXT, NUMBER) for _ in range(3)]
             relay.wait_log("relaying_stopped", state="stopped", count=i + 1)
+            sandbox.forget_faults()
             client.ask("FLUSH")
-            relay.await_state(name, "relayed")
+            for name in names:
+                relay.await_state(name, "relayed")
         # A rejected item, with the number and the text in what the API says of it.
         sandbox.faults(dict(on="single", status=400, body={
             "message": "bad", "errors": {"to": ["%s is bad" % NUMBER], "text": [TEXT]}}))

@@ -201,8 +201,8 @@ class Refused(TokenTest):
         self.assertEqual(record.calls(), [("single", 0, 401), ("single", 1, 201)])
 
     def test_history_is_not_asked_with_it(self):
-        """It would only refuse as well."""
-        self.start_with_file(**{"relay.settle_delay": "200ms", "relay.ambiguous_resends": 0})
+        """It would only refuse as well, and that reads as: history cannot tell."""
+        self.start_with_file(**{"relay.settle_delay": "200ms", "relay.on_ambiguous": "hold"})
         self.api.faults({"drop": True, "accept": True})
         lost = self.send("lost")
         self.await_states(lost, "deferred")
@@ -220,13 +220,13 @@ class Refused(TokenTest):
 
     def test_a_new_token_is_no_reason_to_ask_when_something_else_is_wrong(self):
         self.start_with_file()
-        self.api.faults({"status": 402, "body": JSON})
+        self.api.faults({"status": 307, "body": JSON})
         ids = self.send("a")
-        self.await_stop("balance")
+        self.await_stop("URL")
         self.api.settings(token=None)
         self.rename_over(NEW)
         self.daemon.wait_log("token_changed")
-        self.await_stop("balance")
+        self.await_stop("URL")
         self.assertEqual(len(self.api.record()["requests"]), 1)
         self.c.ask("FLUSH")
         self.assert_all_relayed(ids)

@@ -6,14 +6,16 @@
 
 static const struct destination_options options = {1000, 60000};
 
-/* A request with one new message gets this answer, a refusal as JSON; 0 = it was not sent. */
+/* A request gets this answer, a refusal as JSON; 0 = it was not sent. It has one new message, but
+ * what is refused with 503 is a batch. */
 static struct retry_verdict judge(const struct destination *d, int status, bool names_field)
 {
     struct api_answer answer = {.transport = status == 0 ? API_NOT_SENT : API_ANSWERED,
                                 .status = status,
                                 .rate = {.retry_after_s = -1}};
     struct api_refusal refusal = {.is_json = true, .names_field = names_field};
-    struct retry_request request = {.count = 1, .attempts = 1, .nameless = d->nameless};
+    struct retry_request request = {
+        .count = status == 503 ? 2 : 1, .attempts = 1, .nameless = d->nameless};
     return retry_judge(&answer, &refusal, &request);
 }
 
@@ -75,7 +77,7 @@ Test(destination, backs_off_and_recovers)
 
 Test(destination, stops_and_probes_each_minute)
 {
-    static const int statuses[] = {301, 401, 402, 403, 404, 405};
+    static const int statuses[] = {301, 307, 401};
 
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
         struct destination d = {0};
@@ -116,7 +118,11 @@ Test(destination, answers_that_are_out_of_date)
         {503, 401, DESTINATION_STOPPED, 62000, "a stop outweighs a backoff"},
         {401, 503, DESTINATION_STOPPED, 61000, "and not the other way round"},
         {401, 401, DESTINATION_STOPPED, 61000, "the same again does not put the probe off"},
-        {402, 401, DESTINATION_STOPPED, 61000, "nor does another stop"},
+        {302, 401, DESTINATION_STOPPED, 61000, "nor does another stop"},
+        {402, 201, DESTINATION_PROBING, 0, "nor a doubt"},
+        {402, 503, DESTINATION_BACKOFF, 2500, "no service is worse than a doubt"},
+        {503, 402, DESTINATION_BACKOFF, 1500, "and not the other way round"},
+        {429, 402, DESTINATION_PROBING, 0, "a doubt is worse than a limit"},
         {429, 503, DESTINATION_BACKOFF, 2500, "no service is worse than a limit"},
         {503, 429, DESTINATION_BACKOFF, 1500, "and not the other way round"},
         {201, 401, DESTINATION_STOPPED, 62000, "both are of now: the newer one counts"},
@@ -196,6 +202,225 @@ Test(destination, ten_nameless_refusals_in_a_row)
     cr_expect_eq(d.nameless, 0);
 }
 
+/* --- whose fault ------------------------------------------------------------------------------ */
+
+/* Message number `n`, alone and for the first time, gets this answer. */
+static enum destination_finding ask(struct destination *d, unsigned n, int status, uint32_t epoch,
+                                    int64_t now_ms)
+{
+    struct ulid id = {{(unsigned char)n}};
+    struct api_answer answer = {
+        .transport = API_ANSWERED, .status = status, .rate = {.retry_after_s = -1}};
+    struct api_refusal refusal = {.is_json = true};
+    struct retry_request request = {
+        .count = 1, .attempts = 1, .is_stopped = d->state == DESTINATION_STOPPED};
+    struct retry_verdict verdict = retry_judge(&answer, &refusal, &request);
+    struct destination_event event = {
+        .epoch = epoch, .status = status, .message = &id, .has_passed = status == 201};
+
+    return destination_apply(d, &verdict, &event, &options, now_ms, 0.5);
+}
+
+/* What one answer after the other says of the messages that stand aside, and where that leads. */
+Test(destination, whose_fault)
+{
+    static const struct {
+        struct {
+            unsigned message;
+            int status;
+        } answers[8]; /* to requests one after the other */
+        enum destination_finding finding;
+        enum destination_state state;
+        const char *why;
+    } rows[] = {
+        {{{1, 403}}, FINDING_NONE, DESTINATION_PROBING, "it may be the message"},
+        {{{1, 403}, {2, 201}}, FINDING_GUILTY, DESTINATION_FINE, "it was"},
+        {{{1, 403}, {2, 403}, {3, 201}}, FINDING_GUILTY, DESTINATION_FINE, "both were"},
+        {{{1, 403}, {2, 403}, {3, 403}}, FINDING_INNOCENT, DESTINATION_STOPPED, "none was"},
+        {{{1, 503}, {2, 503}, {3, 503}}, FINDING_INNOCENT, DESTINATION_BACKOFF, "for now"},
+        {{{1, 403}, {1, 403}, {1, 403}}, FINDING_NONE, DESTINATION_PROBING, "always the same one"},
+        {{{1, 403}, {2, 201}, {1, 403}, {3, 403}},
+         FINDING_NONE,
+         DESTINATION_PROBING,
+         "one passed in between"},
+        {{{1, 403}, {2, 402}, {3, 451}, {4, 201}},
+         FINDING_GUILTY,
+         DESTINATION_FINE,
+         "each refused in a way of its own"},
+        {{{1, 403}, {2, 402}, {3, 403}, {4, 402}, {5, 403}},
+         FINDING_INNOCENT,
+         DESTINATION_STOPPED,
+         "three of them alike"},
+        {{{1, 402}, {2, 403}, {3, 404}, {4, 405}, {5, 409}, {6, 415}, {7, 418}, {8, 451}},
+         FINDING_INNOCENT,
+         DESTINATION_STOPPED,
+         "there is an end to it"},
+        {{{1, 403}, {2, 403}, {3, 403}, {4, 403}},
+         FINDING_NONE,
+         DESTINATION_STOPPED,
+         "a probe stands aside, so that the next one is another message"},
+        {{{1, 403}, {2, 403}, {3, 403}, {4, 403}, {5, 201}},
+         FINDING_INNOCENT,
+         DESTINATION_FINE,
+         "whatever it was is over"},
+        {{{1, 401}, {1, 401}, {2, 201}},
+         FINDING_GUILTY,
+         DESTINATION_FINE,
+         "it passes with the same token"},
+        {{{1, 403}, {2, 429}, {3, 201}}, FINDING_GUILTY, DESTINATION_FINE, "a limit says nothing"},
+        {{{1, 403}, {2, 500}, {3, 201}}, FINDING_GUILTY, DESTINATION_FINE, "nor does a failure"},
+        {{{1, 201}, {2, 201}}, FINDING_NONE, DESTINATION_FINE, "nobody stands aside"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct destination d = {0};
+        enum destination_finding finding = FINDING_NONE;
+        for (int n = 0; n < 8 && rows[i].answers[n].status != 0; n++) {
+            finding =
+                ask(&d, rows[i].answers[n].message, rows[i].answers[n].status, d.epoch, 1000 * n);
+        }
+        cr_expect_eq(finding, rows[i].finding, "%s: %d", rows[i].why, (int)finding);
+        cr_expect_eq(d.state, rows[i].state, "%s: %s", rows[i].why,
+                     destination_state_name(d.state));
+    }
+}
+
+Test(destination, a_suspect_lets_the_next_one_go_at_once)
+{
+    struct destination d = {0};
+    int64_t until_ms = 0;
+
+    ask(&d, 1, 402, d.epoch, 1000);
+    cr_expect_eq(destination_may_send(&d, 1000), DESTINATION_PROBE);
+    cr_expect_eq(destination_next_ms(&d, 1000), INT64_MAX);
+    cr_expect(destination_probes_last(&d), "from the other end");
+    cr_expect_not(destination_recalls(&d), "an only one waits for its time");
+    cr_expect_str_eq(
+        destination_reason(&d, 1000, &until_ms),
+        "the API refused a message; another one will show whether it refuses all (HTTP 402)");
+    cr_expect_eq(until_ms, INT64_MAX);
+    destination_probe_began(&d);
+    cr_expect_eq(destination_may_send(&d, 1000), DESTINATION_NO, "one at a time");
+    destination_probe_ended(&d);
+    ask(&d, 2, 402, d.epoch, 1000);
+    cr_expect_not(destination_probes_last(&d), "and from the first again");
+}
+
+Test(destination, old_answers_are_no_proof)
+{
+    struct destination d = {0};
+
+    ask(&d, 1, 403, 0, 1000);
+    cr_expect_eq(ask(&d, 2, 201, 0, 1001), FINDING_NONE, "it was sent before");
+    cr_expect_eq(d.state, DESTINATION_PROBING);
+    cr_expect_eq(ask(&d, 3, 403, 0, 1002), FINDING_NONE);
+    cr_expect_eq(ask(&d, 4, 403, 0, 1003), FINDING_INNOCENT, "but they are refused as it was");
+    cr_expect_eq(ask(&d, 5, 403, 0, 1004), FINDING_INNOCENT,
+                 "this was no probe: back to its place");
+}
+
+Test(destination, a_stop_by_suspects_probes_soon_and_then_each_minute)
+{
+    static const int64_t waits_s[] = {1, 2, 4, 8, 16, 32, 60, 60};
+    struct destination d = {0};
+    int64_t now_ms = 1000;
+
+    ask(&d, 1, 402, d.epoch, now_ms);
+    ask(&d, 2, 402, d.epoch, now_ms);
+    ask(&d, 3, 402, d.epoch, now_ms);
+    for (unsigned i = 0; i < sizeof(waits_s) / sizeof(waits_s[0]); i++) {
+        cr_expect_eq(destination_next_ms(&d, now_ms), now_ms + waits_s[i] * 1000, "probe %u", i);
+        cr_expect_eq(destination_probes_last(&d), i % 2 == 1, "probe %u", i);
+        cr_expect(destination_recalls(&d));
+        now_ms = destination_next_ms(&d, now_ms);
+        ask(&d, 4 + i, 402, d.epoch, now_ms);
+    }
+    destination_flush(&d, now_ms);
+    cr_expect_not(destination_probes_last(&d));
+    ask(&d, 30, 402, d.epoch, now_ms);
+    cr_expect_eq(destination_next_ms(&d, now_ms), now_ms + 2000, "the operator has done something");
+}
+
+Test(destination, how_long_a_suspect_stands_aside)
+{
+    static const struct {
+        enum destination_state state;
+        unsigned refusals;
+        int64_t retry_after_ms, ms;
+    } rows[] = {
+        {DESTINATION_PROBING, 1, 0, 750},     {DESTINATION_PROBING, 2, 0, 1500},
+        {DESTINATION_PROBING, 7, 0, 45000},   {DESTINATION_PROBING, 2, 9000, 9000},
+        {DESTINATION_STOPPED, 1, 0, 3600000}, {DESTINATION_BACKOFF, 1, 9000, 3600000},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct destination d = {.state = rows[i].state};
+        struct retry_verdict verdict = {.retry_after_ms = rows[i].retry_after_ms};
+        cr_expect_eq(destination_aside_ms(&d, rows[i].refusals, &verdict, &options, 0.5),
+                     rows[i].ms, "row %zu", i);
+    }
+}
+
+Test(destination, retry_after_of_a_suspect_is_for_all)
+{
+    struct destination d = {0};
+    struct ulid id = {{1}};
+    struct retry_verdict verdict = {.outcome = RETRY_SUSPECT,
+                                    .effect = RETRY_BACKOFF,
+                                    .needs_proof = true,
+                                    .retry_after_ms = 9000,
+                                    .why = "x"};
+    struct destination_event event = {.status = 503, .message = &id};
+
+    destination_apply(&d, &verdict, &event, &options, 1000, 0.5);
+    cr_expect_eq(destination_may_send(&d, 9999), DESTINATION_NO);
+    cr_expect_eq(destination_may_send(&d, 10000), DESTINATION_PROBE);
+    cr_expect_eq(ask(&d, 2, 201, d.epoch, 10000), FINDING_GUILTY);
+}
+
+Test(destination, a_fresh_message_probes_a_stop)
+{
+    struct destination d = {0};
+
+    for (unsigned n = 1; n <= 3; n++) {
+        ask(&d, n, 403, d.epoch, 1000);
+    }
+    destination_note_waiting(&d, 4, 1000);
+    destination_note_waiting(&d, 5, 1100);
+    cr_expect_eq(destination_may_send(&d, 1100), DESTINATION_NO, "there are others to ask with");
+    destination_note_waiting(&d, 3, 1200);
+    cr_expect_eq(destination_may_send(&d, 1200), DESTINATION_NO);
+    destination_note_waiting(&d, 4, 1300);
+    cr_expect_eq(destination_may_send(&d, 1300), DESTINATION_PROBE);
+    cr_expect(destination_probes_last(&d), "with that one");
+    destination_probe_began(&d);
+    destination_note_waiting(&d, 3, 1300); /* it is being sent */
+    destination_probe_ended(&d);
+    ask(&d, 4, 403, d.epoch, 1400);
+    destination_note_waiting(&d, 4, 1400);
+    cr_expect_eq(destination_may_send(&d, 1400), DESTINATION_NO, "it was no better");
+}
+
+/* A batch that is refused as a whole ends what is known of those that have passed. */
+Test(destination, has_passed)
+{
+    struct destination d = {0};
+    struct retry_verdict verdict = {.outcome = RETRY_SPLIT, .effect = RETRY_FINE, .why = ""};
+    struct destination_event event = {.status = 413};
+
+    ask(&d, 1, 201, d.epoch, 0);
+    cr_expect(d.has_passed);
+    destination_apply(&d, &verdict, &event, &options, 0, 0.5);
+    cr_expect(d.has_passed, "half of a batch");
+    verdict.is_first_refusal = true;
+    destination_apply(&d, &verdict, &event, &options, 0, 0.5);
+    cr_expect_not(d.has_passed);
+    ask(&d, 1, 201, d.epoch + 1, 0);
+    cr_expect(d.has_passed, "also one that was sent before");
+}
+
+/* --- refusals that name no field -------------------------------------------------------------- */
+
 Test(destination, what_ends_a_row_of_nameless_refusals)
 {
     static const struct {
@@ -229,13 +454,12 @@ Test(destination, flush_probes_now)
 
     destination_flush(&d, 500);
     cr_expect_eq(destination_may_send(&d, 500), DESTINATION_YES);
-    apply(&d, 402, d.epoch, 1000);
+    apply(&d, 302, d.epoch, 1000);
     destination_flush(&d, 1500);
     cr_expect_eq(destination_may_send(&d, 1500), DESTINATION_PROBE);
     destination_probe_began(&d);
     destination_flush(&d, 1600);
     cr_expect_eq(destination_may_send(&d, 1600), DESTINATION_NO, "a probe is under way already");
-    cr_expect_eq(d.failures, 0);
 }
 
 Test(destination, another_token)
@@ -244,9 +468,9 @@ Test(destination, another_token)
 
     destination_token_changed(&d, 500);
     cr_expect_eq(d.epoch, 0, "nothing was wrong with the old one");
-    apply(&d, 402, d.epoch, 1000);
+    apply(&d, 302, d.epoch, 1000);
     destination_token_changed(&d, 1500);
-    cr_expect_eq(destination_may_send(&d, 1500), DESTINATION_NO, "it does not pay the bill");
+    cr_expect_eq(destination_may_send(&d, 1500), DESTINATION_NO, "it does not move the API");
 
     d = (struct destination){0};
     apply(&d, 401, 0, 1000);

@@ -8,13 +8,13 @@
 /* --- verdicts ----------------------------------------------------------------------------- */
 
 /* What the body of a refusal is. */
-enum body { NONE, PAGE, JSON, FIELD, USED, USED_NAMELESS };
+enum body { NONE, HTML, JSON, FIELD, USED, USED_NAMELESS };
 
 static struct api_refusal refusal_of(enum body body)
 {
     static const struct api_refusal refusals[] = {
         [NONE] = {.is_json = false},
-        [PAGE] = {.is_json = false},
+        [HTML] = {.is_json = false},
         [JSON] = {.is_json = true},
         [FIELD] = {.is_json = true, .names_field = true},
         [USED] = {.is_json = true, .names_field = true, .is_already_used = true},
@@ -33,6 +33,7 @@ static struct retry_verdict judge(int status, enum body body, struct retry_reque
 {
     struct api_answer answer = answered(status);
     struct api_refusal refusal = refusal_of(body);
+    answer.body = body == HTML ? (char[]){"\xef\xbb\xbf\n<html>"} : (char[]){""};
     return retry_judge(&answer, body == NONE ? NULL : &refusal, &request);
 }
 
@@ -49,31 +50,29 @@ Test(retry, verdicts)
     static const struct verdict_case cases[] = {
         {200, 299, NONE, RETRY_READ_ITEMS, RETRY_READ_ITEMS, RETRY_FINE, false},
         {400, 400, JSON, RETRY_SPLIT, RETRY_REJECT, RETRY_FINE, true},
-        {413, 413, JSON, RETRY_SPLIT, RETRY_REJECT, RETRY_FINE, true},
         {422, 422, JSON, RETRY_SPLIT, RETRY_REJECT, RETRY_FINE, true},
         {400, 400, FIELD, RETRY_SPLIT, RETRY_REJECT, RETRY_FINE, false},
         {413, 413, FIELD, RETRY_SPLIT, RETRY_REJECT, RETRY_FINE, false},
         {422, 422, FIELD, RETRY_SPLIT, RETRY_REJECT, RETRY_FINE, false},
-        {413, 413, PAGE, RETRY_SPLIT, RETRY_REJECT, RETRY_FINE, true},
-        {413, 413, NONE, RETRY_SPLIT, RETRY_REJECT, RETRY_FINE, true},
-        {400, 400, PAGE, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
-        {400, 400, NONE, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
-        {422, 422, PAGE, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
-        {404, 405, PAGE, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
-        {404, 405, JSON, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
-        {404, 405, USED, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
         {300, 399, NONE, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
         {300, 399, JSON, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
-        {401, 403, JSON, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
-        {401, 403, NONE, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
-        {406, 412, JSON, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
-        {414, 421, PAGE, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
-        {423, 428, JSON, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
-        {430, 499, PAGE, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
+        {401, 401, JSON, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
+        {401, 401, NONE, RETRY_RETURN, RETRY_RETURN, RETRY_STOP, false},
+        {402, 407, HTML, RETRY_RETURN, RETRY_SUSPECT, RETRY_STOP, false},
+        {402, 407, JSON, RETRY_RETURN, RETRY_SUSPECT, RETRY_STOP, false},
+        {404, 405, USED, RETRY_RETURN, RETRY_SUSPECT, RETRY_STOP, false},
+        {408, 408, NONE, RETRY_RETURN, RETRY_SUSPECT, RETRY_BACKOFF, false},
+        {409, 412, JSON, RETRY_RETURN, RETRY_SUSPECT, RETRY_STOP, false},
+        {414, 420, HTML, RETRY_RETURN, RETRY_SUSPECT, RETRY_STOP, false},
+        {421, 421, HTML, RETRY_RETURN, RETRY_SUSPECT, RETRY_BACKOFF, false},
+        {423, 424, JSON, RETRY_RETURN, RETRY_SUSPECT, RETRY_STOP, false},
+        {425, 425, JSON, RETRY_RETURN, RETRY_SUSPECT, RETRY_BACKOFF, false},
+        {426, 428, NONE, RETRY_RETURN, RETRY_SUSPECT, RETRY_STOP, false},
+        {430, 499, HTML, RETRY_RETURN, RETRY_SUSPECT, RETRY_STOP, false},
         {429, 429, NONE, RETRY_RETURN, RETRY_RETURN, RETRY_WAIT, false},
         {429, 429, JSON, RETRY_RETURN, RETRY_RETURN, RETRY_WAIT, false},
-        {503, 503, NONE, RETRY_RETURN, RETRY_RETURN, RETRY_BACKOFF, false},
-        {503, 503, JSON, RETRY_RETURN, RETRY_RETURN, RETRY_BACKOFF, false},
+        {503, 503, NONE, RETRY_RETURN, RETRY_SUSPECT, RETRY_BACKOFF, false},
+        {503, 503, JSON, RETRY_RETURN, RETRY_SUSPECT, RETRY_BACKOFF, false},
         {500, 502, NONE, RETRY_AMBIGUOUS, RETRY_AMBIGUOUS, RETRY_BACKOFF, false},
         {504, 599, JSON, RETRY_AMBIGUOUS, RETRY_AMBIGUOUS, RETRY_BACKOFF, false},
         {-5, 199, NONE, RETRY_AMBIGUOUS, RETRY_AMBIGUOUS, RETRY_BACKOFF, false},
@@ -94,10 +93,126 @@ Test(retry, verdicts)
             cr_expect_eq(alone.effect, c->effect, "%d alone, row %zu", status, i);
             cr_expect_eq(alone.is_nameless, c->is_nameless, "%d, row %zu", status, i);
             cr_expect_not(bulk.is_nameless, "%d, row %zu", status, i);
-            cr_expect_eq(alone.is_token_refused, status == 401 || status == 403, "%d", status);
+            cr_expect_eq(alone.is_token_refused,
+                         status == 401 || (status == 403 && c->body != HTML), "%d", status);
             cr_expect_eq(alone.why[0] == '\0', c->effect == RETRY_FINE, "%d: %s", status,
                          alone.why);
         }
+    }
+}
+
+/* What no answer says by itself: whose fault is it? */
+Test(retry, whose_fault)
+{
+    static const struct {
+        int status;
+        enum body body;
+        struct retry_request request;
+        enum retry_outcome outcome;
+        bool needs_proof, is_unwelcome;
+        const char *why;
+    } rows[] = {
+        {402, JSON, {.count = 1}, RETRY_SUSPECT, true, false, "may pass once there is balance"},
+        {403, JSON, {.count = 1}, RETRY_SUSPECT, true, true, "a country that is not enabled"},
+        {503, JSON, {.count = 1}, RETRY_SUSPECT, true, false, "for this one, or for all"},
+        {408, NONE, {.count = 1}, RETRY_SUSPECT, true, false, "as 503"},
+        {413, NONE, {.count = 1}, RETRY_SUSPECT, true, true, "nobody knows"},
+        {413, HTML, {.count = 1, .has_passed = true}, RETRY_SUSPECT, true, true, "before it"},
+        {413, NONE, {.count = 1, .was_refused = true}, RETRY_SUSPECT, true, true, "so are others"},
+        {413,
+         NONE,
+         {.count = 1, .was_refused = true, .has_passed = true},
+         RETRY_REJECT,
+         false,
+         false,
+         "the rest of its batch has passed"},
+        {400, HTML, {.count = 1}, RETRY_REJECT, false, false, "whatever the body is"},
+        {422, NONE, {.count = 1}, RETRY_REJECT, false, false, "and here"},
+        {400, HTML, {.count = 1, .was_refused = true}, RETRY_SUSPECT, true, true, "as all others"},
+        {400, JSON, {.count = 1, .was_refused = true}, RETRY_SUSPECT, true, true, "the same"},
+        {400, FIELD, {.count = 1, .was_refused = true}, RETRY_REJECT, false, true, "it is named"},
+        {400,
+         NONE,
+         {.count = 1, .was_refused = true, .has_passed = true},
+         RETRY_REJECT,
+         false,
+         false,
+         "the rest of its batch has passed"},
+        {400, HTML, {.count = 9}, RETRY_RETURN, true, true, "a batch, for the first time"},
+        {400, HTML, {.count = 9, .was_refused = true}, RETRY_SPLIT, true, true, "again"},
+        {400, JSON, {.count = 9}, RETRY_SPLIT, false, false, "the API speaks of messages"},
+        {413, HTML, {.count = 9}, RETRY_SPLIT, false, false, "half of it is smaller"},
+        {403, JSON, {.count = 9}, RETRY_RETURN, true, true, "a batch, for the first time"},
+        {403, JSON, {.count = 9, .was_refused = true}, RETRY_SPLIT, true, true, "again"},
+        {503, JSON, {.count = 9}, RETRY_RETURN, false, false, "wait before anything is sent"},
+        {503, JSON, {.count = 9, .was_refused = true}, RETRY_SPLIT, true, false, "again"},
+        {429, NONE, {.count = 9, .was_refused = true}, RETRY_RETURN, false, false, "no refusal"},
+        {401, NONE, {.count = 1}, RETRY_RETURN, false, false, "it is the token"},
+        {401,
+         NONE,
+         {.count = 1, .is_stopped = true},
+         RETRY_SUSPECT,
+         false,
+         true,
+         "the next probe is another message"},
+        {401,
+         NONE,
+         {.count = 1, .is_proven = true},
+         RETRY_SUSPECT,
+         true,
+         true,
+         "others passed with the same token"},
+        {401, NONE, {.count = 9, .was_refused = true}, RETRY_SPLIT, false, true, "in the end"},
+        {302, NONE, {.count = 1, .is_stopped = true}, RETRY_SUSPECT, false, false, "the same"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct retry_verdict verdict = judge(rows[i].status, rows[i].body, rows[i].request);
+        bool is_batch = rows[i].request.count > 1;
+        bool is_refused = is_batch && rows[i].status != 429;
+        cr_expect_eq(verdict.outcome, rows[i].outcome, "%d, row %zu: %s, not: %s", rows[i].status,
+                     i, retry_outcome_name(verdict.outcome), rows[i].why);
+        cr_expect_eq(verdict.needs_proof, rows[i].needs_proof, "row %zu: %s", i, rows[i].why);
+        if (verdict.outcome == RETRY_SUSPECT) {
+            cr_expect_eq(verdict.is_unwelcome, rows[i].is_unwelcome, "row %zu: %s", i, rows[i].why);
+        }
+        cr_expect_eq(verdict.is_batch_refused, is_refused, "row %zu", i);
+        cr_expect_eq(verdict.is_first_refusal, is_refused && !rows[i].request.was_refused,
+                     "row %zu", i);
+    }
+}
+
+Test(retry, a_page_by_its_first_letter)
+{
+    static const struct {
+        const char *body;
+        bool is_page;
+    } rows[] = {
+        {"<html>", true},
+        {" \r\n\t<!doctype html>", true},
+        {"\xef\xbb\xbf<p>", true},
+        {"<?xml?>", true},
+        {"", false},
+        {"{\"message\": \"<b>\"}", false},
+        {"[\"<\"]", false},
+        {"caf\xe9 <p>", false},
+        {"\x1f\x8b\x08", false},
+        {NULL, false},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct api_answer answer = answered(403);
+        struct api_refusal refusal = {0};
+        struct retry_request request = {.count = 1, .attempts = 1};
+        char body[64] = "";
+        if (rows[i].body != NULL) {
+            strncpy(body, rows[i].body, sizeof(body) - 1);
+            answer.body = body;
+        }
+        struct retry_verdict verdict = retry_judge(&answer, &refusal, &request);
+        cr_expect_eq(verdict.is_page, rows[i].is_page, "row %zu", i);
+        cr_expect_str_eq(verdict.why, rows[i].is_page ? "a firewall or proxy answered 403 with HTML"
+                                                      : "the API refuses the token");
     }
 }
 

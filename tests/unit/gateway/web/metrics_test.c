@@ -2,6 +2,7 @@
 #include "gateway/web/metrics.h"
 
 #include "gateway/base/stats.h"
+#include "gateway/policy/destination.h"
 #include "gateway/queue/queue.h"
 #include "gateway/serve/relay.h"
 #include "proto/session/session.h"
@@ -134,7 +135,7 @@ Test(metrics, the_destination_is_in_one_state)
 {
     EXPECT_LINES("smsrelay_destination_state{state=\"fine\"} 1",
                  "smsrelay_destination_state{state=\"stopped\"} 0", "smsrelay_relaying 1");
-    stats_set_destination(&stats, 3);
+    stats_set_destination(&stats, DESTINATION_STOPPED);
     EXPECT_LINES("smsrelay_destination_state{state=\"fine\"} 0",
                  "smsrelay_destination_state{state=\"stopped\"} 1");
 }
