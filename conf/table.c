@@ -93,8 +93,8 @@ const struct conf_key conf_keys[] = {
         "Maximum parts of one message. A longer text is refused."),
 
     STRING(queue, path, "", conf_rule_store,
-        "The file that keeps the queue. Its directory must exist; while the relay runs, a second "
-        "file stands beside it, with -wal after its name. Only one relay may use it. Empty: "
+        "The file that keeps the queue. Its directory must exist; while the relay runs, two "
+        "more stand beside it, with -wal and -synced after its name. Only one relay may use it. Empty: "
         "$STATE_DIRECTORY/queue.db if that variable is set (systemd sets it for a service with "
         "StateDirectory=), else the queue is in memory only.",
         COMMON),

@@ -2,6 +2,7 @@
 #include "gateway/store/db.h"
 
 #include "gateway/base/int64.h"
+#include "gateway/store/wal.h"
 #include "proto/message.h"
 
 #include <errno.h>
@@ -20,8 +21,7 @@
 /* How long the log's file may stay: one part in LOG_SHARE of the volume, and so many bytes. */
 enum { LOG_BYTES_MAX = 64 << 20, LOG_SHARE = 20 };
 
-/* Bytes of the log's header, and of the header of each page in it (sqlite.org/fileformat2.html, 4). */
-enum { LOG_HEADER = 32, LOG_FRAME = 24 };
+_Static_assert((int)STORE_WAL_ERROR_SIZE == (int)STORE_ERROR_SIZE, "sentences fit");
 
 /* How long a starting relay waits for readers of its store, and how often it looks. */
 enum { READERS_WAIT_MS = 10000, READERS_PAUSE_MS = 20 };
@@ -128,6 +128,8 @@ static const char *const texts[STORE_STATEMENTS] = {
         "SELECT row, state, updated_ms FROM progress WHERE row >= ?1 ORDER BY row LIMIT ?2",
 };
 
+static const char no_mark[] = "its file -synced cannot be written";
+
 static bool complain(char *error, const char *path, const char *what, const char *advice)
 {
     snprintf(error, STORE_ERROR_SIZE, "queue.path: %s: %s%s%s", path, what,
@@ -199,13 +201,13 @@ static bool run_text(sqlite3 *handle, const char *text)
 }
 
 /* Runs a query for one integer; -1 on failure. */
-static int ask_number(sqlite3 *handle, const char *text)
+static int64_t ask_number(sqlite3 *handle, const char *text)
 {
     sqlite3_stmt *statement = NULL;
-    int value = -1;
+    int64_t value = -1;
     if (sqlite3_prepare_v2(handle, text, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW) {
-        value = sqlite3_column_int(statement, 0);
+        value = sqlite3_column_int64(statement, 0);
     }
     sqlite3_finalize(statement);
     return value;
@@ -267,9 +269,9 @@ static bool prepare(struct store_db *db)
 /* Is it a store, and of a version that we know? Changes nothing. */
 static bool recognise(struct store_db *db, const char *path, struct identity *is, char *error)
 {
-    is->version = ask_number(db->handle, "PRAGMA user_version");
-    int application = ask_number(db->handle, "PRAGMA application_id");
-    int objects = ask_number(db->handle, "SELECT count(*) FROM sqlite_schema");
+    is->version = (int)ask_number(db->handle, "PRAGMA user_version");
+    int64_t application = ask_number(db->handle, "PRAGMA application_id");
+    int64_t objects = ask_number(db->handle, "SELECT count(*) FROM sqlite_schema");
     if (is->version < 0 || application < 0 || objects < 0) {
         return complain_of_handle(db->handle, path, error);
     }
@@ -310,6 +312,9 @@ static bool set_up(struct store_db *db, const char *path, const struct identity 
         "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA temp_store = MEMORY",
         "SELECT count(*) FROM sqlite_schema", /* from the first access on there is a log */
     };
+    if (db->wal == NULL || (is->version < VERSION && !store_wal_begin(db->wal))) {
+        return complain(error, path, db->wal == NULL ? "out of memory" : no_mark, "");
+    }
     bool is_good = !is->is_empty || run_text(db->handle, "PRAGMA auto_vacuum = INCREMENTAL");
     for (size_t i = 0; is_good && i < sizeof pragmas / sizeof pragmas[0]; i++) {
         is_good = run_text(db->handle, pragmas[i]);
@@ -364,16 +369,52 @@ static int open_to_read(const char *path, sqlite3 **handle)
                            SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 }
 
+/* Finds the last message. It must be as new as `row`: otherwise the log that is missing held more. */
+static bool find_last(struct store_db *db, const char *path, int64_t row, char *error)
+{
+    db->row = ask_number(db->handle, "SELECT coalesce(max(row), 0) FROM message");
+    if (db->row < 0) {
+        return complain_of_handle(db->handle, path, error);
+    }
+    if (db->row >= row) {
+        return true;
+    }
+    if (!has_log(path)) {
+        keep_log_at_close(db->handle, false); /* or it would leave an empty one */
+    }
+    return complain(error, path, "its log (-wal) is missing, with messages that were acknowledged",
+                    "restore it; or, to do without them, remove the file -synced");
+}
+
 /* With exclusive locking from the first access on, SQLite needs no file for shared memory. */
-static bool identify(struct store_db *db, const char *path, bool is_read_only, char *error)
+static bool identify(struct store_db *db, const char *path, int64_t row, bool is_read_only,
+                     char *error)
 {
     struct identity identity;
     if (!run_text(db->handle, "PRAGMA locking_mode = EXCLUSIVE")) {
         return complain_of_handle(db->handle, path, error);
     }
-    return recognise(db, path, &identity, error) &&
-           (is_read_only ? set_up_to_read(db, path, &identity, error)
-                         : set_up(db, path, &identity, error));
+    if (!recognise(db, path, &identity, error)) {
+        return false;
+    }
+    if (is_read_only) {
+        return set_up_to_read(db, path, &identity, error);
+    }
+    if (!identity.is_empty && !find_last(db, path, row, error)) {
+        return false;
+    }
+    db->wal = store_wal_new(path, row != 0);
+    return set_up(db, path, &identity, error);
+}
+
+/* The log that is open; NULL if there is none. */
+static sqlite3_file *open_log(sqlite3 *handle)
+{
+    sqlite3_file *log = NULL;
+    bool is_there =
+        sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK &&
+        log != NULL && log->pMethods != NULL;
+    return is_there ? log : NULL;
 }
 
 /*
@@ -383,12 +424,11 @@ static bool identify(struct store_db *db, const char *path, bool is_read_only, c
  */
 static bool rewrite_log(sqlite3 *handle)
 {
-    sqlite3_file *log = NULL;
+    sqlite3_file *log = open_log(handle);
     sqlite3_int64 size = 0;
     char block[4096];
-    if (sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK ||
-        log == NULL || log->pMethods == NULL) {
-        return true; /* there is none */
+    if (log == NULL) {
+        return true;
     }
     if (log->pMethods->xFileSize(log, &size) != SQLITE_OK) {
         return false;
@@ -406,13 +446,17 @@ static bool rewrite_log(sqlite3 *handle)
 bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error)
 {
     *db = (struct store_db){.is_syncing = true};
+    int64_t row = 0;
+    if (!is_read_only && !store_wal_check(path, &row, error)) {
+        return false;
+    }
     int code = is_read_only ? open_to_read(path, &db->handle)
                             : sqlite3_open_v2(path, &db->handle,
                                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK || db->handle == NULL) {
         complain(error, path, db->handle == NULL ? "out of memory" : sqlite3_errmsg(db->handle),
                  "");
-    } else if (identify(db, path, is_read_only, error)) {
+    } else if (identify(db, path, row, is_read_only, error)) {
         if (prepare(db)) {
             sqlite3_wal_hook(db->handle, note_log, db);
             return true;
@@ -453,6 +497,7 @@ void store_db_close(struct store_db *db)
         sqlite3_finalize(db->statements[i]);
     }
     sqlite3_close(db->handle);
+    store_wal_free(db->wal, false);
     *db = (struct store_db){0};
 }
 
@@ -476,8 +521,17 @@ bool store_db_next_row(struct store_db *db, enum store_statement which, bool *ha
     return false;
 }
 
+static bool begin_log(struct store_db *db)
+{
+    db->failure = store_wal_begin(db->wal) ? NULL : no_mark;
+    return db->failure == NULL;
+}
+
 bool store_db_begin(struct store_db *db, bool syncs)
 {
+    if (!begin_log(db)) {
+        return false;
+    }
     /* Not a prepared statement: a pragma takes effect when it is compiled. */
     if (syncs != db->is_syncing && !run_text(db->handle, syncs ? "PRAGMA synchronous = FULL"
                                                                : "PRAGMA synchronous = NORMAL")) {
@@ -489,7 +543,14 @@ bool store_db_begin(struct store_db *db, bool syncs)
 
 bool store_db_commit(struct store_db *db)
 {
-    return store_db_run(db, STORE_COMMIT);
+    if (!store_db_run(db, STORE_COMMIT)) {
+        return false;
+    }
+    sqlite3_file *log = db->is_syncing ? open_log(db->handle) : NULL;
+    if (log != NULL) {
+        store_wal_note(db->wal, log, db->log_pages, db->row);
+    }
+    return true;
 }
 
 void store_db_roll_back(struct store_db *db)
@@ -499,23 +560,33 @@ void store_db_roll_back(struct store_db *db)
     }
 }
 
+/* There are no other connections, so nothing can be left in the log. */
+static bool move_log(sqlite3 *handle, int mode)
+{
+    return sqlite3_wal_checkpoint_v2(handle, NULL, mode, NULL, NULL) == SQLITE_OK;
+}
+
 bool store_db_checkpoint(struct store_db *db, bool empties)
 {
-    int mode = empties ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-    if (empties && !rewrite_log(db->handle)) {
+    if (!begin_log(db) || (empties && !rewrite_log(db->handle)) ||
+        !move_log(db->handle, SQLITE_CHECKPOINT_PASSIVE)) {
         return false;
     }
-    if (sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, NULL, NULL) != SQLITE_OK) {
+    if (!store_wal_reset(db->wal)) {
+        db->failure = no_mark;
         return false;
     }
     db->log_pages = 0;
-    return true;
+    return !empties || move_log(db->handle, SQLITE_CHECKPOINT_TRUNCATE);
 }
 
 bool store_db_finish(struct store_db *db)
 {
     bool is_good = store_db_checkpoint(db, true) && keep_log_at_close(db->handle, false);
+    struct store_wal *wal = db->wal;
+    db->wal = NULL;
     store_db_close(db);
+    store_wal_free(wal, is_good);
     return is_good;
 }
 
@@ -527,22 +598,25 @@ bool store_db_copy(struct store_db *db, const char *to, char *error)
         complain(error, to, text == NULL ? "out of memory" : sqlite3_errmsg(db->handle), "");
     }
     sqlite3_free(text);
-    return is_good;
+    return is_good && store_wal_reset(db->wal);
 }
 
-int64_t store_db_log_bytes(const struct store_db *db)
+bool store_db_is_log_cut_off(struct store_db *db)
 {
-    return db->log_pages == 0 ? 0 : LOG_HEADER + db->log_pages * (LOG_FRAME + STORE_PAGE_BYTES);
+    sqlite3_int64 size = 0;
+    sqlite3_file *log = db->handle == NULL ? NULL : open_log(db->handle);
+    return log != NULL && log->pMethods->xFileSize(log, &size) == SQLITE_OK &&
+           size < store_wal_bytes(db->log_pages);
 }
 
 int store_db_pages(struct store_db *db)
 {
-    return ask_number(db->handle, "PRAGMA page_count");
+    return (int)ask_number(db->handle, "PRAGMA page_count");
 }
 
 int store_db_free_pages(struct store_db *db)
 {
-    return ask_number(db->handle, "PRAGMA freelist_count");
+    return (int)ask_number(db->handle, "PRAGMA freelist_count");
 }
 
 bool store_db_vacuum(struct store_db *db, int pages)
@@ -554,5 +628,8 @@ bool store_db_vacuum(struct store_db *db, int pages)
 
 const char *store_db_error(const struct store_db *db)
 {
+    if (db->failure != NULL) {
+        return db->failure;
+    }
     return db->handle == NULL ? "the database is closed" : sqlite3_errmsg(db->handle);
 }

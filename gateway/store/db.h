@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STORE_ERROR_SIZE = 512, STORE_PAGE_BYTES = 4096 };
+enum { STORE_ERROR_SIZE = 512 };
 
 /* Every statement that the store runs more than once; db.c has their texts. */
 enum store_statement {
@@ -51,11 +51,16 @@ enum store_statement {
     STORE_STATEMENTS
 };
 
+struct store_wal;
+
 struct store_db {
     sqlite3 *handle;
     sqlite3_stmt *statements[STORE_STATEMENTS];
     bool is_syncing; /* commits are synced */
     int log_pages;   /* pages of the write-ahead log, as of the last commit */
+    struct store_wal *wal;
+    int64_t row;         /* of the last message that was inserted */
+    const char *failure; /* of the last step, if it was not SQLite's; NULL = it was */
 };
 
 /*
@@ -108,12 +113,12 @@ bool store_db_next_row(struct store_db *db, enum store_statement which, bool *ha
  */
 bool store_db_checkpoint(struct store_db *db, bool empties);
 
-/* Copies all of the database, log included, into the empty file `to`. Returns false with a sentence in
- * `error`. */
+/* Copies all of the database, log included, into the empty file `to`. The log is not needed any more
+ * then. Returns false with a sentence in `error`. */
 bool store_db_copy(struct store_db *db, const char *to, char *error);
 
-/* How long the log is at least, in bytes. */
-int64_t store_db_log_bytes(const struct store_db *db);
+/* Is the log shorter than what was written to it? */
+bool store_db_is_log_cut_off(struct store_db *db);
 /* How many pages the file has once the log is in it, and how many of them are free; -1 on failure. */
 int store_db_pages(struct store_db *db);
 int store_db_free_pages(struct store_db *db);

@@ -3,6 +3,7 @@
 
 #include "gateway/store/db.h"
 #include "gateway/store/rows.h"
+#include "gateway/store/wal.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -18,9 +19,10 @@ struct store_offline {
     int lock_fd;
     struct store_db db;
     struct store_rows_reader reader;
-    bool is_reading; /* `reader` has begun */
-    int state;       /* as store_offline_begin got it */
-    size_t left;     /* how many more may be read */
+    bool is_reading;               /* `reader` has begun */
+    int state;                     /* as store_offline_begin got it */
+    size_t left;                   /* how many more may be read */
+    char damage[STORE_ERROR_SIZE]; /* of the log, up to which all can be read; "" = it is whole */
 };
 
 static enum store_offline_verdict lock_verdict(int reason)
@@ -53,7 +55,9 @@ enum store_offline_verdict store_offline_open(const char *path, struct store_off
         close(lock_fd);
         return STORE_IS_UNUSABLE;
     }
+    int64_t row;
     s->lock_fd = lock_fd;
+    store_wal_check(path, &row, s->damage);
     if (!store_db_open(&s->db, path, true, error)) {
         store_offline_close(s);
         return STORE_IS_UNUSABLE;
@@ -100,6 +104,8 @@ struct message *store_offline_next(struct store_offline *s, char error[STORE_OFF
     }
     if (s->left > 0 && m == NULL && s->reader.fault != NULL) {
         snprintf(error, STORE_OFFLINE_ERROR_SIZE, "%s", s->reader.fault);
+    } else if (s->left > 0 && m == NULL) {
+        memcpy(error, s->damage, STORE_OFFLINE_ERROR_SIZE);
     }
     s->left -= m != NULL ? 1 : 0;
     return m;

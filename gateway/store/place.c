@@ -13,9 +13,9 @@
 
 #define RESCUED "-rescued"
 
-static bool is_same_file(const struct stat *status, dev_t device, ino_t inode)
+static bool is_same(const struct stat *status, const struct store_inode *as)
 {
-    return status->st_dev == device && status->st_ino == inode;
+    return status->st_dev == as->device && status->st_ino == as->inode;
 }
 
 /* Looks for the log at the path. Returns false if there is none. */
@@ -24,27 +24,34 @@ static bool find_log(const struct store_place *place, char name[PATH_MAX], struc
     return snprintf(name, PATH_MAX, "%s-wal", place->path) < PATH_MAX && stat(name, status) == 0;
 }
 
-void store_place_note_log(struct store_place *place)
+void store_place_note(struct store_place *place)
 {
     char name[PATH_MAX];
-    struct stat status;
-    bool is_there = find_log(place, name, &status);
-    place->log_device = is_there ? status.st_dev : 0;
-    place->log_inode = is_there ? status.st_ino : 0;
+    struct stat file = {0};
+    struct stat log = {0};
+    fstat(place->lock_fd, &file);
+    find_log(place, name, &log);
+    place->file = (struct store_inode){file.st_dev, file.st_ino};
+    place->log = (struct store_inode){log.st_dev, log.st_ino};
 }
 
-enum store_fault store_place_check(const struct store_place *place, const struct store_db *db)
+enum store_fault store_place_check(const struct store_place *place, struct store_db *db)
 {
     char name[PATH_MAX];
-    struct stat open_file, file, log;
-    if (fstat(place->lock_fd, &open_file) != 0 || stat(place->path, &file) != 0 ||
-        !is_same_file(&file, open_file.st_dev, open_file.st_ino)) {
+    struct stat file, log;
+    if (stat(place->path, &file) != 0 || !is_same(&file, &place->file)) {
         return STORE_FILE_GONE;
     }
-    if (!find_log(place, name, &log) || !is_same_file(&log, place->log_device, place->log_inode)) {
+    if (!find_log(place, name, &log) || !is_same(&log, &place->log)) {
         return STORE_LOG_GONE;
     }
-    return file.st_size == 0 || log.st_size < store_db_log_bytes(db) ? STORE_CUT_OFF : STORE_SOUND;
+    return store_place_is_cut_off(place, db) ? STORE_CUT_OFF : STORE_SOUND;
+}
+
+bool store_place_is_cut_off(const struct store_place *place, struct store_db *db)
+{
+    struct stat file;
+    return (fstat(place->lock_fd, &file) == 0 && file.st_size == 0) || store_db_is_log_cut_off(db);
 }
 
 const char *store_fault_words(enum store_fault fault)
@@ -65,7 +72,7 @@ static bool remove_log(const struct store_place *place, char name[PATH_MAX])
     if (!find_log(place, name, &status)) {
         return false;
     }
-    return !is_same_file(&status, place->log_device, place->log_inode) || unlink(name) != 0;
+    return !is_same(&status, &place->log) || unlink(name) != 0;
 }
 
 void store_place_clear_log(const struct store_place *place)

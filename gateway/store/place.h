@@ -24,15 +24,19 @@ enum store_fault {
 struct store_place {
     char path[PATH_MAX]; /* of the database */
     int lock_fd;         /* of the database, from store_db_lock; -1 = not open */
-    dev_t log_device;    /* of the log that is open */
-    ino_t log_inode;
+    struct store_inode {
+        dev_t device;
+        ino_t inode;
+    } file, log; /* that are open */
 };
 
-/* Remembers which log was opened with the database. */
-void store_place_note_log(struct store_place *place);
+/* Remembers which files were opened. */
+void store_place_note(struct store_place *place);
 
 /* Compares what is at the path with what is open. */
-enum store_fault store_place_check(const struct store_place *place, const struct store_db *db);
+enum store_fault store_place_check(const struct store_place *place, struct store_db *db);
+/* Only whether it is STORE_CUT_OFF: the next write hides that. */
+bool store_place_is_cut_off(const struct store_place *place, struct store_db *db);
 /* A sentence about a fault. */
 const char *store_fault_words(enum store_fault fault);
 

@@ -2,6 +2,7 @@
 #include "gateway/store/room.h"
 
 #include "gateway/store/db.h"
+#include "gateway/store/wal.h"
 
 #include <stdio.h>
 #include <sys/stat.h>

@@ -57,6 +57,7 @@ bool store_rows_insert(struct store_db *db, int64_t row, const struct message *m
     bind_text(insert, 12, message_from(m), m->from_len);
     bind_words(insert, 13, message_ref(m));
     bind_text(insert, 14, message_text(m), m->text_len);
+    db->row = row;
     return store_db_run(db, STORE_INSERT_MESSAGE);
 }
 

@@ -33,6 +33,7 @@ enum {
     RESTORE_SLICE = 1000,      /* messages that queue_restore takes under one lock */
     API_IDS_MAX = 100000,      /* recalled from earlier runs: 0.2 s */
     RETRY_MS = 1000,           /* between tries while the disk fails */
+    MUCH_ROOM = 256 << 20,     /* bytes: more than come in between two looks */
     LOOK_MS = 1000,            /* between looks at the file and its volume: others use them, too */
     HURRY_MS = 1000,           /* between passes of the purge, where room is short */
     SYNC_WITHIN_MS = 1000,     /* a commit without a sync is synced within this time */
@@ -484,11 +485,14 @@ static void end_batch(struct store *s, const struct store_batch *batch)
     } else if (s->sync_ms == INT64_MAX) {
         s->sync_ms = clock_monotonic_ms() + SYNC_WITHIN_MS;
     }
-    if (atomic_load(&s->is_failing)) {
+    bool has_recovered = atomic_load(&s->is_failing);
+    if (has_recovered) {
         LOG(LOG_WARN, "store_recovered", LOG_STR("path", s->options.path));
         atomic_store(&s->is_failing, false);
     }
-    measure_room(s);
+    if (has_recovered || s->room.bytes < MUCH_ROOM) {
+        measure_room(s);
+    }
 }
 
 /*

@@ -120,11 +120,6 @@ static bool write_all(struct store_writer *w, const struct store_batch *batch)
            (!batch->saves_progress || store_notices_save_progress(&w->notices, &w->db));
 }
 
-static bool is_in_place(const struct store_writer *w)
-{
-    return store_place_check(&w->place, &w->db) == STORE_SOUND;
-}
-
 static void count_commit(struct store_writer *w, const struct store_batch *batch, int64_t took_us)
 {
     int64_t rows = (int64_t)(batch->message_count + batch->report_count + batch->record_count);
@@ -142,8 +137,9 @@ static void count_commit(struct store_writer *w, const struct store_batch *batch
 bool store_write(struct store_writer *w, const struct store_batch *batch)
 {
     int64_t began_us = clock_monotonic_us();
-    if (!is_in_place(w) || !store_db_begin(&w->db, batch->syncs) || !write_all(w, batch) ||
-        !store_db_commit(&w->db) || !is_in_place(w)) {
+    if (store_place_is_cut_off(&w->place, &w->db) || !store_db_begin(&w->db, batch->syncs) ||
+        !write_all(w, batch) || !store_db_commit(&w->db) ||
+        store_place_check(&w->place, &w->db) != STORE_SOUND) {
         return false;
     }
     count_commit(w, batch, clock_monotonic_us() - began_us);
@@ -190,7 +186,7 @@ static bool undo(struct store_writer *w)
 bool store_write_open(struct store_writer *w, char error[STORE_ERROR_SIZE])
 {
     bool is_open = store_db_open(&w->db, w->place.path, false, error);
-    store_place_note_log(&w->place);
+    store_place_note(&w->place);
     return is_open;
 }
 

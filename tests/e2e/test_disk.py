@@ -186,17 +186,17 @@ class Refusal(DiskTest):
         self.start({"log.level": "info"})
         self.order("write full")
         for _ in range(50):
-            self.refuse(20)
+            self.refuse(20, "hidden")
         failures = int(self.c.stats()["store_failures_total"])
         self.order("ok")
         self.await_recovery()
         record = self.finish()
-        self.assertNone(record, "refused")
+        self.assertNone(record, "hidden")
         lines = self.daemon.log("store_failed") + self.daemon.log("store_unusable")
         self.assertLess(failures, 20)  # a try a second, not one a message
         self.assertLessEqual(len([line for line in lines if "again" not in line]), 6)
         for line in self.daemon.lines:
-            self.assertNotIn("refused", line)
+            self.assertNotIn("hidden", line)
         self.assertEqual(len(self.daemon.log("store_recovered")), 1)
 
 

@@ -848,7 +848,7 @@ class File(DurableTest):
         self.start(preexec_fn=lambda: os.umask(0))
         self.send("text")
         names = sorted(os.listdir(self.folder))
-        self.assertEqual(names, ["queue.db", "queue.db-wal"])
+        self.assertEqual(names, ["queue.db", "queue.db-synced", "queue.db-wal"])
         for name in names:
             mode = os.stat(os.path.join(self.folder, name)).st_mode
             self.assertEqual(stat.S_IMODE(mode), 0o600, name)

@@ -10,9 +10,9 @@ import time
 import unittest
 
 from relaying import eventually
-from support import TO, parse_reply, run
-from test_disk import LATER, NOT_STORED, Trouble
-from test_durable import texts
+from support import DATAERR, TO, parse_reply, run
+from test_disk import Trouble
+from test_durable import CANTCREAT, texts
 
 
 class PlaceTest(Trouble):
@@ -27,7 +27,11 @@ class PlaceTest(Trouble):
         self.await_states(self.done, "relayed")
         self.settle_store()
         self.hold()
-        self.waiting = self.send(texts(5, "waits"))
+        self.waiting = [self.send(text)[0] for text in texts(5, "waits")]  # a transaction each
+
+    def try_start(self):
+        return run("serve", "-o", "api.url=sandbox", "-o", "listen.address=127.0.0.1:0", "-o",
+                   "queue.path=" + self.path)
 
     def await_notice(self):
         """It notices by itself, within a second or so."""
@@ -50,7 +54,7 @@ class PlaceTest(Trouble):
 
 
 class Removed(PlaceTest):
-    def each(self, remove, names=("queue.db", "queue.db-wal")):
+    def each(self, remove, *more):
         self.begin()
         remove()
         self.refuse()
@@ -58,8 +62,9 @@ class Removed(PlaceTest):
         self.assertRegex(self.c.ask("QUEUE")[0], "accepting=no why=.*(removed|replaced)")
         taken = [self.await_recovery()]
         taken += self.send(texts(3, "later"))
-        self.assertEqual(sorted(os.listdir(self.folder)), sorted(names))
-        for name in names[:2]:
+        names = ["queue.db", "queue.db-synced", "queue.db-wal"]
+        self.assertEqual(sorted(os.listdir(self.folder)), sorted(names + list(more)))
+        for name in names:
             self.assertEqual(os.stat(os.path.join(self.folder, name)).st_mode & 0o777, 0o600)
         self.check_all(taken)
 
@@ -69,15 +74,14 @@ class Removed(PlaceTest):
     def test_the_log(self):
         self.each(lambda: os.unlink(self.log))
 
-    def test_both(self):
+    def test_all(self):
         def remove():
-            os.unlink(self.path)
-            os.unlink(self.log)
+            for name in os.listdir(self.folder):
+                os.unlink(os.path.join(self.folder, name))
         self.each(remove)
 
     def test_moved_to_another_name(self):
-        self.each(lambda: os.rename(self.path, self.path + ".old"),
-                  ("queue.db", "queue.db-wal", "queue.db.old"))
+        self.each(lambda: os.rename(self.path, self.path + ".old"), "queue.db.old")
 
     def test_another_log(self):
         """Of another store: it must not get into this one."""
@@ -85,7 +89,7 @@ class Removed(PlaceTest):
             with open(self.log + ".new", "wb") as file:
                 file.write(open(self.log, "rb").read()[:8000] + bytes(8000))
             os.rename(self.log + ".new", self.log)
-        self.each(replace, ("queue.db", "queue.db-wal", "queue.db-wal-replaced"))
+        self.each(replace, "queue.db-wal-replaced")
 
     def test_unasked(self):
         """Nobody submits anything: it puts the file back all the same."""
@@ -183,15 +187,65 @@ class CutOff(PlaceTest):
         self.assertRelayed(self.waiting)
         self.refuse()
         self.kill()
+        done = self.try_start()
+        self.assertEqual(done.returncode, CANTCREAT, done.stderr)
+        return done.stderr
 
     def test_the_file(self):
-        self.each(lambda: os.truncate(self.path, 0))
+        self.assertIn("it is empty", self.each(lambda: os.truncate(self.path, 0)))
 
     def test_the_log(self):
-        self.each(lambda: os.truncate(self.log, 0))
+        self.assertIn("its log (-wal) is missing", self.each(lambda: os.truncate(self.log, 0)))
 
     def test_part_of_the_log(self):
-        self.each(lambda: os.truncate(self.log, os.path.getsize(self.log) - 4096))
+        words = self.each(lambda: os.truncate(self.log, os.path.getsize(self.log) - 4096))
+        self.assertIn("its log (-wal) is damaged", words)
+
+
+class Damaged(PlaceTest):
+    """While nobody runs."""
+
+    def begin(self):
+        super().begin()
+        self.kill()
+
+    def damage(self, share):
+        """Changes a byte of the log."""
+        at = int(os.path.getsize(self.log) * share)
+        with open(self.log, "r+b") as file:
+            file.seek(at)
+            byte = file.read(1)[0]
+            file.seek(at)
+            file.write(bytes([byte ^ 255]))
+
+    def test_what_can_be_read(self):
+        """The relay leaves all files alone; `smsrelay queue` shows what the log has up to there."""
+        self.begin()
+        self.damage(0.9)
+        before = {name: open(os.path.join(self.folder, name), "rb").read()
+                  for name in os.listdir(self.folder)}
+        for _ in range(2):
+            done = self.try_start()
+            self.assertEqual(done.returncode, CANTCREAT, done.stderr)
+            self.assertIn("queue.path: " + self.path, done.stderr)
+            self.assertIn("its log (-wal) is damaged", done.stderr)
+        export = run("queue", "export", "-o", "queue.path=" + self.path)
+        self.assertEqual(export.returncode, DATAERR, export.stderr)
+        self.assertIn("its log (-wal) is damaged", export.stderr)
+        kept = [json.loads(line)["text"] for line in export.stdout.splitlines()]
+        self.assertEqual(kept, texts(len(kept), "waits"))
+        self.assertTrue(0 < len(kept) < 5, kept)
+        after = {name: open(os.path.join(self.folder, name), "rb").read()
+                 for name in os.listdir(self.folder)}
+        self.assertEqual(sorted(before), sorted(after))
+        self.assertEqual(before, after)
+
+    def test_restored(self):
+        self.begin()
+        self.damage(0.5)
+        self.assertEqual(self.try_start().returncode, CANTCREAT)
+        self.damage(0.5)
+        self.check_all([])
 
 
 if __name__ == "__main__":

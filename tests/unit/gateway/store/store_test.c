@@ -1182,3 +1182,273 @@ Test(store, an_empty_file_is_a_new_store, .init = setup, .fini = teardown)
     cr_expect(is_stored(&id));
     stop();
 }
+
+/* --- a damaged log ---------------------------------------------------------------------------- */
+
+/* The files of a store, as a killed relay leaves them. */
+enum { FILE_MAIN, FILE_LOG, FILE_SYNCED, FILES };
+static const char *const file_ends[FILES] = {"", "-wal", "-synced"};
+
+struct image {
+    unsigned char *bytes;
+    size_t len;
+    bool exists;
+};
+
+static const char *file_name(int file)
+{
+    static char name[PATH_SIZE + sizeof "-synced"];
+    snprintf(name, sizeof name, "%s%s", path, file_ends[file]);
+    return name;
+}
+
+static struct image read_image(int file)
+{
+    struct image image = {NULL, 0, false};
+    struct stat status;
+    FILE *stream = fopen(file_name(file), "r");
+    if (stream != NULL && fstat(fileno(stream), &status) == 0) {
+        image = (struct image){malloc((size_t)status.st_size + 1), (size_t)status.st_size, true};
+        cr_assert_eq(fread(image.bytes, 1, image.len, stream), image.len);
+        fclose(stream);
+    }
+    return image;
+}
+
+static void write_image(int file, const struct image *image)
+{
+    remove(file_name(file));
+    if (image->exists) {
+        FILE *stream = fopen(file_name(file), "w");
+        cr_assert(stream != NULL && fwrite(image->bytes, 1, image->len, stream) == image->len);
+        fclose(stream);
+    }
+}
+
+/* 600 messages in transactions of several sizes, as a kill leaves them. With a short log, the last
+ * transactions are followed by older ones. */
+enum { LEFT = 600 };
+static void leave_killed(int log_pages, struct image left[FILES])
+{
+    static const size_t sizes[] = {1, 40, 3, 10, 6};
+    struct message *messages[40];
+    options.log_pages = log_pages;
+    start();
+    for (size_t made = 0, turn = 0; made < LEFT; turn++) {
+        size_t count = sizes[turn % COUNT(sizes)];
+        for (size_t i = 0; i < count; i++) {
+            messages[i] = make(&(struct message_content){.text = NULL});
+        }
+        accept_all(messages, count, base_ms);
+        made += count;
+    }
+    for (int i = 0; i < FILES; i++) {
+        left[i] = read_image(i);
+    }
+    stop();
+}
+
+static uint32_t dice(uint32_t below)
+{
+    static uint64_t state = 0x9E3779B97F4A7C15;
+    state = state * 6364136223846793005 + 1442695040888963407;
+    return (uint32_t)(state >> 33) % below;
+}
+
+enum { HEADER_BYTES = 32, FRAME_BYTES = 4096 + 24 };
+
+/* Where damage begins: each kind of place in turn. */
+static size_t choose_place(size_t len, unsigned turn)
+{
+    size_t frames = (len - HEADER_BYTES) / FRAME_BYTES;
+    size_t frame = HEADER_BYTES + dice((uint32_t)frames) * FRAME_BYTES;
+    size_t places[] = {
+        dice(HEADER_BYTES),                                            /* the header */
+        frame + dice(24),                                              /* a frame's header */
+        frame + 24 + dice(4096),                                       /* a page */
+        HEADER_BYTES + (frames - 1) * FRAME_BYTES + dice(FRAME_BYTES), /* the last frame */
+        HEADER_BYTES + dice(FRAME_BYTES),                              /* the first frame */
+        dice((uint32_t)len),                                           /* anywhere */
+    };
+    return places[turn % COUNT(places)];
+}
+
+/* Changes a bit, some bytes or a block, or cuts the log off, at `at`. Returns what it did. */
+static const char *damage(struct image *log, size_t at, unsigned turn)
+{
+    static char words[100];
+    size_t most = log->len - at;
+    size_t len = 0;
+    const char *what = "cut off";
+    switch (dice(5)) {
+    case 0:
+        what = "a bit";
+        log->bytes[at] ^= (unsigned char)(1 << dice(8));
+        break;
+    case 1:
+        what = "some bytes";
+        len = 1 + dice(100);
+        break;
+    case 2:
+        what = "zeros";
+        len = 4096;
+        memset(log->bytes + at, 0, len < most ? len : most);
+        len = 0;
+        break;
+    case 3:
+        what = "a block of another place";
+        len = 512 + dice(4096);
+        len = len < most ? len : most;
+        memmove(log->bytes + at, log->bytes + dice((uint32_t)(log->len - len)), len);
+        len = 0;
+        break;
+    default:
+        log->len = at;
+        break;
+    }
+    for (size_t i = 0; i < len && i < most; i++) {
+        log->bytes[at + i] = (unsigned char)dice(256);
+    }
+    snprintf(words, sizeof words, "turn %u: %s at %zu of %zu", turn, what, at, at + most);
+    return words;
+}
+
+/* The relay starts, or it does not, says why and keeps the log. Returns what came back; -1 = refused. */
+static int try_log(const char *what, const struct image *log)
+{
+    if (try_start()) {
+        stop();
+        return (int)restored;
+    }
+    struct image kept = read_image(FILE_LOG);
+    cr_expect_not_null(strstr(error, "-wal"), "%s: %s", what, error);
+    cr_expect(kept.len == log->len &&
+                  (log->len == 0 || memcmp(kept.bytes, log->bytes, log->len) == 0),
+              "%s: the log was changed", what);
+    free(kept.bytes);
+    return -1;
+}
+
+static void write_images(const struct image left[FILES])
+{
+    for (int i = 0; i < FILES; i++) {
+        write_image(i, &left[i]);
+    }
+}
+
+static void free_images(struct image left[FILES])
+{
+    for (int i = 0; i < FILES; i++) {
+        free(left[i].bytes);
+    }
+}
+
+/* Without the file that notes what is synced, it cannot be told from a torn end that the last frames
+ * are damaged or missing. */
+static bool may_lose(bool has_mark, size_t at, size_t len, size_t len_before)
+{
+    return !has_mark && (len < len_before || at + (size_t)5 * FRAME_BYTES > len);
+}
+
+static void expect_no_silent_loss(int log_pages, bool has_mark)
+{
+    enum { TURNS = 400 };
+    struct image left[FILES];
+    unsigned refused = 0;
+    leave_killed(log_pages, left);
+    cr_assert(left[FILE_SYNCED].exists);
+    left[FILE_SYNCED].exists = has_mark;
+    struct image log = left[FILE_LOG];
+    for (unsigned turn = 0; turn < TURNS; turn++) {
+        left[FILE_LOG] = (struct image){malloc(log.len), log.len, true};
+        memcpy(left[FILE_LOG].bytes, log.bytes, log.len);
+        size_t at = choose_place(log.len, turn);
+        const char *what = turn == 0 ? "as it was" : damage(&left[FILE_LOG], at, turn);
+        write_images(left);
+        int came_back = try_log(what, &left[FILE_LOG]);
+        cr_expect(came_back == LEFT || (turn > 0 && came_back < 0) ||
+                      may_lose(has_mark, at, left[FILE_LOG].len, log.len),
+                  "%s: %d came back: %s", what, came_back, error);
+        refused += came_back < 0;
+        free(left[FILE_LOG].bytes);
+    }
+    cr_expect_gt(refused, TURNS / 8);
+    left[FILE_LOG] = log;
+    free_images(left);
+}
+
+Test(store, no_damage_of_the_log_goes_unnoticed, .init = setup, .fini = teardown)
+{
+    expect_no_silent_loss(0, true);
+}
+
+Test(store, nor_does_it_with_older_transactions_behind_the_last, .init = setup, .fini = teardown)
+{
+    expect_no_silent_loss(30, true);
+}
+
+Test(store, nor_does_it_in_a_log_of_an_older_version, .init = setup, .fini = teardown)
+{
+    expect_no_silent_loss(0, false);
+}
+
+/* As the sentence says: cut off where it is damaged, the log is good up to there. */
+Test(store, what_a_damaged_log_still_has, .init = setup, .fini = teardown)
+{
+    struct image left[FILES];
+    leave_killed(0, left);
+    left[FILE_LOG].bytes[left[FILE_LOG].len / 2] ^= 1;
+    write_images(left);
+    cr_assert_eq(try_log("a bit", &left[FILE_LOG]), -1);
+    const char *words = strstr(error, "truncate -s ");
+    cr_assert_not_null(words, "%s", error);
+    cr_assert_eq(truncate(file_name(FILE_LOG), atol(words + strlen("truncate -s "))), 0);
+    cr_assert_eq(remove(file_name(FILE_SYNCED)), 0);
+    start();
+    cr_expect(restored > LEFT / 4 && restored < LEFT, "%zu", restored);
+    stop();
+    free_images(left);
+}
+
+Test(store, a_log_that_is_missing, .init = setup, .fini = teardown)
+{
+    struct image left[FILES];
+    leave_killed(0, left);
+    write_images(left);
+    cr_expect_eq(sql("SELECT count(*) FROM message"), LEFT); /* moves the log into the file */
+    cr_assert_neq(access(file_name(FILE_LOG), F_OK), 0);
+    start();
+    cr_expect_eq(restored, LEFT);
+    stop();
+
+    struct image log = left[FILE_LOG];
+    left[FILE_LOG].exists = false;
+    write_images(left);
+    for (int i = 0; i < 2; i++) {
+        expect_refused("no log", "its log (-wal) is missing");
+        cr_expect_neq(access(file_name(FILE_LOG), F_OK), 0, "it leaves no empty one");
+    }
+    write_image(FILE_LOG, &log);
+    start();
+    cr_expect_eq(restored, LEFT);
+    stop();
+    for (int i = 0; i < FILES; i++) {
+        cr_expect_eq(access(file_name(i), F_OK) == 0, i == FILE_MAIN, "%s", file_name(i));
+    }
+    free_images(left);
+}
+
+Test(store, a_new_file_beside_the_log_of_another, .init = setup, .fini = teardown)
+{
+    struct image left[FILES];
+    leave_killed(0, left);
+    left[FILE_MAIN].exists = left[FILE_LOG].exists = false;
+    write_images(left);
+    start();
+    cr_expect_eq(restored, 0);
+    accept_one(&(struct message_content){.text = NULL});
+    restart();
+    cr_expect_eq(restored, 1);
+    stop();
+    free_images(left);
+}
