@@ -107,7 +107,6 @@ static void check_certificates(struct conf_loader *l, const struct conf_key *key
 /* Better now than when the first message needs the file. */
 static void check_files(struct conf_loader *l)
 {
-    check_token_file(l);
     check_program(l);
     check_certificates(l, conf_key_find("api", "ca_file"), l->conf->api.ca_file);
     check_certificates(l, conf_key_find("reports", "webhook_ca_file"),
@@ -173,4 +172,5 @@ void conf_check(struct conf_loader *l)
     check_waits(l);
     check_sender(l);
     check_secrets(l);
+    check_token_file(l); /* the last: its warning must not hide an error */
 }

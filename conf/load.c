@@ -272,10 +272,10 @@ struct conf *conf_read(FILE *file, const char *name, char *const *overrides,
     for (; overrides != NULL && *overrides != NULL; overrides++) {
         read_override(&l, *overrides);
     }
-    conf_check(&l);
     if (judge != NULL) {
         judge(l.conf, &l);
     }
+    conf_check(&l);
     drop_last_slashes(l.conf->api.url);
 
 out:

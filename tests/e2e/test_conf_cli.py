@@ -218,6 +218,12 @@ class MountedToken(ConfTest):
                        % self.folder)
             self.assertEqual((done.returncode, done.stderr), (OK, "" if mode == "640" else warning))
 
+    def test_errors_come_before_the_warning(self):
+        done = self.run_on_mount("check", "-o", "sms.senders=12", "-o", "relay.retry_min=1h")
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertRegex(done.stderr, r"^-o sms\.senders: .*\n-o relay\.retry_min: .*\n"
+                                      r"-o api\.token_file: warning: .*\n$")
+
     def test_serve_warns_in_the_log_alone(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             done = self.run_on_mount("serve", "-o", "listen.address=127.0.0.1:0", "-o",
