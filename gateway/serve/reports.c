@@ -44,14 +44,14 @@ enum {
 #define PATH_START "/dlr/"
 #define ALLOW      "GET, HEAD, OPTIONS, POST"
 
-struct call {
+struct http_call {
     struct evhttp_request *request; /* NULL = it has been answered */
     size_t open;                    /* its reports that are not stored */
 };
 
 struct arrival {
     STAILQ_ENTRY(arrival) entry;
-    struct call *call; /* NULL = polling has found it */
+    struct http_call *call; /* NULL = polling has found it */
     struct api_report content;
     int64_t came_ms; /* monotonic */
 };
@@ -101,7 +101,7 @@ static void arrival_free(struct reports *reports, struct arrival *a)
 /* The arrival is stored, or its call was refused. */
 static void arrival_end(struct reports *reports, struct arrival *a)
 {
-    struct call *call = a->call;
+    struct http_call *call = a->call;
     if (call != NULL && --call->open == 0) {
         if (call->request != NULL) {
             answer_request(call->request, HTTP_OK, "thank you");
@@ -315,7 +315,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
  * Lets a report wait for its batch, and takes ownership of it. `call` is NULL if there is none to
  * answer. Returns false on allocation failure.
  */
-static bool arrive(struct reports *reports, struct api_report *content, struct call *call)
+static bool arrive(struct reports *reports, struct api_report *content, struct http_call *call)
 {
     static const struct timeval LOOK = {.tv_usec = LOOK_MS * 1000};
     struct arrival *a = malloc(sizeof *a);
@@ -385,7 +385,7 @@ static bool is_for_us(const struct reports *reports, struct evhttp_request *requ
 static void take_call(struct reports *reports, struct evhttp_request *request,
                       struct api_reports *content)
 {
-    struct call *call = calloc(1, sizeof *call);
+    struct http_call *call = calloc(1, sizeof *call);
     size_t taken = 0;
     while (call != NULL && taken < content->count && arrive(reports, &content->list[taken], call)) {
         taken++;
@@ -525,7 +525,7 @@ void reports_stop(struct reports *reports)
 }
 
 /* One of its reports will not be stored. */
-static void call_drop(struct call *call)
+static void call_drop(struct http_call *call)
 {
     if (call == NULL) {
         return;
