@@ -2,6 +2,7 @@
 #include "gateway/parts.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/descriptors.h"
 #include "gateway/base/log.h"
 #include "gateway/queue/control.h"
 #include "gateway/queue/queue.h"
@@ -354,6 +355,21 @@ bool parts_start_http(struct daemon *d)
     return d->http != NULL;
 }
 
+/* After everything that stays open. Too few for all the clients that may come is no error: then less
+ * of them may. */
+static void reserve_descriptors(const struct daemon *d)
+{
+    size_t limit, reserve = settings_descriptors(d->conf);
+    size_t room = descriptors_reserve(reserve, &limit);
+    size_t wanted = (size_t)d->conf->listen.max_connections;
+    if (room < wanted) {
+        LOG(LOG_WARN, "descriptors_few",
+            LOG_STR("reason", "RLIMIT_NOFILE is too low for listen.max_connections"),
+            LOG_INT("limit", limit), LOG_INT("connections", room),
+            LOG_INT("needed", limit + (wanted - room)));
+    }
+}
+
 bool parts_start_server(struct daemon *d)
 {
     struct server_options options;
@@ -362,5 +378,6 @@ bool parts_start_server(struct daemon *d)
     }
     d->server = server_new(&d->relay, &options, d->error, sizeof d->error);
     free((void *)options.addresses);
+    reserve_descriptors(d);
     return d->server != NULL;
 }

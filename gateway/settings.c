@@ -5,6 +5,7 @@
 
 #include "conf/secret.h"
 #include "conf/value.h"
+#include "gateway/base/http_limit.h"
 #include "gateway/base/log.h"
 
 #include <errno.h>
@@ -219,6 +220,23 @@ char *settings_read_token(const struct conf *conf)
     char *token = strdup(conf_secret_text(secret));
     conf_secret_free(secret);
     return token;
+}
+
+size_t settings_descriptors(const struct conf *conf)
+{
+    enum {
+        HISTORY = 1,
+        WEBHOOK = 2,
+        PROGRAM = 4,
+        REST = 8 /* host names, files read again, clients
+                                                            * that are refused */
+    };
+    size_t api = (size_t)conf->relay.connections + HISTORY;
+    return api + (settings_is_sandbox(conf) ? api : 0) + /* whose other ends are ours, too */
+           (conf->http.address[0] != '\0' ? HTTP_LIMIT_SURE : 0) +
+           (conf->reports.address[0] != '\0' ? HTTP_LIMIT_SURE : 0) +
+           (conf->reports.webhook[0] != '\0' ? WEBHOOK : 0) +
+           (conf->reports.exec[0] != '\0' ? PROGRAM : 0) + REST;
 }
 
 /* Reads HOST:PORT, which conf has checked: a loopback address, or its name. Returns false for "". */

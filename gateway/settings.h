@@ -49,6 +49,9 @@ bool settings_has_token_file(const struct conf *conf);
 /* The token of the API or of the sandbox, malloc'ed. Returns NULL after logging why. Any thread. */
 char *settings_read_token(const struct conf *conf);
 
+/* How many descriptors clients must leave for everything else. */
+size_t settings_descriptors(const struct conf *conf);
+
 /* "localhost" becomes 127.0.0.1 and ::1. The caller frees the addresses. Returns false on allocation
  * failure. */
 bool settings_server(const struct conf *conf, struct server_options *options);

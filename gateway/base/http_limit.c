@@ -6,6 +6,7 @@
  */
 #include "gateway/base/http_limit.h"
 
+#include "gateway/base/descriptors.h"
 #include "gateway/base/log.h"
 
 #include <event2/bufferevent.h>
@@ -59,16 +60,22 @@ static void pause_accepting(struct http_limit *limit)
     event_add(limit->resume, &RESUME);
 }
 
+static bool is_full(const struct http_limit *limit)
+{
+    return limit->count >= limit->max ||
+           (limit->count >= HTTP_LIMIT_SURE && descriptors_are_reserved(descriptors_next(), 0));
+}
+
 static void on_resume(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct http_limit *limit = arg;
     sweep(limit);
-    if (limit->count < limit->max) {
-        evconnlistener_enable(limit->listener);
-    } else {
+    if (is_full(limit)) {
         pause_accepting(limit);
+    } else {
+        evconnlistener_enable(limit->listener);
     }
 }
 
@@ -100,7 +107,7 @@ static struct bufferevent *take(struct event_base *base, void *arg)
         bufferevent_incref(bev);
         limit->taken[limit->count++] = bev;
     }
-    if (limit->count == limit->max) {
+    if (is_full(limit)) {
         pause_accepting(limit);
     }
     return bev;

@@ -1,6 +1,7 @@
 /* server: see server.h. */
 #include "gateway/serve/server.h"
 
+#include "gateway/base/descriptors.h"
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 #include "gateway/serve/conn.h"
@@ -19,7 +20,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { PEER_GROUPS_MAX = 256 };
+enum {
+    PEER_GROUPS_MAX = 256,
+    OVERLAP = 4 /* descriptors: of clients that take the place of others, which have yet to go */
+};
 
 struct server {
     const struct relay *relay;
@@ -112,13 +116,29 @@ static void identify(const struct server *s, evutil_socket_t fd, bool is_unix, i
                    (s->has_control_group && is_in_group(fd, peer.gid, s->control_group));
 }
 
+static const char too_many[] = "listen.max_connections is reached";
+static const char no_descriptors[] = "descriptors run out (RLIMIT_NOFILE)";
+
+/* Asks the client that has been idle for longest to close. */
+static void ask_idlest(struct server *s, const char *reason)
+{
+    struct conn *idlest = s->idlest;
+    LOG(LOG_WARN, "connections_full", LOG_STR("reason", reason), LOG_INT("connections", s->count),
+        LOG_INT("max", s->options.max_connections));
+    if (idlest != NULL) {
+        stats_add(s->relay->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
+        on_active(s, idlest); /* if it closes slowly, the next one is asked, not it again */
+        conn_close(idlest, REPLY_SHUTTING_DOWN);
+    }
+}
+
 /* Refuses a client. */
-static void turn_away(struct server *s, evutil_socket_t fd, const struct peer *peer)
+static void turn_away(struct server *s, evutil_socket_t fd, const struct peer *peer,
+                      const char *reason)
 {
     struct buffer line = BUFFER_EMPTY;
-    journal_refusal(peer, &(struct session_refusal){.command = "",
-                                                    .reply = REPLY_SHUTTING_DOWN,
-                                                    .words = "listen.max_connections is reached"});
+    journal_refusal(peer, &(struct session_refusal){
+                              .command = "", .reply = REPLY_SHUTTING_DOWN, .words = reason});
     reply_line(&line, REPLY_SHUTTING_DOWN, false, "%s", reply_text(REPLY_SHUTTING_DOWN));
     if (line.data != NULL) {
         /* The buffer of a new socket has room for a line; if not, the client still sees the end. */
@@ -141,15 +161,17 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     const struct peer peer = peer_make(address, owner);
     if (s->count >= 2 * s->options.max_connections) {
         /* Those that were asked to close do not: asking more of them would make no room. */
-        turn_away(s, fd, &peer);
+        turn_away(s, fd, &peer, too_many);
         return;
     }
-    if (s->count >= s->options.max_connections) {
-        LOG(LOG_WARN, "connections_full", LOG_INT("max", s->options.max_connections));
-        stats_add(s->relay->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
-        struct conn *idlest = s->idlest;
-        on_active(s, idlest); /* if it closes slowly, the next one is asked, not it again */
-        conn_close(idlest, REPLY_SHUTTING_DOWN);
+    if (descriptors_are_reserved(fd, 0)) {
+        ask_idlest(s, no_descriptors);
+    } else if (s->count >= s->options.max_connections) {
+        ask_idlest(s, too_many);
+    }
+    if (descriptors_are_reserved(fd, OVERLAP)) {
+        turn_away(s, fd, &peer, no_descriptors);
+        return;
     }
     struct conn *c = conn_new(&s->context, fd, &peer, owner, has_control);
     if (c == NULL) {

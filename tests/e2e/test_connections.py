@@ -1,6 +1,7 @@
 """Connections: how clients connect, misbehave and leave."""
 
 import fcntl
+import http.client
 import os
 import resource
 import select
@@ -13,6 +14,7 @@ import threading
 import time
 import unittest
 
+from relaying import eventually
 from support import (CONFIG, IS_SLOW, PATIENCE, TO, UNAVAILABLE, TestCase, open_socket, parse_reply,
                      run)
 
@@ -636,6 +638,51 @@ class Addresses(TestCase):
                 done = run("serve", "-o", "api.url=sandbox", "-o", "listen.address=" + address)
                 self.assertEqual(done.returncode, CONFIG)
                 self.assertIn("loopback", done.stderr)
+
+
+class Descriptors(ConnectionTest):
+    """A process may not open files without end: clients must leave some for relaying."""
+
+    def start(self, limit, **settings):
+        def lower():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.sandbox = self.separate_sandbox()
+        return self.relay({"queue.path": folder.name + "/queue.db", "http.address": "127.0.0.1:0",
+                           "listen.unix": folder.name + "/s", **settings},
+                          sandbox=self.sandbox, preexec_fn=lower)
+
+    def test_clients_leave_some_for_relaying(self):
+        relay = self.start(36)
+        few = relay.log("descriptors_few", level="warn")[0]
+        self.assertEqual(few["limit"], "36")
+        relay.ask("HOLD")
+        clients, count = {}, 0
+        while count < 80:  # each stays until it is told to go
+            client = self.client(relay)
+            if client.greeting.startswith("220"):  # or it comes again
+                client.submit("text %d" % count)
+                clients[client.socket] = client
+                count += 1
+            for told in select.select(list(clients), [], [], 0)[0]:
+                self.assertReply(clients[told].read_reply(), "421 4.3.2")
+                clients.pop(told).close()
+        self.assertReply(client.ask("RELEASE"), "250")
+        eventually(lambda: len(self.sandbox.texts()) == count, "all relayed")
+        refused = [self.client(relay, greets=False) for _ in range(80)]  # these do not go
+        self.assertReply(refused[-1].read_reply(), "421 4.3.2")
+        page = http.client.HTTPConnection(relay.log("http_listening")[0]["url"].split("/")[2],
+                                          timeout=PATIENCE)
+        page.request("GET", "/readyz")
+        self.assertEqual(page.getresponse().status, 200)
+        page.close()
+        self.assertEqual(relay.log("accept_failed"), [])
+
+    def test_enough(self):
+        relay = self.start(100, **{"listen.max_connections": 50})
+        self.assertEqual(relay.log("descriptors_few"), [])
 
 
 if __name__ == "__main__":
