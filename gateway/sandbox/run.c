@@ -34,7 +34,7 @@ int sandbox_run(const struct sandbox_options *options)
 {
     char error[ERROR_SIZE] = "";
     signal(SIGPIPE, SIG_IGN);
-    log_start(); /* if it fails, the log works all the same */
+    log_start(); /* without it, the log still works */
     struct event_base *base = event_base_new();
     struct sandbox *sandbox = sandbox_new(base, options, error, sizeof error);
     if (sandbox == NULL) {

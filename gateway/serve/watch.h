@@ -37,7 +37,7 @@ struct watcher {
 struct watch_options {
     int64_t ack_timeout_ms; /* after this, ACK=relayed is answered with the state so far */
     struct stats *stats;
-    /* Tells a client of an event: a whole line, borrowed. It may have failed for want of memory. */
+    /* Tells a client of an event: a whole line, borrowed. It may have failed on allocation. */
     void (*tell)(void *client, const struct buffer *line);
     /* All receipts of a slot are settled, or its time is up. They are borrowed. */
     void (*acknowledge)(void *client, uint32_t slot, const struct session_receipt *receipts,

@@ -273,10 +273,12 @@ const char *answer_fault(const struct answer_plan *plan, size_t i, const struct 
     bool is_anothers = reason != NULL && strstr(reason, "bad ") != NULL && !strstr(reason, words);
     switch (item->outcome) {
     case API_ITEM_ACCEPTED:
-        return plan->truth[i] == TRUTH_ACCEPTED && strcmp(given, id) == 0 ? NULL
-                                                                          : "another's acceptance";
+        return plan->truth[i] == TRUTH_ACCEPTED && strcmp(given, id) == 0
+                   ? NULL
+                   : "the acceptance of another item";
     case API_ITEM_REJECTED:
-        return plan->truth[i] == TRUTH_REFUSED && !is_anothers ? NULL : "another's refusal";
+        return plan->truth[i] == TRUTH_REFUSED && !is_anothers ? NULL
+                                                               : "the refusal of another item";
     case API_ITEM_ALREADY_USED:
         return "nobody said so";
     case API_ITEM_UNKNOWN:

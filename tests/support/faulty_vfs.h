@@ -80,7 +80,7 @@ void faulty_vfs_remove(void);
 bool faulty_vfs_save(const char *path);
 bool faulty_vfs_resume(const char *path);
 
-/* Gives an order in place of the one before, and counts anew. NULL = nothing goes wrong. */
+/* Gives an order in place of the one before, and counts from zero. NULL = nothing goes wrong. */
 void faulty_vfs_order(const struct faulty_order *order);
 /* How many operations there were since the last order, failed ones included; FAULTY_ANY = all. */
 uint64_t faulty_vfs_count(enum faulty_operation operation);
