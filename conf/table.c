@@ -115,8 +115,9 @@ const struct conf_key conf_keys[] = {
         "A message that was not sent within this time expires; it counts from AT, if the message "
         "has one. A message with a TTL expires by that instead."),
     TIME(queue, retention, "7d", 0, 365 * DAY,
-        "How long finished messages can be asked for, and their REFs stay taken. 0: they are "
-        "forgotten at once."),
+        "How long finished messages can be asked for, and their REFs stay taken. Without a file "
+        "they take 64 MB at most, and the oldest are forgotten first. 0: they are forgotten at "
+        "once."),
     TIME(queue, drain_timeout, "30s", 0, HOUR,
         "How long a stopping relay goes on sending what is queued, and waits for answers. The service "
         "manager must wait longer. What is left stays in the file for the next start; without a "

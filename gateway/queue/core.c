@@ -317,9 +317,13 @@ void queue_conclude(struct queue *q, struct message *m, enum stats_end end, int6
 /* A finished durable message is in the store, but its REF has to be found here. */
 void queue_release(struct queue *q, struct message *m)
 {
+    size_t max_bytes = q->options.max_finished_bytes;
     q->finished_bytes += message_bytes(m);
     if (q->options.retention_ms == 0 || (m->is_durable && m->ref_len == 0)) {
         queue_forget(q, m);
+    }
+    while (max_bytes > 0 && q->finished_bytes > max_bytes) {
+        queue_forget(q, queue_first_finished(q));
     }
 }
 

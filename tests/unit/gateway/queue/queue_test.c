@@ -1177,6 +1177,28 @@ Test(queue, no_more_than_the_store_has_room_for)
     queue_free(q);
 }
 
+Test(queue, finished_messages_have_a_bound_of_their_own)
+{
+    struct message *sample = make(&(struct spec){0});
+    size_t bytes = message_bytes(sample);
+    message_free(sample);
+    q = queue_new(&(struct queue_options){.max_messages = 100,
+                                          .max_bytes = 100000,
+                                          .max_finished_bytes = 3 * bytes,
+                                          .retention_ms = FAR});
+    struct ulid ids[5];
+    for (int i = 0; i < 5; i++) {
+        ids[i] = add(&(struct spec){0}, 0);
+    }
+    for (int i = 0; i < 5; i++) {
+        settle_one(take_one(&ids[i], 0), FATE_RELAYED, 10 + i);
+        for (int j = 0; j < 5; j++) {
+            cr_expect_eq(is_known(&ids[j]), j + 3 > i, "%d has finished: %d", i, j);
+        }
+    }
+    queue_free(q);
+}
+
 Test(queue, finished_messages_make_room_for_new_ones)
 {
     struct message *sample = make(&(struct spec){0});
