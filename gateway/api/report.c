@@ -143,7 +143,7 @@ static bool read_call(const json_t *root, int64_t now_ms, struct api_reports *re
 
 bool api_reports_read(const char *body, size_t len, int64_t now_ms, struct api_reports *reports)
 {
-    json_t *(*const loads[])(const char *body, size_t len) = {api_load, api_form_load};
+    static json_t *(*const loads[])(const char *body, size_t len) = {api_load, api_form_load};
     bool is_read = false;
     for (size_t i = 0; i < sizeof loads / sizeof loads[0] && !is_read; i++) {
         json_t *root = loads[i](body, len);

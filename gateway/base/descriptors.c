@@ -13,11 +13,11 @@ static int first_reserved = INT_MAX;
 int descriptors_next(void)
 {
     int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) {
-        return INT_MAX;
+    int next = fd < 0 ? INT_MAX : fd;
+    if (fd >= 0) {
+        close(fd);
     }
-    close(fd);
-    return fd;
+    return next;
 }
 
 size_t descriptors_reserve(size_t count, size_t *limit)
