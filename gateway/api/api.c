@@ -17,6 +17,7 @@
  */
 #include "gateway/api/api.h"
 
+#include "gateway/api/proxy.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/int64.h"
 #include "proto/buffer.h"
@@ -66,6 +67,7 @@ struct transfer {
     struct headers *headers;
     char *sent; /* the body; curl reads it in place */
     struct buffer received;
+    char *location;
     bool is_header_whole;
     unsigned sends; /* how often curl has begun to send it */
     int64_t began_us;
@@ -76,6 +78,7 @@ struct api {
     CURLM *multi;
     char *url;
     char *ca_file;
+    char *proxy; /* NULL = none */
     bool is_loopback;
     int64_t timeout_ms, connect_timeout_ms;
     struct headers *headers;
@@ -364,6 +367,7 @@ static void transfer_free(struct transfer *transfer)
     headers_release(transfer->headers);
     free(transfer->sent);
     buffer_free(&transfer->received);
+    free(transfer->location);
     free(transfer);
 }
 
@@ -559,6 +563,18 @@ static const char *transfer_error(const struct transfer *transfer, CURLcode code
     return transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
 }
 
+/* Where a 3xx leads, of the letters of which a URL may consist. */
+static char *transfer_location(const struct transfer *transfer)
+{
+    char *url = NULL;
+    curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_URL, &url);
+    char *copy = url == NULL ? NULL : strdup(url);
+    for (char *c = copy; c != NULL && *c != '\0'; c++) {
+        *c = isgraph((unsigned char)*c) ? *c : '?';
+    }
+    return copy;
+}
+
 static void transfer_conclude(struct transfer *transfer, CURLcode code)
 {
     struct api_answer *answer = &transfer->answer;
@@ -567,6 +583,8 @@ static void transfer_conclude(struct transfer *transfer, CURLcode code)
     answer->transport = transfer_transport(transfer, code, status);
     answer->status = answer->transport == API_ANSWERED ? (int)status : 0;
     answer->error = transfer_error(transfer, code);
+    transfer->location = transfer_location(transfer);
+    answer->location = transfer->location == NULL ? "" : transfer->location;
     answer->body_len = transfer->received.len;
     buffer_putc(&transfer->received, '\0');
     answer->body = transfer->received.data;
@@ -651,6 +669,11 @@ void api_wait(struct api *api, int64_t timeout_ms)
             poll(NULL, 0, FAILED_POLL_MS); /* no memory: better to pause than to spin */
         }
     }
+}
+
+const char *api_proxy(const struct api *api)
+{
+    return api->proxy == NULL ? "" : api->proxy;
 }
 
 void api_wakeup(struct api *api)
@@ -752,6 +775,7 @@ struct api *api_new(const struct api_options *options)
     api->timeout_ms = options->timeout_ms;
     api->connect_timeout_ms = options->connect_timeout_ms;
     api->is_loopback = url_is_loopback(options->url);
+    api->proxy = api->is_loopback ? NULL : proxy_of(options->url);
     api->url = strdup(options->url);
     api->ca_file = options->ca_file != NULL ? strdup(options->ca_file) : NULL;
     api->headers = headers_new(options->token);
@@ -795,6 +819,7 @@ void api_free(struct api *api)
     free(api->sockets);
     free(api->idle);
     free(api->ca_file);
+    free(api->proxy);
     free(api->url);
     free(api);
 }

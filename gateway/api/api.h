@@ -42,8 +42,9 @@ struct api_answer {
     char
         request_id[API_REQUEST_ID_SIZE]; /* by which the API's support finds it; "" = it has none */
     struct api_rate rate;
-    const char *error; /* for the log, in curl's words; "" when ANSWERED */
-    void *tag;         /* the sender's */
+    const char *error;    /* for the log, in curl's words; "" when ANSWERED */
+    const char *location; /* where a 3xx leads; "" = nowhere */
+    void *tag;            /* the sender's */
     int64_t latency_us;
 };
 
@@ -56,6 +57,9 @@ struct api;
 struct api *api_new(const struct api_options *options);
 /* Breaks off requests under way, which get no answer. NULL is fine. */
 void api_free(struct api *api);
+
+/* The proxy that requests go through, without its password; "" = none. */
+const char *api_proxy(const struct api *api);
 
 /*
  * From now on requests carry this token. It is copied; the old one is wiped as soon as no request

@@ -312,8 +312,11 @@ static void conclude(struct forwarder *f, enum destination_finding finding, int6
            queue_suspects_convict(f->queue, retry_new_group(&f->last_group), latest_ms, steady_ms,
                                   &conviction)) {
         if (conviction.is_rejected) {
-            LOG(LOG_INFO, "message_rejected", LOG_ID("id", &conviction.id),
-                LOG_STR("reason", "the API refused it again and again, and took others"));
+            LOG(LOG_INFO, "message_rejected",
+                log_key(LOG_STR("reason",
+                                "refused by the API, which took others; STATUS has its words"),
+                        SIZE_MAX),
+                LOG_ID("id", &conviction.id), LOG_NUMBER("to", conviction.to));
         }
     }
 }
@@ -370,6 +373,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
         .epoch = post->epoch,
         .status = answer->status,
         .words = s.words != NULL ? s.words : answer->error,
+        .proxy = api_proxy(f->api),
         .held_until_ms = held_until_ms,
         .message = only == NULL || was_to_blame ? NULL : &only->id,
         .has_passed = note_relayed(f, &s, now_ms),

@@ -101,11 +101,16 @@ static void judge(struct settling *s)
     }
     s->verdict = retry_judge(answer, is_refusal ? &refusal : NULL, &asked);
     s->words = refusal.reason;
+    if (answer->location[0] != '\0' &&
+        asprintf(&s->words, "redirected to %s", answer->location) < 0) {
+        s->words = NULL;
+    }
 }
 
 /* Why a message stands aside; if it is rejected in the end, also why that is. */
 static void settle_suspect(struct settling *s)
 {
+    const struct message *m = s->post->messages[0];
     char reason[REASON_SIZE];
     bool has_words = s->words != NULL && s->words[0] != '\0';
     snprintf(reason, sizeof reason, "%s (HTTP %d)%s%s",
@@ -115,8 +120,11 @@ static void settle_suspect(struct settling *s)
     s->settlements[0].is_unwelcome = s->verdict.is_unwelcome;
     s->settlements[0].answer = message_answer_new(NULL, reason);
     stats_add(s->stats, STAT_MESSAGES_SET_ASIDE, 1);
-    LOG(LOG_INFO, "message_set_aside", LOG_ID("id", &s->post->messages[0]->id),
-        LOG_INT("status", s->answer->status));
+    LOG(LOG_INFO, "message_set_aside",
+        log_key(LOG_STR("reason", "refused by the API; others will show whose fault it is"),
+                SIZE_MAX),
+        LOG_INT("status", s->answer->status), LOG_ID("id", &m->id),
+        LOG_NUMBER("to", message_to(m)));
 }
 
 static void settle_by_verdict(struct settling *s)

@@ -30,15 +30,28 @@ static void trim_utf8(char *text)
     }
 }
 
+/* " (HTTP 503, proxy http://host:3128/)", as far as there is something to say. */
+static void tell_where(char *text, size_t size, const struct destination_event *event)
+{
+    bool has_proxy = event->proxy != NULL && event->proxy[0] != '\0';
+
+    text[0] = '\0';
+    if (event->status != 0 && has_proxy) {
+        snprintf(text, size, " (HTTP %d, proxy %s)", event->status, event->proxy);
+    } else if (event->status != 0) {
+        snprintf(text, size, " (HTTP %d)", event->status);
+    } else if (has_proxy) {
+        snprintf(text, size, " (proxy %s)", event->proxy);
+    }
+}
+
 static void explain(struct destination *d, const char *why, const struct destination_event *event)
 {
     bool has_words = event->words != NULL && event->words[0] != '\0';
-    char status[sizeof(" (HTTP -2147483648)")] = "";
+    char where[DESTINATION_REASON_SIZE];
 
-    if (event->status != 0) {
-        snprintf(status, sizeof(status), " (HTTP %d)", event->status);
-    }
-    int len = snprintf(d->reason, sizeof(d->reason), "%s%s%s%s", why, status, has_words ? ": " : "",
+    tell_where(where, sizeof(where), event);
+    int len = snprintf(d->reason, sizeof(d->reason), "%s%s%s%s", why, where, has_words ? ": " : "",
                        has_words ? event->words : "");
     if (len >= (int)sizeof(d->reason)) {
         trim_utf8(d->reason);

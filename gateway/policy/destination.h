@@ -85,6 +85,7 @@ struct destination_event {
     uint32_t epoch;             /* the destination's when the request began */
     int status;                 /* HTTP status, 0 when there was none */
     const char *words;          /* the API's or curl's, for `reason`; NULL or "" = none */
+    const char *proxy;          /* that it went through; NULL or "" = none */
     int64_t held_until_ms;      /* what pace_ended returned; only for RETRY_WAIT */
     const struct ulid *message; /* the only one of the request; NULL = it had more, or this one has
                                  * been to blame before */

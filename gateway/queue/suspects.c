@@ -3,6 +3,8 @@
 
 #include "gateway/queue/core.h"
 
+#include <stdio.h>
+
 static void convict(struct queue *q, struct message *m, int64_t now_ms,
                     struct queue_conviction *conviction)
 {
@@ -13,6 +15,7 @@ static void convict(struct queue *q, struct message *m, int64_t now_ms,
         m->proofs++;
     }
     conviction->id = m->id;
+    snprintf(conviction->to, sizeof conviction->to, "%s", message_to(m));
     conviction->is_rejected = m->is_unwelcome && m->proofs == QUEUE_PROOFS_MAX;
     if (conviction->is_rejected) {
         queue_conclude(q, m, END_REJECTED_API, now_ms);

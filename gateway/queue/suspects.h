@@ -10,6 +10,7 @@
 #ifndef GATEWAY_QUEUE_SUSPECTS_H
 #define GATEWAY_QUEUE_SUSPECTS_H
 
+#include "proto/number.h"
 #include "proto/ulid.h"
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ enum { QUEUE_PROOFS_MAX = 3 }; /* convictions that reject a message */
 
 struct queue_conviction {
     struct ulid id;
+    char to[NUMBER_SIZE];
     bool
         is_rejected; /* it was convicted often enough, and what was wrong with it does not change */
 };

@@ -2,10 +2,11 @@
 when the API refuses all of them, none is to blame.
 """
 
+import socket
 import time
 import unittest
 
-from relaying import RelayingTest, Record, eventually
+from relaying import RelayingTest, eventually
 
 JSON = {"message": "no such luck"}
 PAGE = {"content_type": "text/html", "body": "<html><body>Who are you?</body></html>"}
@@ -198,7 +199,7 @@ class AllRefused(SuspectTest):
         ids = self.send_together(texts)
         queue = self.await_stop("HTTP %d" % status)
         self.assertEqual((queue["sending"], queue["deferred"]), ("0", "0"), queue)
-        self.assertLessEqual(len(self.api.record()["requests"]), 4)
+        self.assertLessEqual(len(self.api.record()["requests"]), 8)
         told = self.statuses(ids)
         self.assertEqual({(s["state"], s["attempts"]) for s in told}, {("queued", "0")})
         for _ in range(4):  # each probe is another message
@@ -322,6 +323,18 @@ class Named(SuspectTest):
         self.assertEqual(reason, "a firewall or proxy answered 403 with HTML (HTTP 403)")
         self.c.ask("CANCEL " + ids[0])
         self.finish()
+
+    def test_a_proxy(self):
+        proxy = socket.create_server(("127.0.0.1", 0))
+        address = "http://127.0.0.1:%d" % proxy.getsockname()[1]
+        proxy.close()  # nobody is there
+        self.start({"api.url": "https://api.invalid/v1"},
+                   env={"https_proxy": address.replace("//", "//me:secret@")})
+        self.send("a")
+        reason = self.await_stop("cannot be reached")["reason"]
+        self.assertIn("(proxy %s/): " % address, reason)
+        self.assertNotIn("secret", "\n".join(self.daemon.lines) + reason)
+        self.daemon.stop()
 
     def test_where_a_redirect_leads(self):
         self.start()

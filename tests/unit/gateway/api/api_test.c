@@ -710,7 +710,8 @@ Test(api, any_status_is_an_answer, .init = setup)
         int status;
         const char *body;
     } cases[] = {
-        {"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n", 302, ""},
+        {"HTTP/1.1 302 Found\r\nLocation: /v1/elsewhere?\x07\r\nContent-Length: 0\r\n\r\n", 302,
+         ""},
         {"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: "
          "0\r\n\r\n",
          401, ""},
@@ -732,6 +733,8 @@ Test(api, any_status_is_an_answer, .init = setup)
         cr_expect_eq(answer->transport, API_ANSWERED, "%s: %s", cases[i].answer, answer->error);
         cr_expect_eq(answer->status, cases[i].status, "%s: %d", cases[i].answer, answer->status);
         cr_expect_str_eq(answer->body, cases[i].body);
+        cr_expect_eq(strstr(answer->location, "/v1/elsewhere?") != NULL, cases[i].status == 302,
+                     "%s", answer->location);
         cr_expect_not(answer->rate.is_present);
         api_answer_free(answer);
         api_free(api);

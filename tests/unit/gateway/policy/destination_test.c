@@ -495,6 +495,21 @@ Test(destination, reason_with_the_apis_words)
     destination_apply(&d, &verdict, &event, &options, 1000, 0.5);
     cr_expect_str_eq(destination_reason(&d, 1000, &until_ms),
                      "the account has no balance left (HTTP 402): Saldo insuficiente");
+    d = (struct destination){0};
+    event.proxy = "http://p:3128/";
+    destination_apply(&d, &verdict, &event, &options, 1000, 0.5);
+    cr_expect_str_eq(destination_reason(&d, 1000, &until_ms),
+                     "the account has no balance left (HTTP 402, proxy http://p:3128/): "
+                     "Saldo insuficiente");
+    event.status = 0;
+    event.words = "connection refused";
+    verdict.why = "the API cannot be reached";
+    d = (struct destination){0};
+    destination_apply(&d, &verdict, &event, &options, 1000, 0.5);
+    cr_expect_str_eq(destination_reason(&d, 1000, &until_ms),
+                     "the API cannot be reached (proxy http://p:3128/): connection refused");
+    event = (struct destination_event){.status = 402};
+    verdict.why = "the account has no balance left";
 
     /* Cut, but not inside a character, whatever comes before it. */
     for (size_t shift = 0; shift < 4; shift++) {

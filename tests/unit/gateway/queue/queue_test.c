@@ -604,7 +604,7 @@ Test(queue, convicted_three_times)
 
 Test(queue, a_canceled_suspect_is_told_once)
 {
-    for (int is_refused = 0; is_refused <= 1; is_refused++) {
+    for (unsigned is_refused = 0; is_refused <= 1; is_refused++) {
         setup();
         struct ulid id = add_plain();
         struct ulid other = add_plain();
