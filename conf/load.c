@@ -47,7 +47,7 @@ static const struct conf_key *key_of_variable(const char *variable)
 }
 
 /*
- * Does Kubernetes (or Docker's --link) make this variable of a Service whose name begins with
+ * Does Kubernetes make this variable of a Service whose name begins with
  * smsrelay? SMSRELAY_API_PORT_443_TCP_ADDR=... tells of smsrelay-api, and sets nothing here.
  */
 static bool is_of_service(const char *variable)
