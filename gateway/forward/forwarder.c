@@ -7,6 +7,7 @@
 #include "gateway/base/rng.h"
 #include "gateway/base/thread.h"
 #include "gateway/forward/anchor.h"
+#include "gateway/forward/ping.h"
 #include "gateway/forward/post.h"
 #include "gateway/forward/settle.h"
 #include "gateway/policy/batch.h"
@@ -44,6 +45,8 @@ struct forwarder {
     struct pace pace;
     struct destination destination;
     struct history *history;
+    struct ping ping;
+    uint32_t scan_epoch; /* the destination's when the call of a scan began */
     struct posts posts;
     struct anchors anchors;
     uint32_t last_group;    /* of a half of a split batch */
@@ -193,6 +196,21 @@ static enum destination_permission look(struct forwarder *f, int64_t now_ms, int
 }
 
 /*
+ * Asks the API whether it works again, if no message can be the probe. Returns when to do so again.
+ * A scan that is to come will show it as well, unless the token is refused, when there is none.
+ */
+static int64_t ask_when_idle(struct forwarder *f, const struct queue_depth *depth, int64_t now_ms)
+{
+    bool has_message = !depth->is_held && count_ready(depth) > 0;
+    bool is_scan_due = history_is_in_doubt(f->history) && !f->destination.is_token_refused;
+    if (!destination_recalls(&f->destination) || has_message || f->posts.in_flight > 0 ||
+        is_scan_due || !has_time(f, now_ms)) {
+        return INT64_MAX;
+    }
+    return ping_ask(&f->ping, f->api, &f->pace, f->stats, &f->destination, now_ms);
+}
+
+/*
  * Sends one request, if one may go, and returns true. Otherwise `*wake_ms` is until when to sleep
  * (monotonic), 0 = not at all: something has changed meanwhile.
  */
@@ -213,6 +231,9 @@ static bool send_next(struct forwarder *f, int64_t *wake_ms)
     struct batch_plan plan = may_send ? plan_batch(f, &depth, is_probe, now_ms)
                                       : (struct batch_plan){.wait_until_ms = INT64_MAX};
     if (plan.count == 0) {
+        if (is_probe) {
+            *wake_ms = int64_min(*wake_ms, ask_when_idle(f, &depth, now_ms));
+        }
         bool is_late = queue_sleep(f->queue, plan.wake_ready, plan.wake_on_high);
         *wake_ms = is_late ? 0 : int64_min(*wake_ms, plan.wait_until_ms);
         return false;
@@ -282,6 +303,7 @@ static void renew_token(struct forwarder *f, int64_t now_ms)
         LOG(LOG_INFO, "token_changed");
         history_resume(f->history);
         destination_token_changed(&f->destination, now_ms);
+        ping_hurry(&f->ping);
         queue_suspects_recall(f->queue, clock_steady_ms());
     }
     explicit_bzero(token, strlen(token));
@@ -402,13 +424,28 @@ static int64_t ask_history(struct forwarder *f)
     if (f->destination.is_token_refused || !has_time(f, clock_monotonic_ms())) {
         return INT64_MAX;
     }
-    return history_ask(f->history, posts_landed(&f->posts));
+    bool was_scanning = history_is_scanning(f->history);
+    int64_t next_ms = history_ask(f->history, posts_landed(&f->posts));
+    if (!was_scanning) {
+        f->scan_epoch = f->destination.epoch;
+    }
+    return next_ms;
 }
 
 static void take_history(struct forwarder *f, const struct api_answer *answer)
 {
-    note_answer(f, answer, clock_monotonic_ms(), clock_unix_ms());
+    int64_t now_ms = clock_monotonic_ms();
+    note_answer(f, answer, now_ms, clock_unix_ms());
+    if (answer->tag == &f->ping) {
+        ping_read(&f->ping, answer, &f->destination, &f->options.destination, now_ms,
+                  rng_next(&f->rng));
+        return;
+    }
+    bool is_scan = history_is_scanning(f->history);
     history_read(f->history, answer, f->posts.sent, rng_next(&f->rng));
+    if (is_scan && !history_has_failed(f->history)) {
+        ping_prove(&f->ping, f->scan_epoch);
+    }
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */
@@ -431,6 +468,7 @@ static void take_orders(struct forwarder *f)
     int64_t now_ms = orders == 0 ? 0 : clock_monotonic_ms();
     if ((orders & ORDER_FLUSH) != 0) {
         destination_flush(&f->destination, now_ms);
+        ping_hurry(&f->ping);
         history_resume(f->history);
     }
     if ((orders & ORDER_TOKEN) != 0) {

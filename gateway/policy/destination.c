@@ -297,6 +297,14 @@ void destination_probe_ended(struct destination *d)
     d->has_fresh = false;
 }
 
+void destination_recovered(struct destination *d, uint32_t epoch)
+{
+    if (epoch == d->epoch && destination_recalls(d)) {
+        d->is_token_refused = false;
+        enter(d, DESTINATION_FINE, 0);
+    }
+}
+
 /* The next probe is due now. */
 static void hurry(struct destination *d, int64_t now_ms)
 {

@@ -142,6 +142,9 @@ int64_t destination_next_ms(const struct destination *d, int64_t now_ms);
 void destination_probe_began(struct destination *d);
 void destination_probe_ended(struct destination *d);
 
+/* A harmless call that began in this epoch was answered as it should be, and no message waits. */
+void destination_recovered(struct destination *d, uint32_t epoch);
+
 /* FLUSH: the probe is due now, and the next ones come sooner. A rate limit is not overridden. */
 void destination_flush(struct destination *d, int64_t now_ms);
 

@@ -419,7 +419,8 @@ class CannotTell(AmbiguousTest):
             record = self.finish()
             self.assertOnce(record, warm + ids + others)
             self.assertEqual(len(record.of_kind("bulk")), 1)
-            self.assertEqual(len(record.histories()), 3 if name == "unreadable" else 1)
+            # Whether the API works again is asked, too, while nothing else waits.
+            self.assertGreaterEqual(len(record.histories()), 3 if name == "unreadable" else 1)
 
     def held(self):
         self.start({"relay.on_ambiguous": "hold"})
