@@ -189,7 +189,7 @@ class Process:
 
 
 class Control:
-    """The control calls of a simulated API (gateway/sandbox/sandbox.h)."""
+    """The control calls of a simulated API (gateway/sandbox/SANDBOX.md)."""
 
     def __init__(self, url):
         self.url = url

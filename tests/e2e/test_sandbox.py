@@ -1,4 +1,4 @@
-"""The simulated API, driven by hand: what gateway/sandbox/sandbox.h says, clause by clause.
+"""The simulated API, driven by hand: what gateway/sandbox/SANDBOX.md says, clause by clause.
 
 The program is $SANDBOX_BINARY [TOKEN [WEBHOOK]], or else $SMSRELAY sandbox.
 """
