@@ -546,7 +546,7 @@ class Expiry(AmbiguousTest):
         others = self.send("other", first=10)
         self.assertRelayed(others)
         record = self.finish()
-        self.assertEqual(record.calls(), [("bulk", 2, 503), ("single", 1, 201)])
+        self.assertEqual(record.posts(), [("bulk", 2, 503), ("single", 1, 201)])
         self.assertOnce(record, others)
 
     def test_after_it_was_found_absent(self):
