@@ -344,14 +344,14 @@ static void forward(struct relay *relay)
     struct queue_depth depth;
     struct message *taken[2];
     struct queue_settlement settlements[2] = {{.fate = FATE_RELAYED}, {.fate = FATE_RETURNED}};
-    queue_advance(relay->queue, clock_unix_ms(), &depth);
-    size_t count = queue_take(relay->queue, 2, clock_unix_ms(), taken);
+    queue_advance(relay->queue, clock_steady_ms(), &depth);
+    size_t count = queue_take(relay->queue, 2, clock_steady_ms(), taken);
     await_saved(relay);
     for (size_t i = 0; i < count; i++) {
         settlements[i].message = taken[i];
     }
     settlements[0].answer = message_answer_new("api-id", "");
-    queue_settle(relay->queue, settlements, count, clock_unix_ms());
+    queue_settle(relay->queue, settlements, count, clock_steady_ms());
     if (count == 0) {
         free(settlements[0].answer);
     }
@@ -425,6 +425,7 @@ static bool start(struct relay *relay)
     relay->queue = queue_new(&(struct queue_options){.max_messages = SUBMISSIONS_MAX,
                                                      .max_bytes = SIZE_MAX / 2,
                                                      .retention_ms = 3600000,
+                                                     .clock_offset_ms = clock_offset_ms(),
                                                      .stats = &relay->stats,
                                                      .wake_store = wake_store,
                                                      .store_arg = relay});
@@ -547,6 +548,7 @@ static void check(const char *left, char *where, unsigned may_return)
     struct queue *queue = queue_new(&(struct queue_options){.max_messages = 1,
                                                             .max_bytes = SIZE_MAX / 2,
                                                             .retention_ms = 3600000,
+                                                            .clock_offset_ms = clock_offset_ms(),
                                                             .wake_store = quiet});
     if (store == NULL || !store_restore(store, queue, &count, error, sizeof error)) {
         complain("%s: does not open: %s", where, error);
