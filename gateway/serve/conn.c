@@ -7,6 +7,7 @@
 #include "gateway/queue/events.h"
 #include "gateway/serve/intake.h"
 #include "gateway/serve/journal.h"
+#include "gateway/serve/owner.h"
 #include "gateway/serve/relay.h"
 #include "gateway/serve/requests.h"
 #include "gateway/serve/watch.h"
@@ -38,6 +39,7 @@ struct conn {
     struct bufferevent *bev;
     struct session *session;
     struct requests_client client;
+    struct owner *owner;
     struct peer peer;
     int64_t closes_ms; /* monotonic: when a client that keeps sending is closed anyway */
     size_t due_calls;  /* calls to come, with verdicts and replies, that point here */
@@ -98,6 +100,7 @@ void conn_free(struct conn *c)
         untouch(c);
     }
     session_free(c->session);
+    owner_leave(c->owner);
     free(c);
 }
 
@@ -520,7 +523,7 @@ void conn_flush_touched(struct conn_context *context)
 /* --- life ------------------------------------------------------------------------------------- */
 
 struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const struct peer *peer,
-                      int32_t owner, bool has_control)
+                      int32_t owner_key, bool has_control)
 {
     struct conn *c = calloc(1, sizeof *c);
     struct bufferevent *bev =
@@ -531,8 +534,10 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const st
         return NULL;
     }
     c->session = session_new(context->relay->rules, has_control);
-    if (c->session == NULL) {
+    c->owner = c->session == NULL ? NULL : owner_enter(context->owners, owner_key);
+    if (c->owner == NULL) {
         bufferevent_free(bev);
+        session_free(c->session);
         free(c);
         return NULL;
     }
@@ -543,8 +548,10 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const st
     c->bev = bev;
     c->peer = *peer;
     c->context = context;
-    c->client = (struct requests_client){
-        .watcher.client = c, .answered = answer_late, .owner = owner, .has_control = has_control};
+    c->client = (struct requests_client){.watcher.client = c,
+                                         .answered = answer_late,
+                                         .owner = owner_key,
+                                         .has_control = has_control};
     bufferevent_setcb(bev, on_read, on_write, on_event, c);
     bufferevent_setwatermark(bev, EV_READ, 0, INPUT_HIGH);
     bufferevent_setwatermark(bev, EV_WRITE, OUTPUT_LOW, 0);

@@ -16,6 +16,7 @@
 
 struct conn;
 struct intake_verdict;
+struct owners;
 struct peer;
 struct relay;
 struct session_receipt;
@@ -25,6 +26,7 @@ enum { CONN_CHUNK = 64 * 1024 };
 /* Shared by all clients. Owned by the server, which outlives them. */
 struct conn_context {
     const struct relay *relay;
+    struct owners *owners;
     int64_t idle_timeout_ms; /* 0 = none */
     char chunk[CONN_CHUNK];  /* input of one client, on its way to the session */
     struct conn *touched;    /* those with verdicts or events to flush */
@@ -39,11 +41,11 @@ struct conn_links {
 };
 
 /*
- * Takes ownership of a socket and greets. The client may see the messages of `owner`, or all of them
+ * Takes ownership of a socket and greets. The client may see the messages of its owner, or all of them
  * with `has_control`. Returns NULL on allocation failure, having closed the socket.
  */
 struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const struct peer *peer,
-                      int32_t owner, bool has_control);
+                      int32_t owner_key, bool has_control);
 
 /* Sends 421 (REPLY_SHUTTING_DOWN or REPLY_TIMED_OUT) and closes, after the verdicts still due. */
 void conn_close(struct conn *c, enum reply reply);

@@ -6,6 +6,7 @@
 #include "gateway/base/stats.h"
 #include "gateway/serve/conn.h"
 #include "gateway/serve/journal.h"
+#include "gateway/serve/owner.h"
 #include "gateway/serve/relay.h"
 #include "proto/reply.h"
 
@@ -29,6 +30,7 @@ struct server {
     const struct relay *relay;
     struct server_options options;
     struct conn_context context;
+    struct owners owners;
     struct evconnlistener **listeners;
     size_t listener_count;
     char *unix_path; /* to be removed at the end, or NULL */
@@ -325,6 +327,7 @@ struct server *server_new(const struct relay *relay, const struct server_options
     s->relay = relay;
     s->options = *options;
     s->context = (struct conn_context){.relay = relay,
+                                       .owners = &s->owners,
                                        .idle_timeout_ms = options->idle_timeout_ms,
                                        .active = on_active,
                                        .ended = on_ended,
