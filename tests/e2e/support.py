@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -440,6 +441,16 @@ class TestCase(unittest.TestCase):
         self.addCleanup(process.stop)
         self.addCleanup(self._kill_if_failed, process)
         return process
+
+    def need(self, *paths):
+        """Skips the test where a program or file is missing that CI has installed."""
+        for path in paths:
+            if shutil.which(path) or os.path.exists(path):
+                continue
+            words = "%s is missing; CI installs it" % os.path.basename(path)
+            if os.environ.get("CI") == "true":
+                self.fail(words)
+            self.skipTest(words)
 
     def _kill_if_failed(self, process):
         outcome = getattr(self, "_outcome", None)

@@ -1,7 +1,6 @@
 """Logging in: by mail libraries, and what becomes of the password (nothing)."""
 
 import base64
-import shutil
 import smtplib
 import subprocess
 import tempfile
@@ -64,8 +63,7 @@ class Auth(TestCase):
                     self.run_program(words)
 
     def run_program(self, words):
-        if shutil.which(words[0]) is None:
-            self.skipTest(words[0] + " is missing")
+        self.need(words[0])
         done = subprocess.run(words, input=CONTENT.encode(), capture_output=True, timeout=PATIENCE,
                               env=clean_environment())
         self.assertEqual(done.returncode, 0, done)

@@ -4,7 +4,6 @@ Screenshots are in build/check/: page-*.png.
 """
 
 import os
-import shutil
 import subprocess
 import unittest
 
@@ -20,20 +19,12 @@ STEPS = ["it loads", "the counters move", "a message is in the inbox within a se
 
 @unittest.skipUnless(VARIANT == "release" and not WRAPPER, "the browser sees the release variant only")
 class Browser(TestCase):
-    def require(self, path):
-        if path is None or not os.path.exists(path):
-            if os.environ.get("CI") == "true":
-                self.fail("%s is missing" % path)
-            self.skipTest("%s is missing" % path)
-
     def start(self, page):
         return Relay({"http.address": page, "reports.address": "127.0.0.1:0"},
                      env={"SMSRELAY_REPORTS_SECRET": "s3cret-of-the-tests-0123"})
 
     def test_the_page(self):
-        self.require(CHROMIUM)
-        self.require(shutil.which("node"))
-        self.require(os.path.join(MODULES, "playwright-core"))
+        self.need(CHROMIUM, "node", os.path.join(MODULES, "playwright-core"))
         folder = os.path.join(ROOT, "build", "check")
         os.makedirs(folder, exist_ok=True)
         relay = self.ended(self.start("127.0.0.1:0"))

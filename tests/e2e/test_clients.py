@@ -2,7 +2,6 @@
 
 import email.message
 import os
-import shutil
 import smtplib
 import subprocess
 import tempfile
@@ -37,14 +36,6 @@ class ClientTest(TestCase):
     def setUp(self):
         self.the_relay = self.relay()
         self.host, self.port = self.the_relay.addresses[0].split(":")
-
-    def need(self, *paths):
-        """Skips where a client is missing; CI installs them all."""
-        for path in paths:
-            if shutil.which(path) is None and not os.path.exists(path):
-                if os.environ.get("CI") == "true":
-                    self.fail("%s is missing" % path)
-                self.skipTest("%s is missing" % path.replace(ROOT + "/", ""))
 
     def call(self, *words, stdin=b"", timeout=PATIENCE, cwd=None, **env):
         """Runs a client. Returns None when it says that the mail was sent, else what it says."""

@@ -35,10 +35,7 @@ def load_tests(_loader, tests, _pattern):
 
 class Prometheus(TestCase):
     def setUp(self):
-        if not os.path.exists(PROMETHEUS):
-            if os.environ.get("CI") == "true":
-                self.fail("prometheus is missing")
-            self.skipTest("prometheus is missing")
+        self.need(PROMETHEUS)
         self.the_relay = self.relay({"http.address": "127.0.0.1:0"})
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder)

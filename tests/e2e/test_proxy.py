@@ -110,10 +110,7 @@ class ProxyTest(ReportsTest):
 
 class ThroughNginx(ProxyTest):
     def setUp(self):
-        if not os.path.exists(NGINX):
-            if os.environ.get("CI") == "true":
-                self.fail("nginx is missing")
-            self.skipTest("nginx is missing")
+        self.need(NGINX)
         super().setUp()
 
     def begin(self, target):
