@@ -46,8 +46,12 @@ enum { MESSAGE_PRIORITIES = PRIORITY_LOW + 1 };
 /* `heap_index` of a message that does not wait for a time. */
 #define MESSAGE_NOT_IN_HEAP UINT32_MAX
 
-/* Who submitted it: a uid at the Unix socket, or all clients on loopback together. */
-enum { OWNER_LOCAL = -1 };
+/*
+ * Who submitted it: a user of this machine, by its uid (as a signed number), or OWNER_LOCAL, all those
+ * together of whom that cannot be told. Stores hold these numbers. Those from OWNER_RESERVED to
+ * OWNER_LOCAL are never a uid.
+ */
+enum { OWNER_LOCAL = -1, OWNER_RESERVED = -65536 };
 
 /*
  * Times in the queue are steady ms (base/clock.h), so that no message expires because the wall clock is

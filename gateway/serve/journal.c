@@ -61,6 +61,12 @@ static const char *code_text(enum reply reply, char text[CODE_TEXT_SIZE])
     return text;
 }
 
+void journal_unknown_user(const struct peer *peer)
+{
+    char from[PEER_TEXT_SIZE];
+    LOG(LOG_INFO, "user_unknown", peer_field(peer, from));
+}
+
 void journal_refusal(const struct peer *peer, const struct session_refusal *refusal)
 {
     char from[PEER_TEXT_SIZE];

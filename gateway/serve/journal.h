@@ -31,6 +31,9 @@ struct peer {
 /* Without a name yet; `owner` is the uid of a client of the Unix socket. */
 struct peer peer_make(const struct sockaddr *address, int32_t owner);
 
+/* A client whose user the system did not tell. */
+void journal_unknown_user(const struct peer *peer);
+
 /* A refused command, submission or client. */
 void journal_refusal(const struct peer *peer, const struct session_refusal *refusal);
 

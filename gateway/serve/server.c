@@ -5,14 +5,15 @@
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 #include "gateway/serve/conn.h"
+#include "gateway/serve/identity.h"
 #include "gateway/serve/journal.h"
 #include "gateway/serve/owner.h"
 #include "gateway/serve/relay.h"
+#include "proto/message.h"
 #include "proto/reply.h"
 
 #include <errno.h>
 #include <event2/listener.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +22,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum {
-    PEER_GROUPS_MAX = 256,
-    OVERLAP = 4 /* descriptors: of clients that take the place of others, which have yet to go */
-};
+/* Descriptors: of clients that take the place of others, which have yet to go. */
+enum { OVERLAP = 4 };
 
 struct server {
     const struct relay *relay;
@@ -34,8 +33,7 @@ struct server {
     struct evconnlistener **listeners;
     size_t listener_count;
     char *unix_path; /* to be removed at the end, or NULL */
-    bool has_control_group;
-    gid_t control_group;
+    struct identity_rules identities;
     struct event *resume;          /* accepts again after an error */
     struct conn *idlest, *busiest; /* the list of clients, longest idle first */
     size_t count;
@@ -84,40 +82,6 @@ void server_flush(void *arg)
 
 /* --- accepting -------------------------------------------------------------------------------- */
 
-static bool is_in_group(evutil_socket_t fd, gid_t primary, gid_t wanted)
-{
-    gid_t groups[PEER_GROUPS_MAX];
-    socklen_t len = sizeof groups;
-    if (primary == wanted) {
-        return true;
-    }
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) != 0) {
-        return false;
-    }
-    for (size_t i = 0; i < len / sizeof groups[0]; i++) {
-        if (groups[i] == wanted) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Who is the client, and does it have control rights? */
-static void identify(const struct server *s, evutil_socket_t fd, bool is_unix, int32_t *owner,
-                     bool *has_control)
-{
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-    *owner = OWNER_LOCAL;
-    *has_control = s->options.gives_control_to_all;
-    if (!is_unix || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
-        return;
-    }
-    *owner = (int32_t)peer.uid;
-    *has_control = *has_control || peer.uid == 0 || peer.uid == geteuid() ||
-                   (s->has_control_group && is_in_group(fd, peer.gid, s->control_group));
-}
-
 static const char too_many[] = "listen.max_connections is reached";
 static const char no_descriptors[] = "descriptors run out (RLIMIT_NOFILE)";
 
@@ -157,10 +121,12 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)listener;
     (void)address_len;
     struct server *s = arg;
-    int32_t owner;
-    bool has_control;
-    identify(s, fd, address->sa_family == AF_UNIX, &owner, &has_control);
-    const struct peer peer = peer_make(address, owner);
+    const struct identity who = identity_of(&s->identities, fd, address);
+    const struct peer peer = peer_make(address, who.owner);
+    if (who.owner == OWNER_LOCAL) {
+        journal_unknown_user(&peer);
+        stats_add(s->relay->stats, STAT_CONNECTIONS_LOCAL, 1);
+    }
     if (s->count >= 2 * s->options.max_connections) {
         /* Those that were asked to close do not: asking more of them would make no room. */
         turn_away(s, fd, &peer, too_many);
@@ -175,7 +141,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
         turn_away(s, fd, &peer, no_descriptors);
         return;
     }
-    struct conn *c = conn_new(&s->context, fd, &peer, owner, has_control);
+    struct conn *c = conn_new(&s->context, fd, &peer, who.owner, who.has_control);
     if (c == NULL) {
         LOG(LOG_ERROR, "connection_failed", LOG_STR("reason", "out of memory"));
         return;
@@ -286,23 +252,6 @@ static bool add_unix(struct server *s, const char *path, char *error, size_t err
     return true;
 }
 
-static bool find_control_group(struct server *s, const char *name, char *error, size_t error_size)
-{
-    if (name[0] == '\0') {
-        return true;
-    }
-    /* At start only, when no other thread looks up groups. */
-    /* cppcheck-suppress getgrnamCalled */
-    const struct group *group = getgrnam(name);
-    if (group == NULL) {
-        snprintf(error, error_size, "listen.control_group: there is no group %s", name);
-        return false;
-    }
-    s->has_control_group = true;
-    s->control_group = group->gr_gid;
-    return true;
-}
-
 static bool listen_all(struct server *s, char *error, size_t error_size)
 {
     for (size_t i = 0; i < s->options.address_count; i++) {
@@ -326,6 +275,7 @@ struct server *server_new(const struct relay *relay, const struct server_options
     }
     s->relay = relay;
     s->options = *options;
+    s->identities.diag_fd = -1;
     s->context = (struct conn_context){.relay = relay,
                                        .owners = &s->owners,
                                        .idle_timeout_ms = options->idle_timeout_ms,
@@ -335,7 +285,8 @@ struct server *server_new(const struct relay *relay, const struct server_options
     s->listeners = calloc(options->address_count + 1, sizeof(struct evconnlistener *));
     s->resume = evtimer_new(relay->base, on_resume, s);
     if (s->listeners == NULL || s->resume == NULL ||
-        !find_control_group(s, options->control_group, error, error_size) ||
+        !identity_open(&s->identities, options->control_group, options->gives_control_to_all, error,
+                       error_size) ||
         !listen_all(s, error, error_size)) {
         server_free(s);
         return NULL;
@@ -384,6 +335,7 @@ void server_free(struct server *s)
     while (s->idlest != NULL) {
         conn_free(s->idlest);
     }
+    identity_close(&s->identities);
     free(s->listeners);
     if (s->resume != NULL) {
         event_free(s->resume);

@@ -1,9 +1,9 @@
 /*
  * server: the listeners, and how many clients there may be.
  *
- * Owns the listening sockets, the identity of clients (SO_PEERCRED), and the list of clients in order
- * of activity: when there are too many, it closes the one that has been idle longest. Leaves each
- * client to conn. Thread: the loop's.
+ * Owns the listening sockets, and the list of clients in order of activity: when there are too many,
+ * it closes the one that has been idle longest. Leaves who a client is to identity, and each client to
+ * conn. Thread: the loop's.
  */
 #ifndef GATEWAY_SERVE_SERVER_H
 #define GATEWAY_SERVE_SERVER_H

@@ -437,6 +437,31 @@ class TestCase(unittest.TestCase):
         self.addCleanup(client.close)
         return client
 
+    def as_user(self, uid, address, *lines):
+        """The replies that another user of this machine gets, one line each; not the greeting."""
+        if os.getuid() != 0:
+            self.skipTest("only root can be somebody else")
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:  # no exec: not every user may be able to read the interpreter
+            try:
+                os.setgroups([])
+                os.setresgid(uid, uid, uid)
+                os.setresuid(uid, uid, uid)
+                with open_socket(address) as connection:
+                    connection.sendall("".join(line + "\r\n" for line in (*lines, "QUIT")).encode())
+                    while data := connection.recv(65536):
+                        os.write(writer, data)
+                os._exit(0)
+            except BaseException as error:
+                os.write(writer, repr(error).encode())
+                os._exit(1)
+        os.close(writer)
+        with open(reader) as replies:
+            said = replies.read()
+        self.assertEqual(os.waitpid(child, 0)[1], 0, said)
+        return said.splitlines()[1:]
+
     def ended(self, process):
         self.addCleanup(process.stop)
         self.addCleanup(self._kill_if_failed, process)

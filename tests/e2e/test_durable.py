@@ -14,6 +14,8 @@ import unittest
 from relaying import NUMBER, QUICK, REFUSED, Record, RelayingTest, eventually
 from support import IS_SLOW, OK, TO, Relay, parse_reply, run
 
+OTHER = 61001  # a user of this machine
+
 CANTCREAT = 73  # sysexits.h
 NEVER = {"on": "history", "status": 503, "count": -1}  # the history: later, again and again
 NOWHERE = "http://127.0.0.1:1/"  # nobody listens on port 1
@@ -385,19 +387,21 @@ class Ended(DurableTest):
         self.addCleanup(owner.close)
         done = parse_reply(owner.ask("SEND REF=mine ACK=relayed %s text" % TO)[0])["id"]
         later = owner.submit(options="AT=+1h")
-        own = self.send("of TCP", options="REF=mine")
-        self.await_states(own, "relayed")
+        address = self.daemon.addresses[0]
+        own = self.as_user(OTHER, address, "SEND REF=mine ACK=relayed %s of TCP" % TO)
+        own = parse_reply(own[0])["id"]
         self.kill()
         self.go_on(settings)
         owner = self.daemon.connect(path)
         self.addCleanup(owner.close)
         self.assertReply(owner.ask("STATUS " + done), "250")
-        self.assertReply(owner.ask("STATUS " + own[0]), "250")  # root, or the relay's user
-        unknown = self.c.ask("STATUS 01ARZ3NDEKTSV4RRFFQ69G5FAV")
-        for name in (done, later):
-            for verb in ("STATUS", "WATCH", "CANCEL"):
-                self.assertEqual(self.c.ask("%s %s" % (verb, name)), unknown)
-        self.assertEqual(parse_reply(self.c.ask("STATUS mine")[0])["id"], own[0])
+        self.assertReply(owner.ask("STATUS " + own), "250")  # root, or the relay's user
+        questions = ["%s %s" % (verb, name) for name in (done, later)
+                     for verb in ("STATUS", "WATCH", "CANCEL")]
+        address = self.daemon.addresses[0]
+        told = self.as_user(OTHER, address, *questions, "STATUS 01ARZ3NDEKTSV4RRFFQ69G5FAV")
+        self.assertEqual(set(told[:-1]), {"550 5.0.0 no such message"})
+        self.assertEqual(parse_reply(self.as_user(OTHER, address, "STATUS mine")[0])["id"], own)
         self.assertEqual(parse_reply(owner.ask("STATUS mine")[0])["id"], done)
         self.assertEqual(parse_reply(owner.ask("STATUS " + later)[0])["state"], "scheduled")
         self.assertReply(owner.ask("WATCH " + done), "250")

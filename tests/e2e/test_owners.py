@@ -1,0 +1,110 @@
+"""Owners: what a client may see and change is its user's, whichever door it comes in by."""
+
+import os
+import signal
+import socket
+import tempfile
+import unittest
+
+from support import TO, TestCase, open_socket, parse_reply
+
+MINE, OTHER = 61001, 61002
+NO_SUCH = "550 5.0.0 no such message"
+
+
+class Owners(TestCase):
+    """All by TCP, unless a test says otherwise. The relay holds, so that messages can be canceled."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        os.chmod(self.folder.name, 0o755)
+
+    def start(self, **settings):
+        self.path = self.folder.name + "/socket"
+        self.daemon = self.relay({"listen.unix": self.path, "listen.control": "unix",
+                                  **{name.replace("_", "."): value
+                                     for name, value in settings.items()}})
+        self.root = self.client(self.daemon, self.path)
+        self.root.ask("HOLD")
+        return self.daemon.addresses[0]
+
+    def check_apart(self, address):
+        sent = self.as_user(MINE, address, "SEND REF=r %s mine" % TO, "STATUS r")
+        self.assertReply(sent[:1], "250 2.0.0 queued")
+        name = parse_reply(sent[0])["id"]
+        self.assertReply(sent[1:2], "250 2.0.0 id=" + name)
+        for verb in ("STATUS", "WATCH", "CANCEL"):
+            for what in ("r", name):
+                told = self.as_user(OTHER, address, "%s %s" % (verb, what))
+                self.assertEqual(told[0], NO_SUCH)
+        # Nor is the REF taken.
+        self.assertReply(self.as_user(OTHER, address, "SEND REF=r %s of another" % TO)[:1],
+                         "250 2.0.0 queued")
+        self.assertReply(self.as_user(MINE, address, "CANCEL r")[:1], "250 2.0.0 id=" + name)
+
+    def test_by_ipv4(self):
+        self.check_apart(self.start())
+
+    def test_by_ipv6(self):
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            self.skipTest("no IPv6 loopback")
+        self.check_apart(self.start(listen_address="[::1]:0"))
+
+    def test_by_ipv4_from_a_socket_of_ipv6(self):
+        address = self.start()
+        self.check_apart("[::ffff:127.0.0.1]:" + address.rsplit(":")[-1])
+
+    def test_a_user_is_one_owner_at_all_doors(self):
+        address = self.start()
+        by_tcp = self.as_user(MINE, address, "SEND REF=r %s text" % TO)
+        by_path = self.as_user(MINE, self.path, "SEND REF=r %s text" % TO)
+        self.assertEqual(parse_reply(by_path[0])["id"], parse_reply(by_tcp[0])["id"])
+        self.assertIn("duplicate=yes", by_path[0])
+
+    def test_rights_come_by_the_unix_socket_only(self):
+        """A program of root's that can be made to write to a port does not order the relay about."""
+        address = self.start()
+        theirs = parse_reply(self.as_user(MINE, address, "SEND %s text" % TO)[0])["id"]
+        with self.daemon.connect() as client:
+            self.assertReply(client.ask("STATUS " + theirs), NO_SUCH)
+            self.assertReply(client.ask("RELEASE"), "550 5.7.1")
+        self.assertReply(self.root.ask("STATUS " + theirs), "250 2.0.0 id=" + theirs)
+
+    def test_a_client_that_has_closed_is_not_root(self):
+        """Of a socket that is closed the kernel says that its user is 0."""
+        if os.getuid() != 0:
+            self.skipTest("takes root")
+        address = self.start()
+        with self.daemon.connect() as client:  # as root
+            name = client.submit(options="REF=r")
+        before = int(self.root.stats()["connections_local_total"])
+        self.daemon.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.daemon.pid, os.WSTOPPED | os.WNOWAIT)
+        child = os.fork()
+        if child == 0:
+            os.setresuid(OTHER, OTHER, OTHER)
+            with open_socket(address) as connection:
+                connection.sendall(b"CANCEL r\r\nCANCEL %s\r\nQUIT\r\n" % name.encode())
+            os._exit(0)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        self.daemon.send_signal(signal.SIGCONT)
+        stats = self.root.stats()
+        while int(stats["connections_local_total"]) == before:
+            stats = self.root.stats()
+        self.daemon.wait_log("user_unknown")
+        self.assertEqual(parse_reply(self.root.ask("STATUS " + name)[0])["state"], "queued")
+        # What such a client has submitted is sent all the same.
+        self.daemon.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.daemon.pid, os.WSTOPPED | os.WNOWAIT)
+        with open_socket(address) as connection:
+            connection.sendall(b"SEND %s text\r\nQUIT\r\n" % TO.encode())
+        self.daemon.send_signal(signal.SIGCONT)
+        while "queued=2 " not in self.root.ask("QUEUE")[0]:
+            pass
+
+
+if __name__ == "__main__":
+    unittest.main()
