@@ -147,7 +147,8 @@ static bool say_local(struct session *s, struct session_event *event)
 /* Too many errors in a row end a session, but not before each element of an array has its reply. */
 static bool is_hopeless(const struct session *s)
 {
-    return s->json == NULL && s->errors >= SESSION_MAX_ERRORS;
+    unsigned max = s->has_begun ? SESSION_MAX_ERRORS : SESSION_MAX_GREETINGS;
+    return s->json == NULL && s->errors >= max;
 }
 
 /* Refuses a client whose lines end in CR alone: nothing that it sends can be told apart. */
@@ -185,6 +186,12 @@ static enum session_step refuse_stranger(struct session *s)
     return session_reply(s, REPLY_GUARD);
 }
 
+static enum session_step refuse_hopeless(struct session *s)
+{
+    s->is_closing = true;
+    return session_say(s, REPLY_GUARD, "%u syntax errors in a row, try HELP; closing", s->errors);
+}
+
 /* Control characters, NUL among them, but TAB. */
 static bool has_control_chars(const char *bytes, size_t len)
 {
@@ -196,11 +203,51 @@ static bool has_control_chars(const char *bytes, size_t len)
     return found != 0;
 }
 
+/* A version of HTTP or of a protocol that is written like it: "HTTP/1.1", "rtsp/1.0". */
+static bool is_http_version(const char *word, const char *end)
+{
+    static const char *const NAMES[] = {"HTTP/", "ICAP/", "RTSP/", "SIP/"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        size_t len = strlen(NAMES[i]);
+        if ((size_t)(end - word) > len && strncasecmp(word, NAMES[i], len) == 0) {
+            const char *p = word + len;
+            while (p < end && ((*p >= '0' && *p <= '9') || *p == '.')) {
+                p++;
+            }
+            return p == end;
+        }
+    }
+    return false;
+}
+
+/* Is its last word such a version, with another word before it? Lenient servers ignore what is behind
+ * it: spaces, another CR, NUL. */
 static bool ends_in_http_version(const char *bytes, size_t len)
 {
-    static const char VERSION[] = " HTTP/1.";
-    enum { VERSION_LEN = sizeof VERSION - 1 };
-    return len > VERSION_LEN && memcmp(bytes + len - VERSION_LEN - 1, VERSION, VERSION_LEN) == 0;
+    const char *end = bytes + len;
+    while (end > bytes && (unsigned char)end[-1] <= ' ') {
+        end--;
+    }
+    const char *word = end;
+    while (word > bytes && (unsigned char)word[-1] > ' ') {
+        word--;
+    }
+    return word > bytes && is_http_version(word, end);
+}
+
+/* Is it what a person types to find out what this is: "hello", "help?" A request that a web page can
+ * make is never so: its first line has a slash, a digit or another sign. */
+static bool is_by_person(const char *bytes, size_t len)
+{
+    size_t i = 0;
+    if (len > SESSION_MAX_GREETING) {
+        return false;
+    }
+    while (i < len && (word_letters(bytes + i, bytes + len) > 0 || word_is_space(bytes[i]) ||
+                       bytes[i] == '?')) {
+        i++;
+    }
+    return i == len;
 }
 
 /* Finds the row of a line and the argument that follows the word. NULL: no such command. */
@@ -294,11 +341,12 @@ static enum session_step take_line(struct session *s, struct line line, struct s
     const struct command *row = read_word(&line, &arg, &arg_len);
     s->command = row;
     bool is_host = line.len >= 5 && strncasecmp(line.bytes, "Host:", 5) == 0;
-    bool is_stranger = row == NULL || ends_in_http_version(line.bytes, line.len);
+    bool is_person = row == NULL && is_by_person(line.bytes, line.len);
+    bool is_stranger = !is_person && (row == NULL || ends_in_http_version(line.bytes, line.len));
     if (is_host || (!s->has_begun && is_stranger)) {
         return refuse_stranger(s);
     }
-    s->has_begun = true;
+    s->has_begun = s->has_begun || !is_person;
     if (row == NULL) {
         return session_reply(s, REPLY_MALFORMED);
     }
@@ -344,19 +392,19 @@ static void skip_preamble(struct session *s)
  */
 static bool is_stranger(const struct session *s)
 {
-    enum { NO_WORD_IS_LONGER = 16 };
     const struct line start = {line_peek(&s->reader), line_pending(&s->reader), true};
     const char *arg;
     size_t arg_len;
-    size_t word_len = word_letters(start.bytes, start.bytes + start.len);
-    if (start.len == 0) {
+    bool is_undecided = start.len == 0 || (start.bytes[0] != '\0' &&
+                                           strchr("\r\n \t\xEF\xFF", start.bytes[0]) != NULL);
+    if (is_undecided || read_word(&start, &arg, &arg_len) != NULL) {
         return false;
     }
-    if (word_len == 0) {
-        return strchr("\r\n \t\xEF\xFF", start.bytes[0]) == NULL || start.bytes[0] == '\0';
+    size_t len = 0;
+    while (len < start.len && start.bytes[len] != '\r' && start.bytes[len] != '\n') {
+        len++;
     }
-    return word_len < start.len ? read_word(&start, &arg, &arg_len) == NULL
-                                : word_len > NO_WORD_IS_LONGER;
+    return !is_by_person(start.bytes, len);
 }
 
 /*
@@ -480,8 +528,7 @@ static enum session_step held_up_by(const struct session *s)
 static bool read_on(struct session *s, enum session_step *step, struct session_event *event)
 {
     if (is_hopeless(s)) {
-        session_say(s, REPLY_GUARD, "%u syntax errors in a row, closing", s->errors);
-        s->is_closing = true;
+        *step = s->has_begun ? refuse_hopeless(s) : refuse_stranger(s);
         return true;
     }
     if (s->json != NULL) {

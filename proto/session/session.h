@@ -24,7 +24,10 @@
 
 enum {
     SESSION_MAX_OPEN = 1024, /* slots of one session */
-    SESSION_MAX_ERRORS = 20  /* syntax errors in a row that end a session */
+    SESSION_MAX_ERRORS = 20, /* syntax errors in a row that end a session */
+    /* Before the first command: lines of a person ("hello") that end it, and their length. */
+    SESSION_MAX_GREETINGS = 3,
+    SESSION_MAX_GREETING = 20
 };
 
 struct session;

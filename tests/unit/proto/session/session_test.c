@@ -634,8 +634,10 @@ Test(session, guard)
         {S("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "421 4.7.0", ""},
         {S("DATA /\x00 HTTP/1.1\r\n.\r\nSEND 34600000000 x\r\n"), "421 4.7.0", ""},
         {S("DATA /\xe9 HTTP/1.1\r\n.\r\nSEND 34600000000 x\r\n"), "421 4.7.0", ""},
-        {S("FROB\nSEND 34600000000 x\n"), "421 4.7.0", ""},
-        {S("EHLOX\nNOOP\n"), "421 4.7.0", ""},
+        {S("FROB 1\nSEND 34600000000 x\n"), "421 4.7.0", ""},
+        {S("FROB/\nSEND 34600000000 x\n"), "421 4.7.0", ""},
+        {S("EHLOX y-z\nNOOP\n"), "421 4.7.0", ""},
+        {S("abcdefghijklmnopqrstu\nNOOP\n"), "421 4.7.0", ""},
         {S("SEND: 34600000000 x\n"), "421 4.7.0", ""},
         {S(" SEND 34600000000 x\n"), "421 4.7.0", ""},
         {S("{\"to\":\"34600000000\"}\n"), "421 4.7.0", ""},
@@ -658,8 +660,8 @@ Test(session, guard)
 /* A stranger is turned away before its line ends. */
 Test(session, guard_needs_no_line_end)
 {
-    static const char *const STRANGERS[] = {"\x16\x03\x01",      "GET /",   "SSH-2.0", "PROPFIND /",
-                                            "abcdefghijklmnopq", "Cookie:", "{"};
+    static const char *const STRANGERS[] = {
+        "\x16\x03\x01", "GET /", "SSH-2.0", "PROPFIND /", "abcdefghijklmnopqrstu", "Cookie:", "{"};
     for (size_t i = 0; i < COUNT(STRANGERS); i++) {
         struct session_rules rules = fake_rules();
         struct fake_gateway *g = malloc(sizeof *g);
@@ -668,6 +670,86 @@ Test(session, guard_needs_no_line_end)
         cr_assert(g->is_closed, "\"%s\" was not turned away", STRANGERS[i]);
         fake_free(g);
         free(g);
+    }
+}
+
+/* Who types a word or two is told about HELP; and is under the guard as before. */
+Test(session, guard_helps_people)
+{
+    static const struct dialogue dialogues[] = {
+        {S("hello\nHELP me\nSEND 34600000000 x\n"), "500 5.5.2, 501 5.5.4, 250 2.0.0", NULL},
+        {S("?\r\nabcdefghij abcdefghi\r\nSEND 34600000000 x\r\n"),
+         "500 5.5.2, 500 5.5.2, 250 2.0.0", NULL},
+        {S("who are you?\n\nhi\n \n what\nSEND 34600000000 x\n"),
+         "500 5.5.2, 500 5.5.2, 500 5.5.2, 421 4.7.0", ""},
+        {S("hello\nGET / HTTP/1.1\n"), "500 5.5.2, 421 4.7.0", ""},
+        {S("hello\nSEND 34600000000 x HTTP/1.1\n"), "500 5.5.2, 421 4.7.0", ""},
+        {S("hello\nhello 2\nSEND 34600000000 x\n"), "500 5.5.2, 421 4.7.0", ""},
+        {S("hi\nNOOP\nhi\nhi\nhi\nSEND 34600000000 x\n"),
+         "500 5.5.2, 250 2.0.0, 500 5.5.2, 500 5.5.2, 500 5.5.2, 250 2.0.0", NULL},
+        {S("hello"), "500 5.5.2", ""},
+    };
+    run(dialogues, COUNT(dialogues));
+}
+
+Test(session, guard_knows_relatives_of_http)
+{
+    static const char *const VERSIONS[] = {
+        "HTTP/1.1", "HTTP/1.1 ",  "HTTP/1.1 \t ", "HTTP/1.1\r", "HTTP/1.1\v\f", "HTTP/2.0",
+        "HTTP/2",   "HTTP/1.10",  "HTTP/10.1",    "http/1.1",   "RTSP/1.0",     "RTSP/2.0 ",
+        "SIP/2.0",  "  HTTP/1.1", "\tHTTP/1.1",   "ICAP/1.0",
+    };
+    static const char *const TEXTS[] = {"HTTP/1.1 is old", "HTTP",       "HTTP/",  "HTTP/x",
+                                        "xHTTP/1.1",       "nginx/1.22", "IPP/1.1"};
+    char input[100];
+    struct dialogue d = {input, 0, "421 4.7.0", ""};
+    for (size_t i = 0; i < COUNT(VERSIONS); i++) {
+        d.len =
+            (size_t)sprintf(input, "SEND 34600000000 %s\r\nSEND 34600000000 x\r\n", VERSIONS[i]);
+        run(&d, 1);
+    }
+    d.replies = "250 2.0.0";
+    d.submitted = NULL;
+    for (size_t i = 0; i < COUNT(TEXTS); i++) {
+        d.len = (size_t)sprintf(input, "SEND 34600000000 %s\r\n", TEXTS[i]);
+        run(&d, 1);
+    }
+}
+
+/* Every verb as the method of a request, in every shape of its first line: nothing is acted on. */
+Test(session, guard_table)
+{
+    static const char HEADERS[] = "\r\nHost: 127.0.0.1:2525\r\nContent-Type: text/plain\r\n\r\n"
+                                  "\r\n.\r\nSEND 34600000000 x\r\nFLUSH\r\nHOLD\r\n";
+    static const struct {
+        const char *shape, *target;
+        size_t filling;
+        const char *end;
+        const char *replies;
+    } SHAPES[] = {
+        {"short", "/", 0, " HTTP/1.1", "421 4.7.0"},
+        {"no target", "", 0, " HTTP/1.1", "421 4.7.0"},
+        {"over-long", "/", 300, " HTTP/1.1", "421 4.7.0"},
+        {"over-long, no version", "/", 300, "", "421 4.7.0"},
+        {"control character", "/\x01", 5, " HTTP/1.1", "421 4.7.0"},
+        {"control character at the end", "/", 5, " HTTP/1.1\x01", "421 4.7.0"},
+        {"cut in the target", "/", 5, NULL, "500 5.5.2"},
+        {"cut in the version", " / HTTP/1", 0, NULL, "500 5.5.2"},
+    };
+    struct session_rules rules = fake_rules();
+    struct way way = {.rules = &rules, .has_control = true};
+    for (size_t i = 0; i < COUNT(SHAPES) * SESSION_VERBS; i++) {
+        size_t shape = i % COUNT(SHAPES);
+        bool is_cut = SHAPES[shape].end == NULL;
+        char start[64], behind[sizeof HEADERS + 32];
+        snprintf(start, sizeof start, "%s %s", session_verb(i / COUNT(SHAPES)),
+                 SHAPES[shape].target);
+        snprintf(behind, sizeof behind, "%s%s", is_cut ? "" : SHAPES[shape].end,
+                 is_cut ? "" : HEADERS);
+        char *input = stretch(start, 'a', SHAPES[shape].filling, behind);
+        struct dialogue d = {input, strlen(input), SHAPES[shape].replies, ""};
+        run_all(&way, &d, 1);
+        free(input);
     }
 }
 
@@ -1148,7 +1230,9 @@ Test(session, refusals_for_the_log)
          "AUTH 502 5.5.1 no login is needed; with smtp.auth = any, every login is accepted\n"
          "STARTTLS 502 5.5.1 STARTTLS is not supported\n"
          "HOLD 550 5.7.1 HOLD needs control rights: the Unix socket, or listen.control=all\n"},
-        {"secret\r\n", " 421 4.7.0 this is a line protocol for SMS, try HELP; closing\n"},
+        {"secret: x\r\n", " 421 4.7.0 this is a line protocol for SMS, try HELP; closing\n"},
+        {"secret\r\nsecret\r\n",
+         " 500 5.5.2 unknown command, try HELP\n 500 5.5.2 unknown command, try HELP\n"},
         {"SEND 34600000000 secret", "SEND 500 5.5.2 last line has no line ending: ignored\n"},
         {"NOOP\r\nDATA\r\nsecret\r\n",
          "DATA 500 5.5.2 content not ended by a dot: nothing queued\n"},
