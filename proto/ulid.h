@@ -1,6 +1,7 @@
 /*
  * ulid: the relay's own message identifiers (github.com/ulid/spec): 48 bits of Unix time in
- * milliseconds, then 80 random bits; 26 characters of Crockford's base 32 on the wire.
+ * milliseconds, then 80 bits, random but for what whoever makes ids puts first in them so that they
+ * rise within a millisecond; 26 characters of Crockford's base 32 on the wire.
  * The same text is the API's `clientId`. Thread: any. Pure: time and random bytes are arguments.
  */
 #ifndef PROTO_ULID_H

@@ -84,6 +84,17 @@ static int64_t next_row(struct intake *in, int64_t now_ms)
     return in->last_row;
 }
 
+/* Ids rise as rows do, within a millisecond too: the row's counter comes first in what is random. */
+static struct ulid make_id(struct intake *in, int64_t row)
+{
+    struct ulid id = ulid_make(store_row_ms(row), next_random(in));
+    unsigned char *random = id.bytes + ULID_BYTES - ULID_RANDOM_BYTES;
+    unsigned counter = (unsigned)(row - store_row_first(store_row_ms(row)));
+    random[0] = (unsigned char)(counter >> 7);
+    random[1] = (unsigned char)(counter << 1 | (random[1] & 1));
+    return id;
+}
+
 /* --- gathering -------------------------------------------------------------------------------- */
 
 static bool grow(void **array, size_t element, size_t size)
@@ -153,7 +164,7 @@ static bool gather_message(struct intake *in, int32_t owner, const struct submis
     int64_t life_ms = options->ttl_ms > 0 ? options->ttl_ms : in->options.max_age_ms;
     int64_t row = next_row(in, now_ms);
     struct message_content content = {
-        .id = ulid_make(store_row_ms(row), next_random(in)),
+        .id = make_id(in, row),
         .to = to,
         .from = submission->from,
         .ref = options->ref,

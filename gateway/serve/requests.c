@@ -46,6 +46,14 @@ static struct ulid *named_ids(const struct call *call, size_t *count)
     return ids;
 }
 
+/* The status of a message that is in memory and that the client may see. */
+static bool find_status(const struct call *call, const struct ulid *id,
+                        struct message_status *status)
+{
+    return queue_status(call->relay->queue, id, call->client->owner, call->client->has_control,
+                        status);
+}
+
 static void say_unknown(struct buffer *out)
 {
     reply_line(out, REPLY_UNKNOWN_MESSAGE, false, "%s", reply_text(REPLY_UNKNOWN_MESSAGE));
@@ -66,6 +74,7 @@ static const char *stopped_reason(const struct queue_relaying *relaying)
  */
 struct statuses {
     struct buffer *out;
+    const struct optout *optout;
     const char *stopped; /* why nothing is relayed, or NULL */
     struct message_status held;
     bool has_held;
@@ -75,7 +84,8 @@ static struct statuses statuses_begin(const struct relay *relay, struct queue_re
                                       struct buffer *out)
 {
     queue_relaying(relay->queue, relaying);
-    return (struct statuses){.out = out, .stopped = stopped_reason(relaying)};
+    return (struct statuses){
+        .out = out, .optout = relay->optout, .stopped = stopped_reason(relaying)};
 }
 
 static void write_held(struct statuses *s, bool is_followed)
@@ -83,6 +93,9 @@ static void write_held(struct statuses *s, bool is_followed)
     if (s->has_held) {
         reply_begin(s->out, REPLY_OK, is_followed);
         reply_status(s->out, &s->held, s->stopped);
+        if (optout_has(s->optout, s->held.to)) {
+            reply_value(s->out, "optout", "yes");
+        }
         buffer_append(s->out, "\r\n", 2);
         message_status_free(&s->held);
     }
@@ -96,26 +109,30 @@ static void statuses_add(struct statuses *s, const struct message_status *status
     s->has_held = true;
 }
 
-/* Ends the reply. Returns false if it has no line. */
-static bool statuses_end(struct statuses *s)
+/* Ends the reply, with how many `more` there are ("" = none). Returns false if it has no line. */
+static bool statuses_end(struct statuses *s, const char *more)
 {
-    write_held(s, false);
+    bool has_more = more[0] != '\0' && s->has_held;
+    write_held(s, has_more);
+    if (has_more) {
+        reply_line(s->out, REPLY_OK, false, "more=%s", more);
+    }
     return s->has_held;
 }
 
 /* A line for each of `ids` that is in memory and that the client may see. Returns false if none is. */
-static bool say_statuses(const struct call *call, const struct ulid *ids, size_t count)
+static bool say_statuses(const struct call *call, const struct ulid *ids, size_t count,
+                         const char *more)
 {
     struct queue_relaying relaying;
     struct statuses statuses = statuses_begin(call->relay, &relaying, call->out);
     for (size_t i = 0; i < count; i++) {
         struct message_status status;
-        if (queue_status(call->relay->queue, &ids[i], call->client->owner,
-                         call->client->has_control, &status)) {
+        if (find_status(call, &ids[i], &status)) {
             statuses_add(&statuses, &status);
         }
     }
-    return statuses_end(&statuses);
+    return statuses_end(&statuses, more);
 }
 
 /* --- asking the store ------------------------------------------------------------------------- */
@@ -185,14 +202,16 @@ static void on_messages(void *arg, const struct store_question *question)
         return;
     }
     struct statuses statuses = statuses_begin(late->relay, &relaying, &late->reply);
-    for (size_t i = 0; i < question->count; i++) {
+    /* Of a list, the store was asked for one more than is shown. */
+    bool has_more = question->kind == STORE_ASK_STATE && question->count == question->max;
+    for (size_t i = 0; i < question->count - (has_more ? 1 : 0); i++) {
         if (is_visible(late, question->messages[i])) {
             struct message_status status;
             message_status_copy(question->messages[i], &status);
             statuses_add(&statuses, &status);
         }
     }
-    if (!statuses_end(&statuses) && question->kind == STORE_ASK_ID) {
+    if (!statuses_end(&statuses, has_more ? "yes" : "") && question->kind == STORE_ASK_ID) {
         say_unknown(&late->reply);
     } else if (!statuses.has_held) {
         reply_line(&late->reply, REPLY_OK, false, "none");
@@ -250,7 +269,7 @@ static void answer_status(struct call *call)
 {
     size_t count;
     struct ulid *ids = named_ids(call, &count);
-    if (!say_statuses(call, ids, count)) {
+    if (!say_statuses(call, ids, count, "")) {
         if (may_be_stored(call)) {
             ask_about_id(call, on_messages);
         } else {
@@ -258,6 +277,14 @@ static void answer_status(struct call *call)
         }
     }
     free(ids);
+}
+
+/* How many messages QUEUE LIST could show. */
+static size_t count_listed(struct queue *queue, int state)
+{
+    struct queue_totals totals;
+    queue_totals(queue, &totals);
+    return state < 0 ? totals.unfinished : totals.by_state[state];
 }
 
 static void answer_queue_list(struct call *call)
@@ -269,12 +296,17 @@ static void answer_queue_list(struct call *call)
     if (is_finished && call->relay->store != NULL) {
         struct store_question question = {.kind = STORE_ASK_STATE,
                                           .state = (enum message_state)request->state,
-                                          .max = request->max};
+                                          .max = request->max + 1};
         ask_store(call, &question, on_messages, NULL);
         return;
     }
     struct ulid *ids = queue_list(call->relay->queue, request->state, request->max, &count);
-    if (!say_statuses(call, ids, count)) {
+    char more[sizeof "18446744073709551615"] = "";
+    size_t all = count_listed(call->relay->queue, request->state);
+    if (count == request->max && all > count) {
+        snprintf(more, sizeof more, "%zu", all - count);
+    }
+    if (!say_statuses(call, ids, count, more)) {
         reply_line(call->out, REPLY_OK, false, "none");
     }
     free(ids);
@@ -323,24 +355,26 @@ static void answer_stats(struct call *call)
 
 /* --- watching --------------------------------------------------------------------------------- */
 
-/* The reply to WATCH. What the client has missed since the event it names comes after it. */
+/* The reply to WATCH. `last` = the last event before it; what the client has missed since the event
+ * that it names comes after it. */
 static void say_watching(const struct relay *relay, struct requests_client *client,
-                         const struct request *request, struct buffer *out)
+                         const struct request *request, uint64_t last, struct buffer *out)
 {
     bool is_named = request->has_id || request->ref[0] != '\0';
-    const char *all = is_named ? "" : " all";
-    if (!request->has_since) {
-        reply_line(out, REPLY_OK, false, "watching%s", all);
-        return;
+    const char *missed = "";
+    if (request->has_since) {
+        bool is_kept = watch_since(relay->watch, &client->watcher, request->since);
+        missed = is_kept ? " missed=no" : " missed=yes";
     }
-    bool is_kept = watch_since(relay->watch, &client->watcher, request->since);
-    reply_line(out, REPLY_OK, false, "watching%s missed=%s", all, is_kept ? "no" : "yes");
+    reply_line(out, REPLY_OK, false, "watching%s%s last=%" PRIu64, is_named ? "" : " all", missed,
+               last);
 }
 
 /* A finished message may still get reports. */
 static void on_watched(void *arg, const struct store_question *question)
 {
     struct late *late = arg;
+    uint64_t last = queue_last_event(late->relay->queue);
     if (question->has_failed) {
         finish_unread(late);
     } else if (!is_known_to_store(late, question)) {
@@ -352,7 +386,7 @@ static void on_watched(void *arg, const struct store_question *question)
     } else {
         struct request request = {
             .has_id = true, .has_since = late->has_since, .since = late->since};
-        say_watching(late->relay, late->client, &request, &late->reply);
+        say_watching(late->relay, late->client, &request, last, &late->reply);
         finish(late);
     }
 }
@@ -360,13 +394,13 @@ static void on_watched(void *arg, const struct store_question *question)
 static void answer_watch(struct call *call)
 {
     bool is_named = call->request->has_id || call->request->ref[0] != '\0';
+    uint64_t last = queue_last_event(call->relay->queue); /* before: rather twice than not at all */
     size_t count = 0;
     struct ulid *ids = is_named ? named_ids(call, &count) : NULL;
     size_t watched = 0;
     for (size_t i = 0; i < count; i++) {
         struct message_status status;
-        if (queue_status(call->relay->queue, &ids[i], call->client->owner,
-                         call->client->has_control, &status)) {
+        if (find_status(call, &ids[i], &status)) {
             message_status_free(&status);
             watched += watch_message(call->relay->watch, &call->client->watcher, &ids[i]) ? 1 : 0;
         }
@@ -380,7 +414,7 @@ static void answer_watch(struct call *call)
         if (!is_named) {
             watch_all(call->relay->watch, &call->client->watcher);
         }
-        say_watching(call->relay, call->client, call->request, call->out);
+        say_watching(call->relay, call->client, call->request, last, call->out);
     }
 }
 
@@ -391,6 +425,23 @@ static void answer_unwatch(struct call *call)
 }
 
 /* --- changing --------------------------------------------------------------------------------- */
+
+/* The message exists, but is in a state in which this cannot be done to it. */
+static void say_state(struct buffer *out, const char *words, enum message_state state)
+{
+    reply_line(out, REPLY_UNKNOWN_MESSAGE, false, "%s state=%s", words, message_state_name(state));
+}
+
+static void refuse_state(struct call *call, const struct ulid *id, const char *words)
+{
+    struct message_status status;
+    if (find_status(call, id, &status)) {
+        say_state(call->out, words, status.state);
+        message_status_free(&status);
+    } else {
+        say_unknown(call->out);
+    }
+}
 
 static const char has_ended[] = "it is being sent, or is finished";
 
@@ -403,7 +454,7 @@ static void on_unknown(void *arg, const struct store_question *question)
         return;
     }
     if (is_known_to_store(late, question)) {
-        reply_line(&late->reply, REPLY_UNKNOWN_MESSAGE, false, "%s", has_ended);
+        say_state(&late->reply, has_ended, question->messages[0]->state);
     } else {
         say_unknown(&late->reply);
     }
@@ -442,7 +493,7 @@ static void say_canceled(struct call *call, const struct ulid *ids, size_t count
         ask_store(call, &question, on_canceled, NULL);
         return;
     }
-    if (!say_statuses(call, ids, count)) {
+    if (!say_statuses(call, ids, count, "")) {
         reply_line(call->out, REPLY_OK, false, "canceled");
     }
     reply_when_synced(call);
@@ -463,7 +514,7 @@ static void answer_cancel(struct call *call)
     if (is_canceled) {
         say_canceled(call, ids, count);
     } else if (is_known) {
-        reply_line(call->out, REPLY_UNKNOWN_MESSAGE, false, "%s", has_ended);
+        refuse_state(call, &ids[count - 1], has_ended);
     } else {
         refuse_unknown(call);
     }
@@ -483,7 +534,7 @@ static void answer_retry(struct call *call)
         refuse_unknown(call);
         break;
     case QUEUE_WRONG_STATE:
-        reply_line(call->out, REPLY_UNKNOWN_MESSAGE, false, "it is not unresolved");
+        refuse_state(call, &call->request->id, "it is not unresolved");
         break;
     }
 }

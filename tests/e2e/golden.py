@@ -210,7 +210,7 @@ def example(name, text, words=()):
         line = re.sub(r"\b(%s)\b" % ULID, r"<id:\1>", line)
         if line.startswith("S:"):
             line = re.sub(r"\b%s\b" % TIME, "<time>", line)
-            line = re.sub(r"\b(event|oldest)=\d+", r"\1=<n>", line)
+            line = re.sub(r"\b(event|last|oldest)=\d+", r"\1=<n>", line)
             line = re.sub(r"\bapi=\S+", "api=<word>", line)
             line = re.sub(r"relay\.example|0\.1\.0", "<word>", line)
         lines.append(line)

@@ -56,6 +56,13 @@ class List(OptoutTest):
         self.assertReply(self.c.ask("OPTOUT ADD +34600"),
                          "550 5.1.3 not a telephone number: +34600: too short for +34")
 
+    def test_status_tells(self):
+        self.start()
+        name = self.c.submit()
+        self.assertNotIn("optout=", self.c.ask("STATUS " + name)[0])
+        self.c.ask("OPTOUT ADD " + TO)
+        self.assertIn(" optout=yes", self.c.ask("STATUS " + name)[0])
+
     def test_needs_control(self):
         self.start({"listen.control": "unix"})
         for line in ("OPTOUT LIST", "OPTOUT ADD " + TO, "OPTOUT REMOVE " + TO):
