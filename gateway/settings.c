@@ -3,6 +3,7 @@
 
 #include "gateway/queue/options.h"
 
+#include "conf/loader.h"
 #include "conf/secret.h"
 #include "conf/value.h"
 #include "gateway/base/http_limit.h"
@@ -98,10 +99,19 @@ static void judge_store(struct conf_loader *loader, const char *path)
     }
 }
 
+static void warn_of_no_country(const struct conf *conf, struct conf_loader *loader)
+{
+    const struct conf_key *country = conf_key_find("sms", "default_country");
+    if (conf->sms.default_country[0] == '\0' && !conf_origin_of(loader, country)->is_refused) {
+        conf_warn(loader, country, "is not set: numbers without + are taken as international");
+    }
+}
+
 void settings_judge_all(const struct conf *conf, struct conf_loader *loader)
 {
     struct store_options options;
     settings_judge(conf, loader);
+    warn_of_no_country(conf, loader);
     if (settings_store(conf, &options)) {
         judge_store(loader, options.path);
     }

@@ -24,7 +24,8 @@ struct queue_options;
 /* Judges senders, numbers and the country. A conf_judge. */
 void settings_judge(const struct conf *conf, struct conf_loader *loader);
 
-/* The same, and looks whether this user could keep the queue where queue.path says. */
+/* The same, looks whether this user could keep the queue where queue.path says, and warns of what may
+ * not be meant. */
 void settings_judge_all(const struct conf *conf, struct conf_loader *loader);
 
 /* `aliases` may be NULL. The caller frees `rules->senders`. Returns false on allocation failure. */

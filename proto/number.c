@@ -409,7 +409,8 @@ static void explain_ambiguity(const struct dialled *d, const struct meaning *m,
     }
 }
 
-static void explain_meaning(const struct dialled *d, const struct meaning *m,
+/* `is_bare`: nothing tells the country, so the digits were read as an international number. */
+static void explain_meaning(const struct dialled *d, const struct meaning *m, bool is_bare,
                             char fault[NUMBER_FAULT_SIZE])
 {
     static const char *const words[] = {
@@ -422,6 +423,9 @@ static void explain_meaning(const struct dialled *d, const struct meaning *m,
         explain_ambiguity(d, m, fault);
     } else if (m->fault < sizeof words / sizeof words[0] && words[m->fault] != NULL) {
         snprintf(fault, NUMBER_FAULT_SIZE, words[m->fault], m->code);
+        if (is_bare) {
+            strcat(fault, "; national numbers need sms.default_country");
+        }
     }
 }
 
@@ -449,7 +453,7 @@ void number_explain(const char *s, size_t len, const char *country_code,
     if (d.len < (names_country ? 3 : NUMBER_MIN_DIGITS) && m.count == 0) {
         strcpy(fault, "too short");
     } else {
-        explain_meaning(&d, &m, fault);
+        explain_meaning(&d, &m, !names_country && !has_zeros(&d), fault);
     }
 }
 

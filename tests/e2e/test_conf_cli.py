@@ -68,6 +68,11 @@ class Errors(ConfTest):
         self.assertEqual(run("check", "-c", path).stderr,
                          path + ":5: sms.default_from: must be one of sms.senders\n")
 
+    def test_without_a_country_there_are_no_national_numbers(self):
+        self.assertTrue(run("check", "-o", "api.url=sandbox").warns_of_country)
+        self.assertFalse(run("check", "-o", "api.url=sandbox", "-o",
+                             "sms.default_country=34").warns_of_country)
+
     def test_what_cannot_be_a_number(self):
         done = run("check", "-o", "api.url=sandbox", "-o", "policy.never_optout=+34600000000, 600",
                    "-o", "sms.default_country=44")
