@@ -1,63 +1,13 @@
 /* refs: see refs.h. */
 #include "gateway/queue/refs.h"
 
+#include "gateway/base/siphash.h"
+
 #include <string.h>
 #include <sys/random.h>
 
 /* What is hashed: owner, REF with its NUL, recipient, each as long as a message can hold. */
 enum { KEY_MAX = sizeof(int32_t) + UINT8_MAX + 1 + UINT8_MAX };
-
-struct sip {
-    uint64_t v[4];
-};
-
-static uint64_t rotate(uint64_t x, unsigned bits)
-{
-    return x << bits | x >> (64 - bits);
-}
-
-static void sip_rounds(struct sip *s, int rounds)
-{
-    uint64_t *v = s->v;
-    while (rounds-- > 0) {
-        v[0] += v[1];
-        v[2] += v[3];
-        v[1] = rotate(v[1], 13) ^ v[0];
-        v[3] = rotate(v[3], 16) ^ v[2];
-        v[0] = rotate(v[0], 32) + v[3];
-        v[2] += v[1];
-        v[1] = rotate(v[1], 17) ^ v[2];
-        v[3] = rotate(v[3], 21) ^ v[0];
-        v[2] = rotate(v[2], 32);
-    }
-}
-
-/* Up to eight bytes, least significant first. */
-static uint64_t read_little_endian(const unsigned char *bytes, size_t count)
-{
-    uint64_t value = 0;
-    for (size_t i = count; i > 0; i--) {
-        value = value << 8 | bytes[i - 1];
-    }
-    return value;
-}
-
-/* SipHash-2-4 (Aumasson and Bernstein, 2012): finding collisions takes the key. */
-static uint64_t sip_hash(const uint64_t key[2], const unsigned char *bytes, size_t len)
-{
-    struct sip s = {{key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
-                     key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573}};
-    for (size_t i = 0; i <= len; i += 8) {
-        uint64_t word = i + 8 <= len ? read_little_endian(bytes + i, 8)
-                                     : read_little_endian(bytes + i, len - i) | (uint64_t)len << 56;
-        s.v[3] ^= word;
-        sip_rounds(&s, 2);
-        s.v[0] ^= word;
-    }
-    s.v[2] ^= 0xFF;
-    sip_rounds(&s, 4);
-    return s.v[0] ^ s.v[1] ^ s.v[2] ^ s.v[3];
-}
 
 /* The constant offset of a member of message_ref in a message that has one. */
 #define REF_OFFSET(member) (sizeof(struct message) + offsetof(struct message_ref, member))
@@ -92,9 +42,9 @@ void queue_refs_hash(const struct queue_refs *refs, struct message *m)
     unsigned char key[KEY_MAX];
     size_t len = put_ref(key, m->owner, message_ref(m), m->ref_len);
     struct message_ref *links = message_ref_links(m);
-    links->ref_hash = sip_hash(refs->secret, key, len);
+    links->ref_hash = siphash(refs->secret, key, len);
     memcpy(key + len, message_to(m), m->to_len);
-    links->key_hash = sip_hash(refs->secret, key, len + m->to_len);
+    links->key_hash = siphash(refs->secret, key, len + m->to_len);
 }
 
 /* message_ref_links of a message that is not changed. */
@@ -183,7 +133,7 @@ struct message *queue_refs_newest(const struct queue_refs *refs, int32_t owner, 
     if (ref_len == 0 || ref_len > REF_MAX) {
         return NULL;
     }
-    uint64_t hash = sip_hash(refs->secret, key, put_ref(key, owner, ref, ref_len));
+    uint64_t hash = siphash(refs->secret, key, put_ref(key, owner, ref, ref_len));
     struct message *oldest = find_oldest(refs, hash, owner, ref);
     return oldest == NULL ? NULL : links_of(oldest)->older;
 }
