@@ -20,7 +20,7 @@
 
 enum {
     HISTORY_PER_PAGE = 100,
-    FINISHED_BYTES_MAX = 64 << 20,          /* of memory, where there is no store */
+    FINISHED_BYTES_MAX = 64 << 20,          /* of memory */
     POLLED_MAX = 100000,                    /* messages whose reports are polled at a time */
     POLL_GIVE_UP_MS = 3 * 24 * 3600 * 1000, /* longer than networks try */
 };
@@ -164,11 +164,10 @@ bool settings_store(const struct conf *conf, struct store_options *options)
 
 void settings_queue(const struct conf *conf, struct queue_options *options)
 {
-    struct store_options store;
     *options = (struct queue_options){
         .max_messages = (size_t)conf->queue.max_messages,
         .max_bytes = (size_t)conf->queue.max_bytes,
-        .max_finished_bytes = settings_store(conf, &store) ? 0 : FINISHED_BYTES_MAX,
+        .max_finished_bytes = FINISHED_BYTES_MAX,
         .retention_ms = conf->queue.retention_ms,
         .expects_reports = conf->reports.address[0] != '\0',
     };

@@ -185,6 +185,23 @@ void queue_add(struct queue *q, struct queue_submission *submissions, size_t cou
     queue_admit(q, submissions, count, true, now_ms);
 }
 
+void queue_recall(struct queue *q, struct message **messages, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        queue_refs_hash(&q->refs, messages[i]);
+    }
+    queue_enter(q);
+    for (size_t i = 0; i < count; i++) {
+        struct message *m = messages[i];
+        if (queue_find(q, &m->id) != NULL || queue_refs_holder(&q->refs, m) != NULL) {
+            queue_doom(q, m);
+        } else {
+            queue_recollect(q, m);
+        }
+    }
+    queue_leave(q);
+}
+
 void queue_set_room(struct queue *q, size_t bytes, const char *trouble)
 {
     queue_enter(q);

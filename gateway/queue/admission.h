@@ -63,6 +63,12 @@ void queue_admit(struct queue *q, struct queue_submission *submissions, size_t c
                  bool is_stored, int64_t now_ms);
 
 /*
+ * Takes in finished messages from the store that hold REFs and are not in memory, so that what was
+ * submitted again is recognised; frees those that are there after all. They are forgotten like others.
+ */
+void queue_recall(struct queue *q, struct message **messages, size_t count);
+
+/*
  * The store says how many `bytes` of messages have room, until it says so again, and why it takes
  * none (copied; "" = it does). Without a store there is no such limit.
  */

@@ -263,6 +263,16 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
     }
 }
 
+void queue_recollect(struct queue *q, struct message *m)
+{
+    m->updated_ms -= q->clock_offset_ms;
+    queue_refs_claim(&q->refs, m);
+    queue_index_insert(&q->by_id, m);
+    chain_insert(&q->places[place_of(m)], m, QUEUE_TAIL);
+    q->bytes += message_bytes(m);
+    q->finished_bytes += message_bytes(m);
+}
+
 void queue_forget(struct queue *q, struct message *m)
 {
     chain_remove(&q->places[place_of(m)], m);
@@ -322,8 +332,10 @@ void queue_release(struct queue *q, struct message *m)
     if (q->options.retention_ms == 0 || (m->is_durable && m->ref_len == 0)) {
         queue_forget(q, m);
     }
-    while (max_bytes > 0 && q->finished_bytes > max_bytes) {
-        queue_forget(q, queue_first_finished(q));
+    struct message *first = NULL;
+    while (max_bytes > 0 && q->finished_bytes > max_bytes &&
+           (first = queue_first_finished(q)) != NULL) {
+        queue_forget(q, first);
     }
 }
 

@@ -125,6 +125,8 @@ bool queue_is_wake_due(const struct queue *q);
 void queue_enlist(struct queue *q, struct message *m, int64_t offset_ms, int64_t now_ms);
 /* Takes in a message of an earlier run; the heap must have room. */
 void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms);
+/* Takes in a finished message that was forgotten, and released before. No event tells of it. */
+void queue_recollect(struct queue *q, struct message *m);
 /* Moves a message to a place that is not an end (for those: queue_conclude). */
 void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
                 int64_t now_ms);

@@ -9,7 +9,12 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { RANDOM_POOL_BYTES = 256 * ULID_RANDOM_BYTES, GATHER_MIN = 64, GATHER_KEPT = 1024 };
+enum {
+    RANDOM_POOL_BYTES = 256 * ULID_RANDOM_BYTES,
+    GATHER_MIN = 64,
+    GATHER_KEPT = 1024,
+    TRIES_MAX = 3
+};
 
 /* One submission; its messages are the `count` from `first` on. */
 struct gathered {
@@ -45,6 +50,7 @@ struct intake {
     struct gathering under_way;
     struct queue_submission *submissions;
     struct message **inserted;
+    unsigned tries; /* of the batch: how often the store knew REFs that the queue did not */
 
     int64_t last_row;
     unsigned char pool[RANDOM_POOL_BYTES];
@@ -336,15 +342,44 @@ static size_t collect_accepted(struct intake *in)
 
 static void begin_batch(struct intake *in);
 
-static void on_inserted(void *arg, bool is_stored)
+static void begin_storing(struct intake *in);
+
+/* The batch is decided. */
+static void end_batch(struct intake *in, bool is_stored)
 {
-    struct intake *in = arg;
     queue_admit(in->queue, in->submissions, in->under_way.submission_count, is_stored,
                 clock_steady_ms());
     settle_all(in);
     if (in->open.submission_count > 0) {
         begin_batch(in);
     }
+}
+
+/*
+ * The store knows messages that were submitted before, and finished so long ago that the queue has
+ * forgotten them. The queue learns of them, and decides again.
+ */
+static void decide_again(struct intake *in, struct message **holders, size_t count)
+{
+    queue_admit(in->queue, in->submissions, in->under_way.submission_count, false,
+                clock_steady_ms());
+    queue_recall(in->queue, holders, count);
+    free(in->inserted);
+    begin_storing(in);
+}
+
+static void on_inserted(void *arg, const struct store_insertion *insertion)
+{
+    struct intake *in = arg;
+    struct message **holders = insertion->holders;
+    size_t count = insertion->holder_count;
+    if (count > 0 && in->tries++ < TRIES_MAX) {
+        decide_again(in, holders, count);
+    } else {
+        queue_recall(in->queue, holders, count);
+        end_batch(in, insertion->is_stored);
+    }
+    free(holders);
 }
 
 /* Asks the queue, then has the store write what the queue would accept. */
@@ -356,7 +391,7 @@ static void begin_storing(struct intake *in)
     size_t count = in->inserted == NULL ? 0 : collect_accepted(in);
     if (count == 0) {
         /* Only duplicates and refusals; or an allocation has failed, and nothing is stored. */
-        on_inserted(in, in->inserted != NULL);
+        end_batch(in, in->inserted != NULL);
     } else {
         store_insert(in->options.store, in->inserted, count, on_inserted, in);
     }
@@ -369,6 +404,7 @@ static void begin_batch(struct intake *in)
     struct gathering idle = *g;
     *g = in->open;
     in->open = idle;
+    in->tries = 0;
     in->submissions = calloc(g->submission_count, sizeof *in->submissions);
     for (size_t i = 0; in->submissions != NULL && i < g->submission_count; i++) {
         in->submissions[i].messages = &g->messages[g->submissions[i].first];

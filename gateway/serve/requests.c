@@ -145,6 +145,11 @@ struct late {
     bool has_since; /* of WATCH, as in struct request */
     uint64_t since;
     struct buffer reply; /* so far */
+    /* Of a REF, whose messages come in portions. */
+    struct queue_relaying relaying;
+    struct statuses statuses; /* writes to `reply` */
+    size_t watched;
+    uint64_t last; /* event before they were */
 };
 
 static bool is_visible(const struct late *late, const struct message *m)
@@ -263,10 +268,89 @@ static bool is_known_to_store(const struct late *late, const struct store_questi
     return question->count > 0 && is_visible(late, question->messages[0]);
 }
 
+/* --- REFs in the store ------------------------------------------------------------------------ */
+
+/* Is the answer to be had from the store? Only there are finished messages that memory has forgotten. */
+static bool is_ref_stored(const struct call *call)
+{
+    return call->relay->store != NULL && !call->request->has_id && call->request->ref[0] != '\0';
+}
+
+static void ask_about_ref(struct call *call,
+                          void (*answered)(void *late, const struct store_question *question))
+{
+    struct store_question question = {.kind = STORE_ASK_REF, .owner = call->client->owner};
+    snprintf(question.ref, sizeof question.ref, "%s", call->request->ref);
+    ask_store(call, &question, answered, NULL);
+}
+
+/* Asks for the next portion, if there may be one. */
+static bool asks_for_more(const struct late *late, const struct store_question *question)
+{
+    if (question->count < STORE_REF_PORTION) {
+        return false;
+    }
+    struct store_question next = *question;
+    next.after = message_row_links(question->messages[question->count - 1])->row;
+    return store_ask(late->relay->store, &next);
+}
+
+/* Memory knows more of a message that it has. */
+static void say_stored_status(struct late *late, const struct message *m)
+{
+    struct message_status status;
+    if (!queue_status(late->relay->queue, &m->id, late->client->owner, false, &status)) {
+        message_status_copy(m, &status);
+    }
+    statuses_add(&late->statuses, &status);
+}
+
+/* The store cannot be read: what memory has must do. */
+static void finish_from_memory(struct late *late, const char *ref)
+{
+    size_t count;
+    struct ulid *ids = queue_find_ref(late->relay->queue, ref, late->client->owner, &count);
+    struct call call = {.relay = late->relay, .client = late->client, .out = &late->reply};
+    buffer_clear(&late->reply);
+    if (say_statuses(&call, ids, count, "")) {
+        finish(late);
+    } else {
+        finish_unread(late);
+    }
+    free(ids);
+}
+
+static void on_ref_statuses(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    if (question->has_failed) {
+        message_status_free(&late->statuses.held);
+        finish_from_memory(late, question->ref);
+        return;
+    }
+    if (question->after == 0) {
+        late->statuses = statuses_begin(late->relay, &late->relaying, &late->reply);
+    }
+    for (size_t i = 0; i < question->count; i++) {
+        say_stored_status(late, question->messages[i]);
+    }
+    if (asks_for_more(late, question)) {
+        return;
+    }
+    if (!statuses_end(&late->statuses, "")) {
+        say_unknown(&late->reply);
+    }
+    finish(late);
+}
+
 /* --- asking ----------------------------------------------------------------------------------- */
 
 static void answer_status(struct call *call)
 {
+    if (is_ref_stored(call)) {
+        ask_about_ref(call, on_ref_statuses);
+        return;
+    }
     size_t count;
     struct ulid *ids = named_ids(call, &count);
     if (!say_statuses(call, ids, count, "")) {
@@ -391,8 +475,48 @@ static void on_watched(void *arg, const struct store_question *question)
     }
 }
 
+/* Ends the reply to a WATCH of a REF. */
+static void finish_watched(struct late *late)
+{
+    struct request request = {.has_id = true, .has_since = late->has_since, .since = late->since};
+    if (late->watched > 0) {
+        say_watching(late->relay, late->client, &request, late->last, &late->reply);
+    } else {
+        say_unknown(&late->reply);
+    }
+    finish(late);
+}
+
+static void on_ref_watched(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    struct watch *watch = late->relay->watch;
+    size_t count = 0;
+    late->last = question->after == 0 ? queue_last_event(late->relay->queue) : late->last;
+    struct ulid *ids = !question->has_failed ? NULL
+                                             : queue_find_ref(late->relay->queue, question->ref,
+                                                              late->client->owner, &count);
+    for (size_t i = 0; i < question->count; i++) {
+        late->watched +=
+            watch_message(watch, &late->client->watcher, &question->messages[i]->id) ? 1 : 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        late->watched += watch_message(watch, &late->client->watcher, &ids[i]) ? 1 : 0;
+    }
+    free(ids);
+    if (question->has_failed && late->watched == 0) {
+        finish_unread(late);
+    } else if (!asks_for_more(late, question)) {
+        finish_watched(late);
+    }
+}
+
 static void answer_watch(struct call *call)
 {
+    if (is_ref_stored(call)) {
+        ask_about_ref(call, on_ref_watched);
+        return;
+    }
     bool is_named = call->request->has_id || call->request->ref[0] != '\0';
     uint64_t last = queue_last_event(call->relay->queue); /* before: rather twice than not at all */
     size_t count = 0;
@@ -465,6 +589,8 @@ static void refuse_unknown(struct call *call)
 {
     if (may_be_stored(call)) {
         ask_about_id(call, on_unknown);
+    } else if (is_ref_stored(call)) {
+        ask_about_ref(call, on_unknown);
     } else {
         say_unknown(call->out);
     }

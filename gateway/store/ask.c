@@ -2,9 +2,11 @@
 #include "gateway/store/ask.h"
 
 #include "gateway/store/db.h"
+#include "gateway/store/refs.h"
 #include "gateway/store/rows.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct store_question *store_question_copy(const struct store_question *question)
 {
@@ -70,18 +72,62 @@ static void read_message(struct store_question *question, struct store_db *db)
     }
 }
 
-void store_question_answer(struct store_question *question, struct store_db *db, bool is_saved)
+/* Hashes that are the same by chance lead to other messages, too. */
+static void read_ref(struct store_question *question, struct store_db *db,
+                     const struct store_refs *refs)
 {
-    bool is_id = question->kind == STORE_ASK_ID;
+    int64_t *rows;
+    size_t count;
+    question->has_failed =
+        !refs->is_complete ||
+        !store_refs_list(refs, db, question->owner, question->ref, STORE_REF_MAX, &rows, &count);
+    if (question->has_failed) {
+        return;
+    }
+    for (size_t i = 0; i < count && question->count < STORE_REF_PORTION; i++) {
+        struct message *m = rows[i] <= question->after || question->has_failed
+                                ? NULL
+                                : store_rows_read(db, rows[i], &question->has_failed);
+        if (m != NULL && m->owner == question->owner &&
+            strcmp(message_ref(m), question->ref) == 0) {
+            question->messages[question->count++] = m;
+        } else {
+            message_free(m);
+        }
+    }
+    free(rows);
+}
+
+/* How many messages the answer has at most. */
+static size_t answer_size(const struct store_question *question)
+{
+    switch (question->kind) {
+    case STORE_ASK_ID:
+        return 1;
+    case STORE_ASK_REF:
+        return STORE_REF_PORTION;
+    case STORE_ASK_STATE:
+        return question->max;
+    case STORE_ASK_NOTHING:
+        break;
+    }
+    return 0;
+}
+
+void store_question_answer(struct store_question *question, struct store_db *db,
+                           const struct store_refs *refs, bool is_saved)
+{
     question->has_failed = !is_saved || db->handle == NULL;
     if (question->has_failed || question->kind == STORE_ASK_NOTHING) {
         return;
     }
-    question->messages = calloc(is_id ? 1 : question->max, sizeof(struct message *));
+    question->messages = calloc(answer_size(question), sizeof(struct message *));
     if (question->messages == NULL) {
         question->has_failed = true;
-    } else if (is_id) {
+    } else if (question->kind == STORE_ASK_ID) {
         read_message(question, db);
+    } else if (question->kind == STORE_ASK_REF) {
+        read_ref(question, db, refs);
     } else {
         read_state(question, db);
     }

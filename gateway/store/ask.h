@@ -15,9 +15,13 @@
 #include <sys/queue.h>
 
 struct store_db;
+struct store_refs;
+
+enum { STORE_REF_PORTION = 100, STORE_REF_MAX = 10000 /* the newest messages with a REF */ };
 
 enum store_question_kind {
-    STORE_ASK_ID,     /* the message with `id` */
+    STORE_ASK_ID,  /* the message with `id` */
+    STORE_ASK_REF, /* the first STORE_REF_PORTION messages after row `after` of all with the REF */
     STORE_ASK_STATE,  /* the first `max` messages in `state`, which is a finished one */
     STORE_ASK_NOTHING /* no message: only to learn that everything before it is saved */
 };
@@ -26,6 +30,9 @@ enum store_question_kind {
 struct store_question {
     enum store_question_kind kind;
     struct ulid id;
+    char ref[REF_MAX + 1];
+    int32_t owner; /* of the REF */
+    int64_t after;
     enum message_state state;
     size_t max;
     bool syncs; /* saved is not enough: it must be synced, too */
@@ -51,6 +58,7 @@ void store_questions_clear(struct store_questions *questions);
 /* Must one of them wait for a sync? */
 bool store_questions_sync(const struct store_questions *questions);
 /* Reads the answer; `is_saved` = everything before the question is in the file. */
-void store_question_answer(struct store_question *question, struct store_db *db, bool is_saved);
+void store_question_answer(struct store_question *question, struct store_db *db,
+                           const struct store_refs *refs, bool is_saved);
 
 #endif

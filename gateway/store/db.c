@@ -26,6 +26,9 @@ _Static_assert((int)STORE_WAL_ERROR_SIZE == (int)STORE_ERROR_SIZE, "sentences fi
 /* How long a starting relay waits for readers of its store, and how often it looks. */
 enum { READERS_WAIT_MS = 10000, READERS_PAUSE_MS = 20 };
 
+/* The largest database that a start checks from end to end, which takes about half a second: 128 MB. */
+enum { CHECKED_PAGES_MAX = 32768 };
+
 /* "SMSR": distinguishes our files from other databases. */
 #define APPLICATION_ID "1397576530"
 
@@ -62,6 +65,12 @@ static const char *const migrations[] = {
     " PRIMARY KEY (row, event_ms, text)) WITHOUT ROWID;",
     /* Notices that some consumer has not acknowledged: see notices.h. */
     "CREATE TABLE change (number INTEGER PRIMARY KEY, body TEXT NOT NULL);",
+    /* Where the unfinished messages are, and those of a REF: see unfinished.h and refs.h. */
+    "CREATE TABLE unfinished (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);"
+    "INSERT INTO unfinished SELECT 0, row FROM message ORDER BY row DESC LIMIT 1;"
+    "CREATE TABLE ref_run (number INTEGER PRIMARY KEY, first_row INTEGER NOT NULL,"
+    " last_row INTEGER NOT NULL, page_bits INTEGER NOT NULL, filter BLOB NOT NULL);"
+    "CREATE TABLE ref_page (key INTEGER PRIMARY KEY, entries BLOB NOT NULL);",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 
@@ -101,15 +110,16 @@ static const char *const texts[STORE_STATEMENTS] = {
     [STORE_READ_NOTICES] = "SELECT number, body FROM change ORDER BY number",
     [STORE_LAST_ROW] = "SELECT max(row) FROM message",
     [STORE_COUNT_RANGE] = "SELECT count(*) FROM message WHERE row BETWEEN ?1 AND ?2",
-    [STORE_READ_HELD] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
+    [STORE_READ_HELD] = "SELECT " MESSAGE_COLUMNS "FROM unfinished u"
+                        " CROSS JOIN message m ON m.row BETWEEN u.first AND u.last" LEFT_JOINS
                         "WHERE p.row IS NULL OR p.state NOT IN (5, 6, 7, 8)"
-                        " OR (m.ref IS NOT NULL AND p.updated_ms > ?1) ORDER BY m.row",
+                        " ORDER BY u.first, m.row",
     [STORE_READ_MESSAGE] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS
                            "WHERE m.row BETWEEN ?1 AND ?2 AND m.id = ?3",
-    [STORE_READ_API_IDS] =
-        "SELECT m.id, p.api_id FROM (SELECT row, api_id FROM progress WHERE state = 5"
-        " ORDER BY row DESC LIMIT ?1) p CROSS JOIN message m ON m.row = p.row"
-        " WHERE p.api_id IS NOT NULL ORDER BY p.row",
+    [STORE_READ_ROW] = "SELECT " MESSAGE_COLUMNS "FROM message m" LEFT_JOINS "WHERE m.row = ?1",
+    [STORE_READ_API_IDS] = "SELECT m.id, p.api_id FROM (SELECT row, state, api_id FROM progress"
+                           " ORDER BY row DESC LIMIT ?1) p CROSS JOIN message m ON m.row = p.row"
+                           " WHERE p.state = 5 AND p.api_id IS NOT NULL ORDER BY p.row",
     [STORE_READ_RELAYED] =
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
         " LEFT JOIN report r ON r.row = p.row WHERE p.state = 5 ORDER BY p.row LIMIT ?1",
@@ -117,15 +127,34 @@ static const char *const texts[STORE_STATEMENTS] = {
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
         " LEFT JOIN report r ON r.row = p.row WHERE p.state = ?1 AND p.state > 5 ORDER BY p.row "
         "LIMIT ?2",
-    /* The last statuses of proto/report. */
+    /* The last statuses of proto/report. A limit on what is looked at, too: most may have one. */
     [STORE_READ_UNREPORTED] =
         "SELECT id, api_id, updated_ms FROM (SELECT m.row, m.id, p.api_id, p.updated_ms"
-        " FROM progress p CROSS JOIN message m ON m.row = p.row LEFT JOIN report r ON r.row = p.row"
+        " FROM (SELECT * FROM progress ORDER BY row DESC LIMIT ?2 + 100000) p"
+        " CROSS JOIN message m ON m.row = p.row LEFT JOIN report r ON r.row = p.row"
         " WHERE p.state = 5 AND p.updated_ms > ?1 AND (r.status IS NULL OR r.status NOT IN"
         " ('error', 'failed', 'rejected', 'canceled', 'expired', 'delivered'))"
         " ORDER BY p.row DESC LIMIT ?2) ORDER BY row",
     [STORE_READ_PROGRESS] =
         "SELECT row, state, updated_ms FROM progress WHERE row >= ?1 ORDER BY row LIMIT ?2",
+    [STORE_INSERT_SPAN] = "REPLACE INTO unfinished VALUES (?1, ?2)",
+    [STORE_DELETE_SPAN] = "DELETE FROM unfinished WHERE first = ?1",
+    [STORE_DELETE_SPANS] = "DELETE FROM unfinished WHERE first >= ?1",
+    [STORE_CUT_SPANS] = "UPDATE unfinished SET last = ?1 - 1 WHERE last >= ?1",
+    [STORE_NEXT_SPAN] =
+        "SELECT first, last FROM unfinished WHERE first >= ?1 ORDER BY first LIMIT 1",
+    [STORE_READ_SPAN] = "SELECT m.row, p.state FROM message m LEFT JOIN progress p ON p.row = m.row"
+                        " WHERE m.row BETWEEN ?1 AND ?2 ORDER BY m.row LIMIT ?3",
+    [STORE_READ_REFS] =
+        "SELECT row, owner, ref, recipient FROM message WHERE row > ?1 ORDER BY row LIMIT ?2",
+    [STORE_READ_REF_RUNS] =
+        "SELECT number, first_row, last_row, page_bits, filter FROM ref_run ORDER BY number",
+    [STORE_READ_REF_PAGE] = "SELECT entries FROM ref_page WHERE key = ?1",
+    [STORE_INSERT_REF_RUN] = "REPLACE INTO ref_run VALUES (?1, ?2, ?3, ?4, ?5)",
+    [STORE_INSERT_REF_PAGE] = "REPLACE INTO ref_page VALUES (?1, ?2)",
+    [STORE_DELETE_REF_RUN] = "DELETE FROM ref_run WHERE number = ?1",
+    [STORE_DELETE_REF_PAGES] = "DELETE FROM ref_page WHERE key BETWEEN ?1 AND ?2",
+    [STORE_HAS_ROWS] = "SELECT 1 FROM message WHERE row BETWEEN ?1 AND ?2 LIMIT 1",
 };
 
 static const char no_mark[] = "its file -synced cannot be written";
@@ -471,6 +500,9 @@ bool store_db_check(struct store_db *db, const char *path, char *error)
 {
     sqlite3_stmt *statement = NULL;
     bool is_sound = false;
+    if (store_db_pages(db) > CHECKED_PAGES_MAX) {
+        return true;
+    }
     if (sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL) ==
             SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW) {

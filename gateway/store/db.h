@@ -41,13 +41,28 @@ enum store_statement {
     STORE_READ_NOTICES,   /* number, body */
     STORE_LAST_ROW,
     STORE_COUNT_RANGE,
-    STORE_READ_HELD,       /* what a start loads: unfinished, or with a REF and changed after ?1 */
+    STORE_READ_HELD,       /* what a start loads: the unfinished */
     STORE_READ_MESSAGE,    /* the one with the id ?3, whose row is from ?1 to ?2 */
-    STORE_READ_API_IDS,    /* of the last ?1 that are relayed, oldest first: id, API id */
+    STORE_READ_ROW,        /* the one in row ?1 */
+    STORE_READ_API_IDS,    /* of the relayed among the last ?1, oldest first: id, API id */
     STORE_READ_RELAYED,    /* the first ?1 that are relayed */
     STORE_READ_FAILED,     /* the first ?2 in a state ?1 beyond that */
     STORE_READ_UNREPORTED, /* the last ?2 relayed after ?1 that have no final report */
     STORE_READ_PROGRESS,   /* from row ?1 on, at most ?2: row, state, time of the last change */
+    STORE_INSERT_SPAN,     /* see unfinished.h: rows from ?1 to ?2 */
+    STORE_DELETE_SPAN,     /* the one that begins at row ?1 */
+    STORE_DELETE_SPANS,    /* all that begin at row ?1 or later */
+    STORE_CUT_SPANS,       /* all end before row ?1 */
+    STORE_NEXT_SPAN,       /* the first that begins at row ?1 or later: first, last */
+    STORE_READ_SPAN,       /* the first ?3 messages from row ?1 to ?2: row, state */
+    STORE_READ_REFS,       /* the first ?2 messages after row ?1: row, owner, REF, recipient */
+    STORE_READ_REF_RUNS,   /* see refs.h; oldest first */
+    STORE_READ_REF_PAGE,   /* of key ?1 */
+    STORE_INSERT_REF_RUN,
+    STORE_INSERT_REF_PAGE,
+    STORE_DELETE_REF_RUN,   /* of number ?1 */
+    STORE_DELETE_REF_PAGES, /* from key ?1 to ?2 */
+    STORE_HAS_ROWS,         /* a row if there is a message from row ?1 to ?2 */
     STORE_STATEMENTS
 };
 
@@ -82,7 +97,8 @@ int store_db_lock(const char *path, bool is_relay, char *error);
 bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error);
 
 /*
- * Checks that the database is sound; reads all of it. Returns false with a sentence in `error` that
+ * Checks that the database is sound; reads all of it, unless it is so large that a start would take
+ * long: then damage shows when what is damaged is read. Returns false with a sentence in `error` that
  * says what to do.
  */
 bool store_db_check(struct store_db *db, const char *path, char *error);

@@ -489,6 +489,16 @@ void store_rows_end(struct store_rows_reader *reader)
     sqlite3_reset(reader->db->statements[reader->which]);
 }
 
+struct message *store_rows_read(struct store_db *db, int64_t row, bool *has_failed)
+{
+    struct store_rows_reader reader;
+    store_rows_begin(&reader, db, STORE_READ_ROW, row, 0);
+    struct message *m = store_rows_next(&reader);
+    *has_failed = reader.fault != NULL;
+    store_rows_end(&reader);
+    return m;
+}
+
 struct message *store_rows_find(struct store_db *db, const struct ulid *id, bool *has_failed)
 {
     struct store_rows_reader reader;

@@ -104,6 +104,9 @@ void store_rows_begin(struct store_rows_reader *reader, struct store_db *db,
 struct message *store_rows_next(struct store_rows_reader *reader);
 void store_rows_end(struct store_rows_reader *reader);
 
+/* The message in a row. NULL = there is none, or `*has_failed`. */
+struct message *store_rows_read(struct store_db *db, int64_t row, bool *has_failed);
+
 /* The message with an id. NULL = there is none, or `*has_failed`. */
 struct message *store_rows_find(struct store_db *db, const struct ulid *id, bool *has_failed);
 

@@ -13,6 +13,7 @@
 #include "gateway/queue/records.h"
 #include "gateway/queue/reports.h"
 #include "gateway/store/db.h"
+#include "gateway/store/holders.h"
 #include "gateway/store/notices.h"
 #include "gateway/store/purge.h"
 #include "gateway/store/resume.h"
@@ -46,9 +47,9 @@ enum {
 struct insertion {
     struct message *const *messages;
     size_t count;
-    void (*inserted)(void *arg, bool is_stored);
+    void (*inserted)(void *arg, const struct store_insertion *insertion);
     void *arg;
-    bool is_stored; /* the result */
+    struct store_insertion result;
 };
 
 /* Reports to be saved together. */
@@ -145,11 +146,11 @@ static void move_work(struct work *to, struct work *from)
 }
 
 void store_insert(struct store *s, struct message *const *messages, size_t count,
-                  void (*inserted)(void *arg, bool is_stored), void *arg)
+                  void (*inserted)(void *arg, const struct store_insertion *insertion), void *arg)
 {
     s->calls_due++;
     pthread_mutex_lock(&s->mutex);
-    s->asked.insertion = (struct insertion){messages, count, inserted, arg, false};
+    s->asked.insertion = (struct insertion){messages, count, inserted, arg, {.is_stored = false}};
     wake_locked(s);
     pthread_mutex_unlock(&s->mutex);
 }
@@ -188,7 +189,7 @@ void store_deliver(struct store *s)
 
     if (ended.insertion.count > 0) {
         s->calls_due--;
-        ended.insertion.inserted(ended.insertion.arg, ended.insertion.is_stored);
+        ended.insertion.inserted(ended.insertion.arg, &ended.insertion.result);
     }
     if (ended.reporting.count > 0) {
         s->calls_due--;
@@ -389,6 +390,15 @@ static void check_place(struct store *s)
 
 /* --- rounds ------------------------------------------------------------------------------------- */
 
+static bool has_ref(const struct insertion *insertion)
+{
+    bool has_ref = false;
+    for (size_t i = 0; !has_ref && i < insertion->count; i++) {
+        has_ref = insertion->messages[i]->ref_len > 0;
+    }
+    return has_ref;
+}
+
 /* Is it time to save the consumers' progress, `with_others` or alone? */
 static bool takes_progress(struct store *s, bool with_others)
 {
@@ -451,11 +461,12 @@ static void take_optouts(struct store *s)
 static void plan_batch(struct store *s, const struct work *work, size_t records,
                        const struct store_resume *resume, struct store_batch *batch)
 {
-    bool has_arrivals = work->insertion.count > 0 || work->reporting.count > 0;
+    bool takes_messages = !s->writer.is_displaced && work->insertion.result.holder_count == 0;
+    bool has_arrivals = (takes_messages && work->insertion.count > 0) || work->reporting.count > 0;
     take_optouts(s);
     *batch = (struct store_batch){
         .messages = work->insertion.messages,
-        .message_count = s->writer.is_displaced ? 0 : work->insertion.count,
+        .message_count = takes_messages ? work->insertion.count : 0,
         .reports = work->reporting.reports,
         .report_count = work->reporting.count,
         .records = s->records,
@@ -532,7 +543,8 @@ static void tell(struct store *s, struct work *work, bool is_stored, bool is_sav
 {
     struct store_question *question;
     if (work->insertion.count > 0 || work->reporting.count > 0) {
-        work->insertion.is_stored = is_stored && !s->writer.is_displaced;
+        work->insertion.result.is_stored =
+            is_stored && work->insertion.result.holder_count == 0 && !s->writer.is_displaced;
         work->reporting.is_stored = is_stored;
         pthread_mutex_lock(&s->mutex);
         s->ended.insertion = work->insertion.count > 0 ? work->insertion : s->ended.insertion;
@@ -542,12 +554,50 @@ static void tell(struct store *s, struct work *work, bool is_stored, bool is_sav
     }
     while ((question = STAILQ_FIRST(&work->questions)) != NULL) {
         STAILQ_REMOVE_HEAD(&work->questions, entry);
-        store_question_answer(question, &s->writer.db, is_saved);
+        store_question_answer(question, &s->writer.db, &s->writer.refs, is_saved);
         pthread_mutex_lock(&s->mutex);
         STAILQ_INSERT_TAIL(&s->ended.questions, question, entry);
         pthread_mutex_unlock(&s->mutex);
         s->options.notify(s->options.notify_arg);
     }
+}
+
+/* What can only be done once all REFs are known goes back until then. */
+static void postpone(struct store *s, struct work *work)
+{
+    struct store_questions kept = STAILQ_HEAD_INITIALIZER(kept);
+    struct store_question *question;
+    if (s->writer.refs.is_complete || atomic_load(&s->is_failing)) {
+        return;
+    }
+    pthread_mutex_lock(&s->mutex);
+    if (has_ref(&work->insertion)) {
+        s->asked.insertion = work->insertion;
+        work->insertion.count = 0;
+    }
+    while ((question = STAILQ_FIRST(&work->questions)) != NULL) {
+        bool waits = question->kind == STORE_ASK_REF;
+        STAILQ_REMOVE_HEAD(&work->questions, entry);
+        STAILQ_INSERT_TAIL(waits ? &s->asked.questions : &kept, question, entry);
+    }
+    STAILQ_CONCAT(&work->questions, &kept);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/* Looks for messages that were submitted before. Returns false if that cannot be told. */
+static bool find_holders(struct store *s, struct insertion *insertion)
+{
+    if (!s->writer.refs.is_complete && has_ref(insertion)) {
+        return false; /* the disk has just recovered */
+    }
+    struct store_insertion *result = &insertion->result;
+    bool is_good = store_holders_find(&s->writer.refs, &s->writer.db, insertion->messages,
+                                      insertion->count, clock_unix_ms() - s->options.retention_ms,
+                                      &result->holders, &result->holder_count);
+    if (!is_good) {
+        fail(s, NULL);
+    }
+    return is_good;
 }
 
 /* A round for everything asked so far. */
@@ -558,7 +608,9 @@ static void go_round(struct store *s)
     pthread_mutex_lock(&s->mutex);
     move_work(&work, &s->asked);
     pthread_mutex_unlock(&s->mutex);
-    bool is_stored = may_try(s) && write_round(s, &work, &records);
+    postpone(s, &work);
+    bool is_stored =
+        may_try(s) && find_holders(s, &work.insertion) && write_round(s, &work, &records);
     bool is_saved = is_stored;
     /* A question is answered when everything before it is saved. */
     while (is_saved && records == RECORDS_MAX && !STAILQ_EMPTY(&work.questions)) {
@@ -576,8 +628,17 @@ static int64_t next_ms(const struct store *s)
     if (atomic_load(&s->is_failing)) {
         return s->retry_ms;
     }
-    int64_t write_ms = int64_min(s->sync_ms, s->progress_ms);
-    return int64_min(write_ms, int64_min(s->purge.due_ms, s->look_ms));
+    const int64_t times_ms[] = {s->sync_ms,
+                                s->progress_ms,
+                                s->purge.due_ms,
+                                s->look_ms,
+                                s->writer.unfinished.due_ms,
+                                store_refs_due_ms(&s->writer.refs)};
+    int64_t next_ms = INT64_MAX;
+    for (size_t i = 0; i < sizeof times_ms / sizeof times_ms[0]; i++) {
+        next_ms = int64_min(next_ms, times_ms[i]);
+    }
+    return next_ms;
 }
 
 /* Returns whether another thread has woken it; otherwise it is next_ms. */
@@ -625,6 +686,20 @@ static void purge(struct store *s, int64_t now_ms)
     }
 }
 
+/* Makes it quicker to start, and to find REFs. */
+static void index_rows(struct store *s, int64_t now_ms)
+{
+    struct store_writer *w = &s->writer;
+    bool was_complete = w->refs.is_complete;
+    if ((now_ms >= w->unfinished.due_ms &&
+         !store_unfinished_step(&w->unfinished, &w->db, now_ms)) ||
+        (now_ms >= store_refs_due_ms(&w->refs) && !store_refs_step(&w->refs, &w->db, now_ms))) {
+        fail(s, NULL);
+    } else if (w->refs.is_complete && !was_complete) {
+        store_wake(s); /* for what was postponed */
+    }
+}
+
 /* What others may have done to the file and its volume. */
 static void look(struct store *s)
 {
@@ -656,6 +731,9 @@ static void do_chores(struct store *s)
     }
     if (!atomic_load(&s->is_failing) && now_ms >= s->look_ms) {
         look(s);
+    }
+    if (!atomic_load(&s->is_failing)) {
+        index_rows(s, now_ms);
     }
 }
 
@@ -696,7 +774,8 @@ static bool open_file(struct store *s, char *error, size_t error_size)
         return false;
     }
     s->last_row = store_rows_last(db);
-    if (s->last_row < 0 || !store_resume_load(db, &s->resume)) {
+    if (s->last_row < 0 || !store_resume_load(db, &s->resume) ||
+        !store_refs_load(&s->writer.refs, db)) {
         return complain(s, store_db_error(db), error, error_size);
     }
     s->saved_resume = s->resume;
@@ -776,8 +855,7 @@ static bool restore_messages(struct store *s, struct store_rows_reader *reader, 
     size_t read;
     int64_t now_ms = clock_steady_ms();
     *count = 0;
-    store_rows_begin(reader, &s->writer.db, STORE_READ_HELD,
-                     clock_unix_ms() - s->options.retention_ms, 0);
+    store_rows_begin(reader, &s->writer.db, STORE_READ_HELD, 0, 0);
     while ((read = read_slice(reader, slice)) > 0) {
         if (!queue_restore(s->queue, slice, read, now_ms)) {
             while (read > 0) {
@@ -854,16 +932,30 @@ bool store_stop(struct store *s)
     return is_saved;
 }
 
+/* Of an insertion that nobody was told of. */
+static void free_holders(struct insertion *insertion)
+{
+    struct store_insertion *result = &insertion->result;
+    while (insertion->count > 0 && result->holder_count > 0) {
+        message_free(result->holders[--result->holder_count]);
+    }
+    if (insertion->count > 0) {
+        free(result->holders);
+    }
+}
+
 void store_free(struct store *s)
 {
     if (s == NULL) {
         return;
     }
+    free_holders(&s->ended.insertion);
     store_questions_clear(&s->asked.questions);
     store_questions_clear(&s->ended.questions);
     free_optouts(&s->optouts);
     free_optouts(&s->unsaved_optouts);
     store_notices_clear(&s->writer.notices);
+    store_refs_free(&s->writer.refs);
     store_db_close(&s->writer.db);
     if (s->writer.place.lock_fd >= 0) {
         close(s->writer.place.lock_fd);

@@ -56,8 +56,8 @@ struct store_options {
 struct store *store_open(const struct store_options *options, char *error, size_t error_size);
 
 /*
- * Fills the queue (queue_restore) with what is unfinished, and with what has a REF and is within its
- * retention; recalls API ids; gives the outbox the notices of earlier runs. `*count` = messages.
+ * Fills the queue (queue_restore) with what is unfinished; recalls API ids; gives the outbox the notices
+ * of earlier runs. `*count` = messages.
  * Returns false with a sentence in `error`.
  */
 bool store_restore(struct store *s, struct queue *queue, size_t *count, char *error,
@@ -82,13 +82,22 @@ void store_wake(void *store);
 /* The highest row of the store: rows of new messages must be above it. */
 int64_t store_last_row(const struct store *s);
 
+/* What became of messages that were to be inserted: all of them, or none. */
+struct store_insertion {
+    bool is_stored;
+    /* Unless stored: finished messages that hold the REF of one of these, for its recipient, though
+     * they are not in memory. Passed on to `inserted`; malloc'ed. */
+    struct message **holders;
+    size_t holder_count;
+};
+
 /*
- * Inserts messages in one transaction. store_deliver calls `inserted` when they are on the disk, or
- * when they are not and never will be. The messages and the array are borrowed until then. One call
- * at a time.
+ * Inserts messages, in order of their rows, in one transaction; unless one of them was submitted before.
+ * store_deliver calls `inserted` when they are on the disk, or when they are not and never will be. The
+ * messages and the array are borrowed until then. One call at a time.
  */
 void store_insert(struct store *s, struct message *const *messages, size_t count,
-                  void (*inserted)(void *arg, bool is_stored), void *arg);
+                  void (*inserted)(void *arg, const struct store_insertion *insertion), void *arg);
 
 /*
  * Saves reports that queue_reports_match has seen, in one transaction. Completes those whose messages

@@ -17,7 +17,10 @@ enum { STRAYS_MAX = 10000 }; /* kept of the reports that belong to no message */
 
 static bool write_messages(struct store_writer *w, const struct store_batch *batch)
 {
-    bool is_good = true;
+    bool is_good =
+        batch->message_count == 0 ||
+        store_unfinished_cover(&w->unfinished, &w->db, message_row_links(batch->messages[0])->row,
+                               message_row_links(batch->messages[batch->message_count - 1])->row);
     for (size_t i = 0; is_good && i < batch->message_count; i++) {
         struct message *m = batch->messages[i];
         is_good = store_rows_insert(&w->db, message_row_links(m)->row, m);
@@ -144,6 +147,10 @@ bool store_write(struct store_writer *w, const struct store_batch *batch)
     }
     count_commit(w, batch, clock_monotonic_us() - began_us);
     store_notices_commit(&w->notices);
+    if (batch->message_count > 0) {
+        store_unfinished_commit(&w->unfinished);
+        store_refs_add(&w->refs, batch->messages, batch->message_count);
+    }
     return true;
 }
 

@@ -11,7 +11,9 @@
 #include "gateway/store/db.h"
 #include "gateway/store/notices.h"
 #include "gateway/store/place.h"
+#include "gateway/store/refs.h"
 #include "gateway/store/resume.h"
+#include "gateway/store/unfinished.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
@@ -54,6 +56,8 @@ struct store_writer {
     struct stats *stats;
     struct store_db db; /* closed while it cannot be used */
     struct store_notices notices;
+    struct store_unfinished unfinished;
+    struct store_refs refs;
     char failure[STORE_ERROR_SIZE]; /* the last one that was logged */
     /* Rows of refused messages that a failed commit may have left in the file; 0 = none. */
     int64_t undo_first, undo_last;

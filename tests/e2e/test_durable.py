@@ -359,6 +359,38 @@ class Ended(DurableTest):
 
         self.after_each_end(self.begin, check)
 
+    def test_one_ref_for_many(self):
+        """Some of its messages have finished in an earlier run, and are in the file alone."""
+        def check():
+            self.go_on()
+            told = [parse_reply(line) for line in self.c.ask("STATUS many")]
+            self.assertEqual([status["id"] for status in told], ids)
+            self.assertEqual({status["state"] for status in told[:-1]}, {"relayed"})
+            self.assertReply(self.c.ask("WATCH many"), "250 2.0.0 watching")
+            self.assertReply(self.c.ask("CANCEL many"), "250")
+            self.assertReply(self.c.ask("CANCEL many"), "550 5.0.0 it is being sent, or is finished")
+            submitted = self.c.ask("SEND REF=many %s text" % ",".join([late] + numbers[:2]))
+            again = [parse_reply(line) for line in submitted]
+            self.assertEqual([reply["id"] for reply in again[1:]], ids[:2])
+            self.assertEqual([reply.get("duplicate") for reply in again], [None, "yes", "yes"])
+            refused = self.c.ask("SEND REF=many %s other" % ",".join(["+34600000999", numbers[0]]))
+            self.assertReply(refused, "550 5.6.0")
+            self.assertEqual(len(self.c.ask("STATUS many")), len(ids) + 1)
+            self.finish()
+
+        def begin():
+            nonlocal ids
+            self.start()
+            replies = self.c.ask("SEND REF=many %s text" % ",".join(numbers))
+            ids = [parse_reply(line)["id"] for line in replies]
+            self.await_states(ids, "relayed")
+            self.hold()
+            ids += [parse_reply(self.c.ask("SEND REF=many %s text" % late)[0])["id"]]
+
+        ids = []
+        numbers, late = [NUMBER % n for n in range(250)], NUMBER % 999
+        self.after_each_end(begin, check)
+
     def test_a_ref_twice_while_the_first_is_being_stored(self):
         self.start()
         self.hold()

@@ -275,10 +275,10 @@ static void *listen(void *arg)
 
 static size_t answers_due;
 
-static void on_inserted(void *arg, bool is_stored)
+static void on_inserted(void *arg, const struct store_insertion *insertion)
 {
     *(bool *)arg = true;
-    if (!is_stored) {
+    if (!insertion->is_stored) {
         fail("the disk fails");
     }
 }

@@ -122,6 +122,11 @@ static bool await(struct ending *ending)
     return ending->is_stored;
 }
 
+static void on_inserted(void *arg, const struct store_insertion *insertion)
+{
+    on_ended(arg, insertion->is_stored);
+}
+
 static struct ulid accept_message(void)
 {
     static uint64_t count;
@@ -141,7 +146,7 @@ static struct ulid accept_message(void)
     struct queue_submission submission = {.messages = &m, .count = 1, .receipts = &receipt};
     struct ending ending = {false, false};
     queue_prepare(q, &submission, 1, now_ms);
-    store_insert(s, &m, 1, on_ended, &ending);
+    store_insert(s, &m, 1, on_inserted, &ending);
     cr_assert(await(&ending));
     queue_admit(q, &submission, 1, true, now_ms);
     return content.id;

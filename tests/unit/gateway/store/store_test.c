@@ -195,11 +195,29 @@ static struct message *make(const struct message_content *like)
 
 struct insertion {
     bool has_ended, is_stored;
+    struct message **holders;
+    size_t holder_count;
 };
 
-static void on_inserted(void *arg, bool is_stored)
+static void on_inserted(void *arg, const struct store_insertion *ended)
 {
-    *(struct insertion *)arg = (struct insertion){true, is_stored};
+    struct insertion *insertion = arg;
+    insertion->has_ended = true;
+    insertion->is_stored = ended->is_stored;
+    insertion->holders = ended->holders;
+    insertion->holder_count = ended->holder_count;
+}
+
+/* Inserts messages, or learns that one of them was submitted before. */
+static void insert(struct message **messages, size_t count, struct insertion *insertion)
+{
+    *insertion = (struct insertion){.has_ended = false};
+    store_insert(s, messages, count, on_inserted, insertion);
+    cr_expect_not(store_is_idle(s));
+    for (store_deliver(s); !insertion->has_ended; store_deliver(s)) {
+        wait_for_news();
+    }
+    cr_expect(store_is_idle(s));
 }
 
 /* Accepts messages as intake does. The queue owns them from here on. */
@@ -207,16 +225,11 @@ static void accept_all(struct message **messages, size_t count, int64_t now_ms)
 {
     struct queue_receipt *receipts = calloc(count, sizeof *receipts);
     struct queue_submission submission = {messages, count, receipts, QUEUE_FULL, 0};
-    struct insertion insertion = {false, false};
+    struct insertion insertion;
     queue_prepare(q, &submission, 1, now_ms);
     cr_assert_eq(submission.verdict, QUEUE_ACCEPTED);
-    store_insert(s, messages, count, on_inserted, &insertion);
-    cr_expect_not(store_is_idle(s));
-    for (store_deliver(s); !insertion.has_ended; store_deliver(s)) {
-        wait_for_news();
-    }
+    insert(messages, count, &insertion);
     cr_assert(insertion.is_stored);
-    cr_expect(store_is_idle(s));
     queue_admit(q, &submission, 1, true, now_ms);
     free(receipts);
 }
@@ -505,29 +518,134 @@ Test(store, restores_what_is_wanted, .init = setup, .fini = teardown)
     int64_t long_ago = clock_unix_ms() - 2 * HOUR_MS, now = clock_unix_ms();
     base_ms = long_ago;
     accept_one(&(struct message_content){.text = NULL});
-    settle_next(FATE_RELAYED, "1", ""); /* finished, without a REF */
-    struct ulid past = accept_ref("past");
-    settle_next(FATE_RELAYED, "2", ""); /* past its retention */
+    settle_next(FATE_RELAYED, "1", "");
     base_ms = now;
-    struct ulid ref = accept_ref("ref");
+    accept_ref("ref");
     settle_next(FATE_RELAYED, "3", "");
     struct ulid waits[3];
     for (size_t i = 0; i < COUNT(waits); i++) {
         waits[i] = accept_one(&(struct message_content){.text = NULL});
     }
     restart();
-    cr_expect_eq(restored, 4);
-    struct message_status status;
-    cr_expect_not(queue_status(q, &past, 0, true, &status));
-    cr_assert(queue_status(q, &ref, 0, true, &status));
-    cr_expect_eq(status.state, MESSAGE_RELAYED);
-    cr_expect_str_eq(message_answer_api_id(status.answer), "3");
-    message_status_free(&status);
+    cr_expect_eq(restored, COUNT(waits), "whatever has finished stays in the file");
     size_t count;
     struct ulid *ids = queue_ambiguous(q, INT64_MAX, &count, NULL);
     cr_assert_eq(count, COUNT(waits));
     cr_expect_eq(memcmp(ids, waits, sizeof waits), 0, "in the order of submission");
     free(ids);
+    stop();
+}
+
+/* --- REFs ------------------------------------------------------------------------------------- */
+
+/* Submits a message that the queue takes for new. Returns the id of the finished message that holds its
+ * REF; all zero = it was stored. */
+static struct ulid submit(const struct message_content *like)
+{
+    struct message *m = make(like);
+    struct queue_receipt receipt = {.is_duplicate = false};
+    struct queue_submission submission = {&m, 1, &receipt, QUEUE_FULL, 0};
+    struct insertion insertion;
+    struct ulid id = {{0}};
+    queue_prepare(q, &submission, 1, base_ms);
+    cr_assert_eq(submission.verdict, QUEUE_ACCEPTED);
+    insert(&m, 1, &insertion);
+    cr_expect_neq(insertion.is_stored, insertion.holder_count > 0);
+    queue_admit(q, &submission, 1, insertion.is_stored, base_ms);
+    if (insertion.holder_count == 0) {
+        return id;
+    }
+    cr_expect_eq(insertion.holder_count, 1);
+    id = insertion.holders[0]->id;
+    message_free(insertion.holders[0]);
+    free(insertion.holders);
+    message_free(m);
+    return id;
+}
+
+Test(store, knows_the_refs_of_what_has_finished, .init = setup, .fini = teardown)
+{
+    static const struct {
+        const char *what, *to, *ref;
+        int32_t owner;
+        bool is_held;
+    } cases[] = {
+        {"the same", "+34600000000", "r-1", 0, true},
+        {"another recipient", "+34600000001", "r-1", 0, false},
+        {"another owner", "+34600000000", "r-1", 7, false},
+        {"another REF", "+34600000000", "r-2", 0, false},
+        {"a rejected one is free again", "+34600000000", "rejected", 0, false},
+        {"and then held by the second", "+34600000000", "again", 0, true},
+        {"none", "+34600000000", "", 0, false},
+    };
+    start();
+    struct ulid id = accept_ref("r-1");
+    settle_next(FATE_RELAYED, "1", "");
+    accept_ref("rejected");
+    settle_next(FATE_REJECTED, "", "no");
+    accept_ref("again");
+    settle_next(FATE_REJECTED, "", "no");
+    struct ulid again = accept_ref("again");
+    settle_next(FATE_RELAYED, "2", "");
+    restart();
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct ulid holder = submit(&(struct message_content){
+            .to = cases[i].to, .ref = cases[i].ref, .owner = cases[i].owner});
+        struct ulid want = {{0}};
+        if (cases[i].is_held) {
+            want = strcmp(cases[i].ref, "again") == 0 ? again : id;
+        }
+        cr_expect(is_same(&holder, &want), "%s", cases[i].what);
+    }
+    stop();
+}
+
+Test(store, a_ref_is_free_after_the_retention, .init = setup, .fini = teardown)
+{
+    start();
+    base_ms = clock_unix_ms() - 2 * HOUR_MS;
+    accept_ref("r");
+    settle_next(FATE_RELAYED, "1", "");
+    base_ms = clock_unix_ms();
+    restart();
+    struct ulid none = {{0}};
+    struct ulid holder = submit(&(struct message_content){.ref = "r"});
+    cr_expect(is_same(&holder, &none));
+    stop();
+}
+
+/* Of a REF all messages are told, in order, and in portions. */
+Test(store, asked_by_ref, .init = setup, .fini = teardown)
+{
+    enum { MANY = STORE_REF_PORTION + 3 };
+    static struct message *messages[MANY];
+    char numbers[MANY][NUMBER_SIZE];
+    start();
+    accept_ref("other");
+    settle_next(FATE_RELAYED, "1", "");
+    for (int i = 0; i < MANY; i++) {
+        snprintf(numbers[i], NUMBER_SIZE, "+346000%05d", i);
+        messages[i] = make(&(struct message_content){.to = numbers[i], .ref = "r"});
+    }
+    accept_all(messages, MANY, base_ms);
+    settle_next(FATE_RELAYED, "2", "");
+    restart();
+    struct store_question question = {.kind = STORE_ASK_REF, .ref = "r"};
+    struct answer answer;
+    ask(question, &answer);
+    cr_assert_eq(answer.count, STORE_REF_PORTION);
+    cr_expect_str_eq(message_to(answer.messages[0]), numbers[0]);
+    cr_expect_eq(answer.messages[0]->state, MESSAGE_RELAYED);
+    cr_expect_str_eq(message_to(answer.messages[1]), numbers[1]);
+    question.after = message_row_links(answer.messages[0])->row + STORE_REF_PORTION - 1;
+    forget(&answer);
+    ask(question, &answer);
+    cr_assert_eq(answer.count, MANY - STORE_REF_PORTION);
+    cr_expect_str_eq(message_to(answer.messages[0]), numbers[STORE_REF_PORTION]);
+    forget(&answer);
+    question.owner = 7;
+    ask(question, &answer);
+    cr_expect_eq(answer.count, 0, "each owner has REFs of its own");
     stop();
 }
 
@@ -1126,33 +1244,38 @@ Test(store, refuses_with_a_sentence)
     }
 }
 
+#define DROP_INDEXES "DROP TABLE unfinished; DROP TABLE ref_run; DROP TABLE ref_page; "
+
 /* A file of an earlier version, with a queued message and a relayed one, is brought up to date; then
  * everything added since works. */
 Test(store, takes_over_what_an_older_one_has_left)
 {
     static const char *const undo[] = {
-        "DROP TABLE change; PRAGMA user_version = 2",
-        "DROP TABLE change; DROP TABLE report; DROP TABLE stray; DROP TABLE optout;"
-        "DROP TABLE inbound; PRAGMA user_version = 1",
+        DROP_INDEXES "PRAGMA user_version = 3",
+        DROP_INDEXES "DROP TABLE change; PRAGMA user_version = 2",
+        DROP_INDEXES "DROP TABLE change; DROP TABLE report; DROP TABLE stray; DROP TABLE optout;"
+                     "DROP TABLE inbound; PRAGMA user_version = 1",
     };
     for (size_t i = 0; i < COUNT(undo); i++) {
         struct outbox *o = outbox_new(100, &stats);
         outbox_join(o, OUTBOX_WEBHOOK, bring_news, NULL);
         setup();
         start();
-        accept_ref("one");
+        struct ulid relayed = accept_ref("one");
         struct ulid waiting = accept_ref("two");
         settle_next(FATE_RELAYED, "api", "");
         stop();
         sql(undo[i]);
         options.outbox = o;
         start();
-        cr_expect_eq(restored, 2);
+        cr_expect_eq(restored, 1);
+        struct ulid holder = submit(&(struct message_content){.ref = "one"});
+        cr_expect(is_same(&holder, &relayed), "its REFs are known");
         cr_expect_eq(outbox_count(o), 0, "what an older one relayed is not told now");
         cr_expect_eq(queue_cancel(q, &waiting, 0, true, base_ms + 2), QUEUE_DONE);
         stop();
         cr_expect_eq(outbox_count(o), 1);
-        cr_expect_eq(sql("PRAGMA user_version"), 3);
+        cr_expect_eq(sql("PRAGMA user_version"), 4);
         cr_expect_eq(sql("SELECT count(*) FROM message JOIN progress USING (row)"), 2);
         cr_expect_eq(sql("SELECT count(*) FROM change"), 1);
         cr_expect_eq(sql("SELECT count(*) FROM report") + sql("SELECT count(*) FROM optout"), 0);
