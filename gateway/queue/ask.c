@@ -132,6 +132,24 @@ struct ulid *queue_find_ref(struct queue *q, const char *ref, int32_t owner, siz
     return ids_finish(&ids, count);
 }
 
+struct ulid *queue_find_ref_of_any(struct queue *q, const char *ref, size_t max, size_t *count)
+{
+    enum { OWNERS_MAX = 64 };
+    int32_t owners[OWNERS_MAX];
+    struct ids ids = ids_new(OWNERS_MAX * max);
+    queue_enter(q);
+    size_t owner_count =
+        q->feed.recent == NULL ? 0 : queue_recent_owners(q->feed.recent, owners, OWNERS_MAX);
+    for (size_t i = 0; i < owner_count; i++) {
+        const struct message *m = queue_refs_newest(&q->refs, owners[i], ref);
+        for (size_t n = 0; n < max && m != NULL && ids_add(&ids, m); n++) {
+            m = queue_refs_older(&q->refs, m);
+        }
+    }
+    queue_leave(q);
+    return ids_finish(&ids, count);
+}
+
 struct ulid *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count, size_t *left_out)
 {
     queue_enter(q);

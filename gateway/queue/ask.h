@@ -24,6 +24,9 @@ enum { QUEUE_LIST_MAX = 10000 };
  * at most. */
 struct ulid *queue_find_ref(struct queue *q, const char *ref, int32_t owner, size_t *count);
 
+/* The same for the REF of any owner of a recent event (see events.h), the newest `max` of each. */
+struct ulid *queue_find_ref_of_any(struct queue *q, const char *ref, size_t max, size_t *count);
+
 /*
  * The ids of up to `max` messages (QUEUE_LIST_MAX at most) in `state`, or, if `state` is -1, in any
  * unfinished one; oldest first. If there are more than `max`, those that came first to their list

@@ -45,6 +45,18 @@ struct queue_event *queue_events_take(struct queue *q, size_t *count)
     return events;
 }
 
+/* Adds what the recent events do not have, of the messages that are still in memory. Under the mutex. */
+static void complete(struct queue *q, struct queue_event *events, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct message *m = queue_find(q, &events[i].id);
+        events[i].at_ms += q->clock_offset_ms;
+        if (m != NULL && m->state == events[i].state) {
+            events[i].answer = message_answer_copy(m->answer);
+        }
+    }
+}
+
 size_t queue_events_since(struct queue *q, uint64_t since, struct queue_event *events, size_t max,
                           bool *is_gone)
 {
@@ -56,12 +68,20 @@ size_t queue_events_since(struct queue *q, uint64_t since, struct queue_event *e
         count = queue_recent_read(q->feed.recent, since, events, max, &is_recent_gone);
         *is_gone = *is_gone || is_recent_gone;
     }
-    for (size_t i = 0; i < count; i++) {
-        const struct message *m = queue_find(q, &events[i].id);
-        if (m != NULL && m->state == events[i].state) {
-            events[i].answer = message_answer_copy(m->answer);
-        }
+    complete(q, events, count);
+    queue_leave(q);
+    return count;
+}
+
+size_t queue_events_find(struct queue *q, queue_event_filter *is_wanted, const void *arg,
+                         struct queue_event *events, size_t max)
+{
+    size_t count = 0;
+    queue_enter(q);
+    if (q->feed.recent != NULL) {
+        count = queue_recent_find(q->feed.recent, is_wanted, arg, events, max);
     }
+    complete(q, events, count);
     queue_leave(q);
     return count;
 }

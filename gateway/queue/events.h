@@ -35,6 +35,13 @@ struct queue_event *queue_events_take(struct queue *q, size_t *count);
 size_t queue_events_since(struct queue *q, uint64_t since, struct queue_event *events, size_t max,
                           bool *is_gone);
 
+/*
+ * Copies up to `max` of the recent events that are wanted, the last one first; as queue_events_since
+ * does, drop them in the same way. Looks at all that are kept, under the mutex: about 0.2 ms.
+ */
+size_t queue_events_find(struct queue *q, queue_event_filter *is_wanted, const void *arg,
+                         struct queue_event *events, size_t max);
+
 /* The number of the last event. */
 uint64_t queue_last_event(struct queue *q);
 

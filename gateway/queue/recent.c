@@ -18,6 +18,7 @@ struct outcome {
 };
 
 struct entry {
+    int64_t at_ms; /* steady */
     struct ulid id;
     int32_t owner;
     uint16_t outcome; /* an index of `outcomes`, or NO_REPORT or INBOUND */
@@ -117,6 +118,7 @@ static struct entry *take_place(struct queue_recent *recent, uint64_t number)
 void queue_recent_note(struct queue_recent *recent, uint64_t number, const struct message *m)
 {
     struct entry *entry = take_place(recent, number);
+    entry->at_ms = m->updated_ms;
     entry->id = m->id;
     entry->owner = m->owner;
     entry->state = m->state;
@@ -128,6 +130,7 @@ void queue_recent_add(struct queue_recent *recent, uint64_t number, const struct
 {
     struct entry *entry = take_place(recent, number);
     *entry = (struct entry){
+        .at_ms = event->at_ms,
         .id = event->id,
         .owner = event->owner,
         .state = (uint8_t)event->state,
@@ -162,6 +165,7 @@ static void read_entry(const struct queue_recent *recent, uint64_t number,
         .id = entry->id,
         .owner = entry->owner,
         .state = (enum message_state)entry->state,
+        .at_ms = entry->at_ms,
     };
     memcpy(event->to, entry->to, sizeof event->to);
     if (entry->outcome == INBOUND) {
@@ -181,6 +185,36 @@ size_t queue_recent_read(const struct queue_recent *recent, uint64_t since,
     *is_gone = recent->first != 0 && number != since + 1;
     for (; recent->first != 0 && number <= recent->last && count < max; number++) {
         read_entry(recent, number, &events[count++]);
+    }
+    return count;
+}
+
+size_t queue_recent_find(const struct queue_recent *recent, queue_event_filter *is_wanted,
+                         const void *arg, struct queue_event *events, size_t max)
+{
+    size_t count = 0;
+    for (uint64_t number = recent->last; number != 0 && number >= recent->first && count < max;
+         number--) {
+        const struct entry *entry = &recent->entries[number & (recent->size - 1)];
+        if (is_wanted(arg, &entry->id, entry->to)) {
+            read_entry(recent, number, &events[count++]);
+        }
+    }
+    return count;
+}
+
+size_t queue_recent_owners(const struct queue_recent *recent, int32_t *owners, size_t max)
+{
+    size_t count = 0;
+    for (uint64_t number = recent->last; number != 0 && number >= recent->first && count < max;
+         number--) {
+        int32_t owner = recent->entries[number & (recent->size - 1)].owner;
+        size_t i = 0;
+        while (i < count && owners[i] != owner) {
+            i++;
+        }
+        owners[count] = owner;
+        count += i == count;
     }
     return count;
 }

@@ -1,7 +1,7 @@
 /*
  * recent: the last events of all messages, for a watcher that has missed some.
  *
- * Owns a ring of fixed size, 40 bytes an event, and the texts of the last inbound messages. What an
+ * Owns a ring of fixed size, 48 bytes an event, and the texts of the last inbound messages. What an
  * event told beyond that (API id, reason) has to be asked of its message.
  * Thread: any, under the queue's mutex.
  */
@@ -29,6 +29,15 @@ void queue_recent_add(struct queue_recent *recent, uint64_t number,
 /* Is an inbound message with this time and text, for this message, among the last? */
 bool queue_recent_has_text(const struct queue_recent *recent, const struct ulid *id, int64_t at_ms,
                            const char *text);
+
+/*
+ * Copies up to `max` of the events that are wanted, the last one first; like queue_recent_read.
+ */
+size_t queue_recent_find(const struct queue_recent *recent, queue_event_filter *is_wanted,
+                         const void *arg, struct queue_event *events, size_t max);
+
+/* Writes the owners of the events kept, each once, up to `max`. Returns how many. */
+size_t queue_recent_owners(const struct queue_recent *recent, int32_t *owners, size_t max);
 
 /*
  * Copies up to `max` events after the number `since`, in order; without answer, sender and REF.

@@ -75,9 +75,10 @@ static void keep(struct queue *q, struct message *m, const struct queue_report *
     q->finished_bytes += is_released ? message_bytes(m) - before : 0;
 }
 
-static void tell(struct queue *q, const struct queue_report *r)
+static void tell(struct queue *q, const struct queue_report *r, int64_t now_ms)
 {
     struct queue_event event = {
+        .at_ms = now_ms,
         .id = r->id,
         .owner = r->owner,
         .state = r->state,
@@ -113,7 +114,7 @@ static void apply(struct queue *q, struct queue_report *r, int64_t now_ms)
     } else if (r->text == NULL && !message_state_is_finished(r->state)) {
         r->state = MESSAGE_RELAYED; /* ended, and forgotten, since it was matched */
     }
-    tell(q, r);
+    tell(q, r, now_ms);
 }
 
 void queue_reports_apply(struct queue *q, struct queue_report *reports, size_t count,

@@ -46,11 +46,15 @@ struct queue_event {
     struct ulid id;
     int32_t owner;
     enum message_state state;
+    int64_t at_ms;        /* when; Unix time; only of recent events: see queue_events_since */
     char *answer;         /* owned; NULL = none */
     struct report report; /* its status is empty unless a report came in */
     char *text;           /* of an inbound message; owned; NULL = none came in */
     char to[NUMBER_SIZE]; /* the recipient of the message */
     char from[SENDER_SIZE], ref[REF_MAX + 1]; /* "" in a recent event: see queue_events_since */
 };
+
+/* Is this event, about this message to this recipient, wanted? Under the mutex: quick. */
+typedef bool queue_event_filter(const void *arg, const struct ulid *id, const char *to);
 
 #endif

@@ -317,3 +317,28 @@ Test(queue_reports, recent_events)
     cr_expect_eq(since(3, events, &is_gone), RECENT);
     cr_expect(is_gone, "from an earlier run");
 }
+
+/* `arg` is the recipient's last digit. */
+static bool ends_in(const void *arg, const struct ulid *of, const char *to)
+{
+    cr_expect_eq(memcmp(of, &id, sizeof id), 0);
+    return to[strlen(to) - 1] == *(const char *)arg;
+}
+
+Test(queue_reports, recent_events_that_are_searched_for)
+{
+    struct queue_event events[2 * RECENT];
+    relayed(); /* queued, sending, relayed */
+    queue_clock_set(q, 1000000, 0);
+    report("sent", 1, false);
+    cr_assert_eq(queue_events_find(q, ends_in, "0", events, 3), 3);
+    cr_expect_str_eq(events[0].report.status, "sent"); /* the last one first */
+    cr_expect_eq(events[1].state, MESSAGE_RELAYED);
+    cr_expect_eq(events[2].number, FIRST_EVENT + 2);
+    cr_expect(events[0].at_ms >= events[1].at_ms && events[2].at_ms >= 1000000, "Unix time");
+    queue_events_drop(events, 3);
+    cr_expect_eq(queue_events_find(q, ends_in, "1", events, 3), 0);
+    size_t count;
+    cr_expect_null(queue_find_ref_of_any(q, "nothing", 10, &count));
+    cr_expect_eq(count, 0);
+}
