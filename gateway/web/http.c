@@ -118,6 +118,16 @@ static void tell_inbox(const struct http *http, struct evhttp_request *request)
     page_tell_inbox(http->page, request);
 }
 
+static void tell_messages(const struct http *http, struct evhttp_request *request)
+{
+    page_tell_messages(http->page, request);
+}
+
+static void tell_message(const struct http *http, struct evhttp_request *request)
+{
+    page_tell_message(http->page, request);
+}
+
 static void take_report(const struct http *http, struct evhttp_request *request)
 {
     page_take_report(http->page, request);
@@ -128,6 +138,7 @@ static const struct route {
     bool is_button;   /* POST, and only from our page; otherwise GET and HEAD */
     bool is_for_page; /* not for web pages of others */
     bool is_probe;    /* for every host, if http.hosts has "*" */
+    bool has_query;   /* others take none */
     void (*tell)(const struct http *http, struct evhttp_request *request);
 } routes[] = {
     {.path = "/", .tell = tell_page},
@@ -135,6 +146,8 @@ static const struct route {
     {.path = "/inbox", .is_for_page = true, .tell = tell_inbox},
     {.path = "/inbox/report", .is_button = true, .is_for_page = true, .tell = take_report},
     {.path = "/livez", .is_probe = true, .tell = tell_alive},
+    {.path = "/message", .is_for_page = true, .has_query = true, .tell = tell_message},
+    {.path = "/messages", .is_for_page = true, .has_query = true, .tell = tell_messages},
     {.path = "/metrics", .tell = tell_metrics},
     {.path = "/readyz", .is_probe = true, .tell = tell_ready},
 };
@@ -239,6 +252,11 @@ static bool is_from_other_page(struct evhttp_request *request)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
+static bool has_query(struct evhttp_request *request)
+{
+    return evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request)) != NULL;
+}
+
 static void follow(const struct http *http, const struct route *route,
                    struct evhttp_request *request)
 {
@@ -250,6 +268,8 @@ static void follow(const struct http *http, const struct route *route,
     } else if ((route->is_button && !is_own_origin(http, request)) ||
                (route->is_for_page && is_from_other_page(request))) {
         http_answer_line(request, 403, "not from this page");
+    } else if (has_query(request) && !route->has_query) {
+        http_answer_line(request, HTTP_BADREQUEST, "nothing can be asked for here with ?");
     } else {
         route->tell(http, request);
     }

@@ -3,20 +3,27 @@
 
 #include "gateway/base/http_listen.h"
 #include "gateway/serve/relay.h"
+#include "gateway/web/page_answer.h"
 #include "gateway/web/page_events.h"
 #include "gateway/web/page_html.h"
 #include "gateway/web/page_inbox.h"
+#include "gateway/web/page_messages.h"
+#include "proto/ulid.h"
 
 #include <event2/buffer.h>
+#include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+enum { FIND_MAX = 255 };
 enum { RANDOM_BYTES = 16, RANDOM_SIZE = 2 * RANDOM_BYTES + 1 };
 
 struct page {
     char token[RANDOM_SIZE];
+    struct queue *queue;
+    bool shows_all;
     struct page_events *events;
     struct page_inbox *inbox; /* NULL = the API is not simulated */
 };
@@ -95,6 +102,57 @@ void page_tell_events(struct page *page, struct evhttp_request *request)
     }
 }
 
+static const char *skip_blanks(const char *words)
+{
+    return words + strspn(words, " \t");
+}
+
+/* Reads the parameter `name` of the query into `value`; "" if it is missing or too long. */
+static void read_query(struct evhttp_request *request, const char *name, char *value, size_t size)
+{
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+    struct evkeyvalq parameters;
+    const char *given = NULL;
+    bool is_read = query != NULL && evhttp_parse_query_str(query, &parameters) == 0;
+    if (is_read) {
+        given = evhttp_find_header(&parameters, name);
+    }
+    snprintf(value, size, "%s", given != NULL && strlen(given) < size ? skip_blanks(given) : "");
+    for (size_t len = strlen(value); len > 0 && skip_blanks(value + len - 1)[0] == '\0'; len--) {
+        value[len - 1] = '\0';
+    }
+    if (is_read) {
+        evhttp_clear_headers(&parameters);
+    }
+}
+
+void page_tell_messages(struct page *page, struct evhttp_request *request)
+{
+    char words[FIND_MAX + 1];
+    read_query(request, "find", words, sizeof words);
+    if (words[0] == '\0') {
+        http_answer_line(request, HTTP_BADREQUEST, "find= takes a number, an id or a REF");
+    } else {
+        page_answer_json(request, HTTP_OK, page_messages_find(page->queue, words, page->shows_all));
+    }
+}
+
+void page_tell_message(struct page *page, struct evhttp_request *request)
+{
+    char words[FIND_MAX + 1];
+    struct ulid id;
+    json_t *message = NULL;
+    read_query(request, "id", words, sizeof words);
+    if (ulid_parse(words, strlen(words), &id)) {
+        message = page_message(page->queue, &id, page->shows_all);
+    }
+    if (message == NULL) {
+        http_answer_line(request, HTTP_NOTFOUND, "no such message");
+    } else {
+        page_answer_json(request, HTTP_OK, message);
+    }
+}
+
 static bool has_inbox(struct page *page, struct evhttp_request *request)
 {
     if (page->inbox == NULL) {
@@ -134,6 +192,8 @@ struct page *page_new(const struct relay *relay, const struct page_options *opti
     if (page == NULL) {
         return NULL;
     }
+    page->queue = relay->queue;
+    page->shows_all = options->shows_all;
     page->events = page_events_new(relay, options->shows_all, is_sandbox);
     if (is_sandbox) {
         page->inbox = page_inbox_new(relay->base, &options->sandbox, options->shows_all);

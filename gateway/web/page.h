@@ -33,6 +33,10 @@ void page_free(struct page *page);
 void page_show(struct page *page, struct evhttp_request *request);
 /* GET /events: see page_events.h. */
 void page_tell_events(struct page *page, struct evhttp_request *request);
+/* GET /messages?find=..: the messages with this number, id or REF; see page_messages.h. */
+void page_tell_messages(struct page *page, struct evhttp_request *request);
+/* GET /message?id=..: one message and its life; 404 if it is unknown. */
+void page_tell_message(struct page *page, struct evhttp_request *request);
 /* GET /inbox: see page_inbox.h; 404 if the API is not simulated. */
 void page_tell_inbox(struct page *page, struct evhttp_request *request);
 /* POST /inbox/report, with the page's token: sends a delivery report of the user's choice. */

@@ -23,8 +23,7 @@
 
 enum {
     LISTENER_SECONDS = 10,
-    SEND_BUFFER = 16384, /* bytes that the kernel holds for one */
-    RETRY_MS = 2000      /* how long a browser waits before it connects again */
+    SEND_BUFFER = 16384 /* bytes that the kernel holds for one */
 };
 
 struct listener {
@@ -62,7 +61,6 @@ static void add_event(struct evbuffer *out, const char *name, json_t *value)
 
 static void add_hello(const struct page_events *events, struct evbuffer *out)
 {
-    evbuffer_add_printf(out, "retry: %d\n", RETRY_MS);
     add_event(out, "hello",
               json_pack("{s:s, s:I, s:b, s:b}", "version", events->relay->rules->version, "run",
                         (json_int_t)events->run, "sandbox", (int)events->is_sandbox, "full",
@@ -205,6 +203,26 @@ static void bound(struct evhttp_connection *connection)
     evhttp_connection_set_timeout(connection, LISTENER_SECONDS);
 }
 
+/*
+ * All places are taken. The EventSource of a browser cannot tell why it gets no stream, and each answer but
+ * 200 is an error in its console: so it gets a stream that says so, and ends.
+ */
+static void turn_away(struct evhttp_request *request)
+{
+    struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+    const char *accept = evhttp_find_header(headers, "Accept");
+    struct evbuffer *out = evbuffer_new();
+    if (accept == NULL || strcmp(accept, "text/event-stream") != 0 || out == NULL) {
+        http_answer_line(request, HTTP_SERVUNAVAIL, "too many pages are open");
+    } else {
+        add_event(out, "full", json_pack("{s:i}", "pages", PAGE_LISTENERS));
+        http_answer(request, HTTP_OK, "text/event-stream; charset=utf-8", out);
+    }
+    if (out != NULL) {
+        evbuffer_free(out);
+    }
+}
+
 void page_events_open(struct page_events *events, struct evhttp_request *request)
 {
     struct evhttp_connection *connection = evhttp_request_get_connection(request);
@@ -213,7 +231,7 @@ void page_events_open(struct page_events *events, struct evhttp_request *request
         listener = calloc(1, sizeof *listener);
     }
     if (listener == NULL) {
-        http_answer_line(request, HTTP_SERVUNAVAIL, "too many pages are open");
+        turn_away(request);
         return;
     }
     *listener = (struct listener){.events = events, .request = request};

@@ -3,8 +3,9 @@
  * Their data is JSON:
  *
  *   hello      {"version","run","sandbox","full"}: first; `run` is another one after each start
+ *   full       {"pages"}: no place is free; nothing follows. Only for browsers, others get 503
  *   now        {"relaying","held","reason","until","states":{"queued":n,..},
- *              "totals":{"accepted":n,..}}: each second
+ *              "totals":{"accepted":n,..}}: each second, so that the page knows that the relay is there
  *   samples    [[..],..]: new ones, at first up to 900; see page_samples.h
  *   messages   [..]: after any event of a message; see page_messages.h
  *
@@ -22,7 +23,7 @@
 struct page_events;
 struct relay;
 
-enum { PAGE_LISTENERS = 16 }; /* at a time; more get 503 */
+enum { PAGE_LISTENERS = 16 }; /* at a time */
 
 /*
  * `relay` must outlive it. `shows_all`: see page_options; `is_sandbox`: is the API simulated?

@@ -3,6 +3,7 @@
 
 #include "gateway/base/http_listen.h"
 #include "gateway/base/log.h"
+#include "gateway/web/page_answer.h"
 #include "proto/text.h"
 
 #include <event2/buffer.h>
@@ -133,28 +134,11 @@ static json_t *show_message(const json_t *message, bool shows_all)
     struct text_size size = text_measure(text, strlen(text));
     char masked[LOG_MASKED_SIZE];
     log_mask_number(to, strlen(to), masked);
-    return json_pack("{s:s, s:s, s:s, s:O?, s:s, s:s, s:i, s:o}", "id", member(message, "id"),
-                     "from", member(message, "from"), "to", shows_all ? to : masked, "at",
-                     json_object_get(message, "at_ms"), "status", member(message, "status"),
-                     "encoding", text_encoding_name(size.encoding), "units", (int)size.units,
-                     "parts", split(text, strlen(text), size.parts));
-}
-
-static void answer_json(struct evhttp_request *request, int status, json_t *value)
-{
-    struct evbuffer *body = evbuffer_new();
-    char *text = json_dumps(value, JSON_COMPACT);
-    if (body == NULL || text == NULL) {
-        http_answer_line(request, HTTP_SERVUNAVAIL, "out of memory");
-    } else {
-        evbuffer_add(body, text, strlen(text));
-        http_answer(request, status, "application/json", body);
-    }
-    free(text);
-    if (body != NULL) {
-        evbuffer_free(body);
-    }
-    json_decref(value);
+    return json_pack("{s:s, s:s, s:s, s:s, s:O?, s:s, s:s, s:i, s:o}", "id", member(message, "id"),
+                     "message", member(message, "clientId"), "from", member(message, "from"), "to",
+                     shows_all ? to : masked, "at", json_object_get(message, "at_ms"), "status",
+                     member(message, "status"), "encoding", text_encoding_name(size.encoding),
+                     "units", (int)size.units, "parts", split(text, strlen(text), size.parts));
 }
 
 static void answer_messages(struct ask *ask, int status, json_t *content)
@@ -166,9 +150,9 @@ static void answer_messages(struct ask *ask, int status, json_t *content)
     {
         json_array_append_new(messages, show_message(message, ask->inbox->shows_all));
     }
-    answer_json(ask->request, HTTP_OK,
-                json_pack("{s:o, s:O?}", "messages", messages, "webhook",
-                          json_object_get(content, "webhook")));
+    page_answer_json(ask->request, HTTP_OK,
+                     json_pack("{s:o, s:O?}", "messages", messages, "webhook",
+                               json_object_get(content, "webhook")));
 }
 
 void page_inbox_show(struct page_inbox *inbox, struct evhttp_request *request)
@@ -212,7 +196,7 @@ static json_t *read_report(struct evbuffer *body)
 
 static void answer_report(struct ask *ask, int status, json_t *content)
 {
-    answer_json(ask->request, status, json_incref(content));
+    page_answer_json(ask->request, status, json_incref(content));
 }
 
 void page_inbox_report(struct page_inbox *inbox, struct evhttp_request *request)

@@ -5,10 +5,11 @@
  * Asks the simulator through its control calls (sandbox.h), over loopback, since it runs in a thread of
  * its own; if it is slow, only the page waits. The page gets:
  *
- *   {"messages":[{"id","from","to","at","status","encoding","units","parts":["..",..]},..],
+ *   {"messages":[{"id","message","from","to","at","status","encoding","units","parts":["..",..]},..],
  *    "webhook":true}
  *
- * newest first, with each text split into its parts; `webhook`: can reports be sent?
+ * newest first, with each text split into its parts; `message` is the relay's id;
+ * `webhook`: can reports be sent?
  * Owns the connection to the simulator and the requests that wait for an answer. Thread: the loop's.
  */
 #ifndef GATEWAY_WEB_PAGE_INBOX_H

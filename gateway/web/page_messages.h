@@ -1,5 +1,5 @@
 /*
- * page_messages: the latest messages, as the page lists them.
+ * page_messages: messages as the page shows them: the latest, those that are searched for, and a single one.
  *
  * Owns nothing: reads the recent events that the queue keeps, so that a flood costs no more than a
  * trickle. Thread: the loop's.
@@ -11,15 +11,29 @@
 #include <stdbool.h>
 
 struct queue;
+struct ulid;
 
 enum { PAGE_MESSAGES = 50 };
 
 /*
  * The messages of recent events, at most PAGE_MESSAGES, the last submitted first: a new array of
- * {"id","at","to","state"}, with "dlr", "code" and "inbound" (true) if they have any. Numbers are
- * masked and the API's reason ("reason") is left out unless `shows_all`; texts are never shown. NULL
- * on allocation failure.
+ * {"id","at","to","state"}, with "dlr", "code" and "inbound" (true) if they have any, and, as long as
+ * the queue has them, "parts", "attempts", "from" and "next" (when it is sent or tried again). Numbers
+ * are masked, and "ref", "api" and the API's "reason" are left out, unless `shows_all`; texts are never
+ * shown. Times are Unix ms. NULL on allocation failure.
  */
 json_t *page_messages(struct queue *queue, bool shows_all);
+
+/*
+ * The same of the messages with this id, this REF, or whose recipient has these digits (at least two;
+ * all of a masked number that is shown is compared, and nothing else).
+ */
+json_t *page_messages_find(struct queue *queue, const char *words, bool shows_all);
+
+/*
+ * One message, with its "life": its recent events, in order, each with "at", and with "state", with
+ * "dlr" and "code", or with "inbound". NULL if it is unknown.
+ */
+json_t *page_message(struct queue *queue, const struct ulid *id, bool shows_all);
 
 #endif

@@ -12,19 +12,24 @@ from test_clients import BUILD, FILES, ROOT
 
 MODULES = os.path.join(BUILD, "node_modules")
 CHROMIUM = "/usr/bin/chromium"
-STEPS = ["it loads", "the counters move", "a message is in the inbox within a second",
-         "hostile texts are texts", "a button reports", "it says why nothing is relayed",
-         "it fits a phone", "restart", "it survives a restart"]
+STEPS = ["it loads", "the counters move", "all are shown on demand",
+         "a message is in the inbox within a second", "hostile texts are texts",
+         "a message shows its life, and leads to the inbox and back", "one tab stop for each message",
+         "a button reports", "what one reads stays where it is", "it finds a number, an id and a REF",
+         "it says why nothing is relayed", "it fits every width", "without JavaScript it claims nothing",
+         "one page too many says so", "stop", "restart", "it survives a restart"]
 
 
 @unittest.skipUnless(VARIANT == "release" and not WRAPPER, "the browser sees the release variant only")
 class Browser(TestCase):
+    maxDiff = None
+
     def start(self, page):
         return Relay({"http.address": page, "reports.address": "127.0.0.1:0"},
                      env={"SMSRELAY_REPORTS_SECRET": "s3cret-of-the-tests-0123"})
 
     def test_the_page(self):
-        self.need(CHROMIUM, "node", os.path.join(MODULES, "playwright-core"))
+        self.need(CHROMIUM, "node", os.path.join(MODULES, "playwright-core"), os.path.join(MODULES, "axe-core"))
         folder = os.path.join(ROOT, "build", "check")
         os.makedirs(folder, exist_ok=True)
         relay = self.ended(self.start("127.0.0.1:0"))
@@ -38,8 +43,11 @@ class Browser(TestCase):
         lines = []
         for line in looker.stdout:
             lines.append(line.rstrip("\n"))
-            if lines[-1] == "restart":
+            if lines[-1] == "stop":
                 relay.stop()
+                looker.stdin.write("stopped\n")
+                looker.stdin.flush()
+            if lines[-1] == "restart":
                 relay = self.ended(self.start(url.split("/")[2]))
                 looker.stdin.write(relay.addresses[0] + "\n")
                 looker.stdin.flush()

@@ -9,12 +9,13 @@ import socket
 import threading
 import time
 import unittest
+import urllib.parse
 
 from relaying import eventually
 from support import IS_SLOW, PATIENCE, TestCase
 
 SECRET = "s3cret-of-the-tests-0123"
-PATHS = ("/", "/events", "/inbox", "/inbox/report", "/livez", "/readyz", "/metrics", "/nothing")
+PATHS = ("/", "/events", "/inbox", "/inbox/report", "/messages?find=1", "/message?id=1", "/livez", "/readyz", "/metrics", "/nothing")
 
 
 class Stream:
@@ -145,7 +146,7 @@ class Served(PageTest):
             self.assertEqual(self.fetch("/inbox", Sec_Fetch_Site=site)[0], 200)
 
     def test_methods(self):
-        for path in ("/", "/events", "/inbox", "/metrics", "/livez", "/readyz"):
+        for path in ("/", "/events", "/inbox", "/messages?find=12", "/metrics", "/livez", "/readyz"):
             self.assertEqual(self.fetch(path, "POST", "{}")[0], 405, path)
             self.assertEqual(self.headers["Allow"], "GET, HEAD")
             self.assertGreaterEqual(self.fetch(path, "PUT", "{}")[0], 400, path)
@@ -252,6 +253,8 @@ class Events(PageTest):
         streams = [self.stream() for _ in range(16)]
         self.assertEqual([stream.status for stream in streams], [200] * 16)
         self.assertEqual(self.stream().status, 503)
+        told = list(self.stream(Accept="text/event-stream").events())  # a browser's; it ends
+        self.assertEqual(told, [("full", {"pages": 16})])
         for stream in streams[:8]:
             stream.close()
 
@@ -271,6 +274,72 @@ class Events(PageTest):
         self.assertGreater(self.stream().next("hello")["run"], 0)
 
 
+class Found(PageTest):
+    """Messages that are searched for, and the life of one."""
+
+    def find(self, words):
+        status, answer = self.fetch("/messages?find=" + urllib.parse.quote(words))
+        self.assertEqual(status, 200, words)
+        return [message["id"] for message in json.loads(answer)]
+
+    def life(self, id):
+        status, answer = self.fetch("/message?id=" + id)
+        return json.loads(answer) if status == 200 else status
+
+    def test_by_number_id_and_ref(self):
+        ids = [self.c.submit(to="+3460000%04d" % i, options="REF=%s" % ref)
+               for i, ref in ((1, "a"), (2, "b"), (2, "c d".replace(" ", "-")), (77, "600"))]
+        for words, found in ((ids[0], ids[:1]), (ids[0].lower(), ids[:1]), ("a", ids[:1]),
+                             ("c-d", ids[2:3]), ("+34600000002", ids[2:0:-1]), ("0034 600 000 077", ids[3:]),
+                             (" 600-000-077 ", ids[3:]), ("600000001", ids[:1]), ("nothing", []),
+                             ("+49600000001", []), ("600000003", []), ("1", [])):
+            self.assertEqual(sorted(self.find(words)), sorted(found), words)
+        for query in ("", "?", "?find=", "?find", "?id=a", "?find=" + "x" * 256):
+            self.assertEqual(self.fetch("/messages" + query)[0], 400, query)
+
+    def test_masked_numbers_stay_hidden(self):
+        """The page tells no more of a number than it shows: whose number is alike is found, too."""
+        id = self.c.submit(to="+34600000061", options="REF=order-17")
+        for words in ("+34600000061", "+34999999961", "600000061", "61"):
+            self.assertEqual(self.find(words), [id], words)
+        told = self.fetch("/messages?find=order-17")[1] + self.fetch("/message?id=" + id)[1]
+        self.assertIn("+34***61", told)
+        self.assertNotIn("+3460", told)
+        self.assertNotIn("order-17", told)
+
+    def test_a_life(self):
+        before = time.time() * 1000 - 1000
+        id = self.c.submit(to="+34600009002")
+        message = eventually(lambda: "dlr" in self.life(id) and self.life(id), "the report")
+        words = [event.get("state") or event.get("dlr") for event in message["life"]]
+        self.assertEqual((words[:3], words[-1]), (["queued", "sending", "relayed"], "failed"))
+        times = [event["at"] for event in message["life"]]
+        self.assertEqual(times, sorted(times))
+        self.assertTrue(before < times[0] and times[-1] < time.time() * 1000 + 1000, times)
+        self.assertEqual((message["id"], message["state"], message["dlr"], message["parts"], message["attempts"],
+                          message["from"]), (id, "relayed", "failed", 1, 1, "ACME"))
+        for unknown in ("01KPQRJF50J0TJYQ3K5Z8B1XGN", "x", ""):
+            self.assertEqual(self.life(unknown), 404)
+
+    def test_one_that_waits(self):
+        id = self.c.submit(options="AT=+1h")
+        message = self.life(id)
+        self.assertLess(abs(message["next"] - (time.time() + 3600) * 1000), 60000)
+        self.assertEqual([event["state"] for event in message["life"]], ["scheduled"])
+
+    def test_one_that_the_queue_has_forgotten(self):
+        """Its events are remembered for longer."""
+        self.the_relay.stop()
+        self.start({"queue.max_bytes": "64k"})
+        id = self.c.submit()
+        self.the_relay.await_state(id, "relayed")
+        while self.c.ask("STATUS " + id)[0].startswith("250"):
+            self.c.ask("SEND ACK=relayed +34600000001 " + "x" * 1500)
+        message = self.life(id)
+        self.assertEqual((message["state"], message["to"]), ("relayed", "+34***00"))
+        self.assertNotIn("parts", message)
+
+
 class Full(PageTest):
     settings = {"http.page_privacy": "full"}
 
@@ -281,7 +350,10 @@ class Full(PageTest):
         message = stream.next("messages", lambda m: m and m[0]["state"] == "rejected")[0]
         self.assertEqual(message["to"], "+34600009001")
         self.assertIn("to", message["reason"])
-        self.c.submit(to="+34600000007")
+        id = self.c.submit(to="+34600000007", options="REF=seven")
+        for words in ("600000007", "seven"):
+            found = json.loads(self.fetch("/messages?find=" + words)[1])
+            self.assertEqual([(m["id"], m["to"], m["ref"]) for m in found], [(id, "+34600000007", "seven")])
         messages = eventually(lambda: self.inbox()["messages"], "a message in the inbox")
         self.assertEqual(messages[0]["to"], "+34600000007")
 
