@@ -32,7 +32,7 @@ static inline int64_t clock_unix_ms(void)
     return clock_ms(CLOCK_REALTIME);
 }
 
-/* How long ago that was, both in Unix ms; 0 for never (0), and for what a clock set back makes future. */
+/* How long ago that was, both by one clock; 0 for never (0), and for what a clock set back makes future. */
 static inline int64_t clock_age_ms(int64_t since_ms, int64_t now_ms)
 {
     return since_ms == 0 || since_ms > now_ms ? 0 : now_ms - since_ms;

@@ -75,14 +75,14 @@ int64_t reconcile_due_ms(const struct reconcile *r);
 bool reconcile_is_scanning(const struct reconcile *r);
 
 /*
- * A scan that begins now covers requests that ended at or before this. Plain arithmetic: with the
- * wall clock as `now_ms` it gives the wall clock's time, to compare with a message's updated_ms.
+ * A scan that begins now covers requests that ended at or before this. Plain arithmetic: with steady
+ * time as `now_ms` it gives steady time, to compare with a message's updated_ms.
  */
 int64_t reconcile_cutoff_ms(const struct reconcile *r, int64_t now_ms);
 
 /*
  * Did all requests that wait for a scan end early enough? Then one that begins now covers every
- * ambiguous message, and the wall clock, which may have been set back, need not be asked.
+ * ambiguous message, and no clock need be asked.
  */
 bool reconcile_covers_all(const struct reconcile *r, int64_t now_ms);
 

@@ -192,10 +192,17 @@ static bool is_waiting(int place)
            place == PLACE_AMBIGUOUS || place == PLACE_SUSPECT;
 }
 
+/* When a message was submitted (steady): not after its last change. */
+static int64_t submitted_ms(const struct queue *q, const struct message *m)
+{
+    return queue_jumps_steady_ms(&q->jumps, ulid_time_ms(&m->id), q->clock_offset_ms,
+                                 m->updated_ms);
+}
+
 /* With an AT, a message was last changed when it came to its lane. */
 static int64_t waits_since_ms(const struct queue *q, const struct message *m)
 {
-    return m->has_at ? m->updated_ms + q->clock_offset_ms : ulid_time_ms(&m->id);
+    return m->has_at ? m->updated_ms : submitted_ms(q, m);
 }
 
 static void lower(int64_t *earliest_ms, int64_t time_ms)
@@ -212,7 +219,7 @@ static void total_times(const struct queue *q, struct queue_totals *totals)
         if (m == NULL) {
             continue;
         }
-        lower(&totals->oldest_ms, ulid_time_ms(&m->id));
+        lower(&totals->oldest_ms, submitted_ms(q, m));
         if (place < QUEUE_LANES) {
             totals->oldest_by_lane_ms[place] = waits_since_ms(q, m);
         }

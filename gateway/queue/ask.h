@@ -41,7 +41,7 @@ struct ulid *queue_list(struct queue *q, int state, size_t max, size_t *count);
  */
 struct ulid *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count, size_t *left_out);
 
-/* Times are Unix ms, 0 = there is none; they look at the head of each list only, whose first is not
+/* Times are steady ms (clock_steady_ms), 0 = there is none; they look at the head of each list only, whose first is not
  * always its oldest. */
 struct queue_totals {
     size_t by_state[MESSAGE_STATES];

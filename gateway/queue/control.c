@@ -74,6 +74,7 @@ void queue_hold(struct queue *q, bool holds)
 void queue_clock_set(struct queue *q, int64_t offset_ms, int64_t now_ms)
 {
     queue_enter(q);
+    queue_jumps_add(&q->jumps, now_ms, q->clock_offset_ms);
     q->clock_offset_ms = offset_ms;
     for (size_t i = 0; i < q->heap.count; i++) {
         struct queue_heap_slot *slot = &q->heap.slots[i];

@@ -13,6 +13,7 @@
 #include "gateway/queue/feed.h"
 #include "gateway/queue/heap.h"
 #include "gateway/queue/index.h"
+#include "gateway/queue/jumps.h"
 #include "gateway/queue/options.h"
 #include "gateway/queue/refs.h"
 #include "gateway/queue/types.h"
@@ -82,7 +83,8 @@ struct queue {
     size_t room; /* bytes of messages that may be added, as the store says ... */
     char trouble[QUEUE_REASON_SIZE]; /* ... and why it takes none; "" = it does */
 
-    int64_t clock_offset_ms; /* Unix ms minus steady ms */
+    int64_t clock_offset_ms;  /* Unix ms minus steady ms ... */
+    struct queue_jumps jumps; /* ... and what it was before */
 
     struct queue_relaying relaying;
     struct recipients refused; /* numbers that have opted out */

@@ -411,7 +411,7 @@ static void answer_queue(struct call *call)
     }
     const char *stopped = stopped_reason(&relaying);
     buffer_printf(call->out, "oldest=%" PRId64 " relaying=%s",
-                  clock_age_ms(totals.oldest_ms, clock_unix_ms()) / 1000,
+                  clock_age_ms(totals.oldest_ms, clock_steady_ms()) / 1000,
                   stopped == NULL ? "yes" : "no");
     /* While it is being found out whether the relay must stop, there is a reason, too. */
     reply_value_if_any(call->out, "reason", stopped != NULL ? stopped : relaying.reason);

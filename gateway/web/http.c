@@ -49,7 +49,7 @@ static bool complain(const struct http *http, char words[QUEUE_REASON_SIZE])
     struct queue_totals totals;
     queue_relaying(http->relay->queue, &relaying);
     queue_totals(http->relay->queue, &totals);
-    int64_t waits_ms = clock_age_ms(totals.waits_since_ms, clock_unix_ms());
+    int64_t waits_ms = clock_age_ms(totals.waits_since_ms, clock_steady_ms());
     if (http->is_stopping) {
         snprintf(words, size, "stopping");
     } else if (relaying.is_held) {

@@ -302,7 +302,7 @@ void metrics_write(const struct relay *relay, int64_t now_ms, struct buffer *out
     write_histograms(relay->stats, out);
     write_commands(tally, out);
     write_refusals(tally, out);
-    write_queue(relay->queue, now_ms, out);
+    write_queue(relay->queue, clock_steady_ms(), out);
     write_destination(relay, out);
     write_windows(relay->stats, now_ms, out);
     write_head(out, "build_info", "gauge", "always 1; the label is the version");

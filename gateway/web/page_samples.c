@@ -51,7 +51,7 @@ void page_samples_take(struct page_samples *samples)
     *sample = (struct page_sample){
         .at_ms = now_ms,
         .depth = to_be_sent(&totals),
-        .oldest_ms = clock_age_ms(totals.waits_since_ms, now_ms),
+        .oldest_ms = clock_age_ms(totals.waits_since_ms, clock_steady_ms()),
         .single = stats_window(relay->stats, API_SINGLE, now_ms),
         .bulk = stats_window(relay->stats, API_BULK, now_ms),
     };

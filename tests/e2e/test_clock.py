@@ -4,9 +4,11 @@ libfaketime (Debian's package faketime) sets it for the relay alone; without it,
 """
 
 import glob
+import re
 import tempfile
 import time
 import unittest
+import urllib.request
 
 from relaying import eventually
 from support import IS_SLOW, TO, TestCase
@@ -75,6 +77,26 @@ class Clock(TestCase):
             client.ask("RELEASE")
             for name in names:
                 self.assertEqual(relay.await_state(name, "relayed", "expired")["state"], "relayed")
+
+    def test_no_jump_makes_a_message_older(self):
+        relay = self.start(**{"http.max_wait": "60", "http.address": "127.0.0.1:0"})
+        url = relay.wait_log("http_listening")["url"].rstrip("/")
+        with relay.connect() as client:
+            client.submit("scheduled", options="AT=+10d")
+            client.ask("HOLD")
+            client.submit("queued")
+            for offset in ("+2d", "+1d", "-3d"):
+                before = len(relay.log("clock_set"))
+                self.set_clock(offset)
+                relay.wait_log("clock_set", count=before + 1)
+                self.assertLess(int(client.queue()["oldest"]), 60)
+                with urllib.request.urlopen(url + "/metrics") as answer:
+                    oldest = re.search(r"\nsmsrelay_queue_oldest_seconds (\S+)\n", answer.read().decode())
+                self.assertLess(float(oldest[1]), 60)
+            self.sandbox.faults({"hang_ms": -1})
+            client.ask("RELEASE")
+            with urllib.request.urlopen(url + "/readyz") as answer:  # not yet sent, but not old
+                self.assertEqual(answer.status, 200)
 
     def test_time_goes_on_after_a_jump(self):
         relay = self.start()

@@ -7,6 +7,7 @@
 #include "gateway/queue/control.h"
 #include "gateway/queue/dispatch.h"
 #include "gateway/queue/events.h"
+#include "gateway/queue/jumps.h"
 #include "gateway/queue/queue.h"
 #include "gateway/queue/suspects.h"
 
@@ -1950,9 +1951,33 @@ Test(queue, lists_oldest_first, .init = setup, .fini = teardown)
                   i);
         free(ids);
     }
-    struct queue_totals totals;
-    queue_totals(q, &totals);
-    cr_expect_eq(totals.oldest_ms, ulid_time_ms(&low));
+}
+
+/* A message keeps the wall clock's time of its submission. How old it is must not change when that is
+ * set: here 2000 s ahead at 100 s, and 500 s back at 200 s. */
+Test(queue, no_jump_of_the_clock_makes_a_message_older)
+{
+    enum { S = 1000, FIRST = 50000, SECOND = 52000, THIRD = 51500 };
+    static const struct {
+        int64_t unix_s, updated_s, want_s;
+    } cases[] = {
+        {FIRST + 10, 10, 10},     {FIRST + 99, 99, 99},     {SECOND + 100, 100, 100},
+        {SECOND + 199, 199, 199}, {THIRD + 201, 900, 201},  {FIRST - 7000, 1, -7000},
+        {SECOND + 201, 201, 201}, {SECOND + 199, 190, 190},
+    };
+    struct queue_jumps jumps = {.count = 0};
+    cr_expect_eq(queue_jumps_steady_ms(&jumps, (FIRST + 10) * S, FIRST * S, 20 * S), 10 * S);
+    queue_jumps_add(&jumps, 100 * S, FIRST * S);
+    queue_jumps_add(&jumps, 200 * S, SECOND * S);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        int64_t is_ms =
+            queue_jumps_steady_ms(&jumps, cases[i].unix_s * S, THIRD * S, cases[i].updated_s * S);
+        cr_expect_eq(is_ms, cases[i].want_s * S, "case %zu: %lld", i, (long long)is_ms);
+    }
+    for (int i = 0; i < 3 * QUEUE_JUMPS_MAX; i++) {
+        queue_jumps_add(&jumps, (300 + i) * S, THIRD * S);
+    }
+    cr_expect_eq(jumps.count, QUEUE_JUMPS_MAX);
 }
 
 Test(queue, tells_each_lane_and_since_when_it_waits, .init = setup, .fini = teardown)
