@@ -95,7 +95,8 @@ void conn_free(struct conn *c)
         /* The last of them frees it. */
         return;
     }
-    watch_forget(relay_of(c)->watch, &c->client.watcher);
+    while (!watch_forget(relay_of(c)->watch, &c->client.watcher)) {
+    }
     if (c->is_touched) {
         untouch(c);
     }

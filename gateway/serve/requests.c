@@ -544,7 +544,8 @@ static void answer_watch(struct call *call)
 
 static void answer_unwatch(struct call *call)
 {
-    watch_end(call->relay->watch, &call->client->watcher);
+    while (!watch_end(call->relay->watch, &call->client->watcher)) {
+    }
     reply_line(call->out, REPLY_OK, false, "not watching");
 }
 

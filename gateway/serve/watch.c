@@ -12,31 +12,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CATCH_UP_MAX = 100 }; /* events that a watcher is told at a time */
-
-/* A reply that ACK=relayed holds back. */
-struct await {
-    struct await *next, *prev; /* in order of their deadlines: all wait equally long */
-    struct watcher *watcher;
-    uint32_t slot;
-    int64_t deadline_ms; /* monotonic */
-    size_t count;
-    size_t open; /* receipts that are not settled */
-    struct session_receipt receipts[];
+enum {
+    CATCH_UP_MAX = 100, /* events that a watcher is told at a time */
+    PORTION = 256       /* lines, replies and interests that are dealt with at a time */
 };
 
 /* One interest in one message: of a held reply, or of a watching client. */
 struct interest {
-    struct interest *next; /* in the same message */
-    struct watcher *watcher;
-    struct await *await; /* NULL = WATCH */
-    size_t position;     /* of the receipt in `await` */
+    LIST_ENTRY(interest) entry; /* in the message's list */
+    struct subject *subject;    /* NULL = it is in no list */
+    union {
+        struct watcher *watcher; /* in `watchers` */
+        struct await *await;     /* in `awaits` */
+    };
 };
+
+LIST_HEAD(interests, interest);
 
 /* A message with interests: a node of the tree. */
 struct subject {
     struct ulid id;
-    struct interest *interests;
+    struct interests awaits;   /* of held replies */
+    struct interests watchers; /* of clients that WATCH it; each once */
+};
+
+/* A reply that ACK=relayed holds back. */
+struct await {
+    TAILQ_ENTRY(await) entry;        /* in order of their deadlines: all wait equally long */
+    LIST_ENTRY(await) watcher_entry; /* those of the same client */
+    struct watcher *watcher;
+    uint32_t slot;
+    int64_t deadline_ms; /* monotonic */
+    size_t count;
+    size_t open;                /* receipts that are not settled */
+    struct interest *interests; /* one for each receipt, in the same allocation */
+    struct session_receipt receipts[];
 };
 
 struct watch {
@@ -44,9 +54,13 @@ struct watch {
     struct watch_options options;
     struct event *wake_event;
     struct event *deadline_event;
-    void *subjects;           /* a tree of tsearch(3) */
-    struct watcher *watchers; /* of all messages */
-    struct await awaits;      /* head of a ring */
+    void *subjects;                         /* a tree of tsearch(3) */
+    LIST_HEAD(watchers, watcher) watch_all; /* watchers of all messages */
+    TAILQ_HEAD(deadlines, await) awaits;
+    struct queue_event *events; /* being told, from `next_event` on; NULL = none */
+    size_t event_count, next_event;
+    bool is_within;              /* that event has been told in part, ... */
+    struct interest *next_await; /* ... and this held reply is the next one to see it */
 };
 
 /* --- subjects --------------------------------------------------------------------------------- */
@@ -82,59 +96,36 @@ static struct subject *find_or_add(struct watch *w, const struct ulid *id)
     return subject;
 }
 
-static bool add_interest(struct watch *w, const struct ulid *id, struct watcher *watcher,
-                         struct await *await, size_t position)
+static bool has_interests(const struct subject *subject)
 {
-    struct subject *subject = find_or_add(w, id);
-    struct interest *interest = subject == NULL ? NULL : malloc(sizeof *interest);
-    if (interest == NULL) {
-        return false;
-    }
-    *interest = (struct interest){subject->interests, watcher, await, position};
-    subject->interests = interest;
-    return true;
+    return !LIST_EMPTY(&subject->awaits) || !LIST_EMPTY(&subject->watchers);
 }
 
-/* Drops the interests in one message that are `doomed`, and the message with its last one. */
-static void drop_interests(struct watch *w, const struct ulid *id,
-                           bool (*doomed)(const struct interest *, const void *), const void *arg)
+/* Takes an interest out of its list; the message is forgotten with its last one. */
+static void drop_interest(struct watch *w, struct interest *interest)
 {
-    struct subject *subject = find(w, id);
+    struct subject *subject = interest->subject;
     if (subject == NULL) {
         return;
     }
-    for (struct interest **p = &subject->interests; *p != NULL;) {
-        struct interest *interest = *p;
-        if (doomed(interest, arg)) {
-            *p = interest->next;
-            free(interest);
-        } else {
-            p = &interest->next;
-        }
+    if (w->next_await == interest) {
+        w->next_await = LIST_NEXT(interest, entry);
     }
-    if (subject->interests == NULL) {
-        queue_watch(w->queue, id, false);
+    LIST_REMOVE(interest, entry);
+    interest->subject = NULL;
+    if (!has_interests(subject)) {
+        queue_watch(w->queue, &subject->id, false);
         tdelete(subject, &w->subjects, compare);
         free(subject);
     }
-}
-
-static bool is_of_await(const struct interest *interest, const void *await)
-{
-    return interest->await == await;
-}
-
-static bool is_watch_of(const struct interest *interest, const void *watcher)
-{
-    return interest->watcher == watcher && interest->await == NULL;
 }
 
 /* --- ACK=relayed ------------------------------------------------------------------------------ */
 
 static void arm_deadline(struct watch *w)
 {
-    struct await *first = w->awaits.next;
-    if (first == &w->awaits) {
+    const struct await *first = TAILQ_FIRST(&w->awaits);
+    if (first == NULL) {
         event_del(w->deadline_event);
         return;
     }
@@ -145,11 +136,10 @@ static void arm_deadline(struct watch *w)
 
 static void await_free(struct watch *w, struct await *await)
 {
-    await->prev->next = await->next;
-    await->next->prev = await->prev;
-    await->watcher->held--;
+    TAILQ_REMOVE(&w->awaits, await, entry);
+    LIST_REMOVE(await, watcher_entry);
     for (size_t i = 0; i < await->count; i++) {
-        drop_interests(w, &await->receipts[i].id, is_of_await, await);
+        drop_interest(w, &await->interests[i]);
         free((char *)await->receipts[i].answer);
     }
     free(await);
@@ -176,6 +166,7 @@ static bool refresh(struct watch *w, struct session_receipt *receipt)
 static bool await_one(struct watch *w, struct await *await, const struct session_receipt *given)
 {
     struct session_receipt *receipt = &await->receipts[await->count];
+    struct interest *interest = &await->interests[await->count];
     *receipt = *given;
     receipt->answer = message_answer_new(message_answer_api_id(given->answer),
                                          message_answer_reason(given->answer));
@@ -186,24 +177,40 @@ static bool await_one(struct watch *w, struct await *await, const struct session
         return true;
     }
     await->open++;
-    return add_interest(w, &receipt->id, await->watcher, await, await->count - 1);
+    interest->subject = find_or_add(w, &receipt->id);
+    if (interest->subject == NULL) {
+        return false;
+    }
+    interest->await = await;
+    LIST_INSERT_HEAD(&interest->subject->awaits, interest, entry);
+    return true;
+}
+
+/* Makes one that has no receipts yet, with room for `count`. */
+static struct await *await_new(struct watch *w, struct watcher *watcher, uint32_t slot,
+                               size_t count)
+{
+    size_t size = sizeof(struct await) + count * sizeof(struct session_receipt);
+    struct await *await = calloc(1, size + count * sizeof(struct interest));
+    if (await == NULL) {
+        return NULL;
+    }
+    await->watcher = watcher;
+    await->slot = slot;
+    await->deadline_ms = clock_monotonic_ms() + w->options.ack_timeout_ms;
+    await->interests = (struct interest *)(void *)&await->receipts[count];
+    TAILQ_INSERT_TAIL(&w->awaits, await, entry);
+    LIST_INSERT_HEAD(&watcher->awaits, await, watcher_entry);
+    return await;
 }
 
 bool watch_await(struct watch *w, struct watcher *watcher, uint32_t slot,
                  const struct session_receipt *receipts, size_t count)
 {
-    struct await *await = calloc(1, sizeof *await + count * sizeof *receipts);
+    struct await *await = await_new(w, watcher, slot, count);
     if (await == NULL) {
         return false;
     }
-    await->watcher = watcher;
-    watcher->held++;
-    await->slot = slot;
-    await->deadline_ms = clock_monotonic_ms() + w->options.ack_timeout_ms;
-    await->prev = w->awaits.prev;
-    await->next = &w->awaits;
-    await->prev->next = await;
-    await->next->prev = await;
     bool has_all = true;
     for (size_t i = 0; i < count; i++) {
         has_all = await_one(w, await, &receipts[i]) && has_all;
@@ -212,7 +219,7 @@ bool watch_await(struct watch *w, struct watcher *watcher, uint32_t slot,
         await_free(w, await);
         return false;
     }
-    if (w->awaits.next == await) {
+    if (TAILQ_FIRST(&w->awaits) == await) {
         arm_deadline(w);
     }
     return true;
@@ -224,14 +231,18 @@ static void acknowledge(struct watch *w, struct await *await)
     await_free(w, await);
 }
 
+/* Replies with the states so far; what is more than a portion, in the next turn of the loop. */
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct watch *w = arg;
     int64_t now_ms = clock_monotonic_ms();
-    while (w->awaits.next != &w->awaits && w->awaits.next->deadline_ms <= now_ms) {
-        acknowledge(w, w->awaits.next);
+    struct await *await;
+    for (size_t done = 0; done < PORTION && (await = TAILQ_FIRST(&w->awaits)) != NULL &&
+                          await->deadline_ms <= now_ms;) {
+        done += await->count;
+        acknowledge(w, await);
     }
     arm_deadline(w);
     w->options.dispatched(w->options.arg);
@@ -270,57 +281,119 @@ static void tell(struct watch *w, struct watcher *watcher, const struct queue_ev
 static void tell_live(struct watch *w, struct watcher *watcher, const struct queue_event *event,
                       struct buffer *line)
 {
-    if (!watcher->is_catching_up && event->number > watcher->caught_up) {
+    if (watcher->is_watching && !watcher->is_catching_up && event->number > watcher->caught_up) {
         tell(w, watcher, event, line);
     }
 }
 
-/* Held replies first: a line of WATCH never comes before the 250 of its message. */
-static void dispatch(struct watch *w, const struct queue_event *event)
+/*
+ * Shows an event to the held replies for its message, and gives those that it completes. Counts them
+ * off `room`; what there is no room for, the next call does.
+ */
+static void show_awaits(struct watch *w, const struct queue_event *event, size_t *room)
+{
+    if (!w->is_within) {
+        const struct subject *subject = find(w, &event->id);
+        w->next_await = subject == NULL ? NULL : LIST_FIRST(&subject->awaits);
+        w->is_within = true;
+    }
+    while (w->next_await != NULL && *room > 0) {
+        struct interest *interest = w->next_await;
+        struct await *await = interest->await;
+        w->next_await = LIST_NEXT(interest, entry);
+        --*room;
+        if (note_settled(await, (size_t)(interest - await->interests), event)) {
+            *room -= *room < await->count ? *room : await->count;
+            acknowledge(w, await);
+        }
+    }
+}
+
+static void tell_watchers(struct watch *w, const struct queue_event *event, size_t *room)
 {
     struct buffer line = BUFFER_EMPTY;
-    struct subject *subject = find(w, &event->id);
-    for (struct interest *i = subject == NULL ? NULL : subject->interests; i != NULL;) {
-        if (i->await != NULL && note_settled(i->await, i->position, event)) {
-            acknowledge(w, i->await);
-            /* That has freed interests, and maybe the subject. */
-            subject = find(w, &event->id);
-            i = subject == NULL ? NULL : subject->interests;
-            continue;
-        }
-        i = i->next;
-    }
-    for (struct interest *i = subject == NULL ? NULL : subject->interests; i != NULL; i = i->next) {
-        if (i->await == NULL && !i->watcher->watches_all) {
-            tell_live(w, i->watcher, event, &line);
+    const struct subject *subject = find(w, &event->id);
+    const struct interest *interest = subject == NULL ? NULL : LIST_FIRST(&subject->watchers);
+    struct watcher *watcher = LIST_FIRST(&w->watch_all);
+    size_t told = 0;
+    for (; interest != NULL; interest = LIST_NEXT(interest, entry), told++) {
+        if (!interest->watcher->watches_all) {
+            tell_live(w, interest->watcher, event, &line);
         }
     }
-    for (struct watcher *watcher = w->watchers; watcher != NULL; watcher = watcher->next) {
+    for (; watcher != NULL; watcher = LIST_NEXT(watcher, entry), told++) {
         tell_live(w, watcher, event, &line);
     }
+    *room -= *room < told ? *room : told;
     buffer_free(&line);
+}
+
+/* Held replies first: a line of WATCH never comes before the 250 of its message. Returns false if the
+ * event has to be dispatched further. */
+static bool dispatch(struct watch *w, const struct queue_event *event, size_t *room)
+{
+    show_awaits(w, event, room);
+    if (w->next_await != NULL) {
+        return false;
+    }
+    tell_watchers(w, event, room);
+    w->is_within = false;
+    if (w->options.taken != NULL) {
+        w->options.taken(w->options.taken_arg, event);
+    }
+    return true;
+}
+
+/* Gets the next events, if those before them have been told. Returns false if there are none. */
+static bool has_events(struct watch *w)
+{
+    if (w->next_event == w->event_count) {
+        queue_events_free(w->events, w->event_count);
+        w->events = queue_events_take(w->queue, &w->event_count);
+        w->next_event = 0;
+    }
+    return w->event_count > 0;
+}
+
+/* Takes a portion of the queue's events. Returns false if that was all. */
+static bool take_some(struct watch *w)
+{
+    size_t room = PORTION;
+    while (room > 0) {
+        if (!has_events(w)) {
+            return false;
+        }
+        if (dispatch(w, &w->events[w->next_event], &room)) {
+            w->next_event++;
+            room -= room > 0 ? 1 : 0;
+        }
+    }
+    return true;
+}
+
+static void end_taking(struct watch *w)
+{
+    arm_deadline(w);
+    w->options.dispatched(w->options.arg);
 }
 
 void watch_take(struct watch *w)
 {
-    size_t count;
-    struct queue_event *events = queue_events_take(w->queue, &count);
-    for (size_t i = 0; i < count; i++) {
-        dispatch(w, &events[i]);
-        if (w->options.taken != NULL) {
-            w->options.taken(w->options.taken_arg, &events[i]);
-        }
+    while (take_some(w)) {
     }
-    queue_events_free(events, count);
-    arm_deadline(w);
-    w->options.dispatched(w->options.arg);
+    end_taking(w);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    watch_take(arg);
+    static const struct timeval NEXT_TURN = {0};
+    struct watch *w = arg;
+    if (take_some(w)) {
+        event_add(w->wake_event, &NEXT_TURN);
+    }
+    end_taking(w);
 }
 
 void watch_wake(void *arg)
@@ -339,23 +412,43 @@ static void set_watching(struct watch *w, struct watcher *watcher, bool watches)
     }
 }
 
-static bool watches_message(const struct watch *w, const struct watcher *watcher,
-                            const struct ulid *id)
+/* For the tree of a watcher, which has an interest for each message that it watches. */
+static int compare_watched(const void *a, const void *b)
 {
-    const struct subject *subject = find(w, id);
-    for (struct interest *i = subject == NULL ? NULL : subject->interests; i != NULL; i = i->next) {
-        if (is_watch_of(i, watcher)) {
-            return true;
-        }
+    return compare(((const struct interest *)a)->subject, ((const struct interest *)b)->subject);
+}
+
+static bool watches_message(const struct watcher *watcher, const struct ulid *id)
+{
+    struct subject subject = {.id = *id};
+    const struct interest key = {.subject = &subject};
+    return tfind(&key, &watcher->watched, compare_watched) != NULL;
+}
+
+/* Returns false on allocation failure. */
+static bool add_watched(struct watch *w, struct watcher *watcher, const struct ulid *id)
+{
+    struct interest *interest = malloc(sizeof *interest);
+    struct subject *subject = interest == NULL ? NULL : find_or_add(w, id);
+    if (subject == NULL) {
+        free(interest);
+        return false;
     }
-    return false;
+    *interest = (struct interest){.subject = subject, .watcher = watcher};
+    LIST_INSERT_HEAD(&subject->watchers, interest, entry);
+    if (tsearch(interest, &watcher->watched, compare_watched) == NULL) {
+        drop_interest(w, interest);
+        free(interest);
+        return false;
+    }
+    return true;
 }
 
 bool watch_message(struct watch *w, struct watcher *watcher, const struct ulid *id)
 {
-    if (!watches_message(w, watcher, id)) {
+    if (!watches_message(watcher, id)) {
         (void)queue_watch(w->queue, id, true);
-        if (!add_interest(w, id, watcher, NULL, 0)) {
+        if (!add_watched(w, watcher, id)) {
             return false;
         }
     }
@@ -367,8 +460,7 @@ void watch_all(struct watch *w, struct watcher *watcher)
 {
     if (!watcher->watches_all) {
         watcher->watches_all = true;
-        watcher->next = w->watchers;
-        w->watchers = watcher;
+        LIST_INSERT_HEAD(&w->watch_all, watcher, entry);
         queue_watch_all(w->queue, true);
     }
     set_watching(w, watcher, true);
@@ -396,7 +488,7 @@ bool watch_catch_up(struct watch *w, struct watcher *watcher)
     for (size_t i = 0; !is_gone && i < count; i++) {
         struct buffer line = BUFFER_EMPTY;
         watcher->caught_up = events[i].number;
-        if (watcher->watches_all || watches_message(w, watcher, &events[i].id)) {
+        if (watcher->watches_all || watches_message(watcher, &events[i].id)) {
             tell(w, watcher, &events[i], &line);
         }
         buffer_free(&line);
@@ -406,66 +498,33 @@ bool watch_catch_up(struct watch *w, struct watcher *watcher)
     return !is_gone;
 }
 
-/* For twalk_r: gathers the ids of all subjects. */
-struct ids {
-    struct ulid *ids;
-    size_t count, size;
-};
-
-static void gather_id(const void *node, VISIT visit, void *arg)
-{
-    struct ids *ids = arg;
-    if ((visit != postorder && visit != leaf) || ids->count == ids->size) {
-        return;
-    }
-    ids->ids[ids->count++] = (*(struct subject *const *)node)->id;
-}
-
-static void count_id(const void *node, VISIT visit, void *arg)
-{
-    (void)node;
-    ((struct ids *)arg)->size += visit == postorder || visit == leaf ? 1 : 0;
-}
-
-void watch_end(struct watch *w, struct watcher *watcher)
+bool watch_end(struct watch *w, struct watcher *watcher)
 {
     if (watcher->watches_all) {
-        struct watcher **p = &w->watchers;
-        while (*p != watcher) {
-            p = &(*p)->next;
-        }
-        *p = watcher->next;
+        LIST_REMOVE(watcher, entry);
         watcher->watches_all = false;
-        queue_watch_all(w->queue, w->watchers != NULL);
+        queue_watch_all(w->queue, !LIST_EMPTY(&w->watch_all));
     }
     watcher->is_catching_up = false;
     set_watching(w, watcher, false);
-    struct ids ids = {0};
-    twalk_r(w->subjects, count_id, &ids);
-    ids.ids = calloc(ids.size + 1, sizeof *ids.ids);
-    if (ids.ids == NULL) {
-        return;
+    for (size_t i = 0; watcher->watched != NULL && i < PORTION; i++) {
+        /* A node of tsearch(3) begins with the pointer that was given to it. */
+        struct interest *interest = *(struct interest **)watcher->watched;
+        tdelete(interest, &watcher->watched, compare_watched);
+        drop_interest(w, interest);
+        free(interest);
     }
-    twalk_r(w->subjects, gather_id, &ids);
-    for (size_t i = 0; i < ids.count; i++) {
-        drop_interests(w, &ids.ids[i], is_watch_of, watcher);
-    }
-    free(ids.ids);
+    return watcher->watched == NULL;
 }
 
-void watch_forget(struct watch *w, struct watcher *watcher)
+bool watch_forget(struct watch *w, struct watcher *watcher)
 {
-    struct await *await = w->awaits.next;
-    while (watcher->held > 0) {
-        struct await *next = await->next;
-        if (await->watcher == watcher) {
-            await_free(w, await);
-        }
-        await = next;
+    struct await *await;
+    for (size_t done = 0; done < PORTION && (await = LIST_FIRST(&watcher->awaits)) != NULL;) {
+        done += await->count;
+        await_free(w, await);
     }
-    if (watcher->is_watching) {
-        watch_end(w, watcher);
-    }
+    return LIST_EMPTY(&watcher->awaits) && watch_end(w, watcher);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -479,8 +538,7 @@ struct watch *watch_new(struct event_base *base, struct queue *queue,
     }
     w->queue = queue;
     w->options = *options;
-    w->awaits.next = &w->awaits;
-    w->awaits.prev = &w->awaits;
+    TAILQ_INIT(&w->awaits);
     w->wake_event = event_new(base, -1, 0, on_wake, w);
     w->deadline_event = evtimer_new(base, on_deadline, w);
     if (w->wake_event == NULL || w->deadline_event == NULL) {
@@ -490,26 +548,12 @@ struct watch *watch_new(struct event_base *base, struct queue *queue,
     return w;
 }
 
-static void subject_free(void *node)
-{
-    struct subject *subject = node;
-    while (subject->interests != NULL) {
-        struct interest *next = subject->interests->next;
-        free(subject->interests);
-        subject->interests = next;
-    }
-    free(subject);
-}
-
 void watch_free(struct watch *w)
 {
     if (w == NULL) {
         return;
     }
-    while (w->awaits.next != &w->awaits) {
-        await_free(w, w->awaits.next);
-    }
-    tdestroy(w->subjects, subject_free);
+    queue_events_free(w->events, w->event_count);
     if (w->wake_event != NULL) {
         event_free(w->wake_event);
     }

@@ -14,7 +14,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
+struct await;
 struct queue;
 struct queue_event;
 struct stats;
@@ -25,10 +27,11 @@ struct watch;
  * watch_forget; the rest starts all zero and is for watch to change.
  */
 struct watcher {
-    void *client;         /* for the callbacks */
-    struct watcher *next; /* of those that watch all messages */
-    size_t held;          /* replies */
-    uint64_t caught_up;   /* the last event that it missed and was told; live ones are above it */
+    void *client;                          /* for the callbacks */
+    LIST_ENTRY(watcher) entry;             /* of those that watch all messages */
+    LIST_HEAD(held_replies, await) awaits; /* held replies */
+    void *watched;                         /* the messages that it watches: a tree of tsearch(3) */
+    uint64_t caught_up; /* the last event that it missed and was told; live ones are above it */
     bool is_watching;
     bool is_catching_up; /* told what it missed before any live event */
     bool watches_all;
@@ -53,13 +56,13 @@ struct watch_options {
 /* Returns NULL on allocation failure. Options are copied; what they point to must outlive it. */
 struct watch *watch_new(struct event_base *base, struct queue *queue,
                         const struct watch_options *options);
-/* NULL is fine. */
+/* Every watcher has been forgotten. NULL is fine. */
 void watch_free(struct watch *watch);
 
 /* The queue has events: take them in the loop. Thread: any (for queue_options.notify_events). */
 void watch_wake(void *watch);
 
-/* Takes the events that the queue has now. */
+/* Takes all events that the queue has now; the loop itself takes them a portion a turn. */
 void watch_take(struct watch *watch);
 
 /*
@@ -91,10 +94,14 @@ bool watch_since(struct watch *watch, struct watcher *watcher, uint64_t since);
  */
 bool watch_catch_up(struct watch *watch, struct watcher *watcher);
 
-/* UNWATCH: tells no more events. Held replies stay. */
-void watch_end(struct watch *watch, struct watcher *watcher);
+/*
+ * UNWATCH: tells no more events. Held replies stay. Forgets a portion of the messages that were
+ * watched, and returns true once there are none: call it again until then.
+ */
+bool watch_end(struct watch *watch, struct watcher *watcher);
 
-/* The client is gone: calls nothing for it any more. */
-void watch_forget(struct watch *watch, struct watcher *watcher);
+/* The client is gone: calls nothing for it any more once this, called again and again, has returned
+ * true. */
+bool watch_forget(struct watch *watch, struct watcher *watcher);
 
 #endif
