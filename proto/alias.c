@@ -100,6 +100,7 @@ bool alias_find(const struct alias_table *table, const char *word, size_t len, s
     }
     alias->members = (const char(*)[NUMBER_SIZE])table->numbers.data + entry->first;
     alias->count = entry->count;
+    alias->position = (size_t)(entry - entries_of(table));
     return true;
 }
 

@@ -27,6 +27,7 @@ struct alias_table;
 struct alias {
     const char (*members)[NUMBER_SIZE]; /* E.164 */
     size_t count;                       /* at least 1 */
+    size_t position;                    /* in the table, below alias_table_count */
 };
 
 /*

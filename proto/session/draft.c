@@ -1,6 +1,7 @@
 /* draft: see draft.h. */
 #include "proto/session/draft.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -11,6 +12,14 @@ void draft_reset(struct draft *draft)
     draft->dialect = DIALECT_NONE;
     draft->is_refused = false;
     recipients_clear(&draft->recipients);
+    free(draft->has_alias);
+    draft->has_alias = NULL;
+}
+
+void draft_free(struct draft *draft)
+{
+    draft_reset(draft);
+    recipients_free(&draft->recipients);
 }
 
 void draft_open(struct session *s, struct draft *draft, enum dialect dialect)
@@ -137,10 +146,32 @@ static void refuse_opted_out(struct session *s, const char *word, size_t len, co
     buffer_puts(&s->local, "has opted out\r\n");
 }
 
+/*
+ * Was the alias added by this command? A line has room for one of 1000 numbers 20,000 times. Between
+ * commands the table may be replaced, so a message that several of them make is not asked.
+ */
+static bool is_repeated(const struct session *s, const struct draft *draft,
+                        const struct alias *alias)
+{
+    return draft == &s->single && draft->has_alias != NULL && draft->has_alias[alias->position];
+}
+
+/* Returns false on allocation failure. */
+static bool note_alias(const struct session *s, struct draft *draft, const struct alias *alias)
+{
+    if (draft->has_alias == NULL) {
+        draft->has_alias = calloc(alias_table_count(s->rules->aliases), sizeof(bool));
+    }
+    if (draft->has_alias != NULL) {
+        draft->has_alias[alias->position] = true;
+    }
+    return draft->has_alias != NULL;
+}
+
 bool draft_add_recipient(struct session *s, struct draft *draft, const char *word, size_t len)
 {
     char e164[1][NUMBER_SIZE];
-    struct alias alias = {(const char(*)[NUMBER_SIZE])e164, 1};
+    struct alias alias = {.members = (const char(*)[NUMBER_SIZE])e164, .count = 1};
     bool is_number = number_parse(word, len, s->rules->default_country, e164[0]);
     if (!is_number && !alias_find(s->rules->aliases, word, len, &alias)) {
         draft_refuse_number(s, word, len);
@@ -148,8 +179,15 @@ bool draft_add_recipient(struct session *s, struct draft *draft, const char *wor
     }
     s->about = word;
     s->about_len = len;
+    if (!is_number && is_repeated(s, draft, &alias)) {
+        return true;
+    }
     if (has_opted_out(s->rules, &alias)) {
         refuse_opted_out(s, word, len, is_number ? e164[0] : NULL);
+        return false;
+    }
+    if (!is_number && draft == &s->single && !note_alias(s, draft, &alias)) {
+        session_reply(s, REPLY_CANNOT_STORE);
         return false;
     }
     return add_numbers(s, &draft->recipients, &alias);

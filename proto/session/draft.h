@@ -10,6 +10,8 @@
 /* Forgets a draft; the memory of a small one is kept. */
 void draft_reset(struct draft *draft);
 
+void draft_free(struct draft *draft);
+
 /* Starts `draft` again, with the defaults of the rules. */
 void draft_open(struct session *s, struct draft *draft, enum dialect dialect);
 

@@ -51,8 +51,8 @@ void session_free(struct session *s)
     }
     slots_free(&s->slots);
     line_reader_free(&s->reader);
-    recipients_free(&s->open.recipients);
-    recipients_free(&s->single.recipients);
+    draft_free(&s->open);
+    draft_free(&s->single);
     json_batch_free(s->json);
     struct buffer *const buffers[] = {&s->out,     &s->local, &s->name,
                                       &s->refused, &s->line,  &s->text};
@@ -464,7 +464,7 @@ static void forget_lent(struct session *s)
         draft_reset(&s->open);
         s->has_submitted = false;
     }
-    recipients_clear(&s->single.recipients);
+    draft_reset(&s->single);
     s->about = NULL;
     struct buffer *const lent[] = {&s->line, &s->text, &s->refused};
     for (size_t i = 0; i < sizeof lent / sizeof lent[0]; i++) {

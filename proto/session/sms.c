@@ -204,6 +204,18 @@ enum session_step command_rset(struct session *s, const struct call *call,
 
 /* --- JSON ------------------------------------------------------------------------------------- */
 
+/* Refuses an element whose alias makes the array too large: it is a line like another. */
+static bool fits_in_array(struct session *s, const struct draft *draft)
+{
+    size_t max =
+        s->rules->max_recipients > JSON_MAX_ITEMS ? s->rules->max_recipients : JSON_MAX_ITEMS;
+    if (s->json_recipients + draft->recipients.count > max) {
+        session_say(s, REPLY_TOO_MANY, "more than %zu recipients in one array", max);
+        return false;
+    }
+    return true;
+}
+
 enum session_step sms_next_of_json(struct session *s, struct session_event *event)
 {
     struct json_item item;
@@ -215,10 +227,12 @@ enum session_step sms_next_of_json(struct session *s, struct session_event *even
     }
     draft_open(s, draft, DIALECT_SMS);
     if (!json_batch_read(s->json, s->json_next++, s->now_ms, &item, &draft->options, &s->local) ||
-        !draft_add_recipient(s, draft, item.to, item.to_len)) {
+        !draft_add_recipient(s, draft, item.to, item.to_len) || !fits_in_array(s, draft)) {
         return SESSION_WANTS_INPUT;
     }
-    return draft_submit(s, draft, item.text, item.text_len, event);
+    enum session_step step = draft_submit(s, draft, item.text, item.text_len, event);
+    s->json_recipients += step == SESSION_SUBMISSION ? draft->recipients.count : 0;
+    return step;
 }
 
 enum session_step command_json(struct session *s, const struct call *call,
@@ -226,5 +240,6 @@ enum session_step command_json(struct session *s, const struct call *call,
 {
     s->json = json_batch_new(call->arg, (size_t)(call->end - call->arg), &s->local);
     s->json_next = 0;
+    s->json_recipients = 0;
     return s->json == NULL ? SESSION_WANTS_INPUT : sms_next_of_json(s, event);
 }

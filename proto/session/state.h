@@ -31,6 +31,8 @@ struct draft {
     bool is_refused;      /* its FROM or MAIL was: the rest of it is refused too */
     struct options options;
     struct recipients recipients;
+    bool *
+        has_alias; /* by position in the table: its numbers are in `recipients`; NULL = none's are */
 };
 
 struct session {
@@ -67,6 +69,7 @@ struct session {
     struct buffer text; /* the current text, if it is not the input's own bytes */
     struct json_batch *json;
     size_t json_next;
+    size_t json_recipients; /* of its elements so far */
 };
 
 struct command;

@@ -1883,3 +1883,92 @@ Test(session, all_sessions_count_in_one_tally)
     }
     cr_expect_eq(tally.strangers, 1);
 }
+
+/* --- what a line may cost --------------------------------------------------------------------- */
+
+static struct alias_table *thousand(void)
+{
+    struct buffer text = BUFFER_EMPTY;
+    struct buffer errors = BUFFER_EMPTY;
+    for (int name = 0; name < 2; name++) {
+        buffer_puts(&text, name == 0 ? "all:" : "half:");
+        for (int i = 0; i < (name == 0 ? 1000 : 500); i++) {
+            buffer_printf(&text, "%s+34600%06d", i == 0 ? " " : ", ", i);
+        }
+        buffer_putc(&text, '\n');
+    }
+    struct alias_table *table = alias_table_read("f", text.data, text.len, NULL, &errors);
+    cr_assert_not_null(table, "%s", buffer_bytes(&errors));
+    buffer_free(&text);
+    return table;
+}
+
+static bool count_question(const void *arg, const char *e164)
+{
+    (void)e164;
+    ++*(size_t *)(uintptr_t)arg;
+    return false;
+}
+
+/* Feeds one line, and returns how many numbers the relay has looked at. */
+static size_t numbers_looked_at(const struct buffer *line, struct fake_gateway *g)
+{
+    size_t asked = 0;
+    struct session_rules rules = fake_rules();
+    struct alias_table *table = thousand();
+    rules.aliases = table;
+    rules.max_recipients = 1000;
+    rules.max_line = line->len;
+    rules.has_opted_out = count_question;
+    rules.opted_out_arg = &asked;
+    fake_open(g, &rules, false, 0);
+    fake_feed(g, line->data, line->len);
+    fake_end(g);
+    buffer_append(&g->out, "", 1);
+    alias_table_free(table);
+    return asked;
+}
+
+static size_t occurrences(const char *text, const char *word)
+{
+    size_t count = 0;
+    for (; (text = strstr(text, word)) != NULL; text++) {
+        count++;
+    }
+    return count;
+}
+
+Test(session, an_alias_that_a_line_repeats_is_looked_at_once)
+{
+    struct fake_gateway *g = malloc(sizeof *g);
+    struct buffer line = BUFFER_EMPTY;
+    buffer_puts(&line, "SEND ");
+    for (int i = 0; i < 1000; i++) {
+        buffer_puts(&line, "all,HALF,ALL,");
+    }
+    buffer_puts(&line, "34600000007 x\r\n");
+    cr_expect_leq(numbers_looked_at(&line, g), 1501U);
+    cr_expect_eq(occurrences(g->out.data, "250-2.0.0 "), 999);
+    cr_expect_eq(occurrences(g->out.data, "250 2.0.0 "), 1);
+    fake_free(g);
+    free(g);
+    buffer_free(&line);
+}
+
+Test(session, the_recipients_of_an_array_are_bounded_together)
+{
+    struct fake_gateway *g = malloc(sizeof *g);
+    struct buffer line = BUFFER_EMPTY;
+    buffer_puts(&line, "JSON [{\"to\":\"half\",\"text\":\"x\"}");
+    for (int i = 0; i < 3; i++) {
+        buffer_puts(&line, ",{\"to\":\"half\",\"text\":\"x\"},{\"to\":\"555\",\"text\":\"x\"}");
+    }
+    buffer_puts(&line, "]\r\n");
+    numbers_looked_at(&line, g);
+    cr_expect_eq(occurrences(g->out.data, "250 2.0.0 "), 2, "elements that fit");
+    cr_expect_eq(occurrences(g->out.data, "452 4.5.3 more than 1000 recipients in one array"), 2);
+    cr_expect_eq(occurrences(g->out.data, "550 5.1.3"), 3, "each element has its reply");
+    fake_free(g);
+    free(g);
+    buffer_free(&line);
+}
