@@ -24,17 +24,22 @@
 
 enum {
     LIBEVENT_READ_MAX = 4096,  /* EVBUFFER_MAX_READ of libevent 2.1 */
-    INPUT_HIGH = 64 * 1024,    /* bytes read ahead of a session that waits */
+    INPUT_HIGH = 8 * 1024,     /* bytes read before its turn of a client that waits for it */
     OUTPUT_HIGH = 64 * 1024,   /* bytes of unread replies at which commands are no longer read */
     OUTPUT_LOW = 16 * 1024,    /* ... until so few are left */
     WATCHER_HIGH = 256 * 1024, /* unread bytes at which a watcher is cut off */
     LF_WAIT_MS = 3000,         /* for the LF of a CRLF that begins with the last byte received */
-    CLOSE_WAIT_MS = 5000       /* for the client to read our last reply and close */
+    CLOSE_WAIT_MS = 5000,      /* for the client to read our last reply and close */
+    SLICE_US = 200,            /* a client is served at a time */
+    TURN_US = 500,             /* clients are served before the loop looks for new input, ... */
+    COMPETING_US = 25,         /* ... and both, while several owners compete */
+    CLOCK_EVERY = 8            /* commands between two looks at the clock */
 };
 
 struct conn {
+    struct turn turn; /* the first member: see conn_of */
     struct conn_links links;
-    struct conn *next_touched;
+    LIST_ENTRY(conn) entry; /* of those that were touched */
     struct conn_context *context;
     struct bufferevent *bev;
     struct session *session;
@@ -44,14 +49,18 @@ struct conn {
     int64_t closes_ms; /* monotonic: when a client that keeps sending is closed anyway */
     size_t due_calls;  /* calls to come, with verdicts and replies, that point here */
     bool awaits_lf;    /* the timeout is LF_WAIT_MS */
-    bool is_touched;   /* in the context's list */
     bool is_readable;  /* its socket may hold more than libevent has read this turn */
+    bool is_reading;   /* libevent reads from it */
     bool is_eof;       /* the client sends nothing more */
     bool has_read_all; /* ... and the session knows it */
     bool is_mute;      /* the client cannot be written to: replies are dropped */
     bool is_leaving;   /* it was asked to close: the session reads no further */
     bool is_closing;   /* the session has ended; its last replies are being sent */
     bool is_shut;      /* ... and are sent; only the client has still to close */
+    bool is_touched;   /* in the context's list */
+    bool is_waiting;   /* its session reads on only once it has a verdict */
+    bool is_served;    /* it has its turn now */
+    bool is_greedy;    /* its last turn was over before it was done */
     bool is_doomed;    /* to be freed once nothing points here any more */
 };
 
@@ -67,20 +76,94 @@ struct conn_links *conn_links(struct conn *c)
 
 bool conn_has_unsent(const struct conn *c)
 {
-    return !c->is_mute && evbuffer_get_length(bufferevent_get_output(c->bev)) > 0;
+    return c->turn.place != 0 ||
+           (!c->is_mute && evbuffer_get_length(bufferevent_get_output(c->bev)) > 0);
+}
+
+/* --- waiting for a turn ----------------------------------------------------------------------- */
+
+static struct conn *conn_of(struct turn *turn)
+{
+    return (struct conn *)(void *)turn;
+}
+
+static void wait_for_turn(struct conn *c)
+{
+    owner_wait(c->context->owners, c->owner, &c->turn);
+}
+
+/* Has waiting clients served once the loop has looked for new input. */
+static void call_next_turns(struct conn_context *context)
+{
+    static const struct timeval NEXT_TURN = {0};
+    if (context->owners->line.count > 0 && !context->is_called) {
+        context->is_called = true;
+        event_add(context->turns, &NEXT_TURN);
+    }
+}
+
+/* Has waiting clients served later in this turn of the loop, once all that have input are known. */
+static void call_turns(struct conn_context *context)
+{
+    if (!context->is_called) {
+        context->is_called = true;
+        event_active(context->turns, EV_TIMEOUT, 0);
+    }
+}
+
+/* There is something to do for a client. */
+static void wake(struct conn *c)
+{
+    wait_for_turn(c);
+    call_turns(c->context);
+}
+
+static void start_reading(struct conn *c)
+{
+    c->is_reading = true;
+    bufferevent_enable(c->bev, EV_READ);
+}
+
+static void stop_reading(struct conn *c)
+{
+    c->is_reading = false;
+    bufferevent_disable(c->bev, EV_READ);
 }
 
 /* --- closing ---------------------------------------------------------------------------------- */
 
+/* It has something to send. */
+static void touch(struct conn *c)
+{
+    if (!c->is_touched) {
+        c->is_touched = true;
+        LIST_INSERT_HEAD(&c->context->touched, c, entry);
+    }
+}
+
 static void untouch(struct conn *c)
 {
-    for (struct conn **p = &c->context->touched; *p != NULL; p = &(*p)->next_touched) {
-        if (*p == c) {
-            *p = c->next_touched;
-            break;
-        }
+    if (c->is_touched) {
+        c->is_touched = false;
+        LIST_REMOVE(c, entry);
     }
-    c->is_touched = false;
+}
+
+/* Frees a doomed client unless something still points to it; what is left to do takes more turns. */
+static void release(struct conn *c)
+{
+    if (c->bev != NULL || c->due_calls > 0 || c->is_served) {
+        return;
+    }
+    if (!watch_forget(relay_of(c)->watch, &c->client.watcher)) {
+        wake(c);
+        return;
+    }
+    untouch(c);
+    owner_forgo(c->context->owners, c->owner, &c->turn);
+    owner_leave(c->context->owners, c->owner);
+    session_free(c->session);
+    free(c);
 }
 
 void conn_free(struct conn *c)
@@ -91,37 +174,22 @@ void conn_free(struct conn *c)
         c->context->ended(c->context->server, c);
     }
     c->is_doomed = true;
-    if (c->due_calls > 0) {
-        /* The last of them frees it. */
-        return;
-    }
-    while (!watch_forget(relay_of(c)->watch, &c->client.watcher)) {
-    }
-    if (c->is_touched) {
-        untouch(c);
-    }
-    session_free(c->session);
-    owner_leave(c->owner);
-    free(c);
+    release(c);
 }
 
 /*
  * The session has ended. Its replies are sent and the client's last bytes are read before the socket
  * is closed: closing it with unread input would reset the connection, and the replies would be lost.
- * Returns true if the conn is gone.
  */
-static bool finish(struct conn *c)
+static void finish(struct conn *c)
 {
     bool is_sent = evbuffer_get_length(bufferevent_get_output(c->bev)) == 0;
     if (c->is_mute || (is_sent && c->is_eof)) {
         conn_free(c);
-        return true;
-    }
-    if (is_sent && !c->is_shut) {
+    } else if (is_sent && !c->is_shut) {
         shutdown(bufferevent_getfd(c->bev), SHUT_WR);
         c->is_shut = true;
     }
-    return false;
 }
 
 static void begin_close(struct conn *c)
@@ -133,7 +201,7 @@ static void begin_close(struct conn *c)
                    evbuffer_get_length(bufferevent_get_input(c->bev)));
     bufferevent_set_timeouts(c->bev, &PATIENCE, &PATIENCE);
     /* A timeout has disabled reading, but we must see the client close, or not close. */
-    bufferevent_enable(c->bev, EV_READ);
+    start_reading(c);
 }
 
 /* Reads what comes after the end, so that closing does not reset the connection; but not for ever. */
@@ -271,6 +339,20 @@ static bool feed(struct conn *c)
     return false;
 }
 
+/*
+ * Reads on once the session has all that was read. A watermark would not do: as long as the input is
+ * above it, libevent calls on_read again and again.
+ */
+static void keep_reading(struct conn *c)
+{
+    bool has_all = evbuffer_get_length(bufferevent_get_input(c->bev)) == 0;
+    if (has_all && !c->is_reading && !c->is_eof) {
+        start_reading(c);
+    } else if (!has_all && c->is_reading) {
+        stop_reading(c);
+    }
+}
+
 static void set_idle_timeout(struct conn *c, int64_t read_ms)
 {
     int64_t write_ms = c->context->idle_timeout_ms;
@@ -309,14 +391,17 @@ static bool carry_on(struct conn *c, int64_t now_ms)
         await_lf(c);
         return false;
     case SESSION_WAITS:
+        c->is_waiting = true;
         return false;
     case SESSION_PAUSES:
-        return write_output(c);
+        return true;
     case SESSION_SUBMISSION:
         submit(c, &event, now_ms);
+        c->context->steps += (unsigned)(event.submission.count / CLOCK_EVERY);
         return true;
     case SESSION_REQUEST:
         answer(c, &event);
+        c->context->steps += CLOCK_EVERY;
         return true;
     case SESSION_REFUSED:
         journal_refusal(peer_of(c), &event.refusal);
@@ -345,29 +430,49 @@ static void cut_off(struct conn *c)
     conn_free(c);
 }
 
-/* Carries on until there is nothing to do but wait. The conn may be gone afterwards. */
-static void advance(struct conn *c)
+/* Looks at the clock now and then. */
+static bool is_turn_over(struct conn_context *context)
+{
+    if (++context->steps < CLOCK_EVERY && !context->is_competing) {
+        return false;
+    }
+    context->steps = 0;
+    return clock_monotonic_us() >= context->slice_ends_us;
+}
+
+/*
+ * Carries on until there is nothing to do but wait, or the client's turn is over. Returns false in the
+ * second case. The client may have been closed afterwards.
+ */
+static bool advance(struct conn *c)
 {
     int64_t now_ms = clock_unix_ms();
+    bool is_over = false;
     bool is_whole;
     bool was_backlogged;
+    c->is_waiting = false;
     do {
-        while (!c->is_closing && !is_backlogged(c) && carry_on(c, now_ms)) {
+        while (!is_over && !c->is_closing && !is_backlogged(c) && carry_on(c, now_ms)) {
+            is_over = is_turn_over(c->context);
         }
-        while (may_catch_up(c)) {
+        while (!is_over && may_catch_up(c)) {
             c->is_doomed = !watch_catch_up(relay_of(c)->watch, &c->client.watcher) || c->is_doomed;
+            is_over = is_turn_over(c->context);
         }
         was_backlogged = is_backlogged(c);
         is_whole = write_output(c);
         /* If the socket took everything at once, there will be no on_write to continue. */
-    } while (is_whole && was_backlogged && !c->is_closing && !is_backlogged(c));
+    } while (!is_over && is_whole && was_backlogged && !c->is_closing && !is_backlogged(c));
     if (c->is_doomed) {
         cut_off(c);
     } else if (!is_whole) {
         conn_free(c);
     } else if (c->is_closing) {
         finish(c);
+    } else {
+        keep_reading(c);
     }
+    return !is_over || c->is_doomed || is_backlogged(c);
 }
 
 void conn_close(struct conn *c, enum reply reply)
@@ -375,7 +480,7 @@ void conn_close(struct conn *c, enum reply reply)
     /* No command is carried out any more: unread replies, which may stay unread, hold up nothing. */
     c->is_leaving = true;
     session_close(c->session, reply);
-    advance(c);
+    wake(c);
 }
 
 /* --- from the socket -------------------------------------------------------------------------- */
@@ -389,15 +494,19 @@ static void on_read(struct bufferevent *bev, void *arg)
     }
     c->context->active(c->context->server, c);
     /* If libevent has read less than it can at a time, that was all. */
-    c->is_readable = evbuffer_get_length(bufferevent_get_input(bev)) >= LIBEVENT_READ_MAX;
-    advance(c);
+    size_t len = evbuffer_get_length(bufferevent_get_input(bev));
+    c->is_readable = len >= LIBEVENT_READ_MAX;
+    if (len >= INPUT_HIGH) {
+        stop_reading(c);
+    }
+    wake(c);
 }
 
 /* The client has read most of its replies. */
 static void on_write(struct bufferevent *bev, void *arg)
 {
     (void)bev;
-    advance(arg);
+    wake(arg);
 }
 
 /* A client that waits for a reply, or watches, need not send anything. */
@@ -410,7 +519,7 @@ static bool is_silence_fine(const struct conn *c)
 static void on_timeout(struct conn *c, bool is_reading)
 {
     if (is_reading && !c->is_closing && is_silence_fine(c)) {
-        bufferevent_enable(c->bev, EV_READ);
+        start_reading(c);
         return;
     }
     if (!c->is_closing) {
@@ -438,19 +547,10 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     if ((what & BEV_EVENT_ERROR) != 0) {
         c->is_mute = true;
     }
-    advance(c);
+    wake(c);
 }
 
 /* --- verdicts and events ---------------------------------------------------------------------- */
-
-static void touch(struct conn *c)
-{
-    if (!c->is_touched) {
-        c->is_touched = true;
-        c->next_touched = c->context->touched;
-        c->context->touched = c;
-    }
-}
 
 /* The reply to a request that had to wait. */
 static void answer_late(void *client, uint32_t slot, const struct buffer *reply)
@@ -507,17 +607,92 @@ void conn_tell(void *client, const struct buffer *line)
     c->is_doomed = c->is_doomed || line->has_failed || unread > WATCHER_HIGH;
 }
 
-void conn_flush_touched(struct conn_context *context)
+/* --- taking turns ----------------------------------------------------------------------------- */
+
+/* Serves a client for a slice of time, which its owner pays for. */
+static void serve(struct conn *c, int64_t *now_us)
 {
-    while (context->touched != NULL) {
-        struct conn *c = context->touched;
-        context->touched = c->next_touched;
-        c->is_touched = false;
+    struct conn_context *context = c->context;
+    int64_t began_us = *now_us;
+    context->slice_ends_us = began_us + (context->is_competing ? COMPETING_US : SLICE_US);
+    c->is_served = true;
+    c->is_greedy = !c->is_doomed && !advance(c);
+    c->is_served = false;
+    *now_us = clock_monotonic_us();
+    owner_charge(context->owners, c->owner, &c->turn, (uint64_t)(*now_us - began_us), *now_us);
+    if (c->is_doomed) {
+        release(c);
+    } else if (c->is_greedy) {
+        wait_for_turn(c);
+    }
+}
+
+/*
+ * Serves those that wait, until it is time to look for new input: a client that has just asked for
+ * little goes before what others have left to do. While owners compete, a client that has much left to
+ * do has a turn of its own, so that what others have submitted before it is not held up.
+ */
+static void on_turns(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct conn_context *context = arg;
+    struct turn *turn;
+    int64_t now_us = clock_monotonic_us();
+    context->is_called = false;
+    context->is_competing = owners_compete(context->owners, now_us);
+    int64_t ends_us = now_us + (context->is_competing ? COMPETING_US : TURN_US);
+    bool is_first = true;
+    while (now_us < ends_us && (turn = owners_next(context->owners)) != NULL) {
+        struct conn *c = conn_of(turn);
+        if (context->is_competing && c->is_greedy && !is_first) {
+            wait_for_turn(c);
+            break;
+        }
+        serve(c, &now_us);
+        is_first = false;
+    }
+    call_next_turns(context);
+}
+
+/* Sends what a verdict or an event has written. What the client may do now takes its turn. */
+static void send_replies(struct conn *c)
+{
+    if (!write_output(c)) {
+        conn_free(c);
+    } else if (c->is_waiting || c->is_closing || may_catch_up(c)) {
+        wait_for_turn(c);
+    }
+}
+
+void conn_send_replies(struct conn_context *context)
+{
+    struct conn *c;
+    while ((c = LIST_FIRST(&context->touched)) != NULL) {
+        untouch(c);
         if (!c->is_doomed) {
-            advance(c);
+            send_replies(c);
         } else if (c->due_calls == 0) {
             cut_off(c);
         }
+    }
+    call_next_turns(context);
+}
+
+bool conn_context_open(struct conn_context *context)
+{
+    context->turns = event_new(context->relay->base, -1, 0, on_turns, context);
+    return context->turns != NULL;
+}
+
+void conn_context_close(struct conn_context *context)
+{
+    struct turn *turn;
+    while ((turn = owners_next(context->owners)) != NULL) {
+        release(conn_of(turn));
+    }
+    if (context->turns != NULL) {
+        event_free(context->turns);
     }
 }
 
@@ -546,6 +721,7 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const st
     /* Replies are written whole, so they need not wait for the acknowledgement of the last one (RFC
      * 896 with delayed ACKs: 40 ms). Fails on a Unix socket, which does not need it. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    turn_line_enter(&c->owner->line, &c->turn);
     c->bev = bev;
     c->peer = *peer;
     c->context = context;
@@ -554,10 +730,10 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const st
                                          .owner = owner_key,
                                          .has_control = has_control};
     bufferevent_setcb(bev, on_read, on_write, on_event, c);
-    bufferevent_setwatermark(bev, EV_READ, 0, INPUT_HIGH);
     bufferevent_setwatermark(bev, EV_WRITE, OUTPUT_LOW, 0);
     set_idle_timeout(c, context->idle_timeout_ms);
-    bufferevent_enable(bev, EV_READ | EV_WRITE);
+    bufferevent_enable(bev, EV_WRITE);
+    start_reading(c);
     write_output(c);
     return c;
 }

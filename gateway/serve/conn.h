@@ -13,6 +13,7 @@
 #include <event2/util.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct conn;
 struct intake_verdict;
@@ -27,17 +28,28 @@ enum { CONN_CHUNK = 64 * 1024 };
 struct conn_context {
     const struct relay *relay;
     struct owners *owners;
-    int64_t idle_timeout_ms; /* 0 = none */
-    char chunk[CONN_CHUNK];  /* input of one client, on its way to the session */
-    struct conn *touched;    /* those with verdicts or events to flush */
+    int64_t idle_timeout_ms;        /* 0 = none */
+    char chunk[CONN_CHUNK];         /* input of one client, on its way to the session */
+    LIST_HEAD(conns, conn) touched; /* those with something to send */
+    struct event *turns;            /* serves those that wait for their turn */
+    bool is_called;                 /* it will, this turn of the loop or the next */
+    bool is_competing;              /* several owners ask for much: turns are short */
+    int64_t slice_ends_us;          /* when the client that is being served must stop, monotonic */
+    unsigned steps;                 /* that it has taken since it looked at the clock */
     void (*active)(void *server, struct conn *conn); /* it has sent something */
     void (*ended)(void *server, struct conn *conn);  /* forget it */
     void *server;
 };
 
+/* Returns false on allocation failure. The rest of the context has been set. */
+bool conn_context_open(struct conn_context *context);
+/* Once conn_free was called for every client: frees what still waits. */
+void conn_context_close(struct conn_context *context);
+
 /* Links in the server's list, in order of activity. */
 struct conn_links {
     struct conn *next, *prev;
+    int64_t active_ms; /* monotonic */
 };
 
 /*
@@ -53,19 +65,19 @@ void conn_close(struct conn *c, enum reply reply);
 /* Closes at once; what was submitted stays submitted. */
 void conn_free(struct conn *c);
 
-/* Are there replies that have not been sent? */
+/* Is there something to do for it, or something to send? */
 bool conn_has_unsent(const struct conn *c);
 
 struct conn_links *conn_links(struct conn *c);
 
 /*
  * For the options of intake and watch; `client` is a conn. After a run of them, call
- * conn_flush_touched to send what they wrote.
+ * conn_send_replies to send what they wrote.
  */
 void conn_settle(const struct intake_verdict *verdict);
 void conn_acknowledge(void *client, uint32_t slot, const struct session_receipt *receipts,
                       size_t count);
 void conn_tell(void *client, const struct buffer *line);
-void conn_flush_touched(struct conn_context *context);
+void conn_send_replies(struct conn_context *context);
 
 #endif

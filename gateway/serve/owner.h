@@ -8,6 +8,8 @@
 #ifndef GATEWAY_SERVE_OWNER_H
 #define GATEWAY_SERVE_OWNER_H
 
+#include "gateway/serve/turns.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -16,6 +18,8 @@ struct owner {
     LIST_ENTRY(owner) entry; /* in its bucket */
     int32_t key;             /* the `owner` of its messages */
     size_t connections;      /* it lives as long as there is one */
+    struct turn turn;        /* in the line of owners */
+    struct turn_line line;   /* its connections that wait for their turn */
 };
 
 enum { OWNER_BUCKETS = 64 };
@@ -23,12 +27,33 @@ enum { OWNER_BUCKETS = 64 };
 /* All owners that have connections. Starts all zero. */
 struct owners {
     LIST_HEAD(owner_bucket, owner) buckets[OWNER_BUCKETS];
+    size_t count;
+    struct turn_line line;    /* those with connections that wait for their turn */
+    const struct owner *last; /* the one that had the last turn, for comparison alone */
+    int64_t changed_us;       /* when it was another one's before, monotonic */
 };
 
 /* The owner with this key, for one more connection. Returns NULL on allocation failure. */
 struct owner *owner_enter(struct owners *owners, int32_t key);
 
-/* One of its connections has ended; with the last one, the owner is freed. */
-void owner_leave(struct owner *owner);
+/* One of its connections has ended, and waits no more; with the last one, the owner is freed. */
+void owner_leave(struct owners *owners, struct owner *owner);
+
+/* Has a connection of `owner` wait for its turn; one that waits already keeps its place. */
+void owner_wait(struct owners *owners, struct owner *owner, struct turn *turn);
+
+/* It waits no more. */
+void owner_forgo(struct owners *owners, struct owner *owner, struct turn *turn);
+
+/* The connection that is next, which waits no more; NULL if none waits. */
+struct turn *owners_next(struct owners *owners);
+
+/* A connection was served for `us`, until `now_us` (monotonic). */
+void owner_charge(struct owners *owners, struct owner *owner, struct turn *turn, uint64_t us,
+                  int64_t now_us);
+
+/* Do several owners take turns? Then turns are short, so that one that asks again and again is not
+ * held up by those that ask much at a time. */
+bool owners_compete(const struct owners *owners, int64_t now_us);
 
 #endif

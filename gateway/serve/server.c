@@ -77,7 +77,7 @@ static void on_ended(void *arg, struct conn *c)
 void server_flush(void *arg)
 {
     struct server *s = arg;
-    conn_flush_touched(&s->context);
+    conn_send_replies(&s->context);
 }
 
 /* --- accepting -------------------------------------------------------------------------------- */
@@ -284,7 +284,7 @@ struct server *server_new(const struct relay *relay, const struct server_options
                                        .server = s};
     s->listeners = calloc(options->address_count + 1, sizeof(struct evconnlistener *));
     s->resume = evtimer_new(relay->base, on_resume, s);
-    if (s->listeners == NULL || s->resume == NULL ||
+    if (s->listeners == NULL || s->resume == NULL || !conn_context_open(&s->context) ||
         !identity_open(&s->identities, options->control_group, options->gives_control_to_all, error,
                        error_size) ||
         !listen_all(s, error, error_size)) {
@@ -335,6 +335,7 @@ void server_free(struct server *s)
     while (s->idlest != NULL) {
         conn_free(s->idlest);
     }
+    conn_context_close(&s->context);
     identity_close(&s->identities);
     free(s->listeners);
     if (s->resume != NULL) {

@@ -18,7 +18,7 @@
 enum session_step {
     SESSION_WANTS_INPUT, /* everything that was fed has been used */
     SESSION_WAITS,       /* for verdicts; do not feed, call again after giving one */
-    SESSION_PAUSES,      /* there is much output; take it and call again */
+    SESSION_PAUSES,      /* a command was carried out; there may be output and more input */
     SESSION_SUBMISSION,  /* event.submission, verdict by session_accept or session_refuse */
     SESSION_REQUEST,     /* event.request, answer by session_answer_begin/_end */
     SESSION_REFUSED,     /* event.refusal, for the log: the client has its reply */

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* Bytes of replies held behind a slow verdict, and of output: above them no command is read. */
-enum { HELD_MAX = 64 * 1024, OUTPUT_MAX = 32 * 1024 };
+/* Bytes of replies held behind a slow verdict: above them no command is read. */
+enum { HELD_MAX = 64 * 1024 };
 
 /* --- life ------------------------------------------------------------------------------------- */
 
@@ -520,8 +520,7 @@ static enum session_step held_up_by(const struct session *s)
     if (s->slots.count >= SESSION_MAX_OPEN || s->slots.held >= HELD_MAX) {
         return SESSION_WAITS;
     }
-    /* HELP is 5 bytes, its reply 1500: a chunk of input can cause megabytes of output. */
-    return s->out.len >= OUTPUT_MAX ? SESSION_PAUSES : SESSION_WANTS_INPUT;
+    return SESSION_WANTS_INPUT;
 }
 
 /* Carries out what comes next. Returns false if there is not enough input for that. */
@@ -560,11 +559,15 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
         if (step == SESSION_WAITS || (is_event && open_slot(s, step, event))) {
             return step;
         }
-        if (!has_read && s->is_ended) {
-            take_end(s);
-        } else if (!has_read) {
+        if (has_read) {
+            /* HELP is 5 bytes, its reply 1500; an alias of 1000 numbers may be one letter. */
+            bool is_shown = s->local.len > 0 && say_local(s, event);
+            return is_shown ? SESSION_REFUSED : SESSION_PAUSES;
+        }
+        if (!s->is_ended) {
             return SESSION_WANTS_INPUT;
         }
+        take_end(s);
     }
 }
 

@@ -1,0 +1,110 @@
+/* turns: see turns.h. */
+#include "gateway/serve/turns.h"
+
+#include <stdlib.h>
+
+enum { FIRST_SIZE = 8 };
+
+bool turn_line_reserve(struct turn_line *line, size_t count)
+{
+    size_t size = line->size == 0 ? FIRST_SIZE : line->size;
+    while (size < count) {
+        size *= 2;
+    }
+    if (size == line->size) {
+        return true;
+    }
+    struct turn **heap = realloc(line->heap, size * sizeof(struct turn *));
+    if (heap == NULL) {
+        return false;
+    }
+    line->heap = heap;
+    line->size = size;
+    return true;
+}
+
+void turn_line_free(struct turn_line *line)
+{
+    free(line->heap);
+    *line = (struct turn_line){0};
+}
+
+static bool is_before(const struct turn *a, const struct turn *b)
+{
+    return a->used_us != b->used_us ? a->used_us < b->used_us : a->arrival < b->arrival;
+}
+
+static void put(struct turn_line *line, size_t place, struct turn *turn)
+{
+    line->heap[place - 1] = turn;
+    turn->place = place;
+}
+
+/* Moves what is at `place` to where it belongs. */
+static void sift(struct turn_line *line, size_t place)
+{
+    struct turn *turn = line->heap[place - 1];
+    for (; place > 1 && is_before(turn, line->heap[place / 2 - 1]); place /= 2) {
+        put(line, place, line->heap[place / 2 - 1]);
+    }
+    for (;;) {
+        size_t child = 2 * place;
+        if (child < line->count && is_before(line->heap[child], line->heap[child - 1])) {
+            child++;
+        }
+        if (child > line->count || !is_before(line->heap[child - 1], turn)) {
+            break;
+        }
+        put(line, place, line->heap[child - 1]);
+        place = child;
+    }
+    put(line, place, turn);
+}
+
+void turn_line_enter(const struct turn_line *line, struct turn *turn)
+{
+    *turn = (struct turn){.used_us = line->now_us};
+}
+
+void turn_line_add(struct turn_line *line, struct turn *turn)
+{
+    if (turn->place != 0) {
+        return;
+    }
+    /* Before those that are at the present, too: they may be many, having come together. */
+    uint64_t least_us = line->now_us > 0 ? line->now_us - 1 : 0;
+    turn->used_us = turn->used_us > least_us ? turn->used_us : least_us;
+    turn->arrival = line->arrivals++;
+    put(line, ++line->count, turn);
+    sift(line, line->count);
+}
+
+struct turn *turn_line_first(const struct turn_line *line)
+{
+    return line->count == 0 ? NULL : line->heap[0];
+}
+
+void turn_line_take(struct turn_line *line, struct turn *turn)
+{
+    size_t place = turn->place;
+    if (place == 0) {
+        return;
+    }
+    if (place == 1 && turn->used_us > line->now_us) {
+        line->now_us = turn->used_us;
+    }
+    struct turn *last = line->heap[--line->count];
+    turn->place = 0;
+    if (last != turn) {
+        put(line, place, last);
+        sift(line, place);
+    }
+}
+
+void turn_line_charge(struct turn_line *line, struct turn *turn, uint64_t us)
+{
+    turn->used_us += us > 0 ? us : 1;
+    if (turn->place != 0) {
+        sift(line, turn->place);
+    }
+}
