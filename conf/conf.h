@@ -42,6 +42,7 @@ struct conf {
         int max_connections;
         int64_t max_line;
         int max_recipients;
+        int64_t min_idle_ms;     /* before a client makes room for another */
         int64_t idle_timeout_ms; /* 0 = never */
         int64_t ack_timeout_ms;
     } listen;

@@ -142,7 +142,10 @@ const struct conf_key conf_keys[] = {
         "A group whose members have the operator's rights at the Unix socket."),
     NUMBER(listen, max_connections, "1000", 1, 1000000,
         "Maximum number of clients. When one more connects, the one that has been silent for "
-        "longest is disconnected."),
+        "longest is disconnected, if that is min_idle or more; else the new one is refused."),
+    TIME(listen, min_idle, "10s", 0, HOUR,
+        "How long a client must have been silent before it is disconnected to make room for "
+        "another."),
     SIZE(listen, max_line, "64k", KB, MB,
         "The longest line that a client may send. It limits the text of SEND and TEXT, and JSON."),
     NUMBER(listen, max_recipients, "1000", 1, 10000,

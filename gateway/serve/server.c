@@ -1,6 +1,7 @@
 /* server: see server.h. */
 #include "gateway/serve/server.h"
 
+#include "gateway/base/clock.h"
 #include "gateway/base/descriptors.h"
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
@@ -25,6 +26,8 @@
 /* Descriptors: of clients that take the place of others, which have yet to go. */
 enum { OVERLAP = 4 };
 
+enum { ACCEPT_MAX = 64 }; /* clients that are accepted before others are served */
+
 struct server {
     const struct relay *relay;
     struct server_options options;
@@ -34,7 +37,8 @@ struct server {
     size_t listener_count;
     char *unix_path; /* to be removed at the end, or NULL */
     struct identity_rules identities;
-    struct event *resume;          /* accepts again after an error */
+    struct event *resume; /* accepts again: after an error, or in the next turn of the loop */
+    int accepted;         /* since the last turn */
     struct conn *idlest, *busiest; /* the list of clients, longest idle first */
     size_t count;
 };
@@ -46,6 +50,7 @@ static void append(struct server *s, struct conn *c)
     struct conn_links *links = conn_links(c);
     links->prev = s->busiest;
     links->next = NULL;
+    links->active_ms = clock_monotonic_ms();
     *(s->busiest == NULL ? &s->idlest : &conn_links(s->busiest)->next) = c;
     s->busiest = c;
 }
@@ -60,10 +65,8 @@ static void unlink_conn(struct server *s, struct conn *c)
 static void on_active(void *arg, struct conn *c)
 {
     struct server *s = arg;
-    if (s->busiest != c) {
-        unlink_conn(s, c);
-        append(s, c);
-    }
+    unlink_conn(s, c);
+    append(s, c);
 }
 
 static void on_ended(void *arg, struct conn *c)
@@ -85,17 +88,20 @@ void server_flush(void *arg)
 static const char too_many[] = "listen.max_connections is reached";
 static const char no_descriptors[] = "descriptors run out (RLIMIT_NOFILE)";
 
-/* Asks the client that has been idle for longest to close. */
-static void ask_idlest(struct server *s, const char *reason)
+/* Asks the client that has been idle for longest to close; false if none was for long enough. */
+static bool ask_idlest(struct server *s, const char *reason)
 {
     struct conn *idlest = s->idlest;
     LOG(LOG_WARN, "connections_full", LOG_STR("reason", reason), LOG_INT("connections", s->count),
         LOG_INT("max", s->options.max_connections));
-    if (idlest != NULL) {
-        stats_add(s->relay->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
-        on_active(s, idlest); /* if it closes slowly, the next one is asked, not it again */
-        conn_close(idlest, REPLY_SHUTTING_DOWN);
+    if (idlest == NULL ||
+        clock_monotonic_ms() - conn_links(idlest)->active_ms < s->options.min_idle_ms) {
+        return false;
     }
+    stats_add(s->relay->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
+    on_active(s, idlest); /* if it closes slowly, the next one is asked, not it again */
+    conn_close(idlest, REPLY_SHUTTING_DOWN);
+    return true;
 }
 
 /* Refuses a client. */
@@ -115,30 +121,55 @@ static void turn_away(struct server *s, evutil_socket_t fd, const struct peer *p
     stats_add(s->relay->stats, STAT_CONNECTIONS_REFUSED, 1);
 }
 
+/* Makes room for a new client, if there is need. Returns why it cannot be taken in; NULL = it can. */
+static const char *make_room(struct server *s, evutil_socket_t fd)
+{
+    /* Those that were asked to close and do not: asking more of them would make no room. */
+    if (s->count >= 2 * s->options.max_connections) {
+        return too_many;
+    }
+    if (descriptors_are_reserved(fd, 0)) {
+        return ask_idlest(s, no_descriptors) && !descriptors_are_reserved(fd, OVERLAP)
+                   ? NULL
+                   : no_descriptors;
+    }
+    return s->count < s->options.max_connections || ask_idlest(s, too_many) ? NULL : too_many;
+}
+
+static void set_accepting(struct server *s, bool accepts)
+{
+    for (size_t i = 0; i < s->listener_count; i++) {
+        (accepts ? evconnlistener_enable : evconnlistener_disable)(s->listeners[i]);
+    }
+}
+
+/* By itself, libevent would accept for as long as others connect. */
+static void count_accepted(struct server *s)
+{
+    static const struct timeval NEXT_TURN = {0};
+    if (++s->accepted == 1) {
+        event_add(s->resume, &NEXT_TURN);
+    } else if (s->accepted == ACCEPT_MAX) {
+        set_accepting(s, false);
+    }
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
                       int address_len, void *arg)
 {
     (void)listener;
     (void)address_len;
     struct server *s = arg;
+    count_accepted(s);
     const struct identity who = identity_of(&s->identities, fd, address);
     const struct peer peer = peer_make(address, who.owner);
     if (who.owner == OWNER_LOCAL) {
         journal_unknown_user(&peer);
         stats_add(s->relay->stats, STAT_CONNECTIONS_LOCAL, 1);
     }
-    if (s->count >= 2 * s->options.max_connections) {
-        /* Those that were asked to close do not: asking more of them would make no room. */
-        turn_away(s, fd, &peer, too_many);
-        return;
-    }
-    if (descriptors_are_reserved(fd, 0)) {
-        ask_idlest(s, no_descriptors);
-    } else if (s->count >= s->options.max_connections) {
-        ask_idlest(s, too_many);
-    }
-    if (descriptors_are_reserved(fd, OVERLAP)) {
-        turn_away(s, fd, &peer, no_descriptors);
+    const char *reason = make_room(s, fd);
+    if (reason != NULL) {
+        turn_away(s, fd, &peer, reason);
         return;
     }
     struct conn *c = conn_new(&s->context, fd, &peer, who.owner, who.has_control);
@@ -152,18 +183,13 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     stats_add(s->relay->stats, STAT_CONNECTIONS_TOTAL, 1);
 }
 
-static void set_accepting(struct server *s, bool accepts)
-{
-    for (size_t i = 0; i < s->listener_count; i++) {
-        (accepts ? evconnlistener_enable : evconnlistener_disable)(s->listeners[i]);
-    }
-}
-
 static void on_resume(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    set_accepting(arg, true);
+    struct server *s = arg;
+    s->accepted = 0;
+    set_accepting(s, true);
 }
 
 /* Probably out of descriptors: without a pause, the error would repeat at once. */

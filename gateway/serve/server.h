@@ -2,8 +2,8 @@
  * server: the listeners, and how many clients there may be.
  *
  * Owns the listening sockets, and the list of clients in order of activity: when there are too many,
- * it closes the one that has been idle longest. Leaves who a client is to identity, and each client to
- * conn. Thread: the loop's.
+ * it closes the one that has been idle longest, unless that was active of late. Leaves who a client is
+ * to identity, and each client to conn. Thread: the loop's.
  */
 #ifndef GATEWAY_SERVE_SERVER_H
 #define GATEWAY_SERVE_SERVER_H
@@ -24,6 +24,7 @@ struct server_options {
     const char *control_group; /* its members may control through the Unix socket; "" = none */
     bool gives_control_to_all;
     size_t max_connections;
+    int64_t min_idle_ms;     /* a client that was active more recently keeps its place */
     int64_t idle_timeout_ms; /* 0 = none */
 };
 

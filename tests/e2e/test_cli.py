@@ -200,7 +200,7 @@ class Target(TestCase):
 
     def test_a_relay_that_stops(self):
         """Refused with 421 before or after the greeting: not now."""
-        relay = self.relay({"listen.max_connections": 1})
+        relay = self.relay({"listen.max_connections": 1, "listen.min_idle": 0})
         client = self.client(relay)
         done = run("queue", "-s", relay.addresses[0])
         self.assertEqual(done.returncode, OK)  # the idle client was disconnected

@@ -199,7 +199,7 @@ class NeverReads(ConnectionTest):
         self.assertEqual(int(other.queue()["queued"]) - 1, whole)
 
     def test_it_goes_when_there_are_too_many(self):
-        relay = self.relay({"listen.max_connections": 1})
+        relay = self.relay({"listen.max_connections": 1, "listen.min_idle": 0})
         client = self.small(relay)
         self.addCleanup(client.close)
         self.stuff(client, b"HELP\r\n")
@@ -259,7 +259,7 @@ class Many(ConnectionTest):
 
 class TooMany(TestCase):
     def test_the_longest_idle_one_goes(self):
-        relay = self.relay({"listen.max_connections": 3})
+        relay = self.relay({"listen.max_connections": 3, "listen.min_idle": 0})
         a, b, c = (self.client(relay) for _ in range(3))
         self.assertReply(a.ask("NOOP"), "250")
         d = self.client(relay)
@@ -271,7 +271,8 @@ class TooMany(TestCase):
         self.assertEqual(len(relay.log("connections_full")), 1)
 
     def test_what_it_had_submitted_stays(self):
-        relay = self.relay({"listen.max_connections": 1, "log.level": "debug"})
+        relay = self.relay({"listen.max_connections": 1, "listen.min_idle": 0,
+                            "log.level": "debug"})
         relay.sandbox.settings(latency_ms=200)
         first = self.client(relay)
         first.send("SEND ACK=relayed %s text" % TO)
@@ -283,7 +284,7 @@ class TooMany(TestCase):
 
     def test_twice_as_many_are_turned_away(self):
         """Clients that were asked to close but stay count: beyond them, new ones are refused."""
-        relay = self.relay({"listen.max_connections": 2})
+        relay = self.relay({"listen.max_connections": 2, "listen.min_idle": 0})
         clients = [self.client(relay) for _ in range(4)]
         for client in clients[:2]:
             self.assertReply(client.read_reply(), "421 4.3.2")
@@ -629,7 +630,8 @@ class Descriptors(ConnectionTest):
         self.addCleanup(folder.cleanup)
         self.sandbox = self.separate_sandbox()
         return self.relay({"queue.path": folder.name + "/queue.db", "http.address": "127.0.0.1:0",
-                           "listen.unix": folder.name + "/s", **settings},
+                           "listen.unix": folder.name + "/s", "listen.min_idle": 0,
+                           **settings},
                           sandbox=self.sandbox, preexec_fn=lower)
 
     def test_clients_leave_some_for_relaying(self):

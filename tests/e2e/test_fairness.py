@@ -3,10 +3,11 @@
 import os
 import select
 import signal
+import socket
 import time
 import unittest
 
-from support import TO, TestCase
+from support import PATIENCE, TO, TestCase, open_socket
 
 
 class Turns(TestCase):
@@ -33,6 +34,24 @@ class Turns(TestCase):
             for reply in one.read_replies(1500):
                 self.assertReply(reply, "250 2.0.0 queued")
 
+    def test_a_command_does_not_wait_for_all_that_connect(self):
+        relay = self.relay()
+        client = self.client(relay)
+        self.stopped(relay)
+        crowd = []
+        for _ in range(200):
+            crowd.append(socket.socket())
+            self.addCleanup(crowd[-1].close)
+            crowd[-1].setblocking(False)
+            host, port = relay.addresses[0].rsplit(":", 1)
+            crowd[-1].connect_ex((host, int(port)))
+        client.send("STATS")
+        relay.send_signal(signal.SIGCONT)
+        connected = dict(line[10:].split("=", 1) for line in client.read_reply())["connections"]
+        self.assertLessEqual(int(connected), 64 + 1)
+        while int(client.stats()["connections"]) < 201:
+            select.select([client.socket], [], [], 0.01)
+
 
 class NeverReads(TestCase):
     def cpu_s(self, pid):
@@ -57,6 +76,34 @@ class NeverReads(TestCase):
             other.ask("NOOP")
             select.select([other.socket], [], [], 0.02)
         self.assertLess(self.cpu_s(relay.pid) - cpu, (time.monotonic() - began) / 2)
+
+
+class Full(TestCase):
+    """A client that was active in the last ten seconds (listen.min_idle) keeps its place."""
+
+    def test_the_new_one_is_turned_away(self):
+        relay = self.relay({"listen.max_connections": 3})
+        clients = [self.client(relay) for _ in range(3)]
+        for _ in range(5):
+            late = self.client(relay, greets=False)
+            self.assertReply(late.read_reply(), "421 4.3.2")
+            self.assertIsNone(late.read_line())
+            for client in clients:
+                self.assertReply(client.ask("NOOP"), "250")
+        clients[0].ask("QUIT")
+        self.assertIsNone(clients[0].read_line())
+        clients[0].close()
+        deadline = time.monotonic() + PATIENCE
+        while not open_socket(relay.addresses[0]).recv(1000).startswith(b"220"):
+            self.assertLess(time.monotonic(), deadline, "a place stays taken")
+
+    def test_a_flood_of_connections_throws_nobody_out(self):
+        relay = self.relay({"listen.max_connections": 20})
+        client = self.client(relay)
+        for i in range(300):
+            open_socket(relay.addresses[0]).close()
+            if i % 10 == 0:
+                self.assertReply(client.ask("NOOP"), "250")
 
 
 if __name__ == "__main__":
