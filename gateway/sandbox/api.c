@@ -40,17 +40,12 @@ static const struct api_call {
     const char *path; /* below the base path */
     bool is_prefix;   /* something must follow it */
     bool has_body;
-    int window;
     void (*carry_out)(struct sandbox_exchange *x, const json_t *request);
 } calls[] = {
-    [SANDBOX_CALL_SINGLE] = {EVHTTP_REQ_POST, "/sms", false, true, SANDBOX_CALL_SINGLE,
-                             sandbox_post_single},
-    [SANDBOX_CALL_BULK] = {EVHTTP_REQ_POST, "/sms/bulk", false, true, SANDBOX_CALL_BULK,
-                           sandbox_post_bulk},
-    [SANDBOX_CALL_HISTORY] = {EVHTTP_REQ_GET, "/sms", false, false, SANDBOX_CALL_HISTORY,
-                              sandbox_get_history},
-    [SANDBOX_CALL_ONE] = {EVHTTP_REQ_GET, "/sms/", true, false, SANDBOX_CALL_HISTORY,
-                          sandbox_get_one},
+    [SANDBOX_CALL_SINGLE] = {EVHTTP_REQ_POST, "/sms", false, true, sandbox_post_single},
+    [SANDBOX_CALL_BULK] = {EVHTTP_REQ_POST, "/sms/bulk", false, true, sandbox_post_bulk},
+    [SANDBOX_CALL_HISTORY] = {EVHTTP_REQ_GET, "/sms", false, false, sandbox_get_history},
+    [SANDBOX_CALL_ONE] = {EVHTTP_REQ_GET, "/sms/", true, false, sandbox_get_one},
 };
 
 static bool is_path_of(const struct api_call *call, const char *path)
@@ -111,11 +106,17 @@ static bool is_authorized(struct sandbox_exchange *x)
     return x->record.is_authorized;
 }
 
+static struct sandbox_window *window_of(const struct sandbox_exchange *x)
+{
+    bool is_shared = x->sandbox->settings.shared_window && x->record.call == SANDBOX_CALL_BULK;
+    return &x->sandbox->windows[is_shared ? SANDBOX_CALL_SINGLE : x->record.call];
+}
+
 /* Counts the request in its window, or answers 429. */
 static bool is_within_limit(struct sandbox_exchange *x)
 {
     const struct sandbox_settings *settings = &x->sandbox->settings;
-    struct sandbox_window *window = &x->sandbox->windows[calls[x->record.call].window];
+    struct sandbox_window *window = window_of(x);
 
     x->record.is_over_limit =
         !sandbox_window_take(window, x->now_ms, settings->limit, settings->window_ms);
@@ -151,7 +152,7 @@ static void carry_out(struct sandbox_exchange *x)
 static void set_rate_headers(const struct sandbox_exchange *x)
 {
     const struct sandbox_settings *settings = &x->sandbox->settings;
-    const struct sandbox_window *window = &x->sandbox->windows[calls[x->record.call].window];
+    const struct sandbox_window *window = window_of(x);
     int64_t reset_s = sandbox_window_reset_s(window, x->now_ms, settings->window_ms);
 
     if (settings->reset_style == SANDBOX_RESET_SECONDS) {

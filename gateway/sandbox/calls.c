@@ -35,6 +35,14 @@ void sandbox_answer_message(struct sandbox_exchange *x, int status, const char *
     sandbox_answer_json(x, status, json_pack("{s:s}", "message", message));
 }
 
+/* Answers with one message; takes ownership of it. */
+static void answer_one(struct sandbox_exchange *x, int status, json_t *message)
+{
+    bool is_nested = x->sandbox->settings.single_style == SANDBOX_SINGLE_NESTED;
+
+    sandbox_answer_json(x, status, is_nested ? json_pack("{s:o}", "entity", message) : message);
+}
+
 /* --- POST /sms and /sms/bulk ------------------------------------------------------------------ */
 
 static void refuse_item(struct sandbox_exchange *x, const struct sandbox_item *item, json_t *errors)
@@ -115,7 +123,7 @@ void sandbox_post_single(struct sandbox_exchange *x, const json_t *request)
     const struct sandbox_settings *settings = &x->sandbox->settings;
     struct sandbox_item item;
     char id[SANDBOX_ID_SIZE];
-    json_t *errors, *entity;
+    json_t *errors;
 
     if (!json_is_object(request)) {
         sandbox_answer_message(x, 400, "expected one message object");
@@ -130,11 +138,7 @@ void sandbox_post_single(struct sandbox_exchange *x, const json_t *request)
         json_decref(errors);
         return;
     }
-    entity = sandbox_item_entity(&item, id, &settings->style);
-    if (settings->single_style == SANDBOX_SINGLE_NESTED) {
-        entity = json_pack("{s:o}", "entity", entity);
-    }
-    sandbox_answer_json(x, 201, entity);
+    answer_one(x, 201, sandbox_item_entity(&item, id, &settings->style));
 }
 
 static bool is_bulk(const json_t *request)
@@ -271,6 +275,6 @@ void sandbox_get_one(struct sandbox_exchange *x, const json_t *request)
         message->at_ms + sandbox->settings.history_delay_ms > x->now_ms) {
         sandbox_answer_message(x, 404, "not found");
     } else {
-        sandbox_answer_json(x, 200, history_entry(x, message));
+        answer_one(x, 200, history_entry(x, message));
     }
 }

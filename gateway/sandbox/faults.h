@@ -2,7 +2,7 @@
  * faults: what goes wrong next, queued by control calls.
  *
  * Owns the list, and decides which fault strikes which request; api applies it to the answer.
- * sandbox.h describes the members. Thread: the sandbox's. Pure.
+ * SANDBOX.md describes the members. Thread: the sandbox's. Pure.
  */
 #ifndef GATEWAY_SANDBOX_FAULTS_H
 #define GATEWAY_SANDBOX_FAULTS_H

@@ -11,8 +11,8 @@
 #include "gateway/sandbox/store.h"
 #include "gateway/sandbox/window.h"
 
-/* GET /sms/{id} shares the history's window. */
-enum { SANDBOX_WINDOWS = SANDBOX_CALL_HISTORY + 1 };
+/* One for each call. */
+enum { SANDBOX_WINDOWS = SANDBOX_CALL_ONE + 1 };
 
 struct sandbox {
     struct sandbox_settings settings;

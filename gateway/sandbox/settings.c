@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char *const reset_styles[] = {"unix", "seconds", NULL};
-static const char *const single_styles[] = {"flat", "nested", NULL};
+static const char *const single_styles[] = {"nested", "flat", NULL};
 static const char *const orders[] = {"same", "reversed", NULL};
 static const char *const errors_by[] = {"index", "clientId", "fields", "nested", "none", NULL};
 static const char *const errors_as[] = {"object", "list", "string", NULL};
@@ -22,6 +22,7 @@ enum { DAY_MS = 24 * 60 * 60 * 1000, DAY_S = 24 * 60 * 60, MAX_BODY = 64 << 20 }
 static const struct sandbox_member table[] = {
     {"limit", SANDBOX_INTEGER, AT(limit), 0, INT_MAX, NULL},
     {"window_ms", SANDBOX_INTEGER, AT(window_ms), 1, DAY_MS, NULL},
+    {"shared_window", SANDBOX_FLAG, AT(shared_window), 0, 0, NULL},
     {"latency_ms", SANDBOX_INTEGER, AT(latency_ms), 0, DAY_MS, NULL},
     {"token", SANDBOX_SECRET_OR_NULL, AT(token), 0, 0, NULL},
     {"max_body", SANDBOX_INTEGER, AT(max_body), 0, MAX_BODY, NULL},

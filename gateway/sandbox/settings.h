@@ -1,7 +1,7 @@
 /*
  * settings: how the simulated API behaves.
  *
- * Owns the struct, its table and its defaults; sandbox.h tells what each setting means.
+ * Owns the struct, its table and its defaults; SANDBOX.md tells what each setting means.
  * Thread: the sandbox's.
  */
 #ifndef GATEWAY_SANDBOX_SETTINGS_H
@@ -15,7 +15,7 @@
 
 /* In the order of their names in settings.c; the first is the default. */
 enum sandbox_reset_style { SANDBOX_RESET_UNIX, SANDBOX_RESET_SECONDS };
-enum sandbox_single_style { SANDBOX_SINGLE_FLAT, SANDBOX_SINGLE_NESTED };
+enum sandbox_single_style { SANDBOX_SINGLE_NESTED, SANDBOX_SINGLE_FLAT };
 enum sandbox_order { SANDBOX_ORDER_SAME, SANDBOX_ORDER_REVERSED };
 enum sandbox_duplicate { SANDBOX_DUPLICATE_NEW, SANDBOX_DUPLICATE_SAME, SANDBOX_DUPLICATE_ERROR };
 
@@ -27,7 +27,8 @@ struct sandbox_settings {
     int64_t history_delay_ms;
     int64_t report_delay_ms, report_late_ms, report_retry_ms;
     int64_t keep;
-    bool rate_headers, history, history_client_id, history_time, history_paging, outcomes;
+    bool shared_window, rate_headers, history, history_client_id, history_time, history_paging,
+        outcomes;
     int reset_style, single_style, entities_order, duplicate_client_id;
     struct sandbox_item_style style;
     char *token;   /* NULL = any */

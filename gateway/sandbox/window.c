@@ -33,5 +33,5 @@ int64_t sandbox_window_reset_s(const struct sandbox_window *window, int64_t now_
 {
     int64_t ends_ms = is_open(window, now_ms) ? window->ends_ms : now_ms + window_ms;
 
-    return (ends_ms + 999) / 1000;
+    return ends_ms / 1000;
 }

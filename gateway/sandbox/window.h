@@ -26,7 +26,10 @@ bool sandbox_window_take(struct sandbox_window *window, int64_t now_ms, int64_t 
 int64_t sandbox_window_remaining(const struct sandbox_window *window, int64_t now_ms,
                                  int64_t limit);
 
-/* When it ends, or would if opened now: Unix time in seconds, rounded up. */
+/*
+ * When it ends, or would if opened now: Unix time in seconds. Its fraction is cut off, as the API's
+ * limiter does, so that the window is open for up to a second after it.
+ */
 int64_t sandbox_window_reset_s(const struct sandbox_window *window, int64_t now_ms,
                                int64_t window_ms);
 

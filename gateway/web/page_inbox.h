@@ -2,7 +2,7 @@
  * page_inbox: the messages that the simulated API in this process has accepted, as a phone would show
  * them, and the reports that the page's buttons send.
  *
- * Asks the simulator through its control calls (sandbox.h), over loopback, since it runs in a thread of
+ * Asks the simulator through its control calls (SANDBOX.md), over loopback, since it runs in a thread of
  * its own; if it is slow, only the page waits. The page gets:
  *
  *   {"messages":[{"id","message","from","to","at","status","encoding","units","parts":["..",..]},..],

@@ -18,10 +18,10 @@ Test(sandbox_window, counts_to_the_limit_and_opens_again)
     cr_assert_eq(sandbox_window_remaining(&window, 10500, 2), 1);
     cr_assert(sandbox_window_take(&window, 12499, 2, 2000));
     cr_assert_not(sandbox_window_take(&window, 12499, 2, 2000), "the third in one window");
-    cr_assert_eq(sandbox_window_reset_s(&window, 12499, 2000), 13, "12.5 s, rounded up");
+    cr_assert_eq(sandbox_window_reset_s(&window, 12499, 2000), 12, "12.5 s, cut off");
     cr_assert_eq(sandbox_window_remaining(&window, 12500, 2), 2, "it has ended");
     cr_assert(sandbox_window_take(&window, 12500, 2, 2000));
-    cr_assert_eq(sandbox_window_reset_s(&window, 12500, 2000), 15);
+    cr_assert_eq(sandbox_window_reset_s(&window, 12500, 2000), 14);
 }
 
 Test(sandbox_window, reset_of_a_window_that_is_not_open_is_that_of_one_opened_now)
