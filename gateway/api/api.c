@@ -244,7 +244,7 @@ static int transfer_may_be_sent(void *arg, char *peer, char *local, int peer_por
     }
     transfer->sends++;
     /* Reading the history twice does no harm. */
-    bool may_be = transfer->sends == 1 || transfer->answer.endpoint == API_HISTORY;
+    bool may_be = transfer->sends == 1 || transfer->sent == NULL;
     return may_be ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
@@ -465,7 +465,7 @@ bool api_get_message(struct api *api, const char *id, void *tag)
     }
     curl_free(escaped);
     bool is_started =
-        path != NULL && api_start(api, transfer_new(api, API_HISTORY, NULL, tag), path, 0);
+        path != NULL && api_start(api, transfer_new(api, API_MESSAGE, NULL, tag), path, 0);
     free(path);
     return is_started;
 }

@@ -76,7 +76,7 @@ bool api_post(struct api *api, enum api_endpoint endpoint, char *body, size_t le
 
 /* Starts GET /sms?page=..&per_page=.., with pages from 1. Returns as api_post. */
 bool api_get_history(struct api *api, unsigned page, unsigned per_page, void *tag);
-/* Starts GET /sms/{id} for this API id; counts as API_HISTORY. Returns as api_post. */
+/* Starts GET /sms/{id} for this API id. Returns as api_post. */
 bool api_get_message(struct api *api, const char *id, void *tag);
 
 /*

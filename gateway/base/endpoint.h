@@ -6,11 +6,11 @@
 #ifndef GATEWAY_BASE_ENDPOINT_H
 #define GATEWAY_BASE_ENDPOINT_H
 
-/* Each has a rate limit of its own. */
-enum api_endpoint { API_SINGLE, API_BULK, API_HISTORY };
-enum { API_ENDPOINTS = API_HISTORY + 1 };
+/* POST /sms, POST /sms/bulk, GET /sms and GET /sms/{id}. Each has a rate limit of its own. */
+enum api_endpoint { API_SINGLE, API_BULK, API_HISTORY, API_MESSAGE };
+enum { API_ENDPOINTS = API_MESSAGE + 1 };
 
-/* "sms", "sms/bulk" or "history": a label in metrics and logs. */
+/* "sms", "sms/bulk", "history" or "message": a label in metrics and logs. */
 const char *api_endpoint_name(enum api_endpoint endpoint);
 
 enum api_transport {

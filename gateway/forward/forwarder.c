@@ -280,6 +280,7 @@ static int64_t note_answer(struct forwarder *f, const struct api_answer *answer,
         [API_SINGLE] = HISTOGRAM_API_SMS,
         [API_BULK] = HISTOGRAM_API_SMS_BULK,
         [API_HISTORY] = HISTOGRAM_API_HISTORY,
+        [API_MESSAGE] = HISTOGRAM_API_HISTORY,
     };
     double random = rng_next(&f->rng);
     int64_t held_until_ms =
@@ -511,7 +512,7 @@ static void take_answers(struct forwarder *f)
 {
     struct api_answer *answer;
     while ((answer = api_next_answer(f->api)) != NULL) {
-        if (answer->endpoint == API_HISTORY) {
+        if (answer->endpoint == API_HISTORY || answer->endpoint == API_MESSAGE) {
             take_history(f, answer);
         } else {
             settle(f, answer, answer->tag);

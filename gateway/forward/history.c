@@ -70,9 +70,9 @@ static void begin_scan(struct history *h, uint64_t landed, int64_t now_ms)
     }
 }
 
-static void note_asked(struct history *h, bool is_poll, int64_t now_ms)
+static void note_asked(struct history *h, enum api_endpoint endpoint, bool is_poll, int64_t now_ms)
 {
-    pace_began(h->with.pace, API_HISTORY, is_poll, now_ms);
+    pace_began(h->with.pace, endpoint, is_poll, now_ms);
     stats_add(h->with.stats, STAT_REQUESTS_HISTORY, 1);
     h->is_pending = true;
     h->is_poll_pending = is_poll;
@@ -92,7 +92,7 @@ static int64_t scan(struct history *h, uint64_t landed, int64_t now_ms)
     if (page == 0) {
         return reconcile_due_ms(h->reconcile);
     }
-    int64_t next_ms = pace_next_ms(h->with.pace, API_HISTORY, false, now_ms);
+    int64_t next_ms = pace_next_ms(h->with.pace, API_HISTORY, PACE_FULL, now_ms);
     if (next_ms > now_ms) {
         return next_ms;
     }
@@ -100,7 +100,7 @@ static int64_t scan(struct history *h, uint64_t landed, int64_t now_ms)
         return now_ms + h->options.reconcile.retry_min_ms;
     }
     reconcile_page_asked(h->reconcile);
-    note_asked(h, false, now_ms);
+    note_asked(h, API_HISTORY, false, now_ms);
     return INT64_MAX;
 }
 
@@ -142,20 +142,20 @@ static bool send_poll(struct history *h, const struct poll_call *call)
 static int64_t ask_statuses(struct history *h, int64_t now_ms)
 {
     struct poll_call call;
-    int64_t due_ms = poll_due_ms(h->poll);
-    int64_t next_ms = pace_next_ms(h->with.pace, API_HISTORY, true, now_ms);
-    if (due_ms > now_ms || next_ms > now_ms) {
-        return int64_max(due_ms, next_ms);
-    }
     if (!poll_next(h->poll, now_ms, &call)) {
         return poll_due_ms(h->poll);
+    }
+    enum api_endpoint endpoint = call.page > 0 ? API_HISTORY : API_MESSAGE;
+    int64_t next_ms = pace_next_ms(h->with.pace, endpoint, PACE_PARTIAL, now_ms);
+    if (next_ms > now_ms) {
+        return next_ms;
     }
     if (!send_poll(h, &call)) {
         return now_ms + h->options.poll.retry_min_ms;
     }
     poll_asked(h->poll, &call);
     stats_add(h->with.stats, STAT_POLLS, 1);
-    note_asked(h, true, now_ms);
+    note_asked(h, endpoint, true, now_ms);
     return INT64_MAX;
 }
 

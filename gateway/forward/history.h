@@ -2,9 +2,9 @@
  * history: what the API's history is asked for.
  *
  * Two parts of the relay want the history. reconcile looks for messages whose request was not
- * answered, and messages wait for it; poll asks for delivery statuses, and can wait. Both share one
- * rate window, so their calls of GET /sms and GET /sms/{id} are made here, one at a time, those of
- * reconcile first. Owns both and the call under way. Leaves to others: connections (api), the rate
+ * answered, and messages wait for it; poll asks for delivery statuses, and can wait. Both share the
+ * rate window of GET /sms, so their calls, and those of GET /sms/{id}, are made here, one at a time,
+ * those of reconcile first. Owns both and the call under way. Leaves to others: connections (api), the rate
  * window (pace), messages (queue), and what a status means (`found`).
  * Thread: the forwarding thread.
  */

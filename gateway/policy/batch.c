@@ -34,12 +34,14 @@ static enum api_endpoint home(const struct outlook *o, size_t count)
 
 static bool has_room(const struct outlook *o, enum api_endpoint endpoint)
 {
-    return pace_room(o->pace, endpoint, o->now_ms) > 0;
+    return pace_room(o->pace, endpoint, o->high > 0 ? PACE_URGENT : PACE_FULL, o->now_ms) > 0;
 }
 
 static int64_t next_ms(const struct outlook *o, enum api_endpoint endpoint, bool is_partial)
 {
-    return pace_next_ms(o->pace, endpoint, is_partial, o->now_ms);
+    enum pace_kind kind = o->high > 0 ? PACE_URGENT : is_partial ? PACE_PARTIAL : PACE_FULL;
+
+    return pace_next_ms(o->pace, endpoint, kind, o->now_ms);
 }
 
 static struct batch_plan go(enum api_endpoint endpoint, size_t count, bool is_partial)
@@ -161,7 +163,7 @@ struct batch_plan batch_next(const struct batch_view *view, const struct pace *p
 enum api_endpoint batch_endpoint(const struct batch_plan *plan, size_t taken,
                                  const struct pace *pace, int64_t now_ms)
 {
-    if (taken == 1 && pace_room(pace, API_SINGLE, now_ms) > 0) {
+    if (taken == 1 && pace_room(pace, API_SINGLE, PACE_URGENT, now_ms) > 0) {
         return API_SINGLE;
     }
     return plan->endpoint;

@@ -7,8 +7,14 @@
  * stands still until the reset. So it always assumes the worst. While a window is not known, one
  * request at a time finds out. Requests without an answer count as if the API had them already.
  * Within a window `remaining` only falls, since answers may overtake one another. And a reset is
- * never believed to be earlier than it can be: the API's clock is learnt from Date, and rounding is
- * allowed for.
+ * never believed to be earlier than it can be: the API's clock is learnt from Date, and since the
+ * API cuts off the fraction of Reset, the window may be open for a second longer.
+ *
+ * The API's documentation says that POST /sms and POST /sms/bulk have windows of their own. If their
+ * counts show that they share one, pace counts for both. It then keeps a reserve, about a twentieth
+ * of the window, for requests that are urgent: else a campaign would use up the window at once, and
+ * a login code wait for the next. The reserve is released as time passes, so that none of it is
+ * lost. As long as no count has told, the window of bulks has a reserve, too.
  *
  * Leaves to others: what is sent (batch), and what an answer means for messages (retry).
  * All `now_ms` are monotonic. Thread: the forwarding thread. Pure.
@@ -38,7 +44,10 @@ enum pace_knowledge {
 struct pace_window {
     enum pace_knowledge knowledge;
     int64_t limit;         /* as an answer showed it last; 0 = none has */
+    int64_t below;         /* `remaining` of the other window when the oldest request in flight
+                              began; -1 = that was not known */
     int64_t remaining;     /* the lowest that an answer of this window has shown */
+    int64_t since_ms;      /* when it became known */
     int64_t reset_ms;      /* when it ends */
     int64_t reset_s;       /* the header's value (made absolute): tells windows apart */
     int64_t held_until_ms; /* by a 429; 0 = never */
@@ -65,21 +74,35 @@ struct pace_clock {
 struct pace {
     struct pace_window windows[API_ENDPOINTS];
     struct pace_clock clock;
-    bool is_reset_rounded_down; /* Reset has been seen up to a second too early */
+    enum pace_sharing {
+        PACE_SHARING_UNKNOWN,
+        PACE_SHARED, /* API_SINGLE and API_BULK have one window */
+        PACE_SEPARATE
+    } sharing;
+};
+
+/* What a request is, to pace. */
+enum pace_kind {
+    PACE_FULL,
+    PACE_PARTIAL, /* could wait, and would then carry more */
+    PACE_URGENT   /* has a message of high priority */
 };
 
 /*
- * How many requests may be started at `endpoint` now: PACE_UNLIMITED where there is no known limit;
- * one where nothing is known and none is in flight.
+ * How many requests of this kind may be started at `endpoint` now: PACE_UNLIMITED where there is no
+ * known limit; one where nothing is known and none is in flight. PACE_PARTIAL has the room that
+ * PACE_FULL has.
  */
-size_t pace_room(const struct pace *pace, enum api_endpoint endpoint, int64_t now_ms);
+size_t pace_room(const struct pace *pace, enum api_endpoint endpoint, enum pace_kind kind,
+                 int64_t now_ms);
 
 /*
  * The earliest time at which a request may be started: `now_ms` = at once, INT64_MAX = only an
  * answer can tell. Partial batches keep (reset - now) / remaining apart from the last partial one,
- * so that they do not use up the window that full ones need.
+ * so that they do not use up the window that full ones need. So do urgent requests, from the last
+ * one of any kind, once nothing is left but what is kept for them.
  */
-int64_t pace_next_ms(const struct pace *pace, enum api_endpoint endpoint, bool is_partial,
+int64_t pace_next_ms(const struct pace *pace, enum api_endpoint endpoint, enum pace_kind kind,
                      int64_t now_ms);
 
 /* A request has been started. */

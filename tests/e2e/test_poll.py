@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import unittest
 
 from relaying import NUMBER, RelayingTest, eventually
@@ -152,6 +153,19 @@ class Calls(PollTest):
         self.assertEqual(self.told, [(id, "delivered")])
         deep = [call for call in self.calls() if call.startswith("/sms/")]
         self.assertEqual(set(deep), {"/sms/" + self.daemon.status(id)["api"]})
+
+    def test_pages_and_messages_are_counted_apart(self):
+        """The window of GET /sms is used up; GET /sms/{id} has one of its own."""
+        self.start()
+        id, = self.send("x", to=LATE)
+        self.await_told(id)  # it is "accepted"
+        self.api.faults({"on": "history", "count": -1, "rate": {"limit": 100, "remaining": 0,
+                                                                "reset": int(time.time()) + 3600}})
+        self.await_told(*self.send_together(["x"] * 100))
+        self.api.settings(report_late_ms=0)
+        self.told.clear()
+        self.await_told(id)
+        self.assertEqual(self.told, [(id, "delivered")])
 
     def test_what_others_send(self):
         """Messages of somebody else lie above ours: they are found all the same, in few calls."""
