@@ -91,7 +91,8 @@ struct message {
     uint8_t saving : 2;     /* enum message_saving */
     bool is_suspect : 1;    /* stands aside: see queue/suspects.h */
     bool is_unwelcome : 1;  /* ... refused in a way that does not change: proofs reject it */
-    bool is_from_tail : 1;  /* was taken by queue_take_last, and goes back there */
+    bool is_from_tail : 1;  /* was taken at that end of its lane, and goes back there */
+    bool is_from_head : 1;  /* was the first of all, also of those that were refused before */
     uint8_t ambiguous_ends; /* requests that ended so, up to 255 */
     uint16_t attempts : 10; /* up to MESSAGE_ATTEMPTS_MAX */
     uint16_t refusals : 3;  /* of it alone, up to MESSAGE_REFUSALS_MAX */

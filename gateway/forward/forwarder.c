@@ -113,9 +113,9 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     if (f->options.store != NULL) {
         keep_anchor(f);
     }
-    post->count = is_probe && destination_probes_last(&f->destination)
-                      ? queue_take_last(f->queue, clock_steady_ms(), post->messages)
-                      : queue_take(f->queue, plan->count, clock_steady_ms(), post->messages);
+    post->count = is_probe ? queue_take_probe(f->queue, destination_probe(&f->destination),
+                                              clock_steady_ms(), post->messages)
+                           : queue_take(f->queue, plan->count, clock_steady_ms(), post->messages);
     if (post->count == 0) {
         free(post);
         return false;
@@ -176,23 +176,14 @@ static size_t count_ready(const struct queue_depth *depth)
     return ready;
 }
 
-/* Looks at the queue. A probe needs a message: if nothing else is there, one that stands aside. */
-static enum destination_permission look(struct forwarder *f, int64_t now_ms, int64_t steady_ms,
-                                        struct queue_depth *depth)
+/* Looks at the queue, and whether what it has changes when the next probe is due. */
+static void look(struct forwarder *f, int64_t now_ms, int64_t steady_ms, struct queue_depth *depth)
 {
     queue_advance(f->queue, steady_ms, depth);
-    size_t ready = count_ready(depth);
     if (depth->is_refused_gone) {
-        destination_flush(&f->destination, now_ms); /* what the next probe waited for is gone */
+        destination_hurry(&f->destination, now_ms); /* what the next probe waited for is gone */
     }
-    destination_note_waiting(&f->destination, ready + depth->suspects, now_ms);
-    enum destination_permission permission = destination_may_send(&f->destination, now_ms);
-    if (permission == DESTINATION_PROBE && destination_recalls(&f->destination) &&
-        depth->suspects > 0 && ready == 0) {
-        queue_suspects_recall(f->queue, steady_ms);
-        queue_advance(f->queue, steady_ms, depth);
-    }
-    return permission;
+    destination_note_waiting(&f->destination, count_ready(depth) + depth->suspects, now_ms);
 }
 
 /*
@@ -201,9 +192,9 @@ static enum destination_permission look(struct forwarder *f, int64_t now_ms, int
  */
 static int64_t ask_when_idle(struct forwarder *f, const struct queue_depth *depth, int64_t now_ms)
 {
-    bool has_message = !depth->is_held && count_ready(depth) > 0;
+    bool has_message = !depth->is_held && count_ready(depth) + depth->suspects > 0;
     bool is_scan_due = history_is_in_doubt(f->history) && !f->destination.is_token_refused;
-    if (!destination_recalls(&f->destination) || has_message || f->posts.in_flight > 0 ||
+    if (!destination_has_failed(&f->destination) || has_message || f->posts.in_flight > 0 ||
         is_scan_due || !has_time(f, now_ms)) {
         return INT64_MAX;
     }
@@ -219,7 +210,8 @@ static bool send_next(struct forwarder *f, int64_t *wake_ms)
     int64_t now_ms = clock_monotonic_ms();
     int64_t steady_ms = clock_steady_ms();
     struct queue_depth depth;
-    enum destination_permission permission = look(f, now_ms, steady_ms, &depth);
+    look(f, now_ms, steady_ms, &depth);
+    enum destination_permission permission = destination_may_send(&f->destination, now_ms);
     *wake_ms = destination_next_ms(&f->destination, now_ms);
     if (depth.next_due_ms != INT64_MAX) {
         *wake_ms = int64_min(*wake_ms, now_ms + depth.next_due_ms - steady_ms);
@@ -366,9 +358,8 @@ static void set_aside(struct forwarder *f, const struct settling *s, int64_t ste
     struct queue_settlement *settlement = &s->settlements[0];
     if (settlement->fate == FATE_SUSPECT) {
         settlement->due_ms =
-            steady_ms + destination_aside_ms(&f->destination, settlement->message->refusals + 1U,
-                                             &s->verdict, &f->options.destination,
-                                             rng_next(&f->rng));
+            steady_ms + destination_aside_ms(settlement->message->refusals + 1U, &s->verdict,
+                                             &f->options.destination, rng_next(&f->rng));
     }
 }
 

@@ -234,13 +234,9 @@ enum destination_finding destination_apply(struct destination *d,
     return finding;
 }
 
-int64_t destination_aside_ms(const struct destination *d, unsigned refusals,
-                             const struct retry_verdict *verdict,
+int64_t destination_aside_ms(unsigned refusals, const struct retry_verdict *verdict,
                              const struct destination_options *options, double random)
 {
-    if (d->state == DESTINATION_BACKOFF || d->state == DESTINATION_STOPPED) {
-        return DESTINATION_ASIDE_MS; /* the next probe is another message: see destination_recalls */
-    }
     int64_t wait_ms =
         backoff_ms(refusals, options->retry_min_ms, options->retry_max_ms, 0.5 + random / 2);
     return int64_max(wait_ms, verdict->retry_after_ms);
@@ -250,6 +246,11 @@ int64_t destination_backoff_ms(const struct destination *d,
                                const struct destination_options *options, double random)
 {
     return backoff_ms(d->failures + 1, options->retry_min_ms, options->retry_max_ms, random);
+}
+
+bool destination_has_failed(const struct destination *d)
+{
+    return d->state == DESTINATION_BACKOFF || d->state == DESTINATION_STOPPED;
 }
 
 static bool waits_for_probe(const struct destination *d)
@@ -265,17 +266,15 @@ enum destination_permission destination_may_send(const struct destination *d, in
     return d->has_probe_in_flight || now_ms < d->until_ms ? DESTINATION_NO : DESTINATION_PROBE;
 }
 
-bool destination_probes_last(const struct destination *d)
+enum queue_probe destination_probe(const struct destination *d)
 {
-    bool is_odd = d->state == DESTINATION_PROBING ? d->refused_count % 2 == 1
-                                                  : d->is_blamed && d->failures % 2 == 0;
+    bool is_probing = d->state == DESTINATION_PROBING;
+    unsigned count = is_probing ? d->refused_count : d->failures + 1;
 
-    return d->has_fresh || is_odd;
-}
-
-bool destination_recalls(const struct destination *d)
-{
-    return d->state == DESTINATION_BACKOFF || d->state == DESTINATION_STOPPED;
+    if (d->is_flushed || !(is_probing || d->is_blamed)) {
+        return PROBE_FIRST;
+    }
+    return count % 2 == 0 ? PROBE_NEXT : PROBE_LAST;
 }
 
 int64_t destination_next_ms(const struct destination *d, int64_t now_ms)
@@ -294,19 +293,19 @@ void destination_probe_began(struct destination *d)
 void destination_probe_ended(struct destination *d)
 {
     d->has_probe_in_flight = false;
-    d->has_fresh = false;
+    d->is_flushed = false;
 }
 
 void destination_recovered(struct destination *d, uint32_t epoch)
 {
-    if (epoch == d->epoch && destination_recalls(d)) {
-        d->is_token_refused = false;
+    if (epoch == d->epoch && destination_has_failed(d)) {
+        d->is_token_refused = d->is_blamed = d->is_exhausted = false;
+        d->refused_count = 0;
         enter(d, DESTINATION_FINE, 0);
     }
 }
 
-/* The next probe is due now. */
-static void hurry(struct destination *d, int64_t now_ms)
+void destination_hurry(struct destination *d, int64_t now_ms)
 {
     if (waits_for_probe(d) && d->until_ms > now_ms) {
         d->until_ms = now_ms;
@@ -318,8 +317,7 @@ void destination_note_waiting(struct destination *d, size_t waiting, int64_t now
     bool has_more = waiting > d->refused_count;
 
     if (d->is_exhausted && has_more && waits_for_probe(d)) {
-        d->has_fresh = true;
-        hurry(d, now_ms);
+        destination_hurry(d, now_ms);
     }
     d->is_exhausted = d->is_blamed && !has_more;
 }
@@ -327,7 +325,8 @@ void destination_note_waiting(struct destination *d, size_t waiting, int64_t now
 void destination_flush(struct destination *d, int64_t now_ms)
 {
     d->failures = d->failures > 0 ? 1 : 0;
-    hurry(d, now_ms);
+    d->is_flushed = waits_for_probe(d);
+    destination_hurry(d, now_ms);
 }
 
 void destination_token_changed(struct destination *d, int64_t now_ms)
@@ -337,7 +336,7 @@ void destination_token_changed(struct destination *d, int64_t now_ms)
     }
     /* Answers that still refuse the old token do not put the probe off. */
     d->epoch++;
-    hurry(d, now_ms);
+    destination_hurry(d, now_ms);
 }
 
 const char *destination_reason(const struct destination *d, int64_t now_ms, int64_t *until_ms)

@@ -10,8 +10,8 @@
  * message stands aside, and the next one is sent as a probe, at once: PROBING. The one after that is
  * taken from the other end of the queue, since what was submitted together is refused together. If
  * one of them passes, what was refused was to blame. If three different ones in a row are refused
- * alike, the API is, and none of them. While stopped, each probe that is refused stands aside, too,
- * so that the next one is another message.
+ * alike, the API is, and none of them. Every probe is a message that was not refused before, also
+ * while the API is stopped: messages that are to blame cannot keep it so.
  *
  * Requests that were in flight when the state changed are answered later, and say something about
  * the past. So each remembers the epoch in which it began; an answer of an older epoch may make the
@@ -31,10 +31,9 @@
 
 enum {
     DESTINATION_PROBE_MS = 60 * 1000, /* while stopped, one probe a minute */
-    DESTINATION_PROBE_MIN_MS = 1000,  /* ... the first ones sooner if messages might be to blame */
+    DESTINATION_PROBE_MIN_MS = 500,   /* ... the first ones sooner if messages might be to blame */
     DESTINATION_ALIKE_MAX = 3,        /* different messages refused alike: the API is to blame */
     DESTINATION_REFUSED_MAX = 8,      /* as many refused in whatever way: the same */
-    DESTINATION_ASIDE_MS = 3600 * 1000,
     DESTINATION_REASON_SIZE = 200
 };
 
@@ -63,11 +62,10 @@ struct destination {
     enum destination_state state;
     unsigned failures; /* in a row; what failed together counts once */
     unsigned nameless; /* lone refusals in a row that named no field */
-    struct destination_refusal
-        refused[DESTINATION_REFUSED_MAX]; /* different, and none passed since */
     unsigned refused_count;
+    struct destination_refusal refused[DESTINATION_REFUSED_MAX]; /* since one has passed */
     bool is_exhausted;        /* each message that waits was among them */
-    bool has_fresh;           /* one that was not has come since */
+    bool is_flushed;          /* by the operator: the next probe is the first message */
     bool has_suspects;        /* messages stand aside */
     bool is_blamed;           /* enough of them were refused alike */
     bool has_passed;          /* a message has, since a batch was first refused as a whole */
@@ -110,30 +108,32 @@ enum destination_finding destination_apply(struct destination *d,
 
 /*
  * For how long a message that was refused alone stands aside if nothing is found out: `refusals`
- * counts this one. After destination_apply.
+ * counts this one.
  */
-int64_t destination_aside_ms(const struct destination *d, unsigned refusals,
-                             const struct retry_verdict *verdict,
+int64_t destination_aside_ms(unsigned refusals, const struct retry_verdict *verdict,
                              const struct destination_options *options, double random);
 
 /* How long a 429 that names no time holds back, for pace_ended, before destination_apply. */
 int64_t destination_backoff_ms(const struct destination *d,
                                const struct destination_options *options, double random);
 
+/* BACKOFF or STOPPED. */
+bool destination_has_failed(const struct destination *d);
+
 /* May a request be sent? PROBE: one with one message, with nothing else in flight. */
 enum destination_permission destination_may_send(const struct destination *d, int64_t now_ms);
 
-/* Is the probe to be the message that would be sent last? */
-bool destination_probes_last(const struct destination *d);
+/*
+ * Which message to probe with: alternately from either end of the queue, always one that was not
+ * refused before; after FLUSH the first of all, for then everything may be well again, and in order.
+ */
+enum queue_probe destination_probe(const struct destination *d);
 
 /*
  * So many messages wait for their turn or stand aside. If each of them has been refused, the next one
  * that comes is a probe, at once: it may well pass. Only a few are: the refused ones are counted.
  */
 void destination_note_waiting(struct destination *d, size_t waiting, int64_t now_ms);
-
-/* Nothing is left to probe with: are the messages that stand aside to be sent again? */
-bool destination_recalls(const struct destination *d);
 
 /* When that answer will change by itself; INT64_MAX = only an event can change it. */
 int64_t destination_next_ms(const struct destination *d, int64_t now_ms);
@@ -144,6 +144,9 @@ void destination_probe_ended(struct destination *d);
 
 /* A harmless call that began in this epoch was answered as it should be, and no message waits. */
 void destination_recovered(struct destination *d, uint32_t epoch);
+
+/* The probe is due now. */
+void destination_hurry(struct destination *d, int64_t now_ms);
 
 /* FLUSH: the probe is due now, and the next ones come sooner. A rate limit is not overridden. */
 void destination_flush(struct destination *d, int64_t now_ms);

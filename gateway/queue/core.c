@@ -350,17 +350,36 @@ void queue_move_to_lane(struct queue *q, struct message *m, enum queue_end end, 
     queue_move(q, m, queue_lane_of(m), end, now_ms);
 }
 
-enum queue_end queue_taken_from(const struct message *m)
+/* Moves a message from the end of a chain inwards, past all that were refused before. */
+static void pass_refused(struct queue_chain *chain, struct message *m, enum queue_end end)
 {
-    return m->is_from_tail ? QUEUE_TAIL : QUEUE_HEAD;
+    struct message *at = m;
+    chain_remove(chain, m);
+    do {
+        at = end == QUEUE_HEAD ? at->next : at->prev;
+    } while (at != NULL && at->refusals > 0);
+    m->next = end == QUEUE_HEAD ? at : at == NULL ? chain->first : at->next;
+    m->prev = end == QUEUE_TAIL ? at : at == NULL ? chain->last : at->prev;
+    *(m->prev == NULL ? &chain->first : &m->prev->next) = m;
+    *(m->next == NULL ? &chain->last : &m->next->prev) = m;
+    chain->count++;
+}
+
+void queue_move_back(struct queue *q, struct message *m, int64_t now_ms)
+{
+    enum queue_end end = m->is_from_tail ? QUEUE_TAIL : QUEUE_HEAD;
+    queue_move_to_lane(q, m, end, now_ms);
+    if (!m->is_from_head) {
+        pass_refused(&q->places[queue_lane_of(m)], m, end);
+    }
 }
 
 void queue_recall_suspects(struct queue *q, int64_t now_ms)
 {
     struct message *m;
-    while ((m = q->places[PLACE_SUSPECT].last) != NULL) { /* to the head: the first one last */
+    while ((m = q->places[PLACE_SUSPECT].first) != NULL) {
         queue_set_reason(q, m, "");
-        queue_move_to_lane(q, m, queue_taken_from(m), now_ms);
+        queue_move_back(q, m, now_ms);
     }
 }
 

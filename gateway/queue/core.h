@@ -132,9 +132,10 @@ void queue_recollect(struct queue *q, struct message *m);
 /* Moves a message to a place that is not an end (for those: queue_conclude). */
 void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
                 int64_t now_ms);
-/* The end of its lane where a message was taken. */
-enum queue_end queue_taken_from(const struct message *m);
-/* Moves what stands aside back to the end of its lane where it was taken, in order. */
+/* Moves a message that was refused back to where it was taken: behind those that were refused before
+ * it, and before all others; or the other way round at the tail. O(those refused). */
+void queue_move_back(struct queue *q, struct message *m, int64_t now_ms);
+/* Moves all that stand aside back, in order. */
 void queue_recall_suspects(struct queue *q, int64_t now_ms);
 /* Moves a message to its lane: it is sent when its turn comes. */
 void queue_move_to_lane(struct queue *q, struct message *m, enum queue_end end, int64_t now_ms);

@@ -41,15 +41,24 @@ static void take(struct queue *q, struct message *m, int64_t now_ms)
     queue_move(q, m, PLACE_SENDING, QUEUE_TAIL, now_ms);
 }
 
-/* The message that would be sent last, or NULL. */
-static struct message *last_in_turn(const struct queue *q)
+/* The first message in a lane that was not refused before, from one end; NULL = none nearby. */
+static struct message *find_untried(const struct queue *q, int lane, enum queue_end end)
 {
-    for (int lane = QUEUE_LANES - 1; lane >= 0; lane--) {
-        if (q->places[lane].last != NULL) {
-            return q->places[lane].last;
-        }
+    struct message *m = end == QUEUE_TAIL ? q->places[lane].last : q->places[lane].first;
+    for (size_t steps = STEPS_MAX; steps > 0 && m != NULL && m->refusals > 0; steps--) {
+        m = end == QUEUE_TAIL ? m->prev : m->next;
     }
-    return NULL;
+    return m != NULL && m->refusals == 0 ? m : NULL;
+}
+
+static struct message *find_for_probe(const struct queue *q, enum queue_probe which)
+{
+    struct message *m = NULL;
+    for (int i = 0; which != PROBE_FIRST && m == NULL && i < QUEUE_LANES; i++) {
+        m = which == PROBE_LAST ? find_untried(q, QUEUE_LANES - 1 - i, QUEUE_TAIL)
+                                : find_untried(q, i, QUEUE_HEAD);
+    }
+    return m != NULL ? m : next_in_turn(q, NULL);
 }
 
 /* Ends a message that must not be sent any more. */
@@ -67,8 +76,7 @@ static bool is_ended(struct queue *q, struct message *m, int64_t now_ms)
     return false;
 }
 
-static size_t take_from(struct queue *q, enum queue_end end, size_t max, int64_t now_ms,
-                        struct message **out)
+size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **out)
 {
     size_t taken = 0;
     uint32_t group = 0;
@@ -76,30 +84,38 @@ static size_t take_from(struct queue *q, enum queue_end end, size_t max, int64_t
     queue_enter(q);
     size_t steps = q->relaying.is_held ? 0 : max + STEPS_MAX;
     for (; taken < max && steps > 0; steps--) {
-        m = end == QUEUE_TAIL ? last_in_turn(q) : next_in_turn(q, taken == 0 ? NULL : &group);
+        m = next_in_turn(q, taken == 0 ? NULL : &group);
         if (m == NULL) {
             break;
         }
-        if (is_ended(q, m, now_ms)) {
-            continue;
+        if (!is_ended(q, m, now_ms)) {
+            group = m->group;
+            m->is_from_tail = m->is_from_head = false;
+            take(q, m, now_ms);
+            out[taken++] = m;
         }
-        group = m->group;
-        m->is_from_tail = end == QUEUE_TAIL;
-        take(q, m, now_ms);
-        out[taken++] = m;
     }
     queue_leave(q);
     return taken;
 }
 
-size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **out)
+size_t queue_take_probe(struct queue *q, enum queue_probe which, int64_t now_ms,
+                        struct message **out)
 {
-    return take_from(q, QUEUE_HEAD, max, now_ms, out);
-}
-
-size_t queue_take_last(struct queue *q, int64_t now_ms, struct message **out)
-{
-    return take_from(q, QUEUE_TAIL, 1, now_ms, out);
+    struct message *m = NULL;
+    queue_enter(q);
+    size_t steps = q->relaying.is_held ? 0 : STEPS_MAX;
+    do {
+        m = steps-- > 0 ? find_for_probe(q, which) : NULL;
+    } while (m != NULL && is_ended(q, m, now_ms));
+    if (m != NULL) {
+        m->is_from_tail = which == PROBE_LAST;
+        m->is_from_head = which == PROBE_FIRST;
+        take(q, m, now_ms);
+        *out = m;
+    }
+    queue_leave(q);
+    return m != NULL ? 1 : 0;
 }
 
 /* Handles what in the heap is due by now. Returns how many of the steps are left. */
@@ -113,8 +129,10 @@ static size_t advance_heap(struct queue *q, size_t steps, int64_t now_ms)
         }
         if (m->expires_ms <= now_ms) {
             queue_expire(q, m, now_ms);
+        } else if (m->is_suspect) {
+            queue_move_back(q, m, now_ms);
         } else {
-            queue_move_to_lane(q, m, m->is_suspect ? queue_taken_from(m) : QUEUE_TAIL, now_ms);
+            queue_move_to_lane(q, m, QUEUE_TAIL, now_ms);
         }
         steps--;
         slot = queue_heap_first(&q->heap);
@@ -160,7 +178,7 @@ static void settle_returned(struct queue *q, const struct queue_settlement *s, i
         m->due_ms = s->due_ms;
         queue_move(q, m, PLACE_DEFERRED, QUEUE_TAIL, now_ms);
     } else {
-        queue_move_to_lane(q, m, queue_taken_from(m), now_ms);
+        queue_move_to_lane(q, m, m->is_from_tail ? QUEUE_TAIL : QUEUE_HEAD, now_ms);
     }
 }
 

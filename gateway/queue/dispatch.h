@@ -41,8 +41,9 @@ void queue_advance(struct queue *q, int64_t now_ms, struct queue_depth *depth);
  * `group`, `attempts`, `ambiguous_ends` and refusals may be read without the mutex.
  */
 size_t queue_take(struct queue *q, size_t max, int64_t now_ms, struct message **out);
-/* The same for the one message that would be sent last. */
-size_t queue_take_last(struct queue *q, int64_t now_ms, struct message **out);
+/* Takes one message for a probe. */
+size_t queue_take_probe(struct queue *q, enum queue_probe which, int64_t now_ms,
+                        struct message **out);
 
 struct queue_settlement {
     struct message *message; /* from queue_take */

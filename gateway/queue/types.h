@@ -22,6 +22,13 @@ enum queue_fate {
     FATE_UNRESOLVED
 };
 
+/* Which message to probe with, when only one may be sent. */
+enum queue_probe {
+    PROBE_FIRST, /* the one whose turn it is */
+    PROBE_NEXT,  /* the first that was not refused alone before; PROBE_FIRST if there is none */
+    PROBE_LAST   /* likewise, from the other end */
+};
+
 /* What reconciling found out about one ambiguous message. */
 struct queue_resolution {
     struct ulid id;

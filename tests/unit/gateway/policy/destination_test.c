@@ -293,8 +293,8 @@ Test(destination, a_suspect_lets_the_next_one_go_at_once)
     ask(&d, 1, 402, d.epoch, 1000);
     cr_expect_eq(destination_may_send(&d, 1000), DESTINATION_PROBE);
     cr_expect_eq(destination_next_ms(&d, 1000), INT64_MAX);
-    cr_expect(destination_probes_last(&d), "from the other end");
-    cr_expect_not(destination_recalls(&d), "an only one waits for its time");
+    cr_expect_eq(destination_probe(&d), PROBE_LAST, "from the other end");
+    cr_expect_not(destination_has_failed(&d));
     cr_expect_str_eq(
         destination_reason(&d, 1000, &until_ms),
         "the API refused a message; another one will show whether it refuses all (HTTP 402)");
@@ -303,7 +303,7 @@ Test(destination, a_suspect_lets_the_next_one_go_at_once)
     cr_expect_eq(destination_may_send(&d, 1000), DESTINATION_NO, "one at a time");
     destination_probe_ended(&d);
     ask(&d, 2, 402, d.epoch, 1000);
-    cr_expect_not(destination_probes_last(&d), "and from the first again");
+    cr_expect_eq(destination_probe(&d), PROBE_NEXT, "and from the first again");
 }
 
 Test(destination, old_answers_are_no_proof)
@@ -321,44 +321,54 @@ Test(destination, old_answers_are_no_proof)
 
 Test(destination, a_stop_by_suspects_probes_soon_and_then_each_minute)
 {
-    static const int64_t waits_s[] = {1, 2, 4, 8, 16, 32, 60, 60};
+    static const int64_t waits_ms[] = {500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000};
     struct destination d = {0};
     int64_t now_ms = 1000;
 
     ask(&d, 1, 402, d.epoch, now_ms);
     ask(&d, 2, 402, d.epoch, now_ms);
     ask(&d, 3, 402, d.epoch, now_ms);
-    for (unsigned i = 0; i < sizeof(waits_s) / sizeof(waits_s[0]); i++) {
-        cr_expect_eq(destination_next_ms(&d, now_ms), now_ms + waits_s[i] * 1000, "probe %u", i);
-        cr_expect_eq(destination_probes_last(&d), i % 2 == 1, "probe %u", i);
-        cr_expect(destination_recalls(&d));
+    for (unsigned i = 0; i < sizeof(waits_ms) / sizeof(waits_ms[0]); i++) {
+        cr_expect_eq(destination_next_ms(&d, now_ms), now_ms + waits_ms[i], "probe %u", i);
+        cr_expect_eq(destination_probe(&d), i % 2 == 0 ? PROBE_NEXT : PROBE_LAST, "probe %u", i);
+        cr_expect(destination_has_failed(&d));
         now_ms = destination_next_ms(&d, now_ms);
         ask(&d, 4 + i, 402, d.epoch, now_ms);
     }
     destination_flush(&d, now_ms);
-    cr_expect_not(destination_probes_last(&d));
+    cr_expect_eq(destination_probe(&d), PROBE_FIRST);
+    destination_probe_began(&d);
+    destination_probe_ended(&d);
     ask(&d, 30, 402, d.epoch, now_ms);
-    cr_expect_eq(destination_next_ms(&d, now_ms), now_ms + 2000, "the operator has done something");
+    cr_expect_eq(destination_next_ms(&d, now_ms), now_ms + 1000, "the operator has done something");
 }
 
 Test(destination, how_long_a_suspect_stands_aside)
 {
     static const struct {
-        enum destination_state state;
         unsigned refusals;
         int64_t retry_after_ms, ms;
-    } rows[] = {
-        {DESTINATION_PROBING, 1, 0, 750},     {DESTINATION_PROBING, 2, 0, 1500},
-        {DESTINATION_PROBING, 7, 0, 45000},   {DESTINATION_PROBING, 2, 9000, 9000},
-        {DESTINATION_STOPPED, 1, 0, 3600000}, {DESTINATION_BACKOFF, 1, 9000, 3600000},
-    };
+    } rows[] = {{1, 0, 750}, {2, 0, 1500}, {7, 0, 45000}, {2, 9000, 9000}};
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct destination d = {.state = rows[i].state};
         struct retry_verdict verdict = {.retry_after_ms = rows[i].retry_after_ms};
-        cr_expect_eq(destination_aside_ms(&d, rows[i].refusals, &verdict, &options, 0.5),
-                     rows[i].ms, "row %zu", i);
+        cr_expect_eq(destination_aside_ms(rows[i].refusals, &verdict, &options, 0.5), rows[i].ms,
+                     "row %zu", i);
     }
+}
+
+Test(destination, what_to_probe_with)
+{
+    struct destination d = {0};
+
+    apply(&d, 503, d.epoch, 1000);
+    cr_expect_eq(destination_probe(&d), PROBE_FIRST, "no message is in question");
+    destination_flush(&d, 1000);
+    cr_expect_eq(destination_probe(&d), PROBE_FIRST);
+    d = (struct destination){0};
+    destination_flush(&d, 1000);
+    ask(&d, 1, 403, d.epoch, 1000);
+    cr_expect_eq(destination_probe(&d), PROBE_LAST, "a FLUSH while all was fine is over");
 }
 
 Test(destination, retry_after_of_a_suspect_is_for_all)
@@ -392,7 +402,6 @@ Test(destination, a_fresh_message_probes_a_stop)
     cr_expect_eq(destination_may_send(&d, 1200), DESTINATION_NO);
     destination_note_waiting(&d, 4, 1300);
     cr_expect_eq(destination_may_send(&d, 1300), DESTINATION_PROBE);
-    cr_expect(destination_probes_last(&d), "with that one");
     destination_probe_began(&d);
     destination_note_waiting(&d, 3, 1300); /* it is being sent */
     destination_probe_ended(&d);

@@ -525,11 +525,12 @@ Test(queue, first_in_first_out_and_back_to_the_head, .init = setup, .fini = tear
 
 /* --- suspects ------------------------------------------------------------------------------- */
 
-/* Takes one from an end, which must be this one; it stands aside until `due_ms`. */
-static void set_aside(bool is_last, const struct ulid *id, int64_t due_ms, bool is_unwelcome)
+/* Takes one for a probe, which must be this one; it stands aside until `due_ms`. */
+static void set_aside(enum queue_probe which, const struct ulid *id, int64_t due_ms,
+                      bool is_unwelcome)
 {
     struct message *m = NULL;
-    cr_assert_eq(is_last ? queue_take_last(q, 0, &m) : queue_take(q, 1, 0, &m), 1);
+    cr_assert_eq(queue_take_probe(q, which, 0, &m), 1);
     cr_assert(is_same(&m->id, id));
     struct queue_settlement s = {.message = m,
                                  .fate = FATE_SUSPECT,
@@ -539,34 +540,65 @@ static void set_aside(bool is_last, const struct ulid *id, int64_t due_ms, bool 
     queue_settle(q, &s, 1, 0);
 }
 
+/* Once, and again while it is known which ones were refused. */
 Test(queue, suspects_are_recalled_to_where_they_were, .init = setup, .fini = teardown)
 {
-    struct ulid ids[6];
+    struct ulid ids[10];
     for (size_t i = 0; i < COUNT(ids); i++) {
         ids[i] = add_plain();
     }
-    set_aside(false, &ids[0], 100, true);
-    set_aside(true, &ids[5], 100, true);
-    set_aside(false, &ids[1], 100, true);
-    set_aside(true, &ids[4], 100, true);
+    set_aside(PROBE_NEXT, &ids[0], 100, true);
+    set_aside(PROBE_LAST, &ids[9], 100, true);
+    set_aside(PROBE_NEXT, &ids[1], 100, true);
+    set_aside(PROBE_LAST, &ids[8], 100, true);
     cr_expect_eq(advance(0).suspects, 4);
-    expect_reason(&ids[5], "no");
+    expect_reason(&ids[9], "no");
     queue_suspects_recall(q, 1);
     cr_expect_eq(advance(0).suspects, 0);
+    set_aside(PROBE_NEXT, &ids[2], 100, true);
+    set_aside(PROBE_LAST, &ids[7], 100, true);
+    set_aside(PROBE_FIRST, &ids[0], 200, true);
+    set_aside(PROBE_NEXT, &ids[3], 200, true);
+    advance(100); /* two come back by themselves, the others are recalled */
+    queue_suspects_recall(q, 1);
     struct message *taken[COUNT(ids)];
     cr_assert_eq(queue_take(q, COUNT(ids), 1, taken), COUNT(ids));
     for (size_t i = 0; i < COUNT(ids); i++) {
         cr_expect(is_same(&taken[i]->id, &ids[i]), "message %zu", i);
         cr_expect_eq(taken[i]->attempts, 1, "this one");
-        expect_reason(&ids[i], "");
     }
+}
+
+Test(queue, a_probe_is_one_that_was_not_refused, .init = setup, .fini = teardown)
+{
+    struct ulid high = add(&(struct spec){.priority = PRIORITY_HIGH}, 0);
+    struct ulid normal = add(&(struct spec){.priority = PRIORITY_NORMAL}, 0);
+    struct ulid low = add(&(struct spec){.priority = PRIORITY_LOW}, 0);
+    struct message *m;
+
+    set_aside(PROBE_NEXT, &high, 100, true);
+    queue_suspects_recall(q, 0);
+    set_aside(PROBE_NEXT, &normal, 100, true);
+    queue_suspects_recall(q, 0);
+    set_aside(PROBE_LAST, &low, 100, true);
+    queue_suspects_recall(q, 0);
+    set_aside(PROBE_LAST, &high, 100, true); /* all were refused: whose turn it is */
+    queue_suspects_recall(q, 0);
+    set_aside(PROBE_FIRST, &high, 100, true);
+    queue_suspects_recall(q, 0);
+    struct ulid fresh = add(&(struct spec){.priority = PRIORITY_NORMAL}, 0);
+    set_aside(PROBE_NEXT, &fresh, 100, true);
+    cr_assert_eq(queue_take(q, 1, 0, &m), 1);
+    cr_expect(is_same(&m->id, &high), "not a probe");
+    queue_hold(q, true);
+    cr_expect_eq(queue_take_probe(q, PROBE_NEXT, 0, &m), 0, "held");
 }
 
 Test(queue, a_suspect_comes_back_by_itself, .init = setup, .fini = teardown)
 {
     struct ulid id = add_plain();
     for (unsigned refusals = 1; refusals <= 2 * MESSAGE_REFUSALS_MAX; refusals++) {
-        set_aside(false, &id, 100, true);
+        set_aside(PROBE_NEXT, &id, 100, true);
         advance(99);
         expect_state(&id, MESSAGE_DEFERRED, "not yet");
         advance(100);
@@ -583,7 +615,7 @@ Test(queue, convicted_three_times)
         struct ulid id = add_plain();
         cr_expect_not(queue_suspects_convict(q, 5, 50, 0, &conviction), "there is none");
         for (unsigned proofs = 1; proofs <= QUEUE_PROOFS_MAX; proofs++) {
-            set_aside(false, &id, 100, is_unwelcome);
+            set_aside(PROBE_NEXT, &id, 100, is_unwelcome);
             cr_assert(queue_suspects_convict(q, 5, 50, 0, &conviction));
             cr_expect(is_same(&conviction.id, &id));
             cr_expect_not(queue_suspects_convict(q, 5, 50, 0, &conviction), "one, once");
@@ -610,7 +642,7 @@ Test(queue, a_canceled_suspect_is_told_once)
         struct ulid id = add_plain();
         struct ulid other = add_plain();
         if (is_refused) {
-            set_aside(false, &id, 100, true);
+            set_aside(PROBE_NEXT, &id, 100, true);
             queue_suspects_recall(q, 0);
         }
         advance(0);
