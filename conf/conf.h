@@ -14,7 +14,6 @@
 
 /* Choices, in the order of their words in conf/table.c. */
 enum conf_control { CONF_CONTROL_UNIX, CONF_CONTROL_ALL };
-enum conf_ambiguous { CONF_AMBIGUOUS_RETRY, CONF_AMBIGUOUS_HOLD };
 enum conf_durability { CONF_DURABILITY_ALWAYS, CONF_DURABILITY_NONE };
 enum conf_unicode { CONF_UNICODE_AUTO, CONF_UNICODE_YES, CONF_UNICODE_NO };
 enum conf_transliterate {
@@ -61,7 +60,7 @@ struct conf {
         int64_t retry_max_ms;
         int64_t settle_delay_ms;
         int history_pages;
-        int on_ambiguous; /* enum conf_ambiguous */
+        int ambiguous_resends;
     } relay;
     struct {
         char *path;     /* of the store; "" = in memory only, regardless of durability */

@@ -254,9 +254,10 @@ const struct conf_key conf_keys[] = {
         "became of its messages."),
     NUMBER(relay, history_pages, "100", 1, 100000,
         "How many pages of the history to search that show none of these messages."),
-    CHOICE(relay, on_ambiguous, "retry", "retry|hold",
-        "If the history cannot tell whether the API has a message: `retry` = send it again (it may "
-        "arrive twice), `hold` = keep it as `unresolved` until the operator says RETRY or CANCEL."),
+    NUMBER(relay, ambiguous_resends, "1", 0, 5,
+        "How often to send a message again that got no clear answer, and of which the history does "
+        "not prove that the API has it or has it not. Each time it may arrive once more. Then it "
+        "is `unresolved` until the operator says RETRY or CANCEL."),
 
     STRING(sandbox, address, "", conf_rule_address,
         "The simulated API, of `api.url = sandbox` and of `smsrelay sandbox`: where it listens, "
@@ -290,6 +291,8 @@ const struct conf_removed conf_removed[] = {
     {"relay", "linger", NULL,
      "no longer exists: a message never waits for others to share its request; delete this "
      "setting"},
+    {"relay", "on_ambiguous", NULL,
+     "no longer exists: write ambiguous_resends = 1 instead of retry, or 0 instead of hold"},
     {"listen", "max_errors", NULL,
      "no longer exists: a connection ends after 20 syntax errors in a row; delete this setting"},
     {"queue", "durability", "shutdown",

@@ -276,6 +276,7 @@ void message_status_copy(const struct message *m, struct message_status *status)
         .state = (enum message_state)m->state,
         .attempts = m->attempts,
         .parts = m->parts,
+        .may_be_sent = m->may_be_sent,
         .due_ms = m->due_ms,
         .updated_ms = m->updated_ms,
         .answer = message_answer_copy(m->answer),

@@ -19,7 +19,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { REF_MAX = 64, MESSAGE_ATTEMPTS_MAX = 1023, MESSAGE_REFUSALS_MAX = 7 };
+enum { REF_MAX = 64 };
+
+/* The most that a message counts. */
+enum {
+    MESSAGE_ATTEMPTS_MAX = 1023,
+    MESSAGE_REFUSALS_MAX = 7,
+    MESSAGE_DOUBTS_MAX = 7,
+    MESSAGE_ENDS_MAX = 7,
+    MESSAGE_LOOKS_MAX = 7
+};
 
 /* REFs made of a mail begin so, and are valid for an hour. No client may choose one. */
 #define MESSAGE_MAIL_REF "mail:"
@@ -83,21 +92,24 @@ struct message {
     /* Changes, under the queue's mutex. The zero-width field keeps it out of the bytes above, which
      * are read without the mutex. */
     uint8_t : 0;
-    uint8_t state : 4;      /* enum message_state */
-    bool is_watched : 1;    /* a client waits for its changes */
-    bool is_ambiguous : 1;  /* waits to learn whether the API has it */
-    bool may_be_sent : 1;   /* ... after a request that ended without a trustworthy answer */
-    bool has_report : 1;    /* a struct report follows the strings of `answer` */
-    uint8_t saving : 2;     /* enum message_saving */
-    bool is_suspect : 1;    /* stands aside: see queue/suspects.h */
-    bool is_unwelcome : 1;  /* ... refused in a way that does not change: proofs reject it */
-    bool is_from_tail : 1;  /* was taken at that end of its lane, and goes back there */
-    bool is_from_head : 1;  /* was the first of all, also of those that were refused before */
-    uint8_t ambiguous_ends; /* requests that ended so, up to 255 */
-    uint16_t attempts : 10; /* up to MESSAGE_ATTEMPTS_MAX */
-    uint16_t refusals : 3;  /* of it alone, up to MESSAGE_REFUSALS_MAX */
-    uint16_t proofs : 2;    /* how often others passed after one: it was to blame */
-    bool was_refused : 1;   /* was in a batch that the API refused as a whole */
+    uint8_t state : 4;     /* enum message_state */
+    bool is_watched : 1;   /* a client waits for its changes */
+    bool is_ambiguous : 1; /* waits to learn whether the API has it */
+    bool may_be_sent : 1;  /* it is not known that the API does not have it */
+    bool has_report : 1;   /* a struct report follows the strings of `answer` */
+    uint8_t saving : 2;    /* enum message_saving */
+    bool is_suspect : 1;   /* stands aside: see queue/suspects.h */
+    bool is_unwelcome : 1; /* ... refused in a way that does not change: proofs reject it */
+    bool is_from_tail : 1; /* was taken at that end of its lane, and goes back there */
+    bool is_from_head : 1; /* was the first of all, also of those that were refused before */
+    bool is_anchored : 1;  /* the anchor of the last of its doubts is younger than the others */
+    bool was_refused : 1;  /* was in a batch that the API refused as a whole */
+    uint8_t doubts : 3; /* requests that the API may have taken it from: see policy/reconcile.h */
+    uint8_t ambiguous_ends : 3; /* requests that ended so, up to MESSAGE_ENDS_MAX */
+    uint8_t proofs : 2;         /* how often others passed after a refusal: it was to blame */
+    uint16_t attempts : 10;     /* up to MESSAGE_ATTEMPTS_MAX */
+    uint16_t refusals : 3;      /* of it alone, up to MESSAGE_REFUSALS_MAX */
+    uint16_t looks : 3;         /* into the history since the last doubt that did not find it */
     int64_t due_ms;     /* time before which it is not sent: AT, or of the next attempt; 0 = now */
     int64_t updated_ms; /* time of the last change of state */
     char *answer;       /* "<API id>\0<reason>\0" or NULL; owned, freed with the message */
@@ -205,6 +217,7 @@ struct message_status {
     struct ulid id;
     enum message_state state;
     unsigned attempts, parts;
+    bool may_be_sent;
     int64_t due_ms, updated_ms;
     char to[NUMBER_SIZE];
     char from[SENDER_SIZE];

@@ -256,6 +256,9 @@ void reply_status(struct buffer *out, const struct message_status *status, const
     }
     reply_value_if_any(out, "api", message_answer_api_id(status->answer));
     reply_report(out, &status->report);
+    if (status->state == MESSAGE_CANCELED && status->may_be_sent) {
+        reply_value(out, "sent", "maybe");
+    }
     reply_value_if_any(out, "reason", reason);
 }
 

@@ -3,13 +3,14 @@
 
 #include <string.h>
 
-void anchors_note_relayed(struct anchors *anchors, const char *api_id)
+void anchors_note_relayed(struct anchors *anchors, const char *api_id, uint32_t number)
 {
     size_t len = strlen(api_id);
     anchors->relayed++;
     if (len > 0 && len < STORE_ANCHOR_SIZE) {
         memcpy(anchors->newest.api_id, api_id, len + 1);
         anchors->newest.relayed = anchors->relayed;
+        anchors->newest.number = number;
     }
 }
 

@@ -28,6 +28,7 @@
 struct anchor {
     char api_id[STORE_ANCHOR_SIZE]; /* "" = none: a scan reads to the end of the history */
     uint64_t relayed;               /* messages by then, this one included */
+    uint32_t number;                /* of the POST that it was in; 0 = one of an earlier run */
 };
 
 /* All zero: nothing has been relayed. */
@@ -37,8 +38,9 @@ struct anchors {
     struct anchor doubt;  /* of the first request in doubt; means nothing while there is none */
 };
 
-/* A message has been relayed. One whose API id is not known, "", cannot be an anchor. */
-void anchors_note_relayed(struct anchors *anchors, const char *api_id);
+/* A message of POST `number` has been relayed. One whose API id is not known, "", cannot be an
+ * anchor. */
+void anchors_note_relayed(struct anchors *anchors, const char *api_id, uint32_t number);
 
 /* A request with this anchor is in doubt. `is_only` = no other one is. */
 void anchors_note_doubt(struct anchors *anchors, const struct anchor *anchor, bool is_only);

@@ -50,6 +50,7 @@ struct forwarder {
     struct posts posts;
     struct anchors anchors;
     uint32_t last_group;    /* of a half of a split batch */
+    uint32_t doubted;       /* how many POSTs had begun when the last one in doubt ended */
     int64_t drain_until_ms; /* INT64_MAX = no stop has been asked for */
     bool is_stopping;
     struct rng rng;
@@ -125,6 +126,7 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     post->epoch = f->destination.epoch;
     post->began_ms = now_ms;
     post->anchor = f->anchors.newest;
+    post->is_anchored = post->anchor.number > f->doubted;
     pace_began(&f->pace, post->endpoint, plan->is_partial, now_ms);
     posts_begin(&f->posts, post);
     return true;
@@ -312,7 +314,12 @@ static void renew_token(struct forwarder *f, int64_t now_ms)
 static void doubt(struct forwarder *f, const struct post *post, int64_t now_ms)
 {
     anchors_note_doubt(&f->anchors, &post->anchor, !history_is_in_doubt(f->history));
-    history_doubt(f->history, post->began_ms, now_ms + 1, anchor_id(&post->anchor));
+    history_doubt(f->history, &(struct reconcile_attempt){.began_ms = post->began_ms,
+                                                          .ended_ms = now_ms + 1,
+                                                          .anchor = anchor_id(&post->anchor),
+                                                          .anchor_number = post->anchor.number,
+                                                          .begun = f->posts.begun});
+    f->doubted = f->posts.begun;
 }
 
 /* Draws the conclusion for the messages that stand aside. */
@@ -344,7 +351,8 @@ static bool note_relayed(struct forwarder *f, const struct settling *s, int64_t 
         const struct queue_settlement *settlement = &s->settlements[i];
         if (settlement->fate == FATE_RELAYED) {
             const char *api_id = message_answer_api_id(settlement->answer);
-            anchors_note_relayed(&f->anchors, api_id);
+            anchors_note_relayed(&f->anchors, api_id, s->post->number);
+            history_mark(f->history, s->post->number, api_id);
             history_relayed(f->history, &settlement->message->id, api_id, now_ms, now_ms);
             has_relayed = true;
         }
@@ -424,6 +432,14 @@ static int64_t ask_history(struct forwarder *f)
     return next_ms;
 }
 
+/* Does the API not work, while messages wait that it has not seen? */
+static bool others_wait(const struct forwarder *f)
+{
+    struct queue_totals totals;
+    queue_totals(f->queue, &totals);
+    return f->destination.state != DESTINATION_FINE && totals.by_state[MESSAGE_QUEUED] > 0;
+}
+
 static void take_history(struct forwarder *f, const struct api_answer *answer)
 {
     int64_t now_ms = clock_monotonic_ms();
@@ -434,7 +450,7 @@ static void take_history(struct forwarder *f, const struct api_answer *answer)
         return;
     }
     bool is_scan = history_is_scanning(f->history);
-    history_read(f->history, answer, f->posts.sent, rng_next(&f->rng));
+    history_read(f->history, answer, f->posts.sent, others_wait(f), rng_next(&f->rng));
     if (is_scan && !history_has_failed(f->history)) {
         ping_prove(&f->ping, f->scan_epoch);
     }
@@ -526,8 +542,10 @@ static void doubt_restored(struct forwarder *f)
     if (totals.ambiguous > 0) {
         int64_t now_ms = clock_monotonic_ms();
         anchors_note_doubt(&f->anchors, &f->anchors.newest, true);
-        history_doubt(f->history, now_ms, now_ms + 1, /* see doubt */
-                      anchor_id(&f->anchors.newest));
+        history_doubt(f->history,
+                      &(struct reconcile_attempt){.began_ms = now_ms,
+                                                  .ended_ms = now_ms + 1, /* see doubt */
+                                                  .anchor = anchor_id(&f->anchors.newest)});
     }
 }
 

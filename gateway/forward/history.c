@@ -26,13 +26,17 @@ struct history {
 
 /* --- reconciling ------------------------------------------------------------------------------ */
 
-static void resolve(struct history *h)
+static void resolve(struct history *h, bool others_wait)
 {
     size_t count;
-    struct queue_resolution *resolutions = reconcile_results(h->reconcile, &count);
     size_t found = 0;
     size_t absent = 0;
-    int64_t now_ms = clock_monotonic_ms();
+    size_t left = 0;
+    /* In this order, and a millisecond later: see doubt in the forwarder. */
+    int64_t steady_ms = clock_steady_ms();
+    int64_t now_ms = clock_monotonic_ms() + 1;
+    struct queue_resolution *resolutions =
+        reconcile_results(h->reconcile, others_wait, now_ms, &count);
     for (size_t i = 0; i < count; i++) {
         if (resolutions[i].fate == FATE_RELAYED) {
             const char *api_id = message_answer_api_id(resolutions[i].answer);
@@ -40,16 +44,18 @@ static void resolve(struct history *h)
         }
         found += resolutions[i].fate == FATE_RELAYED ? 1 : 0;
         absent += resolutions[i].fate == FATE_RETURNED ? 1 : 0;
+        left += resolutions[i].fate == FATE_AMBIGUOUS ? 1 : 0;
     }
     stats_add(h->with.stats, STAT_RECONCILE_FOUND, (int64_t)found);
     stats_add(h->with.stats, STAT_RECONCILE_ABSENT, (int64_t)absent);
     LOG(LOG_INFO, "reconciled", LOG_INT("messages", count), LOG_INT("relayed", found),
-        LOG_INT("sent_again", absent), LOG_INT("unresolved", count - found - absent));
+        LOG_INT("sent_again", absent), LOG_INT("looked_for_again", left),
+        LOG_INT("unresolved", count - found - absent - left));
     /* From the end, since each slice goes to the head; after a restart there may be a million. */
-    for (size_t left = count; left > 0;) {
-        size_t slice = left < RESOLVE_SLICE ? left : RESOLVE_SLICE;
-        left -= slice;
-        queue_resolve(h->with.queue, resolutions + left, slice, clock_steady_ms());
+    while (count > 0) {
+        size_t slice = count < RESOLVE_SLICE ? count : RESOLVE_SLICE;
+        count -= slice;
+        queue_resolve(h->with.queue, resolutions + count, slice, steady_ms);
     }
     free(resolutions);
 }
@@ -62,11 +68,11 @@ static void begin_scan(struct history *h, uint64_t landed, int64_t now_ms)
     int64_t cutoff_ms = reconcile_covers_all(h->reconcile, now_ms)
                             ? INT64_MAX
                             : reconcile_cutoff_ms(h->reconcile, clock_steady_ms());
-    struct ulid *ids = queue_ambiguous(h->with.queue, cutoff_ms, &count, &left_out);
+    struct queue_doubtful *doubtful = queue_ambiguous(h->with.queue, cutoff_ms, &count, &left_out);
     h->scan_from = landed;
     stats_add(h->with.stats, STAT_RECONCILE_SCANS, count > 0 ? 1 : 0);
-    if (reconcile_begin(h->reconcile, ids, count, left_out, now_ms) == RECONCILE_FINISHED) {
-        resolve(h);
+    if (reconcile_begin(h->reconcile, doubtful, count, left_out, now_ms) == RECONCILE_FINISHED) {
+        resolve(h, true);
     }
 }
 
@@ -105,7 +111,7 @@ static int64_t scan(struct history *h, uint64_t landed, int64_t now_ms)
 }
 
 static void read_scan(struct history *h, const struct api_answer *answer, uint64_t sent,
-                      double random)
+                      bool others_wait, double random)
 {
     struct api_history page;
     enum reconcile_progress progress;
@@ -121,7 +127,7 @@ static void read_scan(struct history *h, const struct api_answer *answer, uint64
             LOG_STR("request_id", answer->request_id), LOG_STR("error", answer->error));
     }
     if (progress == RECONCILE_FINISHED) {
-        resolve(h);
+        resolve(h, others_wait);
     }
 }
 
@@ -222,6 +228,7 @@ void history_ended(struct history *h, const struct ulid *ids, size_t count)
 
 void history_resume(struct history *h)
 {
+    reconcile_hurry(h->reconcile, clock_monotonic_ms());
     if (h->poll != NULL) {
         poll_resume(h->poll);
     }
@@ -258,9 +265,14 @@ void history_free(struct history *h)
     free(h);
 }
 
-void history_doubt(struct history *h, int64_t began_ms, int64_t ended_ms, const char *anchor)
+void history_doubt(struct history *h, const struct reconcile_attempt *attempt)
 {
-    reconcile_add(h->reconcile, began_ms, ended_ms, anchor);
+    reconcile_add(h->reconcile, attempt);
+}
+
+void history_mark(struct history *h, uint32_t number, const char *api_id)
+{
+    reconcile_relayed(h->reconcile, number, api_id);
 }
 
 bool history_is_in_doubt(const struct history *h)
@@ -294,13 +306,14 @@ int64_t history_ask(struct history *h, uint64_t landed)
     return int64_min(scan_ms, poll_ms);
 }
 
-void history_read(struct history *h, const struct api_answer *answer, uint64_t sent, double random)
+void history_read(struct history *h, const struct api_answer *answer, uint64_t sent,
+                  bool others_wait, double random)
 {
     h->is_pending = false;
     if (h->is_poll_pending) {
         read_poll(h, answer, random);
         count_polled(h);
     } else {
-        read_scan(h, answer, sent, random);
+        read_scan(h, answer, sent, others_wait, random);
     }
 }

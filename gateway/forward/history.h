@@ -46,7 +46,9 @@ struct history *history_new(const struct history_means *means,
 void history_free(struct history *h);
 
 /* A request ended ambiguous: see reconcile_add. */
-void history_doubt(struct history *h, int64_t began_ms, int64_t ended_ms, const char *anchor);
+void history_doubt(struct history *h, const struct reconcile_attempt *attempt);
+/* A message of POST `number` was relayed: see reconcile_relayed. */
+void history_mark(struct history *h, uint32_t number, const char *api_id);
 /* Is there a request that ended ambiguous and whose scan is not finished? */
 bool history_is_in_doubt(const struct history *h);
 /* The API has had this message since `relayed_ms`: see poll_add. Both times are monotonic. */
@@ -54,7 +56,8 @@ void history_relayed(struct history *h, const struct ulid *id, const char *api_i
                      int64_t relayed_ms, int64_t now_ms);
 /* These messages' final statuses are stored. */
 void history_ended(struct history *h, const struct ulid *ids, size_t count);
-/* There is a new token, or the operator wants it: polling goes on if it was refused. */
+/* The API works again, there is a new token, or the operator wants it: calls that failed are made
+ * again, and polling goes on if it was refused. */
 void history_resume(struct history *h);
 
 /* A call of a scan is under way. */
@@ -73,8 +76,10 @@ int64_t history_ask(struct history *h, uint64_t landed);
 
 /*
  * Reads the answer to the call under way, after pace_ended. `sent` is how many messages were in
- * requests that have begun, counted likewise; `random` is in [0, 1).
+ * requests that have begun, counted likewise; `others_wait` as in reconcile_results; `random` is in
+ * [0, 1).
  */
-void history_read(struct history *h, const struct api_answer *answer, uint64_t sent, double random);
+void history_read(struct history *h, const struct api_answer *answer, uint64_t sent,
+                  bool others_wait, double random);
 
 #endif

@@ -119,6 +119,7 @@ void posts_begin(struct posts *posts, struct post *post)
         destination_probe_began(posts->with.destination);
         stats_add(posts->with.stats, STAT_PROBES, 1);
     }
+    post->number = ++posts->begun;
     post->sent_ms = 0;
     post->mark = queue_records_mark(posts->with.queue);
     TAILQ_INSERT_TAIL(&posts->list, post, entry);

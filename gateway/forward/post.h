@@ -26,10 +26,12 @@ struct queue;
 /* The tag of its answer. */
 struct post {
     TAILQ_ENTRY(post) entry;
-    uint64_t mark; /* queue_records_mark: saved when the store has its messages as `sending` */
+    uint64_t mark;   /* queue_records_mark: saved when the store has its messages as `sending` */
+    uint32_t number; /* from 1, in the order in which they began */
     size_t count;
     enum api_endpoint endpoint;
     bool is_probe;
+    bool is_anchored;     /* its anchor is younger than every doubt that there was when it began */
     uint32_t epoch;       /* of the destination when it began */
     int64_t began_ms;     /* monotonic */
     int64_t sent_ms;      /* Unix time; 0 = it waits for the store */
@@ -52,6 +54,7 @@ struct posts {
     TAILQ_HEAD(post_list, post) list; /* in the order in which they were taken, and are sent */
     size_t in_flight;                 /* how many there are */
     uint64_t sent;                    /* messages, in all, each as often as it was sent */
+    uint32_t begun;                   /* POSTs, in all */
 };
 
 void posts_init(struct posts *posts, const struct posts_means *means);
@@ -59,7 +62,7 @@ void posts_init(struct posts *posts, const struct posts_means *means);
 void posts_clear(struct posts *posts);
 
 /*
- * Takes over a POST, all of whose fields are set but `entry`, `mark` and `sent_ms`, and sends it:
+ * Takes over a POST, all of whose fields are set but `entry`, `mark`, `number` and `sent_ms`, and sends it:
  * at once, or when the store has caught up.
  */
 void posts_begin(struct posts *posts, struct post *post);

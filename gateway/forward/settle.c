@@ -212,7 +212,8 @@ void settle_messages(struct settling *s)
 {
     for (size_t i = 0; i < s->post->count; i++) {
         s->settlements[i] = (struct queue_settlement){.message = s->post->messages[i],
-                                                      .group = s->post->messages[i]->group};
+                                                      .group = s->post->messages[i]->group,
+                                                      .is_anchored = s->post->is_anchored};
     }
     judge(s);
     settle_by_verdict(s);

@@ -3,8 +3,8 @@
  *
  * A request that timed out may have reached the API or not. To send its messages again could
  * deliver them twice, to drop them could lose them. So the relay looks: it reads the API's history
- * (GET /sms, newest first) page by page. A message whose clientId it meets was relayed; one that is
- * absent was never taken and is sent again. Three things need care:
+ * (GET /sms, newest first) page by page. A message whose clientId it meets was relayed. Four things
+ * need care:
  *
  * - What was sent may still be on its way into the history, so a scan begins `settle_delay` after
  *   the request ended at the earliest.
@@ -13,12 +13,27 @@
  * - Pages shift. While the relay sends, its messages fill the top of the history and push
  *   everything down, so the next page repeats entries of the last. reconcile_read is told how many
  *   messages may have done so, and the forwarder sends no more meanwhile than a scan can pass.
+ * - Pages may come from replicas of unequal age, and miss what lies between them. So what is absent
+ *   from several pages is looked for once more before it is sent again.
+ *
+ * What absence proves. A message has as many *doubts* as requests may have delivered it. It is sent
+ * again as long as they are no more than `resends`, so the API never takes it more often than
+ * 1 + `resends` times, whatever the API does. A history that does not show a message may just be
+ * late. It is proof only if the same scan shows a message of a POST that began after the doubt had
+ * arisen, a *mark*: then the doubt is gone. So POSTs are numbered, from 1, in the order in which
+ * they begin. A message with too many doubts is looked for LOOKS times, for a mark may come up, and
+ * is then unresolved.
+ *
+ * A call that brings no page says nothing about messages, whatever its status: the scan goes on
+ * when the call succeeds. Only a history that answers without clientIds, that hides what must be
+ * in it, or that has not been there for `patience` cannot tell.
  *
  * Owns the scan: when it may begin, which page comes next, where it ends and what it has shown.
  * Leaves to others: asking (api), reading pages (api/json), the messages (queue: queue_ambiguous
  * before, queue_resolve after).
  *
  *   reconcile_add             a request ended ambiguous
+ *   reconcile_relayed         another was answered: it may become a mark
  *   reconcile_due_ms          ... settle_delay later it is time:
  *   reconcile_begin           a scan begins, unless one is under way (reconcile_is_scanning)
  *   reconcile_page_wanted, reconcile_page_asked
@@ -38,6 +53,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct queue_doubtful;
 struct queue_resolution;
 struct reconcile;
 
@@ -45,8 +61,15 @@ struct reconcile_options {
     int64_t settle_delay_ms; /* how long what was sent may take to show in the history */
     unsigned history_pages;  /* the most pages without a find that a scan asks for */
     unsigned per_page;
-    bool holds_unknown; /* relay.on_ambiguous=hold: if history cannot tell, the operator decides */
-    int64_t retry_min_ms, retry_max_ms; /* between calls that fail for now */
+    unsigned resends;    /* relay.ambiguous_resends */
+    int64_t patience_ms; /* how long the history may not be there before it counts as none */
+    int64_t retry_min_ms, retry_max_ms; /* between calls that fail */
+};
+
+enum {
+    RECONCILE_PATIENCE_MS = 60 * 60 * 1000,
+    RECONCILE_LOOKS = 6,   /* for a message with too many doubts */
+    RECONCILE_ENDS_MAX = 7 /* after so many a message is not sent again, come what may */
 };
 
 enum reconcile_progress {
@@ -59,17 +82,27 @@ struct reconcile *reconcile_new(const struct reconcile_options *options);
 /* NULL is fine. */
 void reconcile_free(struct reconcile *r);
 
-/*
- * A request ended ambiguous. `anchor` is its anchor's API id; NULL = none; copied. After a restart:
- * one call for everything that was unfinished, with the time of the start.
- */
-void reconcile_add(struct reconcile *r, int64_t began_ms, int64_t ended_ms, const char *anchor);
+/* A request that ended ambiguous. After a restart: one for everything that was unfinished, with the
+ * time of the start. */
+struct reconcile_attempt {
+    int64_t began_ms, ended_ms;
+    const char *anchor;     /* its anchor's API id; NULL = none; copied */
+    uint32_t anchor_number; /* the number of the POST that its anchor was in; 0 = of no POST */
+    uint32_t begun;         /* how many POSTs had begun when it ended */
+};
+void reconcile_add(struct reconcile *r, const struct reconcile_attempt *attempt);
+
+/* The API has taken a message from POST `number`. Its API id is copied; "" is fine. */
+void reconcile_relayed(struct reconcile *r, uint32_t number, const char *api_id);
 
 /*
  * When there is something to do: a scan to begin, or a page to ask for (in the past = at once).
  * INT64_MAX = nothing, or a page is under way.
  */
 int64_t reconcile_due_ms(const struct reconcile *r);
+
+/* Calls that failed are made again now: the reason may be gone. */
+void reconcile_hurry(struct reconcile *r, int64_t now_ms);
 
 /* A scan is under way, or it is finished and its results were not fetched. */
 bool reconcile_is_scanning(const struct reconcile *r);
@@ -87,13 +120,13 @@ int64_t reconcile_cutoff_ms(const struct reconcile *r, int64_t now_ms);
 bool reconcile_covers_all(const struct reconcile *r, int64_t now_ms);
 
 /*
- * Begins a scan for the messages `ids`: in any order, malloc'ed, taken over; NULL when there are
- * none, which is FINISHED at once. `left_out` is how many others are ambiguous but too recent: as
- * long as there are any, another scan comes due, even if a clock was set. On allocation failure the
- * scan is put off for a second: CONTINUE, and no page is wanted.
+ * Begins a scan for these messages: in any order, malloc'ed, taken over; NULL when there are none,
+ * which is FINISHED at once. `left_out` is how many others are ambiguous but too recent: as long as
+ * there are any, another scan comes due, even if a clock was set. On allocation failure the scan is
+ * put off for a second: CONTINUE, and no page is wanted.
  */
-enum reconcile_progress reconcile_begin(struct reconcile *r, struct ulid *ids, size_t count,
-                                        size_t left_out, int64_t now_ms);
+enum reconcile_progress reconcile_begin(struct reconcile *r, struct queue_doubtful *doubtful,
+                                        size_t count, size_t left_out, int64_t now_ms);
 
 /* The page to ask for now, from 1; 0 = none: no scan, a page under way, or not yet. */
 unsigned reconcile_page_wanted(const struct reconcile *r, int64_t now_ms);
@@ -113,20 +146,23 @@ enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_his
                                        uint64_t added);
 
 /*
- * There is no page to read. No connection, 429, 5xx or a redirect: again later, with backoff. A 2xx
- * whose body is no page: again, three times. Any other 4xx, or the third such 2xx: the history
- * cannot tell, and the scan ends.
+ * There is no page to read: again later, with backoff. The scan ends if the history has not been
+ * there (404, 405, 410, 501, or a 2xx whose body is no page) for `patience`; before that, and
+ * whatever else the reason is, only for messages without a doubt, and only if the history is not
+ * there three times in a row or has failed for `patience`.
  */
 enum reconcile_progress reconcile_refused(struct reconcile *r, const struct api_answer *answer,
                                           int64_t now_ms, double random);
 
 /*
- * What the finished scan has shown, one for each id: found = RELAYED with the API's id; absent =
- * RETURNED; where the history cannot tell, RETURNED or, with `holds_unknown`, UNRESOLVED with a
- * reason. It cannot tell if it refused, if the scan ended at history_pages or without the anchor
- * that must be there, or if no entry had a clientId. malloc'ed, NULL if there were none; the caller
- * owns the answers, too. Ends the scan.
+ * What the finished scan has shown, in the order of the messages given, without those that must
+ * wait for a history that answers. Found = RELAYED with the API's id. Absent = RETURNED, with the
+ * doubts that are left; UNRESOLVED with a reason if these are too many; AMBIGUOUS if it is to be
+ * looked for again, for which another scan comes due. With `others_wait`, messages that may yet
+ * pass as soon as the API works, none becomes UNRESOLVED for want of a mark. malloc'ed; NULL if
+ * none were given; the caller owns the answers, too. Ends the scan.
  */
-struct queue_resolution *reconcile_results(struct reconcile *r, size_t *count);
+struct queue_resolution *reconcile_results(struct reconcile *r, bool others_wait, int64_t now_ms,
+                                           size_t *count);
 
 #endif

@@ -82,8 +82,8 @@ bool queue_is_in_trouble(struct queue *q, char trouble[QUEUE_REASON_SIZE]);
  * max_messages does not apply; finished messages are forgotten, oldest first, to keep max_bytes.
  *
  * A crash may have hidden that a message was sent. So what was not finished becomes DEFERRED and
- * ambiguous until queue_resolve, and does not expire before; `may_be_sent` marks those that were in
- * a request for certain. Messages still waiting for their AT, and UNRESOLVED ones, stay as they
+ * ambiguous until queue_resolve, and does not expire before; those that were in a request for
+ * certain have a doubt more. Messages still waiting for their AT, and UNRESOLVED ones, stay as they
  * were. Returns false on allocation failure; the messages are then the caller's.
  */
 bool queue_restore(struct queue *q, struct message **messages, size_t count, int64_t now_ms);

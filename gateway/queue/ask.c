@@ -150,23 +150,34 @@ struct ulid *queue_find_ref_of_any(struct queue *q, const char *ref, size_t max,
     return ids_finish(&ids, count);
 }
 
-struct ulid *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count, size_t *left_out)
+struct queue_doubtful *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count,
+                                       size_t *left_out)
 {
     queue_enter(q);
-    size_t room = q->places[PLACE_AMBIGUOUS].count;
+    size_t size = q->places[PLACE_AMBIGUOUS].count;
     queue_leave(q);
 
-    struct ids ids = ids_new(room);
+    struct queue_doubtful *doubtful = size == 0 ? NULL : malloc(size * sizeof(*doubtful));
+    size = doubtful == NULL ? 0 : size;
+    *count = *left_out = 0;
     queue_enter(q);
-    size_t others = 0;
     for (const struct message *m = q->places[PLACE_AMBIGUOUS].first; m != NULL; m = m->next) {
-        others += !(m->updated_ms <= cutoff_ms && ids_add(&ids, m));
+        if (m->updated_ms > cutoff_ms || *count == size) {
+            ++*left_out;
+            continue;
+        }
+        doubtful[(*count)++] = (struct queue_doubtful){.id = m->id,
+                                                       .doubts = m->doubts,
+                                                       .looks = m->looks,
+                                                       .ambiguous_ends = m->ambiguous_ends,
+                                                       .is_anchored = m->is_anchored};
     }
     queue_leave(q);
-    if (left_out != NULL) {
-        *left_out = others;
+    if (*count == 0) {
+        free(doubtful);
+        return NULL;
     }
-    return ids_finish(&ids, count);
+    return doubtful;
 }
 
 /* --- one message, and how many -------------------------------------------------------------- */

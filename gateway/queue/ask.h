@@ -35,11 +35,13 @@ struct ulid *queue_find_ref_of_any(struct queue *q, const char *ref, size_t max,
 struct ulid *queue_list(struct queue *q, int state, size_t max, size_t *count);
 
 /*
- * The ids of the ambiguous messages whose request ended at or before `cutoff_ms` (INT64_MAX = all),
- * in the order in which they became so: messages of one request stay together and in step.
- * `left_out` gets how many other ambiguous ones there are; NULL = not wanted.
+ * The ambiguous messages whose request ended, or that were last looked for, at or before
+ * `cutoff_ms` (INT64_MAX = all), in the order in which they became so: messages of one request stay
+ * together and in step. `left_out` gets how many other ambiguous ones there are; on allocation
+ * failure that is all of them.
  */
-struct ulid *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count, size_t *left_out);
+struct queue_doubtful *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_t *count,
+                                       size_t *left_out);
 
 /* Times are steady ms (clock_steady_ms), 0 = there is none; they look at the head of each list only, whose first is not
  * always its oldest. */

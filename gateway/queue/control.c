@@ -10,9 +10,10 @@ static enum queue_outcome cancel(struct queue *q, struct message *m, int64_t now
     if (state == MESSAGE_SENDING || message_state_is_finished(state)) {
         return QUEUE_WRONG_STATE;
     }
-    bool may_be_sent = m->is_ambiguous || state == MESSAGE_UNRESOLVED;
-    queue_set_reason(
-        q, m, may_be_sent ? "canceled, but it may have been sent" : "canceled before it was sent");
+    m->may_be_sent = m->may_be_sent || state == MESSAGE_UNRESOLVED;
+    queue_set_reason(q, m,
+                     m->may_be_sent ? "canceled, but it may have been sent"
+                                    : "canceled before it was sent");
     q->is_refused_gone = q->is_refused_gone || m->refusals > 0;
     queue_conclude(q, m, END_CANCELED, now_ms);
     return QUEUE_DONE;
@@ -38,6 +39,8 @@ static enum queue_outcome retry(struct queue *q, struct message *m, int64_t now_
         m->has_ttl = false;
     }
     m->group = 0;
+    m->doubts = 0; /* the operator takes the risk: they are counted anew */
+    m->ambiguous_ends = 0;
     queue_move_to_lane(q, m, QUEUE_HEAD, now_ms);
     return QUEUE_DONE;
 }

@@ -17,11 +17,12 @@ struct queue;
 enum queue_outcome { QUEUE_DONE, QUEUE_UNKNOWN, QUEUE_WRONG_STATE };
 
 /* Cancels a message of `owner` (of anyone if `sees_all`) that is neither being sent nor finished.
- * If the API may have it, its reason says so. */
+ * If the API may have it, its reason says so, and its REF stays taken. */
 enum queue_outcome queue_cancel(struct queue *q, const struct ulid *id, int32_t owner,
                                 bool sees_all, int64_t now_ms);
 
-/* Puts an `unresolved` message at the head of its lane, even if its time is over. */
+/* Puts an `unresolved` message at the head of its lane, even if its time is over. Its doubts are
+ * counted anew. */
 enum queue_outcome queue_retry(struct queue *q, const struct ulid *id, int64_t now_ms);
 
 /* Makes due now what is deferred until a time, and what stands aside; not what waits for its AT, nor

@@ -157,8 +157,21 @@ struct message *queue_find_visible(const struct queue *q, const struct ulid *id,
     return m != NULL && (sees_all || m->owner == owner) ? m : NULL;
 }
 
+/*
+ * Whether the API has an ambiguous message is for the history to tell, also after its time. When
+ * nobody has been able to ask for so long, it is given up.
+ */
+static int64_t given_up_ms(const struct message *m)
+{
+    int64_t since_ms = int64_max(m->expires_ms, m->updated_ms);
+    return since_ms == QUEUE_NEVER ? QUEUE_NEVER : since_ms + QUEUE_LOOKED_FOR_MS;
+}
+
 int64_t queue_look_at_ms(const struct queue *q, const struct message *m)
 {
+    if (m->is_ambiguous) {
+        return given_up_ms(m);
+    }
     switch ((enum message_state)m->state) {
     case MESSAGE_QUEUED:
         return m->has_ttl ? m->expires_ms : QUEUE_NEVER;
@@ -230,12 +243,30 @@ static void doubt(struct message *m, int64_t now_ms)
     if (message_state_is_finished(state) || state == MESSAGE_UNRESOLVED) {
         return;
     }
-    m->may_be_sent = m->may_be_sent || state == MESSAGE_SENDING;
+    if (state == MESSAGE_SENDING) {
+        queue_doubt(m);
+    }
     /* A scan would leave out what is dated after now: the clock may have been set back. */
     m->updated_ms = m->updated_ms < now_ms ? m->updated_ms : now_ms;
     m->state = MESSAGE_DEFERRED;
-    m->is_ambiguous = true;
+    m->is_ambiguous = m->may_be_sent = true;
     m->due_ms = 0;
+}
+
+void queue_doubt(struct message *m)
+{
+    if (m->doubts < MESSAGE_DOUBTS_MAX) {
+        m->doubts++;
+    }
+    m->may_be_sent = true;
+}
+
+/* A message that failed frees its REF, unless the API may have it. */
+static void release_ref(struct queue *q, const struct message *m)
+{
+    if (message_state_is_failure((enum message_state)m->state) && !m->may_be_sent) {
+        queue_refs_release(&q->refs, m);
+    }
 }
 
 void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
@@ -249,13 +280,13 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
     q->feed.tells_settled = false; /* the earlier run has told it */
     put_in_place(q, m, QUEUE_TAIL);
     q->feed.tells_settled = q->options.tells_settled;
-    if (m->is_ambiguous) {
-        /* Whether it was sent within its time is for the scan to tell. */
+    if (m->is_ambiguous && m->heap_index != MESSAGE_NOT_IN_HEAP) {
+        /* Its time may be long over, but nobody has had a chance to ask the history. */
         queue_heap_remove(&q->heap, m);
+        (void)queue_heap_insert(&q->heap, m,
+                                int64_max(given_up_ms(m), now_ms + QUEUE_LOOKED_FOR_MS));
     }
-    if (message_state_is_failure((enum message_state)m->state)) {
-        queue_refs_release(&q->refs, m);
-    }
+    release_ref(q, m);
     if (message_state_is_finished((enum message_state)m->state)) {
         queue_release(q, m);
     } else if (m->has_report) {
@@ -291,7 +322,7 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     m->state = state_of_place[to] & 0xF;
     m->is_ambiguous = to == PLACE_AMBIGUOUS;
     m->is_suspect = to == PLACE_SUSPECT;
-    m->may_be_sent = m->may_be_sent && to == PLACE_UNRESOLVED;
+    m->may_be_sent = m->may_be_sent && ((int)to < QUEUE_UNFINISHED || to == PLACE_CANCELED);
     m->updated_ms = now_ms;
     if (to == PLACE_RELAYED && q->api_ids != NULL && message_api_id(m)[0] != '\0') {
         queue_api_ids_add(q->api_ids, message_api_id(m), &m->id);
@@ -301,9 +332,7 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     if (!message_state_is_finished(state_of_place[to])) {
         return;
     }
-    if (message_state_is_failure(state_of_place[to])) {
-        queue_refs_release(&q->refs, m);
-    }
+    release_ref(q, m);
     if (!m->is_durable) {
         queue_release(q, m);
     }
@@ -408,7 +437,9 @@ void queue_expire(struct queue *q, struct message *m, int64_t now_ms)
         queue_set_reason(q, m, "expired while it was unknown whether the API has it");
         queue_conclude(q, m, END_UNRESOLVED_EXPIRED, now_ms);
     } else {
-        queue_set_reason(q, m, "expired before it was sent");
+        queue_set_reason(q, m,
+                         m->doubts > 0 ? "expired, and the API's history does not show it"
+                                       : "expired before it was sent");
         queue_conclude(q, m, m->has_ttl ? END_EXPIRED_TTL : END_EXPIRED_MAX_AGE, now_ms);
     }
 }

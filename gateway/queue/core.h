@@ -45,7 +45,10 @@ enum {
     QUEUE_PLACES = PLACE_CANCELED + 1
 };
 
-enum { QUEUE_FORGET_STEPS = 64 }; /* outdated messages that one call forgets */
+enum {
+    QUEUE_FORGET_STEPS = 64,             /* outdated messages that one call forgets */
+    QUEUE_LOOKED_FOR_MS = 60 * 60 * 1000 /* how long after its time an ambiguous message is */
+};
 
 enum queue_end { QUEUE_HEAD, QUEUE_TAIL };
 
@@ -129,6 +132,8 @@ void queue_enlist(struct queue *q, struct message *m, int64_t offset_ms, int64_t
 void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms);
 /* Takes in a finished message that was forgotten, and released before. No event tells of it. */
 void queue_recollect(struct queue *q, struct message *m);
+/* The API may have taken it from one more request. */
+void queue_doubt(struct message *m);
 /* Moves a message to a place that is not an end (for those: queue_conclude). */
 void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
                 int64_t now_ms);

@@ -216,11 +216,13 @@ static void settle_ambiguous(struct queue *q, const struct queue_settlement *s, 
 {
     struct message *m = s->message;
     m->group = s->group;
-    if (m->ambiguous_ends < UINT8_MAX) {
+    if (m->ambiguous_ends < MESSAGE_ENDS_MAX) {
         m->ambiguous_ends++;
     }
+    queue_doubt(m);
+    m->is_anchored = s->is_anchored;
+    m->looks = 0;
     queue_move(q, m, PLACE_AMBIGUOUS, QUEUE_TAIL, now_ms);
-    m->may_be_sent = true;
 }
 
 /* A report came in while the message was being sent: so the API has it, whatever the answer. */
@@ -288,32 +290,62 @@ static struct message *find_ambiguous(const struct queue *q, const struct queue_
     return m != NULL && m->is_ambiguous ? m : NULL;
 }
 
+static bool goes_to_head(const struct message *m, const struct queue_resolution *r)
+{
+    return r->fate == FATE_RETURNED && m->ambiguous_ends < AMBIGUOUS_ENDS_MAX;
+}
+
+/* It was looked for and not found, which proves too little: it stays where it is. */
+static void look_again(struct queue *q, struct message *m, const struct queue_resolution *r,
+                       int64_t now_ms)
+{
+    m->doubts = r->doubts;
+    m->looks = r->looks;
+    m->updated_ms = now_ms;
+    queue_unsaved_add(&q->unsaved, m);
+}
+
+/* Ends it if its time is over, and sends it again otherwise. */
+static void send_again(struct queue *q, struct message *m, const struct queue_resolution *r,
+                       enum queue_end end, int64_t now_ms)
+{
+    m->doubts = r->doubts;
+    m->may_be_sent = m->may_be_sent && !r->is_absent;
+    if (m->expires_ms <= now_ms) {
+        queue_expire(q, m, now_ms);
+    } else {
+        queue_move_to_lane(q, m, end, now_ms);
+    }
+}
+
+static void resolve(struct queue *q, struct message *m, struct queue_resolution *r, int64_t now_ms)
+{
+    if (r->fate == FATE_AMBIGUOUS) {
+        look_again(q, m, r, now_ms);
+        return;
+    }
+    queue_swap_answer(q, m, &r->answer);
+    if (r->fate == FATE_RETURNED) {
+        send_again(q, m, r, goes_to_head(m, r) ? QUEUE_HEAD : QUEUE_TAIL, now_ms);
+    } else {
+        settle_known(q, m, r->fate, true, now_ms);
+    }
+}
+
 void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t count,
                    int64_t now_ms)
 {
     queue_enter(q);
     for (size_t i = 0; i < count; i++) {
-        struct queue_resolution *r = &resolutions[i];
-        struct message *m = find_ambiguous(q, r);
-        if (m == NULL) {
-            continue;
-        }
-        if (r->fate == FATE_UNRESOLVED && !m->may_be_sent) {
-            r->fate = FATE_RETURNED; /* doubted after a restart only: see queue_restore */
-            free(r->answer);
-            r->answer = NULL;
-        }
-        queue_swap_answer(q, m, &r->answer);
-        if (r->fate != FATE_RETURNED) {
-            settle_known(q, m, r->fate, true, now_ms);
-        } else if (m->ambiguous_ends >= AMBIGUOUS_ENDS_MAX) {
-            queue_move_to_lane(q, m, QUEUE_TAIL, now_ms);
+        struct message *m = find_ambiguous(q, &resolutions[i]);
+        if (m != NULL && !goes_to_head(m, &resolutions[i])) {
+            resolve(q, m, &resolutions[i], now_ms);
         }
     }
     for (size_t i = count; i > 0; i--) { /* each goes to the head: the first one last */
         struct message *m = find_ambiguous(q, &resolutions[i - 1]);
-        if (m != NULL && resolutions[i - 1].fate == FATE_RETURNED) {
-            queue_move_to_lane(q, m, QUEUE_HEAD, now_ms);
+        if (m != NULL && goes_to_head(m, &resolutions[i - 1])) {
+            resolve(q, m, &resolutions[i - 1], now_ms);
         }
     }
     queue_leave(q);

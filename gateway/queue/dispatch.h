@@ -53,6 +53,7 @@ struct queue_settlement {
     int64_t due_ms;    /* of RETURNED and SUSPECT: not to be sent before; 0 = at once */
     bool is_refused;   /* of RETURNED: its batch was refused as a whole */
     bool is_unwelcome; /* of SUSPECT: enough proofs reject it */
+    bool is_anchored;  /* of AMBIGUOUS: see struct message */
     char *answer;      /* see message_answer_new; passes to the queue; NULL = unchanged */
 };
 
@@ -69,7 +70,8 @@ void queue_settle(struct queue *q, struct queue_settlement *settlements, size_t 
  * Ends the ambiguity of messages, by id; skips those that are gone or no longer ambiguous.
  * RETURNED ones go to the head of their lane, the first of the array first; after three ambiguous
  * ends to its tail, so that one message cannot hold up the rest. They keep their group, and the
- * attempt stays charged.
+ * attempt stays charged. If their time is over they end: `expired` if they are known not to have
+ * been sent, else `unresolved`. AMBIGUOUS ones stay so.
  */
 void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t count,
                    int64_t now_ms);

@@ -18,6 +18,7 @@ static bool record(const struct queue *q, struct message *m, struct queue_record
         .is_expiry_lifted = m->expires_ms == QUEUE_NEVER,
         .attempts = m->attempts,
         .ambiguous_ends = m->ambiguous_ends,
+        .doubts = m->doubts,
         .due_ms = queue_due_unix_ms(q, m),
         .updated_ms = m->updated_ms + q->clock_offset_ms,
         .answer_at = SIZE_MAX,

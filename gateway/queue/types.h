@@ -18,7 +18,7 @@ enum queue_fate {
     FATE_REJECTED,
     FATE_RETURNED,  /* the API does not have it: it goes back to its lane */
     FATE_SUSPECT,   /* the API refused it: it stands aside, see queue/suspects.h */
-    FATE_AMBIGUOUS, /* the API may have it: deferred until queue_resolve or its expiry */
+    FATE_AMBIGUOUS, /* the API may have it: deferred until queue_resolve */
     FATE_UNRESOLVED
 };
 
@@ -29,11 +29,20 @@ enum queue_probe {
     PROBE_LAST   /* likewise, from the other end */
 };
 
-/* What reconciling found out about one ambiguous message. */
+/* An ambiguous message, as reconciling wants to know it. */
+struct queue_doubtful {
+    struct ulid id;
+    uint8_t doubts, looks, ambiguous_ends; /* as in struct message */
+    bool is_anchored;
+};
+
+/* What reconciling found out about one. */
 struct queue_resolution {
     struct ulid id;
-    enum queue_fate fate; /* RELAYED, REJECTED, RETURNED or UNRESOLVED */
-    char *answer;         /* see message_answer_new; passes to the queue; NULL = unchanged */
+    enum queue_fate fate; /* RELAYED, RETURNED, UNRESOLVED; AMBIGUOUS = to be looked for again */
+    uint8_t doubts : 3, looks : 3; /* from now on; of RETURNED and AMBIGUOUS */
+    bool is_absent : 1;            /* of RETURNED: the history does not show it */
+    char *answer; /* see message_answer_new; passes to the queue; NULL = unchanged */
 };
 
 enum { QUEUE_REASON_SIZE = 256 };

@@ -71,6 +71,8 @@ static const char *const migrations[] = {
     "CREATE TABLE ref_run (number INTEGER PRIMARY KEY, first_row INTEGER NOT NULL,"
     " last_row INTEGER NOT NULL, page_bits INTEGER NOT NULL, filter BLOB NOT NULL);"
     "CREATE TABLE ref_page (key INTEGER PRIMARY KEY, entries BLOB NOT NULL);",
+    ("ALTER TABLE progress ADD COLUMN doubts INTEGER NOT NULL DEFAULT 0;"
+     "UPDATE progress SET doubts = 1 WHERE may_be_sent;"),
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 
@@ -78,7 +80,7 @@ enum { VERSION = sizeof migrations / sizeof migrations[0] };
     "m.row, m.id, m.owner, m.priority, m.encoding, m.parts, m.allow_unicode, m.has_ttl,"         \
     " m.due_ms, m.expires_ms, m.recipient, m.sender, m.ref, m.text, p.row IS NOT NULL, p.state," \
     " p.attempts, p.ambiguous_ends, p.may_be_sent, p.is_expiry_lifted, p.due_ms, p.updated_ms,"  \
-    " p.api_id, p.reason, r.status, r.code, r.event_ms "
+    " p.api_id, p.reason, p.doubts, r.status, r.code, r.event_ms "
 #define LEFT_JOINS " LEFT JOIN progress p ON p.row = m.row LEFT JOIN report r ON r.row = m.row "
 
 static const char *const texts[STORE_STATEMENTS] = {
@@ -88,7 +90,7 @@ static const char *const texts[STORE_STATEMENTS] = {
     [STORE_INSERT_MESSAGE] =
         "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     [STORE_SAVE_PROGRESS] =
-        "REPLACE INTO progress VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "REPLACE INTO progress VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     [STORE_DELETE_MESSAGES] = "DELETE FROM message WHERE row BETWEEN ?1 AND ?2",
     [STORE_DELETE_PROGRESS] = "DELETE FROM progress WHERE row BETWEEN ?1 AND ?2",
     [STORE_DELETE_REPORTS] = "DELETE FROM report WHERE row BETWEEN ?1 AND ?2",

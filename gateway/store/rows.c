@@ -75,6 +75,7 @@ bool store_rows_save(struct store_db *db, const struct queue_record *record, con
     sqlite3_bind_int64(save, 8, record->updated_ms);
     bind_words(save, 9, message_answer_api_id(answer));
     bind_words(save, 10, message_answer_reason(answer));
+    sqlite3_bind_int(save, 11, (int)record->doubts);
     return store_db_run(db, STORE_SAVE_PROGRESS);
 }
 
@@ -348,6 +349,7 @@ enum column {
     COLUMN_UPDATED_MS,
     COLUMN_API_ID,
     COLUMN_REASON,
+    COLUMN_DOUBTS,
     COLUMN_REPORT_STATUS,
     COLUMN_REPORT_CODE,
     COLUMN_REPORT_EVENT_MS
@@ -406,8 +408,10 @@ static bool read_progress(sqlite3_stmt *row, struct message *m)
     m->state = read_number(row, COLUMN_STATE, MESSAGE_STATES - 1, &is_sound) & 0xF;
     unsigned attempts = read_number(row, COLUMN_ATTEMPTS, UINT16_MAX, &is_sound);
     m->attempts = (attempts < MESSAGE_ATTEMPTS_MAX ? attempts : MESSAGE_ATTEMPTS_MAX) & 0x3FF;
-    m->ambiguous_ends = (uint8_t)read_number(row, COLUMN_AMBIGUOUS_ENDS, UINT8_MAX, &is_sound);
+    unsigned ends = read_number(row, COLUMN_AMBIGUOUS_ENDS, UINT8_MAX, &is_sound);
+    m->ambiguous_ends = (ends < MESSAGE_ENDS_MAX ? ends : MESSAGE_ENDS_MAX) & MESSAGE_ENDS_MAX;
     m->may_be_sent = sqlite3_column_int(row, COLUMN_MAY_BE_SENT) != 0;
+    m->doubts = read_number(row, COLUMN_DOUBTS, MESSAGE_DOUBTS_MAX, &is_sound) & MESSAGE_DOUBTS_MAX;
     m->due_ms = sqlite3_column_int64(row, COLUMN_PROGRESS_DUE_MS);
     m->updated_ms = sqlite3_column_int64(row, COLUMN_UPDATED_MS);
     if (sqlite3_column_int(row, COLUMN_IS_EXPIRY_LIFTED) != 0) {

@@ -12,6 +12,9 @@ KINDS = {("POST", "/sms"): "single", ("POST", "/sms/bulk"): "bulk", ("GET", "/sm
 NUMBER = "+34600%06d"
 REFUSED = "+34600009001"  # the simulated API takes no message for this one
 
+# A fault: the history names no clientId, so it cannot tell what became of a message.
+NAMELESS = {"on": "history", "status": 200, "body": {"entities": [{"id": "nameless"}]}}
+
 # Waits are short, so that the tests are; what is waited for is never shorter than a round trip.
 QUICK = {"relay.settle_delay": "100ms", "relay.retry_min": "10ms", "relay.retry_max": "80ms",
          "queue.drain_timeout": "0", "log.level": "debug"}

@@ -47,12 +47,12 @@ class Ends(DoubtTest):
         self.assertRelayed(ids)
         self.assertOnce(self.finish(), doubt + above + ids)
 
-    def test_by_expiry(self):
+    def test_by_a_scan_after_its_time(self):
         self.start()
         doubt = self.put_in_doubt("TTL=1")
         above = self.bury()
         ids = self.send(texts(5))
-        self.await_states(doubt, "unresolved")
+        self.await_states(doubt, "relayed")
         self.assertRelayed(ids)
         self.assertOnce(self.finish(), doubt + above + ids)
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 import unittest
 
-from relaying import NUMBER, QUICK, REFUSED, Record, RelayingTest, eventually
+from relaying import NAMELESS, NUMBER, QUICK, REFUSED, Record, RelayingTest, eventually
 from support import IS_SLOW, OK, TO, Relay, parse_reply, run
 
 OTHER = 61001  # a user of this machine
@@ -101,8 +101,8 @@ class DurableTest(RelayingTest):
                    "the request with " + words)
 
     def make_unresolved(self, words="doubt"):
-        """With on_ambiguous=hold."""
-        self.api.faults({"containing": words, "drop": True}, {"on": "history", "status": 403})
+        """With ambiguous_resends=0."""
+        self.api.faults({"containing": words, "drop": True}, NAMELESS)
         ids = self.send(words)
         self.await_states(ids, "unresolved")
         return ids
@@ -115,7 +115,7 @@ class DurableTest(RelayingTest):
 
 
 class Restart(DurableTest):
-    settings = {"relay.on_ambiguous": "hold", "relay.connections": 1}
+    settings = {"relay.ambiguous_resends": 0, "relay.connections": 1}
 
     def test_every_unfinished_state(self):
         def begin():
@@ -226,7 +226,7 @@ class Restart(DurableTest):
         """The message is no longer unresolved, although the history still cannot tell."""
         self.start()
         ids = self.make_unresolved()
-        self.api.settings(history=False)
+        self.api.settings(history_client_id=False)
         self.hold()
         self.assertReply(self.c.ask("RETRY " + ids[0]), "250")
         self.kill()
@@ -580,59 +580,52 @@ class Scan(DurableTest):
 class CannotTell(DurableTest):
     """The history does not say what became of the messages in flight."""
 
-    # What the history does, and the reason that clients see.
-    blind = [({"history_client_id": False}, [], "clientId"),
-             ({}, [{"on": "history", "status": 403, "count": -1}], "refused")]
-
-    def begin(self, settings, faults):
+    def begin(self):
         self.start()
         self.await_states(self.send("done"), "relayed")
         flying = self.leave_in_flight(accept=False)
         self.hold()
         waiting = self.send(texts(3))
         self.kill()
-        self.api.settings(**settings)
-        self.api.faults(*faults)
+        self.api.settings(history_client_id=False)
         return flying, waiting
 
-    def each(self, on_ambiguous):
-        for settings, faults, words in self.blind:
-            with self.subTest(words):
-                if os.path.exists(self.path):
-                    os.unlink(self.path)
-                flying, waiting = self.begin(settings, faults)
-                self.go_on({"relay.on_ambiguous": on_ambiguous})
-                self.release()
-                yield flying, waiting, words
+    def go_on_blind(self, resends):
+        flying, waiting = self.begin()
+        self.go_on({"relay.ambiguous_resends": resends})
+        self.release()
+        return flying, waiting
 
-    def test_hold(self):
+    def test_none_is_sent_again(self):
         """Messages in flight wait for the operator, others are sent; so also after a restart."""
-        for flying, waiting, words in self.each("hold"):
-            self.assertRelayed(waiting)
-            status = self.await_states(flying, "unresolved")[0]
-            self.assertIn(words, status["reason"])
-            self.kill()
-            self.go_on({"relay.on_ambiguous": "hold"})
-            self.assertEqual(self.ids_of("unresolved"), flying)
-            self.assertEqual(self.statuses(flying)[0]["reason"], status["reason"])
-            self.assertReply(self.c.ask("RETRY " + flying[0]), "250")
-            self.assertRelayed(flying)
-            self.assertEqual(sorted(self.finish().texts()), ["done", "in flight"] + texts(3))
+        flying, waiting = self.go_on_blind(0)
+        self.assertRelayed(waiting)
+        status = self.await_states(flying, "unresolved")[0]
+        self.assertIn("clientId", status["reason"])
+        self.kill()
+        self.go_on({"relay.ambiguous_resends": 0})
+        self.assertEqual(self.ids_of("unresolved"), flying)
+        self.assertEqual(self.statuses(flying)[0]["reason"], status["reason"])
+        self.assertReply(self.c.ask("RETRY " + flying[0]), "250")
+        self.assertRelayed(flying)
+        self.assertEqual(sorted(self.finish().texts()), ["done", "in flight"] + texts(3))
 
     def test_cancel(self):
-        for flying, waiting, _ in self.each("hold"):
-            self.assertRelayed(waiting)
-            self.await_states(flying, "unresolved")
-            self.assertReply(self.c.ask("CANCEL " + flying[0]), "250")
-            self.kill()
-            self.go_on()
-            self.assertEqual(self.ids_of("canceled"), flying)
-            self.assertEqual(sorted(self.finish().texts()), ["done"] + texts(3))
+        """It may have been sent: its client is told so, and its REF stays taken, also later."""
+        flying, waiting = self.go_on_blind(0)
+        self.assertRelayed(waiting)
+        self.await_states(flying, "unresolved")
+        self.assertIn("sent=maybe", self.c.ask("CANCEL " + flying[0])[0])
+        self.kill()
+        self.go_on()
+        self.assertEqual(self.ids_of("canceled"), flying)
+        self.assertIn("sent=maybe", self.c.ask("STATUS " + flying[0])[0])
+        self.assertEqual(sorted(self.finish().texts()), ["done"] + texts(3))
 
-    def test_retry(self):
-        for flying, waiting, _ in self.each("retry"):
-            self.assertRelayed(flying + waiting)
-            self.assertEqual(sorted(self.finish().texts()), ["done", "in flight"] + texts(3))
+    def test_sent_once_more(self):
+        flying, waiting = self.go_on_blind(1)
+        self.assertRelayed(flying + waiting)
+        self.assertEqual(sorted(self.finish().texts()), ["done", "in flight"] + texts(3))
 
     def test_in_doubt_twice(self):
         """A message in flight at the first kill still is at the second, before any look-up."""
@@ -646,8 +639,8 @@ class CannotTell(DurableTest):
         eventually(lambda: self.api.summary()["requests"]["history"] >= 1, "a try")
         self.kill()
         self.api.forget_faults()
-        self.api.faults({"on": "history", "status": 403, "count": -1})
-        self.go_on({"relay.on_ambiguous": "hold"})
+        self.api.settings(history_client_id=False)
+        self.go_on({"relay.ambiguous_resends": 0})
         self.await_states(flying, "unresolved")
         self.assertEqual(len(self.finish().messages), 2)
 

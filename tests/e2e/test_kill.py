@@ -75,18 +75,19 @@ class Blind(KillTest):
     bulk_max, connections = 8, 2
     settings = {"relay.bulk_max": bulk_max, "relay.connections": connections, "api.timeout": "30s"}
 
-    def blind_trial(self, on_ambiguous):
-        return self.trial(dict(self.settings, **{"relay.on_ambiguous": on_ambiguous}),
+    def blind_trial(self, resends):
+        return self.trial(dict(self.settings, **{"relay.ambiguous_resends": resends}),
                           has_hangs=False, history_client_id=False)
 
 
-class BlindRetry(Blind):
-    def test_only_what_was_in_doubt_arrives_twice(self):
-        trial = self.blind_trial("retry")
+class BlindResend(Blind):
+    def test_only_what_was_in_doubt_arrives_twice_and_nothing_more_often(self):
+        trial = self.blind_trial(1)
         trial.run(SECONDS / 3)
-        found = self.reckon(trial)
+        found = self.reckon(trial, may_be_unresolved=True)
         twice = found.pop("twice", [])
         self.assertNothing(trial, found)
+        self.assertLessEqual(max(map(len, twice), default=0), 2)
         # A request's outcome is in the same commit as the mark of the next one in its place, so the
         # store never has more unfinished requests than there are connections. Requests that a fault
         # struck do not count. An orderly stop, too, cuts off what is in flight when its time is up.
@@ -100,7 +101,7 @@ class BlindRetry(Blind):
 
 class BlindHold(Blind):
     def test_none_arrives_twice_and_what_has_not_is_listed(self):
-        trial = self.blind_trial("hold")
+        trial = self.blind_trial(0)
         trial.run(SECONDS / 3)
         found = self.reckon(trial, may_be_unresolved=True)
         self.assertNothing(trial, found)

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-from relaying import NUMBER, eventually
+from relaying import NAMELESS, NUMBER, eventually
 from support import (CONFIG, DATAERR, IS_SLOW, NOINPUT, NOPERM, OK, PATIENCE, SMSRELAY, TEMPFAIL,
                      UNAVAILABLE, USAGE, WRAPPER, TestCase, command, parse_logfmt, run,
                      without_default_file)
@@ -37,7 +37,7 @@ class StoreTest(TestCase):
     def durable(self, settings=None, path=None, **options):
         """A relay with a store that gives up quickly on messages whose fate it cannot find out."""
         chosen = {"queue.path": path or self.path, "queue.drain_timeout": "0",
-                  "relay.on_ambiguous": "hold", "relay.settle_delay": "100ms",
+                  "relay.ambiguous_resends": 0, "relay.settle_delay": "100ms",
                   "relay.retry_min": "10ms", "relay.retry_max": "50ms"}
         chosen.update(settings or {})
         return self.relay(chosen, **options)
@@ -95,7 +95,7 @@ class Killed(StoreTest):
         with relay.connect() as client:
             # Unresolved: the answer is lost, and the history cannot tell.
             self.api.faults({"on": "single", "drop": True, "accept": True},
-                            {"on": "history", "status": 404, "count": -1})
+                            dict(NAMELESS, count=2))
             self.ids["unresolved"] = client.submit("unresolved", NUMBER % 1)
             relay.await_state(self.ids["unresolved"], "unresolved")
             self.api.forget_faults()

@@ -198,7 +198,7 @@ class Cancel(Held):
 
     def test_deferred_and_unresolved(self):
         """What the API may have can be taken back too; the reason says so."""
-        relay = self.relay({"relay.on_ambiguous": "hold", "relay.settle_delay": "1h"})
+        relay = self.relay({"relay.ambiguous_resends": 0, "relay.settle_delay": "1h"})
         relay.sandbox.faults(dict(drop=True))
         c = self.client(relay)
         name = c.submit()
@@ -253,8 +253,8 @@ class Operator(Held):
         self.assertEqual(self.the_relay.status(name)["state"], "queued")
 
     def test_retry(self):
-        relay = self.relay({"relay.on_ambiguous": "hold", "relay.settle_delay": "0"})
-        relay.sandbox.settings(history=False)
+        relay = self.relay({"relay.ambiguous_resends": 0, "relay.settle_delay": "0"})
+        relay.sandbox.settings(history_client_id=False)
         relay.sandbox.faults(dict(drop=True, on="single"))
         c = self.client(relay)
         name = c.submit()

@@ -201,8 +201,8 @@ class Refused(TokenTest):
         self.assertEqual(record.calls(), [("single", 0, 401), ("single", 1, 201)])
 
     def test_history_is_not_asked_with_it(self):
-        """It would only refuse as well, and that reads as: history cannot tell."""
-        self.start_with_file(**{"relay.settle_delay": "200ms", "relay.on_ambiguous": "hold"})
+        """It would only refuse as well."""
+        self.start_with_file(**{"relay.settle_delay": "200ms", "relay.ambiguous_resends": 0})
         self.api.faults({"drop": True, "accept": True})
         lost = self.send("lost")
         self.await_states(lost, "deferred")

@@ -256,15 +256,16 @@ static void settle(struct message **taken, size_t count, uint64_t *seed, bool is
 static void reconcile(uint64_t *seed, bool is_drain)
 {
     size_t count;
-    struct ulid *list = queue_ambiguous(q, INT64_MAX, &count, NULL);
+    size_t left_out;
+    struct queue_doubtful *doubtful = queue_ambiguous(q, INT64_MAX, &count, &left_out);
     for (size_t i = 0; i < count; i++) {
         bool is_found = !is_drain && one_in(seed, 4);
-        struct queue_resolution r = {.id = list[i],
+        struct queue_resolution r = {.id = doubtful[i].id,
                                      .fate = is_found ? FATE_UNRESOLVED : FATE_RETURNED};
         queue_resolve(q, &r, 1, now_ms());
     }
-    free(list);
-    list = queue_list(q, MESSAGE_UNRESOLVED, QUEUE_LIST_MAX, &count);
+    free(doubtful);
+    struct ulid *list = queue_list(q, MESSAGE_UNRESOLVED, QUEUE_LIST_MAX, &count);
     for (size_t i = 0; i < count; i++) {
         queue_retry(q, &list[i], now_ms());
     }

@@ -197,13 +197,15 @@ static void *reconcile(void *arg)
     while (!atomic_load(&is_over)) {
         static const enum queue_fate fates[] = {FATE_RETURNED, FATE_RETURNED, FATE_UNRESOLVED};
         size_t count;
-        struct ulid *found = queue_ambiguous(q, INT64_MAX, &count, NULL);
+        size_t left_out;
+        struct queue_doubtful *doubtful = queue_ambiguous(q, INT64_MAX, &count, &left_out);
         for (size_t i = 0; i < count; i++) {
-            struct queue_resolution r = {.id = found[i], .fate = fates[next_random(&seed) % 3]};
+            struct queue_resolution r = {.id = doubtful[i].id,
+                                         .fate = fates[next_random(&seed) % 3]};
             queue_resolve(q, &r, 1, clock_unix_ms());
         }
-        free(found);
-        found = queue_list(q, MESSAGE_UNRESOLVED, 1000, &count);
+        free(doubtful);
+        struct ulid *found = queue_list(q, MESSAGE_UNRESOLVED, 1000, &count);
         for (size_t i = 0; i < count; i++) {
             queue_retry(q, &found[i], clock_unix_ms());
         }

@@ -149,6 +149,9 @@ static const struct {
     {SANDBOX "timeout = 1s\n\ntimeout = 1s\n", "t.conf:5: api.timeout: is already set in line 3\n"},
     {SANDBOX "[log]\n[api]\nurl = sandbox\n", "t.conf:5: api.url: is already set in line 2\n"},
     /* Settings that earlier versions had. */
+    {SANDBOX "[relay]\non_ambiguous = hold\n",
+     "t.conf:4: relay.on_ambiguous no longer exists: write ambiguous_resends = 1 instead of retry, "
+     "or 0 instead of hold\n"},
     {SANDBOX "[relay]\nlinger = 0\n",
      "t.conf:4: relay.linger no longer exists: a message never waits for others to share its "
      "request; delete this setting\n"},
@@ -177,7 +180,7 @@ static const struct {
      "t.conf:5: listen.address: \"127.0.0.1:x\" must be HOST:PORT or [IPv6]:PORT\n"},
     /* Values: all that is wrong, at once. */
     {SANDBOX "[relay]\nbulk_max = 101\nconnections = 0\nsettle_delay = 1y\nretry_min = -1\n"
-             "on_ambiguous = drop\n",
+             "ambiguous_resends = 6\n",
      "t.conf:4: relay.bulk_max: must be a number from 1 to 100, not \"101\"\n"
      "t.conf:5: relay.connections: must be a number from 1 to 64, not \"0\"\n"
      "t.conf:6: relay.settle_delay: must be a time from 0 to 1h (ms, s, m, h, d; plain = seconds), "
@@ -185,7 +188,7 @@ static const struct {
      "\"1y\"\n"
      "t.conf:7: relay.retry_min: must be a time from 1ms to 1h (ms, s, m, h, d; plain = seconds), "
      "not \"-1\"\n"
-     "t.conf:8: relay.on_ambiguous: must be one of retry|hold, not \"drop\"\n"},
+     "t.conf:8: relay.ambiguous_resends: must be a number from 0 to 5, not \"6\"\n"},
     {SANDBOX "[reports]\npoll = 999ms\n",
      "t.conf:4: reports.poll: must be a time from 1s to 1d, or no (ms, s, m, h, d; plain = "
      "seconds), not \"999ms\"\n"},
@@ -693,8 +696,6 @@ Test(conf, choices_follow_their_enums)
     } rows[] = {
         {"listen", "control", "unix", CONF_CONTROL_UNIX},
         {"listen", "control", "all", CONF_CONTROL_ALL},
-        {"relay", "on_ambiguous", "retry", CONF_AMBIGUOUS_RETRY},
-        {"relay", "on_ambiguous", "hold", CONF_AMBIGUOUS_HOLD},
         {"queue", "durability", "always", CONF_DURABILITY_ALWAYS},
         {"queue", "durability", "none", CONF_DURABILITY_NONE},
         {"sms", "unicode", "auto", CONF_UNICODE_AUTO},

@@ -9,13 +9,13 @@ Test(anchor, is_the_message_relayed_last)
     struct anchors anchors = {0};
 
     cr_expect_null(anchor_id(&anchors.newest), "nothing was relayed: read to the end");
-    anchors_note_relayed(&anchors, "a1");
-    anchors_note_relayed(&anchors, "b2");
+    anchors_note_relayed(&anchors, "a1", 1);
+    anchors_note_relayed(&anchors, "b2", 1);
     struct anchor before_c = anchors.newest;
     cr_expect_str_eq(anchor_id(&before_c), "b2");
     cr_expect_eq(anchors_above(&anchors, &before_c), 0);
-    anchors_note_relayed(&anchors, "d4");
-    anchors_note_relayed(&anchors, "e5");
+    anchors_note_relayed(&anchors, "d4", 1);
+    anchors_note_relayed(&anchors, "e5", 1);
     cr_expect_str_eq(anchor_id(&anchors.newest), "e5");
     cr_expect_eq(anchors_above(&anchors, &before_c), 2, "d4 and e5 stand above b2");
 }
@@ -29,9 +29,9 @@ Test(anchor, needs_an_id_that_it_can_hold)
     longest[sizeof longest - 1] = '\0';
     memset(longer, 'x', sizeof longer);
     longer[sizeof longer - 1] = '\0';
-    anchors_note_relayed(&anchors, longest);
-    anchors_note_relayed(&anchors, "");
-    anchors_note_relayed(&anchors, longer);
+    anchors_note_relayed(&anchors, longest, 1);
+    anchors_note_relayed(&anchors, "", 1);
+    anchors_note_relayed(&anchors, longer, 1);
     cr_expect_str_eq(anchor_id(&anchors.newest), longest);
     cr_expect_eq(anchors_above(&anchors, &anchors.newest), 2, "they stand above it all the same");
 }
@@ -40,9 +40,9 @@ Test(anchor, of_doubt_is_the_oldest)
 {
     struct anchors anchors = {0};
 
-    anchors_note_relayed(&anchors, "a1");
+    anchors_note_relayed(&anchors, "a1", 1);
     struct anchor first = anchors.newest;
-    anchors_note_relayed(&anchors, "b2");
+    anchors_note_relayed(&anchors, "b2", 1);
     struct anchor second = anchors.newest;
 
     anchors_note_doubt(&anchors, &second, true);

@@ -151,7 +151,7 @@ static void settle_one(struct message *m, enum queue_fate fate, int64_t now_ms)
 
 static void resolve_one(const struct ulid *id, enum queue_fate fate, int64_t now_ms)
 {
-    struct queue_resolution r = {.id = *id, .fate = fate};
+    struct queue_resolution r = {.id = *id, .fate = fate, .is_absent = true};
     queue_resolve(q, &r, 1, now_ms);
 }
 
@@ -321,7 +321,7 @@ Test(queue, what_can_be_done_in_each_state)
         [SUSPECT] = {MESSAGE_CANCELED, SAME, MESSAGE_QUEUED, SAME, SAME, SAME, MESSAGE_QUEUED,
                      MESSAGE_EXPIRED, SAME},
         [AMBIGUOUS] = {MESSAGE_CANCELED, SAME, SAME, MESSAGE_RELAYED, MESSAGE_QUEUED,
-                       MESSAGE_UNRESOLVED, SAME, MESSAGE_UNRESOLVED, SAME},
+                       MESSAGE_UNRESOLVED, SAME, SAME, SAME},
         [UNRESOLVED] = {MESSAGE_CANCELED, MESSAGE_QUEUED, SAME, SAME, SAME, SAME, SAME, SAME, SAME},
         [RELAYED] = {SAME, SAME, SAME, SAME, SAME, SAME, SAME, SAME, SAME},
         [REJECTED] = {SAME, SAME, SAME, SAME, SAME, SAME, SAME, SAME, SAME},
@@ -390,7 +390,6 @@ Test(queue, reasons_of_our_own, .init = setup, .fini = teardown)
         {AMBIGUOUS, CANCEL, "canceled, but it may have been sent"},
         {UNRESOLVED, CANCEL, "canceled, but it may have been sent"},
         {QUEUED, TIME_TTL, "expired before it was sent"},
-        {AMBIGUOUS, TIME_TTL, "expired while it was unknown whether the API has it"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct ulid id = bring(cases[i].start);
@@ -724,17 +723,121 @@ Test(queue, ambiguous_are_listed_up_to_a_time, .init = setup, .fini = teardown)
     for (int i = 0; i < 3; i++) {
         settle_one(taken[order[i]], FATE_AMBIGUOUS, 10 * (i + 1));
     }
-    struct ulid *found = queue_ambiguous(q, INT64_MAX, &count, NULL);
+    struct queue_doubtful *found = queue_ambiguous(q, INT64_MAX, &count, &left_out);
     cr_assert_eq(count, 3);
+    cr_expect_eq(left_out, 0);
     for (int i = 0; i < 3; i++) {
-        cr_expect(is_same(&found[i], &ids[order[i]]), "as they became ambiguous");
+        cr_expect(is_same(&found[i].id, &ids[order[i]]), "as they became ambiguous");
+        cr_expect(found[i].doubts == 1 && found[i].looks == 0 && found[i].ambiguous_ends == 1);
     }
     free(found);
     found = queue_ambiguous(q, 20, &count, &left_out);
     cr_assert_eq(count, 2);
     cr_expect_eq(left_out, 1);
-    cr_expect(is_same(&found[0], &ids[2]) && is_same(&found[1], &ids[0]));
+    cr_expect(is_same(&found[0].id, &ids[2]) && is_same(&found[1].id, &ids[0]));
     free(found);
+}
+
+Test(queue, what_is_looked_for_again_stays_ambiguous, .init = setup, .fini = teardown)
+{
+    struct ulid id = add_plain();
+    size_t count, left_out;
+    settle_one(take_one(&id, 0), FATE_AMBIGUOUS, 10);
+    struct queue_resolution r = {.id = id, .fate = FATE_AMBIGUOUS, .doubts = 1, .looks = 1};
+    queue_resolve(q, &r, 1, 20);
+    expect_state(&id, MESSAGE_DEFERRED, "not found, and not sent again");
+    cr_expect_null(queue_ambiguous(q, 19, &count, &left_out), "as if its request had ended now");
+    cr_expect_eq(left_out, 1);
+    struct queue_doubtful *found = queue_ambiguous(q, 20, &count, &left_out);
+    cr_assert_eq(count, 1);
+    cr_expect_eq(found->looks, 1);
+    free(found);
+    r.fate = FATE_RETURNED;
+    queue_resolve(q, &r, 1, 30);
+    settle_one(take_one(&id, 0), FATE_AMBIGUOUS, 40);
+    found = queue_ambiguous(q, 40, &count, &left_out);
+    cr_assert_eq(count, 1);
+    cr_expect(found->doubts == 2 && found->looks == 0, "one more, not looked for yet");
+    free(found);
+}
+
+/* What is known of a message says how it ends when its time is over, and when it is canceled. */
+Test(queue, what_may_have_been_sent_is_never_called_unsent)
+{
+    static const struct {
+        const char *what;
+        struct queue_resolution r;
+        enum message_state overdue;
+        const char *reason;
+        bool is_maybe;
+    } cases[] = {
+        {"proven absent",
+         {.is_absent = true},
+         MESSAGE_EXPIRED,
+         "expired before it was sent",
+         false},
+        {"absent",
+         {.is_absent = true, .doubts = 1},
+         MESSAGE_EXPIRED,
+         "expired, and the API's history does not show it",
+         false},
+        {"not known",
+         {.doubts = 1},
+         MESSAGE_UNRESOLVED,
+         "expired while it was unknown whether the API has it",
+         true},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        for (int is_late = 0; is_late <= 1; is_late++) {
+            setup();
+            struct ulid id = add(&(struct spec){.ref = "r", .expires_ms = 100}, 0);
+            struct queue_resolution r = cases[i].r;
+            r.id = id;
+            r.fate = FATE_RETURNED;
+            settle_one(take_one(&id, 0), FATE_AMBIGUOUS, 0);
+            advance(100);
+            expect_state(&id, MESSAGE_DEFERRED, "for the history to tell");
+            queue_resolve(q, &r, 1, is_late ? 100 : 50);
+            if (!is_late) {
+                expect_state(&id, MESSAGE_QUEUED, cases[i].what);
+                advance(100);
+                struct message *out;
+                cr_expect_eq(queue_take(q, 1, 100, &out), 0);
+            }
+            expect_state(&id, cases[i].overdue, cases[i].what);
+            struct message_status status;
+            cr_assert(queue_status(q, &id, 0, true, &status));
+            cr_expect_str_eq(message_answer_reason(status.answer), cases[i].reason);
+            message_status_free(&status);
+            teardown();
+        }
+        setup();
+        struct ulid id = add(&(struct spec){.ref = "r"}, 0);
+        struct queue_resolution r = cases[i].r;
+        r.id = id;
+        r.fate = FATE_RETURNED;
+        settle_one(take_one(&id, 0), FATE_AMBIGUOUS, 0);
+        queue_resolve(q, &r, 1, 50);
+        cr_expect_eq(queue_cancel(q, &id, 0, true, 60), QUEUE_DONE);
+        struct message *m = make(&(struct spec){.ref = "r"});
+        struct queue_receipt receipt;
+        cr_expect_eq(submit(&m, 1, &receipt, 70), QUEUE_ACCEPTED);
+        cr_expect_eq(receipt.is_duplicate, cases[i].is_maybe, "%s: its REF", cases[i].what);
+        free(receipt.answer);
+        teardown();
+    }
+}
+
+/* With a history that cannot be asked for an hour after its time. */
+Test(queue, an_ambiguous_one_is_given_up_in_the_end, .init = setup, .fini = teardown)
+{
+    enum { HOUR_MS = 60 * 60 * 1000 };
+    struct ulid id = add(&(struct spec){.expires_ms = 100}, 0);
+    settle_one(take_one(&id, 0), FATE_AMBIGUOUS, 0);
+    cr_expect_eq(advance(100 + HOUR_MS - 1).next_due_ms, 100 + HOUR_MS);
+    expect_state(&id, MESSAGE_DEFERRED, "not yet");
+    advance(100 + HOUR_MS);
+    expect_state(&id, MESSAGE_UNRESOLVED, "now");
 }
 
 Test(queue, resolved_go_back_in_order_with_their_group, .init = setup, .fini = teardown)
@@ -1122,8 +1225,7 @@ Test(queue, the_operator_can_retry_what_is_overdue, .init = setup, .fini = teard
 {
     struct ulid id = add(&(struct spec){.expires_ms = 40}, 0);
     settle_one(take_one(&id, 0), FATE_AMBIGUOUS, 0);
-    advance(40);
-    expect_state(&id, MESSAGE_UNRESOLVED, "expired while ambiguous");
+    resolve_one(&id, FATE_UNRESOLVED, 40);
     struct ulid other = add(&(struct spec){0}, 50);
     cr_expect_eq(queue_retry(q, &id, 50), QUEUE_DONE);
     advance(60);
@@ -1566,71 +1668,87 @@ static size_t count_ambiguous(void)
     return totals.ambiguous;
 }
 
-/* What a message was, and what it becomes: at once, if the history does not have it, if the history
- * cannot tell, and if it expires before that is known. */
+/* What a message was, and what it becomes: at once, with how many doubts, if the history does not
+ * have it, and if it expires before that is known. */
 Test(queue, restored_as_what)
 {
     static const struct {
         enum message_state was;
-        bool may_be_sent;
+        unsigned doubts, doubts_then;
         int64_t due_ms;
-        enum message_state is, absent, untold, overdue;
+        enum message_state is, absent, overdue;
     } cases[] = {
-        {MESSAGE_QUEUED, false, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_QUEUED,
-         MESSAGE_DEFERRED},
-        {MESSAGE_SENDING, false, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_UNRESOLVED,
-         MESSAGE_DEFERRED},
-        {MESSAGE_DEFERRED, false, 900, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_QUEUED,
-         MESSAGE_DEFERRED},
-        {MESSAGE_DEFERRED, true, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_UNRESOLVED,
-         MESSAGE_DEFERRED},
-        {MESSAGE_SCHEDULED, false, NOW, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_QUEUED,
-         MESSAGE_DEFERRED},
-        {MESSAGE_SCHEDULED, false, NOW + 1, MESSAGE_SCHEDULED, MESSAGE_SCHEDULED, MESSAGE_SCHEDULED,
-         MESSAGE_EXPIRED},
-        {MESSAGE_UNRESOLVED, true, 0, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED,
-         MESSAGE_UNRESOLVED},
-        {MESSAGE_UNRESOLVED, false, 0, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED,
-         MESSAGE_UNRESOLVED},
-        {MESSAGE_RELAYED, false, 0, MESSAGE_RELAYED, MESSAGE_RELAYED, MESSAGE_RELAYED,
-         MESSAGE_RELAYED},
-        {MESSAGE_CANCELED, false, 0, MESSAGE_CANCELED, MESSAGE_CANCELED, MESSAGE_CANCELED,
-         MESSAGE_CANCELED},
+        {MESSAGE_QUEUED, 0, 0, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_DEFERRED},
+        {MESSAGE_QUEUED, 1, 1, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_DEFERRED},
+        {MESSAGE_SENDING, 0, 1, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_DEFERRED},
+        {MESSAGE_SENDING, 2, 3, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_DEFERRED},
+        {MESSAGE_SENDING, 7, 7, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_DEFERRED},
+        {MESSAGE_DEFERRED, 0, 0, 900, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_DEFERRED},
+        {MESSAGE_DEFERRED, 1, 1, 0, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_DEFERRED},
+        {MESSAGE_SCHEDULED, 0, 0, NOW, MESSAGE_DEFERRED, MESSAGE_QUEUED, MESSAGE_DEFERRED},
+        {MESSAGE_SCHEDULED, 0, 0, NOW + 1, MESSAGE_SCHEDULED, MESSAGE_SCHEDULED, MESSAGE_EXPIRED},
+        {MESSAGE_UNRESOLVED, 2, 2, 0, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED},
+        {MESSAGE_UNRESOLVED, 0, 0, 0, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED, MESSAGE_UNRESOLVED},
+        {MESSAGE_RELAYED, 0, 0, 0, MESSAGE_RELAYED, MESSAGE_RELAYED, MESSAGE_RELAYED},
+        {MESSAGE_CANCELED, 0, 0, 0, MESSAGE_CANCELED, MESSAGE_CANCELED, MESSAGE_CANCELED},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        for (int what = 0; what < 4; what++) {
+        for (int what = 0; what < 3; what++) {
             char words[40];
             snprintf(words, sizeof words, "case %zu, %d", i, what);
             setup();
             /* The REF keeps the finished ones; `due_ms` is what the store noted. */
             struct message *m = stored(&(struct spec){.ref = "r"}, cases[i].was);
-            m->may_be_sent = cases[i].may_be_sent;
+            m->doubts = cases[i].doubts & MESSAGE_DOUBTS_MAX;
             m->due_ms = cases[i].due_ms;
             struct ulid id = restore(m);
             expect_state(&id, cases[i].is, words);
             cr_expect_eq(count_ambiguous(), cases[i].is == MESSAGE_DEFERRED, "%s", words);
+            cr_expect_eq(m->doubts, cases[i].doubts_then, "%s", words);
             struct message *out;
             cr_expect_eq(queue_take(q, 1, NOW, &out), 0, "%s: not before it is known", words);
             if (what == 1) {
                 resolve_one(&id, FATE_RETURNED, NOW);
                 expect_state(&id, cases[i].absent, words);
-            } else if (what == 2) {
-                resolve_one(&id, FATE_UNRESOLVED, NOW);
-                expect_state(&id, cases[i].untold, words);
-            } else if (what == 3 && cases[i].was != MESSAGE_SCHEDULED) {
+            } else if (what == 2 && cases[i].was != MESSAGE_SCHEDULED) {
                 advance(FAR - 1);
                 expect_state(&id, cases[i].is, words);
                 advance(FAR);
                 expect_state(&id, cases[i].overdue, words);
                 if (cases[i].overdue == MESSAGE_DEFERRED) { /* the scan is asked first */
                     resolve_one(&id, FATE_RETURNED, FAR);
-                    advance(FAR);
                     expect_state(&id, MESSAGE_EXPIRED, words);
                 }
             }
             teardown();
         }
     }
+}
+
+/* However long it was down: the history is asked before anything is given up. */
+Test(queue, restored_long_after_its_time, .init = setup, .fini = teardown)
+{
+    enum { HOUR_MS = 60 * 60 * 1000 };
+    struct message *m = stored(&(struct spec){.expires_ms = 450}, MESSAGE_SENDING);
+    struct ulid id = m->id;
+    cr_assert(queue_restore(q, &m, 1, DAY_MS));
+    advance(DAY_MS + HOUR_MS - 1);
+    expect_state(&id, MESSAGE_DEFERRED, "within the hour");
+    advance(DAY_MS + HOUR_MS);
+    expect_state(&id, MESSAGE_UNRESOLVED, "after it");
+}
+
+/* Its client was told that it may have been sent: that stays true. */
+Test(queue, restored_canceled_keeps_its_ref, .init = setup, .fini = teardown)
+{
+    struct message *m = stored(&(struct spec){.ref = "r"}, MESSAGE_CANCELED);
+    m->may_be_sent = true;
+    struct ulid id = restore(m);
+    struct message *again = make(&(struct spec){.ref = "r"});
+    struct queue_receipt receipt;
+    cr_assert_eq(submit(&again, 1, &receipt, NOW), QUEUE_ACCEPTED);
+    cr_expect(receipt.is_duplicate && is_same(&receipt.id, &id));
+    free(receipt.answer);
 }
 
 Test(queue, restored_schedule, .init = setup, .fini = teardown)
@@ -1660,9 +1778,12 @@ Test(queue, restored_order_outlives_the_scan, .init = setup, .fini = teardown)
     add_plain(); /* came after the start and before the scan: behind those that are older */
 
     size_t count;
-    struct ulid *found = queue_ambiguous(q, NOW, &count, NULL);
+    size_t left_out;
+    struct queue_doubtful *found = queue_ambiguous(q, NOW, &count, &left_out);
     cr_assert_eq(count, MESSAGES);
-    cr_expect_eq(memcmp(found, ids, sizeof ids), 0, "in the order of the store");
+    for (size_t i = 0; i < MESSAGES; i++) {
+        cr_expect(is_same(&found[i].id, &ids[i]), "in the order of the store");
+    }
     free(found);
     struct queue_resolution r[MESSAGES];
     for (size_t i = 0; i < MESSAGES; i++) {

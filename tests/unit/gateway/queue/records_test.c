@@ -247,24 +247,30 @@ Test(queue_records, tell_of_doubt, .init = setup, .fini = teardown)
     settle_one(take_one(), FATE_AMBIGUOUS);
     EXPECT_ROWS("ambiguous", 1);
     cr_expect(records[0].state == MESSAGE_DEFERRED && records[0].may_be_sent);
-    cr_expect_eq(records[0].ambiguous_ends, 1);
+    cr_expect(records[0].ambiguous_ends == 1 && records[0].doubts == 1);
     done(1, true);
-    struct queue_resolution r = {.id = id, .fate = FATE_RETURNED};
+    struct queue_resolution r = {.id = id, .fate = FATE_RETURNED, .doubts = 1, .is_absent = true};
     queue_resolve(q, &r, 1, 0);
     EXPECT_ROWS("absent", 1);
     cr_expect(records[0].state == MESSAGE_QUEUED && !records[0].may_be_sent);
-    cr_expect_eq(records[0].attempts, 1);
+    cr_expect(records[0].attempts == 1 && records[0].doubts == 1);
     done(1, true);
     settle_one(take_one(), FATE_AMBIGUOUS);
-    struct queue_depth depth;
-    queue_advance(q, FAR, &depth);
-    EXPECT_ROWS("expired while ambiguous", 1);
+    r = (struct queue_resolution){.id = id, .fate = FATE_AMBIGUOUS, .doubts = 1, .looks = 1};
+    queue_resolve(q, &r, 1, 0);
+    EXPECT_ROWS("one of two doubts is gone", 1);
+    cr_expect(records[0].state == MESSAGE_DEFERRED && records[0].doubts == 1);
+    done(1, true);
+    r = (struct queue_resolution){.id = id, .fate = FATE_UNRESOLVED};
+    queue_resolve(q, &r, 1, FAR);
+    EXPECT_ROWS("not known after its time", 1);
     cr_expect(records[0].state == MESSAGE_UNRESOLVED && records[0].may_be_sent);
     cr_expect_not(records[0].is_expiry_lifted);
     done(1, true);
     cr_assert_eq(queue_retry(q, &id, FAR), QUEUE_DONE);
     EXPECT_ROWS("sent again", 1);
     cr_expect(records[0].state == MESSAGE_QUEUED && records[0].is_expiry_lifted);
+    cr_expect(records[0].may_be_sent && records[0].doubts == 0);
     done(1, true);
 }
 

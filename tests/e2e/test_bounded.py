@@ -1,0 +1,191 @@
+"""Never without bound: whatever the API does, it never gets a message more often than
+1 + relay.ambiguous_resends times; and only what it says itself counts as an answer.
+"""
+
+import collections
+import os
+import shutil
+import tempfile
+import unittest
+
+from relaying import QUICK, RelayingTest, eventually
+from support import TOKEN, Relay
+
+JSON = {"message": "no such luck"}
+PAGE = {"content_type": "text/html", "body": "<html>it works</html>"}
+HOUR_MS = 3600 * 1000
+
+
+def texts(count, prefix="m"):
+    return ["%s%d" % (prefix, i) for i in range(count)]
+
+
+class BoundedTest(RelayingTest):
+    def taken(self):
+        """How often the API took each message."""
+        return collections.Counter(m["clientId"] for m in self.api.record()["messages"])
+
+    def assertTakenAtMost(self, times, ids):
+        taken = self.taken()
+        for id in ids:
+            self.assertLessEqual(taken[id], times)
+
+
+class Resends(BoundedTest):
+    """The API takes every POST, and every answer is lost; the history does not help."""
+
+    def blind(self):
+        yield "no clientId", dict(history_client_id=False)
+        yield "too late", dict(history_delay_ms=HOUR_MS)
+
+    def lose_all(self):
+        self.api.faults({"on": "single", "drop": True, "accept": True, "count": -1},
+                        {"on": "bulk", "drop": True, "accept": True, "count": -1})
+
+    def test_so_many_and_no_more(self):
+        for name, history in self.blind():
+            for resends in (0, 1, 3):
+                for count in (1, 3):
+                    with self.subTest(name, resends=resends, count=count):
+                        self.start({"relay.ambiguous_resends": resends})
+                        self.api.settings(**history)
+                        self.lose_all()
+                        ids = self.send_together(texts(count))
+                        statuses = self.await_states(ids, "unresolved")
+                        for status in statuses:
+                            self.assertIn("history", status["reason"])
+                        self.assertTakenAtMost(1 + resends, ids)
+                        self.finish()
+                        self.assertTakenAtMost(1 + resends, ids)
+
+    def test_over_restarts(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        settings = {"queue.path": os.path.join(folder, "queue.db"), "api.timeout": "30s"}
+        self.start(settings)
+        self.api.settings(history_client_id=False)
+        self.api.faults({"on": "bulk", "hang_ms": -1, "accept": True, "count": -1},
+                        {"on": "single", "hang_ms": -1, "accept": True, "count": -1})
+        ids = self.send_together(texts(3))
+        for life in range(4):
+            with self.subTest(life=life):
+                eventually(lambda: self.c.queue()["sending"] != "0" or
+                           self.c.queue()["unresolved"] == "3", "a request, or the end of it")
+                self.daemon.kill()
+                self.restart(settings)
+        self.await_states(ids, "unresolved")
+        self.assertTakenAtMost(2, ids)
+        self.finish()
+
+    def restart(self, settings):
+        self.c.close()
+        self.daemon = Relay(dict(QUICK, **settings), sandbox=self.api)
+        self.addCleanup(self.give_up, self.daemon)
+        self.c = self.daemon.connect()
+        self.addCleanup(self.c.close)
+
+    def test_the_others_of_its_batch_do_not_pay(self):
+        """One message whose answer is always lost, in a batch: the others are proven untaken."""
+        self.start()
+        self.api.faults({"containing": "poison", "drop": True, "count": -1})
+        ids = self.send_together(texts(5) + ["poison"] + texts(4, "n"))
+        good = ids[:5] + ids[6:]
+        self.assertRelayed(good)
+        self.await_states(ids[5:6], "unresolved")
+        self.assertOnce(self.finish(), good)
+
+    def test_a_history_that_has_caught_up_is_proof(self):
+        """Absent, while something sent later is there: it was not taken, and is sent again."""
+        self.start({"relay.ambiguous_resends": 0})
+        self.api.faults({"containing": "lost", "drop": True, "count": 3})
+        ids = self.send("lost")
+        for i in range(3):
+            self.await_posts(2 * i + 1)
+            self.await_states(ids, "deferred")
+            self.assertRelayed(self.send("other%d" % i, first=1 + i))
+        self.assertRelayed(ids)
+        self.finish()
+        self.assertTakenAtMost(1, ids)
+
+
+class Refused(BoundedTest):
+    """What the history's call is refused with says nothing about messages: it is made again."""
+
+    def test_each_status(self):
+        for status in (400, 401, 402, 403, 404, 405, 409, 410, 422, 500, 501, 503):
+            with self.subTest(status):
+                self.start({"relay.ambiguous_resends": 1})
+                self.api.faults({"on": "history", "status": status, "body": JSON, "count": 6},
+                                {"drop": True, "accept": True})
+                ids = self.send_together(texts(3))
+                self.assertRelayed(ids)
+                record = self.finish()
+                self.assertOnce(record, ids)
+                self.assertEqual(len(record.of_kind("bulk")), 1)
+
+    def test_unreadable(self):
+        self.start()
+        self.api.faults({"on": "history", "status": 200, "count": 6, **PAGE},
+                        {"drop": True, "accept": True})
+        ids = self.send_together(texts(3))
+        self.assertRelayed(ids)
+        self.assertOnce(self.finish(), ids)
+
+    def test_a_token_that_is_put_right(self):
+        self.addCleanup(self.api.settings, token=TOKEN)
+        self.start()
+        self.api.faults({"drop": True, "accept": True})
+        ids = self.send_together(texts(3))
+        self.await_states(ids, "deferred")
+        self.api.settings(token="an0ther")
+        self.daemon.wait_log("history_failed", count=3)
+        self.api.settings(token=TOKEN)
+        self.assertRelayed(ids)
+        self.assertOnce(self.finish(), ids)
+
+
+class Expired(BoundedTest):
+    """A time that is over before anyone could look: it is looked up nevertheless."""
+
+    def outcome(self, accept):
+        self.start({"relay.settle_delay": "1200ms"})
+        self.api.faults({"drop": True, "accept": accept})
+        ids = self.send("code", options="TTL=1")
+        status, = self.await_states(ids, "relayed", "expired", "unresolved")
+        self.finish()
+        return status
+
+    def test_taken(self):
+        self.assertEqual(self.outcome(True)["state"], "relayed")
+
+    def test_not_taken(self):
+        status = self.outcome(False)
+        self.assertEqual(status["state"], "expired")
+        self.assertIn("history", status["reason"])
+
+
+class Cancel(BoundedTest):
+    def test_of_what_may_have_been_sent(self):
+        self.start({"relay.settle_delay": "1h"})
+        self.api.faults({"drop": True, "accept": True})
+        ids = self.send("x", options="REF=r1")
+        self.await_states(ids, "deferred")
+        reply = self.c.ask("CANCEL r1")
+        self.assertReply(reply, "250")
+        self.assertIn("sent=maybe", reply[0])
+        self.assertIn("sent=maybe", self.c.ask("STATUS r1")[0])
+        again = self.c.ask("SEND REF=r1 +34600000000 x")
+        self.assertIn("duplicate=yes", again[0])
+        self.finish()
+
+    def test_of_what_was_not_sent(self):
+        self.start()
+        self.c.ask("HOLD")
+        self.send("x", options="REF=r1")
+        self.assertNotIn("sent=", self.c.ask("CANCEL r1")[0])
+        self.assertNotIn("duplicate", self.c.ask("SEND REF=r1 +34600000000 x")[0])
+        self.finish()
+
+
+if __name__ == "__main__":
+    unittest.main()
