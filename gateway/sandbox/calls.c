@@ -239,8 +239,9 @@ void sandbox_get_history(struct sandbox_exchange *x, const json_t *request)
 {
     const struct sandbox *sandbox = x->sandbox;
     const char *text = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(x->http));
+    const int64_t stale_ms = x->fault == NULL ? 0 : x->fault->stale_ms;
     const size_t shown = sandbox_store_accepted_until(
-        &sandbox->store, x->now_ms - sandbox->settings.history_delay_ms);
+        &sandbox->store, x->now_ms - sandbox->settings.history_delay_ms - stale_ms);
     size_t page = 1, per_page = MAX_PER_PAGE;
     json_t *entities;
     struct evkeyvalq query;

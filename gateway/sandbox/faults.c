@@ -30,6 +30,7 @@ static const struct sandbox_member table[] = {
     {"no_rate_headers", SANDBOX_FLAG, AT(no_rate_headers), 0, 0, NULL},
     {"rate", SANDBOX_OBJECT, AT(rate), 0, 0, NULL},
     {"close_idle", SANDBOX_FLAG, AT(close_idle), 0, 0, NULL},
+    {"stale_ms", SANDBOX_INTEGER, AT(stale_ms), 0, 24 * 60 * 60 * 1000, NULL},
     {NULL, SANDBOX_FLAG, 0, 0, 0, NULL},
 };
 

@@ -37,6 +37,7 @@ struct sandbox_fault {
     bool no_rate_headers;
     json_t *rate;
     bool close_idle;
+    int64_t stale_ms;
     json_t *source; /* as given */
     struct sandbox_fault *next;
 };

@@ -6,6 +6,7 @@ import collections
 import os
 import shutil
 import tempfile
+import time
 import unittest
 
 from relaying import QUICK, RelayingTest, eventually
@@ -142,6 +143,29 @@ class Refused(BoundedTest):
         self.api.settings(token=TOKEN)
         self.assertRelayed(ids)
         self.assertOnce(self.finish(), ids)
+
+
+class Replicas(BoundedTest):
+    """Pages may come from replicas of unequal age: what lies between them is not shown."""
+
+    def test_what_one_look_misses(self):
+        self.start({"relay.settle_delay": "1500ms"})
+        self.api.settings(rate_headers=False)
+        known = self.send_together(texts(100, "known"), first=500)
+        self.assertRelayed(known)
+        self.api.faults({"drop": True, "accept": True})
+        ids = self.send_together(texts(100))
+        self.await_states(ids, "deferred")
+        lost_ms = self.api.record()["messages"][-1]["at_ms"]
+        eventually(lambda: time.time() * 1000 > lost_ms + 500, "a gap")
+        above = self.send_together(texts(90, "above"), first=200)
+        self.assertRelayed(above)
+        # The second page: as of before they came, so that it begins 90 messages further down.
+        self.api.faults({"on": "history", "skip": 1, "stale_ms": 1250})
+        self.assertRelayed(ids)
+        record = self.finish()
+        self.assertOnce(record, known + ids + above)
+        self.assertGreater(len(record.histories()), 2)
 
 
 class Expired(BoundedTest):

@@ -627,6 +627,13 @@ class FaultTest(SandboxTest):
         self.assertIsNone(answer.headers["X-RateLimit-Reset"])
         self.assertEqual(self.accepted(), 2)
 
+    def test_stale_ms(self):
+        """A page of the history from a replica that lags behind."""
+        self.single()
+        self.fault({"on": "history", "stale_ms": 60000})
+        shown = [len(self.api("GET", "/sms").json["entities"]) for _ in range(2)]
+        self.assertEqual(shown, [0, 1])
+
     def test_close_idle(self):
         for accept in (False, True):
             with self.subTest(accept=accept):
