@@ -7,6 +7,7 @@
 #include "gateway/api/value.h"
 #include "gateway/api/words.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +211,7 @@ void api_json_read_refusal(const char *body, size_t len, struct api_refusal *ref
 {
     *refusal = (struct api_refusal){0};
     json_t *root = api_load(body, len);
+    refusal->is_unread = root == NULL && errno == ENOMEM;
     if (json_is_object(root)) {
         struct api_words words;
         api_words_read(root, NULL, NULL, &words);

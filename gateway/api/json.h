@@ -35,7 +35,8 @@ char *api_json_bulk(struct message *const *messages, size_t count, size_t *len);
 
 /*
  * Bodies are read as they were meant (see load.h), lists and single objects also where a member
- * `data` holds them, and lists also where they come as objects (see list.h).
+ * `data` holds them, and lists also where they come as objects (see list.h). Where it matters
+ * whether a body says nothing, or memory ran out: errno is ENOMEM then, else something else.
  */
 
 /*
@@ -55,12 +56,13 @@ bool api_json_read_bulk(const char *body, size_t len, struct message *const *mes
 
 /* What the body of a refusal (4xx, 5xx) says. */
 struct api_refusal {
+    bool is_unread;       /* on allocation failure: it may say anything */
     bool is_json;         /* a JSON object, as the API sends, not a proxy's page */
     bool names_field;     /* it speaks of a field of the message, not of the request */
     bool is_already_used; /* it says that the clientId was used before */
     char *reason; /* its words, at most 200 bytes of UTF-8; the caller's, malloc'ed; NULL = none */
 };
-/* Takes any body, also an empty one. On allocation failure there is no reason, or no JSON. */
+/* Takes any body, also an empty one. */
 void api_json_read_refusal(const char *body, size_t len, struct api_refusal *refusal);
 
 /* A page of GET /sms. What GET /sms/{id} shows is a page with one entry. */

@@ -5,12 +5,15 @@
 #include "proto/text.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <setjmp.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 /* Integers of more digits may not fit jansson's. */
-enum { LONGEST_NUMBER = 18, ESCAPE_LEN = sizeof "\\u0000" - 1 };
+enum { FIRST_BLOCKS = 256, LONGEST_NUMBER = 18, ESCAPE_LEN = sizeof "\\u0000" - 1 };
 
 #define REPLACEMENT "\\ufffd"
 
@@ -19,6 +22,92 @@ struct reader {
     const char *at, *end;
     struct buffer out; /* the JSON, mended */
 };
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/*
+ * jansson (2.14) does not check every allocation: when memory runs out inside a string it drops
+ * characters of it, or writes past its end. So it never sees one fail. A failure ends the whole
+ * attempt instead, with a jump, and frees what jansson had allocated in it.
+ */
+static _Thread_local struct {
+    bool is_on;
+    jmp_buf out;
+    void **blocks; /* what has been allocated; NULL = freed again */
+    size_t count, size;
+} attempt;
+
+static bool reserve_block(void)
+{
+    if (attempt.count < attempt.size) {
+        return true;
+    }
+    size_t size = attempt.size == 0 ? FIRST_BLOCKS : 2 * attempt.size;
+    void **blocks = realloc(attempt.blocks, size * sizeof *blocks);
+    if (blocks == NULL) {
+        return false;
+    }
+    attempt.blocks = blocks;
+    attempt.size = size;
+    return true;
+}
+
+static void *attempt_malloc(size_t size)
+{
+    if (!attempt.is_on) {
+        return malloc(size);
+    }
+    void *block = reserve_block() ? malloc(size) : NULL;
+    if (block == NULL) {
+        longjmp(attempt.out, 1);
+    }
+    attempt.blocks[attempt.count++] = block;
+    return block;
+}
+
+static void attempt_free(void *block)
+{
+    for (size_t i = attempt.is_on ? attempt.count : 0; i > 0; i--) { /* most are young */
+        if (attempt.blocks[i - 1] == block) {
+            attempt.blocks[i - 1] = NULL;
+            attempt.count -= i == attempt.count ? 1 : 0;
+            break;
+        }
+    }
+    free(block);
+}
+
+/* Before main: blocks of either kind may be freed by any thread. */
+__attribute__((constructor)) static void hook_jansson(void)
+{
+    json_set_alloc_funcs(attempt_malloc, attempt_free);
+}
+
+static void end_attempt(void)
+{
+    free(attempt.blocks);
+    attempt.is_on = false;
+    attempt.blocks = NULL;
+    attempt.count = attempt.size = 0;
+}
+
+/* json_loadb. NULL with errno ENOMEM on allocation failure. */
+static json_t *load_strictly(const char *body, size_t len)
+{
+    attempt.is_on = true;
+    if (setjmp(attempt.out) != 0) {
+        for (size_t i = 0; i < attempt.count; i++) {
+            free(attempt.blocks[i]);
+        }
+        end_attempt();
+        errno = ENOMEM;
+        return NULL;
+    }
+    json_t *root = json_loadb(body, len, 0, NULL);
+    end_attempt();
+    errno = 0;
+    return root;
+}
 
 /* --- where the JSON is ------------------------------------------------------------------------ */
 
@@ -251,8 +340,10 @@ static json_t *load_as_meant(const char *body, const char *end)
         return NULL;
     }
     copy_json(&r);
-    if (!r.out.has_failed && is_harmless(r.at, end)) {
-        root = json_loadb(r.out.data, r.out.len, 0, NULL);
+    if (r.out.has_failed) {
+        errno = ENOMEM;
+    } else if (is_harmless(r.at, end)) {
+        root = load_strictly(r.out.data, r.out.len);
     }
     buffer_free(&r.out);
     return root;
@@ -260,6 +351,6 @@ static json_t *load_as_meant(const char *body, const char *end)
 
 json_t *api_load(const char *body, size_t len)
 {
-    json_t *root = json_loadb(body, len, 0, NULL);
-    return root != NULL ? root : load_as_meant(body, body + len);
+    json_t *root = load_strictly(body, len);
+    return root != NULL || errno == ENOMEM ? root : load_as_meant(body, body + len);
 }

@@ -17,7 +17,8 @@
  * - bytes that are no UTF-8, half surrogate pairs and NULs become U+FFFD;
  * - control characters may stand in strings, and a backslash before any character;
  * - NaN and Infinity are null, and a number that jansson cannot hold is a string.
- * Returns the caller's reference; NULL if it cannot be read, or on allocation failure.
+ * Returns the caller's reference; NULL if it cannot be read, and then errno is ENOMEM if that was
+ * for want of memory, else 0.
  */
 json_t *api_load(const char *body, size_t len);
 

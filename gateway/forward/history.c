@@ -8,6 +8,7 @@
 #include "gateway/queue/ask.h"
 #include "gateway/queue/dispatch.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { RESOLVE_SLICE = 1000 };
@@ -115,14 +116,16 @@ static void read_scan(struct history *h, const struct api_answer *answer, uint64
 {
     struct api_history page;
     enum reconcile_progress progress;
-    bool is_page = answer->transport == API_ANSWERED && answer->status / 100 == 2 &&
-                   api_json_read_history(answer->body, answer->body_len, &page);
+    bool is_success = answer->transport == API_ANSWERED && answer->status / 100 == 2;
+    bool is_page = is_success && api_json_read_history(answer->body, answer->body_len, &page);
+    bool is_unread = is_success && !is_page && errno == ENOMEM;
     h->has_failed = !is_page;
     if (is_page) {
         progress = reconcile_read(h->reconcile, &page, sent - h->scan_from);
         api_history_free(&page);
     } else {
-        progress = reconcile_refused(h->reconcile, answer, clock_monotonic_ms(), random);
+        progress = reconcile_refused(h->reconcile, is_unread ? NULL : answer, clock_monotonic_ms(),
+                                     random);
         LOG(LOG_WARN, "history_failed", LOG_INT("status", answer->status),
             LOG_STR("request_id", answer->request_id), LOG_STR("error", answer->error));
     }

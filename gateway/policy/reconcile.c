@@ -537,7 +537,7 @@ enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_his
 static bool is_missing(const struct api_answer *answer)
 {
     static const int statuses[] = {404, 405, 410, 501};
-    bool is_answered = answer->transport == API_ANSWERED;
+    bool is_answered = answer != NULL && answer->transport == API_ANSWERED;
     bool is_unreadable = is_answered && answer->status / 100 == 2;
 
     for (size_t i = 0; is_answered && i < sizeof(statuses) / sizeof(statuses[0]); i++) {
@@ -553,7 +553,7 @@ static void count_failure(struct reconcile *r, const struct api_answer *answer, 
     }
     if (is_missing(answer)) {
         r->missing_since_ms = r->missing++ == 0 ? now_ms : r->missing_since_ms;
-    } else if (answer->transport == API_ANSWERED) {
+    } else if (answer != NULL && answer->transport == API_ANSWERED) {
         r->missing = 0;
     }
 }

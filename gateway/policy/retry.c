@@ -181,9 +181,19 @@ static int64_t retry_after_ms(const struct api_rate *rate)
     return int64_min(rate->retry_after_s, limit_s) * 1000;
 }
 
+/* The answer may say anything, but memory ran out before it was read. */
+static struct retry_verdict judge_unread(void)
+{
+    return (struct retry_verdict){
+        .outcome = RETRY_AMBIGUOUS, .effect = RETRY_BACKOFF, .why = "memory ran out"};
+}
+
 struct retry_verdict retry_judge(const struct api_answer *answer, const struct api_refusal *refusal,
                                  const struct retry_request *request)
 {
+    if (refusal != NULL && refusal->is_unread) {
+        return judge_unread();
+    }
     int status = status_of(answer);
     unsigned facts = facts_of_answer(answer, refusal, request->count) | facts_of_request(request);
     const struct row *row = table;

@@ -3,14 +3,17 @@
 """
 
 import collections
+import mmap
 import os
 import shutil
+import struct
+import subprocess
 import tempfile
 import time
 import unittest
 
-from relaying import QUICK, RelayingTest, eventually
-from support import TOKEN, Relay
+from relaying import QUICK, Record, RelayingTest, eventually
+from support import IS_SLOW, TOKEN, Relay
 
 JSON = {"message": "no such luck"}
 PAGE = {"content_type": "text/html", "body": "<html>it works</html>"}
@@ -209,6 +212,88 @@ class Cancel(BoundedTest):
         self.assertNotIn("sent=", self.c.ask("CANCEL r1")[0])
         self.assertNotIn("duplicate", self.c.ask("SEND REF=r1 +34600000000 x")[0])
         self.finish()
+
+
+@unittest.skipIf(IS_SLOW, "sanitizers and valgrind have a malloc of their own")
+class OutOfMemory(BoundedTest):
+    """An allocation that fails on our side is no answer of the API's: each in turn is made to fail,
+    from the moment the answer comes until all is settled.
+    """
+
+    settings = {"relay.settle_delay": "20ms", "relay.retry_min": "1ms", "relay.retry_max": "5ms",
+                "relay.ambiguous_resends": 5}
+    BATCH = 5
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tempfile.mkdtemp()
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.library = os.path.join(cls.folder, "failing_malloc.so")
+        source = os.path.join(os.path.dirname(__file__), "../support/failing_malloc.c")
+        subprocess.run(["gcc", "-O1", "-D_GNU_SOURCE", "-shared", "-fPIC", "-pthread", "-o", cls.library, source],
+                       check=True)
+
+    def setUp(self):
+        path = os.path.join(self.folder, "control")
+        with open(path, "wb") as file:
+            file.write(bytes(8))
+        with open(path, "r+b") as file:
+            self.control = mmap.mmap(file.fileno(), 8)
+        self.start(env={"LD_PRELOAD": self.library, "FAILING_MALLOC": path})
+        self.api.settings(limit=1000000)
+
+    def fail_allocation(self, number):
+        self.control[:] = struct.pack("II", number, 0)
+
+    def was_reached(self):
+        left, failed = struct.unpack("II", self.control[:])
+        return left == 0 and failed == 1
+
+    def each_allocation(self, lose):
+        """Rounds of messages that `lose` sends; in each, one allocation more is left to succeed."""
+        number = 0
+        while number == 0 or self.was_reached():
+            number += 1
+            self.fail_allocation(0)
+            self.api.call("DELETE", "/sandbox/record")
+            ids = lose(number)
+            statuses = self.await_states(ids, "relayed", "rejected", "unresolved")
+            self.assertEqual({status["state"] for status in statuses}, {"relayed"}, number)
+            self.assertOnce(Record(self.api.record()), ids)
+        print("# allocations: %s: %d" % (self.id(), number - 1), flush=True)
+        self.assertGreater(number, 20)
+        self.finish()
+
+    def test_answer(self):
+        def answered(number):
+            self.api.faults({"hang_ms": 20})
+            ids = self.send_together(texts(self.BATCH, "r%d-" % number))
+            self.await_posts(1)
+            self.fail_allocation(number)
+            return ids
+        self.each_allocation(answered)
+
+    def test_history(self):
+        def lost(number):
+            self.api.faults({"drop": True, "accept": True}, {"on": "history", "hang_ms": 20})
+            ids = self.send_together(texts(self.BATCH, "r%d-" % number))
+            eventually(lambda: self.api.summary()["requests"]["history"] > 0, "the scan")
+            self.fail_allocation(number)
+            return ids
+        self.each_allocation(lost)
+
+    def test_used_client_id(self):
+        """A refusal says that the message is there already."""
+        self.api.settings(history_client_id=False, duplicate_client_id="error")
+
+        def repeated(number):
+            self.api.faults({"drop": True, "accept": True}, {"on": "single", "hang_ms": 20})
+            ids = self.send("r%d" % number)
+            self.await_posts(2)
+            self.fail_allocation(number)
+            return ids
+        self.each_allocation(repeated)
 
 
 if __name__ == "__main__":

@@ -241,6 +241,18 @@ Test(retry, below_http)
     cr_expect_eq(verdict.effect, RETRY_BACKOFF);
 }
 
+Test(retry, an_answer_that_was_not_read_says_nothing)
+{
+    struct api_refusal refusal = {.is_unread = true};
+    for (int status = 400; status <= 599; status++) {
+        struct api_answer answer = answered(status);
+        struct retry_request request = {.count = 1, .attempts = 2};
+        struct retry_verdict verdict = retry_judge(&answer, &refusal, &request);
+        cr_expect_eq(verdict.outcome, RETRY_AMBIGUOUS, "%d", status);
+        cr_expect_eq(verdict.effect, RETRY_BACKOFF, "%d", status);
+    }
+}
+
 Test(retry, client_id_already_used)
 {
     static const struct {
