@@ -251,6 +251,11 @@ bool message_state_is_failure(enum message_state state)
     return state == MESSAGE_REJECTED || state == MESSAGE_EXPIRED || state == MESSAGE_CANCELED;
 }
 
+bool message_frees_ref(const struct message *m)
+{
+    return message_state_is_failure((enum message_state)m->state) && !m->may_be_sent;
+}
+
 bool message_state_is_finished(enum message_state state)
 {
     return state == MESSAGE_RELAYED || message_state_is_failure(state);

@@ -203,8 +203,10 @@ const char *message_state_name(enum message_state state);
 const char *message_priority_name(enum message_priority priority);
 bool message_state_parse(const char *word, enum message_state *state);
 
-/* Rejected, expired or canceled: nothing more happens to it, and its REF is free again. */
+/* Rejected, expired or canceled: nothing more happens to it. */
 bool message_state_is_failure(enum message_state state);
+/* Is its REF free again? So it is when it failed, unless the API may have it. */
+bool message_frees_ref(const struct message *m);
 /* Relayed or one of the failures. */
 bool message_state_is_finished(enum message_state state);
 /* Finished or unresolved: the relay itself does nothing more about it. */

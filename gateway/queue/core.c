@@ -261,10 +261,9 @@ void queue_doubt(struct message *m)
     m->may_be_sent = true;
 }
 
-/* A message that failed frees its REF, unless the API may have it. */
 static void release_ref(struct queue *q, const struct message *m)
 {
-    if (message_state_is_failure((enum message_state)m->state) && !m->may_be_sent) {
+    if (message_frees_ref(m)) {
         queue_refs_release(&q->refs, m);
     }
 }

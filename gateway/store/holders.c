@@ -14,9 +14,8 @@ static bool holds(const struct message *stored, const struct message *m, int64_t
     bool is_aged = message_has_mail_ref(stored) &&
                    ulid_time_ms(&stored->id) <= clock_unix_ms() - MESSAGE_MAIL_REF_MS;
     return message_state_is_finished((enum message_state)stored->state) &&
-           !message_state_is_failure((enum message_state)stored->state) &&
-           stored->updated_ms > since_ms && !is_aged && stored->owner == m->owner &&
-           strcmp(message_ref(stored), message_ref(m)) == 0 &&
+           !message_frees_ref(stored) && stored->updated_ms > since_ms && !is_aged &&
+           stored->owner == m->owner && strcmp(message_ref(stored), message_ref(m)) == 0 &&
            strcmp(message_to(stored), message_to(m)) == 0;
 }
 
