@@ -245,42 +245,65 @@ static void drop_last_slashes(char *url)
     }
 }
 
+/* Gives every setting its value; `l` is new but for `errors` and `name`. Returns false on allocation
+ * failure: checks need every default. */
+static bool read_all(struct conf_loader *l, FILE *file, char *const *overrides,
+                     char *const *environment)
+{
+    size_t errors_before = l->errors->count;
+    l->conf = calloc(1, sizeof *l->conf);
+    l->origins = calloc(conf_key_count, sizeof *l->origins);
+    if (l->conf == NULL || l->origins == NULL) {
+        conf_errors_add(l->errors, "settings", "out of memory");
+        return false;
+    }
+    assign_defaults(l);
+    if (l->errors->count > errors_before) {
+        return false;
+    }
+    read_directories(l, environment);
+    if (file != NULL) {
+        conf_file_read(l, file);
+    }
+    read_environment(l, environment);
+    for (; overrides != NULL && *overrides != NULL; overrides++) {
+        read_override(l, *overrides);
+    }
+    return true;
+}
+
 struct conf *conf_read(FILE *file, const char *name, char *const *overrides,
                        char *const *environment, conf_judge *judge, struct conf_errors *errors)
 {
     size_t errors_before = errors->count;
-    struct conf_loader l = {
-        .conf = calloc(1, sizeof *l.conf),
-        .errors = errors,
-        .name = name,
-        .origins = calloc(conf_key_count, sizeof *l.origins),
-    };
-    if (l.conf == NULL || l.origins == NULL) {
-        conf_errors_add(errors, "settings", "out of memory");
-        goto out;
+    struct conf_loader l = {.errors = errors, .name = name};
+    if (read_all(&l, file, overrides, environment)) {
+        if (judge != NULL) {
+            judge(l.conf, &l);
+        }
+        conf_check(&l);
+        drop_last_slashes(l.conf->api.url);
     }
-
-    assign_defaults(&l);
-    if (errors->count > errors_before) { /* out of memory; checks need every default */
-        goto out;
-    }
-    read_directories(&l, environment);
-    if (file != NULL) {
-        conf_file_read(&l, file);
-    }
-    read_environment(&l, environment);
-    for (; overrides != NULL && *overrides != NULL; overrides++) {
-        read_override(&l, *overrides);
-    }
-    if (judge != NULL) {
-        judge(l.conf, &l);
-    }
-    conf_check(&l);
-    drop_last_slashes(l.conf->api.url);
-
-out:
     free(l.origins);
     if (errors->count > errors_before) {
+        conf_free(l.conf);
+        return NULL;
+    }
+    return l.conf;
+}
+
+struct conf *conf_glance(const char *path, char *const *environment)
+{
+    struct conf_errors errors = CONF_NO_ERRORS;
+    struct conf_loader l = {.errors = &errors, .name = path};
+    FILE *file = fopen(path, "re");
+    bool is_read = read_all(&l, file, NULL, environment);
+    if (file != NULL) {
+        fclose(file);
+    }
+    free(l.origins);
+    conf_errors_free(&errors);
+    if (!is_read) {
         conf_free(l.conf);
         return NULL;
     }

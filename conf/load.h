@@ -44,6 +44,13 @@ struct conf *conf_read(FILE *file, const char *name, char *const *overrides,
 void conf_refuse(struct conf_loader *loader, const char *section, const char *name,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/*
+ * The settings in the file and the environment as far as they are right, for a client, which depends
+ * on few of them: what is wrong, or cannot be read, is as if it were not there. Returns NULL on
+ * allocation failure.
+ */
+struct conf *conf_glance(const char *path, char *const *environment);
+
 /* Wipes the secrets in `overrides`: anybody can read the arguments of a process. */
 void conf_wipe_secrets(char *const *overrides);
 

@@ -1,5 +1,5 @@
 /*
- * main: the subcommands, and what they need from the command line and the settings.
+ * main: the commands that need the settings; those that only ask a relay are in cli/client.
  *
  * Threads: this one; daemon starts others.
  */
@@ -8,7 +8,6 @@
 #include "gateway/base/log.h"
 #include "gateway/base/process.h"
 #include "gateway/cli/client.h"
-#include "gateway/cli/sendmail.h"
 #include "gateway/daemon.h"
 #include "gateway/sandbox/outcomes.h"
 #include "gateway/sandbox/run.h"
@@ -30,7 +29,6 @@ extern char **environ;
 struct arguments {
     const char *file; /* -c; NULL = the default one */
     char **overrides; /* copies of those of -o, NULL-terminated; their secrets are wiped there */
-    bool wants_help;
 };
 
 /* Copies an override, and wipes its secret where it was. */
@@ -53,24 +51,20 @@ static void free_overrides(char **overrides)
     free(overrides);
 }
 
-/* Reads -c and -o. Returns false after saying what is wrong. */
-static bool read_arguments(int argc, char **argv, struct arguments *arguments)
+/* Reads -c and -o. Returns false on allocation failure. */
+static bool read_arguments(const struct invocation *invocation, struct arguments *arguments)
 {
+    char **values = invocation_values(invocation, 'o');
     size_t count = 0;
-    *arguments = (struct arguments){.overrides = calloc((size_t)argc + 1, sizeof(char *))};
-    for (int i = 1; arguments->overrides != NULL && i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            arguments->wants_help = true;
-        } else if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
-            arguments->file = argv[++i];
-        } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc) {
-            arguments->overrides[count++] = keep_override(argv[++i]);
-        } else {
-            fprintf(stderr, "smsrelay %s: unexpected argument: %s\n", argv[0], argv[i]);
-            return false;
+    while (values != NULL && values[count] != NULL) {
+        values[count] = keep_override(values[count]);
+        if (values[count] != NULL) {
+            count++;
         }
     }
-    return arguments->overrides != NULL;
+    *arguments =
+        (struct arguments){.file = invocation_option(invocation, 'c'), .overrides = values};
+    return values != NULL;
 }
 
 /* Returns NULL after saying what is wrong. Only `check` looks at all that `serve` will need, and prints
@@ -159,7 +153,23 @@ static char *find_store(const char *file, char *const *overrides)
     return path;
 }
 
-/* --- subcommands ------------------------------------------------------------------------------ */
+/* Where the relay of the settings file listens, for whoever may read it. */
+static void find_listeners(struct link_listeners *listeners)
+{
+    struct conf *conf = conf_glance(CONF_DEFAULT_FILE, environ);
+    if (conf == NULL) {
+        return;
+    }
+    const struct conf_list *addresses = &conf->listen.address;
+    const char *address = addresses->count > 0 ? addresses->items[0] : "";
+    if (conf->listen.unix_path[0] != '\0') {
+        snprintf(listeners->socket, sizeof listeners->socket, "%s", conf->listen.unix_path);
+    }
+    snprintf(listeners->address, sizeof listeners->address, "%s", address);
+    conf_free(conf);
+}
+
+/* --- the commands ----------------------------------------------------------------------------- */
 
 static struct conf *load_again(void *arg, struct conf_errors *errors)
 {
@@ -189,14 +199,18 @@ static int check(const struct arguments *arguments)
 }
 
 /* Prints what conf/smsrelay.conf holds. */
-static int settings(const struct arguments *arguments)
+static int run_settings(const struct invocation *invocation)
 {
-    if (arguments->file != NULL || arguments->overrides[0] != NULL) {
-        fputs("smsrelay settings: it prints the defaults and takes no -c or -o\n", stderr);
-        return EX_USAGE;
-    }
+    (void)invocation;
     conf_reference_print(stdout);
-    return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+    return EX_OK;
+}
+
+static int run_version(const struct invocation *invocation)
+{
+    (void)invocation;
+    puts("smsrelay " SMSRELAY_VERSION);
+    return EX_OK;
 }
 
 static int sandbox(const struct arguments *arguments)
@@ -212,87 +226,85 @@ static int sandbox(const struct arguments *arguments)
     return code;
 }
 
-static const struct subcommand {
-    const char *word;
-    int (*run)(const struct arguments *arguments);
-    void (*print_more)(FILE *out); /* of its help; NULL = no more */
-    const char *syntax;
-    const char *summary;
-} SUBCOMMANDS[] = {
-    {"serve", serve, NULL, "[-c FILE] [-o section.key=value ...]", "run the relay"},
-    {"check", check, NULL, "[-c FILE] [-o section.key=value ...]",
-     "list what is wrong with settings"},
-    {"settings", settings, NULL, "", "print every setting, explained"},
-    {"sandbox", sandbox, sandbox_outcomes_print, "[-c FILE] [-o sandbox.key=value ...]",
-     "run the simulated API alone"},
-};
-enum { SUBCOMMAND_COUNT = sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0] };
-
-static int usage(FILE *out, int code)
-{
-    fputs("smsrelay " SMSRELAY_VERSION
-          ": a local SMS relay for the Instasent Transactional API\n\n",
-          out);
-    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++) {
-        fprintf(out, "  smsrelay %-8s %-38s %s\n", SUBCOMMANDS[i].word, SUBCOMMANDS[i].syntax,
-                SUBCOMMANDS[i].summary);
-    }
-    fputs("  smsrelay --version | -V | version | --help | -h | help\n"
-          "\n"
-          "Clients of a running relay; `smsrelay COMMAND --help` explains each:\n",
-          out);
-    client_print_commands(out);
-    fputs(
-        "  sendmail  submit the mail on stdin, as /usr/sbin/sendmail; so does a link of that name\n"
-        "\n"
-        "Without -c, the file is " CONF_DEFAULT_FILE ", if it exists. INSTASENT_TOKEN in the\n"
-        "environment is the API's token; SMSRELAY_SECTION_KEY sets any other setting.\n",
-        out);
-    return code;
-}
-
-static int run_subcommand(const struct subcommand *subcommand, int argc, char **argv)
+/* Runs a command with what -c and -o say. */
+static int run_with(int (*run)(const struct arguments *), const struct invocation *invocation)
 {
     struct arguments arguments;
-    int code = EX_USAGE;
-    if (read_arguments(argc, argv, &arguments)) {
-        code = arguments.wants_help ? usage(stdout, EX_OK) : subcommand->run(&arguments);
-        if (arguments.wants_help && subcommand->print_more != NULL) {
-            subcommand->print_more(stdout);
-        }
+    int code = EX_OSERR;
+    if (read_arguments(invocation, &arguments)) {
+        code = run(&arguments);
     }
     free_overrides(arguments.overrides);
     return code;
 }
 
+static int run_serve(const struct invocation *invocation)
+{
+    return run_with(serve, invocation);
+}
+
+static int run_check(const struct invocation *invocation)
+{
+    return run_with(check, invocation);
+}
+
+static int run_sandbox(const struct invocation *invocation)
+{
+    return run_with(sandbox, invocation);
+}
+
+static const struct command commands[] = {
+    {.name = "serve",
+     .options = "co",
+     .run = run_serve,
+     .summary = "run the relay",
+     .help = "Settings come from the file (default: " CONF_DEFAULT_FILE ", if it exists), from\n"
+             "the environment (SMSRELAY_SECTION_KEY, INSTASENT_TOKEN), and from -o; the later "
+             "beats the\n"
+             "earlier. The log goes to stderr. SIGTERM ends it, SIGHUP has it read files again.\n",
+     .example = "smsrelay serve -c /etc/smsrelay/smsrelay.conf\n"},
+    {.name = "check",
+     .options = "co",
+     .run = run_check,
+     .summary = "list what is wrong with settings",
+     .help = "Reads them as `smsrelay serve` does, opens what that will need, and prints every "
+             "mistake\n"
+             "with its file and line. Exit code 78 if there is one; warnings do not count.\n",
+     .example = "sudo smsrelay check\n"},
+    {.name = "settings",
+     .run = run_settings,
+     .summary = "print every setting, explained",
+     .help = "The output is a settings file in which everything has its default.\n",
+     .example = "smsrelay settings > smsrelay.conf\n"},
+    {.name = "sandbox",
+     .options = "co",
+     .run = run_sandbox,
+     .summary = "run the simulated API alone",
+     .example = "smsrelay sandbox -o sandbox.address=127.0.0.1:8080\n",
+     .print_more = sandbox_outcomes_print},
+    {.name = "version",
+     .run = run_version,
+     .summary = "print the version; so do -V and --version",
+     .example = "smsrelay version\n"},
+    {.name = NULL},
+};
+
 int main(int argc, char **argv)
 {
-    const char *word = argc > 1 ? argv[1] : "";
+    static const struct command *const tables[] = {commands, client_commands, NULL};
+    static const struct command_settings settings = {find_store, find_listeners};
     process_open_standard_files();
     if (argc > 0 && strcmp(basename(argv[0]), "sendmail") == 0) {
-        return client_sendmail(argc, argv);
-    }
-    if (strcmp(word, "sendmail") == 0) {
-        return client_sendmail(argc - 1, argv + 1);
-    }
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "version") == 0) {
-        puts("smsrelay " SMSRELAY_VERSION);
-        return EX_OK;
-    }
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
-        return usage(stdout, EX_OK);
-    }
-    if (client_knows(word)) {
-        return client_main(argc - 1, argv + 1, find_store);
-    }
-    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++) {
-        if (strcmp(word, SUBCOMMANDS[i].word) == 0) {
-            return run_subcommand(&SUBCOMMANDS[i], argc - 1, argv + 1);
+        char **words = calloc((size_t)argc + 2, sizeof *words);
+        if (words == NULL) {
+            return EX_OSERR;
         }
+        words[0] = argv[0];
+        words[1] = (char *)"sendmail";
+        memcpy(words + 2, argv + 1, ((size_t)argc - 1) * sizeof *words);
+        int code = command_main(tables, &settings, argc + 1, words);
+        free(words);
+        return code;
     }
-    if (word[0] != '\0') {
-        fprintf(stderr, "smsrelay: there is no command %s; smsrelay --help lists them\n", word);
-        return EX_USAGE;
-    }
-    return usage(stderr, EX_USAGE);
+    return command_main(tables, &settings, argc, argv);
 }

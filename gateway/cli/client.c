@@ -1,431 +1,336 @@
-/* client: the subcommands of an invocation. See the header. Thread: the only one; blocking. */
+/* client: the commands that ask a relay. See the header. Thread: the only one; blocking. */
 #include "gateway/cli/client.h"
 
-#include "gateway/cli/link.h"
+#include "gateway/cli/answer.h"
+#include "gateway/cli/complain.h"
 #include "gateway/cli/offline.h"
 #include "gateway/cli/send.h"
-#include "proto/buffer.h"
-#include "proto/reply.h"
+#include "gateway/cli/sendmail.h"
+#include "gateway/cli/watch.h"
 
-#include <ctype.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-struct invocation;
-
-struct subcommand {
-    const char *name;
-    int (*run)(struct link *link, const struct invocation *invocation);
-    const struct known_options *known;
-    int min, max; /* arguments; max -1 = any number */
-    const char *syntax;
-    const char *summary;
-    const char *help; /* more about it; lines */
-};
-
-/* What the command line asks for. */
-struct invocation {
-    const struct subcommand *subcommand;
-    char **arguments; /* `count` of them */
-    int count;
-    const char *target;       /* -s */
-    bool may_take_long;       /* the relay waits for the API, or the user for events */
-    struct send_options send; /* of send */
-
-    /* Of queue. */
-    const char *file; /* -c */
-    char **overrides; /* -o; ended by NULL */
-    size_t override_count;
-    bool exports_sent; /* --all */
-    struct offline_query query;
-};
-
 /* --- asking a relay --------------------------------------------------------------------------- */
 
-/* One line, one reply: the subcommand's name is the verb. */
-static int run_verb(struct link *link, const struct invocation *invocation)
+static int print_answer(const struct link *link, const struct invocation *invocation)
 {
-    buffer_puts(&link->out, invocation->subcommand->name);
+    struct buffer words = BUFFER_EMPTY;
+    link_words(link, &words);
+    bool is_json = invocation_option(invocation, 'J') != NULL;
+    bool is_good = answer_print(&words, invocation->command->shape, is_json, stdout);
+    buffer_free(&words);
+    return is_good ? EX_OK : complain(EX_OSERR, "out of memory");
+}
+
+/* One line, one reply: the command's name is the verb. */
+static int exchange(struct link *link, const struct invocation *invocation)
+{
+    buffer_puts(&link->out, invocation->command->name);
     for (int i = 0; i < invocation->count; i++) {
         buffer_printf(&link->out, " %s", invocation->arguments[i]);
     }
     link_end_line(link);
-    int code = link_exchange(link);
-    return code == EX_OK ? link_print_answer(link) : code;
+    return link_exchange(link);
 }
 
-static int run_watch(struct link *link, const struct invocation *invocation)
-{
-    int code = run_verb(link, invocation);
-    while (code == EX_OK) {
-        code = link_expect(link);
-        if (code == EX_OK) {
-            code = link_print_answer(link);
-        }
-    }
-    return code;
-}
-
-static int run_send(struct link *link, const struct invocation *invocation)
-{
-    return send_message(link, &invocation->send, invocation->count, invocation->arguments);
-}
-
-/* --- the tables ------------------------------------------------------------------------------- */
-
-/* What getopt returns. The options of SEND are long options of the same name. */
-enum {
-    OPTION_FROM = 'f',
-    OPTION_REF = 'r',
-    OPTION_SOCKET = 's',
-    OPTION_HELP = 'h',
-    OPTION_FILE = 'c',
-    OPTION_OVERRIDE = 'o',
-    OPTION_OTHER = 256, /* no letter */
-    OPTION_ALL
-};
-
-static const struct option send_options[] = {
-    {"socket", required_argument, NULL, OPTION_SOCKET},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"from", required_argument, NULL, OPTION_FROM},
-    {"ref", required_argument, NULL, OPTION_REF},
-    {"ttl", required_argument, NULL, OPTION_OTHER},
-    {"priority", required_argument, NULL, OPTION_OTHER},
-    {"at", required_argument, NULL, OPTION_OTHER},
-    {"unicode", required_argument, NULL, OPTION_OTHER},
-    {"ack", required_argument, NULL, OPTION_OTHER},
-    {NULL, 0, NULL, 0},
-};
-static const struct option plain_options[] = {
-    {"socket", required_argument, NULL, OPTION_SOCKET},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
-};
-static const struct option queue_options[] = {
-    {"socket", required_argument, NULL, OPTION_SOCKET},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"all", no_argument, NULL, OPTION_ALL},
-    {NULL, 0, NULL, 0},
-};
-
-/* "+": options end at the first argument, for a text or a REF may begin with a dash. */
-static const struct known_options {
-    const char *letters;
-    const struct option *names;
-} send_known = {"+s:hf:r:", send_options}, plain_known = {"+s:h", plain_options},
-  queue_known = {"s:hc:o:", queue_options};
-
-static const char send_help[] =
-    "Without TEXT, or with -, the text is read from stdin and may have several lines:\n"
-    "\n"
-    "    echo 'Backup done' | smsrelay send +34600000000\n"
-    "    smsrelay send --from Acme --ttl 10m +34600000000,+34600000001 < text\n"
-    "\n"
-    "Prefer stdin: anybody on this machine can read the arguments of a process.\n"
-    "If one of several numbers is refused, nobody gets the message.\n"
-    "Options stand before TO. `--` ends them, before or after TO; it is no part of TEXT.\n"
-    "\n"
-    "  -f, --from SENDER       1 to 11 letters and digits, or a number; default: the relay's\n"
-    "  -r, --ref REF           your reference; a message with a known one is not sent again\n"
-    "      --ttl TIME          give up if it is not sent by then: 90s, 5m, 2h, 1d\n"
-    "      --priority P        high, normal or low\n"
-    "      --at TIME           not before: +15m, or 2026-04-21T10:15:00Z\n"
-    "      --unicode U         auto, yes, or no: refuse what does not fit GSM-7\n"
-    "      --ack A             queued, or relayed: wait for the API's answer\n";
-
-static const char queue_help[] =
-    "queue                   how many messages are in each state\n"
-    "queue list [STATE] [N]  the messages, oldest first, at most N (100, up to 10000);\n"
-    "                        needs control rights\n"
-    "queue export            what a stopped relay has not relayed, as JSON\n"
-    "\n"
-    "queue asks the relay. If none answers, it reads the store of a relay that was stopped or\n"
-    "killed, as that relay's user or root: every message in its last saved state. It changes\n"
-    "nothing. The store is queue.path, found as `smsrelay serve` finds it (-o, environment,\n"
-    "file), or else /var/lib/smsrelay/queue.db.\n"
-    "\n"
-    "  -c FILE                 a settings file other than the default one\n"
-    "  -o SECTION.KEY=VALUE    a setting, such as -o queue.path=PATH\n"
-    "                          With -c or -o, queue reads the store and asks no relay; with -s\n"
-    "                          too, it asks the relay first. With -s alone, it reads no store.\n"
-    "\n"
-    "export never asks a relay: stop it first. It writes every unfinished message as a line of\n"
-    "JSON, as the verb JSON takes it; ttl is the time that is left. Messages whose time is over\n"
-    "are left out and counted on stderr, and so are those that may have been sent already (they\n"
-    "were being sent, or the answer was lost):\n"
-    "\n"
-    "      --all               also export what may have been sent already; it may arrive twice\n"
-    "\n"
-    "To hand them to another relay:\n"
-    "\n"
-    "    smsrelay queue export > messages\n"
-    "    (sed 's/^/JSON /' messages; echo QUIT) | nc localhost 2525\n"
-    "\n"
-    "The store still holds them: move it away before a relay starts on it again, or both relays\n"
-    "send them.\n";
-
-static const struct subcommand subcommands[] = {
-    {"send", run_send, &send_known, 1, -1, "[OPTION...] TO[,TO...] [- | [--] TEXT...]",
-     "send a message", send_help},
-    {"status", run_verb, &plain_known, 1, -1, "ID|REF", "what became of a message", ""},
-    {"queue", run_verb, &queue_known, 0, 3,
-     "[-c FILE] [-o queue.path=PATH] [list [STATE] [N] | export [--all]]",
-     "what is waiting; list, export: the messages themselves", queue_help},
-    {"stats", run_verb, &plain_known, 0, 0, "", "the relay's counters", ""},
-    {"optout", run_verb, &plain_known, 1, -1, "add NUMBER | remove NUMBER | list",
-     "numbers that nothing is sent to",
-     "list shows given=yes for numbers from policy.optout_file: remove does not take them off.\n"
-     "Needs control rights.\n"},
-    {"watch", run_watch, &plain_known, 0, 2, "[ID|REF] [since=EVENT]",
-     "follow a message, or all of them, until Ctrl-C",
-     "since= shows first what happened after that event: the number in the last line seen.\n"
-     "Following all messages needs control rights.\n"},
-    {"flush", run_verb, &plain_known, 0, 0, "", "try everything that is waiting, now",
-     "Needs control rights.\n"},
-    {"hold", run_verb, &plain_known, 0, 0, "", "stop relaying", "Needs control rights.\n"},
-    {"release", run_verb, &plain_known, 0, 0, "", "resume relaying", "Needs control rights.\n"},
-    {"retry", run_verb, &plain_known, 1, 1, "ID", "send an unresolved message again",
-     "Needs control rights.\n"},
-    {"cancel", run_verb, &plain_known, 1, -1, "ID|REF",
-     "take back a message that has not been sent", ""},
-};
-
-static const struct subcommand *subcommand_find(const char *word)
-{
-    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
-        if (strcmp(subcommands[i].name, word) == 0) {
-            return &subcommands[i];
-        }
-    }
-    return NULL;
-}
-
-bool client_knows(const char *word)
-{
-    return subcommand_find(word) != NULL;
-}
-
-void client_print_commands(FILE *out)
-{
-    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
-        fprintf(out, "  %-10s%s\n", subcommands[i].name, subcommands[i].summary);
-    }
-}
-
-static int print_help(const struct subcommand *subcommand)
-{
-    printf("usage: smsrelay %s [-s PATH|HOST:PORT]%s%s\n\n%s: %s\n\n", subcommand->name,
-           subcommand->syntax[0] != '\0' ? " " : "", subcommand->syntax, subcommand->name,
-           subcommand->summary);
-    if (subcommand->help[0] != '\0') {
-        printf("%s\n", subcommand->help);
-    }
-    printf("  -s, --socket TARGET     the relay: a socket's PATH or HOST:PORT; default:\n"
-           "                          $SMSRELAY_SOCKET, else %s,\n"
-           "                          else %s\n"
-           "  -h, --help              this text\n\n"
-           "Exit codes are those of sysexits.h: 75 = not now, try again; 65 = refused;\n"
-           "66 = no such message; 69 = no relay there; 77 = not allowed; 64 = usage.\n",
-           LINK_DEFAULT_SOCKET, LINK_DEFAULT_ADDRESS);
-    return EX_OK;
-}
-
-static int print_usage(const struct subcommand *subcommand)
-{
-    fprintf(stderr, "usage: smsrelay %s [-s PATH|HOST:PORT] %s\n(more: smsrelay %s --help)\n",
-            subcommand->name, subcommand->syntax, subcommand->name);
-    return EX_USAGE;
-}
-
-/* --- reading the command line ----------------------------------------------------------------- */
-
-enum verdict { VERDICT_RUN, VERDICT_HELP, VERDICT_USAGE };
-
-/* Reads the options; optind is then the first argument. */
-static enum verdict read_options(struct invocation *invocation, int argc, char **argv)
-{
-    const struct known_options *known = invocation->subcommand->known;
-    int letter, which = 0;
-    optind = 0; /* resets glibc's getopt */
-    while ((letter = getopt_long(argc, argv, known->letters, known->names, &which)) != -1) {
-        switch (letter) {
-        case OPTION_SOCKET:
-            invocation->target = optarg;
-            break;
-        case OPTION_HELP:
-            return VERDICT_HELP;
-        case OPTION_FROM:
-            invocation->send.from = optarg;
-            break;
-        case OPTION_REF:
-            reply_value(&invocation->send.options, "REF", optarg);
-            break;
-        case OPTION_OTHER:
-            reply_value(&invocation->send.options, known->names[which].name, optarg);
-            invocation->may_take_long |= strcmp(known->names[which].name, "ack") == 0;
-            break;
-        case OPTION_FILE:
-            invocation->file = optarg;
-            break;
-        case OPTION_OVERRIDE:
-            invocation->overrides[invocation->override_count++] = optarg;
-            break;
-        case OPTION_ALL:
-            invocation->exports_sent = true;
-            break;
-        default:
-            return VERDICT_USAGE;
-        }
-    }
-    return VERDICT_RUN;
-}
-
-static bool has_control_character(const char *s)
-{
-    for (; *s != '\0'; s++) {
-        if (iscntrl((unsigned char)*s)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool are_arguments_good(const struct invocation *invocation)
-{
-    const struct subcommand *subcommand = invocation->subcommand;
-    int count = invocation->count;
-    if (count < subcommand->min || (subcommand->max >= 0 && count > subcommand->max)) {
-        return false;
-    }
-    /* The text of a message may have line breaks, but not what goes into a command. */
-    int checked = subcommand->run == run_send ? 1 : count;
-    for (int i = 0; i < checked; i++) {
-        if (has_control_character(invocation->arguments[i])) {
-            link_complain(EX_USAGE, "control character in an argument", "");
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_queue(const struct invocation *invocation)
-{
-    return invocation->subcommand->known == &queue_known;
-}
-
-/* Reads what `queue` is asked for. Returns false, after saying why, if its options do not fit. */
-static bool read_query(struct invocation *invocation)
-{
-    struct offline_query query = offline_query_parse(invocation->count, invocation->arguments);
-    bool exports = query.kind == OFFLINE_EXPORT;
-    query.exports_sent = invocation->exports_sent;
-    invocation->query = query;
-    if (exports && invocation->target != NULL) {
-        link_complain(EX_USAGE, "export reads a store and asks no relay: it takes no -s", "");
-        return false;
-    }
-    return exports || !query.exports_sent;
-}
-
-static enum verdict read_command_line(struct invocation *invocation, int argc, char **argv)
-{
-    enum verdict verdict = read_options(invocation, argc, argv);
-    invocation->arguments = argv + optind;
-    invocation->count = argc - optind;
-    if (verdict != VERDICT_RUN) {
-        return verdict;
-    }
-    return are_arguments_good(invocation) && (!is_queue(invocation) || read_query(invocation))
-               ? VERDICT_RUN
-               : VERDICT_USAGE;
-}
-
-/* --- running ---------------------------------------------------------------------------------- */
-
-static bool names_store(const struct invocation *invocation)
-{
-    return invocation->file != NULL || invocation->override_count > 0;
-}
-
-/* Is a store read without asking a relay first? */
-static bool reads_only_store(const struct invocation *invocation)
-{
-    return is_queue(invocation) && (invocation->query.kind == OFFLINE_EXPORT ||
-                                    (names_store(invocation) && invocation->target == NULL));
-}
-
-static int read_store(const struct invocation *invocation, client_store_finder *find_store)
-{
-    char *path = find_store(invocation->file, invocation->overrides);
-    int code = EX_CONFIG;
-    if (path != NULL && path[0] == '\0') {
-        code = link_complain(EX_NOINPUT, "no store to read: queue.path is not set", "");
-    } else if (path != NULL) {
-        code = offline_print(&invocation->query, path);
-    }
-    free(path);
-    return code;
-}
-
-/* Says that the relay does not answer, and reads its store instead if this is a `queue` that may. */
-static int do_without_relay(const struct link *link, const struct invocation *invocation,
-                            client_store_finder *find_store)
-{
-    int code = link_complain_unmade(link);
-    if (!is_queue(invocation) || !link_is_absent(link) ||
-        (invocation->target != NULL && !names_store(invocation))) {
-        return code;
-    }
-    int store_code = read_store(invocation, find_store);
-    bool was_guessed =
-        !names_store(invocation) && (store_code == EX_NOINPUT || store_code == EX_CONFIG);
-    return was_guessed ? code : store_code;
-}
-
-static int run(const struct invocation *invocation, client_store_finder *find_store)
+/* Asks, and prints the answer or the trouble. `*is_absent` = there is no relay. */
+static int ask(const struct invocation *invocation, bool *is_absent)
 {
     struct link link;
-    if (reads_only_store(invocation)) {
-        return read_store(invocation, find_store);
-    }
-    int code = link_open(&link, invocation->target, invocation->may_take_long);
+    int code =
+        link_open(&link, invocation_option(invocation, 's'), invocation->settings->find_listeners,
+                  invocation_limit_ms(invocation, LINK_LIMIT_MS));
+    *is_absent = code == EX_UNAVAILABLE && link_is_absent(&link);
+    code = code == EX_OK ? exchange(&link, invocation) : code;
     if (code == EX_OK) {
-        code = invocation->subcommand->run(&link, invocation);
-    } else if (link.reason != 0) {
-        code = do_without_relay(&link, invocation, find_store);
+        code = print_answer(&link, invocation);
+    } else {
+        link_complain(&link, "");
     }
     link_close(&link);
     return code;
 }
 
-int client_main(int argc, char **argv, client_store_finder *find_store)
+static int run_verb(const struct invocation *invocation)
 {
-    struct invocation invocation = {.subcommand = subcommand_find(argv[0]),
-                                    .send.options = BUFFER_EMPTY};
-    int code = EX_OK;
-    if (invocation.subcommand == NULL) {
-        return link_complain(EX_USAGE, "unknown subcommand", argv[0]);
+    bool is_absent;
+    return ask(invocation, &is_absent);
+}
+
+/* --- queue: a relay, or its store --------------------------------------------------------------- */
+
+static int read_store(const struct invocation *invocation, struct offline_query *query)
+{
+    char **overrides = invocation_values(invocation, 'o');
+    query->is_json = invocation_option(invocation, 'J') != NULL;
+    char *path =
+        overrides == NULL
+            ? NULL
+            : invocation->settings->find_store(invocation_option(invocation, 'c'), overrides);
+    int code = EX_CONFIG;
+    if (path != NULL && path[0] == '\0') {
+        code = complain(EX_NOINPUT, "no store to read: queue.path is not set");
+    } else if (path != NULL) {
+        code = offline_print(query, path);
     }
-    invocation.may_take_long = invocation.subcommand->run == run_watch;
-    invocation.overrides = calloc((size_t)argc + 1, sizeof *invocation.overrides);
-    if (invocation.overrides == NULL) {
-        return link_complain(EX_OSERR, "out of memory", "");
-    }
-    switch (read_command_line(&invocation, argc, argv)) {
-    case VERDICT_RUN:
-        code = run(&invocation, find_store);
-        break;
-    case VERDICT_HELP:
-        code = print_help(invocation.subcommand);
-        break;
-    case VERDICT_USAGE:
-        code = print_usage(invocation.subcommand);
-        break;
-    }
-    buffer_free(&invocation.send.options);
-    free(invocation.overrides);
+    free(path);
+    free(overrides);
     return code;
 }
+
+/* Asks the relay or, if there is none or a store is named, reads the store. */
+static int ask_or_read(const struct invocation *invocation, struct offline_query *query)
+{
+    bool names_relay = invocation_option(invocation, 's') != NULL;
+    bool names_store =
+        invocation_option(invocation, 'c') != NULL || invocation_option(invocation, 'o') != NULL;
+    bool is_absent;
+    if (names_store && !names_relay) {
+        return read_store(invocation, query);
+    }
+    int code = ask(invocation, &is_absent);
+    if (!is_absent || (names_relay && !names_store)) {
+        return code;
+    }
+    int store_code = read_store(invocation, query);
+    bool was_guessed = !names_store && (store_code == EX_NOINPUT || store_code == EX_CONFIG);
+    return was_guessed ? code : store_code;
+}
+
+static int run_queue(const struct invocation *invocation)
+{
+    struct offline_query query = {.kind = OFFLINE_TOTALS};
+    return ask_or_read(invocation, &query);
+}
+
+static int run_queue_list(const struct invocation *invocation)
+{
+    struct offline_query query;
+    if (!offline_query_list(&query, invocation->count, invocation->arguments)) {
+        return command_misused(invocation->command, "neither a state nor a number up to 10000: %s",
+                               invocation->arguments[invocation->count - 1]);
+    }
+    return ask_or_read(invocation, &query);
+}
+
+static int run_queue_export(const struct invocation *invocation)
+{
+    struct offline_query query = {.kind = OFFLINE_EXPORT,
+                                  .exports_sent = invocation_option(invocation, 'X') != NULL};
+    return read_store(invocation, &query);
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+#define NEEDS_CONTROL                                                                           \
+    "Needs control rights: the relay's Unix socket, as root, the relay's user or a member of\n" \
+    "listen.control_group.\n"
+
+#define MESSAGE_KEYS                                                                             \
+    "--json: {\"messages\":[{...}]}, with the keys of a line: id, state, to, from, submitted,\n" \
+    "updated, ref, next, api, dlr, code, reason (strings), attempts, parts (numbers), optout\n"  \
+    "(true).\n"
+
+static const char send_help[] =
+    "Without TEXT, or with -, the text is read from stdin and may have several lines. Prefer\n"
+    "that: anybody on this machine can read the arguments of a process.\n"
+    "\n"
+    "Options stand before TO. `--` before the text says that all behind it is text: without it,\n"
+    "a second number, an option behind TO, and a stdin that holds a text, too, are wrong usage.\n"
+    "If one of several numbers is refused, nobody gets the message.\n"
+    "\n"
+    "With --ack relayed it waits for the API, up to 30 s (listen.ack_timeout; --timeout is 60s\n"
+    "then). Exit code 75 with an id on stdout means that the message is queued, and will be\n"
+    "relayed: to send it again without sending it twice, use the same --ref.\n"
+    "\n"
+    "--json: "
+    "{\"messages\":[{\"result\":\"queued\",\"id\":...,\"to\":...,\"parts\":1,\"encoding\":...}]},\n"
+    "with duplicate (true), state, api and reason where they are known.\n";
+
+static const char status_help[] =
+    "What became of a message; of each recipient's, if a REF had several.\n"
+    "\n"
+    "state= queued, scheduled, sending, deferred, unresolved, relayed (the API has it),\n"
+    "       rejected, expired or canceled; reason= says why\n"
+    "dlr=   what the API reports of the delivery: sent, accepted, buffered, delivered, error,\n"
+    "       failed, expired, canceled, rejected, unknown, stop (the phone has opted out)\n"
+    "code=  narrows error and failed; the API's documentation has no list of the codes\n"
+    "optout=yes: there was a STOP from this number, or it is on the opt-out list otherwise:\n"
+    "       nothing is sent to it; `smsrelay optout remove NUMBER` takes it off\n"
+    "\n" MESSAGE_KEYS;
+
+static const char queue_help[] =
+    "How many messages are in each state, the age of the oldest in seconds, and whether the\n"
+    "relay is relaying. If no relay answers, it reads the store of one that was stopped or\n"
+    "killed, as that relay's user or root: every message in its last saved state. It changes\n"
+    "nothing. The store is queue.path, found as `smsrelay serve` finds it (-o, environment,\n"
+    "file), or else /var/lib/smsrelay/queue.db. With -c or -o it reads the store and asks no\n"
+    "relay; with -s too, it asks the relay first. With -s alone, it reads no store.\n"
+    "\n"
+    "--json: "
+    "{\"queued\":0,\"sending\":0,\"deferred\":0,\"scheduled\":0,\"unresolved\":0,\"oldest\":0,\n"
+    "\"relaying\":true}, with reason, until, accepting (false) and why where they are known.\n";
+
+static const char queue_list_help[] =
+    "The messages that are not finished, or those in STATE; at most N (100, up to 10000), in\n"
+    "order of arrival. A last line says how many more there are: more=N (more=yes for finished\n"
+    "ones in a store). Without a relay it reads the store, as `smsrelay queue` "
+    "does.\n" NEEDS_CONTROL "\n" MESSAGE_KEYS "Beside messages there is more, if there are more.\n";
+
+static const char queue_export_help[] =
+    "What a stopped relay has not relayed. It never asks a relay: stop it first. It writes every\n"
+    "unfinished message as a line of JSON, as the verb JSON takes it; ttl is the time that is\n"
+    "left. Messages whose time is over are left out and counted on stderr, and so are those\n"
+    "that may have been sent already (they were being sent, or the answer was lost). The store\n"
+    "is found as `smsrelay queue` finds it.\n"
+    "\n"
+    "The example hands them to another relay. The store still holds them: move it away before a\n"
+    "relay starts on it again, or both relays send them.\n";
+
+static const char watch_help[] =
+    "Follows a message, or all of them, until Ctrl-C: a line for each change, delivery report\n"
+    "and answer from a phone. since= shows first what happened after that event. If the\n"
+    "connection is lost, it connects again and catches up; it gives up (75) when there is no\n"
+    "relay for as long as --timeout. Following all messages needs control rights.\n"
+    "\n"
+    "--json: an object a line: {\"event\":5,\"id\":...,\"state\":...}, with api, dlr, code and "
+    "reason\n"
+    "where they are known; of an answer {\"event\":5,\"inbound\":true,\"id\":...,\"to\":...,\n"
+    "\"text\":...}. The first line is {\"result\":\"watching\",\"last\":4}, with the last event so "
+    "far.\n";
+
+static const char sendmail_help[] =
+    "So does a link of that name. It takes the flags of sendmail: -t (recipients in the header),\n"
+    "-i, -f SENDER, -bs (SMTP on stdin and stdout), and ignores others.\n"
+    "\n"
+    "It does not spool: with the relay down the mail is refused (75), and whoever sends it must\n"
+    "try again. The relay is at $SMSRELAY_SOCKET, or where `smsrelay send` finds it.\n";
+
+const struct command client_commands[] = {
+    {.name = "send",
+     .arguments = "TO[,TO...] [- | [--] TEXT...]",
+     .max = -1,
+     .options = "frtLPAUKJsW",
+     .has_text = true,
+     .run = client_send,
+     .summary = "send a message",
+     .help = send_help,
+     .example = "echo 'Backup done' | smsrelay send +34600000000\n"
+                "smsrelay send --from Acme --ttl 10m +34600000000,+34600000001 < text\n"},
+    {.name = "status",
+     .arguments = "ID|REF",
+     .min = 1,
+     .max = -1,
+     .options = "JsW",
+     .run = run_verb,
+     .summary = "what became of a message",
+     .help = status_help,
+     .example = "smsrelay status order-17\n"},
+    {.name = "queue",
+     .options = "coJsW",
+     .run = run_queue,
+     .shape = ANSWER_OBJECT,
+     .summary = "what is waiting, and whether the relay is relaying",
+     .help = queue_help,
+     .example = "smsrelay queue\n"},
+    {.name = "queue list",
+     .arguments = "[STATE] [N]",
+     .max = 2,
+     .options = "coJsW",
+     .run = run_queue_list,
+     .summary = "the messages themselves",
+     .help = queue_list_help,
+     .example = "smsrelay queue list deferred 20\n"},
+    {.name = "queue export",
+     .options = "coX",
+     .run = run_queue_export,
+     .summary = "the messages of a stopped relay, as JSON",
+     .help = queue_export_help,
+     .example = "smsrelay queue export > messages\n"
+                "(sed 's/^/JSON /' messages; echo QUIT) | nc localhost 2525\n"},
+    {.name = "stats",
+     .options = "JsW",
+     .run = run_verb,
+     .shape = ANSWER_COUNTERS,
+     .summary = "the relay's counters",
+     .help = "--json: an object of numbers, and version.\n",
+     .example = "smsrelay stats\n"},
+    {.name = "watch",
+     .arguments = "[ID|REF] [since=EVENT]",
+     .max = 2,
+     .options = "JsW",
+     .run = client_watch,
+     .summary = "follow a message, or all of them",
+     .help = watch_help,
+     .example = "smsrelay watch since=0\n"},
+    {.name = "cancel",
+     .arguments = "ID|REF",
+     .min = 1,
+     .max = -1,
+     .options = "sW",
+     .run = run_verb,
+     .summary = "take back a message that has not been sent",
+     .help = "One that is being sent or is finished stays as it is: exit code 65.\n",
+     .example = "smsrelay cancel order-17\n"},
+    {.name = "retry",
+     .arguments = "ID",
+     .min = 1,
+     .max = 1,
+     .options = "sW",
+     .run = run_verb,
+     .summary = "send an unresolved message again",
+     .help = NEEDS_CONTROL,
+     .example = "smsrelay retry 01KPQRJF50J0TJYQ3K5Z8B1XGN\n"},
+    {.name = "flush",
+     .options = "sW",
+     .run = run_verb,
+     .summary = "try everything that is waiting, now",
+     .help = NEEDS_CONTROL,
+     .example = "smsrelay flush\n"},
+    {.name = "hold",
+     .options = "sW",
+     .run = run_verb,
+     .summary = "stop relaying",
+     .help = "Messages are accepted meanwhile.\n" NEEDS_CONTROL,
+     .example = "smsrelay hold\n"},
+    {.name = "release",
+     .options = "sW",
+     .run = run_verb,
+     .summary = "resume relaying",
+     .help = NEEDS_CONTROL,
+     .example = "smsrelay release\n"},
+    {.name = "optout add",
+     .arguments = "NUMBER",
+     .min = 1,
+     .max = -1,
+     .options = "sW",
+     .run = run_verb,
+     .summary = "send nothing to a number any more",
+     .help = NEEDS_CONTROL,
+     .example = "smsrelay optout add +34600000000\n"},
+    {.name = "optout remove",
+     .arguments = "NUMBER",
+     .min = 1,
+     .max = -1,
+     .options = "sW",
+     .run = run_verb,
+     .summary = "take a number off that list",
+     .help = "Not one of policy.optout_file (given=yes).\n" NEEDS_CONTROL,
+     .example = "smsrelay optout remove +34600000000\n"},
+    {.name = "optout list",
+     .options = "sW",
+     .run = run_verb,
+     .summary = "the numbers that nothing is sent to",
+     .help = "given=yes: from policy.optout_file.\n" NEEDS_CONTROL,
+     .example = "smsrelay optout list\n"},
+    {.name = "sendmail",
+     .arguments = "[-t] [-i] [-f SENDER] [TO...]",
+     .has_own_flags = true,
+     .run = client_sendmail,
+     .summary = "submit the mail on stdin, as /usr/sbin/sendmail",
+     .help = sendmail_help,
+     .example = "printf 'To: +34600000000\\n\\nDisk full\\n' | smsrelay sendmail -t\n"},
+    {.name = NULL},
+};

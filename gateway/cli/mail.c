@@ -2,6 +2,7 @@
 #include "gateway/cli/mail.h"
 
 #include "gateway/cli/addresses.h"
+#include "gateway/cli/stdin.h"
 
 #include <errno.h>
 #include <string.h>
@@ -62,14 +63,13 @@ void mail_source_read(struct mail_source *source, struct buffer *out, size_t max
 {
     char chunk[CHUNK_SIZE];
     while (!source->is_over && source->error == 0 && !out->has_failed && out->len < max) {
-        ssize_t n = read(STDIN_FILENO, chunk, sizeof chunk);
-        if (n == 0) {
-            end_mail(source, out);
-        } else if (n < 0 && errno != EINTR) {
-            source->error = errno;
-        }
+        ssize_t n = stdin_read(chunk, sizeof chunk, &source->has_ended);
+        source->error = n < 0 ? errno : 0;
         for (ssize_t i = 0; i < n && !source->is_over; i++) {
             put(source, out, chunk[i]);
+        }
+        if (n >= 0 && source->has_ended) {
+            end_mail(source, out);
         }
     }
 }

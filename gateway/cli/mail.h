@@ -17,6 +17,8 @@ struct mail_source {
     bool is_over;      /* the mail has been read, with the "." that ends DATA */
     int error;         /* errno: reading stdin failed, and the mail is incomplete */
 
+    bool has_ended; /* stdin has */
+
     /* The line that is being read. */
     bool is_within;   /* it has begun */
     bool is_lone_dot; /* so far it is a ".", appended once */

@@ -3,18 +3,17 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/int64.h"
-#include "gateway/cli/link.h"
+#include "gateway/cli/answer.h"
+#include "gateway/cli/complain.h"
 #include "gateway/store/offline.h"
 #include "proto/message.h"
 #include "proto/reply.h"
 #include "proto/session/json.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sysexits.h>
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 10000 }; /* as QUEUE LIST has them */
@@ -31,11 +30,12 @@ static bool parse_max(const char *word, size_t *max)
     return word[0] >= '0' && word[0] <= '9' && *end == '\0' && number <= LIST_MAX;
 }
 
-/* Reads `[STATE] [N]`. */
-static bool parse_list(struct offline_query *query, int count, char **arguments)
+bool offline_query_list(struct offline_query *query, int count, char **arguments)
 {
     enum message_state state;
     int next = 0;
+    *query = (struct offline_query){
+        .kind = OFFLINE_LIST, .state = STORE_UNFINISHED, .max = LIST_DEFAULT};
     if (next < count && message_state_parse(arguments[next], &state)) {
         query->state = (int)state;
         next++;
@@ -44,21 +44,6 @@ static bool parse_list(struct offline_query *query, int count, char **arguments)
         next++;
     }
     return next == count;
-}
-
-struct offline_query offline_query_parse(int count, char **arguments)
-{
-    struct offline_query query = {
-        .kind = OFFLINE_UNKNOWN, .state = STORE_UNFINISHED, .max = LIST_DEFAULT};
-    if (count == 0) {
-        query.kind = OFFLINE_TOTALS;
-    } else if (count == 1 && strcasecmp(arguments[0], "export") == 0) {
-        query.kind = OFFLINE_EXPORT;
-    } else if (strcasecmp(arguments[0], "list") == 0 &&
-               parse_list(&query, count - 1, arguments + 1)) {
-        query.kind = OFFLINE_LIST;
-    }
-    return query;
 }
 
 /* --- what is printed -------------------------------------------------------------------------- */
@@ -95,15 +80,26 @@ static void read_totals(struct reading *r)
 
 static void read_list(struct reading *r, const struct offline_query *query)
 {
+    bool is_finished =
+        query->state >= 0 && message_state_is_finished((enum message_state)query->state);
+    size_t count = 0;
     struct message *m;
-    store_offline_begin(r->store, query->state, query->max);
+    /* There may be millions that are finished: whether there are more is enough. */
+    store_offline_begin(r->store, query->state, is_finished ? query->max + 1 : SIZE_MAX);
     while ((m = store_offline_next(r->store, r->error)) != NULL) {
-        struct message_status status;
-        message_status_copy(m, &status);
-        reply_status(&r->out, &status, not_running);
-        buffer_putc(&r->out, '\n');
-        message_status_free(&status);
+        if (count++ < query->max) {
+            struct message_status status;
+            message_status_copy(m, &status);
+            reply_status(&r->out, &status, not_running);
+            buffer_putc(&r->out, '\n');
+            message_status_free(&status);
+        }
         message_free(m);
+    }
+    if (count > query->max && is_finished) {
+        buffer_puts(&r->out, "more=yes\n");
+    } else if (count > query->max) {
+        buffer_printf(&r->out, "more=%zu\n", count - query->max);
     }
     if (r->out.len == 0 && r->error[0] == '\0') {
         buffer_puts(&r->out, "none\n");
@@ -134,15 +130,17 @@ static void read_export(struct reading *r, const struct offline_query *query)
         }
         message_free(m);
     }
-    buffer_printf(&r->notes, "smsrelay: messages exported: %zu\n", written);
+    buffer_printf(&r->notes, "smsrelay queue export: messages exported: %zu\n", written);
     if (maybe_sent > 0) {
-        buffer_printf(&r->notes,
-                      "smsrelay: left out because they may have been sent already: %zu "
-                      "(--all exports them too)\n",
-                      maybe_sent);
+        buffer_printf(
+            &r->notes,
+            "smsrelay queue export: left out because they may have been sent already: %zu "
+            "(--all exports them too)\n",
+            maybe_sent);
     }
     if (expired > 0) {
-        buffer_printf(&r->notes, "smsrelay: left out because their time is over: %zu\n", expired);
+        buffer_printf(&r->notes,
+                      "smsrelay queue export: left out because their time is over: %zu\n", expired);
     }
 }
 
@@ -160,8 +158,6 @@ static void read_store(struct reading *r, const struct offline_query *query)
     case OFFLINE_EXPORT:
         read_export(r, query);
         break;
-    case OFFLINE_UNKNOWN:
-        break;
     }
 }
 
@@ -172,56 +168,46 @@ static int complain_of_store(const struct offline_query *query, enum store_offli
     case STORE_IS_OPEN:
         break;
     case STORE_IS_MISSING:
-        return link_complain(EX_NOINPUT, error, "");
+        return complain(EX_NOINPUT, "%s", error);
     case STORE_IS_DENIED:
-        return link_complain(EX_NOPERM, error, "");
+        return complain(EX_NOPERM, "%s", error);
     case STORE_IS_IN_USE:
-        return link_complain(EX_TEMPFAIL, error,
-                             query->kind == OFFLINE_EXPORT
-                                 ? "stop it first: only a store that no relay uses can be exported"
-                                 : "ask it, with -s PATH|HOST:PORT");
+        return complain(EX_TEMPFAIL, "%s: %s", error,
+                        query->kind == OFFLINE_EXPORT
+                            ? "stop it first: only a store that no relay uses can be exported"
+                            : "ask it, with -s PATH|HOST:PORT");
     case STORE_IS_UNUSABLE:
-        return link_complain(EX_DATAERR, error, "");
+        return complain(EX_DATAERR, "%s", error);
     }
     return EX_OK;
 }
 
-static int write_out(const struct buffer *b, FILE *to)
+static int print_reading(const struct reading *r, const struct offline_query *query)
 {
-    bool is_written = fwrite(b->data == NULL ? "" : b->data, 1, b->len, to) == b->len;
-    return fflush(to) == 0 && is_written ? EX_OK
-                                         : link_complain(EX_IOERR, "stdout", strerror(errno));
-}
-
-static int print_reading(const struct reading *r)
-{
-    if (r->out.has_failed || r->notes.has_failed) {
-        return link_complain(EX_OSERR, "out of memory", "");
+    enum answer_shape shape = query->kind == OFFLINE_LIST ? ANSWER_MESSAGES : ANSWER_OBJECT;
+    bool is_json = query->is_json && query->kind != OFFLINE_EXPORT;
+    if (r->notes.has_failed || !answer_print(&r->out, shape, is_json, stdout)) {
+        return complain(EX_OSERR, "out of memory");
     }
-    int code = write_out(&r->out, stdout);
-    fprintf(stderr, "%.*s", (int)r->notes.len, r->notes.data == NULL ? "" : r->notes.data);
+    fprintf(stderr, "%.*s", (int)r->notes.len, buffer_bytes(&r->notes));
     if (r->error[0] != '\0') {
-        return link_complain(EX_DATAERR, "the rest of the store cannot be read", r->error);
+        return complain(EX_DATAERR, "the rest of the store cannot be read: %s", r->error);
     }
-    return code;
+    return EX_OK;
 }
 
 int offline_print(const struct offline_query *query, const char *path)
 {
     struct reading r = {.out = BUFFER_EMPTY, .notes = BUFFER_EMPTY};
-    if (query->kind == OFFLINE_UNKNOWN) {
-        return link_complain(EX_USAGE, "a store can be asked: queue [list [STATE] [N] | export]",
-                             "");
-    }
     enum store_offline_verdict verdict = store_offline_open(path, &r.store, r.error);
     if (verdict != STORE_IS_OPEN) {
         return complain_of_store(query, verdict, r.error);
     }
-    fprintf(stderr, "smsrelay: %s; this is what its store holds: %s\n", not_running, path);
+    complain(EX_OK, "%s; this is what its store holds: %s", not_running, path);
     read_store(&r, query);
     /* Before printing, which may wait for a pager: a relay may want to start. */
     store_offline_close(r.store);
-    int code = print_reading(&r);
+    int code = print_reading(&r, query);
     buffer_free(&r.out);
     buffer_free(&r.notes);
     return code;

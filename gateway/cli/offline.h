@@ -14,7 +14,6 @@ enum offline_kind {
     OFFLINE_TOTALS, /* how many messages are in each state */
     OFFLINE_LIST,   /* a line a message */
     OFFLINE_EXPORT, /* a line of JSON a message */
-    OFFLINE_UNKNOWN /* something that only a relay may know */
 };
 
 struct offline_query {
@@ -22,18 +21,16 @@ struct offline_query {
     int state;         /* to list: enum message_state, or -1 = every unfinished message */
     size_t max;        /* to list */
     bool exports_sent; /* also what may have been sent already */
+    bool is_json;      /* totals and lists, too */
 };
 
-/*
- * Parses `[list [STATE] [N] | export]`, the arguments of `queue`. The caller sets `exports_sent`.
- */
-struct offline_query offline_query_parse(int count, char **arguments);
+/* Reads `[STATE] [N]`, the arguments of `queue list`. Returns false if they are something else. */
+bool offline_query_list(struct offline_query *query, int count, char **arguments);
 
 /*
  * Prints what the store at `path` holds, and says on stderr that no relay is running. Returns an exit
  * code after saying what is wrong: EX_NOINPUT if there is no store, EX_NOPERM if this user may not
- * read it, EX_TEMPFAIL if a relay is running on it, EX_DATAERR if it is damaged or not a store;
- * EX_USAGE for OFFLINE_UNKNOWN.
+ * read it, EX_TEMPFAIL if a relay is running on it, EX_DATAERR if it is damaged or not a store.
  */
 int offline_print(const struct offline_query *query, const char *path);
 

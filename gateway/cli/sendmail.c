@@ -2,7 +2,8 @@
 #include "gateway/cli/sendmail.h"
 
 #include "gateway/cli/addresses.h"
-#include "gateway/cli/link.h"
+#include "gateway/cli/complain.h"
+#include "gateway/cli/exits.h"
 #include "gateway/cli/mail.h"
 
 #include <ctype.h>
@@ -133,7 +134,7 @@ static int read_sender(const char *from, struct envelope *envelope)
     bool is_good = read_addresses(from, &envelope->from);
     const char *first = addresses_next(&envelope->from, NULL);
     if (!is_good || (first != NULL && addresses_next(&envelope->from, first) != NULL)) {
-        return link_complain(EX_USAGE, "the sender in -f is not an address", "");
+        return complain(EX_USAGE, "the sender in -f is not an address");
     }
     return EX_OK;
 }
@@ -142,10 +143,10 @@ static int read_recipients(char **arguments, struct envelope *envelope)
 {
     for (; *arguments != NULL; arguments++) {
         if (**arguments == '-') {
-            return link_complain(EX_USAGE, "flags go before the recipients", "");
+            return complain(EX_USAGE, "flags go before the recipients");
         }
         if (!read_addresses(*arguments, &envelope->recipients)) {
-            return link_complain(EX_USAGE, "a recipient is not an address", "");
+            return complain(EX_USAGE, "a recipient is not an address");
         }
     }
     return EX_OK;
@@ -153,55 +154,38 @@ static int read_recipients(char **arguments, struct envelope *envelope)
 
 /* --- the relay's answers -------------------------------------------------------------------- */
 
-/* Turns the link's exit code into one that sendmail's callers understand. */
-static int link_trouble(int code)
+/* Complains of the link's trouble; returns what sendmail's callers understand. */
+static int link_failed(const struct link *link, int code)
 {
-    static const struct {
-        int from, to;
-    } rows[] =
-        {
-            {EX_UNAVAILABLE, EX_TEMPFAIL}, /* no relay, or it is gone */
-            {EX_PROTOCOL, EX_UNAVAILABLE},
-            {EX_USAGE, EX_CONFIG}, /* it is $SMSRELAY_SOCKET that is wrong */
-            {EX_DATAERR, EX_UNAVAILABLE},
-            {EX_NOPERM, EX_UNAVAILABLE},
-            {EX_NOINPUT, EX_UNAVAILABLE},
-        };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (rows[i].from == code) {
-            return rows[i].to;
-        }
-    }
-    return code;
+    link_complain(link, "");
+    return exits_of_mail(code);
 }
 
-/* Reads a reply and prints a refusal, of `about` or, if that is "", of the mail as a whole. Returns an
- * exit code, `refused` for a 5xx. */
+/* Reads a reply and complains of a refusal, of `about` or, if that is "", of the mail as a whole.
+ * Returns an exit code, `refused` for a 5xx. */
 static int await_reply(struct link *link, const char *about, int refused)
 {
     int code = link_receive(link);
     if (code != EX_OK) {
-        return link_trouble(code);
+        return link_failed(link, code);
     }
     char first = link->answer.data[0];
     if (first == '2' || first == '3') {
         return EX_OK;
     }
-    fprintf(stderr, "smsrelay: %s%s%.*s", about, about[0] != '\0' ? ": " : "",
-            (int)link->answer.len, link->answer.data);
+    link_refuse(link);
+    link_complain(link, about);
     return first == '4' ? EX_TEMPFAIL : first == '5' ? refused : EX_UNAVAILABLE;
 }
 
 /* Sends `out`. If that fails, the relay may have said why before it closed the connection. */
 static int send_or_ask_why(struct link *link)
 {
-    if (link->out.has_failed) {
-        return link_complain(EX_OSERR, "out of memory", "");
+    int code = link_send(link);
+    if (code != EX_UNAVAILABLE) {
+        return code == EX_OK ? EX_OK : link_failed(link, code);
     }
-    if (link_send(link)) {
-        return EX_OK;
-    }
-    int code = await_reply(link, "", EX_UNAVAILABLE);
+    code = await_reply(link, "", EX_UNAVAILABLE);
     return code == EX_OK ? EX_TEMPFAIL : code;
 }
 
@@ -275,7 +259,7 @@ static int send_content(struct link *link, struct mail_source *source, const str
         mail_source_read(source, &link->out, PIECE_SIZE);
         if (source->error != 0) {
             /* The relay forgets a mail whose final dot never comes. */
-            return link_complain(EX_IOERR, "stdin", strerror(source->error));
+            return complain(EX_IOERR, "stdin: %s", strerror(source->error));
         }
         code = send_or_ask_why(link);
     }
@@ -283,16 +267,14 @@ static int send_content(struct link *link, struct mail_source *source, const str
 }
 
 static int submit(struct mail_source *source, const struct envelope *envelope,
-                  const struct buffer *held)
+                  const struct buffer *held, link_find_listeners *find)
 {
     struct link link;
     struct tally tally = {.accepted = 0, .refused = EX_OK};
-    int code = link_open(&link, NULL, false);
-    if (code != EX_OK && link.reason != 0) {
-        link_complain_unmade(&link);
-    }
-    code = link_trouble(code);
-    if (code == EX_OK) {
+    int code = link_open(&link, NULL, find, LINK_LIMIT_MS);
+    if (code != EX_OK) {
+        code = link_failed(&link, code);
+    } else {
         code = send_envelope(&link, envelope, &tally);
     }
     if (code == EX_OK) {
@@ -309,21 +291,21 @@ static int read_start(struct mail_source *source, bool reads_header, struct enve
     const char *trouble = NULL;
     mail_source_read(source, held, HELD_MAX);
     if (source->error != 0) {
-        return link_complain(EX_IOERR, "stdin", strerror(source->error));
+        return complain(EX_IOERR, "stdin: %s", strerror(source->error));
     }
     if (!held->has_failed && reads_header) {
         trouble = mail_take_recipients(held, source->is_over, &envelope->recipients);
     }
     if (held->has_failed || envelope->recipients.has_failed || envelope->from.has_failed) {
-        return link_complain(EX_OSERR, "out of memory", "");
+        return complain(EX_OSERR, "out of memory");
     }
     if (trouble != NULL) {
-        return link_complain(EX_DATAERR, trouble, "");
+        return complain(EX_DATAERR, "%s", trouble);
     }
-    return envelope->recipients.len > 0 ? EX_OK : link_complain(EX_USAGE, "no recipients", "");
+    return envelope->recipients.len > 0 ? EX_OK : complain(EX_USAGE, "no recipients");
 }
 
-static int run_submission(const struct flags *flags, char **arguments)
+static int run_submission(const struct flags *flags, char **arguments, link_find_listeners *find)
 {
     struct mail_source source = {.ignores_dots = flags->ignores_dots};
     struct envelope envelope = {.from = BUFFER_EMPTY, .recipients = BUFFER_EMPTY};
@@ -333,12 +315,11 @@ static int run_submission(const struct flags *flags, char **arguments)
         code = read_recipients(arguments, &envelope);
     }
     if (code == EX_OK && envelope.recipients.len == 0 && !flags->reads_header) {
-        code = link_complain(EX_USAGE,
-                             "no recipients; usage: sendmail [-t] [-i] [-f SENDER] [TO...]", "");
+        code = complain(EX_USAGE, "no recipients; usage: sendmail [-t] [-i] [-f SENDER] [TO...]");
     }
     if (code == EX_OK) {
         code = read_start(&source, flags->reads_header, &envelope, &held);
-        code = code == EX_OK ? submit(&source, &envelope, &held) : code;
+        code = code == EX_OK ? submit(&source, &envelope, &held, find) : code;
         mail_source_drain(&source);
     }
     buffer_free(&held);
@@ -398,13 +379,18 @@ static int converse(struct link *link)
 {
     struct pollfd ends[] = {{.fd = STDIN_FILENO}, {.fd = link->fd}};
     bool has_input = true;
+    bool is_greeted = false;
     int code = -1;
     while (code < 0) {
         bool is_idle = link->out.len == 0;
         ends[0].fd = has_input && is_idle ? STDIN_FILENO : -1;
         ends[0].events = POLLIN;
         ends[1].events = (short)(POLLIN | (is_idle ? 0 : POLLOUT));
-        if (poll(ends, 2, -1) < 0) {
+        int ready = poll(ends, 2, is_greeted ? -1 : LINK_LIMIT_MS);
+        if (ready == 0) {
+            return complain(EX_TEMPFAIL, "no answer from %s", link->target);
+        }
+        if (ready < 0) {
             continue;
         }
         if (ends[0].fd >= 0 && ends[0].revents != 0) {
@@ -417,51 +403,50 @@ static int converse(struct link *link)
             pass_commands(link);
         }
         if ((ends[1].revents & ~POLLOUT) != 0) {
+            is_greeted = true;
             code = pass_replies(link);
         }
     }
     return code;
 }
 
-static int run_dialogue(void)
+static int run_dialogue(link_find_listeners *find)
 {
     struct link link;
-    int code = link_dial(&link, NULL);
-    if (code == EX_OK) {
-        code = converse(&link);
-    } else if (link.reason != 0) {
-        link_complain_unmade(&link);
-        code = EX_TEMPFAIL;
-    }
+    int code = link_dial(&link, NULL, find, LINK_LIMIT_MS);
+    code = code == EX_OK ? converse(&link) : link_failed(&link, code);
     link_close(&link);
     return code;
 }
 
 /* --- the modes ------------------------------------------------------------------------------ */
 
-int client_sendmail(int argc, char **argv)
+int client_sendmail(const struct invocation *invocation)
 {
+    link_find_listeners *find = invocation->settings->find_listeners;
+    char **argv = invocation->arguments;
+    int argc = invocation->count;
     struct flags flags = {.mode = 'm', .from = ""};
     int first = read_flags(&flags, argc, argv);
     if (flags.is_quiet && freopen("/dev/null", "w", stderr) == NULL) {
         return EX_OSERR;
     }
     if (first == 0) {
-        return link_complain(EX_USAGE, "the last flag has no value", "");
+        return complain(EX_USAGE, "the last flag has no value");
     }
     switch (flags.mode) {
     case 'm':
         if (flags.runs_queue && first == argc && !flags.reads_header) {
             return EX_OK; /* the relay runs its queue by itself */
         }
-        return run_submission(&flags, argv + first);
+        return run_submission(&flags, argv + first, find);
     case 's':
-        return run_dialogue();
+        return run_dialogue(find);
     case 'i': /* newaliases, which packages run: a reload makes the relay read its own */
         return EX_OK;
     case 'p':
-        return link_complain(EX_UNAVAILABLE, "`smsrelay queue list` shows the queue", "");
+        return complain(EX_UNAVAILABLE, "`smsrelay queue list` shows the queue");
     default:
-        return link_complain(EX_UNAVAILABLE, "this -b mode of sendmail is not supported", "");
+        return complain(EX_UNAVAILABLE, "this -b mode of sendmail is not supported");
     }
 }

@@ -16,8 +16,7 @@ static const int64_t MAX_AHEAD_MS = (int64_t)OPTION_MAX_AHEAD_DAYS * DAY_MS;
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-/* Reads "90", "90s", "5m", "2h", "1d" as ms, at least 1 s and at most MAX_AHEAD_MS. */
-static bool parse_duration(const char *s, size_t len, int64_t *ms)
+bool option_parse_duration(const char *s, size_t len, int64_t *ms)
 {
     static const struct {
         char letter;
@@ -183,7 +182,7 @@ static bool set_ref(struct options *options, const char *s, size_t len, int64_t 
 static bool set_ttl(struct options *options, const char *s, size_t len, int64_t now_ms)
 {
     (void)now_ms;
-    return parse_duration(s, len, &options->ttl_ms);
+    return option_parse_duration(s, len, &options->ttl_ms);
 }
 
 static bool set_at(struct options *options, const char *s, size_t len, int64_t now_ms)
@@ -191,7 +190,7 @@ static bool set_at(struct options *options, const char *s, size_t len, int64_t n
     int64_t ahead_ms = 0;
     int64_t at_ms = 0;
     if (len > 0 && s[0] == '+') {
-        if (!parse_duration(s + 1, len - 1, &ahead_ms)) {
+        if (!option_parse_duration(s + 1, len - 1, &ahead_ms)) {
             return false;
         }
         at_ms = now_ms + ahead_ms;

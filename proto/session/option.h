@@ -54,6 +54,9 @@ bool option_next(const char **s, const char *end, const char **name, size_t *nam
  */
 size_t option_read_value(const char **s, const char *end, char value[OPTION_VALUE_MAX]);
 
+/* Reads "90", "90s", "5m", "2h" or "1d" as ms, at least 1 s and at most OPTION_MAX_AHEAD_DAYS. */
+bool option_parse_duration(const char *s, size_t len, int64_t *ms);
+
 /* Reads an RFC 3339 time ("2026-04-21T10:15:00Z", any offset); false if it is none. */
 bool option_parse_time(const char *s, size_t len, int64_t *unix_ms);
 

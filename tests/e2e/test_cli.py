@@ -118,7 +118,9 @@ class Ask(CliTest):
         self.assertRegex(self.run_client("queue"), r"^queued=3 .*relaying=no reason=")
         listed = self.run_client("queue", "list", "queued", "10").splitlines()
         self.assertEqual({parse_logfmt(line)["id"] for line in listed}, names)
-        self.run_client("queue", "nonsense", code=DATAERR)
+        listed = self.run_client("queue", "list", "2").splitlines()
+        self.assertEqual((len(listed), listed[-1]), (3, "more=1"))
+        self.run_client("queue", "nonsense", code=USAGE)
 
     def test_stats(self):
         printed = self.run_client("stats")
@@ -129,8 +131,9 @@ class Ask(CliTest):
         self.run_client("hold")
         name = self.submit(TO, "text")
         for arguments in ([], [name]):
-            watch = subprocess.Popen(command("watch", "-s", self.target, *arguments), text=True,
-                                     stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            watch = subprocess.Popen(
+                command("watch", "-s", self.target, "--timeout", "1", *arguments), text=True,
+                stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             self.addCleanup(watch.wait, PATIENCE)
             self.addCleanup(watch.kill)
             self.addCleanup(watch.stdout.close)
@@ -146,7 +149,7 @@ class Ask(CliTest):
                 self.assertIn("state=sending", watch.stdout.readline())
                 self.assertIn("state=relayed", watch.stdout.readline())
                 self.the_relay.stop()
-                # 421 is "not now, try again".
+                # It has tried again, and given up.
                 self.assertEqual(watch.wait(PATIENCE), TEMPFAIL)
 
 
@@ -163,7 +166,7 @@ class Operate(CliTest):
         self.run_client("hold")
         name = self.submit("--ref", "r1", TO, "text")
         self.assertIn("state=canceled", self.run_client("cancel", name))
-        self.run_client("cancel", name, code=NOINPUT)
+        self.run_client("cancel", name, code=DATAERR)  # there is such a message
         self.run_client("cancel", UNKNOWN_ID, code=NOINPUT)
 
     def test_retry(self):

@@ -78,6 +78,7 @@ class StoreTest(TestCase):
     def listed(self, *arguments):
         """`queue list` as {id: fields}."""
         lines = [parse_logfmt(line) for line in self.queue("list", *arguments).splitlines()]
+        self.more = lines.pop().get("more") if lines and "id" not in lines[-1] else None
         return {line["id"]: line for line in lines}
 
     def exported(self, *arguments):
@@ -147,7 +148,9 @@ class Killed(StoreTest):
     def test_list_of_a_state_and_a_number(self):
         self.assertEqual(list(self.listed("Sending")), [self.ids["sending"]])
         self.assertEqual(list(self.listed("queued")), [self.ids["queued"], self.ids["high"]])
+        self.assertIsNone(self.more)
         self.assertEqual(list(self.listed("queued", "1")), [self.ids["queued"]])
+        self.assertEqual(self.more, "1")
         self.assertEqual(len(self.listed("2")), 2)
         self.assertEqual(self.queue("list", "rejected"), "none\n")
 
@@ -316,9 +319,11 @@ class Finding(StoreTest):
                 self.queue(*arguments, code=USAGE)
 
     def test_help_tells_all(self):
-        words = run("queue", "--help").stdout
-        for word in ("export", "--all", "-c FILE", "-o SECTION.KEY=VALUE", "JSON", "list [STATE] [N]"):
-            self.assertIn(word, words)
+        for words, told in ((["queue", "--help"], ("queue export", "-c FILE", "-o SECTION.KEY=VALUE")),
+                            (["help", "queue", "list"], ("[STATE] [N]", "more=")),
+                            (["queue", "export", "--help"], ("--all", "JSON"))):
+            for word in told:
+                self.assertIn(word, run(*words).stdout)
 
     def test_another_user(self):
         done = self.run_as_nobody("queue", *self.place)
