@@ -277,11 +277,13 @@ static int complain_of_word(const char *word, const char *second)
     return print_family(word, stderr, EX_USAGE);
 }
 
-/* Explains the command of one word or two, or what there is of that word. */
-static int explain(const char *word, const char *second)
+/* Explains the command of one word or two, or what there is of that word. `second` may also be an
+ * argument, unless `is_name`. */
+static int explain(const char *word, const char *second, bool is_name)
 {
     const struct command *command = command_find(word, second);
-    if (command != NULL) {
+    bool is_whole = !is_name || second == NULL || (command != NULL && strchr(command->name, ' '));
+    if (command != NULL && is_whole) {
         return print_help_of(command);
     }
     return second == NULL && command_find_any(word) != NULL ? print_family(word, stdout, EX_OK)
@@ -427,7 +429,7 @@ static int run_words(struct invocation *invocation, int argc, char **argv)
     const char *second = invocation->count > 0 ? invocation->arguments[0] : NULL;
     const struct command *command = command_find(argv[0], second);
     if (wants_help) {
-        return explain(argv[0], second);
+        return explain(argv[0], second, false);
     }
     if (command == NULL) {
         return complain_of_word(argv[0], second);
@@ -473,7 +475,7 @@ int command_main(const struct command *const *tables, const struct command_setti
         code = print_commands(stderr, EX_USAGE);
     } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
                strcmp(word, "help") == 0) {
-        code = argc == 2 ? print_commands(stdout, EX_OK) : explain(argv[2], argv[3]);
+        code = argc == 2 ? print_commands(stdout, EX_OK) : explain(argv[2], argv[3], true);
     } else if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
         code = run_words(&invocation, 1, (char *[]){(char *)"version", NULL});
     } else {

@@ -5,8 +5,10 @@ a relay or a client runs among them; `tests/support/poisoned tests/e2e/run.py` r
 """
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from support import PATIENCE, SMSRELAY, VARIANT, WRAPPER, TestCase
@@ -15,7 +17,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 POISONED = os.path.join(ROOT, "tests/support/poisoned")
 
 # A test of each way in which a program of ours is started.
-TESTS = ("Smoke test_aliases.Mail test_cli test_client.Send test_client.Asking test_conf_cli "
+TESTS = ("Smoke test_aliases.Mail test_cli test_client.Send test_client.Asking test_command_line "
+         "test_conf_cli "
          "test_kill.Kill test_protocol_md.Examples test_queue_offline.Finding test_sandbox.RecordTest "
          "test_secrets.Processes test_sendmail.Callers test_durable.Restart.test_cancel_lasts "
          "test_queue_offline.Running.test_who_prints_slowly_keeps_no_relay_waiting "
@@ -50,6 +53,8 @@ class Installed(IsolationTest):
     NO_VARIABLES = ("env", "-i")
     NO_SOCKET = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs tmpfs /run && exec "$@"', "sh")
 
+    NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
     def assertFinds(self, traps, *words):
         _, printed, touched = self.run_poisoned(*words)
         self.assertEqual(set(touched), set(traps), printed)
@@ -66,9 +71,16 @@ class Installed(IsolationTest):
                          "/dev/null")
 
     def test_who_listens(self):
+        """The variable comes first, then what the settings file says to whoever may read it."""
+        file = "/etc/smsrelay/smsrelay.conf"
         self.assertFinds(["/run/smsrelay/named.sock"], SMSRELAY, "hold")
-        self.assertFinds(["/run/smsrelay/smsrelay.sock"], *self.NO_VARIABLES, SMSRELAY, "hold")
-        self.assertFinds(["127.0.0.1:2525"], *self.NO_VARIABLES, *self.NO_SOCKET, SMSRELAY, "hold")
+        self.assertFinds([file, "/run/smsrelay/listed.sock"], *self.NO_VARIABLES, SMSRELAY, "hold")
+        self.assertFinds([file, "127.0.0.1:2525"], *self.NO_VARIABLES, *self.NO_SOCKET, SMSRELAY,
+                         "hold")
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            self.assertFinds(["/run/smsrelay/smsrelay.sock"], *self.NO_VARIABLES, *self.NOBODY,
+                             shutil.copy(SMSRELAY, folder), "hold")
 
 
 class Untouched(IsolationTest):
