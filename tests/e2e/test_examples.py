@@ -166,6 +166,7 @@ class Operating(DocumentTest):
 
         path = self.check_settings(self.take())
         commands = self.take().replace("/var/lib/smsrelay", self.folder)
+        commands = commands.replace("/run/smsrelay", self.folder + "/run/smsrelay")
         commands = commands.replace("sudo ", "").replace("check", "check -c " + path)
         self.assertIn("\nsmsrelay serve\n", commands)
         self.shell(commands.replace("smsrelay serve\n", "smsrelay serve --help >/dev/null\n"))
