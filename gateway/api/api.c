@@ -66,8 +66,9 @@ struct transfer {
     CURL *easy;
     struct headers *headers;
     char *sent; /* the body; curl reads it in place */
+    size_t sent_len;
     struct buffer received;
-    char *location;
+    char *location, *content_type;
     bool is_header_whole;
     unsigned sends; /* how often curl has begun to send it */
     int64_t began_us;
@@ -368,6 +369,7 @@ static void transfer_free(struct transfer *transfer)
     free(transfer->sent);
     buffer_free(&transfer->received);
     free(transfer->location);
+    free(transfer->content_type);
     free(transfer);
 }
 
@@ -438,6 +440,7 @@ static bool api_start(struct api *api, struct transfer *transfer, const char *pa
         transfer_free(transfer);
         return false;
     }
+    transfer->sent_len = len;
     transfer->next = api->under_way;
     api->under_way = transfer;
     return true;
@@ -563,14 +566,22 @@ static const char *transfer_error(const struct transfer *transfer, CURLcode code
     return transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
 }
 
-/* Where a 3xx leads, of the letters of which a URL may consist. */
-static char *transfer_location(const struct transfer *transfer)
+/* Did curl write all of the body? A server that answers early may have seen only a part. */
+static bool transfer_is_sent_whole(const struct transfer *transfer)
 {
-    char *url = NULL;
-    curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_URL, &url);
-    char *copy = url == NULL ? NULL : strdup(url);
+    curl_off_t written = 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &written);
+    return written >= (curl_off_t)transfer->sent_len;
+}
+
+/* A copy of what the answer says, of the letters of which a URL may consist; NULL = nothing. */
+static char *transfer_copy(const struct transfer *transfer, CURLINFO info)
+{
+    char *words = NULL;
+    curl_easy_getinfo(transfer->easy, info, &words);
+    char *copy = words == NULL ? NULL : strdup(words);
     for (char *c = copy; c != NULL && *c != '\0'; c++) {
-        *c = isgraph((unsigned char)*c) ? *c : '?';
+        *c = isgraph((unsigned char)*c) ? *c : info == CURLINFO_REDIRECT_URL ? '?' : ' ';
     }
     return copy;
 }
@@ -583,8 +594,11 @@ static void transfer_conclude(struct transfer *transfer, CURLcode code)
     answer->transport = transfer_transport(transfer, code, status);
     answer->status = answer->transport == API_ANSWERED ? (int)status : 0;
     answer->error = transfer_error(transfer, code);
-    transfer->location = transfer_location(transfer);
+    answer->is_sent_whole = transfer_is_sent_whole(transfer);
+    transfer->location = transfer_copy(transfer, CURLINFO_REDIRECT_URL);
     answer->location = transfer->location == NULL ? "" : transfer->location;
+    transfer->content_type = transfer_copy(transfer, CURLINFO_CONTENT_TYPE);
+    answer->content_type = transfer->content_type == NULL ? "" : transfer->content_type;
     answer->body_len = transfer->received.len;
     buffer_putc(&transfer->received, '\0');
     answer->body = transfer->received.data;

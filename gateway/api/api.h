@@ -38,7 +38,9 @@ struct api_answer {
     int status; /* HTTP status when ANSWERED, else 0 */
     char *body; /* decompressed, NUL-terminated; owned by the answer; "" when empty */
     size_t body_len;
-    bool is_body_cut; /* it was longer than 4 MiB; then only a refusal is ANSWERED */
+    bool is_body_cut;         /* it was longer than 4 MiB; then only a refusal is ANSWERED */
+    bool is_sent_whole;       /* the request's body left whole: the API may act on it */
+    const char *content_type; /* of the answer; "" = none; valid as long as the answer */
     char
         request_id[API_REQUEST_ID_SIZE]; /* by which the API's support finds it; "" = it has none */
     struct api_rate rate;

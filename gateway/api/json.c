@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,6 +206,20 @@ bool api_json_read_bulk(const char *body, size_t len, struct message *const *mes
     free(mentions);
     json_decref(root);
     return is_read;
+}
+
+void api_json_fault(const char *body, size_t len, char fault[API_FAULT_SIZE])
+{
+    json_error_t error;
+    json_t *root = json_loadb(body, len, 0, &error);
+    if (len == 0) {
+        snprintf(fault, API_FAULT_SIZE, "empty");
+    } else if (root == NULL) {
+        snprintf(fault, API_FAULT_SIZE, "no JSON from byte %d on", error.position);
+    } else {
+        snprintf(fault, API_FAULT_SIZE, "JSON with neither an id nor entities or errors");
+    }
+    json_decref(root);
 }
 
 void api_json_read_refusal(const char *body, size_t len, struct api_refusal *refusal)

@@ -54,6 +54,11 @@ bool api_json_read_single(const char *body, size_t len, struct api_item *item);
 bool api_json_read_bulk(const char *body, size_t len, struct message *const *messages, size_t count,
                         struct api_item *items);
 
+enum { API_FAULT_SIZE = 64 };
+/* Says why a 2xx body cannot be read: where the JSON breaks, or what it lacks. Quotes nothing of it,
+ * for it may repeat a message. */
+void api_json_fault(const char *body, size_t len, char fault[API_FAULT_SIZE]);
+
 /* What the body of a refusal (4xx, 5xx) says. */
 struct api_refusal {
     bool is_unread;       /* on allocation failure: it may say anything */

@@ -7,6 +7,7 @@
 #include "gateway/base/rng.h"
 #include "gateway/base/thread.h"
 #include "gateway/forward/anchor.h"
+#include "gateway/forward/look.h"
 #include "gateway/forward/ping.h"
 #include "gateway/forward/post.h"
 #include "gateway/forward/settle.h"
@@ -46,6 +47,7 @@ struct forwarder {
     struct destination destination;
     struct history *history;
     struct ping ping;
+    struct look look;
     uint32_t scan_epoch; /* the destination's when the call of a scan began */
     struct posts posts;
     struct anchors anchors;
@@ -203,6 +205,18 @@ static int64_t ask_when_idle(struct forwarder *f, const struct queue_depth *dept
     return ping_ask(&f->ping, f->api, &f->pace, f->stats, &f->destination, now_ms);
 }
 
+static struct history_means history_means(struct forwarder *f)
+{
+    return (struct history_means){f->api, &f->pace, f->queue, f->stats};
+}
+
+/* Is the history asked about what was refused? */
+static bool is_looking(struct forwarder *f, int64_t now_ms)
+{
+    struct history_means with = history_means(f);
+    return look_ask(&f->look, &with, now_ms);
+}
+
 /*
  * Sends one request, if one may go, and returns true. Otherwise `*wake_ms` is until when to sleep
  * (monotonic), 0 = not at all: something has changed meanwhile.
@@ -224,6 +238,9 @@ static bool send_next(struct forwarder *f, int64_t *wake_ms)
     /* If not, no message can change it: an answer, RELEASE or an order wakes the loop. */
     struct batch_plan plan = may_send ? plan_batch(f, &depth, is_probe, now_ms)
                                       : (struct batch_plan){.wait_until_ms = INT64_MAX};
+    if (plan.count > 0 && is_looking(f, now_ms)) {
+        plan = (struct batch_plan){.wait_until_ms = INT64_MAX}; /* its answer wakes the loop */
+    }
     if (plan.count == 0) {
         if (is_probe) {
             *wake_ms = int64_min(*wake_ms, ask_when_idle(f, &depth, now_ms));
@@ -405,6 +422,9 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
     if (s.ambiguous > 0) {
         doubt(f, post, now_ms);
     }
+    if (s.verdict.may_be_taken) {
+        look_want(&f->look);
+    }
     set_aside(f, &s, steady_ms);
     queue_settle(f->queue, settlements, post->count, steady_ms);
     conclude(f, finding, steady_ms);
@@ -423,6 +443,9 @@ static int64_t ask_history(struct forwarder *f)
     /* With a refused token the history would refuse, too, and that would end a scan. */
     if (f->destination.is_token_refused || !has_time(f, clock_monotonic_ms())) {
         return INT64_MAX;
+    }
+    if (clock_monotonic_ms() < f->destination.quiet_until_ms) {
+        return f->destination.quiet_until_ms;
     }
     bool was_scanning = history_is_scanning(f->history);
     int64_t next_ms = history_ask(f->history, posts_landed(&f->posts));
@@ -447,6 +470,11 @@ static void take_history(struct forwarder *f, const struct api_answer *answer)
     if (answer->tag == &f->ping) {
         ping_read(&f->ping, answer, &f->destination, &f->options.destination, now_ms,
                   rng_next(&f->rng));
+        return;
+    }
+    if (answer->tag == &f->look) {
+        struct history_means with = history_means(f);
+        look_read(&f->look, answer, &with, f->history, &f->destination);
         return;
     }
     bool is_scan = history_is_scanning(f->history);

@@ -6,6 +6,7 @@
 #include "gateway/base/log.h"
 #include "gateway/queue/dispatch.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,23 +14,41 @@ enum { REASON_SIZE = 256 };
 
 /* --- fates ------------------------------------------------------------------------------------ */
 
+/* Why a 2xx could not be read. Not its words, which may repeat a text or a number. */
+static void explain_unreadable(struct settling *s)
+{
+    const struct api_answer *answer = s->answer;
+    char fault[API_FAULT_SIZE];
+    api_json_fault(answer->body, answer->body_len, fault);
+    bool has_type = answer->content_type[0] != '\0';
+    if (asprintf(&s->words, "%s, %zu bytes, %s",
+                 has_type ? answer->content_type : "no content type", answer->body_len,
+                 fault) < 0) {
+        s->words = NULL;
+    }
+}
+
 /* Reads what a 2xx says of each message. */
 static void settle_items(struct settling *s)
 {
     const struct post *post = s->post;
+    const struct api_answer *answer = s->answer;
     struct api_item items[post->count];
     memset(items, 0, sizeof items);
-    if (post->endpoint == API_SINGLE) {
-        api_json_read_single(s->answer->body, s->answer->body_len, &items[0]);
-    } else {
-        api_json_read_bulk(s->answer->body, s->answer->body_len, post->messages, post->count,
-                           items);
-    }
+    bool is_read = post->endpoint == API_SINGLE
+                       ? api_json_read_single(answer->body, answer->body_len, &items[0])
+                       : api_json_read_bulk(answer->body, answer->body_len, post->messages,
+                                            post->count, items);
+    bool is_unreadable = !is_read && errno != ENOMEM;
     for (size_t i = 0; i < post->count; i++) {
         s->settlements[i].fate = retry_item_fate(&items[i], post->messages[i]->attempts);
         s->settlements[i].answer = items[i].answer;
+        s->settlements[i].is_refused_alone = is_unreadable && post->count == 1;
     }
-    s->verdict = retry_judge_items(items, post->count);
+    s->verdict = retry_judge_items(items, post->count, !is_unreadable);
+    if (is_unreadable) {
+        explain_unreadable(s);
+    }
 }
 
 static void settle_alike(struct settling *s, enum queue_fate fate)
@@ -37,15 +56,16 @@ static void settle_alike(struct settling *s, enum queue_fate fate)
     for (size_t i = 0; i < s->post->count; i++) {
         s->settlements[i].fate = fate;
         s->settlements[i].is_refused = s->verdict.is_batch_refused;
+        s->settlements[i].is_refused_alone = s->post->count == 1 && s->verdict.needs_proof;
     }
 }
 
-/* Assigns halves to the `count` messages with this fate: they are not sent together again. */
+/* Splits the `count` messages with this fate: the parts are not sent together again. */
 static void split(struct settling *s, enum queue_fate fate, size_t count)
 {
     uint32_t groups[count];
     size_t next = 0;
-    retry_split(count, s->last_group, groups);
+    retry_split(count, fate == FATE_AMBIGUOUS ? RETRY_PARTS : 2, s->last_group, groups);
     for (size_t i = 0; i < s->post->count; i++) {
         if (s->settlements[i].fate == fate) {
             s->settlements[i].group = groups[next++];
@@ -53,22 +73,6 @@ static void split(struct settling *s, enum queue_fate fate, size_t count)
     }
     stats_add(s->stats, STAT_SPLITS, 1);
     LOG(LOG_INFO, "batch_split", LOG_INT("messages", count));
-}
-
-/* Counts the ambiguous messages. Splits them if it happens too often: one may be the cause. */
-static void settle_ambiguous(struct settling *s)
-{
-    unsigned ends = 0;
-    for (size_t i = 0; i < s->post->count; i++) {
-        if (s->settlements[i].fate == FATE_AMBIGUOUS) {
-            unsigned of_message = s->post->messages[i]->ambiguous_ends;
-            ends = of_message > ends ? of_message : ends;
-            s->ambiguous++;
-        }
-    }
-    if (retry_splits_ambiguous(s->ambiguous, ends)) {
-        split(s, FATE_AMBIGUOUS, s->ambiguous);
-    }
 }
 
 static bool was_refused(const struct post *post)
@@ -79,6 +83,30 @@ static bool was_refused(const struct post *post)
         }
     }
     return false;
+}
+
+/*
+ * Counts the ambiguous messages. Splits them if it happens too often, or if they were refused as a
+ * whole, for the second time: one may be the cause. What was refused alone stays alone.
+ */
+static void settle_ambiguous(struct settling *s)
+{
+    unsigned ends = 0;
+    for (size_t i = 0; i < s->post->count; i++) {
+        if (s->settlements[i].fate == FATE_AMBIGUOUS) {
+            unsigned of_message = s->post->messages[i]->ambiguous_ends;
+            ends = of_message > ends ? of_message : ends;
+            s->ambiguous++;
+        }
+    }
+    bool is_refused_again = s->verdict.is_batch_refused && !s->verdict.is_first_refusal;
+    if (s->ambiguous > 1 && is_refused_again) {
+        split(s, FATE_AMBIGUOUS, s->ambiguous);
+    } else if (retry_splits_ambiguous(s->ambiguous, ends)) {
+        split(s, FATE_AMBIGUOUS, s->ambiguous);
+    } else if (s->ambiguous == 1 && s->settlements[0].is_refused_alone) {
+        s->settlements[0].group = retry_new_group(s->last_group);
+    }
 }
 
 static void judge(struct settling *s)
@@ -94,6 +122,7 @@ static void judge(struct settling *s)
         .nameless = s->destination->nameless,
         .has_passed = s->destination->has_passed,
         .is_stopped = post->is_probe && s->destination->state == DESTINATION_STOPPED,
+        .takes_refused = s->destination->takes_refused,
     };
     bool is_refusal = answer->transport == API_ANSWERED && answer->status >= 400;
     if (is_refusal) {
@@ -127,6 +156,21 @@ static void settle_suspect(struct settling *s)
         LOG_NUMBER("to", message_to(m)));
 }
 
+/* What a message waits for that the API may have taken though its answer says otherwise. */
+static void explain_ambiguous(struct settling *s)
+{
+    char reason[REASON_SIZE];
+    bool has_words = s->words != NULL && s->words[0] != '\0';
+    if (s->answer->transport != API_ANSWERED) {
+        return;
+    }
+    snprintf(reason, sizeof reason, "the API's history will show whether it took it (HTTP %d)%s%s",
+             s->answer->status, has_words ? ": " : "", has_words ? s->words : "");
+    for (size_t i = 0; i < s->post->count; i++) {
+        s->settlements[i].answer = message_answer_new(NULL, reason);
+    }
+}
+
 static void settle_by_verdict(struct settling *s)
 {
     switch (s->verdict.outcome) {
@@ -149,6 +193,7 @@ static void settle_by_verdict(struct settling *s)
         break;
     case RETRY_AMBIGUOUS:
         settle_alike(s, FATE_AMBIGUOUS);
+        explain_ambiguous(s);
         break;
     case RETRY_RELAYED:
         settle_alike(s, FATE_RELAYED);

@@ -73,16 +73,16 @@ static void enter(struct destination *d, enum destination_state state, int64_t u
 /* --- whose fault ------------------------------------------------------------------------------ */
 
 /* Notes a message that was refused alone, once however often that happens. */
-static void note_refused(struct destination *d, const struct ulid *id, int status)
+static void note_refused(struct destination *d, const struct destination_refusal *refusal)
 {
     for (unsigned i = 0; i < d->refused_count; i++) {
-        if (memcmp(&d->refused[i].id, id, sizeof *id) == 0) {
-            d->refused[i].status = status;
+        if (memcmp(&d->refused[i].id, &refusal->id, sizeof refusal->id) == 0) {
+            d->refused[i] = *refusal;
             return;
         }
     }
     if (d->refused_count < DESTINATION_REFUSED_MAX) {
-        d->refused[d->refused_count++] = (struct destination_refusal){*id, status};
+        d->refused[d->refused_count++] = *refusal;
     }
 }
 
@@ -110,12 +110,14 @@ static enum destination_finding note_passed(struct destination *d)
 
 /* A refusal whose effect needs proof: is that here? */
 static enum destination_finding note_refusal(struct destination *d,
+                                             const struct retry_verdict *verdict,
                                              const struct destination_event *event, bool is_stale)
 {
     bool was_blamed = d->is_blamed;
 
     if (event->message != NULL) {
-        note_refused(d, event->message, event->status);
+        note_refused(d, &(struct destination_refusal){*event->message, event->status,
+                                                      verdict->outcome == RETRY_AMBIGUOUS});
     }
     d->is_blamed = is_to_blame(d, event->status);
     return d->is_blamed && (!was_blamed || is_stale) ? FINDING_INNOCENT : FINDING_NONE;
@@ -152,10 +154,10 @@ static enum destination_state state_after(const struct destination *d,
     return states[verdict->effect];
 }
 
-/* How long a stop lasts until the next probe. */
+/* How long a stop lasts until the next probe. What may be taken all the same is not sent soon. */
 static int64_t stop_ms(const struct destination *d, const struct retry_verdict *verdict)
 {
-    if (!verdict->needs_proof) {
+    if (!verdict->needs_proof || verdict->outcome == RETRY_AMBIGUOUS) {
         return DESTINATION_PROBE_MS;
     }
     return backoff_ms(d->failures, DESTINATION_PROBE_MIN_MS, DESTINATION_PROBE_MS, 1);
@@ -201,6 +203,7 @@ static void change_state(struct destination *d, enum destination_state next, boo
         d->failures++;
     }
     int64_t until_ms = wait_end_ms(d, next, verdict, event, options, now_ms, random);
+    d->quiet_until_ms = next >= DESTINATION_PROBING ? now_ms + verdict->retry_after_ms : 0;
     d->is_token_refused = verdict->is_token_refused && next == DESTINATION_STOPPED;
     if (next != DESTINATION_FINE) {
         explain(d, next == DESTINATION_PROBING ? undecided : verdict->why, event);
@@ -223,7 +226,7 @@ enum destination_finding destination_apply(struct destination *d,
     if (event->has_passed && !is_stale) {
         finding = note_passed(d);
     } else if (verdict->needs_proof) {
-        finding = note_refusal(d, event, is_stale);
+        finding = note_refusal(d, verdict, event, is_stale);
     }
     enum destination_state next = state_after(d, verdict);
     if (next == DESTINATION_FINE && d->state == DESTINATION_FINE) {
@@ -314,7 +317,12 @@ void destination_hurry(struct destination *d, int64_t now_ms)
 
 void destination_note_waiting(struct destination *d, size_t waiting, int64_t now_ms)
 {
-    bool has_more = waiting > d->refused_count;
+    unsigned refused = 0;
+
+    for (unsigned i = 0; i < d->refused_count; i++) {
+        refused += d->refused[i].is_away ? 0 : 1;
+    }
+    bool has_more = waiting > refused;
 
     if (d->is_exhausted && has_more && waits_for_probe(d)) {
         destination_hurry(d, now_ms);
@@ -326,6 +334,7 @@ void destination_flush(struct destination *d, int64_t now_ms)
 {
     d->failures = d->failures > 0 ? 1 : 0;
     d->is_flushed = waits_for_probe(d);
+    d->quiet_until_ms = 0;
     destination_hurry(d, now_ms);
 }
 

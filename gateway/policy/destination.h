@@ -55,6 +55,7 @@ struct destination_options {
 struct destination_refusal {
     struct ulid id;
     int status;
+    bool is_away; /* the history is asked about it: it does not wait for its turn */
 };
 
 /* All zero: fine, nothing has failed yet. */
@@ -69,9 +70,11 @@ struct destination {
     bool has_suspects;        /* messages stand aside */
     bool is_blamed;           /* enough of them were refused alike */
     bool has_passed;          /* a message has, since a batch was first refused as a whole */
+    bool takes_refused;       /* the history has shown a message that was refused: from then on */
     bool is_token_refused;    /* STOPPED because of the token */
     bool has_probe_in_flight; /* there is only ever one */
     int64_t until_ms;         /* not before, in every state but FINE */
+    int64_t quiet_until_ms;   /* the API wants no call of any kind before (Retry-After) */
     uint32_t epoch;           /* rises with every change of state */
     char reason[DESTINATION_REASON_SIZE]; /* why it is not FINE; "" when it is */
 };

@@ -593,7 +593,8 @@ static unsigned doubts_left(const struct scan *scan, const struct queue_doubtful
     return shows_anchor && d->is_anchored ? 1 : d->doubts;
 }
 
-static const char not_shown[] = "it got no answer, and the API's history does not show it";
+static const char not_shown[] =
+    "it is not known whether the API took it, and the API's history does not show it";
 
 /* The fate of a message that was not found. */
 static enum queue_fate decide(const struct reconcile *r, const struct queue_doubtful *d,

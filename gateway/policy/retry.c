@@ -26,6 +26,7 @@ enum {
     NOPASS = 1 << 11,  /* ... and none has */
     PROVEN = 1 << 12,  /* others passed after the message had been refused */
     STOPPED = 1 << 13, /* the destination is stopped: this was its probe */
+    WHOLE = 1 << 14,   /* all of the request's body had left */
 };
 
 /* What a row says besides. */
@@ -33,7 +34,8 @@ enum {
     TOKEN = 1 << 0,    /* is_token_refused */
     NAMELESS = 1 << 1, /* is_nameless */
     PROOF = 1 << 2,    /* needs_proof */
-    FINAL = 1 << 3     /* is_unwelcome */
+    FINAL = 1 << 3,    /* is_unwelcome */
+    TAKEN = 1 << 4     /* may_be_taken, if the request had left whole */
 };
 
 struct row {
@@ -58,13 +60,13 @@ static const struct row table[] = {
     {200, 299, CUT, RETRY_AMBIGUOUS, RETRY_BACKOFF, 0, "the API's answer is too long"},
     {200, 299, 0, RETRY_READ_ITEMS, RETRY_FINE, 0, ""},
 
-    {300, 399, ALONE | STOPPED, RETRY_SUSPECT, RETRY_STOP, 0, wrong_url},
-    {300, 399, ALONE, RETRY_RETURN, RETRY_STOP, 0, wrong_url},
-    {300, 399, 0, RETRY_SUSPECT, RETRY_STOP, 0, wrong_url},
-    {401, 401, ALONE | PROVEN, RETRY_SUSPECT, RETRY_STOP, TOKEN | PROOF | FINAL, bad_token},
-    {401, 401, ALONE | STOPPED, RETRY_SUSPECT, RETRY_STOP, TOKEN | FINAL, bad_token},
-    {401, 401, ALONE, RETRY_RETURN, RETRY_STOP, TOKEN, bad_token},
-    {401, 401, 0, RETRY_SUSPECT, RETRY_STOP, TOKEN, bad_token},
+    {300, 399, ALONE | STOPPED, RETRY_SUSPECT, RETRY_STOP, TAKEN, wrong_url},
+    {300, 399, ALONE, RETRY_RETURN, RETRY_STOP, TAKEN, wrong_url},
+    {300, 399, 0, RETRY_SUSPECT, RETRY_STOP, TAKEN, wrong_url},
+    {401, 401, ALONE | PROVEN, RETRY_SUSPECT, RETRY_STOP, TAKEN | TOKEN | PROOF | FINAL, bad_token},
+    {401, 401, ALONE | STOPPED, RETRY_SUSPECT, RETRY_STOP, TAKEN | TOKEN | FINAL, bad_token},
+    {401, 401, ALONE, RETRY_RETURN, RETRY_STOP, TAKEN | TOKEN, bad_token},
+    {401, 401, 0, RETRY_SUSPECT, RETRY_STOP, TAKEN | TOKEN, bad_token},
     {429, 429, 0, RETRY_RETURN, RETRY_WAIT, 0, "the rate limit is reached"},
 
     {400, 499, ABOUT | ALONE | USED | AGAIN, RETRY_RELAYED, RETRY_FINE, 0, ""},
@@ -78,15 +80,16 @@ static const struct row table[] = {
     {400, 499, ABOUT | ALONE, RETRY_REJECT, RETRY_FINE, NAMELESS, ""},
     {400, 499, ABOUT, RETRY_SPLIT, RETRY_FINE, 0, ""},
 
-    {402, 402, 0, RETRY_SUSPECT, RETRY_STOP, PROOF, "the account has no balance left"},
-    {403, 403, PAGE, RETRY_SUSPECT, RETRY_STOP, PROOF | FINAL, "a firewall or proxy answered 403 with HTML"},
-    {403, 403, 0, RETRY_SUSPECT, RETRY_STOP, TOKEN | PROOF | FINAL, bad_token},
-    {404, 405, 0, RETRY_SUSPECT, RETRY_STOP, PROOF | FINAL, wrong_url},
-    {408, 408, 0, RETRY_SUSPECT, RETRY_BACKOFF, PROOF, unavailable},
-    {421, 421, 0, RETRY_SUSPECT, RETRY_BACKOFF, PROOF, unavailable},
-    {425, 425, 0, RETRY_SUSPECT, RETRY_BACKOFF, PROOF, unavailable},
-    {400, 499, OBJECT, RETRY_SUSPECT, RETRY_STOP, PROOF | FINAL, refuses_all},
-    {400, 499, 0, RETRY_SUSPECT, RETRY_STOP, PROOF | FINAL, wrong_url},
+    {402, 402, 0, RETRY_SUSPECT, RETRY_STOP, TAKEN | PROOF, "the account has no balance left"},
+    {403, 403, PAGE, RETRY_SUSPECT, RETRY_STOP, TAKEN | PROOF | FINAL, "a firewall or proxy answered 403 with HTML"},
+    {403, 403, 0, RETRY_SUSPECT, RETRY_STOP, TAKEN | TOKEN | PROOF | FINAL, bad_token},
+    {404, 405, 0, RETRY_SUSPECT, RETRY_STOP, TAKEN | PROOF | FINAL, wrong_url},
+    {408, 408, 0, RETRY_SUSPECT, RETRY_BACKOFF, TAKEN | PROOF, unavailable},
+    {421, 421, 0, RETRY_SUSPECT, RETRY_BACKOFF, TAKEN | PROOF, unavailable},
+    {425, 425, 0, RETRY_SUSPECT, RETRY_BACKOFF, TAKEN | PROOF, unavailable},
+    {400, 499, OBJECT, RETRY_SUSPECT, RETRY_STOP, TAKEN | PROOF | FINAL, refuses_all},
+    {400, 499, 0, RETRY_SUSPECT, RETRY_STOP, TAKEN | PROOF | FINAL, wrong_url},
+    {503, 503, WHOLE, RETRY_AMBIGUOUS, RETRY_BACKOFF, PROOF, unavailable},
     {503, 503, 0, RETRY_SUSPECT, RETRY_BACKOFF, PROOF, unavailable},
     {500, 599, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, 0, "the API failed"},
     {0, STATUS_HIGHEST, 0, RETRY_AMBIGUOUS, RETRY_BACKOFF, 0, "the API's answer makes no sense"},
@@ -146,7 +149,7 @@ static unsigned facts_of_answer(const struct api_answer *answer, const struct ap
            (is_refusal && refusal->names_field ? NAMED : 0U) |
            (is_refusal && refusal->is_already_used ? USED : 0U) |
            (is_refusal && refusal->is_json ? OBJECT : 0U) | (is_page(answer) ? PAGE : 0U) |
-           (answer->is_body_cut ? CUT : 0U);
+           (answer->is_body_cut ? CUT : 0U) | (answer->is_sent_whole ? WHOLE : 0U);
 }
 
 static unsigned facts_of_request(const struct retry_request *request)
@@ -157,18 +160,35 @@ static unsigned facts_of_request(const struct retry_request *request)
            (request->is_proven ? PROVEN : 0U) | (request->is_stopped ? STOPPED : 0U);
 }
 
-static enum retry_outcome outcome_of(const struct row *row, const struct retry_request *request)
+static bool may_be_taken(const struct row *row, unsigned facts)
 {
+    return (row->says & TAKEN) != 0 && (facts & WHOLE) != 0;
+}
+
+static enum retry_outcome outcome_of(const struct row *row, unsigned facts,
+                                     const struct retry_request *request)
+{
+    if (may_be_taken(row, facts) && request->takes_refused) {
+        return RETRY_AMBIGUOUS;
+    }
     if (row->outcome != RETRY_SUSPECT || request->count == 1) {
         return row->outcome;
     }
     return request->was_refused ? RETRY_SPLIT : RETRY_RETURN;
 }
 
-/* A batch that could not be served for now is no reason to ask with another message at once. */
-static bool needs_proof(const struct row *row, enum retry_outcome outcome)
+/* Is it a refusal that any message of the request may be to blame for? */
+static bool is_refusal(const struct row *row)
 {
-    return (row->says & PROOF) != 0 && (outcome != RETRY_RETURN || row->effect == RETRY_STOP);
+    return row->outcome == RETRY_SUSPECT || (row->says & PROOF) != 0;
+}
+
+/* A batch that could not be served for now is no reason to ask with another message at once. */
+static bool needs_proof(const struct row *row, const struct retry_request *request)
+{
+    bool is_first_batch = request->count > 1 && !request->was_refused;
+
+    return (row->says & PROOF) != 0 && (!is_first_batch || row->effect == RETRY_STOP);
 }
 
 static int64_t retry_after_ms(const struct api_rate *rate)
@@ -202,26 +222,32 @@ struct retry_verdict retry_judge(const struct api_answer *answer, const struct a
     while (status < row->first || status > row->last || (row->facts & ~facts) != 0) {
         row++;
     }
-    enum retry_outcome outcome = outcome_of(row, request);
-    bool is_batch_refused =
-        request->count > 1 && (outcome == RETRY_SPLIT || row->outcome == RETRY_SUSPECT);
+    enum retry_outcome outcome = outcome_of(row, facts, request);
+    bool is_batch_refused = request->count > 1 && (outcome == RETRY_SPLIT || is_refusal(row));
     return (struct retry_verdict){
         .outcome = outcome,
         .effect = row->effect,
-        .needs_proof = needs_proof(row, outcome),
+        .needs_proof = needs_proof(row, request),
         .is_unwelcome = (row->says & FINAL) != 0,
         .is_batch_refused = is_batch_refused,
         .is_first_refusal = is_batch_refused && !request->was_refused,
         .is_token_refused = (row->says & TOKEN) != 0,
         .is_nameless = (row->says & NAMELESS) != 0,
         .is_page = (facts & PAGE) != 0,
+        .may_be_taken = may_be_taken(row, facts) && outcome != RETRY_AMBIGUOUS,
         .retry_after_ms = status >= 0 ? retry_after_ms(&answer->rate) : 0,
         .why = row->why,
     };
 }
 
-struct retry_verdict retry_judge_items(const struct api_item *items, size_t count)
+struct retry_verdict retry_judge_items(const struct api_item *items, size_t count, bool is_read)
 {
+    if (!is_read) {
+        return (struct retry_verdict){.outcome = RETRY_AMBIGUOUS,
+                                      .effect = RETRY_STOP,
+                                      .needs_proof = true,
+                                      .why = "the API's answers cannot be read"};
+    }
     for (size_t i = 0; i < count; i++) {
         if (items[i].outcome == API_ITEM_UNKNOWN) {
             return (struct retry_verdict){.outcome = RETRY_AMBIGUOUS,
@@ -262,15 +288,11 @@ uint32_t retry_new_group(uint32_t *next_group)
     return *next_group;
 }
 
-void retry_split(size_t count, uint32_t *next_group, uint32_t *groups)
+void retry_split(size_t count, size_t parts, uint32_t *next_group, uint32_t *groups)
 {
-    size_t half = (count + 1) / 2;
-    uint32_t group = retry_new_group(next_group);
+    size_t size = (count + parts - 1) / parts;
 
     for (size_t i = 0; i < count; i++) {
-        if (i == half) {
-            group = retry_new_group(next_group);
-        }
-        groups[i] = group;
+        groups[i] = i % size == 0 ? retry_new_group(next_group) : groups[i - 1];
     }
 }

@@ -13,6 +13,11 @@
  * suspect and stands aside, and destination asks with others. A batch is sent again after the first
  * refusal, since another message has been asked with by then, and split after the second.
  *
+ * A refusal does not prove that the API has not taken the request. A 503 may come from a proxy that
+ * has passed it on: if the request had left whole, its messages are ambiguous. So are they after any
+ * other refusal in the API's own words or a proxy's (3xx, 401, 404, 408, ...), once the history has
+ * shown a message that had been refused (forward/look).
+ *
  * Leaves to others: reading bodies (api/json), moving messages (queue), rate windows (pace),
  * ambiguous messages (reconcile), whether to send (destination).
  * Thread: the forwarding thread. Pure.
@@ -61,9 +66,10 @@ struct retry_request {
     unsigned attempts; /* of a message that is alone, this one included */
     bool was_refused;  /* one of its messages was in a batch that was refused as a whole */
     bool is_proven;    /* of a message that is alone: others passed after it had been refused */
-    unsigned nameless; /* the destination's, before this answer, like the next two */
+    unsigned nameless; /* the destination's, before this answer, like the next three */
     bool has_passed;
     bool is_stopped;
+    bool takes_refused; /* the API has been seen to take a request that it refused */
 };
 
 struct retry_verdict {
@@ -76,6 +82,7 @@ struct retry_verdict {
     bool is_token_refused;  /* the token file is to be read again at once */
     bool is_nameless;       /* a lone refusal that names no field */
     bool is_page;           /* the body is HTML: something between us and the API has answered */
+    bool may_be_taken;      /* of RETURN, SUSPECT and SPLIT: the history may tell otherwise */
     int64_t retry_after_ms; /* the shortest wait that the API asks for; 0 = it asks for none */
     const char *why;        /* what is wrong, static; "" when nothing is */
 };
@@ -94,10 +101,10 @@ struct retry_verdict retry_judge(const struct api_answer *answer, const struct a
 
 /*
  * Judges a 2xx once its body is read: RETRY_READ_ITEMS again, or RETRY_AMBIGUOUS (and backoff) if
- * any item is UNKNOWN, as all are if the body could not be read. Each item is settled by
- * retry_item_fate either way.
+ * any item is UNKNOWN. Each item is settled by retry_item_fate either way. If the body could not be
+ * read at all (`!is_read`), the API stops once other messages are answered so, too.
  */
-struct retry_verdict retry_judge_items(const struct api_item *items, size_t count);
+struct retry_verdict retry_judge_items(const struct api_item *items, size_t count, bool is_read);
 
 /*
  * The fate of one item of a 2xx. "clientId already used" is a refusal in a first attempt; later
@@ -107,6 +114,8 @@ enum queue_fate retry_item_fate(const struct api_item *item, unsigned attempts);
 
 /* --- splitting ---------------------------------------------------------------------------- */
 
+enum { RETRY_PARTS = 10 }; /* of a batch that is split because it ended ambiguous */
+
 /*
  * Is a request of `count` messages that has just ended ambiguous to be split? `ambiguous_ends` is
  * the most that any of its messages had before.
@@ -114,12 +123,13 @@ enum queue_fate retry_item_fate(const struct api_item *item, unsigned attempts);
 bool retry_splits_ambiguous(size_t count, unsigned ambiguous_ends);
 
 /*
- * Assigns fresh groups to the two halves of `count` messages (at least 2), the first half rounded
- * up. `*next_group` is the last group given out; 0 is never one. A half of one message gets a
- * group, too, for what was split is never merged again. (A message that is returned or ambiguous
- * without a split keeps the group it has.)
+ * Assigns fresh groups to `parts` parts (at least 2) of `count` messages (at least 2), the larger
+ * ones first. Halves find the one to blame with the fewest requests; RETRY_PARTS with the fewest
+ * rounds, for each round may wait for the history. `*next_group` is the last group given out; 0 is
+ * never one. A part of one message gets a group, too, for what was split is never merged again. (A
+ * message that is returned or ambiguous without a split keeps the group it has.)
  */
-void retry_split(size_t count, uint32_t *next_group, uint32_t *groups);
+void retry_split(size_t count, size_t parts, uint32_t *next_group, uint32_t *groups);
 
 /* A fresh group, for a message that must be sent alone. */
 uint32_t retry_new_group(uint32_t *next_group);

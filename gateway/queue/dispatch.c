@@ -219,6 +219,10 @@ static void settle_ambiguous(struct queue *q, const struct queue_settlement *s, 
     if (m->ambiguous_ends < MESSAGE_ENDS_MAX) {
         m->ambiguous_ends++;
     }
+    if (s->is_refused_alone && m->refusals < MESSAGE_REFUSALS_MAX) {
+        m->refusals++;
+    }
+    m->was_refused = m->was_refused || s->is_refused;
     queue_doubt(m);
     m->is_anchored = s->is_anchored;
     m->looks = 0;
@@ -311,6 +315,9 @@ static void send_again(struct queue *q, struct message *m, const struct queue_re
 {
     m->doubts = r->doubts;
     m->may_be_sent = m->may_be_sent && !r->is_absent;
+    if (message_answer_reason(m->answer)[0] != '\0') {
+        queue_set_reason(q, m, ""); /* it spoke of the history */
+    }
     if (m->expires_ms <= now_ms) {
         queue_expire(q, m, now_ms);
     } else {
@@ -352,6 +359,33 @@ void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t
     for (size_t i = 0; i < count; i++) {
         free(resolutions[i].answer);
         resolutions[i].answer = NULL;
+    }
+}
+
+static bool waits(const struct message *m)
+{
+    return m != NULL && !m->is_ambiguous && m->state != MESSAGE_SENDING &&
+           !message_state_is_finished((enum message_state)m->state);
+}
+
+void queue_settle_shown(struct queue *q, struct queue_resolution *shown, size_t count,
+                        int64_t now_ms)
+{
+    queue_enter(q);
+    for (size_t i = 0; i < count; i++) {
+        struct message *m = shown[i].fate == FATE_RELAYED ? queue_find(q, &shown[i].id) : NULL;
+        if (waits(m)) {
+            m->attempts = m->attempts > 0 ? m->attempts : 1; /* a refused one was not charged */
+            queue_swap_answer(q, m, &shown[i].answer);
+            settle_known(q, m, FATE_RELAYED, true, now_ms);
+        } else {
+            shown[i].fate = FATE_RETURNED;
+        }
+    }
+    queue_leave(q);
+    for (size_t i = 0; i < count; i++) {
+        free(shown[i].answer);
+        shown[i].answer = NULL;
     }
 }
 

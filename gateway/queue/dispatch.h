@@ -50,11 +50,12 @@ struct queue_settlement {
     enum queue_fate fate;
     uint32_t
         group; /* of RETURNED, SUSPECT and AMBIGUOUS: the half it must be sent with; 0 = none */
-    int64_t due_ms;    /* of RETURNED and SUSPECT: not to be sent before; 0 = at once */
-    bool is_refused;   /* of RETURNED: its batch was refused as a whole */
-    bool is_unwelcome; /* of SUSPECT: enough proofs reject it */
-    bool is_anchored;  /* of AMBIGUOUS: see struct message */
-    char *answer;      /* see message_answer_new; passes to the queue; NULL = unchanged */
+    int64_t due_ms;        /* of RETURNED and SUSPECT: not to be sent before; 0 = at once */
+    bool is_refused;       /* of RETURNED and AMBIGUOUS: its batch was refused as a whole */
+    bool is_refused_alone; /* of AMBIGUOUS */
+    bool is_unwelcome;     /* of SUSPECT: enough proofs reject it */
+    bool is_anchored;      /* of AMBIGUOUS: see struct message */
+    char *answer;          /* see message_answer_new; passes to the queue; NULL = unchanged */
 };
 
 /*
@@ -75,6 +76,14 @@ void queue_settle(struct queue *q, struct queue_settlement *settlements, size_t 
  */
 void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t count,
                    int64_t now_ms);
+
+/*
+ * The API's history shows those with the fate RELAYED, though it may have refused them: what still
+ * waits is relayed. The others, and those that are gone, being sent, ambiguous or finished, are left
+ * alone: their fate becomes RETURNED.
+ */
+void queue_settle_shown(struct queue *q, struct queue_resolution *shown, size_t count,
+                        int64_t now_ms);
 
 /*
  * The forwarder is about to sleep, until wake_forwarder is called: once `ready` messages are in the

@@ -148,6 +148,113 @@ class Refused(BoundedTest):
         self.assertOnce(self.finish(), ids)
 
 
+class TakenAllTheSame(BoundedTest):
+    """The API refuses a request, and has taken it: its history tells."""
+
+    STATUSES = (302, 308, 401, 402, 403, 404, 405, 408, 421, 425, 451)
+
+    def refuse(self, status, **fault):
+        self.api.faults({"containing": "clientId", "status": status, "accept": True, "body": JSON,
+                         **fault})
+
+    def test_each_status(self):
+        for status in self.STATUSES:
+            for count in (1, 5):
+                with self.subTest(status=status, count=count):
+                    self.start()
+                    self.refuse(status, count=-1)
+                    ids = self.send_together(texts(count))
+                    self.await_posts(1)
+                    self.c.ask("FLUSH")
+                    statuses = self.assertRelayed(ids)
+                    self.assertEqual({s["attempts"] for s in statuses}, {"1"})
+                    self.assertOnce(self.finish(), ids)
+
+    def test_it_is_learnt(self):
+        """From the second time on the messages wait for the history, however late that is."""
+        self.start({"relay.settle_delay": "500ms", "relay.retry_max": "10ms"})
+        self.refuse(404, count=1)
+        self.assertRelayed(self.send("a"))
+        self.assertEqual(len(self.daemon.log("refused_but_taken")), 1)
+        self.api.settings(history_delay_ms=300)
+        self.refuse(404, count=-1)
+        ids = self.send_together(texts(3))
+        self.await_stop("HTTP 404")
+        told, = self.await_states(ids[:1], "deferred")
+        self.assertIn("history will show", told["reason"])
+        self.api.forget_faults()
+        self.c.ask("FLUSH")
+        self.assertRelayed(ids)
+        self.assertTakenAtMost(1, ids)
+        self.finish()
+
+    def test_others_do_not_pay(self):
+        """One that is refused and was not taken is found out as ever, and the others are sent once."""
+        self.start()
+        self.api.faults({"status": 403, "containing": "poison", "count": -1, "body": JSON})
+        ids = self.send_together(texts(10) + ["poison"] + texts(10, "n"))
+        good = ids[:10] + ids[11:]
+        self.assertRelayed(good)
+        self.assertOnce(self.finish(), good)
+
+
+class Unreadable(BoundedTest):
+    """A 2xx that cannot be read says nothing: after three different messages no more is sent."""
+
+    SHAPES = [PAGE, {"body": ""}, {"body": '{"entities": [{"id": "a'}, {"body": []}, {"body": {}},
+              {"body": "null"}, {"body": {"ok": True}}, {"body": "\x1f\x8b\x08\x01\ufffd"}]
+
+    def spoil(self, shape, **fault):
+        self.api.faults({"containing": "clientId", "status": 201, "count": -1, **shape, **fault})
+
+    def test_little_is_sent_into_the_dark(self):
+        for shape in self.SHAPES:
+            with self.subTest(shape):
+                self.start({"relay.bulk_max": 10, "relay.settle_delay": "1h"})
+                self.spoil(shape, accept=True)
+                ids = self.send_together(texts(300))
+                reason = self.await_stop("cannot be read")["reason"]
+                self.assertIn("HTTP 201", reason)
+                self.assertIn(" bytes, ", reason)
+                self.assertNotIn("entities\": [{", reason)
+                # Batches in flight, and three messages one by one.
+                self.assertLessEqual(len(self.api.record()["messages"]), 4 * 10 + 3)
+                self.assertTakenAtMost(1, ids)
+                self.assertTrue(self.daemon.log("relaying_stopped"))
+                self.finish()
+
+    def test_it_says_where(self):
+        self.start({"relay.settle_delay": "1h"})
+        self.spoil({"content_type": "text/html; charset=x", "body": "<b>+34600000000"})
+        for i in range(3):
+            self.send("m%d" % i)
+            self.daemon.wait_log("request_failed", count=i + 1)
+        reason = self.await_stop("cannot be read")["reason"]
+        self.assertEqual(reason, "the API's answers cannot be read (HTTP 201): text/html; charset=x, "
+                         "15 bytes, no JSON from byte 1 on")
+        self.finish()
+
+    def test_it_goes_on(self):
+        self.start({"relay.bulk_max": 5})
+        self.spoil(PAGE, accept=True)
+        ids = self.send_together(texts(20))
+        self.await_stop("cannot be read")
+        self.api.forget_faults()
+        self.c.ask("FLUSH")
+        self.assertRelayed(ids)
+        self.assertEqual(self.c.queue()["relaying"], "yes")
+        self.assertOnce(self.finish(), ids)
+
+    def test_one_message_stops_nobody(self):
+        self.start()
+        self.spoil(PAGE, containing="poison")
+        ids = self.send_together(texts(10) + ["poison"] + texts(10, "n"))
+        good = ids[:10] + ids[11:]
+        self.assertRelayed(good)
+        self.await_states(ids[10:11], "deferred", "queued", "sending", "unresolved")
+        self.assertOnce(self.finish(), good)
+
+
 class Replicas(BoundedTest):
     """Pages may come from replicas of unequal age: what lies between them is not shown."""
 

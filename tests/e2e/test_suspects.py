@@ -6,7 +6,7 @@ import socket
 import time
 import unittest
 
-from relaying import RelayingTest, eventually
+from relaying import Record, RelayingTest, eventually
 
 JSON = {"message": "no such luck"}
 PAGE = {"content_type": "text/html", "body": "<html><body>Who are you?</body></html>"}
@@ -160,7 +160,7 @@ class Poison(SuspectTest):
                 self.finish()
 
     def test_but_not_what_may_pass_later(self):
-        for status, answer in [(402, {"body": JSON}), (503, PAGE), (408, PAGE), (425, PAGE)]:
+        for status, answer in [(402, {"body": JSON}), (408, PAGE), (425, PAGE)]:
             with self.subTest(status=status):
                 bad = self.prove(status, answer)
                 eventually(lambda: self.refusals() > 5, "more refusals")
@@ -199,11 +199,11 @@ class AllRefused(SuspectTest):
         ids = self.send_together(texts)
         queue = self.await_stop("HTTP %d" % status)
         self.assertEqual((queue["sending"], queue["deferred"]), ("0", "0"), queue)
-        self.assertLessEqual(len(self.api.record()["requests"]), 8)
+        self.assertLessEqual(len(Record(self.api.record()).posts()), 8)
         told = self.statuses(ids)
         self.assertEqual({(s["state"], s["attempts"]) for s in told}, {("queued", "0")})
         for _ in range(4):  # each probe is another message
-            done = len(self.api.record()["requests"])
+            done = len(Record(self.api.record()).posts())
             self.c.ask("FLUSH")
             self.await_posts(done + 1)
         eventually(lambda: self.c.queue()["sending"] == "0", "the probe's end")
@@ -244,18 +244,21 @@ class AllRefused(SuspectTest):
                 ids = self.send_together(["m%d" % i for i in range(21)])
                 self.await_stop("the API is unavailable (HTTP %d)" % status)
                 told = self.assertRelayed(ids)
-                self.assertEqual({s["attempts"] for s in told}, {"1"})
+                if status != 503:  # which is charged, for it may have been taken
+                    self.assertEqual({s["attempts"] for s in told}, {"1"})
                 self.assertOnce(self.finish(), ids)
 
     def test_retry_after_is_obeyed(self):
         for status in (408, 421, 425, 503):
             with self.subTest(status=status):
                 self.start()
-                self.refuse_all(status, {"body": ""}, headers={"Retry-After": "1"}, count=3)
+                self.refuse_all(status, {"body": ""}, headers={"Retry-After": "1"}, count=3,
+                                containing="clientId")
                 ids = self.send_together(["m%d" % i for i in range(5)])
                 self.assertRelayed(ids)
-                at = [r["at_ms"] for r in self.finish().requests]
-                for earlier, later in zip(at[:3], at[1:4]):
+                at = [r["at_ms"] for r in self.finish().requests if r["status"] == status]
+                self.assertEqual(len(at), 3)
+                for earlier, later in zip(at, at[1:]):
                     self.assertGreaterEqual(later - earlier, 990)
 
     def test_among_singles(self):

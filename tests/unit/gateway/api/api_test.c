@@ -735,6 +735,8 @@ Test(api, any_status_is_an_answer, .init = setup)
         cr_expect_str_eq(answer->body, cases[i].body);
         cr_expect_eq(strstr(answer->location, "/v1/elsewhere?") != NULL, cases[i].status == 302,
                      "%s", answer->location);
+        cr_expect_str_eq(answer->content_type, cases[i].status == 502 ? "text/html" : "");
+        cr_expect(answer->is_sent_whole);
         cr_expect_not(answer->rate.is_present);
         api_answer_free(answer);
         api_free(api);

@@ -633,6 +633,26 @@ Test(api_json, refusals)
     }
 }
 
+/* What an operator is told of a 2xx that cannot be read, without a word of it. */
+Test(api_json, faults)
+{
+    static const struct {
+        const char *body, *fault;
+    } rows[] = {
+        {"", "empty"},
+        {"<b>+34600000000", "no JSON from byte 1 on"},
+        {"{\"id\": \"6b0", "no JSON from byte 11 on"},
+        {"{\"ok\": true}", "JSON with neither an id nor entities or errors"},
+        {"[]", "JSON with neither an id nor entities or errors"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char fault[API_FAULT_SIZE];
+        api_json_fault(rows[i].body, strlen(rows[i].body), fault);
+        cr_expect_str_eq(fault, rows[i].fault, "row %zu: %s", i, fault);
+    }
+}
+
 Test(api_json, long_reasons_end_with_a_character)
 {
     static const char *const characters[] = {"x", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};

@@ -306,6 +306,30 @@ Test(destination, a_suspect_lets_the_next_one_go_at_once)
     cr_expect_eq(destination_probe(&d), PROBE_NEXT, "and from the first again");
 }
 
+/* What the history is asked about does not wait for its turn: the next one that comes is a probe. */
+Test(destination, a_fresh_message_probes_when_the_refused_ones_are_away)
+{
+    struct destination d = {0};
+
+    for (uint8_t i = 1; i <= DESTINATION_ALIKE_MAX; i++) {
+        struct ulid id = {{i}};
+        struct retry_verdict verdict = {.outcome = RETRY_AMBIGUOUS,
+                                        .effect = RETRY_BACKOFF,
+                                        .needs_proof = true,
+                                        .retry_after_ms = i == 2 ? 7000 : 0,
+                                        .why = "the API is unavailable"};
+        struct destination_event event = {.epoch = d.epoch, .status = 503, .message = &id};
+        destination_apply(&d, &verdict, &event, &options, 1000, 0.5);
+        cr_expect_eq(d.quiet_until_ms, i == 2 ? 8000 : 1000, "Retry-After is for every call");
+        cr_expect_eq(d.state == DESTINATION_PROBING, i == 1, "%d", i);
+    }
+    cr_expect_eq(d.state, DESTINATION_BACKOFF);
+    destination_note_waiting(&d, 0, 1000);
+    cr_expect_eq(destination_may_send(&d, 1000), DESTINATION_NO);
+    destination_note_waiting(&d, 1, 1001);
+    cr_expect_eq(destination_may_send(&d, 1001), DESTINATION_PROBE);
+}
+
 Test(destination, old_answers_are_no_proof)
 {
     struct destination d = {0};

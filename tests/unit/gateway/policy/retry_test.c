@@ -253,6 +253,61 @@ Test(retry, an_answer_that_was_not_read_says_nothing)
     }
 }
 
+/* A refusal of a request that had left whole. */
+Test(retry, a_refusal_may_hide_that_it_was_taken)
+{
+    static const struct {
+        int status;
+        size_t count;
+        bool was_refused, takes_refused;
+        enum retry_outcome outcome;
+        bool may_be_taken, needs_proof;
+        enum retry_effect effect;
+    } rows[] = {
+        {503, 1, false, false, RETRY_AMBIGUOUS, false, true, RETRY_BACKOFF},
+        {503, 9, false, false, RETRY_AMBIGUOUS, false, false, RETRY_BACKOFF},
+        {503, 9, true, false, RETRY_AMBIGUOUS, false, true, RETRY_BACKOFF},
+        {302, 1, false, false, RETRY_RETURN, true, false, RETRY_STOP},
+        {302, 9, false, true, RETRY_AMBIGUOUS, false, false, RETRY_STOP},
+        {401, 1, false, false, RETRY_RETURN, true, false, RETRY_STOP},
+        {401, 1, false, true, RETRY_AMBIGUOUS, false, false, RETRY_STOP},
+        {402, 9, false, false, RETRY_RETURN, true, true, RETRY_STOP},
+        {404, 1, false, false, RETRY_SUSPECT, true, true, RETRY_STOP},
+        {404, 1, false, true, RETRY_AMBIGUOUS, false, true, RETRY_STOP},
+        {408, 9, true, false, RETRY_SPLIT, true, true, RETRY_BACKOFF},
+        {408, 9, true, true, RETRY_AMBIGUOUS, false, true, RETRY_BACKOFF},
+        {429, 9, false, true, RETRY_RETURN, false, false, RETRY_WAIT},
+        {413, 9, false, true, RETRY_SPLIT, false, false, RETRY_FINE},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct api_answer answer = answered(rows[i].status);
+        struct api_refusal refusal = refusal_of(JSON);
+        struct retry_request request = {.count = rows[i].count,
+                                        .was_refused = rows[i].was_refused,
+                                        .takes_refused = rows[i].takes_refused};
+        answer.is_sent_whole = true;
+        struct retry_verdict verdict = retry_judge(&answer, &refusal, &request);
+        cr_expect_eq(verdict.outcome, rows[i].outcome, "row %zu: %s", i,
+                     retry_outcome_name(verdict.outcome));
+        cr_expect_eq(verdict.may_be_taken, rows[i].may_be_taken, "row %zu", i);
+        cr_expect_eq(verdict.needs_proof, rows[i].needs_proof, "row %zu", i);
+        cr_expect_eq(verdict.effect, rows[i].effect, "row %zu", i);
+        answer.is_sent_whole = false;
+        verdict = retry_judge(&answer, &refusal, &request);
+        cr_expect(verdict.outcome != RETRY_AMBIGUOUS && !verdict.may_be_taken, "row %zu", i);
+    }
+}
+
+Test(retry, an_answer_that_cannot_be_read)
+{
+    struct api_item item = {.outcome = API_ITEM_UNKNOWN};
+    struct retry_verdict verdict = retry_judge_items(&item, 1, false);
+    cr_expect_eq(verdict.outcome, RETRY_AMBIGUOUS);
+    cr_expect_eq(verdict.effect, RETRY_STOP);
+    cr_expect(verdict.needs_proof, "it may be this message's answer only");
+}
+
 Test(retry, client_id_already_used)
 {
     static const struct {
@@ -324,10 +379,10 @@ Test(retry, items)
         {.outcome = API_ITEM_ALREADY_USED},
         {.outcome = API_ITEM_UNKNOWN},
     };
-    cr_expect_eq(retry_judge_items(items, 3).effect, RETRY_FINE);
-    cr_expect_eq(retry_judge_items(items, 3).outcome, RETRY_READ_ITEMS);
-    cr_expect_eq(retry_judge_items(items, 4).effect, RETRY_BACKOFF, "an incomplete 2xx");
-    cr_expect_eq(retry_judge_items(items, 4).outcome, RETRY_AMBIGUOUS);
+    cr_expect_eq(retry_judge_items(items, 3, true).effect, RETRY_FINE);
+    cr_expect_eq(retry_judge_items(items, 3, true).outcome, RETRY_READ_ITEMS);
+    cr_expect_eq(retry_judge_items(items, 4, true).effect, RETRY_BACKOFF, "an incomplete 2xx");
+    cr_expect_eq(retry_judge_items(items, 4, true).outcome, RETRY_AMBIGUOUS);
 }
 
 Test(retry, retry_after)
@@ -354,7 +409,7 @@ Test(retry, halves)
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         uint32_t next_group = 41, groups[100];
-        retry_split(rows[i].count, &next_group, groups);
+        retry_split(rows[i].count, 2, &next_group, groups);
         for (size_t n = 0; n < rows[i].count; n++) {
             cr_expect_eq(groups[n], n < rows[i].first_half ? 42 : 43, "%zu: message %zu",
                          rows[i].count, n);
@@ -363,9 +418,24 @@ Test(retry, halves)
     }
 
     uint32_t last = UINT32_MAX - 1, groups[2];
-    retry_split(2, &last, groups);
+    retry_split(2, 2, &last, groups);
     cr_expect_eq(groups[0], UINT32_MAX);
     cr_expect_eq(groups[1], 1, "0 is no group");
+}
+
+Test(retry, parts)
+{
+    static const struct {
+        size_t count, parts, largest;
+    } rows[] = {{2, 2, 1}, {3, 2, 1}, {10, 10, 1}, {11, 6, 2}, {100, 10, 10}, {99, 10, 10}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint32_t next_group = 0, groups[100];
+        retry_split(rows[i].count, RETRY_PARTS, &next_group, groups);
+        cr_expect_eq(groups[rows[i].largest - 1], 1, "row %zu", i);
+        cr_expect_eq(groups[rows[i].largest], 2, "row %zu", i);
+        cr_expect_eq(next_group, i == 1 ? 3 : rows[i].parts, "row %zu", i);
+    }
 }
 
 Test(retry, one_poison_among_100_is_found_in_seven_splits)
@@ -377,7 +447,7 @@ Test(retry, one_poison_among_100_is_found_in_seven_splits)
             struct retry_verdict verdict =
                 judge(400, JSON, (struct retry_request){.count = count, .attempts = 1});
             cr_assert_eq(verdict.outcome, RETRY_SPLIT);
-            retry_split(count, &next_group, groups);
+            retry_split(count, 2, &next_group, groups);
             uint32_t its_group = groups[poison - first];
             size_t begin = 0, end = count;
             while (groups[begin] != its_group) {

@@ -1,0 +1,89 @@
+/* look: see look.h. */
+#include "gateway/forward/look.h"
+
+#include "gateway/api/json.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/queue/dispatch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PER_PAGE = 100 };
+
+void look_want(struct look *look)
+{
+    look->is_wanted = true;
+}
+
+bool look_ask(struct look *look, const struct history_means *with, int64_t now_ms)
+{
+    if (!look->is_wanted || look->is_pending) {
+        return look->is_pending;
+    }
+    look->is_wanted = false;
+    if (pace_next_ms(with->pace, API_HISTORY, PACE_FULL, now_ms) > now_ms ||
+        !api_get_history(with->api, 1, PER_PAGE, look)) {
+        return false;
+    }
+    pace_began(with->pace, API_HISTORY, false, now_ms);
+    stats_add(with->stats, STAT_REQUESTS_HISTORY, 1);
+    look->is_pending = true;
+    return true;
+}
+
+/* What an entry says of one of our messages. */
+static struct queue_resolution read_entry(const struct api_history_entry *entry)
+{
+    struct queue_resolution shown = {.fate = FATE_RETURNED};
+    if (entry->client_id != NULL &&
+        ulid_parse(entry->client_id, strlen(entry->client_id), &shown.id)) {
+        shown.fate = FATE_RELAYED;
+        shown.answer = message_answer_new(entry->id, NULL);
+    }
+    return shown;
+}
+
+/* Returns how many messages of the page had been refused. */
+static size_t settle_page(const struct api_history *page, const struct history_means *with,
+                          struct history *history)
+{
+    struct queue_resolution *shown = calloc(page->count + 1, sizeof *shown);
+    size_t found = 0;
+    if (shown == NULL) {
+        return 0;
+    }
+    for (size_t i = 0; i < page->count; i++) {
+        shown[i] = read_entry(&page->entries[i]);
+    }
+    queue_settle_shown(with->queue, shown, page->count, clock_steady_ms());
+    int64_t now_ms = clock_monotonic_ms();
+    for (size_t i = 0; i < page->count; i++) {
+        if (shown[i].fate == FATE_RELAYED) {
+            history_relayed(history, &shown[i].id, page->entries[i].id, now_ms, now_ms);
+            found++;
+        }
+    }
+    free(shown);
+    return found;
+}
+
+void look_read(struct look *look, const struct api_answer *answer, const struct history_means *with,
+               struct history *history, struct destination *destination)
+{
+    struct api_history page;
+    look->is_pending = false;
+    if (answer->transport != API_ANSWERED || answer->status / 100 != 2 ||
+        !api_json_read_history(answer->body, answer->body_len, &page)) {
+        return;
+    }
+    size_t found = settle_page(&page, with, history);
+    api_history_free(&page);
+    if (found > 0) {
+        destination->takes_refused = true;
+        stats_add(with->stats, STAT_RECONCILE_FOUND, (int64_t)found);
+        LOG(LOG_WARN, "refused_but_taken", LOG_INT("messages", found),
+            log_key(LOG_STR("reason", "the API's history shows messages that it had refused"),
+                    SIZE_MAX));
+    }
+}

@@ -1,0 +1,42 @@
+/*
+ * look: has the API taken what it refused?
+ *
+ * Some refusals come from a proxy that has passed the request on, or from an API that fails after it
+ * has queued the messages. The relay sends what was refused again, so it could deliver it often.
+ * Therefore, after a refusal that could hide this (retry_verdict.may_be_taken), it reads the newest
+ * page of the history before it sends anything else. A message that stands there was relayed, and
+ * from then on such refusals are ambiguous. A look proves nothing if it finds nothing, and one that
+ * fails is not made again: the next refusal brings another. Leaves to others: what a refusal means
+ * (retry), and messages that are ambiguous (reconcile).
+ * Thread: the forwarding thread.
+ */
+#ifndef GATEWAY_FORWARD_LOOK_H
+#define GATEWAY_FORWARD_LOOK_H
+
+#include "gateway/forward/history.h"
+#include "gateway/policy/destination.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* All zero: nothing was refused yet. */
+struct look {
+    bool is_wanted;
+    bool is_pending; /* the call is under way: it has the look as its tag */
+};
+
+/* A request was refused, and its messages are back in the queue. */
+void look_want(struct look *look);
+
+/*
+ * Makes the call if one is wanted and the history's rate window has room. Returns whether a call is
+ * under way: until its answer is there nothing is to be sent.
+ */
+bool look_ask(struct look *look, const struct history_means *with, int64_t now_ms);
+
+/* Reads the answer, after pace_ended. Tells the queue what the API has, and the destination what to
+ * make of refusals. */
+void look_read(struct look *look, const struct api_answer *answer, const struct history_means *with,
+               struct history *history, struct destination *destination);
+
+#endif
