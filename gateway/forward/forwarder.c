@@ -210,13 +210,6 @@ static struct history_means history_means(struct forwarder *f)
     return (struct history_means){f->api, &f->pace, f->queue, f->stats};
 }
 
-/* Is the history asked about what was refused? */
-static bool is_looking(struct forwarder *f, int64_t now_ms)
-{
-    struct history_means with = history_means(f);
-    return look_ask(&f->look, &with, now_ms);
-}
-
 /*
  * Sends one request, if one may go, and returns true. Otherwise `*wake_ms` is until when to sleep
  * (monotonic), 0 = not at all: something has changed meanwhile.
@@ -238,8 +231,10 @@ static bool send_next(struct forwarder *f, int64_t *wake_ms)
     /* If not, no message can change it: an answer, RELEASE or an order wakes the loop. */
     struct batch_plan plan = may_send ? plan_batch(f, &depth, is_probe, now_ms)
                                       : (struct batch_plan){.wait_until_ms = INT64_MAX};
-    if (plan.count > 0 && is_looking(f, now_ms)) {
-        plan = (struct batch_plan){.wait_until_ms = INT64_MAX}; /* its answer wakes the loop */
+    if (plan.count > 0) {
+        struct history_means with = history_means(f);
+        int64_t look_ms = look_ask(&f->look, &with, now_ms);
+        plan = look_ms > now_ms ? (struct batch_plan){.wait_until_ms = look_ms} : plan;
     }
     if (plan.count == 0) {
         if (is_probe) {

@@ -9,27 +9,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PER_PAGE = 100 };
+enum { PER_PAGE = 100, TRIES = 2, PATIENCE_MS = 5000 };
 
 void look_want(struct look *look)
 {
-    look->is_wanted = true;
+    look->tries = TRIES;
 }
 
-bool look_ask(struct look *look, const struct history_means *with, int64_t now_ms)
+int64_t look_ask(struct look *look, const struct history_means *with, int64_t now_ms)
 {
-    if (!look->is_wanted || look->is_pending) {
-        return look->is_pending;
+    if (look->is_pending) {
+        return INT64_MAX;
     }
-    look->is_wanted = false;
-    if (pace_next_ms(with->pace, API_HISTORY, PACE_FULL, now_ms) > now_ms ||
-        !api_get_history(with->api, 1, PER_PAGE, look)) {
-        return false;
+    if (look->tries == 0) {
+        return 0;
+    }
+    int64_t next_ms = pace_next_ms(with->pace, API_HISTORY, PACE_FULL, now_ms);
+    bool has_room = next_ms == INT64_MAX || next_ms <= now_ms + PATIENCE_MS;
+    if (has_room && next_ms > now_ms) {
+        return next_ms;
+    }
+    look->tries = has_room ? look->tries - 1 : 0;
+    if (!has_room || !api_get_history(with->api, 1, PER_PAGE, look)) {
+        return 0;
     }
     pace_began(with->pace, API_HISTORY, false, now_ms);
     stats_add(with->stats, STAT_REQUESTS_HISTORY, 1);
     look->is_pending = true;
-    return true;
+    return INT64_MAX;
 }
 
 /* What an entry says of one of our messages. */
@@ -77,6 +84,7 @@ void look_read(struct look *look, const struct api_answer *answer, const struct 
         !api_json_read_history(answer->body, answer->body_len, &page)) {
         return;
     }
+    look->tries = 0;
     size_t found = settle_page(&page, with, history);
     api_history_free(&page);
     if (found > 0) {

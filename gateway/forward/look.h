@@ -6,7 +6,7 @@
  * Therefore, after a refusal that could hide this (retry_verdict.may_be_taken), it reads the newest
  * page of the history before it sends anything else. A message that stands there was relayed, and
  * from then on such refusals are ambiguous. A look proves nothing if it finds nothing, and one that
- * fails is not made again: the next refusal brings another. Leaves to others: what a refusal means
+ * fails is made once more and then given up: the next refusal brings another. Leaves to others: what a refusal means
  * (retry), and messages that are ambiguous (reconcile).
  * Thread: the forwarding thread.
  */
@@ -21,7 +21,7 @@
 
 /* All zero: nothing was refused yet. */
 struct look {
-    bool is_wanted;
+    unsigned tries;  /* that are left; 0 = none is wanted */
     bool is_pending; /* the call is under way: it has the look as its tag */
 };
 
@@ -29,10 +29,11 @@ struct look {
 void look_want(struct look *look);
 
 /*
- * Makes the call if one is wanted and the history's rate window has room. Returns whether a call is
- * under way: until its answer is there nothing is to be sent.
+ * Makes the call if one is wanted, unless the history's rate window has no room for some time: then
+ * it is given up. Returns until when nothing is to be sent (monotonic): INT64_MAX = until an answer
+ * of the history is there; in the past = go on.
  */
-bool look_ask(struct look *look, const struct history_means *with, int64_t now_ms);
+int64_t look_ask(struct look *look, const struct history_means *with, int64_t now_ms);
 
 /* Reads the answer, after pace_ended. Tells the queue what the API has, and the destination what to
  * make of refusals. */

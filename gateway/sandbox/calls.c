@@ -6,6 +6,7 @@
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -154,6 +155,21 @@ static bool is_bulk(const json_t *request)
     return true;
 }
 
+/* Puts an entry into a list of the answer, or into the object that stands for one. */
+static void list_entry(json_t *list, size_t index, json_t *entry, bool is_first)
+{
+    char key[24];
+
+    snprintf(key, sizeof key, "%zu", index);
+    if (json_is_object(list)) {
+        json_object_set_new(list, key, entry);
+    } else if (is_first) {
+        json_array_insert_new(list, 0, entry);
+    } else {
+        json_array_append_new(list, entry);
+    }
+}
+
 static void take_item(struct sandbox_exchange *x, const json_t *object, size_t index,
                       json_t *entities, json_t *refused)
 {
@@ -161,25 +177,21 @@ static void take_item(struct sandbox_exchange *x, const json_t *object, size_t i
     struct sandbox_item item;
     char id[SANDBOX_ID_SIZE];
     json_t *errors = take(x, object, &item, id);
-    json_t *entity;
 
     if (errors != NULL) {
-        json_array_append_new(refused,
-                              sandbox_item_error_entry(&item, index, errors, &settings->style));
+        list_entry(refused, index,
+                   sandbox_item_error_entry(&item, index, errors, &settings->style), false);
         json_decref(errors);
         return;
     }
-    entity = sandbox_item_entity(&item, id, &settings->style);
-    if (settings->entities_order == SANDBOX_ORDER_REVERSED) {
-        json_array_insert_new(entities, 0, entity);
-    } else {
-        json_array_append_new(entities, entity);
-    }
+    list_entry(entities, index, sandbox_item_entity(&item, id, &settings->style),
+               settings->entities_order == SANDBOX_ORDER_REVERSED);
 }
 
 void sandbox_post_bulk(struct sandbox_exchange *x, const json_t *request)
 {
     const int64_t reject_all_status = x->sandbox->settings.reject_all_bulk_status;
+    const bool has_keys = x->sandbox->settings.lists_as == SANDBOX_LISTS_OBJECT;
     json_t *answer, *entities, *refused;
 
     if (json_is_array(request)) {
@@ -189,13 +201,13 @@ void sandbox_post_bulk(struct sandbox_exchange *x, const json_t *request)
         sandbox_answer_message(x, 400, "expected an array of 1 to 100 message objects");
         return;
     }
-    entities = json_array();
-    refused = json_array();
+    entities = has_keys ? json_object() : json_array();
+    refused = has_keys ? json_object() : json_array();
     for (size_t i = 0; i < json_array_size(request); i++) {
         take_item(x, json_array_get(request, i), i, entities, refused);
     }
     answer = json_pack("{s:O, s:o}", "entities", entities, "errors", refused);
-    if (json_array_size(entities) == 0 && reject_all_status != 0) {
+    if (json_array_size(entities) + json_object_size(entities) == 0 && reject_all_status != 0) {
         json_object_set_new(answer, "message", json_string("every message was refused"));
         sandbox_answer_json(x, (int)reject_all_status, answer);
     } else {

@@ -11,6 +11,7 @@
 static const char *const reset_styles[] = {"unix", "seconds", NULL};
 static const char *const single_styles[] = {"nested", "flat", NULL};
 static const char *const orders[] = {"same", "reversed", NULL};
+static const char *const lists[] = {"array", "object", NULL};
 static const char *const errors_by[] = {"index", "clientId", "fields", "nested", "none", NULL};
 static const char *const errors_as[] = {"object", "list", "string", NULL};
 static const char *const duplicates[] = {"new", "same", "error", NULL};
@@ -33,6 +34,7 @@ static const struct sandbox_member table[] = {
     {"single_style", SANDBOX_CHOICE, AT(single_style), 0, 0, single_styles},
     {"echo", SANDBOX_CHOICES, AT(style.echo), 0, 0, sandbox_item_names},
     {"entities_order", SANDBOX_CHOICE, AT(entities_order), 0, 0, orders},
+    {"lists_as", SANDBOX_CHOICE, AT(lists_as), 0, 0, lists},
     {"errors_by", SANDBOX_CHOICE, AT(style.errors_by), 0, 0, errors_by},
     {"errors_as", SANDBOX_CHOICE, AT(style.errors_as), 0, 0, errors_as},
     {"duplicate_client_id", SANDBOX_CHOICE, AT(duplicate_client_id), 0, 0, duplicates},

@@ -17,6 +17,7 @@
 enum sandbox_reset_style { SANDBOX_RESET_UNIX, SANDBOX_RESET_SECONDS };
 enum sandbox_single_style { SANDBOX_SINGLE_NESTED, SANDBOX_SINGLE_FLAT };
 enum sandbox_order { SANDBOX_ORDER_SAME, SANDBOX_ORDER_REVERSED };
+enum sandbox_lists { SANDBOX_LISTS_ARRAY, SANDBOX_LISTS_OBJECT };
 enum sandbox_duplicate { SANDBOX_DUPLICATE_NEW, SANDBOX_DUPLICATE_SAME, SANDBOX_DUPLICATE_ERROR };
 
 struct sandbox_settings {
@@ -29,7 +30,7 @@ struct sandbox_settings {
     int64_t keep;
     bool shared_window, rate_headers, history, history_client_id, history_time, history_paging,
         outcomes;
-    int reset_style, single_style, entities_order, duplicate_client_id;
+    int reset_style, single_style, entities_order, lists_as, duplicate_client_id;
     struct sandbox_item_style style;
     char *token;   /* NULL = any */
     char *webhook; /* NULL = none */

@@ -259,25 +259,38 @@ class Customer(threading.Thread):
 # --- the API -------------------------------------------------------------------------------------
 
 GARBAGE = "<html>it works</html>"
+# What is no answer to a POST, though it says 2xx.
+UNREADABLE = [dict(status=201, body=GARBAGE, content_type="text/html"), dict(status=201, body=""),
+              dict(status=200, body={"entities": [], "errors": []}), dict(status=201, body=[]),
+              dict(status=201, body='{"entities": [{"id": "6b0'), dict(status=202, body={"ok": True}),
+              dict(status=201, body="\x1f\x8b\x08\x01"), dict(status=204, body="")]
 # A request that ended thus may have been taken, and was or was not. Never late: see SETTINGS.
-ENDS = [dict(drop=True), dict(drop=True, reset=True), dict(hang_ms=30, drop=True),
-        dict(status=500), dict(status=502, body=GARBAGE), dict(status=504, body=""),
-        dict(status=201, body=GARBAGE), dict(status=200, body={"entities": [], "errors": []}),
-        dict(truncate=5), dict(close_idle=True)]
+ENDS = [dict(drop=True), dict(drop=True, reset=True), dict(hang_ms=30, drop=True), dict(truncate=5),
+        dict(close_idle=True), dict(status=500), dict(status=502, body=GARBAGE),
+        dict(status=503), dict(status=503, body=GARBAGE), dict(status=504, body="")] + UNREADABLE
+# So may one that was refused, although it is not what it says.
+REFUSALS = [dict(status=status) for status in (302, 401, 402, 403, 404, 405, 408, 421, 425, 451)]
 HANGS = [dict(hang_ms=-1), dict(hang_ms=300 * SLOWNESS, drop=True)]
-# After these it was not: they say so.
-REFUSALS = [dict(status=503), dict(status=429, no_rate_headers=True)]
-# Never a 4xx, nor a page that lies: the history would be one that cannot tell.
-SCANS = [dict(drop=True), dict(status=500), dict(status=503), dict(hang_ms=40),
-         dict(status=200, body=GARBAGE), dict(truncate=20), dict(status=429, no_rate_headers=True)]
+# After this it was not: it says so.
+LIMITED = dict(status=429, no_rate_headers=True)
+# Never a page that lies: see STALE.
+SCANS = [dict(drop=True), dict(hang_ms=40), dict(truncate=20), LIMITED,
+         dict(status=200, body=GARBAGE), dict(status=200, body={"ok": True})] + [
+    dict(status=status) for status in (302, 400, 401, 402, 403, 404, 405, 409, 422, 500, 502, 503)]
+# A page from a replica that lags behind: what it does not show may be there.
+STALE = [dict(stale_ms=100), dict(stale_ms=400), dict(stale_ms=2000)]
+STYLES = dict(lists_as=("array", "object"), entities_order=("same", "reversed"),
+              single_style=("nested", "flat"), reset_style=("unix", "seconds"))
 
 
 class Weather:
     """Faults, a few at a time, at random requests."""
 
-    def __init__(self, api, chance, has_hangs, latencies):
+    def __init__(self, api, chance, has_hangs, is_stale, is_honest, latencies):
         self.api, self.chance, self.latencies = api, chance, latencies
+        self.is_honest = is_honest  # what it refuses it has not taken: nobody could find out
         self.ends = ENDS + (HANGS if has_hangs else [])
+        self.scans = SCANS + (4 * STALE if is_stale else [])
         self.faults = []  # by index
 
     def change(self):
@@ -288,20 +301,25 @@ class Weather:
             faults += [self.of_post() for _ in range(self.chance.randint(0, 3))]
         # One at a time: after three unreadable pages in a row a scan gives up.
         if not any(f["fault"]["on"] == "history" for f in left) and self.chance.random() < 0.3:
-            faults.append(dict(self.chance.choice(SCANS), on="history",
+            faults.append(dict(self.chance.choice(self.scans), on="history",
                                skip=self.chance.randint(1, 4)))
         if faults:
             self.api.faults(*faults)
             self.faults += faults
         if self.chance.random() < 0.2:
-            self.api.settings(latency_ms=self.chance.choice(self.latencies))
+            self.api.settings(latency_ms=self.chance.choice(self.latencies),
+                              **{name: self.chance.choice(styles)
+                                 for name, styles in STYLES.items()})
 
     def of_post(self):
         place = dict(on=self.chance.choice(("single", "bulk", "bulk")),
                      skip=self.chance.randint(0, 5))
-        if self.chance.random() < 0.2:
-            return dict(self.chance.choice(REFUSALS), **place)
-        return dict(self.chance.choice(self.ends), accept=self.chance.random() < 0.5, **place)
+        dice = self.chance.random()
+        if dice < 0.1:
+            return dict(LIMITED, **place)
+        is_refusal = dice < 0.35
+        accept = self.chance.random() < 0.5 and not (is_refusal and self.is_honest)
+        return dict(self.chance.choice(REFUSALS if is_refusal else self.ends), accept=accept, **place)
 
     def clear(self):
         self.api.forget_faults()
@@ -347,7 +365,7 @@ class Trial:
     MOMENTS = {"start": 25, "run": 30, "sent": 20, "replied": 20, "stop": 5}
 
     def __init__(self, folder, settings=None, seed=None, burst=10, life_s=0.3, has_hangs=True,
-                 latencies=(0, 1, 5, 20, 40), **sandbox):
+                 is_stale=False, is_honest=False, latencies=(0, 1, 5, 20, 40), **sandbox):
         self.seed = int(seed or os.environ.get("KILL_SEED") or
                         random.SystemRandom().getrandbits(32))
         self.chance = random.Random("%d/killer" % self.seed)
@@ -357,7 +375,9 @@ class Trial:
         self.api = Sandbox(limit=1000000)
         self.api.settings(latency_ms=latencies[0], **sandbox)
         self.weather = Weather(self.api, random.Random("%d/weather" % self.seed), has_hangs,
-                               latencies)
+                               is_stale, is_honest, latencies)
+        # How often a message may arrive: a page that lies may have it sent once more.
+        self.copies = 1 + is_stale
         self.life_s = life_s
         self.stage = Stage()
         kinds = {"plain": {}, "two": {}, "unix": dict(at=1), "acks": dict(acks=1),
@@ -468,6 +488,7 @@ class Trial:
     def wrongs(self, may_be_unresolved=False):
         """Every broken promise, as {kind: [what happened]}; "twice" holds messages."""
         arrived = self.arrivals()
+        self.doubled = 0
         found = collections.defaultdict(list)
         for s in self.submissions:
             came = {to: arrived.pop((s.text, to), []) for to in s.recipients}
@@ -478,8 +499,9 @@ class Trial:
                     found["lost"].append(self.tell(s, to, messages))
                 if s.is_refused() and messages:
                     found["refused"].append(self.tell(s, to, messages))
-                if len(messages) > 1:
+                if len(messages) > self.copies:
                     found["twice"].append(messages)
+                self.doubled += len(messages) > 1
                 if name in self.statuses and not self.is_true(self.statuses[name], messages):
                     found["STATUS lies"].append(self.statuses[name] + "\n" +
                                                 self.tell(s, to, messages))
@@ -538,14 +560,14 @@ class Trial:
         told = collections.Counter(word for s in self.submissions for word in s.told)
         struck = sum(r["fault"] is not None for r in self.record.requests)
         return ("seed=%d kills=%d (%s) lives=%d submissions=%d messages=%d replies=%s again=%d "
-                "requests=%d faults=%d unresolved=%d lost=%d twice=%d" % (
+                "requests=%d faults=%d unresolved=%d lost=%d doubled=%d too_often=%d" % (
                     self.seed, sum(self.kills.values()),
                     " ".join("%s:%d" % kill for kill in sorted(self.kills.items())),
                     len(self.lives) + 1, len(self.submissions),
                     sum(len(s.recipients) for s in self.submissions), dict(told),
                     sum(c.again for c in self.customers), len(self.record.requests), struck,
-                    len(self.unresolved), len(found.get("lost", ())),
-                    sum(len(m) - 1 for m in found.get("twice", ()))))
+                    len(self.unresolved), len(found.get("lost", ())), self.doubled,
+                    len(found.get("twice", ()))))
 
     def close(self):
         """Ends what is left; in good order if the trial was completed."""

@@ -409,6 +409,13 @@ class VariantTest(SandboxTest):
         self.assertEqual([e["clientId"] for e in answer.json["entities"]], ["c2", "c1", "c0"])
         self.assertEqual([m["clientId"] for m in self.record()["messages"]], ["c0", "c1", "c2"])
 
+    def test_lists_as_php_writes_them(self):
+        self.set(lists_as="object")
+        answer = self.bulk([message(0), message(1, to="1"), message(2)]).json
+        self.assertEqual(list(answer["entities"]), ["0", "2"])
+        self.assertEqual(answer["entities"]["2"]["clientId"], "c2")
+        self.assertEqual(list(answer["errors"]), ["1"])
+
     def test_how_errors_name_their_item(self):
         fields = {"clientId": "c1", "from": "Acme", "to": "1", "text": "hello 1"}
         for by, rest in [("index", {"index": 1}), ("clientId", {"clientId": "c1"}),
