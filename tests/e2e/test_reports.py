@@ -596,6 +596,8 @@ class Durable(ReportsTest):
         chance = random.Random(seed)
         sandbox = self.the_relay.sandbox
         sandbox.settings(report_delay_ms=5, report_retry_ms=20)
+        # What a dead relay left is looked up, and twice if that takes several pages.
+        self.settings["relay.settle_delay"] = "200ms"
         wanted = {}
         for _ in range(kills):
             self.follow()
