@@ -48,6 +48,7 @@ struct forwarder {
     struct history *history;
     struct ping ping;
     struct look look;
+    bool is_undecided;   /* messages wait that may show whose fault a refusal was */
     uint32_t scan_epoch; /* the destination's when the call of a scan began */
     struct posts posts;
     struct anchors anchors;
@@ -67,6 +68,9 @@ static void publish(struct forwarder *f, int64_t now_ms)
     struct queue_relaying is = {0};
     int64_t until_ms = INT64_MAX;
     const char *reason = destination_reason(&f->destination, now_ms, &until_ms);
+    if (f->destination.state == DESTINATION_PROBING && !f->is_undecided) {
+        reason = NULL; /* what was refused is settled otherwise */
+    }
     if (reason == NULL && now_ms >= posts_late_ms(&f->posts)) {
         reason = "the queue's disk does not respond";
     }
@@ -187,7 +191,9 @@ static void look(struct forwarder *f, int64_t now_ms, int64_t steady_ms, struct 
     if (depth->is_refused_gone) {
         destination_hurry(&f->destination, now_ms); /* what the next probe waited for is gone */
     }
-    destination_note_waiting(&f->destination, count_ready(depth) + depth->suspects, now_ms);
+    size_t waiting = count_ready(depth) + depth->suspects;
+    f->is_undecided = waiting > 0 || history_is_in_doubt(f->history);
+    destination_note_waiting(&f->destination, waiting, now_ms);
 }
 
 /*

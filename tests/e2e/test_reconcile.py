@@ -135,7 +135,8 @@ class Hang(AmbiguousTest):
         ids = self.send("x")
         self.assertRelayed(ids)
         post, history = self.finish().requests
-        self.assertGreaterEqual(history["at_ms"] - post["at_ms"], 200 + SETTLE_MS - 2)
+        # The API may see the request late; from its beginning it would be SETTLE_MS at most.
+        self.assertGreater(history["at_ms"] - post["at_ms"], 100 + SETTLE_MS)
 
     def test_taken_after_the_timeout(self):
         """It arrives there, but shows only later: that is what settle_delay is for."""

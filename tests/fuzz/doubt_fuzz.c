@@ -31,7 +31,7 @@ enum {
     POSTS = 2,
     SETTLE_MS = 100,
     HOUR_MS = 3600 * 1000,
-    STEPS = 400
+    STEPS = 150
 };
 
 /* What the API has taken, in order. */
