@@ -179,8 +179,8 @@ static void take_item(struct sandbox_exchange *x, const json_t *object, size_t i
     json_t *errors = take(x, object, &item, id);
 
     if (errors != NULL) {
-        list_entry(refused, index,
-                   sandbox_item_error_entry(&item, index, errors, &settings->style), false);
+        list_entry(refused, index, sandbox_item_error_entry(&item, index, errors, &settings->style),
+                   false);
         json_decref(errors);
         return;
     }
