@@ -424,7 +424,9 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
         doubt(f, post, now_ms);
     }
     if (s.verdict.may_be_taken) {
-        look_want(&f->look);
+        uint64_t after =
+            anchors_above(&f->anchors, &post->anchor) + f->posts.in_flight * f->options.bulk_max;
+        look_want(&f->look, post->count + after);
     }
     set_aside(f, &s, steady_ms);
     queue_settle(f->queue, settlements, post->count, steady_ms);

@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PER_PAGE = 100, TRIES = 2, PATIENCE_MS = 5000 };
+enum { PER_PAGE = 100, PAGES_MAX = 20, TRIES = 2, PATIENCE_MS = 5000 };
 
-void look_want(struct look *look)
+void look_want(struct look *look, uint64_t depth)
 {
-    look->tries = TRIES;
+    look->depth = depth > look->depth ? depth : look->depth;
+    look->page = look->is_pending ? 0 : 1;
+    look->tries = 0;
 }
 
 int64_t look_ask(struct look *look, const struct history_means *with, int64_t now_ms)
@@ -21,16 +23,19 @@ int64_t look_ask(struct look *look, const struct history_means *with, int64_t no
     if (look->is_pending) {
         return INT64_MAX;
     }
-    if (look->tries == 0) {
+    if (look->depth == 0) {
         return 0;
     }
     int64_t next_ms = pace_next_ms(with->pace, API_HISTORY, PACE_FULL, now_ms);
-    bool has_room = next_ms == INT64_MAX || next_ms <= now_ms + PATIENCE_MS;
-    if (has_room && next_ms > now_ms) {
+    if (next_ms != INT64_MAX && next_ms > now_ms + PATIENCE_MS) {
+        look->depth = 0;
+        return 0;
+    }
+    if (next_ms > now_ms) {
         return next_ms;
     }
-    look->tries = has_room ? look->tries - 1 : 0;
-    if (!has_room || !api_get_history(with->api, 1, PER_PAGE, look)) {
+    if (!api_get_history(with->api, look->page, PER_PAGE, look)) {
+        look->depth = 0;
         return 0;
     }
     pace_began(with->pace, API_HISTORY, false, now_ms);
@@ -75,23 +80,36 @@ static size_t settle_page(const struct api_history *page, const struct history_m
     return found;
 }
 
-void look_read(struct look *look, const struct api_answer *answer, const struct history_means *with,
-               struct history *history, struct destination *destination)
+static void read_page(struct look *look, const struct api_history *page,
+                      const struct history_means *with, struct history *history,
+                      struct destination *destination)
 {
-    struct api_history page;
-    look->is_pending = false;
-    if (answer->transport != API_ANSWERED || answer->status / 100 != 2 ||
-        !api_json_read_history(answer->body, answer->body_len, &page)) {
-        return;
-    }
+    size_t found = settle_page(page, with, history);
+    bool is_last = page->count == 0 || page->count >= look->depth || look->page == PAGES_MAX;
+    bool begins_anew = look->page++ == 0;
     look->tries = 0;
-    size_t found = settle_page(&page, with, history);
-    api_history_free(&page);
+    if (!begins_anew) {
+        look->depth = is_last ? 0 : look->depth - page->count;
+    }
     if (found > 0) {
         destination->takes_refused = true;
         stats_add(with->stats, STAT_RECONCILE_FOUND, (int64_t)found);
         LOG(LOG_WARN, "refused_but_taken", LOG_INT("messages", found),
             log_key(LOG_STR("reason", "the API's history shows messages that it had refused"),
                     SIZE_MAX));
+    }
+}
+
+void look_read(struct look *look, const struct api_answer *answer, const struct history_means *with,
+               struct history *history, struct destination *destination)
+{
+    struct api_history page;
+    look->is_pending = false;
+    if (answer->transport == API_ANSWERED && answer->status / 100 == 2 &&
+        api_json_read_history(answer->body, answer->body_len, &page)) {
+        read_page(look, &page, with, history, destination);
+        api_history_free(&page);
+    } else if (++look->tries == TRIES) {
+        look->depth = 0;
     }
 }

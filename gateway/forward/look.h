@@ -4,7 +4,7 @@
  * Some refusals come from a proxy that has passed the request on, or from an API that fails after it
  * has queued the messages. The relay sends what was refused again, so it could deliver it often.
  * Therefore, after a refusal that could hide this (retry_verdict.may_be_taken), it reads the newest
- * page of the history before it sends anything else. A message that stands there was relayed, and
+ * pages of the history before it sends anything else. A message that stands there was relayed, and
  * from then on such refusals are ambiguous. A look proves nothing if it finds nothing, and one that
  * fails is made once more and then given up: the next refusal brings another. Leaves to others: what a refusal means
  * (retry), and messages that are ambiguous (reconcile).
@@ -21,12 +21,17 @@
 
 /* All zero: nothing was refused yet. */
 struct look {
-    unsigned tries;  /* that are left; 0 = none is wanted */
+    uint64_t depth;  /* entries of the history that are still to be read; 0 = none is wanted */
+    unsigned page;   /* the one to ask for; 0 = the first, once the call under way has ended */
+    unsigned tries;  /* of this page that have failed */
     bool is_pending; /* the call is under way: it has the look as its tag */
 };
 
-/* A request was refused, and its messages are back in the queue. */
-void look_want(struct look *look);
+/*
+ * A request was refused, and its messages are back in the queue. If they are in the history, they are
+ * among the newest `depth` messages: its own, and those that may have come after it.
+ */
+void look_want(struct look *look, uint64_t depth);
 
 /*
  * Makes the call if one is wanted, unless the history's rate window has no room for some time: then

@@ -84,7 +84,8 @@ class Http(HttpTest):
         self.assertRegex(words, "^not ready: the API refuses the token")
 
     def test_out_of_balance(self):
-        self.the_relay.sandbox.faults({"status": 402, "body": '{"message": "no money"}', "count": 3})
+        self.the_relay.sandbox.faults(
+            {"on": "single", "status": 402, "body": '{"message": "no money"}', "count": 3})
         self.the_relay.ask("SEND +34600000000 text")
         eventually(lambda: 'deferred=1 ' in self.the_relay.ask("QUEUE")[0], "one stands aside")
         self.assertEqual(self.get("/readyz"), (200, "ready\n"))  # that may be its own fault
@@ -349,10 +350,10 @@ class Metrics(HttpTest):
         for id in ids:
             self.the_relay.await_state(id, "relayed")
         self.expect_buckets("bulk_messages", {"20": 0, "50": 1, "99": 1, "100": 2})
-        self.the_relay.sandbox.faults({"status": 503})
+        self.the_relay.sandbox.faults({"status": 413})
         self.the_relay.await_state(client.submit(), "relayed")
         self.expect({'requests_total{endpoint="sms/bulk",status="201"}': 2,
-                     'requests_total{endpoint="sms",status="503"}': 1,
+                     'requests_total{endpoint="sms",status="413"}': 1,
                      'requests_total{endpoint="sms",status="201"}': 1})
         self.assert_sums(client)
 

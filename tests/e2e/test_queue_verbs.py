@@ -237,7 +237,7 @@ class Operator(Held):
 
     def test_flush_ends_a_wait(self):
         relay = self.relay({"relay.retry_min": "1h", "relay.retry_max": "1h"})
-        relay.sandbox.faults(dict(status=503))
+        relay.sandbox.faults(dict(status=402))
         c = self.client(relay)
         name = c.submit()
         relay.await_state(name, "deferred")
