@@ -32,6 +32,7 @@ enum {
     CLOSE_WAIT_MS = 5000,      /* for the client to read our last reply and close */
     SLICE_US = 200,            /* a client is served at a time */
     TURN_US = 500,             /* clients are served before the loop looks for new input, ... */
+    CHARGE_MAX_US = 2000,      /* of a slice, for the system may have stopped the relay meanwhile */
     COMPETING_US = 25,         /* ... and both, while several owners compete */
     CLOCK_EVERY = 8            /* commands between two looks at the clock */
 };
@@ -609,6 +610,13 @@ void conn_tell(void *client, const struct buffer *line)
 
 /* --- taking turns ----------------------------------------------------------------------------- */
 
+/* What a slice costs. One that was done in time pays no more than others may use. */
+static int64_t charge_of(const struct conn *c, int64_t us)
+{
+    int64_t max = c->is_greedy ? CHARGE_MAX_US : SLICE_US;
+    return us < max ? us : max;
+}
+
 /* Serves a client for a slice of time, which its owner pays for. */
 static void serve(struct conn *c, int64_t *now_us)
 {
@@ -619,7 +627,8 @@ static void serve(struct conn *c, int64_t *now_us)
     c->is_greedy = !c->is_doomed && !advance(c);
     c->is_served = false;
     *now_us = clock_monotonic_us();
-    owner_charge(context->owners, c->owner, &c->turn, (uint64_t)(*now_us - began_us), *now_us);
+    owner_charge(context->owners, c->owner, &c->turn, (uint64_t)charge_of(c, *now_us - began_us),
+                 *now_us);
     if (c->is_doomed) {
         release(c);
     } else if (c->is_greedy) {

@@ -3,7 +3,10 @@
 
 #include <stdlib.h>
 
-enum { FIRST_SIZE = 8 };
+enum {
+    FIRST_SIZE = 8,
+    SAVED_MAX_US = 1000 /* that one has left from before it was idle: many may come at once */
+};
 
 bool turn_line_reserve(struct turn_line *line, size_t count)
 {
@@ -71,8 +74,7 @@ void turn_line_add(struct turn_line *line, struct turn *turn)
     if (turn->place != 0) {
         return;
     }
-    /* Before those that are at the present, too: they may be many, having come together. */
-    uint64_t least_us = line->now_us > 0 ? line->now_us - 1 : 0;
+    uint64_t least_us = line->now_us > SAVED_MAX_US ? line->now_us - SAVED_MAX_US : 0;
     turn->used_us = turn->used_us > least_us ? turn->used_us : least_us;
     turn->arrival = line->arrivals++;
     put(line, ++line->count, turn);

@@ -3,9 +3,10 @@
  *
  * One thread serves all clients, so each gets a slice of time and then waits for its next turn. Time is
  * shared among owners, and an owner's share among its connections: the one that has used least is next
- * (start-time fair queuing; Goyal, Vin and Cheng, 1996). One that was idle begins at the present: it
- * goes before all that want more and more, but has saved nothing up. So it does not matter how many
- * connections an owner has, and a client that asks little never waits for those that ask much.
+ * (start-time fair queuing; Goyal, Vin and Cheng, 1996). One that was idle begins a little before the
+ * present: it goes before all that want more and more, but has not saved up what it did not use. So it
+ * does not matter how many connections an owner has, and a client that asks little never waits for
+ * those that ask much.
  *
  * Owns the order. Leaves serving, and measuring it, to the connection. Thread: the loop's. Pure.
  */
