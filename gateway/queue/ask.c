@@ -115,17 +115,17 @@ struct ulid *queue_find_ref(struct queue *q, const char *ref, int32_t owner, siz
 {
     size_t room = 0;
     queue_enter(q);
-    const struct message *m = queue_refs_newest(&q->refs, owner, ref);
-    for (; m != NULL && room < QUEUE_LIST_MAX; room++) {
-        m = queue_refs_older(&q->refs, m);
+    const struct message *newest = queue_refs_newest(&q->refs, owner, ref);
+    for (const struct message *m = newest; m != NULL && room < QUEUE_LIST_MAX; room++) {
+        m = queue_refs_older(m, newest);
     }
     queue_leave(q);
 
     struct ids ids = ids_new(room);
     queue_enter(q);
-    m = queue_refs_newest(&q->refs, owner, ref);
-    while (m != NULL && ids_add(&ids, m)) {
-        m = queue_refs_older(&q->refs, m);
+    newest = queue_refs_newest(&q->refs, owner, ref);
+    for (const struct message *m = newest; m != NULL && ids_add(&ids, m);) {
+        m = queue_refs_older(m, newest);
     }
     queue_leave(q);
     reverse(&ids);
@@ -141,9 +141,10 @@ struct ulid *queue_find_ref_of_any(struct queue *q, const char *ref, size_t max,
     size_t owner_count =
         q->feed.recent == NULL ? 0 : queue_recent_owners(q->feed.recent, owners, OWNERS_MAX);
     for (size_t i = 0; i < owner_count; i++) {
-        const struct message *m = queue_refs_newest(&q->refs, owners[i], ref);
+        const struct message *newest = queue_refs_newest(&q->refs, owners[i], ref);
+        const struct message *m = newest;
         for (size_t n = 0; n < max && m != NULL && ids_add(&ids, m); n++) {
-            m = queue_refs_older(&q->refs, m);
+            m = queue_refs_older(m, newest);
         }
     }
     queue_leave(q);

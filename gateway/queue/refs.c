@@ -138,8 +138,8 @@ struct message *queue_refs_newest(const struct queue_refs *refs, int32_t owner, 
     return oldest == NULL ? NULL : links_of(oldest)->older;
 }
 
-struct message *queue_refs_older(const struct queue_refs *refs, const struct message *m)
+struct message *queue_refs_older(const struct message *m, const struct message *newest)
 {
-    struct message *oldest = find_oldest(refs, links_of(m)->ref_hash, m->owner, message_ref(m));
-    return m == oldest ? NULL : links_of(m)->older;
+    struct message *older = links_of(m)->older;
+    return older == newest ? NULL : older;
 }

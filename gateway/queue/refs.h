@@ -40,8 +40,9 @@ void queue_refs_release(struct queue_refs *refs, const struct message *m);
 /* Removes a message: it is no longer found. */
 void queue_refs_remove(struct queue_refs *refs, struct message *m);
 
-/* The newest message with an owner's REF, and the next older one; NULL if there is none. */
+/* The newest message with an owner's REF, and the next older one; NULL if there is none. Of many
+ * messages, each is one step. */
 struct message *queue_refs_newest(const struct queue_refs *refs, int32_t owner, const char *ref);
-struct message *queue_refs_older(const struct queue_refs *refs, const struct message *m);
+struct message *queue_refs_older(const struct message *m, const struct message *newest);
 
 #endif

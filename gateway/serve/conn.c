@@ -48,6 +48,7 @@ struct conn {
     struct owner *owner;
     struct peer peer;
     int64_t closes_ms; /* monotonic: when a client that keeps sending is closed anyway */
+    uint32_t answer_slot;
     size_t due_calls;  /* calls to come, with verdicts and replies, that point here */
     bool awaits_lf;    /* the timeout is LF_WAIT_MS */
     bool is_readable;  /* its socket may hold more than libevent has read this turn */
@@ -59,6 +60,7 @@ struct conn {
     bool is_closing;   /* the session has ended; its last replies are being sent */
     bool is_shut;      /* ... and are sent; only the client has still to close */
     bool is_touched;   /* in the context's list */
+    bool is_answering; /* a request goes on, which has `answer_slot` */
     bool is_waiting;   /* its session reads on only once it has a verdict */
     bool is_served;    /* it has its turn now */
     bool is_greedy;    /* its last turn was over before it was done */
@@ -163,6 +165,7 @@ static void release(struct conn *c)
     untouch(c);
     owner_forgo(c->context->owners, c->owner, &c->turn);
     owner_leave(c->context->owners, c->owner);
+    requests_forget(&c->client);
     session_free(c->session);
     free(c);
 }
@@ -252,14 +255,27 @@ static void submit(struct conn *c, const struct session_event *event, int64_t no
     }
 }
 
+static void note_progress(struct conn *c, enum requests_progress progress)
+{
+    c->is_answering = progress == REQUESTS_GOES_ON;
+    c->due_calls += progress == REQUESTS_WAITS ? 1 : 0;
+    if (progress == REQUESTS_DONE) {
+        session_answer_end(c->session, c->answer_slot);
+    }
+    c->context->steps += CLOCK_EVERY;
+}
+
 static void answer(struct conn *c, const struct session_event *event)
 {
     struct buffer *out = session_answer_begin(c->session, event->slot);
-    if (requests_answer(relay_of(c), &c->client, event->slot, &event->request, out)) {
-        session_answer_end(c->session, event->slot);
-    } else {
-        c->due_calls++;
-    }
+    c->answer_slot = event->slot;
+    note_progress(c, requests_answer(relay_of(c), &c->client, event->slot, &event->request, out));
+}
+
+static void go_on_answering(struct conn *c)
+{
+    struct buffer *out = session_answer_begin(c->session, c->answer_slot);
+    note_progress(c, requests_go_on(relay_of(c), &c->client, c->is_leaving, out));
 }
 
 /*
@@ -384,6 +400,10 @@ static bool is_backlogged(const struct conn *c)
 static bool carry_on(struct conn *c, int64_t now_ms)
 {
     struct session_event event;
+    if (c->is_answering) {
+        go_on_answering(c);
+        return true;
+    }
     switch (session_step(c->session, now_ms, &event)) {
     case SESSION_WANTS_INPUT:
         if (feed(c)) {
@@ -402,7 +422,6 @@ static bool carry_on(struct conn *c, int64_t now_ms)
         return true;
     case SESSION_REQUEST:
         answer(c, &event);
-        c->context->steps += CLOCK_EVERY;
         return true;
     case SESSION_REFUSED:
         journal_refusal(peer_of(c), &event.refusal);
@@ -553,16 +572,27 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
 /* --- verdicts and events ---------------------------------------------------------------------- */
 
-/* The reply to a request that had to wait. */
-static void answer_late(void *client, uint32_t slot, const struct buffer *reply)
+/* A part of the reply to a request that had to wait. */
+static void answer_in_part(void *client, uint32_t slot, const struct buffer *reply)
 {
     struct conn *c = client;
     c->due_calls--;
+    c->is_answering = true;
     touch(c);
     if (!c->is_doomed) {
         struct buffer *out = session_answer_begin(c->session, slot);
         buffer_append(out, reply->data, reply->len);
         out->has_failed = out->has_failed || reply->has_failed;
+    }
+}
+
+/* The last part of it, or all. */
+static void answer_late(void *client, uint32_t slot, const struct buffer *reply)
+{
+    struct conn *c = client;
+    answer_in_part(client, slot, reply);
+    c->is_answering = false;
+    if (!c->is_doomed) {
         session_answer_end(c->session, slot);
     }
 }
@@ -669,7 +699,7 @@ static void send_replies(struct conn *c)
 {
     if (!write_output(c)) {
         conn_free(c);
-    } else if (c->is_waiting || c->is_closing || may_catch_up(c)) {
+    } else if (c->is_waiting || c->is_answering || c->is_closing || may_catch_up(c)) {
         wait_for_turn(c);
     }
 }
@@ -736,6 +766,7 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const st
     c->context = context;
     c->client = (struct requests_client){.watcher.client = c,
                                          .answered = answer_late,
+                                         .paused = answer_in_part,
                                          .owner = owner_key,
                                          .has_control = has_control};
     bufferevent_setcb(bev, on_read, on_write, on_event, c);

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PORTION = 50 }; /* messages that a request deals with at a time */
+
 /* One request being answered. */
 struct call {
     const struct relay *relay;
@@ -25,6 +27,7 @@ struct call {
     const struct request *request;
     struct buffer *out; /* for the reply */
     bool waits;         /* the reply comes once the store has answered */
+    bool goes_on;       /* the reply has only begun */
 };
 
 typedef void requests_verb(struct call *call);
@@ -135,6 +138,93 @@ static bool say_statuses(const struct call *call, const struct ulid *ids, size_t
     return statuses_end(&statuses, more);
 }
 
+/* --- walks ------------------------------------------------------------------------------------ */
+
+/*
+ * A request about many messages. It is carried out a portion at a time: between two portions others are
+ * served, and the client reads what it was told.
+ */
+struct walk {
+    const struct walk_kind *kind;
+    struct request request;
+    uint32_t slot;
+    struct ulid *ids;
+    size_t count, next;
+    struct queue_relaying relaying;
+    struct statuses statuses;
+    char more[sizeof "18446744073709551615"]; /* QUEUE LIST: how many are left out; "" = none */
+    uint64_t last;                            /* WATCH: the last event before it */
+    size_t watched;
+    bool is_known, is_canceled; /* CANCEL: one of them */
+};
+
+struct walk_kind {
+    void (*visit)(struct call *call, struct walk *walk, const struct ulid *id);
+    void (*end)(struct call *call, struct walk *walk);
+    bool tells; /* each portion is a part of the reply, which may end after any */
+};
+
+static void walk_free(struct walk *walk)
+{
+    message_status_free(&walk->statuses.held);
+    free(walk->ids);
+    free(walk);
+}
+
+/* Visits a portion, and ends the walk with the last one. */
+static void walk_on(struct call *call, struct walk *walk)
+{
+    walk->statuses.out = call->out;
+    for (size_t i = 0; i < PORTION && walk->next < walk->count; i++) {
+        walk->kind->visit(call, walk, &walk->ids[walk->next++]);
+    }
+    call->goes_on = walk->next < walk->count;
+    if (!call->goes_on) {
+        call->client->walk = NULL;
+        walk->kind->end(call, walk); /* which may begin another one */
+        walk_free(walk);
+    }
+}
+
+/* A walk over `ids`, which it takes over. Returns NULL, with a reply, on allocation failure. */
+static struct walk *walk_new(struct call *call, const struct walk_kind *kind, struct ulid *ids,
+                             size_t count)
+{
+    struct walk *walk = calloc(1, sizeof *walk);
+    if (walk == NULL) {
+        free(ids);
+        reply_line(call->out, REPLY_CANNOT_STORE, false, "out of memory");
+        return NULL;
+    }
+    walk->kind = kind;
+    walk->request = *call->request;
+    walk->slot = call->slot;
+    walk->ids = ids;
+    walk->count = count;
+    walk->statuses = statuses_begin(call->relay, &walk->relaying, NULL);
+    call->client->walk = walk;
+    return walk;
+}
+
+/* Walks over the messages that the request names. */
+static void walk_over_named(struct call *call, const struct walk_kind *kind)
+{
+    size_t count;
+    struct ulid *ids = named_ids(call, &count);
+    struct walk *walk = walk_new(call, kind, ids, count);
+    if (walk != NULL) {
+        walk_on(call, walk);
+    }
+}
+
+static void visit_status(struct call *call, struct walk *walk, const struct ulid *id)
+{
+    struct message_status status;
+    if (find_status(call, id, &status)) {
+        statuses_add(&walk->statuses, &status);
+    }
+}
+
 /* --- asking the store ------------------------------------------------------------------------- */
 
 /* A reply that waits for the store; `question.arg` points here. */
@@ -147,7 +237,8 @@ struct late {
     struct buffer reply; /* so far */
     /* Of a REF, whose messages come in portions. */
     struct queue_relaying relaying;
-    struct statuses statuses; /* writes to `reply` */
+    struct statuses statuses;   /* writes to `reply` */
+    struct store_question next; /* of a reply that the client reads first */
     size_t watched;
     uint64_t last; /* event before they were */
 };
@@ -284,15 +375,30 @@ static void ask_about_ref(struct call *call,
     ask_store(call, &question, answered, NULL);
 }
 
-/* Asks for the next portion, if there may be one. */
-static bool asks_for_more(const struct late *late, const struct store_question *question)
+/* The question for the next portion; false if there is none. */
+static bool next_question(const struct store_question *question, struct store_question *next)
 {
     if (question->count < STORE_REF_PORTION) {
         return false;
     }
-    struct store_question next = *question;
-    next.after = message_row_links(question->messages[question->count - 1])->row;
-    return store_ask(late->relay->store, &next);
+    *next = *question;
+    next->after = message_row_links(question->messages[question->count - 1])->row;
+    return true;
+}
+
+/* Asks for the next portion, if there may be one. */
+static bool asks_for_more(const struct late *late, const struct store_question *question)
+{
+    struct store_question next;
+    return next_question(question, &next) && store_ask(late->relay->store, &next);
+}
+
+/* Tells the client what the reply has so far; the next portion comes when it has read that. */
+static void pause_reply(struct late *late)
+{
+    late->client->late = late;
+    late->client->paused(late->client->watcher.client, late->slot, &late->reply);
+    buffer_clear(&late->reply);
 }
 
 /* Memory knows more of a message that it has. */
@@ -323,8 +429,7 @@ static void finish_from_memory(struct late *late, const char *ref)
 static void on_ref_statuses(void *arg, const struct store_question *question)
 {
     struct late *late = arg;
-    if (question->has_failed) {
-        message_status_free(&late->statuses.held);
+    if (question->has_failed && question->after == 0) {
         finish_from_memory(late, question->ref);
         return;
     }
@@ -334,7 +439,8 @@ static void on_ref_statuses(void *arg, const struct store_question *question)
     for (size_t i = 0; i < question->count; i++) {
         say_stored_status(late, question->messages[i]);
     }
-    if (asks_for_more(late, question)) {
+    if (next_question(question, &late->next)) {
+        pause_reply(late);
         return;
     }
     if (!statuses_end(&late->statuses, "")) {
@@ -345,22 +451,26 @@ static void on_ref_statuses(void *arg, const struct store_question *question)
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-static void answer_status(struct call *call)
+static void end_status(struct call *call, struct walk *walk)
 {
-    if (is_ref_stored(call)) {
-        ask_about_ref(call, on_ref_statuses);
+    if (statuses_end(&walk->statuses, "")) {
         return;
     }
-    size_t count;
-    struct ulid *ids = named_ids(call, &count);
-    if (!say_statuses(call, ids, count, "")) {
-        if (may_be_stored(call)) {
-            ask_about_id(call, on_messages);
-        } else {
-            say_unknown(call->out);
-        }
+    if (may_be_stored(call)) {
+        ask_about_id(call, on_messages);
+    } else {
+        say_unknown(call->out);
     }
-    free(ids);
+}
+
+static void answer_status(struct call *call)
+{
+    static const struct walk_kind STATUSES = {visit_status, end_status, .tells = true};
+    if (is_ref_stored(call)) {
+        ask_about_ref(call, on_ref_statuses);
+    } else {
+        walk_over_named(call, &STATUSES);
+    }
 }
 
 /* How many messages QUEUE LIST could show. */
@@ -371,10 +481,33 @@ static size_t count_listed(struct queue *queue, int state)
     return state < 0 ? totals.unfinished : totals.by_state[state];
 }
 
+static void end_list(struct call *call, struct walk *walk)
+{
+    if (!statuses_end(&walk->statuses, walk->more)) {
+        reply_line(call->out, REPLY_OK, false, "none");
+    }
+}
+
+static void list_from_memory(struct call *call)
+{
+    static const struct walk_kind LIST = {visit_status, end_list, .tells = true};
+    const struct request *request = call->request;
+    size_t count;
+    struct ulid *ids = queue_list(call->relay->queue, request->state, request->max, &count);
+    struct walk *walk = walk_new(call, &LIST, ids, count);
+    if (walk == NULL) {
+        return;
+    }
+    size_t all = count_listed(call->relay->queue, request->state);
+    if (count == request->max && all > count) {
+        snprintf(walk->more, sizeof walk->more, "%zu", all - count);
+    }
+    walk_on(call, walk);
+}
+
 static void answer_queue_list(struct call *call)
 {
     const struct request *request = call->request;
-    size_t count;
     bool is_finished =
         request->state >= 0 && message_state_is_finished((enum message_state)request->state);
     if (is_finished && call->relay->store != NULL) {
@@ -382,18 +515,9 @@ static void answer_queue_list(struct call *call)
                                           .state = (enum message_state)request->state,
                                           .max = request->max + 1};
         ask_store(call, &question, on_messages, NULL);
-        return;
+    } else {
+        list_from_memory(call);
     }
-    struct ulid *ids = queue_list(call->relay->queue, request->state, request->max, &count);
-    char more[sizeof "18446744073709551615"] = "";
-    size_t all = count_listed(call->relay->queue, request->state);
-    if (count == request->max && all > count) {
-        snprintf(more, sizeof more, "%zu", all - count);
-    }
-    if (!say_statuses(call, ids, count, more)) {
-        reply_line(call->out, REPLY_OK, false, "none");
-    }
-    free(ids);
 }
 
 static void answer_queue(struct call *call)
@@ -511,42 +635,53 @@ static void on_ref_watched(void *arg, const struct store_question *question)
     }
 }
 
+static void visit_watched(struct call *call, struct walk *walk, const struct ulid *id)
+{
+    struct message_status status;
+    if (find_status(call, id, &status)) {
+        message_status_free(&status);
+        walk->watched += watch_message(call->relay->watch, &call->client->watcher, id) ? 1 : 0;
+    }
+}
+
+static void end_watched(struct call *call, struct walk *walk)
+{
+    if (walk->watched > 0) {
+        say_watching(call->relay, call->client, call->request, walk->last, call->out);
+    } else if (may_be_stored(call)) {
+        ask_about_id(call, on_watched);
+    } else {
+        say_unknown(call->out);
+    }
+}
+
 static void answer_watch(struct call *call)
 {
+    static const struct walk_kind WATCHED = {visit_watched, end_watched, .tells = false};
+    uint64_t last = queue_last_event(call->relay->queue); /* before: rather twice than not at all */
+    size_t count;
     if (is_ref_stored(call)) {
         ask_about_ref(call, on_ref_watched);
-        return;
-    }
-    bool is_named = call->request->has_id || call->request->ref[0] != '\0';
-    uint64_t last = queue_last_event(call->relay->queue); /* before: rather twice than not at all */
-    size_t count = 0;
-    struct ulid *ids = is_named ? named_ids(call, &count) : NULL;
-    size_t watched = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct message_status status;
-        if (find_status(call, &ids[i], &status)) {
-            message_status_free(&status);
-            watched += watch_message(call->relay->watch, &call->client->watcher, &ids[i]) ? 1 : 0;
+    } else if (call->request->has_id || call->request->ref[0] != '\0') {
+        struct ulid *ids = named_ids(call, &count);
+        struct walk *walk = walk_new(call, &WATCHED, ids, count);
+        if (walk != NULL) {
+            walk->last = last;
+            walk_on(call, walk);
         }
-    }
-    free(ids);
-    if (is_named && watched == 0 && may_be_stored(call)) {
-        ask_about_id(call, on_watched);
-    } else if (is_named && watched == 0) {
-        say_unknown(call->out);
     } else {
-        if (!is_named) {
-            watch_all(call->relay->watch, &call->client->watcher);
-        }
+        watch_all(call->relay->watch, &call->client->watcher);
         say_watching(call->relay, call->client, call->request, last, call->out);
     }
 }
 
 static void answer_unwatch(struct call *call)
 {
-    while (!watch_end(call->relay->watch, &call->client->watcher)) {
+    call->goes_on = !watch_end(call->relay->watch, &call->client->watcher);
+    call->client->unwatches = call->goes_on;
+    if (!call->goes_on) {
+        reply_line(call->out, REPLY_OK, false, "not watching");
     }
-    reply_line(call->out, REPLY_OK, false, "not watching");
 }
 
 /* --- changing --------------------------------------------------------------------------------- */
@@ -600,52 +735,74 @@ static void refuse_unknown(struct call *call)
 static void on_canceled(void *arg, const struct store_question *question)
 {
     struct late *late = arg;
-    if (question->has_failed) {
+    if (question->has_failed && question->after == 0) {
         on_synced(late, question);
-    } else if (question->count == 0) {
+    } else if (question->count == 0 && question->after == 0) {
         /* With queue.retention=0 there is nothing left to show. */
         reply_line(&late->reply, REPLY_OK, false, "canceled");
         finish(late);
+    } else if (question->kind == STORE_ASK_REF) {
+        on_ref_statuses(late, question);
     } else {
         on_messages(late, question);
     }
 }
 
-static void say_canceled(struct call *call, const struct ulid *ids, size_t count)
+/* A finished message leaves memory as soon as the store has it. */
+static void say_canceled_from_store(struct call *call)
 {
-    if (may_be_stored(call)) {
-        /* A finished message leaves memory as soon as the store has it. */
-        struct store_question question = {
-            .kind = STORE_ASK_ID, .id = call->request->id, .syncs = true};
-        ask_store(call, &question, on_canceled, NULL);
-        return;
-    }
-    if (!say_statuses(call, ids, count, "")) {
+    struct store_question question = {.kind = call->request->has_id ? STORE_ASK_ID : STORE_ASK_REF,
+                                      .id = call->request->id,
+                                      .owner = call->client->owner,
+                                      .syncs = true};
+    snprintf(question.ref, sizeof question.ref, "%s", call->request->ref);
+    ask_store(call, &question, on_canceled, NULL);
+}
+
+static void end_canceled_statuses(struct call *call, struct walk *walk)
+{
+    if (!statuses_end(&walk->statuses, "")) {
         reply_line(call->out, REPLY_OK, false, "canceled");
     }
-    reply_when_synced(call);
+}
+
+static void say_canceled(struct call *call, struct walk *walk)
+{
+    static const struct walk_kind STATUSES = {visit_status, end_canceled_statuses, .tells = true};
+    if (call->relay->store != NULL) {
+        say_canceled_from_store(call);
+        return;
+    }
+    struct walk *next = walk_new(call, &STATUSES, walk->ids, walk->count);
+    walk->ids = NULL;
+    if (next != NULL) {
+        walk_on(call, next);
+    }
+}
+
+static void visit_canceled(struct call *call, struct walk *walk, const struct ulid *id)
+{
+    enum queue_outcome outcome = queue_cancel(call->relay->queue, id, call->client->owner,
+                                              call->client->has_control, clock_steady_ms());
+    walk->is_known = walk->is_known || outcome != QUEUE_UNKNOWN;
+    walk->is_canceled = walk->is_canceled || outcome == QUEUE_DONE;
+}
+
+static void end_canceled(struct call *call, struct walk *walk)
+{
+    if (walk->is_canceled) {
+        say_canceled(call, walk);
+    } else if (walk->is_known) {
+        refuse_state(call, &walk->ids[walk->count - 1], has_ended);
+    } else {
+        refuse_unknown(call);
+    }
 }
 
 static void answer_cancel(struct call *call)
 {
-    size_t count;
-    struct ulid *ids = named_ids(call, &count);
-    bool is_canceled = false;
-    bool is_known = false;
-    for (size_t i = 0; i < count; i++) {
-        enum queue_outcome verdict = queue_cancel(call->relay->queue, &ids[i], call->client->owner,
-                                                  call->client->has_control, clock_steady_ms());
-        is_known = is_known || verdict != QUEUE_UNKNOWN;
-        is_canceled = is_canceled || verdict == QUEUE_DONE;
-    }
-    if (is_canceled) {
-        say_canceled(call, ids, count);
-    } else if (is_known) {
-        refuse_state(call, &ids[count - 1], has_ended);
-    } else {
-        refuse_unknown(call);
-    }
-    free(ids);
+    static const struct walk_kind CANCELED = {visit_canceled, end_canceled, .tells = false};
+    walk_over_named(call, &CANCELED);
 }
 
 static void answer_retry(struct call *call)
@@ -735,14 +892,74 @@ static requests_verb *const VERBS[] = {
     [REQUEST_OPTOUT_LIST] = answer_optout_list,
 };
 
-bool requests_answer(const struct relay *relay, struct requests_client *client, uint32_t slot,
-                     const struct request *request, struct buffer *out)
+/* Moves the reply so far to `out`. */
+static enum requests_progress end_call(const struct call *call, struct buffer *out)
+{
+    buffer_append(out, call->out->data, call->out->len);
+    out->has_failed = out->has_failed || call->out->has_failed;
+    buffer_free(call->out);
+    return call->waits ? REQUESTS_WAITS : call->goes_on ? REQUESTS_GOES_ON : REQUESTS_DONE;
+}
+
+enum requests_progress requests_answer(const struct relay *relay, struct requests_client *client,
+                                       uint32_t slot, const struct request *request,
+                                       struct buffer *out)
 {
     struct buffer reply = BUFFER_EMPTY;
-    struct call call = {relay, client, slot, request, &reply, false};
+    struct call call = {
+        .relay = relay, .client = client, .slot = slot, .request = request, .out = &reply};
     VERBS[request->verb](&call);
-    buffer_append(out, reply.data, reply.len);
-    out->has_failed = out->has_failed || reply.has_failed;
-    buffer_free(&reply);
-    return !call.waits;
+    return end_call(&call, out);
+}
+
+static void late_free(struct late *late)
+{
+    message_status_free(&late->statuses.held);
+    buffer_free(&late->reply);
+    free(late);
+}
+
+/* Asks the store for the next portion; if that cannot be, the reply ends here. */
+static void go_on_late(struct call *call, struct late *late, bool is_last)
+{
+    call->client->late = NULL;
+    call->waits = !is_last && store_ask(call->relay->store, &late->next);
+    if (!call->waits) {
+        late->statuses.out = call->out;
+        statuses_end(&late->statuses, "");
+        late_free(late);
+    }
+}
+
+enum requests_progress requests_go_on(const struct relay *relay, struct requests_client *client,
+                                      bool is_last, struct buffer *out)
+{
+    struct buffer reply = BUFFER_EMPTY;
+    struct walk *walk = client->walk;
+    struct call call = {.relay = relay, .client = client, .out = &reply};
+    if (client->late != NULL) {
+        go_on_late(&call, client->late, is_last);
+    } else if (client->unwatches) {
+        answer_unwatch(&call);
+    } else {
+        /* The call outlives the walk that has its request. */
+        struct request request = walk->request;
+        call.slot = walk->slot;
+        call.request = &request;
+        walk->count = is_last && walk->kind->tells ? walk->next : walk->count;
+        walk_on(&call, walk);
+    }
+    return end_call(&call, out);
+}
+
+void requests_forget(struct requests_client *client)
+{
+    if (client->walk != NULL) {
+        walk_free(client->walk);
+        client->walk = NULL;
+    }
+    if (client->late != NULL) {
+        late_free(client->late);
+        client->late = NULL;
+    }
 }

@@ -14,23 +14,43 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct late;
 struct relay;
+struct walk;
 
-/* Who asks. */
+/* Who asks. What is not set below starts all zero. */
 struct requests_client {
     struct watcher watcher; /* names the client */
     /* Takes a reply that had to wait for the store. */
     void (*answered)(void *client, uint32_t slot, const struct buffer *reply);
+    /* The same of a part of one: the reply goes on with requests_go_on. */
+    void (*paused)(void *client, uint32_t slot, const struct buffer *reply);
     int32_t owner;
     bool has_control;
+    /* What goes on; for requests alone. */
+    struct walk *walk;
+    struct late *late;
+    bool unwatches;
 };
 
-/*
- * Carries out a request and appends the whole reply to `out`. Returns false, leaving `out` untouched,
- * if the reply has to wait for the store: it comes through `answered` in a later turn of the loop,
- * and `client` must stay valid until then.
- */
-bool requests_answer(const struct relay *relay, struct requests_client *client, uint32_t slot,
-                     const struct request *request, struct buffer *out);
+enum requests_progress {
+    REQUESTS_DONE,
+    REQUESTS_WAITS, /* for the store: the reply, or its next part, comes through `answered` or
+                      * `paused` in a later turn of the loop; the client must stay valid until then */
+    REQUESTS_GOES_ON /* the request is about many: call requests_go_on when others were served and the
+                      * client has read what it was told */
+};
+
+/* Carries out a request and appends the reply to `out`, as far as there is one yet. */
+enum requests_progress requests_answer(const struct relay *relay, struct requests_client *client,
+                                       uint32_t slot, const struct request *request,
+                                       struct buffer *out);
+
+/* Carries out some more of it. `is_last`: the client is leaving, so a reply may end early. */
+enum requests_progress requests_go_on(const struct relay *relay, struct requests_client *client,
+                                      bool is_last, struct buffer *out);
+
+/* The client is gone: forgets a request that goes on. */
+void requests_forget(struct requests_client *client);
 
 #endif

@@ -7,7 +7,15 @@ import socket
 import time
 import unittest
 
-from support import PATIENCE, TO, TestCase, open_socket
+from support import IS_SLOW, PATIENCE, TO, TestCase, open_socket, parse_reply
+
+
+def anonymous_kb(pid):
+    """The private memory of a process."""
+    for line in open("/proc/%d/status" % pid):
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1])
+    raise AssertionError("no RssAnon")
 
 
 class Turns(TestCase):
@@ -51,6 +59,76 @@ class Turns(TestCase):
         self.assertLessEqual(int(connected), 64 + 1)
         while int(client.stats()["connections"]) < 201:
             select.select([client.socket], [], [], 0.01)
+
+
+class OneRef(TestCase):
+    """Requests about all messages of a REF are carried out a portion at a time."""
+
+    MANY = 5000
+
+    def filled(self, **settings):
+        relay = self.relay(settings)
+        client = self.client(relay)
+        for first in range(0, self.MANY, 1000):
+            numbers = ",".join("+346%08d" % (first + i) for i in range(1000))
+            self.assertReply(client.ask("SEND REF=r AT=+1h %s text" % numbers), "250")
+        return relay, client
+
+    def test_all_are_told(self):
+        relay, client = self.filled()
+        other = self.client(relay)
+        self.assertReply(other.ask("WATCH r"), "250 2.0.0 watching")
+        for command, state in (("STATUS r", "scheduled"), ("CANCEL r", "canceled")):
+            client.send(command, "NOOP")
+            reply = client.read_reply()
+            self.assertEqual(len(reply), self.MANY)
+            self.assertEqual(len(set(parse_reply(line)["to"] for line in reply)), self.MANY)
+            self.assertTrue(all(" state=%s " % state in line for line in reply))
+            self.assertReply(client.read_reply(), "250 2.0.0 ok")
+        for _ in range(self.MANY):
+            self.assertIn(" state=canceled ", other.read_event())
+        self.assertReply(other.ask("UNWATCH"), "250 2.0.0 not watching")
+        self.assertEqual(other.stats()["watchers"], "0")
+
+    def test_others_do_not_wait(self):
+        relay, client = self.filled()
+        crowd = [self.client(relay) for _ in range(20)]
+        before = int(client.stats()["bytes_out_total"])
+        relay.send_signal(signal.SIGSTOP)
+        self.addCleanup(relay.send_signal, signal.SIGCONT)
+        for i, one in enumerate(crowd):
+            one.send(*["STATUS r", "CANCEL r", "WATCH r", "UNWATCH"][i % 4:] * 20)
+        client.send("STATS")
+        relay.send_signal(signal.SIGCONT)
+        told = int(dict(line[10:].split("=", 1)
+                        for line in client.read_reply())["bytes_out_total"]) - before
+        self.assertLess(told, self.MANY * 400)  # about two replies; there are a hundred
+
+    @unittest.skipIf(IS_SLOW, "a sanitizer keeps freed memory")
+    def test_a_reply_that_is_not_read_is_not_kept(self):
+        relay, client = self.filled()
+        before = anonymous_kb(relay.pid)
+        crowd = [self.client(relay) for _ in range(40)]
+        for one in crowd:
+            one.send("STATUS r")
+        for one in crowd:
+            self.assertTrue(select.select([one.socket], [], [], PATIENCE)[0])
+        for _ in range(100):
+            client.ask("NOOP")
+        self.assertLess(anonymous_kb(relay.pid) - before, 40 * 250)
+        for one in crowd:
+            self.assertEqual(len(one.read_reply()), self.MANY)
+
+    def test_a_reply_that_is_not_read_does_not_keep_it_from_stopping(self):
+        relay, client = self.filled()
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send("STATUS r")
+        self.assertTrue(select.select([client.socket], [], [], PATIENCE)[0])
+        relay.send_signal(signal.SIGTERM)
+        relay.wait_log("stopping")
+        lines = client.read_all()
+        self.assertTrue(lines[-2].startswith("250 2.0.0 id="), lines[-2:])
+        self.assertTrue(lines[-1].startswith("421 4.3.2"), lines[-2:])
 
 
 class NeverReads(TestCase):
