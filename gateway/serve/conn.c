@@ -404,6 +404,10 @@ static bool carry_on(struct conn *c, int64_t now_ms)
         go_on_answering(c);
         return true;
     }
+    if (c->due_calls > 0 && intake_is_full(relay_of(c)->intake)) {
+        c->is_waiting = true;
+        return false;
+    }
     switch (session_step(c->session, now_ms, &event)) {
     case SESSION_WANTS_INPUT:
         if (feed(c)) {

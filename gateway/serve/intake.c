@@ -13,7 +13,9 @@ enum {
     RANDOM_POOL_BYTES = 256 * ULID_RANDOM_BYTES,
     GATHER_MIN = 64,
     GATHER_KEPT = 1024,
-    TRIES_MAX = 3
+    TRIES_MAX = 3,
+    BATCH_MAX = 8192, /* messages that get their verdicts at a time, but for a submission of more */
+    GATHER_MAX = 8 * BATCH_MAX
 };
 
 /* One submission; its messages are the `count` from `first` on. */
@@ -45,9 +47,10 @@ struct intake {
     struct event *commit_event;
 
     struct gathering open;
-    /* The batch under way: what the queue decides about, and the messages that the store writes.
-     * NULL = there is none. */
+    /* The batch: `batch_count` submissions of those under way, from `batch_first` on; what the queue
+     * decides about, and the messages that the store writes. 0 and NULL = there is none. */
     struct gathering under_way;
+    size_t batch_first, batch_count, batch_messages;
     struct queue_submission *submissions;
     struct message **inserted;
     unsigned tries; /* of the batch: how often the store knew REFs that the queue did not */
@@ -304,32 +307,40 @@ static void settle(struct intake *in, const struct gathered *of, enum queue_verd
     }
 }
 
-/* Gives the verdicts of the batch under way, and ends it. */
+/* A submission of the batch. */
+static const struct gathered *in_batch(const struct intake *in, size_t i)
+{
+    return &in->under_way.submissions[in->batch_first + i];
+}
+
+/* Gives the verdicts of the batch, and ends it. */
 static void settle_all(struct intake *in)
 {
-    struct gathering *g = &in->under_way;
-    for (size_t i = 0; i < g->submission_count; i++) {
-        enum queue_verdict verdict = QUEUE_FULL;
-        if (in->submissions != NULL && g->submissions[i].count > 0) {
-            verdict = in->submissions[i].verdict;
-        }
-        settle(in, &g->submissions[i], verdict);
+    for (size_t i = 0; i < in->batch_count; i++) {
+        const struct gathered *of = in_batch(in, i);
+        bool is_decided = in->submissions != NULL && of->count > 0;
+        settle(in, of, is_decided ? in->submissions[i].verdict : QUEUE_FULL);
     }
     free(in->submissions);
     free(in->inserted);
     in->submissions = NULL;
     in->inserted = NULL;
-    clear(g);
+    in->batch_first += in->batch_count;
+    in->batch_count = 0;
+    if (in->batch_first == in->under_way.submission_count) {
+        in->batch_first = 0;
+        clear(&in->under_way);
+    }
     in->options.settled(in->options.arg);
 }
 
 /* Collects what has to be stored: accepted messages that are no duplicates. Returns how many. */
 static size_t collect_accepted(struct intake *in)
 {
-    struct gathering *g = &in->under_way;
+    const struct gathering *g = &in->under_way;
     size_t count = 0;
-    for (size_t i = 0; i < g->submission_count; i++) {
-        const struct gathered *of = &g->submissions[i];
+    for (size_t i = 0; i < in->batch_count; i++) {
+        const struct gathered *of = in_batch(in, i);
         for (size_t j = of->first; j < of->first + of->count; j++) {
             if (in->submissions[i].verdict == QUEUE_ACCEPTED &&
                 !g->queue_receipts[j].is_duplicate) {
@@ -340,6 +351,21 @@ static size_t collect_accepted(struct intake *in)
     return count;
 }
 
+/* Is there another batch to come? */
+static bool has_more(const struct intake *in)
+{
+    return in->under_way.submission_count > 0 || in->open.submission_count > 0;
+}
+
+/* Others are served before the next batch, unless that is under way. */
+static void commit_later(struct intake *in)
+{
+    static const struct timeval NEXT_TURN = {0};
+    if (in->batch_count == 0 && has_more(in)) {
+        event_add(in->commit_event, &NEXT_TURN);
+    }
+}
+
 static void begin_batch(struct intake *in);
 
 static void begin_storing(struct intake *in);
@@ -347,12 +373,8 @@ static void begin_storing(struct intake *in);
 /* The batch is decided. */
 static void end_batch(struct intake *in, bool is_stored)
 {
-    queue_admit(in->queue, in->submissions, in->under_way.submission_count, is_stored,
-                clock_steady_ms());
+    queue_admit(in->queue, in->submissions, in->batch_count, is_stored, clock_steady_ms());
     settle_all(in);
-    if (in->open.submission_count > 0) {
-        begin_batch(in);
-    }
 }
 
 /*
@@ -361,8 +383,7 @@ static void end_batch(struct intake *in, bool is_stored)
  */
 static void decide_again(struct intake *in, struct message **holders, size_t count)
 {
-    queue_admit(in->queue, in->submissions, in->under_way.submission_count, false,
-                clock_steady_ms());
+    queue_admit(in->queue, in->submissions, in->batch_count, false, clock_steady_ms());
     queue_recall(in->queue, holders, count);
     free(in->inserted);
     begin_storing(in);
@@ -378,6 +399,10 @@ static void on_inserted(void *arg, const struct store_insertion *insertion)
     } else {
         queue_recall(in->queue, holders, count);
         end_batch(in, insertion->is_stored);
+        if (has_more(in)) {
+            begin_batch(in);
+        }
+        commit_later(in);
     }
     free(holders);
 }
@@ -385,9 +410,8 @@ static void on_inserted(void *arg, const struct store_insertion *insertion)
 /* Asks the queue, then has the store write what the queue would accept. */
 static void begin_storing(struct intake *in)
 {
-    struct gathering *g = &in->under_way;
-    in->inserted = malloc((g->message_count + 1) * sizeof(struct message *));
-    queue_prepare(in->queue, in->submissions, g->submission_count, clock_steady_ms());
+    in->inserted = malloc((in->batch_messages + 1) * sizeof(struct message *));
+    queue_prepare(in->queue, in->submissions, in->batch_count, clock_steady_ms());
     size_t count = in->inserted == NULL ? 0 : collect_accepted(in);
     if (count == 0) {
         /* Only duplicates and refusals; or an allocation has failed, and nothing is stored. */
@@ -397,27 +421,43 @@ static void begin_storing(struct intake *in)
     }
 }
 
+/* Chooses the submissions of the next batch: what has gathered, or a part of it. */
+static void choose_batch(struct intake *in)
+{
+    struct gathering *g = &in->under_way;
+    if (g->submission_count == 0) {
+        struct gathering idle = *g;
+        *g = in->open;
+        in->open = idle;
+    }
+    in->batch_messages = 0;
+    size_t end = in->batch_first;
+    while (end < g->submission_count && in->batch_messages < BATCH_MAX) {
+        in->batch_messages += g->submissions[end++].count;
+    }
+    in->batch_count = end - in->batch_first;
+}
+
 /* Gives what has gathered its verdicts: at once, or once the store has written it. */
 static void begin_batch(struct intake *in)
 {
     struct gathering *g = &in->under_way;
-    struct gathering idle = *g;
-    *g = in->open;
-    in->open = idle;
+    choose_batch(in);
     in->tries = 0;
-    in->submissions = calloc(g->submission_count, sizeof *in->submissions);
-    for (size_t i = 0; in->submissions != NULL && i < g->submission_count; i++) {
-        in->submissions[i].messages = &g->messages[g->submissions[i].first];
-        in->submissions[i].receipts = &g->queue_receipts[g->submissions[i].first];
-        in->submissions[i].count = g->submissions[i].count;
-        in->submissions[i].clock_offset_ms = g->submissions[i].clock_offset_ms;
+    in->submissions = calloc(in->batch_count, sizeof *in->submissions);
+    for (size_t i = 0; in->submissions != NULL && i < in->batch_count; i++) {
+        const struct gathered *of = in_batch(in, i);
+        in->submissions[i].messages = &g->messages[of->first];
+        in->submissions[i].receipts = &g->queue_receipts[of->first];
+        in->submissions[i].count = of->count;
+        in->submissions[i].clock_offset_ms = of->clock_offset_ms;
     }
     if (in->submissions != NULL && in->options.store != NULL) {
         begin_storing(in);
         return;
     }
     if (in->submissions != NULL) {
-        queue_add(in->queue, in->submissions, g->submission_count, clock_steady_ms());
+        queue_add(in->queue, in->submissions, in->batch_count, clock_steady_ms());
     }
     settle_all(in);
 }
@@ -428,9 +468,15 @@ static void commit(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct intake *in = arg;
     /* The end of a batch under way begins the next one. */
-    if (in->under_way.submission_count == 0 && in->open.submission_count > 0) {
+    if (in->batch_count == 0 && has_more(in)) {
         begin_batch(in);
+        commit_later(in);
     }
+}
+
+bool intake_is_full(const struct intake *in)
+{
+    return in->open.message_count >= GATHER_MAX;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -455,9 +501,10 @@ struct intake *intake_new(struct event_base *base, struct queue *queue, struct s
     return in;
 }
 
-static void drop(struct gathering *g)
+/* Frees a gathering, and its messages from the one at `first` on. */
+static void drop(struct gathering *g, size_t first)
 {
-    for (size_t i = 0; i < g->message_count; i++) {
+    for (size_t i = first; i < g->message_count; i++) {
         message_free(g->messages[i]);
     }
     free_arrays(g);
@@ -468,8 +515,8 @@ void intake_free(struct intake *in)
     if (in == NULL) {
         return;
     }
-    drop(&in->open);
-    drop(&in->under_way);
+    drop(&in->open, 0);
+    drop(&in->under_way, in->batch_first == 0 ? 0 : in_batch(in, 0)->first);
     event_free(in->commit_event);
     free(in->submissions);
     free(in->inserted);

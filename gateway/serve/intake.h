@@ -58,4 +58,7 @@ void intake_free(struct intake *intake);
 bool intake_submit(struct intake *intake, void *client, uint32_t slot, int32_t owner,
                    const struct submission *submission, int64_t now_ms);
 
+/* Has so much gathered that a client whose submissions are among it should wait for their verdicts? */
+bool intake_is_full(const struct intake *intake);
+
 #endif

@@ -374,6 +374,48 @@ Test(intake, floods, .init = setup, .fini = end)
     cr_expect_eq(stats_get(&stats, STAT_SUBMISSIONS_ACCEPTED), (int64_t)expected);
 }
 
+enum { FLOOD = 10000 }; /* submissions of three recipients */
+
+static void flood(void)
+{
+    for (uintptr_t i = 0; i < FLOOD; i++) {
+        submit(i, &(struct spec){.recipients = 3});
+    }
+}
+
+Test(intake, a_flood_gets_its_verdicts_over_several_turns, .init = setup, .fini = end)
+{
+    flood();
+    for (size_t last = 0; told_count < FLOOD; last = told_count) {
+        event_base_loop(base, EVLOOP_ONCE);
+        cr_assert_gt(told_count, last);
+        cr_assert_lt(told_count - last, FLOOD / 2);
+        cr_expect_eq(told[(told_count - 1) % VERDICTS].client, told_count - 1, "in their order");
+    }
+    cr_expect_eq(stats_get(&stats, STAT_MESSAGES_ACCEPTED), 3 * FLOOD);
+}
+
+Test(intake, a_flood_is_stored_in_several_batches, .init = setup_store, .fini = end_store)
+{
+    flood();
+    await(FLOOD);
+    cr_expect_eq(stats_get(&stats, STAT_STORE_INSERTED), 3 * FLOOD);
+    cr_expect_gt(settled_count, 2);
+}
+
+Test(intake, what_is_left_of_a_flood_is_dropped, .init = setup, .fini = end)
+{
+    flood();
+    event_base_loop(base, EVLOOP_ONCE);
+    cr_expect_gt(told_count, 0);
+    cr_expect_lt(told_count, FLOOD);
+    cr_expect_not(intake_is_full(in), "what is under way does not count");
+    for (int i = 0; i < 3; i++) {
+        flood();
+    }
+    cr_expect(intake_is_full(in));
+}
+
 /* --- times and ids ---------------------------------------------------------------------------- */
 
 Test(intake, times_that_options_ask_for)
