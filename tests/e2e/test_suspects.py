@@ -128,15 +128,16 @@ class Poison(SuspectTest):
         self.finish()
 
     def prove(self, status, answer):
-        """A poison, and others that pass after each of its refusals."""
+        """A poison, and others that pass after each of its refusals, of which there are three or more."""
         self.start({"relay.bulk_max": 1})
         self.poison(status, answer)
         bad = self.send("poison")
         # One that passes while it waits in its lane for its turn proves nothing.
-        while self.told_of(bad)[2] != "3":
+        while int(self.told_of(bad)[2]) < 3:
             seen = self.refusals()
             eventually(lambda: self.refusals() > seen, "another refusal")
             self.assert_relayed_in_time(self.send("m", first=1))
+        self.assert_relayed_in_time(self.send("m", first=1))  # the loop may have ended before it
         return bad
 
     def refusals(self):
@@ -153,7 +154,7 @@ class Poison(SuspectTest):
                 bad = self.prove(status, answer)
                 told, = self.await_states(bad, "rejected")
                 self.assertIn("HTTP %d" % status, told["reason"])
-                self.assertEqual(told["attempts"], "3")
+                self.assertGreaterEqual(int(told["attempts"]), 3)
                 line, = self.daemon.log("message_rejected")
                 self.assertEqual((line["level"], line["id"]), ("info", bad[0]))
                 self.assertEqual(self.c.stats()["messages_rejected_total"], "1")
