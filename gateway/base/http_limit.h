@@ -1,28 +1,48 @@
 /*
- * http_limit: bounds the connections of an HTTP listener, and what they may send.
+ * http_limit: bounds the connections of an HTTP listener, how long they may take, and what they may send.
  *
- * evhttp accepts every connection and reads whatever it sends: a flood of connections would leave no
- * descriptor for submitters, a flood of requests no memory. Owns the count of a listener's
- * connections: at the limit, or when there are no descriptors beyond the reserve, the listener accepts
- * none, and new ones wait in the kernel's queue; but HTTP_LIMIT_SURE of them are always accepted, which
- * the reserve must allow for. Of each connection at most 128 KiB are read ahead of the request that is
- * being answered, so no listener may allow a larger body. Thread: the event base's, the same for all
- * listeners.
+ * evhttp accepts every connection and reads whatever it sends, for as long as it sends something. Owns
+ * the places of a listener's connections. A request must be whole in time after its first
+ * byte, the first one after the connection was accepted. When all places are taken, the oldest half
+ * request is closed for a newcomer, then who has sent nothing, then who does not read its answer; never one
+ * whose request is being answered. There are few of those, since the listeners' users bound what takes
+ * long: so probes always find a place. Who is younger than a fraction of a second is spared, and newcomers
+ * wait in the kernel's queue meanwhile; so they do when there are no descriptors beyond the reserve, but
+ * HTTP_LIMIT_SURE connections are always accepted, which the reserve must allow for. Of each connection at
+ * most 128 KiB are read ahead of the request that is being answered, so no listener may allow a larger
+ * body. Thread: the event base's, the same for all listeners.
  */
 #ifndef GATEWAY_BASE_HTTP_LIMIT_H
 #define GATEWAY_BASE_HTTP_LIMIT_H
 
+#include "gateway/base/http_head.h"
+
 #include <event2/event.h>
 #include <event2/http.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct http_limit;
-
+struct stats;
 enum { HTTP_LIMIT_SURE = 4 };
 
-/* Limits `bound`, of `evhttp`, to `max` connections. Returns NULL on allocation failure. */
+struct http_limit_options {
+    size_t max;          /* connections at a time */
+    int64_t request_ms;  /* from its first byte on, a request must be whole within this time */
+    struct stats *stats; /* where closed connections are counted */
+};
+
+/* Limits `bound`, of `evhttp`. Returns NULL on allocation failure. */
 struct http_limit *http_limit_new(struct event_base *base, struct evhttp *evhttp,
-                                  struct evhttp_bound_socket *bound, size_t max);
+                                  struct evhttp_bound_socket *bound,
+                                  const struct http_limit_options *options);
+
+/*
+ * A request of one of its connections is whole, and will be answered: until then the connection stays.
+ * Returns what its head was like, or NULL if the connection is not known.
+ */
+const struct http_head *http_limit_serve(struct http_limit *limit, struct evhttp_request *request);
+
 /* The listener is about to be closed: accepts no more. NULL is fine. */
 void http_limit_stop(struct http_limit *limit);
 /* After evhttp_free. NULL is fine. */

@@ -1,10 +1,11 @@
 /* http_listen: see http_listen.h. */
 #include "gateway/base/http_listen.h"
 
-#include "gateway/base/http_limit.h"
+#include "gateway/base/stats.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
+#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct http_listener {
     struct evhttp *evhttp;
     struct evhttp_bound_socket *bound; /* NULL = stopped */
     struct http_limit *limit;
+    struct stats *stats;
     void (*serve)(struct evhttp_request *request, void *arg);
     void *arg;
 };
@@ -39,11 +41,61 @@ struct evhttp_bound_socket *http_bind(struct event_base *base, struct evhttp *ev
     return bound;
 }
 
+/* RFC 9110, 5.6.2. */
+static bool is_token(const char *word)
+{
+    size_t len = strspn(word, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return len > 0 && word[len] == '\0';
+}
+
+static bool is_length(const char *value)
+{
+    size_t len = strspn(value, "0123456789");
+    return len > 0 && len < sizeof "1234567890123456789" && value[len] == '\0';
+}
+
+/* Does everybody see the same request here, and its body end at the same place? */
+static bool is_unambiguous(struct evhttp_request *request)
+{
+    const struct evkeyval *h = TAILQ_FIRST(evhttp_request_get_input_headers(request));
+    size_t hosts = 0, lengths = 0, codings = 0;
+    for (; h != NULL; h = TAILQ_NEXT(h, next)) {
+        bool is_of_length = strcasecmp(h->key, "Content-Length") == 0;
+        bool is_coding = strcasecmp(h->key, "Transfer-Encoding") == 0;
+        hosts += strcasecmp(h->key, "Host") == 0;
+        lengths += is_of_length;
+        codings += is_coding;
+        if (!is_token(h->key) || (is_of_length && !is_length(h->value)) ||
+            (is_coding && strcasecmp(h->value, "chunked") != 0)) {
+            return false;
+        }
+    }
+    return hosts <= 1 && lengths + codings <= 1;
+}
+
+static void refuse(struct http_listener *listener, struct evhttp_request *request, int status,
+                   const char *words)
+{
+    stats_add(listener->stats, STAT_HTTP_MALFORMED, 1);
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
+    http_answer_line(request, status, words);
+}
+
 static void on_request(struct evhttp_request *request, void *arg)
 {
-    const struct http_listener *listener = arg;
-    http_close_after_unread(request);
-    listener->serve(request, listener->arg);
+    enum { VERSION_NOT_SUPPORTED = 505 };
+    struct http_listener *listener = arg;
+    const struct http_head *head = http_limit_serve(listener->limit, request);
+    if (head == NULL || head->is_malformed || !is_unambiguous(request)) {
+        refuse(listener, request, HTTP_BADREQUEST, "malformed request");
+    } else if (head->is_other_version) {
+        request->major = request->minor = 1; /* of the answer */
+        refuse(listener, request, VERSION_NOT_SUPPORTED, "only HTTP/1.0 and 1.1 are spoken here");
+    } else {
+        http_close_after_unread(request);
+        listener->serve(request, listener->arg);
+    }
 }
 
 static void set_up(struct http_listener *listener, const struct http_listener_options *options)
@@ -67,6 +119,7 @@ struct http_listener *http_listener_new(struct event_base *base,
         return NULL;
     }
     listener->address = options->address;
+    listener->stats = options->limit.stats;
     listener->serve = serve;
     listener->arg = arg;
     listener->evhttp = evhttp_new(base);
@@ -78,8 +131,7 @@ struct http_listener *http_listener_new(struct event_base *base,
     if (listener->bound == NULL) {
         goto fail;
     }
-    listener->limit =
-        http_limit_new(base, listener->evhttp, listener->bound, options->max_connections);
+    listener->limit = http_limit_new(base, listener->evhttp, listener->bound, &options->limit);
     if (listener->limit == NULL) {
         goto fail;
     }

@@ -6,6 +6,7 @@
 #ifndef GATEWAY_BASE_HTTP_LISTEN_H
 #define GATEWAY_BASE_HTTP_LISTEN_H
 
+#include "gateway/base/http_limit.h"
 #include "gateway/base/listen.h"
 
 #include <event2/http.h>
@@ -18,14 +19,16 @@ struct http_listener;
 
 struct http_listener_options {
     struct listen_address address;
-    size_t max_connections; /* at a time: see http_limit */
-    int max_body;           /* bytes */
-    int idle_seconds;       /* after which a connection is closed */
-    unsigned methods;       /* allowed ones, of enum evhttp_cmd_type */
+    struct http_limit_options limit; /* its `stats` count malformed requests, too */
+    int max_body;                    /* bytes */
+    int idle_seconds;                /* after which a connection is closed */
+    unsigned methods;                /* allowed ones, of enum evhttp_cmd_type */
 };
 
 /*
- * Listens, and calls `serve` for each request, which it must answer. Returns NULL, with a sentence in
+ * Listens, and calls `serve` for each request, which it must answer; but not for one that might be taken
+ * for another, or for two, by a proxy (RFC 9112, 11): that gets 400 or 505, and its connection is closed.
+ * Returns NULL, with a sentence in
  * `error`, on failure.
  */
 struct http_listener *http_listener_new(struct event_base *base,

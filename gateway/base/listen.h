@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LISTEN_HOST_SIZE = 64, LISTEN_TEXT_SIZE = LISTEN_HOST_SIZE + 8, LISTEN_BACKLOG = 1024 };
+enum { LISTEN_HOST_SIZE = 64, LISTEN_TEXT_SIZE = LISTEN_HOST_SIZE + 8, LISTEN_BACKLOG = 4096 };
 
 struct listen_address {
     char host[LISTEN_HOST_SIZE]; /* numeric: "127.0.0.1", "::1" */

@@ -46,6 +46,10 @@ enum stats_kind {
        "commands answered 500, 501 or 503") \
     X(GUARD_CLOSED, "guard_closed_total", STATS_COUNTER, \
        "connections closed because they spoke another protocol") \
+    X(HTTP_CLOSED, "http_closed_total", STATS_COUNTER, \
+       "connections over HTTP closed: request not whole in time, or place needed") \
+    X(HTTP_MALFORMED, "http_malformed_total", STATS_COUNTER, \
+       "requests over HTTP refused because a proxy might read them in another way") \
     X(SUBMISSIONS_ACCEPTED, "submissions_accepted_total", STATS_COUNTER, \
        "submissions answered 250") \
     X(SUBMISSIONS_REFUSED, "submissions_refused_total", STATS_COUNTER, \

@@ -32,6 +32,7 @@
 
 enum {
     IDLE_SECONDS = 60,
+    REQUEST_MS = 10000,
     CONNECTIONS_MAX = 256,
     MAX_BODY = 65536,
     BATCH_MAX = 1000,
@@ -492,7 +493,7 @@ bool reports_listen(struct reports *reports, const struct reports_options *optio
 {
     const struct http_listener_options listener = {
         .address = options->address,
-        .max_connections = CONNECTIONS_MAX,
+        .limit = {.max = CONNECTIONS_MAX, .request_ms = REQUEST_MS, .stats = reports->relay->stats},
         .max_body = MAX_BODY,
         .idle_seconds = IDLE_SECONDS,
         .methods = EVHTTP_REQ_POST | EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_OPTIONS,

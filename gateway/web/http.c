@@ -17,7 +17,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { IDLE_SECONDS = 30, MAX_BODY = 1024, CONNECTIONS_MAX = 64 };
+enum { IDLE_SECONDS = 30, REQUEST_MS = 10000, MAX_BODY = 1024, CONNECTIONS_MAX = 64 };
 
 struct http {
     const struct relay *relay;
@@ -296,7 +296,7 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
 {
     const struct http_listener_options listener = {
         .address = options->address,
-        .max_connections = CONNECTIONS_MAX,
+        .limit = {.max = CONNECTIONS_MAX, .request_ms = REQUEST_MS, .stats = relay->stats},
         .max_body = MAX_BODY,
         .idle_seconds = IDLE_SECONDS,
         .methods = EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST,

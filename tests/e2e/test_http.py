@@ -4,6 +4,8 @@ import http.client
 import json
 import os
 import re
+import resource
+import select
 import socket
 import shutil
 import signal
@@ -13,7 +15,7 @@ import time
 import unittest
 
 from relaying import NAMELESS, eventually
-from support import CONFIG, PATIENCE, Relay, TestCase, run
+from support import CONFIG, IS_SLOW, PATIENCE, Relay, TestCase, run
 from test_clients import BUILD
 
 PROMTOOL = os.path.join(BUILD, "prometheus", "usr", "bin", "promtool")
@@ -253,19 +255,16 @@ class Http(HttpTest):
         self.assertEqual(events, [])
 
     def test_a_flood_of_connections(self):
-        """It takes no descriptor from submitters, and accepted connections are answered."""
+        """It takes no descriptor from submitters, and no place from others."""
         host, port = self.host.split(":")
         descriptors = "/proc/%d/fd" % self.the_relay.pid
         before = len(os.listdir(descriptors))
-        first = socket.create_connection((host, int(port)), timeout=PATIENCE)
-        self.addCleanup(first.close)
         flood = [socket.create_connection((host, int(port)), timeout=PATIENCE) for _ in range(100)]
         self.addCleanup(lambda: [one.close() for one in flood])
         for one in flood:
             one.send(b"GET ")
         self.client(self.the_relay).submit()
-        first.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        self.assertIn(b" 200 ", first.recv(4096))
+        self.assertEqual(self.get("/livez"), (200, "alive\n"))
         self.assertLess(len(os.listdir(descriptors)), before + 90)
         for one in flood:
             one.close()
@@ -427,6 +426,103 @@ class Metrics(HttpTest):
         self.assertEqual(metrics["store_commit_rows_count"], metrics["store_commit_seconds_count"])
         self.assertGreater(metrics["store_commit_seconds_sum"], 0)
         self.assert_sums(client)
+
+
+class Crowd(HttpTest):
+    """Connections that take places for nothing keep neither probes nor delivery reports out."""
+
+    SECRET = "a-secret-of-sixteen"
+    environment = {"SMSRELAY_REPORTS_SECRET": SECRET}
+    KINDS = {"silent": b"", "half": b"GET /livez HTTP/1.1\r\nHost: loc", "streams": b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n",
+             "posts": b"POST /dlr/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\nhalf",
+             "deaf": b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1500}
+
+    def setUp(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+        super().setUp()
+
+    def start(self, settings):
+        super().start({"reports.address": "127.0.0.1:0", **settings})
+        self.the_relay.sandbox.settings(webhook=None)
+        self.webhook = self.the_relay.wait_log("reports_listening")["url"].split("/")[2]
+
+    def crowd(self, host, kind, count):
+        name, port = host.split(":")
+        self.peers = []
+        for _ in range(count):
+            peer = socket.socket()
+            self.peers.append(peer)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.setblocking(False)
+            peer.connect_ex((name, int(port)))
+        for peer in self.peers:
+            select.select([], [peer], [], PATIENCE)
+            try:
+                peer.send(self.KINDS[kind])
+            except OSError:
+                pass  # it was closed already
+
+    def leave(self):
+        for peer in self.peers:
+            peer.close()
+
+    def test_probes_get_in(self):
+        for kind, count in (("half", 64), ("streams", 64), ("silent", 1000), ("half", 1000), ("streams", 1000)):
+            with self.subTest(kind=kind, count=count):
+                self.crowd(self.host, kind, count)
+                began = time.monotonic()
+                self.assertEqual(self.get("/livez"), (200, "alive\n"))
+                self.assertLess(time.monotonic() - began, 5 if IS_SLOW else 1)
+                self.leave()
+        self.assertGreater(self.metrics()["http_closed_total"], 100)
+        self.assertGreater(len(self.the_relay.log("http_closed")), 0)
+
+    def test_who_reads_nothing_is_closed_for_a_probe(self):
+        self.crowd(self.host, "deaf", 100)
+        self.assertEqual(eventually(lambda: self.get("/livez"), "a probe"), (200, "alive\n"))
+        self.leave()
+
+    def test_reports_get_in(self):
+        client = self.client(self.the_relay)
+        for kind, count in (("half", 256), ("posts", 256), ("silent", 1000), ("posts", 1000)):
+            with self.subTest(kind=kind, count=count):
+                id = client.submit()
+                self.the_relay.await_state(id, "relayed")
+                self.crowd(self.webhook, kind, count)
+                began = time.monotonic()
+                connection = http.client.HTTPConnection(self.webhook, timeout=PATIENCE)
+                connection.request("POST", "/dlr/" + self.SECRET, json.dumps({"status": "sent", "clientId": id}))
+                self.assertEqual(connection.getresponse().status, 200)
+                self.assertLess(time.monotonic() - began, 10 if IS_SLOW else 4)
+                connection.close()
+                self.leave()
+
+    def test_malformed_reports_change_nothing(self):
+        id = self.client(self.the_relay).submit()
+        self.the_relay.await_state(id, "relayed")
+        body = json.dumps({"status": "sent", "clientId": id})
+        path, length = "/dlr/" + self.SECRET, "Content-Length: %d" % len(body)
+        name, port = self.webhook.split(":")
+        for lines in (("POST %s HTTP/1.1" % path, "Host: a", "Host: b", length), ("POST %s HTTP/1.10" % path, length),
+                      ("POST %s HTTP/1.1" % path, "Content-Length: +%d" % len(body)),
+                      ("POST %s HTTP/1.1" % path, length, length), ("POST %s HTTP/2.0" % path, length),
+                      ("POST %s HTTP/1.1" % path, "Host: a\nX: b", length), ("POST %s HTTP/1.1" % path, "Host: \0", length)):
+            with socket.create_connection((name, int(port)), PATIENCE) as peer:
+                peer.sendall("\r\n".join(lines + ("", body)).encode())
+                peer.shutdown(socket.SHUT_WR)
+                self.assertNotIn(b" 200 ", b"".join(iter(lambda: peer.recv(65536), b"")), lines)
+        self.assertNotIn("dlr=", self.the_relay.ask("STATUS " + id)[0])
+
+    def test_a_query_where_none_is_taken(self):
+        for path in ("/", "/events", "/inbox", "/livez", "/metrics", "/readyz"):
+            for query in ("?", "?a=b", "?find=12"):
+                self.assertEqual(self.get(path + query)[0], 400, path + query)
+        name, port = self.host.split(":")
+        with socket.create_connection((name, int(port)), PATIENCE) as peer:
+            peer.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\0.example\r\n\r\n")
+            self.assertIn(b" 400 ", peer.recv(65536))
 
 
 class Reports(HttpTest):
