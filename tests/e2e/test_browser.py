@@ -55,6 +55,23 @@ class Browser(TestCase):
         looker.stdout.close()
         self.assertEqual((looker.wait(PATIENCE), lines), (0, STEPS))
 
+    def test_no_web_page_can_submit(self):
+        """Every request that a page can make at the line port is turned away."""
+        self.need(CHROMIUM, "node", os.path.join(MODULES, "playwright-core"))
+        relay = self.relay()
+        verbs = [line.split()[1] for line in relay.ask("HELP")[1:-1]] + ["AUTH", "STARTTLS", "EXPN"]
+        self.assertGreater(len(verbs), 25)
+        done = subprocess.run(["node", os.path.join(FILES, "matrix.cjs"), relay.addresses[0], *verbs],
+                              capture_output=True, text=True, timeout=120,
+                              env=dict(os.environ, NODE_MODULES=MODULES, CHROMIUM=CHROMIUM))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        made = int(done.stdout)
+        self.assertGreater(made, 10 * len(verbs))
+        stats = relay.stats()
+        self.assertEqual((stats["messages_accepted_total"], relay.sandbox.texts()), ("0", []))
+        self.assertGreater(int(stats["guard_closed_total"]), made / 2)
+        self.assertEqual(stats["commands_total"], "2")  # HELP and STATS
+
 
 if __name__ == "__main__":
     unittest.main()
