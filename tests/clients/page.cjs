@@ -1,7 +1,8 @@
 /*
  * Looks at the relay's page in a real browser: PAGE_URL RELAY_ADDRESS FOLDER. Screenshots go to FOLDER.
- * When it has printed "stop" it waits for a line: the relay has ended; after "restart" for the address of
- * another one, whose page is at the same URL. Prints a line for each step that was as it should be; the first that was not ends it.
+ * After each of these words it waits for a line: "freeze", the relay stands still; "stop", it has ended;
+ * "restart", the address of another one, whose page is at the same URL. Prints a line for each step that was as
+ * it should be; the first that was not ends it.
  */
 const assert = require('node:assert');
 const fs = require('node:fs');
@@ -300,6 +301,9 @@ async function restart(page, answers) {
     const token = () => document.querySelector('meta[name=page-token]').content;
     const before = await page.evaluate(token);
     assert.deepStrictEqual(wrong.splice(0), []);
+    console.log('freeze');
+    await answers.next();
+    await page.locator('#link', { hasText: /^last seen \d+ s ago$/ }).waitFor();
     console.log('stop');
     await answers.next();
     await page.locator('#link', { hasText: /^last seen \d+ s ago$/ }).waitFor();

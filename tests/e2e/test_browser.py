@@ -4,6 +4,7 @@ Screenshots are in build/check/: page-*.png.
 """
 
 import os
+import signal
 import subprocess
 import unittest
 
@@ -17,7 +18,7 @@ STEPS = ["it loads", "the counters move", "all are shown on demand",
          "a message shows its life, and leads to the inbox and back", "one tab stop for each message",
          "a button reports", "what one reads stays where it is", "it finds a number, an id and a REF",
          "it says why nothing is relayed", "it fits every width", "without JavaScript it claims nothing",
-         "one page too many says so", "stop", "restart", "it survives a restart"]
+         "one page too many says so", "freeze", "stop", "restart", "it survives a restart"]
 
 
 @unittest.skipUnless(VARIANT == "release" and not WRAPPER, "the browser sees the release variant only")
@@ -43,7 +44,12 @@ class Browser(TestCase):
         lines = []
         for line in looker.stdout:
             lines.append(line.rstrip("\n"))
+            if lines[-1] == "freeze":
+                relay.send_signal(signal.SIGSTOP)
+                looker.stdin.write("frozen\n")
+                looker.stdin.flush()
             if lines[-1] == "stop":
+                relay.send_signal(signal.SIGCONT)
                 relay.stop()
                 looker.stdin.write("stopped\n")
                 looker.stdin.flush()
