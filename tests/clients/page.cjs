@@ -269,6 +269,17 @@ const STEPS = {
         }
     },
 
+    async 'what is not of today has a date'(page, relay, browser) {
+        const context = await browser.newContext();
+        const other = await context.newPage();
+        await other.clock.setFixedTime(Date.now() + 24 * 3600 * 1000);
+        await other.goto(url);
+        const row = other.locator('#messages > li').first();
+        await row.locator('time', { hasText: /^\d{1,2} \w{3,4}(?: \d{4})?, \d\d:\d\d$/ }).waitFor();
+        assert.match(await row.locator('.row').getAttribute('aria-label'), /, \d{1,2} \w{3,4}(?: \d{4})?, \d\d:\d\d$/);
+        await context.close();
+    },
+
     async 'without JavaScript it claims nothing'(page, relay, browser) {
         const context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 320, height: 500 } });
         const other = await context.newPage();

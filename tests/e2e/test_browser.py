@@ -17,7 +17,8 @@ STEPS = ["it loads", "the counters move", "all are shown on demand",
          "a message is in the inbox within a second", "hostile texts are texts",
          "a message shows its life, and leads to the inbox and back", "one tab stop for each message",
          "a button reports", "what one reads stays where it is", "it finds a number, an id and a REF",
-         "it says why nothing is relayed", "it fits every width", "without JavaScript it claims nothing",
+         "it says why nothing is relayed", "it fits every width", "what is not of today has a date",
+         "without JavaScript it claims nothing",
          "one page too many says so", "freeze", "stop", "restart", "it survives a restart"]
 
 
