@@ -1,16 +1,21 @@
 /*
- * http_limit: bounds the connections of an HTTP listener, how long they may take, and what they may send.
+ * http_limit: bounds the connections of an HTTP listener.
  *
- * evhttp accepts every connection and reads whatever it sends, for as long as it sends something. Owns
- * the places of a listener's connections. A request must be whole in time after its first
- * byte, the first one after the connection was accepted. When all places are taken, the oldest half
- * request is closed for a newcomer, then who has sent nothing, then who does not read its answer; never one
- * whose request is being answered. There are few of those, since the listeners' users bound what takes
- * long: so probes always find a place. Who is younger than a fraction of a second is spared, and newcomers
- * wait in the kernel's queue meanwhile; so they do when there are no descriptors beyond the reserve, but
- * HTTP_LIMIT_SURE connections are always accepted, which the reserve must allow for. Of each connection at
- * most 128 KiB are read ahead of the request that is being answered, so no listener may allow a larger
- * body. Thread: the event base's, the same for all listeners.
+ * evhttp accepts every connection and reads for as long as something comes. Owns the places of a
+ * listener's connections, and these rules:
+ *
+ * - A request must be whole in time, counted from its first byte; the first one of a connection,
+ *   from when that was accepted.
+ * - When all places are taken, a newcomer gets that of the oldest half request; if there is none, of
+ *   who has sent nothing; then of who does not read its answer. Nobody goes whose request is being
+ *   answered: the listeners bound what takes long, so a probe always finds a place. Who has just
+ *   come stays for a moment, and newcomers wait in the kernel's queue meanwhile.
+ * - They wait there, too, while there are no descriptors beyond the reserve; but HTTP_LIMIT_SURE
+ *   connections are always accepted, which the reserve must allow for.
+ * - Of each connection at most 128 KiB are read ahead of the request that is being answered, so no
+ *   listener may allow a larger body.
+ *
+ * Thread: the event base's, the same for all listeners.
  */
 #ifndef GATEWAY_BASE_HTTP_LIMIT_H
 #define GATEWAY_BASE_HTTP_LIMIT_H
@@ -38,8 +43,8 @@ struct http_limit *http_limit_new(struct event_base *base, struct evhttp *evhttp
                                   const struct http_limit_options *options);
 
 /*
- * A request of one of its connections is whole, and will be answered: until then the connection stays.
- * Returns what its head was like, or NULL if the connection is not known.
+ * A request of one of its connections is whole, and will be answered: until then it stays. Returns
+ * what its head was like, or NULL if the connection is not known.
  */
 const struct http_head *http_limit_serve(struct http_limit *limit, struct evhttp_request *request);
 

@@ -26,9 +26,9 @@ struct http_listener_options {
 };
 
 /*
- * Listens, and calls `serve` for each request, which it must answer; but not for one that might be taken
- * for another, or for two, by a proxy (RFC 9112, 11): that gets 400 or 505, and its connection is closed.
- * Returns NULL, with a sentence in
+ * Listens, and calls `serve` for each request, which it must answer; but not for one that a proxy
+ * might take for another, or for two (RFC 9112, 11): that gets 400 or 505, and its connection is
+ * closed. Returns NULL, with a sentence in
  * `error`, on failure.
  */
 struct http_listener *http_listener_new(struct event_base *base,

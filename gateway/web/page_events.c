@@ -204,8 +204,8 @@ static void bound(struct evhttp_connection *connection)
 }
 
 /*
- * All places are taken. The EventSource of a browser cannot tell why it gets no stream, and each answer but
- * 200 is an error in its console: so it gets a stream that says so, and ends.
+ * All places are taken. The EventSource of a browser cannot tell why it gets no stream, and every
+ * answer but 200 is an error in its console: so it gets a stream that says so, and ends.
  */
 static void turn_away(struct evhttp_request *request)
 {

@@ -196,8 +196,8 @@ static bool read_number(const char *words, struct wanted *wanted)
 }
 
 /*
- * Is it a recipient who is searched for? Where numbers are masked, by what the page shows of them alone: it
- * must not tell who else got messages.
+ * Is it a recipient who is searched for? Where numbers are masked, only what the page shows of them
+ * counts: it must not tell who got messages.
  */
 static bool is_wanted(const void *arg, const struct ulid *id, const char *to)
 {

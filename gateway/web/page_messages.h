@@ -1,5 +1,6 @@
 /*
- * page_messages: messages as the page shows them: the latest, those that are searched for, and a single one.
+ * page_messages: messages as the page shows them: the latest, those that are searched for, and one
+ * with its life.
  *
  * Owns nothing: reads the recent events that the queue keeps, so that a flood costs no more than a
  * trickle. Thread: the loop's.
