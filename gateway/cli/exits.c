@@ -23,8 +23,7 @@ static const struct row {
     {EX_OSERR, EX_OSERR, "", NULL, "out of memory"},
     {EX_IOERR, EX_IOERR, "", NULL, "stdin cannot be read, or stdout cannot be written"},
     {EX_TEMPFAIL, EX_TEMPFAIL, "4", NULL,
-     "not now, try again; no answer within --timeout; or, with --ack relayed, queued but not "
-     "relayed yet"},
+     "not now: try again; no answer within --timeout; with --ack relayed: not relayed yet"},
     {EX_PROTOCOL, EX_UNAVAILABLE, "", NULL, "what answers is not smsrelay"},
     {EX_NOPERM, EX_UNAVAILABLE, "550 5.7.|530|535", NULL,
      "not allowed; or the recipient has opted out"},

@@ -64,8 +64,7 @@ static struct ulid *ids_finish_sorted(struct ids *ids, size_t *count)
     return array;
 }
 
-/* REFs are listed newest first. Sorting the ids would not do: those of one millisecond do not tell
- * which was first. */
+/* REFs are listed newest first. */
 static void reverse(struct ids *ids)
 {
     for (size_t i = 0; i < ids->count / 2; i++) {

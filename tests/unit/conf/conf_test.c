@@ -1155,3 +1155,25 @@ Test(conf, shipped_files_are_good)
     fclose(shipped);
     fclose(all);
 }
+
+/* What a client looks at, of a file that it may not even read. */
+Test(conf, a_glance_sees_what_is_right)
+{
+    char name[] = "/tmp/smsrelay-glance-XXXXXX";
+    char *environment[] = {"RUNTIME_DIRECTORY=/run/x", NULL};
+    int fd = mkstemp(name);
+    cr_assert_geq(fd, 0);
+    dprintf(fd, "nonsense\n[poison]\nof = x\n[listen]\nunix = /s\nmax_line = no\n[api]\n"
+                "token_file = /nonexistent\n");
+    close(fd);
+    struct conf *conf = conf_glance(name, environment);
+    cr_assert_not_null(conf);
+    cr_expect_str_eq(conf->listen.unix_path, "/s");
+    cr_expect_str_eq(conf->listen.address.items[0], "127.0.0.1:2525");
+    conf_free(conf);
+    unlink(name);
+    conf = conf_glance(name, environment);
+    cr_assert_not_null(conf);
+    cr_expect_str_eq(conf->listen.unix_path, "/run/x/smsrelay.sock");
+    conf_free(conf);
+}
