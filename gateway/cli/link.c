@@ -421,6 +421,10 @@ static int await_greeting(struct link *link)
     if (code == EX_OK && !stranger_is_greeting(link->answer.data, link->answer.len, &words)) {
         return fail_stranger(link, &words);
     }
+    if (code == EX_UNAVAILABLE) {
+        /* A relay greets even those whom it refuses; TLS servers are known to leave without a word. */
+        buffer_puts(&link->trouble, " without a greeting: it may be something else, such as TLS");
+    }
     return code == EX_OK ? link_expect(link) : code;
 }
 
