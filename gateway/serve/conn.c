@@ -32,8 +32,8 @@ enum {
     CLOSE_WAIT_MS = 5000,      /* for the client to read our last reply and close */
     SLICE_US = 200,            /* a client is served at a time */
     TURN_US = 500,             /* clients are served before the loop looks for new input, ... */
-    CHARGE_MAX_US = 2000,      /* of a slice, for the system may have stopped the relay meanwhile */
     COMPETING_US = 25,         /* ... and both, while several owners compete */
+    CHARGE_MAX_US = 2000,      /* of a slice, for the system may have stopped the relay meanwhile */
     CLOCK_EVERY = 8            /* commands between two looks at the clock */
 };
 

@@ -9,6 +9,8 @@ import unittest
 
 from support import IS_SLOW, PATIENCE, TO, TestCase, open_socket, parse_reply
 
+NOBODY = 65534
+
 
 def anonymous_kb(pid):
     """The private memory of a process."""
@@ -41,6 +43,26 @@ class Turns(TestCase):
         for one in busy:
             for reply in one.read_replies(1500):
                 self.assertReply(reply, "250 2.0.0 queued")
+
+    @unittest.skipIf(os.geteuid() != 0, "takes root, to connect as somebody else")
+    def test_owners_have_equal_shares_however_many_connections_they_have(self):
+        relay = self.relay()
+        os.seteuid(NOBODY)
+        try:
+            busy = [self.client(relay) for _ in range(16)]
+        finally:
+            os.seteuid(0)
+        client = self.client(relay)
+        self.stopped(relay)
+        for one in [*busy, client]:
+            one.send(*["SEND AT=+1h %s text" % TO] * 1500)
+        client.send("STATS")
+        relay.send_signal(signal.SIGCONT)
+        for reply in client.read_replies(1500):
+            self.assertReply(reply, "250 2.0.0 queued")
+        before = int(dict(line[10:].split("=", 1) for line in client.read_reply())
+                     ["messages_accepted_total"])
+        self.assertLess(before, 5 * 1500)  # were it by connection: 17 * 1500
 
     def test_a_command_does_not_wait_for_all_that_connect(self):
         relay = self.relay()
