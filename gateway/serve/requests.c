@@ -232,6 +232,7 @@ struct late {
     const struct relay *relay;
     struct requests_client *client;
     uint32_t slot;
+    bool cancels;   /* it is CANCEL */
     bool has_since; /* of WATCH, as in struct request */
     uint64_t since;
     struct buffer reply; /* so far */
@@ -272,6 +273,7 @@ static void ask_store(struct call *call, struct store_question *question,
         *late = (struct late){.relay = call->relay,
                               .client = call->client,
                               .slot = call->slot,
+                              .cancels = call->request->verb == REQUEST_CANCEL,
                               .has_since = call->request->has_since,
                               .since = call->request->since,
                               .reply = BUFFER_EMPTY};
@@ -401,11 +403,14 @@ static void pause_reply(struct late *late)
     buffer_clear(&late->reply);
 }
 
-/* Memory knows more of a message that it has. */
+/* Memory knows more of a message that it has. CANCEL tells nothing of what had ended otherwise. */
 static void say_stored_status(struct late *late, const struct message *m)
 {
     struct message_status status;
     if (!queue_status(late->relay->queue, &m->id, late->client->owner, false, &status)) {
+        if (late->cancels && m->state != MESSAGE_CANCELED) {
+            return;
+        }
         message_status_copy(m, &status);
     }
     statuses_add(&late->statuses, &status);
@@ -426,6 +431,16 @@ static void finish_from_memory(struct late *late, const char *ref)
     free(ids);
 }
 
+static void say_no_status(struct late *late)
+{
+    if (late->cancels) {
+        /* With queue.retention=0 there is nothing left to show. */
+        reply_line(&late->reply, REPLY_OK, false, "canceled");
+    } else {
+        say_unknown(&late->reply);
+    }
+}
+
 static void on_ref_statuses(void *arg, const struct store_question *question)
 {
     struct late *late = arg;
@@ -444,7 +459,7 @@ static void on_ref_statuses(void *arg, const struct store_question *question)
         return;
     }
     if (!statuses_end(&late->statuses, "")) {
-        say_unknown(&late->reply);
+        say_no_status(late);
     }
     finish(late);
 }
@@ -737,12 +752,11 @@ static void on_canceled(void *arg, const struct store_question *question)
     struct late *late = arg;
     if (question->has_failed && question->after == 0) {
         on_synced(late, question);
-    } else if (question->count == 0 && question->after == 0) {
-        /* With queue.retention=0 there is nothing left to show. */
-        reply_line(&late->reply, REPLY_OK, false, "canceled");
-        finish(late);
     } else if (question->kind == STORE_ASK_REF) {
         on_ref_statuses(late, question);
+    } else if (question->count == 0) {
+        say_no_status(late);
+        finish(late);
     } else {
         on_messages(late, question);
     }
