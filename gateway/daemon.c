@@ -4,6 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/process.h"
+#include "gateway/base/service.h"
 #include "gateway/parts.h"
 #include "gateway/queue/ask.h"
 #include "gateway/queue/control.h"
@@ -66,6 +67,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
     (void)what;
     struct daemon *d = arg;
     d->stops++;
+    service_notify("STOPPING=1");
     log_stopping(d, signal_number == SIGINT ? "INT" : "TERM");
     if (d->stops == 1) {
         server_stop(d->server);
@@ -241,6 +243,7 @@ static int start(struct daemon *d)
     LOG(LOG_INFO, "started", LOG_STR("version", SMSRELAY_VERSION),
         LOG_STR("api", d->sandbox != NULL ? "sandbox" : d->conf->api.url),
         LOG_STR("queue", queue_promise(d)));
+    service_notify("READY=1");
     return EX_OK;
 }
 

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void process_open_standard_files(void)
@@ -27,6 +29,14 @@ static void forbid_core_dumps(void)
     prctl(PR_SET_DUMPABLE, 0);
 }
 
+/* What it writes is for this user alone. $SSLKEYLOGFILE would have the TLS library write the keys of
+ * connections to the API, and with them the token, into a file. */
+static void keep_to_itself(void)
+{
+    umask(077);
+    unsetenv("SSLKEYLOGFILE");
+}
+
 /* For as many clients as listen.max_connections allows, whatever the shell's soft limit is. */
 static void raise_descriptor_limit(void)
 {
@@ -40,6 +50,7 @@ static void raise_descriptor_limit(void)
 void process_prepare(void)
 {
     forbid_core_dumps();
+    keep_to_itself();
     raise_descriptor_limit();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD,

@@ -12,7 +12,10 @@
  */
 void process_open_standard_files(void);
 
-/* For a daemon: no core dumps, as many descriptors as allowed, and signals that do not end it. */
+/*
+ * For a daemon: no core dumps, files that nobody else may open, TLS keys in no file, as many descriptors
+ * as allowed, and signals that do not end it.
+ */
 void process_prepare(void);
 
 #endif

@@ -199,14 +199,18 @@ static void wake(void *arg)
 
 extern char **environ;
 
-/* Everything but secrets and settings; the program may know where the relay listens. */
+static bool has_prefix(const char *variable, const char *prefix)
+{
+    return strncmp(variable, prefix, strlen(prefix)) == 0;
+}
+
+/* Everything but secrets, settings and what is between the relay and its service manager; the program
+ * may know where the relay listens. */
 static bool is_passed_on(const char *variable)
 {
-    static const char ours[] = "SMSRELAY_",
-                      token[] = "INSTASENT_TOKEN=", socket_path[] = "SMSRELAY_SOCKET=";
-    return strncmp(variable, token, strlen(token)) != 0 &&
-           (strncmp(variable, ours, strlen(ours)) != 0 ||
-            strncmp(variable, socket_path, strlen(socket_path)) == 0);
+    return has_prefix(variable, "SMSRELAY_SOCKET=") ||
+           !(has_prefix(variable, "SMSRELAY_") || has_prefix(variable, "INSTASENT_TOKEN=") ||
+             has_prefix(variable, "NOTIFY_SOCKET="));
 }
 
 /* malloc'ed; the strings stay environ's. NULL on allocation failure. */

@@ -14,6 +14,44 @@ from support import OK, PATIENCE, TO, TOKEN, UNAVAILABLE, TestCase, run
 NOWHERE = "http://127.0.0.1:1/"  # nobody listens on port 1
 
 
+class ServiceManager(TestCase):
+    """sd_notify(3): it is told once clients can connect, and when the relay begins to stop."""
+
+    def listen(self, name):
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(name)
+        manager.settimeout(PATIENCE)
+        return manager
+
+    def test_a_path_or_an_abstract_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            long = folder + "/" + "x" * (106 - len(folder))
+            for name in (folder + "/notify", long, "\0smsrelay-test-%d" % os.getpid()):
+                manager = self.listen(name)
+                relay = self.relay(env={"NOTIFY_SOCKET": name.replace("\0", "@")}, ready="listening")
+                self.assertEqual(manager.recv(100), b"READY=1")
+                with relay.connect() as client:
+                    client.ask("QUIT")
+                relay.stop()
+                self.assertEqual(manager.recv(100), b"STOPPING=1")
+
+    def test_a_relay_that_does_not_start_is_not_ready(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken, tempfile.TemporaryDirectory() as folder:
+            manager = self.listen(folder + "/notify")
+            done = run("serve", "-o", "api.url=sandbox", "-o",
+                       "listen.address=127.0.0.1:%d" % taken.getsockname()[1],
+                       env={"NOTIFY_SOCKET": folder + "/notify"})
+            self.assertEqual(done.returncode, UNAVAILABLE)
+            self.assertEqual(select.select([manager], [], [], 0)[0], [])
+
+    def test_a_manager_that_cannot_be_told(self):
+        for name in ("/nonexistent/notify", "vsock:2:1", "@" + "x" * 200):
+            relay = self.relay(env={"NOTIFY_SOCKET": name})
+            relay.wait_log("service_manager_untold", socket=name)
+            relay.stop()
+
+
 class Stop(TestCase):
     def test_exit_codes(self):
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -498,6 +498,14 @@ class Https(OutboxTest):
         id = self.c.submit()
         self.assertEqual([c["id"] for c in self.hook.wait_changes(1)], [id])
 
+    def test_no_file_gets_its_keys(self):
+        path, log = self.certificate("hook"), os.path.join(self.folder, "keys")
+        self.hook = self.new_hook(certificate=path)
+        self.start({"reports.webhook_ca_file": path + ".crt"}, env={"SSLKEYLOGFILE": log})
+        self.c.submit()
+        self.hook.wait_changes(1)
+        self.assertFalse(os.path.exists(log))
+
     def test_others_are_not_trusted(self):
         self.hook = self.new_hook(certificate=self.certificate("hook"))
         for settings in ({}, {"reports.webhook_ca_file": self.certificate("other") + ".crt"}):
@@ -816,16 +824,19 @@ mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
 status = dict(line.split(":\\t") for line in open("/proc/self/status") if ":\\t" in line)
 json.dump({"env": dict(os.environ), "fds": sorted(map(int, os.listdir("/proc/self/fd")))[:-1],
            "blocked": [int(s) for s in mask], "ignored": int(status["SigIgn"], 16),
-           "group": os.getpgrp() == os.getpid()}, open(sys.argv[1] + ".part", "w"))
+           "group": os.getpgrp() == os.getpid(), "umask": os.umask(0)}, open(sys.argv[1] + ".part", "w"))
 os.rename(sys.argv[1] + ".part", sys.argv[1])
 sys.stdin.read()
 """, self.durable(), env={"INSTASENT_TOKEN": "the-token", "SMSRELAY_SOCKET": "/run/x",
-                          "SMSRELAY_LOG_LEVEL": "debug", "OTHER": "kept"})
+                          "SMSRELAY_LOG_LEVEL": "debug", "OTHER": "kept",
+                          "NOTIFY_SOCKET": "@nobody"})
         eventually(lambda: os.path.exists(self.out), "a program that runs")
         told = json.load(open(self.out))
         self.assertEqual({name for name in told["env"] if name.startswith(("SMSRELAY_", "INSTA"))},
                          {"SMSRELAY_SOCKET"})
         self.assertEqual(told["env"]["OTHER"], "kept")
+        self.assertNotIn("NOTIFY_SOCKET", told["env"])
+        self.assertEqual(told["umask"], 0o077)
         for secret in (API_SECRET, SECRET, "the-token"):
             self.assertNotIn(secret, json.dumps(told))
         self.assertEqual(told["fds"], [0, 1, 2])

@@ -10,7 +10,8 @@ import os
 NO_SETTINGS = "/dev/null"
 NOBODY = "/nonexistent/smsrelay.sock"
 
-OF_A_RELAY = ("SMSRELAY_", "INSTASENT_", "RUNTIME_DIRECTORY", "JOURNAL_STREAM")
+OF_A_RELAY = ("SMSRELAY_", "INSTASENT_", "RUNTIME_DIRECTORY", "JOURNAL_STREAM",
+              "NOTIFY_SOCKET")
 OF_THE_TESTS = ("SMSRELAY_VARIANT", "SMSRELAY_WRAPPER")  # to a relay they mean nothing
 
 
