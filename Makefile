@@ -1,12 +1,12 @@
 # smsrelay. `make help` lists the targets.
 #
 # Sources are found: a new file anywhere in proto/, conf/ or gateway/ is built, a new *_test.c in
-# tests/unit/ is a test program of its own. Variants (release, asan, tsan, cover) share
+# tests/unit/ is a test program of its own. Variants (release, asan, tsan, valgrind, cover) share
 # nothing but the sources: each builds into build/<variant>/.
 
 VARIANT ?= release
 BUILD    = build/$(VARIANT)
-VERSION  = 0.1.0
+VERSION  = 0.2.0
 
 # What a fresh Debian 12 lacks: to build and run, and on top of that to test.
 RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libjansson-dev libinih-dev \
@@ -21,8 +21,9 @@ CLIENTS_PACKAGES = php-cli libphp-phpmailer golang-go ruby default-jdk-headless 
 # Node.js and npm, by command: those of others than Debian are as good.
 NODE_PACKAGES = $(if $(shell command -v npm),,nodejs npm)
 
-# What looks at the page: heavy, so only in CI; elsewhere that test runs if it is there.
-BROWSER_PACKAGES = $(if $(filter true,$(CI)),chromium)
+# What looks at the page and at the unit. Heavy, or not for every machine: only CI installs it, and
+# elsewhere these tests run if it is there.
+CI_PACKAGES = $(if $(filter true,$(CI)),chromium systemd)
 
 LIBRARIES = libevent libevent_pthreads libcurl jansson inih sqlite3 glib-2.0 libxml-2.0
 # libunistring has no .pc file. Asked of pkg-config only where something is compiled, so that `make deps` works without it.
@@ -35,6 +36,7 @@ CC_asan    = clang
 CC_tsan    = clang
 CC_fuzz    = clang
 CC_cover   = gcc
+CC_valgrind = gcc
 # What each variant needs: the flags of a packager come after them.
 FLAGS_release = -fPIE
 FLAGS_asan    = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -47,9 +49,19 @@ LINK_tsan     = -fsanitize=thread
 LINK_fuzz     = -fsanitize=fuzzer,address,undefined
 LINK_cover    = --coverage
 
+# Hardening that not every compiler and machine has, tried once. Not for sanitizers, which would no longer
+# see what it hides; so valgrind has a variant without it, too.
+ZERO_INIT       = -ftrivial-auto-var-init=zero
+ZERO_INIT_CLANG = $(ZERO_INIT) -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
+if_it_works     = { $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2> /dev/null && echo '$(1)'; }
+HARDENING = $(eval HARDENING := $$(shell \
+    $(call if_it_works,-fstack-clash-protection); $(call if_it_works,-fcf-protection); \
+    $(call if_it_works,$(ZERO_INIT)) || $(call if_it_works,$(ZERO_INIT_CLANG))))$(HARDENING)
+
 # Flags for the user or a packager to replace, on the command line or in the environment.
-CFLAGS_release  = -O3 -g -fstack-protector-strong -fstack-clash-protection \
-                  $(if $(findstring FORTIFY,$(CPPFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+CFLAGS_release  = -O3 -g -fstack-protector-strong $(HARDENING) \
+                  $(if $(findstring FORTIFY,$(CPPFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+CFLAGS_valgrind = -O1 -g
 LDFLAGS_release = -Wl,-z,relro,-z,now
 CFLAGS  ?= $(CFLAGS_$(VARIANT))
 LDFLAGS ?= $(LDFLAGS_$(VARIANT))
@@ -112,7 +124,19 @@ $(SUPPORT): $(BUILD)/tests/support/faulty_vfs.o $(BUILD)/tests/support/api_answe
 $(BUILD)/lib%.a:
 	@rm -f $@ && $(AR) qcs $@ $^
 
-$(BUILD)/%.o: %.c
+# Names what is missing before the compiler does, at length.
+$(BUILD)/libraries:
+	@missing=$$( \
+	    for program in $(firstword $(CC)) $(PKG_CONFIG); do command -v $$program > /dev/null || echo $$program; done; \
+	    for library in $(LIBRARIES); do $(PKG_CONFIG) --exists $$library 2> /dev/null || echo $$library; done); \
+	if [ -n "$$missing" ]; then \
+	    echo "To build smsrelay, this is missing:" $$missing; \
+	    echo "On Debian, \`make deps-run\` installs it."; \
+	    exit 1; \
+	fi >&2
+	@mkdir -p $(@D) && touch $@
+
+$(BUILD)/%.o: %.c Makefile | $(BUILD)/libraries
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(COMPILE) -MMD -MP -c -o $@ $<
 
@@ -137,9 +161,10 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(LIBS)
 
 # --- running ------------------------------------------------------------------------------------
 
-# Installs what is missing, and nothing (no network, no sudo) when all is there.
+# Installs what is missing, and nothing (no network, no sudo) when all is there or this is no Debian.
 define install_missing
-	@missing=$$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(1) 2>/dev/null | \
+	@command -v apt-get > /dev/null || exit 0; \
+	missing=$$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(1) 2>/dev/null | \
 	    awk '$$2 == "installed" { have[$$1] = 1 } \
 	         END { n = split("$(1)", want, " "); for (i = 1; i <= n; i++) if (!have[want[i]]) print want[i] }'); \
 	if [ -n "$$missing" ]; then \
@@ -153,7 +178,7 @@ endef
 deps-run:
 	$(call install_missing,$(RUN_PACKAGES))
 deps:
-	$(call install_missing,$(TEST_PACKAGES) $(NODE_PACKAGES) $(BROWSER_PACKAGES))
+	$(call install_missing,$(TEST_PACKAGES) $(NODE_PACKAGES) $(CI_PACKAGES))
 	@tests/support/fetch-clients $(UNPACKED_PACKAGES)
 
 run: deps-run
@@ -184,12 +209,21 @@ reformat:
 
 PREFIX  ?= /usr/local
 UNITDIR ?= $(PREFIX)/share/doc/smsrelay
-install: all
+# What root builds here, the owner of this folder could not build again.
+OWNER    = $(shell stat -c %u .)
+AS_OWNER = $(if $(filter-out 0,$(OWNER)),$(if $(filter 0,$(shell id -u)),\
+               setpriv --reuid=$(OWNER) --regid=$(shell stat -c %g .) --clear-groups))
+install:
+	$(if $(DESTDIR),,@$(MAKE) --no-print-directory deps-run)
+	@$(AS_OWNER) $(MAKE) --no-print-directory -j$$(nproc) all
 	install -D -m 755 build/smsrelay $(DESTDIR)$(PREFIX)/bin/smsrelay
 	install -D -m 644 conf/smsrelay.conf $(DESTDIR)$(PREFIX)/share/doc/smsrelay/smsrelay.conf
+	install -D -m 644 conf/sandbox.conf $(DESTDIR)$(PREFIX)/share/doc/smsrelay/sandbox.conf
 	install -D -m 644 proto/PROTOCOL.md $(DESTDIR)$(PREFIX)/share/doc/smsrelay/PROTOCOL.md
+	install -d $(DESTDIR)$(PREFIX)/lib/smsrelay
+	ln -sf ../../bin/smsrelay $(DESTDIR)$(PREFIX)/lib/smsrelay/sendmail
 	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|/usr/local|$(PREFIX)|' conf/smsrelay.service > $(DESTDIR)$(UNITDIR)/smsrelay.service
+	sed 's|/usr/local|$(PREFIX)|g' conf/smsrelay.service > $(DESTDIR)$(UNITDIR)/smsrelay.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/smsrelay.service
 
 clean:

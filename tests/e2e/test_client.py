@@ -25,7 +25,7 @@ def listen_unix(path):
 class Relay:
     """Serves one client: answers each line by its verb, and records the lines."""
 
-    def __init__(self, replies=None, listener=None, greeting="220 test ESMTP smsrelay 0.1.0"):
+    def __init__(self, replies=None, listener=None, greeting="220 test ESMTP smsrelay 0.2.0"):
         self.replies = dict(REPLIES, **(replies or {}))
         self.greeting = greeting
         self.lines = []

@@ -8,12 +8,13 @@ import subprocess
 import tempfile
 import unittest
 
-from support import clean_environment
+from support import TEMPFAIL, VARIANT, WRAPPER, TestCase, clean_environment
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-class MakeTest(unittest.TestCase):
+@unittest.skipUnless(VARIANT == "release" and not WRAPPER, "once is enough: the release variant")
+class MakeTest(TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder)
@@ -61,13 +62,44 @@ class Flags(MakeTest):
     def test_the_defaults(self):
         none = dict.fromkeys(self.THEIRS)
         self.assertFlags(self.compile(**none), self.OURS + (
-            "-O3", "-g", "-D_FORTIFY_SOURCE=2", "-fstack-protector-strong"))
+            "-O3", "-g", "-D_FORTIFY_SOURCE=3", "-fstack-protector-strong",
+            "-ftrivial-auto-var-init=zero"))
         self.assertFlags(self.link(**none), ("-pie", "-Wl,-z,relro,-z,now"))
+
+    def test_hardening_that_the_compiler_has(self):
+        """Both take all of it on x86, clang in its own words; an unknown compiler gets what is safe."""
+        for compiler in ("gcc", "clang"):
+            self.need(compiler)
+            command = self.compile("CC_release=" + compiler, **dict.fromkeys(self.THEIRS))
+            self.assertFlags(command, ("-ftrivial-auto-var-init=zero",))
+            if os.uname().machine == "x86_64":
+                self.assertFlags(command, ("-fcf-protection",))
+            shutil.rmtree(self.folder + "/gateway")
+        compiler = self.folder + "/cc"
+        with open(compiler, "w", opener=lambda name, flags: os.open(name, flags, 0o755)) as file:
+            file.write('#!/bin/sh\ncase "$*" in *-fcf*|*-ftrivial*) exit 1;; esac\nexec gcc "$@"\n')
+        command = self.compile("CC_release=" + compiler, **dict.fromkeys(self.THEIRS))
+        self.assertFlags(command, ("-D_FORTIFY_SOURCE=3",), ("-fcf-", "-ftrivial-"))
 
     def test_flags_of_a_sanitizer_stay(self):
         command = self.make("-n", "-B", "V=1", "VARIANT=asan", "build/asan/conf/value.o",
                             "CFLAGS=-O0")
         self.assertFlags(command, ("-fsanitize=address,undefined", "-O0"))
+
+    def test_nothing_hides_from_those_that_look(self):
+        for variant in ("asan", "tsan", "fuzz", "valgrind"):
+            command = self.make("-n", "-B", "V=1", "VARIANT=" + variant,
+                                "build/%s/conf/value.o" % variant, **dict.fromkeys(self.THEIRS))
+            self.assertFlags(command, ("-g",), ("-ftrivial-", "-D_FORTIFY_SOURCE"))
+
+    def test_what_is_missing_is_named_first(self):
+        done = subprocess.run(["make", "-C", ROOT, "BUILD=" + self.folder + "/x", "PKG_CONFIG=false",
+                               self.folder + "/x/conf/value.o"], capture_output=True, text=True,
+                              env=clean_environment(MAKEFLAGS=None, MFLAGS=None, MAKELEVEL=None))
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, "^To build smsrelay, this is missing: .*libevent.* sqlite3")
+        self.assertIn("`make deps-run` installs it", done.stderr)
+        self.assertNotIn("conf/value.c", done.stderr)
 
 
 class Install(MakeTest):
@@ -76,7 +108,8 @@ class Install(MakeTest):
         shutil.rmtree(self.folder)
         self.make("-s", "install", "DESTDIR=" + self.folder, *arguments)
         return sorted(path[len(self.folder):] for path in
-                      glob.glob(self.folder + "/**", recursive=True) if os.path.isfile(path))
+                      glob.glob(self.folder + "/**", recursive=True)
+                      if os.path.isfile(path) and not os.path.islink(path))
 
     def check_unit(self, path, prefix):
         """Every path that it names below the prefix was installed."""
@@ -99,7 +132,7 @@ class Install(MakeTest):
         files = self.install("PREFIX=/usr", "UNITDIR=/usr/lib/systemd/system")
         self.assertEqual(files, ["/usr/bin/smsrelay", "/usr/lib/systemd/system/smsrelay.service"] +
                          ["/usr/share/doc/smsrelay/" + name for name in
-                          ("PROTOCOL.md", "smsrelay.conf")])
+                          ("PROTOCOL.md", "sandbox.conf", "smsrelay.conf")])
         self.check_unit("/usr/lib/systemd/system/smsrelay.service", "/usr")
         self.assertEqual(oct(os.stat(self.folder + files[1]).st_mode & 0o777), "0o644")
 
@@ -107,6 +140,37 @@ class Install(MakeTest):
         self.install("PREFIX=/usr")
         done = subprocess.run([self.folder + "/usr/bin/smsrelay", "-V"], capture_output=True)
         self.assertEqual((done.returncode, done.stderr), (0, b""))
+
+    def test_the_link_for_callers_of_sendmail(self):
+        self.install()
+        done = subprocess.run([self.folder + "/usr/local/lib/smsrelay/sendmail", "-t"], text=True,
+                              input="To: +34600000000\n\ntext\n", capture_output=True,
+                              env=clean_environment())
+        self.assertEqual(done.returncode, TEMPFAIL)  # of sendmail: there is no relay
+        self.assertIn("smsrelay", done.stderr)
+
+    def test_only_with_a_destination_nothing_is_installed_that_is_missing(self):
+        """A packager's build has no network, and no right to install."""
+        commands = self.make("-n", "install", "DESTDIR=" + self.folder)
+        self.assertNotIn("deps-run", commands)
+        self.assertIn("deps-run", self.make("-n", "install"))
+
+    def test_how_exposed_the_service_is(self):
+        """systemd-analyze's own measure: at most 1.5 of 10."""
+        self.need("systemd-analyze")
+        self.install()
+        unit = self.folder + "/usr/local/share/doc/smsrelay/smsrelay.service"
+        done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager",
+                               "--threshold=15", unit], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_systemd_knows_every_line_of_the_unit(self):
+        self.need("systemd-analyze")
+        self.install("PREFIX=" + self.folder + "/opt", "DESTDIR=")
+        unit = self.folder + "/opt/share/doc/smsrelay/smsrelay.service"
+        done = subprocess.run(["systemd-analyze", "verify", "--recursive-errors=no", unit],
+                              capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
 if __name__ == "__main__":
