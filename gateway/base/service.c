@@ -44,7 +44,8 @@ void service_notify(const char *state)
     ssize_t sent = -1;
     if (fd >= 0) {
         do {
-            sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
+            sent =
+                sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
         } while (sent < 0 && errno == EINTR);
     }
     int reason = errno;
