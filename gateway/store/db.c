@@ -1,7 +1,9 @@
 /* db: see db.h. */
 #include "gateway/store/db.h"
 
+#include "gateway/base/clock.h"
 #include "gateway/base/int64.h"
+#include "gateway/base/log.h"
 #include "gateway/store/wal.h"
 #include "proto/message.h"
 
@@ -250,8 +252,19 @@ struct identity {
     bool is_empty;
 };
 
-static bool migrate(sqlite3 *handle, int from)
+/* From now on an older smsrelay refuses the store. */
+static void log_migrated(sqlite3 *handle, const char *path, int from, int64_t began_ms)
 {
+    char seconds[32];
+    snprintf(seconds, sizeof seconds, "%.3f", (double)(clock_monotonic_ms() - began_ms) / 1000);
+    LOG(LOG_INFO, "store_migrated", LOG_STR("path", path), LOG_INT("from", from),
+        LOG_INT("to", VERSION), LOG_INT("rows", ask_number(handle, "SELECT count(*) FROM message")),
+        LOG_STR("seconds", seconds));
+}
+
+static bool migrate(sqlite3 *handle, const char *path, int from)
+{
+    int64_t began_ms = clock_monotonic_ms();
     char set_version[sizeof "PRAGMA user_version = -2147483648"];
     snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", VERSION);
     bool is_good = run_text(handle, "BEGIN IMMEDIATE");
@@ -259,6 +272,9 @@ static bool migrate(sqlite3 *handle, int from)
         is_good = run_text(handle, migrations[version]);
     }
     if (is_good && run_text(handle, set_version) && run_text(handle, "COMMIT")) {
+        if (from > 0) { /* not a new store */
+            log_migrated(handle, path, from, began_ms);
+        }
         return true;
     }
     /* No ROLLBACK: it would replace the words of the failure, which the caller reports. */
@@ -311,7 +327,12 @@ static bool recognise(struct store_db *db, const char *path, struct identity *is
         return complain(error, path, "it is a database, but not a store of smsrelay", "");
     }
     if (is->version > VERSION) {
-        return complain(error, path, "it was written by a newer smsrelay", "use that version");
+        char what[128];
+        snprintf(what, sizeof what,
+                 "it was written by a newer smsrelay: its schema is %d, and %s knows %d at most",
+                 is->version, SMSRELAY_VERSION, VERSION);
+        return complain(error, path, what,
+                        "use the newer one, or a copy of the store from before the upgrade");
     }
     return true;
 }
@@ -351,7 +372,7 @@ static bool set_up(struct store_db *db, const char *path, const struct identity 
         is_good = run_text(db->handle, pragmas[i]);
     }
     is_good = is_good && limit_log(db->handle, path) &&
-              (is->version == VERSION || migrate(db->handle, is->version));
+              (is->version == VERSION || migrate(db->handle, path, is->version));
     return (is_good && keep_log_at_close(db->handle, true)) ||
            complain_of_handle(db->handle, path, error);
 }

@@ -841,7 +841,25 @@ class File(DurableTest):
         with sqlite3.connect(self.path) as db:
             db.execute("PRAGMA user_version = 1000")
         db.close()
-        self.refused("newer", "use that version")
+        self.refused("newer smsrelay: its schema is 1000, and %s knows [0-9]+ at most" %
+                     run("-V").stdout.split()[1], "a copy of the store from before the upgrade")
+
+    def test_of_an_older_version(self):
+        """It is brought up to date, and the log says so, for an older program cannot use it any more."""
+        self.leave_messages(7)
+        with sqlite3.connect(self.path) as db:
+            db.executescript("DROP TABLE change; PRAGMA user_version = 2")
+        db.close()
+        self.go_on()
+        line = self.daemon.log("store_migrated", level="info")[0]
+        self.assertEqual((line["path"], line["from"], line["rows"]), (self.path, "2", "7"))
+        self.assertGreater(int(line["to"]), 2)
+        self.assertLess(float(line["seconds"]), 10)
+        self.assertEqual(self.total(), 7)
+        self.stop()
+        self.go_on()
+        self.assertEqual(self.daemon.log("store_migrated"), [])
+        self.finish()
 
     def test_damaged(self):
         """Damage in the middle of a page, a page of zeros, a truncated file."""
