@@ -15,6 +15,28 @@ static bool is_given(struct conf_loader *l, const struct conf_key *key, const ch
     return *value != '\0' || conf_origin_of(l, key)->is_refused;
 }
 
+/* Of a token and a file with one, that of the later source is meant: a token in the environment beats a
+ * file that the settings file names, as it would beat a token there. */
+static void settle_tokens(struct conf_loader *l, const struct conf_key *token,
+                          const struct conf_key *token_file)
+{
+    char where[256], what[512];
+    int difference =
+        (int)conf_origin_of(l, token)->source - (int)conf_origin_of(l, token_file)->source;
+    const struct conf_key *winner = difference > 0 ? token : token_file;
+    const struct conf_key *loser = difference > 0 ? token_file : token;
+    conf_origin_print(l, conf_origin_of(l, winner), winner, where, sizeof where);
+    if (difference == 0) {
+        conf_origin_print(l, conf_origin_of(l, token), token, where, sizeof where);
+        COMPLAIN(l, token_file, "cannot be set together with a token (%s): keep one of them",
+                 where);
+    } else {
+        snprintf(what, sizeof what, "is not used: %s is set, too, and counts", where);
+        conf_warn(l, loser, what);
+        conf_assign(l, loser, *conf_origin_of(l, loser), "");
+    }
+}
+
 static void check_token(struct conf_loader *l)
 {
     const struct conf_key *token = conf_key_find("api", "token");
@@ -24,20 +46,39 @@ static void check_token(struct conf_loader *l)
     bool needs_one = strcmp(l->conf->api.url, "sandbox") != 0;
 
     if (has_token && has_file) {
-        char where[256];
-        conf_origin_print(l, conf_origin_of(l, token), token, where, sizeof where);
-        COMPLAIN(l, token_file, "cannot be set together with a token (%s): keep one of them",
-                 where);
+        settle_tokens(l, token, token_file);
     }
     if (needs_one && !has_token && !has_file) {
         COMPLAIN(l, token,
                  "is missing: set api.token_file, api.token or INSTASENT_TOKEN in the "
                  "environment (or, to try the relay without one, api.url = sandbox)");
     }
-    if (has_token && conf_origin_of(l, token)->source == CONF_FROM_FILE &&
+}
+
+/* A secret in the settings file is refused where others can read that. */
+static void check_secret_place(struct conf_loader *l, const char *section, const char *name,
+                               const char *advice)
+{
+    const struct conf_key *key = conf_key_find(section, name);
+    if (conf_origin_of(l, key)->source == CONF_FROM_FILE &&
         !conf_secret_is_usable(l->file_privacy)) {
-        COMPLAIN(l, token, "is in a file that %s; or use api.token_file",
-                 conf_secret_fault_name(l->file_privacy));
+        COMPLAIN(l, key, "is in a file that %s; %s", conf_secret_fault_name(l->file_privacy),
+                 advice);
+    }
+}
+
+static void check_secret_places(struct conf_loader *l)
+{
+    if (*l->conf->api.token != '\0') {
+        check_secret_place(l, "api", "token", "or use api.token_file");
+    }
+    if (*l->conf->reports.secret != '\0') {
+        check_secret_place(l, "reports", "secret",
+                           "or set SMSRELAY_REPORTS_SECRET in the environment");
+    }
+    if (*l->conf->reports.webhook_secret != '\0') {
+        check_secret_place(l, "reports", "webhook_secret",
+                           "or set SMSRELAY_REPORTS_WEBHOOK_SECRET in the environment");
     }
 }
 
@@ -153,7 +194,8 @@ static void check_secrets(struct conf_loader *l)
 {
     const struct conf_key *secret = conf_key_find("reports", "secret");
     const struct conf_key *webhook_secret = conf_key_find("reports", "webhook_secret");
-    if (*l->conf->reports.address != '\0' && !is_given(l, secret, l->conf->reports.secret)) {
+    if (*l->conf->reports.address != '\0' && !is_given(l, secret, l->conf->reports.secret) &&
+        strcmp(l->conf->api.url, "sandbox") != 0) {
         COMPLAIN(l, secret,
                  "must be set if reports.address is: otherwise anybody could post reports");
     }
@@ -172,5 +214,6 @@ void conf_check(struct conf_loader *l)
     check_waits(l);
     check_sender(l);
     check_secrets(l);
+    check_secret_places(l);
     check_token_file(l); /* the last: its warning must not hide an error */
 }

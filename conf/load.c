@@ -163,8 +163,9 @@ static void read_directory(struct conf_loader *l, char *const *environment,
     if (asprintf(&path, "%.*s/%s", first, paths, d->file) < 0) {
         path = NULL;
     }
+    struct conf_origin origin = {.source = CONF_FROM_ENVIRONMENT, .variable = variable};
+    *conf_origin_of(l, key) = origin;
     if (path == NULL || !conf_key_set(key, l->conf, path, why)) {
-        struct conf_origin origin = {.source = CONF_FROM_ENVIRONMENT, .variable = variable};
         conf_complain(l, &origin, key, "%s %s", d->meaning, why);
     }
     free(path);

@@ -9,10 +9,12 @@
 #include "gateway/base/process.h"
 #include "gateway/cli/client.h"
 #include "gateway/daemon.h"
+#include "gateway/judge.h"
 #include "gateway/sandbox/outcomes.h"
 #include "gateway/sandbox/run.h"
 #include "gateway/serve/aliases.h"
 #include "gateway/settings.h"
+#include "gateway/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,14 +23,12 @@
 
 extern char **environ;
 
-/* The StateDirectory= of conf/smsrelay.service. */
-#define SERVICE_STATE_DIRECTORY "/var/lib/smsrelay"
-
 /* --- the command line and the settings -------------------------------------------------------- */
 
 struct arguments {
     const char *file; /* -c; NULL = the default one */
     char **overrides; /* copies of those of -o, NULL-terminated; their secrets are wiped there */
+    bool is_of_unit;  /* --unit */
 };
 
 /* Copies an override, and wipes its secret where it was. */
@@ -62,19 +62,19 @@ static bool read_arguments(const struct invocation *invocation, struct arguments
             count++;
         }
     }
-    *arguments =
-        (struct arguments){.file = invocation_option(invocation, 'c'), .overrides = values};
+    *arguments = (struct arguments){.file = invocation_option(invocation, 'c'),
+                                    .overrides = values,
+                                    .is_of_unit = invocation_option(invocation, 'N') != NULL};
     return values != NULL;
 }
 
 /* Returns NULL after saying what is wrong. Only `check` looks at all that `serve` will need, and prints
  * warnings: `serve` logs them. */
-static struct conf *load(const struct arguments *arguments, bool is_check)
+static struct conf *load(const struct arguments *arguments, conf_judge *judge)
 {
     struct conf_errors errors = CONF_NO_ERRORS;
-    struct conf *conf = conf_load(arguments->file, arguments->overrides, environ,
-                                  is_check ? settings_judge_all : settings_judge, &errors);
-    if (conf == NULL || is_check) {
+    struct conf *conf = conf_load(arguments->file, arguments->overrides, environ, judge, &errors);
+    if (conf == NULL || judge == judge_all || judge == unit_judge) {
         conf_errors_print(&errors, stderr);
     }
     conf_errors_free(&errors);
@@ -103,7 +103,7 @@ static struct conf *load_without_api(const char *file, char *const *overrides)
     for (size_t i = 0; i < NO_API; i++) {
         more[count + i] = (char *)no_api[i];
     }
-    struct conf *conf = load(&(struct arguments){.file = file, .overrides = more}, false);
+    struct conf *conf = load(&(struct arguments){.file = file, .overrides = more}, judge_values);
     free(more);
     return conf;
 }
@@ -142,7 +142,7 @@ static bool check_optout(const struct conf *conf)
 static char *find_store(const char *file, char *const *overrides)
 {
     struct store_options options;
-    setenv("STATE_DIRECTORY", SERVICE_STATE_DIRECTORY, 0);
+    setenv("STATE_DIRECTORY", UNIT_STATE_DIRECTORY, 0);
     struct conf *conf = load_without_api(file, overrides);
     char *path = NULL;
     conf_wipe_secrets(overrides);
@@ -174,12 +174,12 @@ static void find_listeners(struct link_listeners *listeners)
 static struct conf *load_again(void *arg, struct conf_errors *errors)
 {
     const struct arguments *arguments = arg;
-    return conf_load(arguments->file, arguments->overrides, environ, settings_judge, errors);
+    return conf_load(arguments->file, arguments->overrides, environ, judge_start, errors);
 }
 
 static int serve(const struct arguments *arguments)
 {
-    struct conf *conf = load(arguments, false);
+    struct conf *conf = load(arguments, judge_start);
     struct alias_table *aliases = NULL;
     bool is_sound = conf != NULL && load_aliases(conf, &aliases);
     int code = is_sound ? daemon_run(conf, aliases, load_again, (void *)arguments) : EX_CONFIG;
@@ -189,7 +189,10 @@ static int serve(const struct arguments *arguments)
 
 static int check(const struct arguments *arguments)
 {
-    struct conf *conf = load(arguments, true);
+    if (arguments->is_of_unit && !unit_enter()) {
+        return EX_CONFIG;
+    }
+    struct conf *conf = load(arguments, arguments->is_of_unit ? unit_judge : judge_all);
     struct alias_table *aliases = NULL;
     bool is_sound = conf != NULL && load_aliases(conf, &aliases);
     is_sound = conf != NULL && check_optout(conf) && is_sound;
@@ -264,13 +267,17 @@ static const struct command commands[] = {
              "earlier. The log goes to stderr. SIGTERM ends it, SIGHUP has it read files again.\n",
      .example = "smsrelay serve -c /etc/smsrelay/smsrelay.conf\n"},
     {.name = "check",
-     .options = "co",
+     .options = "coN",
      .run = run_check,
      .summary = "list what is wrong with settings",
-     .help = "Reads them as `smsrelay serve` does, opens what that will need, and prints every "
-             "mistake\n"
-             "with its file and line. Exit code 78 if there is one; warnings do not count.\n",
-     .example = "sudo smsrelay check\n"},
+     .help =
+         "Reads them as `smsrelay serve` does, opens what that will need, and prints every "
+         "mistake\n"
+         "with its file and line. Exit code 78 if there is one; warnings do not count.\n"
+         "Where systemd runs the relay, --unit adds what conf/smsrelay.service sets, and leaves "
+         "out the\n"
+         "variables of this shell.\n",
+     .example = "sudo smsrelay check --unit\n"},
     {.name = "settings",
      .run = run_settings,
      .summary = "print every setting, explained",

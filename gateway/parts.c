@@ -4,6 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/descriptors.h"
 #include "gateway/base/log.h"
+#include "gateway/judge.h"
 #include "gateway/queue/control.h"
 #include "gateway/queue/queue.h"
 #include "gateway/serve/conn.h"
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define MINUTE_MS INT64_C(60000)
@@ -24,7 +26,8 @@
 enum {
     /* More than there can be, so that every run's events have higher numbers than the last one's. */
     EVENTS_PER_MS = 1000,
-    RECENT_EVENTS = 1 << 16 /* kept for WATCH since=; a power of two */
+    REPORTS_SECRET_SIZE = 33, /* 16 bytes in hexadecimal */
+    RECENT_EVENTS = 1 << 16   /* kept for WATCH since=; a power of two */
 };
 
 /* --- what the parts call each other for ------------------------------------------------------- */
@@ -116,6 +119,15 @@ bool parts_make_notify(struct daemon *d)
     return d->notify != NULL;
 }
 
+/* A start has failed. If that is about this path, the error says what the unit has to do with it. */
+static void hint_at_unit(struct daemon *d, const char *variable, const char *path)
+{
+    size_t len = strlen(d->error);
+    if (path[0] != '\0' && strstr(d->error, path) != NULL) {
+        snprintf(d->error + len, sizeof d->error - len, "%s", judge_unit_hint(variable, path));
+    }
+}
+
 bool parts_open_store(struct daemon *d)
 {
     struct store_options options;
@@ -129,6 +141,9 @@ bool parts_open_store(struct daemon *d)
     options.saved_arg = d;
     options.outbox = d->notify == NULL ? NULL : notify_outbox(d->notify);
     d->relay.store = store_open(&options, d->error, sizeof d->error);
+    if (d->relay.store == NULL) {
+        hint_at_unit(d, "STATE_DIRECTORY", options.path);
+    }
     return d->relay.store != NULL;
 }
 
@@ -248,11 +263,31 @@ bool parts_make_optout(struct daemon *d)
     return d->relay.optout != NULL;
 }
 
+/* For the simulated API, which is told: no setting needs to name it. */
+static bool make_secret(char secret[REPORTS_SECRET_SIZE])
+{
+    unsigned char bytes[(REPORTS_SECRET_SIZE - 1) / 2];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        snprintf(secret + 2 * i, 3, "%02x", bytes[i]);
+    }
+    return true;
+}
+
 /* Reports are posted to it or polled. */
 bool parts_start_reports(struct daemon *d)
 {
     struct reports_options options;
+    char secret[REPORTS_SECRET_SIZE];
     bool listens = settings_reports(d->conf, &options);
+    if (listens && options.secret[0] == '\0') {
+        options.secret = secret;
+        if (!make_secret(secret)) {
+            return false;
+        }
+    }
     if (!listens && d->conf->reports.poll_ms == 0) {
         return true;
     }
@@ -377,6 +412,9 @@ bool parts_start_server(struct daemon *d)
         return false;
     }
     d->server = server_new(&d->relay, &options, d->error, sizeof d->error);
+    if (d->server == NULL) {
+        hint_at_unit(d, "RUNTIME_DIRECTORY", options.unix_path);
+    }
     free((void *)options.addresses);
     reserve_descriptors(d);
     return d->server != NULL;

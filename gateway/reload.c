@@ -3,6 +3,7 @@
 
 #include "conf/keys.h"
 #include "conf/load.h"
+#include "conf/trust.h"
 #include "gateway/base/log.h"
 #include "gateway/serve/aliases.h"
 #include "gateway/serve/optout.h"
@@ -18,10 +19,22 @@ static void log_kept(const char *event, struct buffer *errors)
     LOG(LOG_ERROR, event, LOG_BYTES("reason", reason, strcspn(reason, "\n")));
 }
 
+/* Could nobody else have written this file meanwhile? "" is no file. */
+static bool is_trusted(const char *path, struct buffer *errors)
+{
+    char fault[CONF_TRUST_SIZE];
+    if (path[0] == '\0' || conf_trust(path, fault)) {
+        return true;
+    }
+    buffer_printf(errors, "%s: %s", path, fault);
+    return false;
+}
+
 static void reload_optout(struct daemon *d)
 {
     struct buffer errors = BUFFER_EMPTY;
-    if (!optout_reload(d->relay.optout, &errors)) {
+    if (!is_trusted(d->conf->policy.optout_file, &errors) ||
+        !optout_reload(d->relay.optout, &errors)) {
         log_kept("optout_kept", &errors);
     } else if (d->conf->policy.optout_file[0] != '\0') {
         LOG(LOG_INFO, "optout_read", LOG_STR("file", d->conf->policy.optout_file),
@@ -38,7 +51,10 @@ static void reload_aliases(struct daemon *d)
     if (path[0] == '\0') {
         return;
     }
-    struct alias_table *fresh = aliases_read(path, d->conf->sms.default_country, &errors);
+    struct alias_table *fresh = NULL;
+    if (is_trusted(path, &errors)) {
+        fresh = aliases_read(path, d->conf->sms.default_country, &errors);
+    }
     if (fresh != NULL) {
         d->rules.aliases = fresh;
         alias_table_free(d->aliases);

@@ -3,20 +3,14 @@
 
 #include "gateway/queue/options.h"
 
-#include "conf/loader.h"
 #include "conf/secret.h"
 #include "conf/value.h"
 #include "gateway/base/http_limit.h"
 #include "gateway/base/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     HISTORY_PER_PAGE = 100,
@@ -30,92 +24,6 @@ _Static_assert((int)CONF_UNICODE_NO == (int)TEXT_UNICODE_NO, "sms.unicode");
 _Static_assert((int)CONF_TRANSLITERATE_ALL == (int)TEXT_TRANSLITERATE_ALL, "sms.transliterate");
 _Static_assert((int)CONF_SUBJECT_ONLY == (int)SUBJECT_ONLY, "smtp.subject");
 _Static_assert((int)CONF_TOO_LONG_REFUSE == (int)TOO_LONG_REFUSE, "smtp.too_long");
-
-static void judge_sender(struct conf_loader *loader, const char *key, const char *sender)
-{
-    if (!sender_is_valid(sender, strlen(sender))) {
-        conf_refuse(loader, "sms", key,
-                    "\"%s\" cannot be a sender: 1 to 11 letters, digits, spaces or .-_& with a "
-                    "letter among them, or 3 to 15 digits",
-                    sender);
-    }
-}
-
-static void judge_number(struct conf_loader *loader, const char *number, const char *country_code)
-{
-    char e164[NUMBER_SIZE];
-    char fault[NUMBER_FAULT_SIZE];
-    if (number_parse(number, strlen(number), country_code, e164)) {
-        return;
-    }
-    number_explain(number, strlen(number), country_code, fault);
-    conf_refuse(loader, "policy", "never_optout", "\"%s\" is not a telephone number%s%s", number,
-                fault[0] != '\0' ? ": " : "", fault);
-}
-
-void settings_judge(const struct conf *conf, struct conf_loader *loader)
-{
-    const char *country_code = conf->sms.default_country;
-    if (conf->sms.default_from[0] != '\0') {
-        judge_sender(loader, "default_from", conf->sms.default_from);
-    }
-    if (country_code[0] != '\0' && !number_country_is_known(country_code)) {
-        conf_refuse(loader, "sms", "default_country", "no country has the calling code +%s",
-                    country_code);
-    }
-    for (size_t i = 0; i < conf->policy.never_optout.count; i++) {
-        judge_number(loader, conf->policy.never_optout.items[i], country_code);
-    }
-    for (size_t i = 0; i < conf->sms.senders.count; i++) {
-        judge_sender(loader, "senders", conf->sms.senders.items[i]);
-    }
-}
-
-/* May this user write in the directory of the store? The final "/." keeps out what is none. */
-static void judge_directory(struct conf_loader *loader, const char *path)
-{
-    char directory[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int len = slash == NULL ? 0 : (int)(slash - path);
-    snprintf(directory, sizeof directory, "%.*s/.", len, path);
-    if (faccessat(AT_FDCWD, slash == NULL ? "." : directory, W_OK | X_OK, AT_EACCESS) != 0) {
-        conf_refuse(loader, "queue", "path", "the directory \"%.*s\" cannot be used: %s",
-                    len == 0 ? 1 : len, slash == NULL ? "." : path, strerror(errno));
-    }
-}
-
-/* May this user write the store, if it is there? */
-static void judge_store(struct conf_loader *loader, const char *path)
-{
-    struct stat file;
-    if (stat(path, &file) != 0) {
-        judge_directory(loader, path);
-    } else if (!S_ISREG(file.st_mode)) {
-        conf_refuse(loader, "queue", "path", "is not a regular file");
-    } else if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) != 0) {
-        conf_refuse(loader, "queue", "path", "cannot be used: %s", strerror(errno));
-    } else {
-        judge_directory(loader, path);
-    }
-}
-
-static void warn_of_no_country(const struct conf *conf, struct conf_loader *loader)
-{
-    const struct conf_key *country = conf_key_find("sms", "default_country");
-    if (conf->sms.default_country[0] == '\0' && !conf_origin_of(loader, country)->is_refused) {
-        conf_warn(loader, country, "is not set: numbers without + are taken as international");
-    }
-}
-
-void settings_judge_all(const struct conf *conf, struct conf_loader *loader)
-{
-    struct store_options options;
-    settings_judge(conf, loader);
-    warn_of_no_country(conf, loader);
-    if (settings_store(conf, &options)) {
-        judge_store(loader, options.path);
-    }
-}
 
 bool settings_session(const struct conf *conf, const char *hostname,
                       const struct alias_table *aliases, struct session_rules *rules)

@@ -21,13 +21,6 @@
 
 struct queue_options;
 
-/* Judges senders, numbers and the country. A conf_judge. */
-void settings_judge(const struct conf *conf, struct conf_loader *loader);
-
-/* The same, looks whether this user could keep the queue where queue.path says, and warns of what may
- * not be meant. */
-void settings_judge_all(const struct conf *conf, struct conf_loader *loader);
-
 /* `aliases` may be NULL. The caller frees `rules->senders`. Returns false on allocation failure. */
 bool settings_session(const struct conf *conf, const char *hostname,
                       const struct alias_table *aliases, struct session_rules *rules);

@@ -32,6 +32,7 @@ static const struct known {
     {'K', "ack", "A", "queued, or relayed: wait for the API's answer"},
     {'X', "all", NULL, "export what may have been sent already, too; it may arrive twice"},
     {'J', "json", NULL, "print JSON"},
+    {'N', "unit", NULL, "as the systemd unit has them"},
     {'c', NULL, "FILE", "a settings file other than the default one"},
     {'o', NULL, "SECTION.KEY=VALUE", "a setting, such as -o queue.path=PATH; may be repeated"},
     {'s', "socket", "TARGET", "where the relay is: a socket's PATH, or HOST:PORT"},

@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import unittest
 
-from support import CONFIG, OK, UNAVAILABLE, USAGE, TestCase, parse_logfmt, run
+from support import CONFIG, OK, UNAVAILABLE, USAGE, Process, TestCase, parse_logfmt, run
 
 CONF = os.path.join(os.path.dirname(__file__), "../../conf")
 
@@ -185,7 +186,7 @@ class Files(ConfTest):
         path = self.folder + "/queue.db"
         self.assertEqual(self.check("queue", "path", path, as_nobody=True),
                          'line 4: the directory "%s" cannot be used: Permission denied\n' % self.folder)
-        os.chmod(self.folder, 0o777)
+        os.chown(self.folder, 65534, 65534)
         self.assertEqual(self.check("queue", "path", path, as_nobody=True), "")
         open(path, "w").close()
         self.assertEqual(self.check("queue", "path", path, as_nobody=True),
@@ -195,6 +196,258 @@ class Files(ConfTest):
         done = run("check", "-o", "api.url=sandbox", "-o", "queue.path=/nonexistent/q",
                    "-o", "queue.durability=none")
         self.assertEqual((done.returncode, done.stderr), (OK, ""))
+
+
+    def test_the_path_of_the_socket(self):
+        self.assertEqual(self.check("listen", "unix", self.folder + "/x/socket"),
+                         'line 4: the directory "%s/x" cannot be used: No such file or directory\n' % self.folder)
+        open(self.folder + "/file", "w").close()
+        self.assertEqual(self.check("listen", "unix", self.folder + "/file"),
+                         'line 4: "%s/file" is there and is not a socket\n' % self.folder)
+        relay = self.relay({"listen.unix": self.folder + "/socket"})
+        self.assertEqual(self.check("listen", "unix", self.folder + "/socket"), "")
+        relay.stop()
+        self.assertEqual(self.check("listen", "unix", self.folder + "/socket"), "")
+
+    def test_the_group_of_operators(self):
+        self.assertEqual(self.check("listen", "control_group", "no-such-group"),
+                         "line 4: there is no group no-such-group\n")
+        self.assertEqual(self.check("listen", "control_group", "root"), "")
+
+    def test_what_the_unit_has_to_do_with_a_path(self):
+        """Whether it sets the path, or would, says both `check` and the log of a start."""
+        missing = self.folder + "/missing"
+        for variable, name in (("STATE_DIRECTORY", "queue.db"), ("RUNTIME_DIRECTORY", "smsrelay.sock")):
+            done = run("check", "-o", "api.url=sandbox", env={variable: missing})
+            self.assertIn('environment %s: the directory "%s" cannot be used: No such file or directory; '
+                          "the unit sets this path\n" % (variable, missing), done.stderr)
+            done = run("serve", "-o", "api.url=sandbox", "-o", "listen.address=127.0.0.1:0",
+                       env={variable: missing})
+            self.assertRegex(done.stderr, "start_failed.*%s/%s.*; the unit sets this path\"" %
+                             (missing, name))
+        for variable, option in (("STATE_DIRECTORY", "queue.path"), ("RUNTIME_DIRECTORY", "listen.unix")):
+            done = run("serve", "-o", "api.url=sandbox", "-o", "listen.address=127.0.0.1:0",
+                       "-o", "%s=%s/file" % (option, missing), env={variable: self.folder + "/own"})
+            self.assertRegex(done.stderr, "start_failed.*; the unit sets this path, if the setting does not")
+
+
+class Trust(ConfTest):
+    """Who can write what the relay reads can have it do anything: others may not."""
+
+    OTHER = 65534
+    NAMES = ("settings", "sms.aliases", "policy.optout_file", "queue.path")
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.paths = {name: os.path.join(self.folder, name) for name in self.NAMES}
+        settings = "[api]\nurl = sandbox\n[listen]\naddress = 127.0.0.1:0\n[sms]\ndefault_country = 34\n"
+        for name, text in zip(self.NAMES, (settings, "oncall: +34600000000\n", "+34600000001\n")):
+            with open(self.paths[name], "w") as file:
+                file.write(text)
+        self.words = ["-c", self.paths["settings"]]
+        for name in self.NAMES[1:]:
+            self.words += ["-o", "%s=%s" % (name, self.paths[name])]
+        self.ended(Process(["serve", *self.words], ready="started")).stop()  # which makes the store
+
+    def start(self, **options):
+        """What the relay says of a start that fails; "" if it does not."""
+        done = run("check", *self.words, **options)
+        self.assertEqual(done.returncode, CONFIG if done.stderr else OK)
+        if done.stderr:
+            serve = run("serve", *self.words, **options)
+            self.assertEqual((serve.returncode, serve.stderr), (CONFIG, done.stderr))
+        return done.stderr
+
+    def as_root(self):
+        if os.geteuid() != 0:
+            self.skipTest("takes root, to give files away")
+
+    def test_those_of_the_relays_user(self):
+        self.assertEqual(self.start(), "")
+
+    def test_writable_by_others(self):
+        for name in self.NAMES:
+            for mode in (0o620, 0o602):
+                with self.subTest(name=name, mode=oct(mode)):
+                    os.chmod(self.paths[name], mode)
+                    self.assertRegex(self.start(), "^[^\n]*%s[^\n]* can be written by others: chmod go-w "
+                                     "%s\n$" % (name, self.paths[name]))
+                    os.chmod(self.paths[name], 0o600)
+
+    def test_of_another_user(self):
+        self.as_root()
+        for name in self.NAMES:
+            with self.subTest(name):
+                os.chown(self.paths[name], self.OTHER, -1)
+                self.assertRegex(self.start(), "^[^\n]*%s[^\n]* belongs to user 65534, neither root nor "
+                                 "the relay's\n$" % name)
+                os.chown(self.paths[name], 0, -1)
+
+    def test_of_root(self):
+        self.as_root()
+        os.chown(self.folder, self.OTHER, self.OTHER)
+        for name in self.NAMES:
+            os.chmod(self.paths[name], 0o644)
+        os.chown(self.paths["queue.path"], self.OTHER, self.OTHER)
+        self.assertEqual(self.start(user=self.OTHER, group=self.OTHER, extra_groups=[]), "")
+
+    def test_the_directory(self):
+        for mode in (0o770, 0o707):
+            os.chmod(self.folder, mode)
+            said = self.start().splitlines()
+            self.assertEqual(len(said), len(self.NAMES))
+            for line in said:
+                self.assertTrue(line.endswith(" is in the directory %s, where others can write: chmod go-w %s"
+                                              % (self.folder, self.folder)), line)
+        os.chmod(self.folder, 0o1777)  # as /tmp is: nobody can replace a file of another there
+        self.assertEqual(self.start(), "")
+        if os.geteuid() == 0:
+            os.chown(self.folder, self.OTHER, -1)
+            self.assertIn("which belongs to user 65534, neither root nor the relay's", self.start())
+
+    def test_what_lies_beside_the_store(self):
+        os.chmod(self.folder, 0o1777)
+        with open(self.paths["queue.path"] + "-wal", "w") as file:
+            os.chmod(file.name, 0o666)
+        self.assertIn('queue.path-wal" can be written by others', self.start())
+
+    def test_a_link_to_a_directory_of_others(self):
+        os.mkdir(self.folder + "/open")
+        os.rename(self.paths["sms.aliases"], self.folder + "/open/aliases")
+        os.symlink("open/aliases", self.paths["sms.aliases"])
+        self.assertEqual(self.start(), "")
+        os.chmod(self.folder + "/open", 0o777)
+        self.assertIn("/open, where others can write", self.start())
+
+    def test_a_program(self):
+        program = self.folder + "/program"
+        shutil.copy("/bin/true", program)
+        self.words += ["-o", "reports.exec=%s with words" % program]
+        self.assertEqual(self.start(), "")
+        os.chmod(program, 0o777)
+        self.assertIn("-o reports.exec: \"%s\" can be written by others" % program, self.start())
+
+    def test_files_that_are_read_again(self):
+        relay = self.ended(Process(["serve", *self.words], ready="started"))
+        for name, event in (("sms.aliases", "aliases_kept"), ("policy.optout_file", "optout_kept")):
+            os.chmod(self.paths[name], 0o666)
+            relay.send_signal(signal.SIGHUP)
+            self.assertIn("can be written by others", relay.wait_log(event)["reason"])
+
+    def test_a_volume_of_a_group_in_kubernetes(self):
+        """fsGroup gives it to a group of the container's, with all that is in it."""
+        self.as_root()
+        script = ('mount -t tmpfs none "$0" && echo "[api]\nurl = sandbox" > "$0/settings" && '
+                  'chgrp -R 2000 "$0" && chmod 2770 "$0" && chmod 660 "$0/settings" && exec setpriv '
+                  '--groups 2000 -- "$@"')
+        within = ["unshare", "-m", "sh", "-c", script, self.folder]
+        if subprocess.run([*within, "true"], capture_output=True).returncode != 0:
+            self.skipTest("cannot mount here")
+        words = ("check", "-c", self.paths["settings"], "-o", "sms.default_country=34")
+        done = run(*words, within=within)
+        self.assertEqual((done.returncode, done.stderr), (OK, ""))
+        within[4] = script.replace("2770", "770")
+        self.assertIn("where others can write", run(*words, within=within).stderr)
+
+
+class Secrets(ConfTest):
+    """A file with a secret is for the relay and root alone, whichever secret it is."""
+
+    def test_in_a_file_that_others_can_read(self):
+        for section, name, more in (("api", "token", ""), ("reports", "secret", "address = 127.0.0.1:0\n"),
+                                    ("reports", "webhook_secret", "webhook = https://example.com/\n")):
+            text = "[%s]\n%s = 0123456789abcdef\n%s" % (section, name, more)
+            words = ("-o", "api.url=https://example.com/", "-o", "sms.default_country=34")
+            env = {} if name == "token" else {"INSTASENT_TOKEN": "t"}
+            for mode, others in ((0o600, False), (0o640, False), (0o644, True), (0o604, True)):
+                path = self.file(text, mode)
+                done = run("check", "-c", path, *words, env=env)
+                self.assertEqual(done.returncode, CONFIG if others else OK, done.stderr)
+                self.assertRegex(done.stderr, ("^%s:2: %s.%s: is in a file that is open to others: its mode "
+                                               "must be 0640 or less" % (path, section, name))
+                                 if others else "^$")
+
+    def test_a_simulated_api_needs_none(self):
+        relay = self.relay({"reports.address": "127.0.0.1:0"})
+        with relay.connect() as client:
+            client.ask("WATCH")
+            client.submit()
+            while "dlr=delivered" not in client.read_event():
+                pass
+
+
+class Tokens(ConfTest):
+    """A token in the environment beats a file that the settings name, as it beats a token there."""
+
+    def test_the_later_source_counts(self):
+        sandbox = self.separate_sandbox(token="right")
+        wrong = self.file("wrong\n")
+        path = self.file("[api]\ntoken_file = %s\n" % wrong)
+        relay = self.relay(sandbox=sandbox, arguments=("-c", path), env={"INSTASENT_TOKEN": "right"})
+        with relay.connect() as client:
+            self.assertReply(client.ask("SEND ACK=relayed +34600000000 text"), "250 2.0.0 relayed")
+        done = run("check", "-c", path, "-o", "sms.default_country=34", env={"INSTASENT_TOKEN": "right"})
+        self.assertEqual((done.returncode, done.stderr), (OK, "%s:2: api.token_file: warning: is not used: "
+                         "environment INSTASENT_TOKEN is set, too, and counts\n" % path))
+        done = run("check", "-o", "api.token_file=" + wrong, "-o", "sms.default_country=34",
+                   env={"INSTASENT_TOKEN": "right"})
+        self.assertIn("environment INSTASENT_TOKEN: warning: is not used: -o api.token_file is set, too, "
+                      "and counts\n", done.stderr)
+        self.assertEqual(done.returncode, OK)
+
+    def test_two_of_one_source(self):
+        done = run("check", "-c", self.file("[api]\ntoken = t\ntoken_file = /x\n"))
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertIn("cannot be set together with a token", done.stderr)
+
+
+class Unit(ConfTest):
+    """`check --unit`: the settings with what conf/smsrelay.service adds to them."""
+
+    LAY = ("mount -t tmpfs none /etc && mount -t tmpfs none /var/lib && mount -t tmpfs none /run && "
+           "mkdir /etc/smsrelay && cd /etc/smsrelay && umask 022 && echo '[sms]' >smsrelay.conf && "
+           "echo 'default_country = 34' >>smsrelay.conf && umask 077 && echo t0k3n >token && ")
+
+    def check(self, prepare, *options, **env):
+        """Runs `check --unit` after these commands in a mount namespace of its own."""
+        within = ["unshare", "-m", "sh", "-c", self.LAY + prepare + ' exec "$@"', "sh"]
+        if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"]).returncode != 0:
+            self.skipTest("takes root, to mount")
+        done = run("check", "--unit", "-c", "/etc/smsrelay/smsrelay.conf", *options, within=within, env=env)
+        self.assertEqual(done.returncode, CONFIG if done.stderr else OK)
+        return done.stderr
+
+    def test_the_settings_need_not_name_what_the_unit_sets(self):
+        self.assertEqual(self.check(""), "")
+        self.assertEqual(self.check("mkdir -p /var/lib/private/smsrelay && touch /var/lib/private/smsrelay/queue.db && "
+                                    "chown -R 61234 /var/lib/private/smsrelay && "
+                                    "ln -s private/smsrelay /var/lib/smsrelay && "), "")
+
+    def test_the_callers_variables_are_not_the_units(self):
+        self.assertEqual(self.check("", INSTASENT_TOKEN="a b", SMSRELAY_LOG_LEVEL="loud"), "")
+
+    def test_its_own_variables(self):
+        write = "printf '# a comment\n\n%s\n' >environment && "
+        self.assertEqual(self.check(write % 'SMSRELAY_LOG_LEVEL="debug"'), "")
+        self.assertIn("environment SMSRELAY_LOG_LEVEL: ", self.check(write % "SMSRELAY_LOG_LEVEL=loud"))
+
+    def test_a_token_that_is_missing_or_open(self):
+        self.assertIn('"/etc/smsrelay/token" does not exist', self.check("rm token && "))
+
+    def test_what_its_user_cannot_read(self):
+        self.assertIn("smsrelay.conf: cannot be read by the unit's user: chmod 644",
+                      self.check("chmod 600 smsrelay.conf && "))
+        for name, text in (("sms.aliases", "oncall: +34600000000"), ("policy.optout_file", "+34600000000")):
+            write = "echo '%s' >list && " % text
+            self.assertIn('-o %s: "/etc/smsrelay/list" cannot be read by the unit\'s user' % name,
+                          self.check(write, "-o", name + "=/etc/smsrelay/list"))
+            self.assertEqual(self.check(write + "chmod 644 list && ", "-o", name + "=/etc/smsrelay/list"), "")
+
+    def test_a_store_of_somebody_else(self):
+        said = self.check("mkdir /var/lib/smsrelay && chown 61234 /var/lib/smsrelay && "
+                          "touch /var/lib/smsrelay/queue.db && chown 61235 /var/lib/smsrelay/queue.db && ")
+        self.assertIn("belongs to user 61235", said)
 
 
 class MountedToken(ConfTest):

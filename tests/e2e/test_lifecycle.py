@@ -265,6 +265,7 @@ class Hangup(TestCase):
 
         with open(path, "w") as file:
             file.write("[relay]\nbulk_max = 10\n")
+        os.chmod(path, 0o600)
         with open(folder + "/aliases", "w") as file:
             file.write("ops: +34600000000\n")
         relay = self.relay(dict({"sms.aliases": folder + "/aliases"}, **settings or {}),

@@ -242,7 +242,6 @@ static const struct {
      "t.conf:3: api.ca_file: \"/nonexistent/ca.pem\" cannot be read: No such file or directory\n"
      "t.conf:4: api.token_file: \"/nonexistent/token\" does not exist\n"},
     {SANDBOX "[reports]\naddress = 127.0.0.1:0\nwebhook = https://example.com\n",
-     "reports.secret: must be set if reports.address is: otherwise anybody could post reports\n"
      "reports.webhook_secret: must be set if reports.webhook is: otherwise anybody could forge "
      "notices\n"},
     {"[api]\ntoken = abc\ntoken_file = /nonexistent\n",
