@@ -164,18 +164,54 @@ class Operating(DocumentTest):
         self.shell("cd %s\n%s" % (ROOT, install), INSTASENT_TOKEN="t0k3n")
         self.assertEqual(os.stat(self.folder + "/etc/smsrelay/token").st_mode & 0o777, 0o600)
 
-        path = self.check_settings(self.take())
+        common = self.take()
+        self.check_settings(common)
+        self.start_with_systemd(self.take())
+        os.mkdir(self.folder + "/smsrelay")  # of the socket
+        path = self.check_settings(self.take() + common)
         commands = self.take().replace("/var/lib/smsrelay", self.folder)
-        commands = commands.replace("/run/smsrelay", self.folder + "/run/smsrelay")
+        commands = commands.replace("/run/", self.folder + "/")
         commands = commands.replace("sudo ", "").replace("check", "check -c " + path)
         self.assertIn("\nsmsrelay serve\n", commands)
         self.shell(commands.replace("smsrelay serve\n", "smsrelay serve --help >/dev/null\n"))
 
+        self.upgrade(self.take())
+        self.become_sendmail(self.take())
         self.shell("cd %s\n%s" % (ROOT, self.take().replace("make ", "make -n ")))
         self.refuse(self.take())
         self.check_settings(self.take().replace("8026", "0"))
         self.report(self.take())
         self.assertAllTaken()
+
+    def start_with_systemd(self, example):
+        copy, check, *start = example.replace("/etc/", self.folder + "/etc/").splitlines()
+        os.makedirs(self.folder + "/etc/systemd/system")
+        self.shell(copy.replace("sudo ", "").replace("/usr/local", self.folder + "/usr/local"))
+        self.assertEqual(check, "sudo smsrelay check --unit")  # test_conf_cli.py tries it
+        self.assertEqual(start, ["sudo systemctl daemon-reload", "sudo systemctl enable --now smsrelay"])
+
+    def upgrade(self, example):
+        install, stop, copy, start = example.splitlines()
+        self.assertEqual(install, "git pull && sudo make install")
+        self.assertEqual([stop, start], ["sudo systemctl %s smsrelay" % word for word in ("stop", "start")])
+        os.makedirs(self.folder + "/var/lib/smsrelay")
+        open(self.folder + "/var/lib/smsrelay/queue.db", "w").close()
+        self.shell(copy.replace("sudo ", "").replace("/var/lib/", self.folder + "/var/lib/"))
+        self.assertEqual(os.listdir(self.folder + "/var/lib/smsrelay-before"), ["queue.db"])
+
+    def become_sendmail(self, example):
+        divert, link = example.replace("sudo ", "").splitlines()
+        os.makedirs(self.folder + "/usr/sbin")
+        os.makedirs(self.folder + "/dpkg")
+        place = self.folder + "/usr/sbin/sendmail"
+        with open(place, "w") as file:
+            file.write("of a mail server")
+        divert = divert.replace("dpkg-divert", "dpkg-divert --admindir %s/dpkg" % self.folder)
+        self.shell(divert.replace("/usr/", self.folder + "/usr/"))
+        self.shell(link.replace("/usr/", self.folder + "/usr/"))
+        with open(place + ".distrib") as file:
+            self.assertEqual(file.read(), "of a mail server")
+        self.assertEqual(subprocess.run([place, "-V"], capture_output=True).returncode, 64)
 
     def refuse(self, example):
         relay = self.relay()
@@ -204,6 +240,26 @@ class Operating(DocumentTest):
         self.assertGreater(len(names), 25)
         for name in names:
             self.assertIn("# TYPE smsrelay_%s " % name, metrics)
+
+
+class Network(DocumentTest):
+    """Its recipes need a network, and systemd: what can be looked at without is."""
+
+    document = "conf/NETWORK.md"
+
+    def test_examples(self):
+        self.assertIn("TCP:127.0.0.1:2525", self.take())
+        units = {"smsrelay-lan.socket": self.take(), "smsrelay-lan.service": self.take()}
+        self.assertIn("systemctl enable --now smsrelay-lan.socket", self.take())
+        self.assertIn("-R 127.0.0.1:2525:127.0.0.1:2525", self.take())
+        self.assertAllTaken()
+        self.need("systemd-analyze")
+        for name, text in dict(units, **{"smsrelay.service": "[Service]\nExecStart=/bin/true\n"}).items():
+            with open(os.path.join(self.folder, name), "w") as file:
+                file.write(text)
+        done = subprocess.run(["systemd-analyze", "verify", "--recursive-errors=no", *units],
+                              cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
 class Durability(DocumentTest):
