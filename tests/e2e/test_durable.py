@@ -781,6 +781,22 @@ class Durability(DurableTest):
 
 
 class File(DurableTest):
+    # What the first smsrelay that kept its queue on the disk made.
+    FIRST_SCHEMA = """
+        CREATE TABLE message (row INTEGER PRIMARY KEY, id BLOB NOT NULL, owner INTEGER NOT NULL,
+            priority INTEGER NOT NULL, encoding INTEGER NOT NULL, parts INTEGER NOT NULL,
+            allow_unicode INTEGER NOT NULL, has_ttl INTEGER NOT NULL, due_ms INTEGER NOT NULL,
+            expires_ms INTEGER NOT NULL, recipient TEXT NOT NULL, sender TEXT NOT NULL, ref TEXT,
+            text TEXT NOT NULL);
+        CREATE TABLE progress (row INTEGER PRIMARY KEY, state INTEGER NOT NULL,
+            attempts INTEGER NOT NULL, ambiguous_ends INTEGER NOT NULL, may_be_sent INTEGER NOT NULL,
+            is_expiry_lifted INTEGER NOT NULL, due_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
+            api_id TEXT, reason TEXT);
+        CREATE INDEX progress_failed ON progress (state, row) WHERE state > 5;
+        CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+        PRAGMA application_id = 1397576530;
+        PRAGMA user_version = 1"""
+
     def refused(self, words, advice=""):
         """The relay does not start on this file, says why, and leaves it as it is."""
         before = self.content()
@@ -846,19 +862,25 @@ class File(DurableTest):
 
     def test_of_an_older_version(self):
         """It is brought up to date, and the log says so, for an older program cannot use it any more."""
-        self.leave_messages(7)
+        now_ms = int(time.time() * 1000)
         with sqlite3.connect(self.path) as db:
-            db.executescript("DROP TABLE change; PRAGMA user_version = 2")
+            db.executescript(self.FIRST_SCHEMA)
+            for row in range(7):
+                db.execute("INSERT INTO message VALUES (?, ?, 0, 0, 0, 1, 0, 0, ?, ?, '+34600000000', 'ACME', "
+                           "NULL, 'text')", (row + 1, now_ms.to_bytes(6, "big") + bytes(9) + bytes([row]), now_ms,
+                                             now_ms + 86400000))
         db.close()
-        self.go_on()
+        os.chmod(self.path, 0o600)
+        self.start()
         line = self.daemon.log("store_migrated", level="info")[0]
-        self.assertEqual((line["path"], line["from"], line["rows"]), (self.path, "2", "7"))
+        self.assertEqual((line["path"], line["from"], line["rows"]), (self.path, "1", "7"))
         self.assertGreater(int(line["to"]), 2)
         self.assertLess(float(line["seconds"]), 10)
         self.assertEqual(self.total(), 7)
         self.stop()
         self.go_on()
         self.assertEqual(self.daemon.log("store_migrated"), [])
+        self.assertEqual(self.total(), 7)
         self.finish()
 
     def test_damaged(self):
