@@ -47,7 +47,8 @@ const struct conf_key conf_keys[] = {
         "needs no restart.",
         COMMON),
     SECRET(api, token, "", conf_rule_token,
-        "The token itself, instead of token_file; INSTASENT_TOKEN in the environment also sets it. "
+        "The token itself, instead of token_file; INSTASENT_TOKEN in the environment also sets it, "
+        "and counts before a token_file in this file. "
         "A token is required unless url is sandbox. A settings file that holds one must be as "
         "private as a token_file."),
     STRING(api, url, "https://api.instasent.com/transactional/v1", conf_rule_api,
@@ -186,8 +187,9 @@ const struct conf_key conf_keys[] = {
         COMMON),
     SECRET(reports, secret, "", conf_rule_path_secret,
         "The last part of that URL: 16 or more letters, digits or -._~; `openssl rand -hex 16` "
-        "makes a good one. Those who can read it can forge reports: keep this file private (mode "
-        "600), or set SMSRELAY_REPORTS_SECRET in the environment instead.",
+        "makes a good one; none is needed if api.url is sandbox. Those who can read it can forge "
+        "reports: this file must be private (mode 600) if it is set here, and not as "
+        "SMSRELAY_REPORTS_SECRET in the environment.",
         COMMON),
     ROW(reports, poll, CONF_TIME, int64_t, poll_ms, "no", .min = SECOND, .max = DAY, .words = "no",
         .help =
@@ -200,8 +202,8 @@ const struct conf_key conf_keys[] = {
         "itself can be set as SMSRELAY_REPORTS_WEBHOOK in the environment instead."),
     SECRET(reports, webhook_secret, "", conf_rule_signing_key,
         "The key that signs these requests: 16 or more characters, or `whsec_` and a key in base64. "
-        "Keep this file private (mode 600), or set SMSRELAY_REPORTS_WEBHOOK_SECRET in the "
-        "environment instead."),
+        "This file must be private (mode 600) if it is set here, and not as "
+        "SMSRELAY_REPORTS_WEBHOOK_SECRET in the environment."),
     STRING(reports, webhook_ca_file, "", NULL,
         "A file of CA certificates (PEM) to trust, for that URL, instead of the system's."),
     STRING(reports, exec, "", conf_rule_program,
