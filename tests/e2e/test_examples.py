@@ -191,9 +191,12 @@ class Operating(DocumentTest):
         self.assertEqual(start, ["sudo systemctl daemon-reload", "sudo systemctl enable --now smsrelay"])
 
     def upgrade(self, example):
-        install, stop, copy, start = example.splitlines()
+        install, stop, copy, unit, load, start = example.splitlines()
         self.assertEqual(install, "git pull && sudo make install")
-        self.assertEqual([stop, start], ["sudo systemctl %s smsrelay" % word for word in ("stop", "start")])
+        self.assertEqual([stop, load, start], ["sudo systemctl " + words for words in
+                                               ("stop smsrelay", "daemon-reload", "start smsrelay")])
+        self.shell(unit.replace("sudo ", "").replace("/etc/", self.folder + "/etc/").replace(
+            "/usr/local", self.folder + "/usr/local"))
         os.makedirs(self.folder + "/var/lib/smsrelay")
         open(self.folder + "/var/lib/smsrelay/queue.db", "w").close()
         self.shell(copy.replace("sudo ", "").replace("/var/lib/", self.folder + "/var/lib/"))
