@@ -25,6 +25,7 @@ enum conf_signature { CONF_SIGNATURE_DROP, CONF_SIGNATURE_KEEP };
 enum conf_auto_submitted { CONF_AUTO_SUBMITTED_REFUSE, CONF_AUTO_SUBMITTED_SEND };
 enum conf_auth { CONF_AUTH_NONE, CONF_AUTH_ANY };
 enum conf_subject { CONF_SUBJECT_PREFIX, CONF_SUBJECT_IGNORE, CONF_SUBJECT_ONLY };
+enum conf_options { CONF_OPTIONS_LOCAL, CONF_OPTIONS_YES, CONF_OPTIONS_NO };
 enum conf_too_long { CONF_TOO_LONG_TRUNCATE, CONF_TOO_LONG_REFUSE };
 enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARN, CONF_LOG_INFO, CONF_LOG_DEBUG };
 enum conf_log_format { CONF_LOG_LOGFMT, CONF_LOG_JSON };
@@ -87,6 +88,7 @@ struct conf {
         int signature;      /* enum conf_signature */
         int auto_submitted; /* enum conf_auto_submitted */
         int auth;           /* enum conf_auth */
+        int options;        /* enum conf_options */
         int max_parts;
         int too_long; /* enum conf_too_long */
         int64_t max_size;

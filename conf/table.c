@@ -174,6 +174,10 @@ const struct conf_key conf_keys[] = {
     CHOICE(smtp, auto_submitted, "refuse", "refuse|send",
         "Bounces (multipart/report) and automatic replies (Auto-Submitted: auto-replied): `refuse` "
         "= they get 550 5.7.1, `send` = they are sent like other mails."),
+    CHOICE(smtp, options, "local", "local|yes|no",
+        "Whether the headers X-SMS-Ref, -TTL, -Priority and -At of a mail set the options of its "
+        "message: `local` = unless a mail server has relayed it (it has a Received header, and "
+        "anybody may have written it), `yes`, `no`."),
     /* `any` is safe as long as conf_rule_address allows only loopback. */
     CHOICE(smtp, auth, "none", "none|any",
         "Logins (AUTH PLAIN and LOGIN), for programs and devices that insist on one: `none` = not "

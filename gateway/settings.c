@@ -23,6 +23,7 @@ enum {
 _Static_assert((int)CONF_UNICODE_NO == (int)TEXT_UNICODE_NO, "sms.unicode");
 _Static_assert((int)CONF_TRANSLITERATE_ALL == (int)TEXT_TRANSLITERATE_ALL, "sms.transliterate");
 _Static_assert((int)CONF_SUBJECT_ONLY == (int)SUBJECT_ONLY, "smtp.subject");
+_Static_assert((int)CONF_OPTIONS_NO == (int)MAIL_OPTIONS_NO, "smtp.options");
 _Static_assert((int)CONF_TOO_LONG_REFUSE == (int)TOO_LONG_REFUSE, "smtp.too_long");
 
 bool settings_session(const struct conf *conf, const char *hostname,
@@ -49,6 +50,7 @@ bool settings_session(const struct conf *conf, const char *hostname,
         .transliterate = (enum text_transliterate)conf->sms.transliterate,
         .max_parts = (unsigned)conf->sms.max_parts,
         .mail_subject = (enum session_subject)conf->smtp.subject,
+        .mail_options = (enum session_mail_options)conf->smtp.options,
         .mail_max_parts = (unsigned)conf->smtp.max_parts,
         .mail_too_long = (enum session_too_long)conf->smtp.too_long,
         .mail_keeps_signature = conf->smtp.signature == CONF_SIGNATURE_KEEP,

@@ -19,8 +19,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { REF_MAX = 64 };
-
 /* The most that a message counts. */
 enum {
     MESSAGE_ATTEMPTS_MAX = 1023,
@@ -30,9 +28,17 @@ enum {
     MESSAGE_LOOKS_MAX = 7
 };
 
-/* REFs made of a mail begin so, and are valid for an hour. No client may choose one. */
-#define MESSAGE_MAIL_REF "mail:"
-enum { MESSAGE_MAIL_REF_MS = 60 * 60 * 1000 };
+/*
+ * REFs of mails have a space of their own, where no other client's REF can be: those made of a mail,
+ * which are valid for an hour, and those that its X-SMS-Ref gives it.
+ */
+#define MESSAGE_MAIL_REF        "mail:"
+#define MESSAGE_MAIL_CHOSEN_REF "mail/"
+enum {
+    MESSAGE_MAIL_REF_MS = 60 * 60 * 1000,
+    CHOSEN_REF_MAX = 64, /* bytes that a client may choose */
+    REF_MAX = CHOSEN_REF_MAX + sizeof MESSAGE_MAIL_CHOSEN_REF - 1
+};
 
 /* proto/PROTOCOL.md, "States", says what is true in each. Stores hold these numbers, and those of
  * enum message_priority: they never change, and new ones go to the end. */
@@ -173,7 +179,7 @@ const char *message_from(const struct message *m);
 const char *message_ref(const struct message *m); /* "" when it has none */
 const char *message_text(const struct message *m);
 
-/* Was its REF made of a mail? */
+/* Was its REF made of a mail, so that it is valid for an hour only? */
 bool message_has_mail_ref(const struct message *m);
 
 /* The API's id for it, and why it is in its state; "" if there is none. */

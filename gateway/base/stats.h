@@ -64,6 +64,8 @@ enum stats_kind {
     X(TEXTS_CUT, "texts_cut_total", STATS_COUNTER, "mails of which only the start is sent") \
     X(MAILS_REPAIRED, "mails_repaired_total", STATS_COUNTER, \
        "mails with something that could not be read") \
+    X(MAIL_OPTIONS_IGNORED, "mail_options_ignored_total", STATS_COUNTER, \
+       "mails with X-SMS- headers that smtp.options does not obey") \
     X(MESSAGES_CANCELED, "messages_canceled_total", STATS_SUM, \
        "messages canceled by clients") \
     X(SUBMISSIONS_NOT_STORED, "submissions_not_stored_total", STATS_COUNTER, \

@@ -105,6 +105,11 @@ void journal_losses(const struct peer *peer, const char *command,
             LOG_STR("command", command), LOG_INT("parts", submission->size.parts),
             LOG_NUMBER("to", submission->to[0]));
     }
+    if (submission->ignored_options > 0) {
+        stats_add(stats, STAT_MAIL_OPTIONS_IGNORED, 1);
+        LOG(LOG_INFO, "options_ignored", peer_field(peer, from), name_field(peer),
+            LOG_INT("headers", submission->ignored_options), LOG_NUMBER("to", submission->to[0]));
+    }
     if (submission->ignored_len > 0) {
         LOG(LOG_INFO, "attachments_ignored", peer_field(peer, from), name_field(peer),
             LOG_BYTES("names", submission->ignored, submission->ignored_len));

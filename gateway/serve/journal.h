@@ -38,7 +38,7 @@ void journal_unknown_user(const struct peer *peer);
 void journal_refusal(const struct peer *peer, const struct session_refusal *refusal);
 
 /* What a submission has lost on its way in: a cut text, bytes and parts that could not be read,
- * attachments. Counts them. */
+ * attachments, options. Counts them. */
 void journal_losses(const struct peer *peer, const char *command,
                     const struct submission *submission, struct stats *stats);
 

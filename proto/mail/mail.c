@@ -112,6 +112,7 @@ static void take_fields(struct tree *tree, struct mail *mail)
     mail->message_id = (struct mail_field){head->message_id.s, head->message_id.len};
     mail->date = (struct mail_field){head->date.s, head->date.len};
     mail->option_count = head->option_count;
+    mail->is_relayed = head->hops > 0;
     memcpy(mail->options, head->options, sizeof head->options);
 }
 
@@ -189,7 +190,8 @@ void mail_free(struct mail *mail)
             buffer_free(buffers[i]);
         }
     }
-    mail->option_count = 0;
+    mail->option_count = mail->ignored_options = 0;
+    mail->is_relayed = false;
     mail->repairs = (struct mail_repairs){0};
     mail->message_id = mail->date = (struct mail_field){NULL, 0};
 }

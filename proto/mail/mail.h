@@ -28,6 +28,8 @@ struct mail {
     struct mail_field message_id, date;
     struct mail_option options[MAIL_OPTIONS_MAX];
     size_t option_count;
+    size_t ignored_options; /* for the session: of these, those that it does not obey */
+    bool is_relayed;        /* a mail server has passed it on: it has a Received field */
     struct mail_repairs repairs;
 };
 

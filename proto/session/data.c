@@ -3,6 +3,7 @@
 
 #include "proto/session/draft.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,11 +56,31 @@ static void join_subject(struct mail *mail, enum session_subject rule)
     *subject = (struct buffer)BUFFER_EMPTY;
 }
 
+/* Are its X-SMS- headers the client's own words? A mail server adds a Received field (RFC 5321, 4.4), and
+ * what it relays may come from anybody. */
+static bool obeys_options(const struct session *s, const struct mail *mail)
+{
+    enum session_mail_options rule = s->rules->mail_options;
+    return rule == MAIL_OPTIONS_YES || (rule == MAIL_OPTIONS_LOCAL && !mail->is_relayed);
+}
+
+/* Moves the REF that a header gives to the space of mails. */
+static void set_apart(struct options *options)
+{
+    char chosen[CHOSEN_REF_MAX + 1];
+    memcpy(chosen, options->ref, sizeof chosen);
+    snprintf(options->ref, sizeof options->ref, MESSAGE_MAIL_CHOSEN_REF "%s", chosen);
+}
+
 /* Sets the options that the headers name. A mail without a REF gets one made of itself, so that it
  * is recognised when it comes again. */
-static bool take_options(struct session *s, const struct mail *mail)
+static bool take_options(struct session *s, struct mail *mail)
 {
     struct options *options = &s->open.options;
+    if (!obeys_options(s, mail)) {
+        mail->ignored_options = mail->option_count;
+        mail->option_count = 0;
+    }
     for (size_t i = 0; i < mail->option_count; i++) {
         const struct mail_option *option = &mail->options[i];
         if (!options_set(options, option->name, strlen(option->name), option->field.value,
@@ -67,7 +88,9 @@ static bool take_options(struct session *s, const struct mail *mail)
             return false;
         }
     }
-    if (options->ref[0] == '\0') {
+    if (options->ref[0] != '\0') {
+        set_apart(options);
+    } else {
         mail_ref(mail, draft_sender(s, &s->open), mail->text.data, mail->text.len, options->ref);
     }
     return true;

@@ -311,6 +311,7 @@ enum session_step draft_submit(struct session *s, struct draft *draft, const cha
         .options = options,
         .ignored = s->mail == NULL ? NULL : s->mail->ignored.data,
         .ignored_len = s->mail == NULL ? 0 : s->mail->ignored.len,
+        .ignored_options = s->mail == NULL ? 0 : s->mail->ignored_options,
         .repairs = s->mail == NULL ? NULL : &s->mail->repairs,
     };
     return SESSION_SUBMISSION;

@@ -38,6 +38,7 @@ struct submission {
     const struct options *options;
     const char *ignored;                /* names of a mail's attachments, not NUL-terminated */
     size_t ignored_len;                 /* 0 = there were none */
+    size_t ignored_options;             /* X-SMS- headers of a mail that were not obeyed */
     const struct mail_repairs *repairs; /* what reading a mail had to mend; NULL = it is no mail */
 };
 

@@ -160,13 +160,17 @@ static bool set_from(struct options *options, const char *s, size_t len, int64_t
     return option_parse_sender(s, len, options->from);
 }
 
+static bool begins_with(const char *s, size_t len, const char *start)
+{
+    return len >= strlen(start) && memcmp(s, start, strlen(start)) == 0;
+}
+
 static bool set_ref(struct options *options, const char *s, size_t len, int64_t now_ms)
 {
     (void)now_ms;
     struct ulid id;
-    bool is_of_mail = len >= sizeof MESSAGE_MAIL_REF - 1 &&
-                      memcmp(s, MESSAGE_MAIL_REF, sizeof MESSAGE_MAIL_REF - 1) == 0;
-    if (len == 0 || len > REF_MAX || is_of_mail || ulid_parse(s, len, &id)) {
+    if (len == 0 || len > CHOSEN_REF_MAX || begins_with(s, len, MESSAGE_MAIL_REF) ||
+        begins_with(s, len, MESSAGE_MAIL_CHOSEN_REF) || ulid_parse(s, len, &id)) {
         return false;
     }
     for (size_t i = 0; i < len; i++) {
@@ -242,7 +246,7 @@ static const struct {
     const char *rule;
 } TABLE[] = {
     {"REF", set_ref, REPLY_BAD_ARGUMENT,
-     "1 to 64 printable ASCII characters, not shaped like an id, not starting with mail:"},
+     "1 to 64 printable ASCII characters, not shaped like an id, not starting with mail: or mail/"},
     {"TTL", set_ttl, REPLY_BAD_ARGUMENT, "seconds, or 90s, 5m, 2h, 1d; at least 1s, at most 30d"},
     {"PRIORITY", set_priority, REPLY_BAD_ARGUMENT, "high, normal or low"},
     {"AT", set_at, REPLY_BAD_ARGUMENT,

@@ -13,8 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* smtp.subject and smtp.too_long, in the order of the settings' words. */
+/* smtp.subject, smtp.options and smtp.too_long, in the order of the settings' words. */
 enum session_subject { SUBJECT_PREFIX, SUBJECT_IGNORE, SUBJECT_ONLY };
+enum session_mail_options { MAIL_OPTIONS_LOCAL, MAIL_OPTIONS_YES, MAIL_OPTIONS_NO };
 enum session_too_long { TOO_LONG_TRUNCATE, TOO_LONG_REFUSE };
 
 enum { SESSION_VERBS = 29 };
@@ -45,6 +46,7 @@ struct session_rules {
     enum session_subject mail_subject;
     unsigned mail_max_parts;
     enum session_too_long mail_too_long;
+    enum session_mail_options mail_options; /* whose X-SMS- headers are obeyed */
     size_t mail_max_size;
     bool mail_keeps_signature;   /* what follows "-- " is text */
     bool takes_any_login;        /* AUTH is offered; every name and password is accepted */

@@ -38,8 +38,48 @@ class Mail(TestCase):
         self.c.ask("HOLD")
         reply = self.send("From: a\r\nX-SMS-Ref: order-7\r\nX-SMS-At: +1h\r\n\r\ntext\r\n")
         status = self.status(reply)
-        self.assertEqual((status["ref"], status["state"]), ("order-7", "scheduled"))
-        self.assertEqual(self.c.ask("STATUS order-7")[0], self.c.ask("STATUS " + status["id"])[0])
+        self.assertEqual((status["ref"], status["state"]), ("mail/order-7", "scheduled"))
+        self.assertEqual(self.c.ask("STATUS mail/order-7")[0],
+                         self.c.ask("STATUS " + status["id"])[0])
+
+    def test_their_refs_are_a_space_of_their_own(self):
+        self.c.ask("HOLD")
+        self.send("From: a\r\nX-SMS-Ref: order-7\r\n\r\nof a mail\r\n")
+        self.assertReply(self.c.ask("STATUS order-7"), "550 5.0.0")
+        mine = self.c.submit("mine", options="REF=order-7")
+        self.assertIn("duplicate=yes", self.c.ask("SEND REF=order-7 %s mine" % TO)[0])
+        self.assertIn("duplicate=yes",
+                      self.send("From: a\r\nX-SMS-Ref: order-7\r\n\r\nof a mail\r\n"))
+        self.assertEqual(parse_reply(self.c.ask("CANCEL order-7")[0])["id"], mine)
+        self.assertReply(self.c.ask("SEND REF=mail/order-7 %s squatted" % TO), "501 5.5.4")
+        longest = "r" * 64
+        self.send("From: a\r\nX-SMS-Ref: %s\r\n\r\ntext\r\n" % longest)
+        self.assertReply(self.c.ask("STATUS mail/" + longest), "250")
+
+    RELAYED = ("Received: from web.example by mail.example; Mon, 30 Nov 2026 10:00:00 +0000\r\n"
+               "From: a\r\nX-SMS-Ref: order-7\r\nX-SMS-Priority: nonsense\r\n\r\ntext\r\n")
+
+    def test_what_a_mail_server_relays_asks_for_nothing(self):
+        status = self.status(self.send(self.RELAYED))
+        self.assertNotIn("ref", status)
+        for name in ("order-7", "mail/order-7"):
+            self.assertReply(self.c.ask("STATUS " + name), "550 5.0.0")
+        line = self.the_relay.wait_log("options_ignored")
+        self.assertEqual(line["headers"], "2")
+        self.assertEqual(self.c.stats()["mail_options_ignored_total"], "1")
+
+    def test_unless_the_server_is_trusted(self):
+        self.the_relay = self.relay({"smtp.options": "yes"})
+        self.c = self.client(self.the_relay)
+        self.assertRegex(self.send(self.RELAYED), "^501 5.5.4 ")
+        self.send(self.RELAYED.replace("nonsense", "high"))
+        self.assertReply(self.c.ask("STATUS mail/order-7"), "250")
+
+    def test_and_with_no_nobody_may_ask(self):
+        self.the_relay = self.relay({"smtp.options": "no"})
+        self.c = self.client(self.the_relay)
+        self.send("From: a\r\nX-SMS-Ref: order-7\r\n\r\ntext\r\n")
+        self.assertReply(self.c.ask("STATUS mail/order-7"), "550 5.0.0")
 
     def test_what_they_cannot_ask_for(self):
         for header in ("X-SMS-TTL: soon", "X-SMS-Priority: urgent", "X-SMS-At: yesterday",
