@@ -68,11 +68,15 @@ struct conf {
         int durability; /* enum conf_durability */
         int max_messages;
         int64_t max_bytes;
+        int64_t max_disk;
         int64_t reserve; /* bytes of the volume that new messages leave free */
         int64_t max_age_ms;
         int64_t retention_ms; /* 0 = forget finished messages at once */
         int64_t drain_timeout_ms;
     } queue;
+    struct {
+        int others; /* percent */
+    } limits;
     struct {
         char *default_from;
         struct conf_list senders;

@@ -104,9 +104,12 @@ const struct conf_key conf_keys[] = {
         "power failure. `none` = it is in memory: a crash loses it, and so does an orderly stop "
         "if it is not sent within drain_timeout. Without a path it is `none` in any case."),
     NUMBER(queue, max_messages, "1000000", 1, 100000000,
-        "Maximum number of unfinished messages. Beyond that, clients get 452 and try again later."),
+        "Maximum number of unfinished messages of one user. Beyond that, clients get 452 and try again later."),
     SIZE(queue, max_bytes, "1g", 64 * KB, 1024 * GB,
         "Maximum memory for all messages. Beyond that, clients get 452 and try again later."),
+    SIZE(queue, max_disk, "32g", 4 * MB, 1024 * GB,
+        "Maximum size of path. As the file comes near to it, finished messages are forgotten before "
+        "their retention ends, oldest first; then clients get 452 and try again later."),
     SIZE(queue, reserve, "64m", 0, 1024 * GB,
         "How much of the volume of path new messages leave free, up to a twentieth of it: the relay "
         "needs it to record what becomes of messages. As the volume fills up, finished messages are "
@@ -123,6 +126,11 @@ const struct conf_key conf_keys[] = {
         "How long a stopping relay goes on sending what is queued, and waits for answers. The service "
         "manager must wait longer. What is left stays in the file for the next start; without a "
         "file it is lost, and the log says how much."),
+
+    NUMBER(limits, others, "10", 0, 90,
+        "What others find when one user has filled the queue, in percent: so much more than "
+        "queue.max_messages and queue.max_bytes, which one user may fill, and so much of "
+        "queue.max_disk, which one user leaves free."),
 
     LIST(listen, address, "127.0.0.1:2525", conf_rule_address,
         "Where clients connect: HOST:PORT or [IPv6]:PORT, one or more. Port 0 is any free port, "

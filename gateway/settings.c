@@ -67,6 +67,7 @@ bool settings_store(const struct conf *conf, struct store_options *options)
         .path = conf->queue.path,
         .retention_ms = conf->queue.retention_ms,
         .reserve = conf->queue.reserve,
+        .max_disk = conf->queue.max_disk,
         .recalls_api_ids = conf->reports.address[0] != '\0',
     };
     return conf->queue.path[0] != '\0' && conf->queue.durability == CONF_DURABILITY_ALWAYS;
@@ -77,6 +78,8 @@ void settings_queue(const struct conf *conf, struct queue_options *options)
     *options = (struct queue_options){
         .max_messages = (size_t)conf->queue.max_messages,
         .max_bytes = (size_t)conf->queue.max_bytes,
+        .max_disk = (size_t)conf->queue.max_disk,
+        .others_percent = (unsigned)conf->limits.others,
         .max_finished_bytes = FINISHED_BYTES_MAX,
         .retention_ms = conf->queue.retention_ms,
         .expects_reports = conf->reports.address[0] != '\0',

@@ -115,10 +115,14 @@ static size_t answer_bytes(const char *answer)
     return api_id_bytes + strlen(answer + api_id_bytes) + 1;
 }
 
+size_t message_own_bytes(const struct message *m)
+{
+    return sizeof(*m) + ref_bytes(m) + row_bytes(m) + string_bytes(m);
+}
+
 size_t message_bytes(const struct message *m)
 {
-    return sizeof(*m) + ref_bytes(m) + row_bytes(m) + string_bytes(m) +
-           (m->answer == NULL ? 0 : answer_bytes(m->answer)) +
+    return message_own_bytes(m) + (m->answer == NULL ? 0 : answer_bytes(m->answer)) +
            (m->has_report ? sizeof(struct report) : 0);
 }
 
@@ -259,6 +263,11 @@ bool message_frees_ref(const struct message *m)
 bool message_state_is_finished(enum message_state state)
 {
     return state == MESSAGE_RELAYED || message_state_is_failure(state);
+}
+
+bool message_ended_unsent(enum message_state state, unsigned attempts, bool may_be_sent)
+{
+    return message_state_is_failure(state) && attempts == 0 && !may_be_sent;
 }
 
 bool message_state_is_settled(enum message_state state)

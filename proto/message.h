@@ -167,6 +167,8 @@ void message_free(struct message *m);
 
 /* Bytes that a message occupies, for `queue.max_bytes`. */
 size_t message_bytes(const struct message *m);
+/* The part of them that never changes: all but the answer. */
+size_t message_own_bytes(const struct message *m);
 
 /* The links of a message that has a REF (ref_len != 0). The queue's own. */
 struct message_ref *message_ref_links(struct message *m);
@@ -215,6 +217,8 @@ bool message_state_is_failure(enum message_state state);
 bool message_frees_ref(const struct message *m);
 /* Relayed or one of the failures. */
 bool message_state_is_finished(enum message_state state);
+/* Has a message in this state ended without ever being in a request? Then nobody needs its text. */
+bool message_ended_unsent(enum message_state state, unsigned attempts, bool may_be_sent);
 /* Finished or unresolved: the relay itself does nothing more about it. */
 bool message_state_is_settled(enum message_state state);
 

@@ -56,6 +56,8 @@ enum stats_kind {
        "submissions that were not accepted") \
     X(SUBMISSIONS_FULL, "submissions_full_total", STATS_COUNTER, \
        "of these, because the queue was full") \
+    X(SUBMISSIONS_OWNER_FULL, "submissions_owner_full_total", STATS_COUNTER, \
+       "of these, because the user had all that one may have") \
     X(MESSAGES_ACCEPTED, "messages_accepted_total", STATS_COUNTER, \
        "messages accepted into the queue") \
     X(MESSAGES_DUPLICATE, "messages_duplicate_total", STATS_COUNTER, \

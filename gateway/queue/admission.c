@@ -85,20 +85,50 @@ static bool make_room(struct queue *q, const struct queue_demand *demand)
     const struct queue_demand *arriving = &q->arriving;
     size_t messages = demand->messages + arriving->messages;
     size_t bytes = demand->bytes + arriving->bytes;
-    size_t unfinished_bytes = q->bytes - q->finished_bytes;
-    if (queue_count(q, 0, QUEUE_UNFINISHED) + messages > q->options.max_messages ||
-        unfinished_bytes + bytes > q->options.max_bytes || bytes > q->room ||
+    size_t max_messages = q->options.max_messages;
+    size_t max_bytes = q->options.max_bytes;
+    max_messages += queue_others_part(&q->options, max_messages);
+    max_bytes += queue_others_part(&q->options, max_bytes);
+    if (queue_count(q, 0, QUEUE_UNFINISHED) + messages > max_messages ||
+        q->bytes - q->finished_bytes + bytes > max_bytes || bytes > q->room ||
         !queue_heap_reserve(&q->heap, demand->timed + arriving->timed)) {
         return false;
     }
     while (q->bytes + bytes > q->options.max_bytes) {
         struct message *m = queue_first_finished(q);
         if (m == NULL) {
-            return false; /* the rest cannot be forgotten before the store has written it */
+            /* The rest cannot be forgotten before the store has written it. */
+            return q->bytes + bytes <= max_bytes;
         }
         queue_forget(q, m);
     }
     return true;
+}
+
+/* Takes back the charges for the first `count` messages of a submission. */
+static void discharge(struct queue *q, const struct queue_submission *s, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!s->receipts[i].is_duplicate) {
+            queue_account_return(&q->accounts, s->messages[i]);
+        }
+    }
+}
+
+/* Charges a submission to its owner. Unless ACCEPTED, nothing is charged. */
+static enum queue_verdict charge(struct queue *q, const struct queue_submission *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (!s->receipts[i].is_duplicate && !queue_account_charge(&q->accounts, s->messages[i])) {
+            discharge(q, s, i);
+            return QUEUE_FULL;
+        }
+    }
+    if (queue_account_is_over(&q->accounts, s->messages[0]->owner, &q->options)) {
+        discharge(q, s, s->count);
+        return QUEUE_OWNER_FULL;
+    }
+    return QUEUE_ACCEPTED;
 }
 
 /* Gives the verdict on a submission; if ACCEPTED, counts it as arriving. */
@@ -106,9 +136,13 @@ static enum queue_verdict prepare(struct queue *q, struct queue_submission *s, i
 {
     struct queue_demand demand = {0, 0, 0};
     size_t claimed = claim_refs(q, s, &demand, now_ms);
-    if (claimed < s->count || !make_room(q, &demand)) {
+    enum queue_verdict verdict = claimed < s->count      ? QUEUE_REF_CONFLICT
+                                 : demand.messages == 0  ? QUEUE_ACCEPTED
+                                 : make_room(q, &demand) ? charge(q, s)
+                                                         : QUEUE_FULL;
+    if (verdict != QUEUE_ACCEPTED) {
         unclaim_refs(q, s, claimed);
-        return claimed < s->count ? QUEUE_REF_CONFLICT : QUEUE_FULL;
+        return verdict;
     }
     q->arriving.messages += demand.messages;
     q->arriving.bytes += demand.bytes;
@@ -172,6 +206,7 @@ void queue_admit(struct queue *q, struct queue_submission *submissions, size_t c
         if (is_stored) {
             admit(q, s, now_ms);
         } else {
+            discharge(q, s, s->count);
             unclaim_refs(q, s, s->count);
             s->verdict = QUEUE_NOT_STORED;
         }
@@ -207,6 +242,13 @@ void queue_set_room(struct queue *q, size_t bytes, const char *trouble)
     queue_enter(q);
     q->room = bytes;
     snprintf(q->trouble, sizeof(q->trouble), "%s", trouble);
+    queue_leave(q);
+}
+
+void queue_disk_freed(struct queue *q, int32_t owner, size_t bytes)
+{
+    queue_enter(q);
+    queue_account_free_disk(&q->accounts, owner, bytes);
     queue_leave(q);
 }
 

@@ -22,6 +22,7 @@ struct queue;
 enum queue_verdict {
     QUEUE_ACCEPTED,
     QUEUE_FULL,         /* too many unfinished messages, too many bytes, or no memory or disk */
+    QUEUE_OWNER_FULL,   /* its owner has all that one owner may have */
     QUEUE_REF_CONFLICT, /* a REF was used with other content for this recipient */
     QUEUE_NOT_STORED    /* the store could not write it */
 };
@@ -73,6 +74,9 @@ void queue_recall(struct queue *q, struct message **messages, size_t count);
  * none (copied; "" = it does). Without a store there is no such limit.
  */
 void queue_set_room(struct queue *q, size_t bytes, const char *trouble);
+
+/* The store has deleted messages of an owner: QUEUE_ROW_BYTES and their strings, each. */
+void queue_disk_freed(struct queue *q, int32_t owner, size_t bytes);
 
 /* Does the store take none? Copies why. */
 bool queue_is_in_trouble(struct queue *q, char trouble[QUEUE_REASON_SIZE]);

@@ -276,6 +276,9 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
     queue_refs_claim(&q->refs, m);
     queue_index_insert(&q->by_id, m);
     q->bytes += message_bytes(m);
+    if (!message_state_is_finished((enum message_state)m->state)) {
+        queue_account_restore(&q->accounts, m);
+    }
     q->feed.tells_settled = false; /* the earlier run has told it */
     put_in_place(q, m, QUEUE_TAIL);
     q->feed.tells_settled = q->options.tells_settled;
@@ -316,6 +319,7 @@ void queue_forget(struct queue *q, struct message *m)
 void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
                 int64_t now_ms)
 {
+    bool was_finished = message_state_is_finished((enum message_state)m->state);
     chain_remove(&q->places[place_of(m)], m);
     queue_heap_remove(&q->heap, m);
     m->state = state_of_place[to] & 0xF;
@@ -330,6 +334,10 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     queue_unsaved_add(&q->unsaved, m);
     if (!message_state_is_finished(state_of_place[to])) {
         return;
+    }
+    if (!was_finished) {
+        queue_account_finish(&q->accounts, m,
+                             message_ended_unsent(state_of_place[to], m->attempts, m->may_be_sent));
     }
     release_ref(q, m);
     if (!m->is_durable) {
@@ -357,6 +365,9 @@ void queue_release(struct queue *q, struct message *m)
 {
     size_t max_bytes = q->options.max_finished_bytes;
     q->finished_bytes += message_bytes(m);
+    if (q->options.retention_ms == 0 && m->is_durable) {
+        queue_account_forget_row(&q->accounts, m);
+    }
     if (q->options.retention_ms == 0 || (m->is_durable && m->ref_len == 0)) {
         queue_forget(q, m);
     }

@@ -9,6 +9,7 @@
 #define GATEWAY_QUEUE_CORE_H
 
 #include "gateway/base/stats.h"
+#include "gateway/queue/accounts.h"
 #include "gateway/queue/api_ids.h"
 #include "gateway/queue/feed.h"
 #include "gateway/queue/heap.h"
@@ -73,9 +74,10 @@ struct queue {
     struct queue_unsaved unsaved;
     struct queue_api_ids *api_ids; /* NULL = no reports are expected */
     size_t bytes, finished_bytes;  /* of all messages; of those that may be forgotten */
-    struct queue_demand arriving;  /* prepared, not admitted yet */
-    unsigned normal_run;           /* normal messages taken since the last low one */
-    struct message *doomed;        /* forgotten; queue_leave frees them without the mutex */
+    struct queue_accounts accounts;
+    struct queue_demand arriving; /* prepared, not admitted yet */
+    unsigned normal_run;          /* normal messages taken since the last low one */
+    struct message *doomed;       /* forgotten; queue_leave frees them without the mutex */
 
     bool is_asleep; /* the forwarder is, and wants to be woken for: */
     size_t wake_ready;

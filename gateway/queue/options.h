@@ -11,10 +11,13 @@
 struct stats;
 
 struct queue_options {
-    size_t max_messages; /* unfinished ones */
-    size_t max_bytes;    /* of all messages held, finished ones included */
-    size_t
-        max_finished_bytes; /* of those alone: the oldest are forgotten first; 0 = no such limit */
+    size_t max_messages; /* unfinished ones of one owner */
+    size_t max_bytes;    /* of all messages held, finished ones included, unless others need more */
+    size_t max_disk;     /* that durable messages may take in the store's file; 0 = no limit */
+    /* What others find when one owner has all that one may have: so much more of the first two, and
+     * so much of max_disk. */
+    unsigned others_percent;
+    size_t max_finished_bytes; /* the oldest are forgotten first; 0 = no such limit */
     int64_t retention_ms; /* how long a finished message can be asked for; 0 = forgotten at once */
     uint64_t first_event; /* events are numbered from here + 1, so that numbers rise across runs */
     size_t recent_events; /* how many are kept for queue_events_since: 0, or a power of two */

@@ -53,6 +53,7 @@ void queue_free(struct queue *q)
     queue_index_free(&q->by_id);
     queue_refs_free(&q->refs);
     queue_api_ids_free(q->api_ids);
+    queue_accounts_free(&q->accounts);
     recipients_free(&q->refused);
     pthread_mutex_destroy(&q->mutex);
     free(q);

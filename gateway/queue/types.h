@@ -47,6 +47,9 @@ struct queue_resolution {
 
 enum { QUEUE_REASON_SIZE = 256 };
 
+/* Bytes that a message takes in the store's file besides its strings, nearly. */
+enum { QUEUE_ROW_BYTES = 160 };
+
 /* Whether the relay as a whole sends. */
 struct queue_relaying {
     bool is_held;                   /* by HOLD, until RELEASE */

@@ -245,6 +245,8 @@ static enum reply refusal_of(enum queue_verdict verdict)
     switch (verdict) {
     case QUEUE_FULL:
         return REPLY_QUEUE_FULL;
+    case QUEUE_OWNER_FULL:
+        return REPLY_OWNER_FULL;
     case QUEUE_REF_CONFLICT:
         return REPLY_REF_CONFLICT;
     case QUEUE_NOT_STORED:
@@ -261,7 +263,9 @@ static void account(struct intake *in, const struct gathered *of, enum queue_ver
     struct gathering *g = &in->under_way;
     if (verdict != QUEUE_ACCEPTED) {
         stats_add(in->stats, STAT_SUBMISSIONS_REFUSED, 1);
-        stats_add(in->stats, STAT_SUBMISSIONS_FULL, verdict == QUEUE_FULL ? 1 : 0);
+        bool is_owner_full = verdict == QUEUE_OWNER_FULL;
+        stats_add(in->stats, STAT_SUBMISSIONS_FULL, verdict == QUEUE_FULL || is_owner_full);
+        stats_add(in->stats, STAT_SUBMISSIONS_OWNER_FULL, is_owner_full);
         stats_add(in->stats, STAT_SUBMISSIONS_NOT_STORED, verdict == QUEUE_NOT_STORED ? 1 : 0);
         return;
     }

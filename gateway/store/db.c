@@ -93,6 +93,10 @@ static const char *const texts[STORE_STATEMENTS] = {
         "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     [STORE_SAVE_PROGRESS] =
         "REPLACE INTO progress VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [STORE_READ_SIZE] =
+        "SELECT owner, length(recipient) + length(sender) + ifnull(length(ref), 0) +"
+        " length(CAST(text AS BLOB)) FROM message WHERE row = ?1",
+    [STORE_DROP_TEXT] = "UPDATE message SET text = '' WHERE row = ?1",
     [STORE_DELETE_MESSAGES] = "DELETE FROM message WHERE row BETWEEN ?1 AND ?2",
     [STORE_DELETE_PROGRESS] = "DELETE FROM progress WHERE row BETWEEN ?1 AND ?2",
     [STORE_DELETE_REPORTS] = "DELETE FROM report WHERE row BETWEEN ?1 AND ?2",

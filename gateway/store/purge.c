@@ -2,10 +2,8 @@
 #include "gateway/store/purge.h"
 
 #include "gateway/store/row.h"
-#include "gateway/store/rows.h"
 
 enum {
-    ROWS_MAX = 256,      /* a step looks at: 0.5 ms if it deletes all of them */
     REST_MS = 10000,     /* between passes */
     VACUUM_PAGES = 64,   /* a step gives back */
     FREE_PAGES_MAX = 256 /* kept for new messages: 1 MB */
@@ -18,19 +16,34 @@ static bool is_past(const struct store_rows_progress *progress, int64_t cutoff_m
            progress->updated_ms <= cutoff_ms;
 }
 
-/* Deletes those of the messages seen that are past; `*purged` = how many. */
+/* Deletes one message. */
+static bool delete_row(struct store_db *db, int64_t row, struct store_purged *purged)
+{
+    struct store_rows_freed freed;
+    if (!store_rows_delete_one(db, row, &freed)) {
+        return false;
+    }
+    if (purged->runs > 0 && purged->freed[purged->runs - 1].owner == freed.owner) {
+        purged->freed[purged->runs - 1].bytes += freed.bytes;
+    } else {
+        purged->freed[purged->runs++] = freed;
+    }
+    purged->count++;
+    return true;
+}
+
+/* Deletes those of the messages seen that are past. */
 static bool delete_past(struct store_db *db, const struct store_rows_progress *seen, int count,
-                        int64_t cutoff_ms, size_t *purged)
+                        int64_t cutoff_ms, struct store_purged *purged)
 {
     bool is_good = true;
     for (int i = 0; is_good && i < count; i++) {
         if (is_past(&seen[i], cutoff_ms)) {
-            is_good = (*purged > 0 || store_db_begin(db, false)) &&
-                      store_rows_delete(db, seen[i].row, seen[i].row);
-            ++*purged;
+            is_good = (purged->count > 0 || store_db_begin(db, false)) &&
+                      delete_row(db, seen[i].row, purged);
         }
     }
-    return is_good && (*purged == 0 || store_db_commit(db));
+    return is_good && (purged->count == 0 || store_db_commit(db));
 }
 
 /* Gives some pages back after a pass, then rests. */
@@ -46,18 +59,18 @@ static bool shrink(struct store_purge *purge, struct store_db *db, int64_t now_m
 }
 
 bool store_purge_step(struct store_purge *purge, struct store_db *db, int64_t cutoff_ms,
-                      bool shrinks, int64_t now_ms, size_t *purged)
+                      bool shrinks, int64_t now_ms, struct store_purged *purged)
 {
-    struct store_rows_progress seen[ROWS_MAX];
-    *purged = 0;
+    struct store_rows_progress seen[STORE_PURGE_ROWS_MAX];
+    purged->count = purged->runs = 0;
     if (purge->is_shrinking && shrinks) {
         return shrink(purge, db, now_ms);
     }
-    int count = store_rows_read_progress(db, purge->next_row, seen, ROWS_MAX);
+    int count = store_rows_read_progress(db, purge->next_row, seen, STORE_PURGE_ROWS_MAX);
     if (count < 0 || !delete_past(db, seen, count, cutoff_ms, purged)) {
         return false;
     }
-    bool is_end = count < ROWS_MAX || seen[count - 1].row >= store_row_first(cutoff_ms);
+    bool is_end = count < STORE_PURGE_ROWS_MAX || seen[count - 1].row >= store_row_first(cutoff_ms);
     purge->next_row = is_end ? 0 : seen[count - 1].row + 1;
     purge->is_shrinking = is_end;
     purge->free_pages = -1;

@@ -9,10 +9,20 @@
 #define GATEWAY_STORE_PURGE_H
 
 #include "gateway/store/db.h"
+#include "gateway/store/rows.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+enum { STORE_PURGE_ROWS_MAX = 256 }; /* a step looks at: 0.5 ms if it deletes all of them */
+
+/* What a step has deleted. */
+struct store_purged {
+    size_t count;                                        /* messages */
+    struct store_rows_freed freed[STORE_PURGE_ROWS_MAX]; /* for each run of one owner's, the sum */
+    size_t runs;
+};
 
 /* All zero at first. */
 struct store_purge {
@@ -23,11 +33,11 @@ struct store_purge {
 };
 
 /*
- * Makes a step: deletes what finished at or before `cutoff_ms` (Unix); `*purged` = how many messages.
+ * Makes a step: deletes what finished at or before `cutoff_ms` (Unix); `purged` gets which messages.
  * After a pass it gives pages back to the file system, if it `shrinks`. Returns false when the disk
  * fails: the transaction is to be rolled back.
  */
 bool store_purge_step(struct store_purge *purge, struct store_db *db, int64_t cutoff_ms,
-                      bool shrinks, int64_t now_ms, size_t *purged);
+                      bool shrinks, int64_t now_ms, struct store_purged *purged);
 
 #endif

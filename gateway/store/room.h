@@ -2,7 +2,7 @@
  * room: how much of its volume the store may still use, and for what.
  *
  * What becomes of messages must find room even when new ones find none: new messages leave some of the
- * volume free (queue.reserve). Before it comes to that, the store forgets finished messages early.
+ * volume free (queue.reserve), and the file no longer than it may be (queue.max_disk). Before it comes to that, the store forgets finished messages early.
  * Owns the measuring; leaves refusing to the queue, and forgetting to purge.
  * For store.c only. Thread: the store's.
  */
@@ -18,7 +18,8 @@ struct store_db;
 enum { STORE_ROOM_WORDS_SIZE = 200 };
 
 struct store_room {
-    int64_t reserve; /* queue.reserve; what is kept is never more than a twentieth of the volume */
+    int64_t max_disk; /* queue.max_disk; 0 = no such limit */
+    int64_t reserve;  /* queue.reserve; what is kept is never more than a twentieth of the volume */
 
     /* As measured. */
     size_t bytes;  /* of messages that may be added: as message_bytes counts them */

@@ -3,6 +3,7 @@
 
 #include "gateway/queue/records.h"
 #include "gateway/queue/reports.h"
+#include "gateway/queue/types.h"
 #include "gateway/store/row.h"
 
 #include <inttypes.h>
@@ -124,6 +125,25 @@ bool store_rows_insert_stray(struct store_db *db, const struct queue_report *r)
     bind_code(insert, 4, r->report.code);
     sqlite3_bind_int64(insert, 5, r->report.event_ms);
     return store_db_run(db, STORE_INSERT_STRAY);
+}
+
+bool store_rows_delete_one(struct store_db *db, int64_t row, struct store_rows_freed *freed)
+{
+    sqlite3_stmt *size = db->statements[STORE_READ_SIZE];
+    bool has_failed = false;
+    *freed = (struct store_rows_freed){.bytes = 0};
+    sqlite3_bind_int64(size, 1, row);
+    while (store_db_next_row(db, STORE_READ_SIZE, &has_failed)) {
+        freed->owner = sqlite3_column_int(size, 0);
+        freed->bytes = QUEUE_ROW_BYTES + (size_t)sqlite3_column_int64(size, 1);
+    }
+    return !has_failed && store_rows_delete(db, row, row);
+}
+
+bool store_rows_drop_text(struct store_db *db, int64_t row)
+{
+    sqlite3_bind_int64(db->statements[STORE_DROP_TEXT], 1, row);
+    return store_db_run(db, STORE_DROP_TEXT);
 }
 
 bool store_rows_delete_strays(struct store_db *db, int64_t but)

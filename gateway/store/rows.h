@@ -27,6 +27,14 @@ bool store_rows_insert(struct store_db *db, int64_t row, const struct message *m
 bool store_rows_save(struct store_db *db, const struct queue_record *record, const char *answers);
 /* Deletes the messages from row `first` to row `last`, and all that belongs to them. */
 bool store_rows_delete(struct store_db *db, int64_t first, int64_t last);
+/* Deletes the message in `row`, and says what that frees. */
+struct store_rows_freed {
+    int32_t owner;
+    size_t bytes; /* as queue_disk_freed takes them; 0 = there was no such message */
+};
+bool store_rows_delete_one(struct store_db *db, int64_t row, struct store_rows_freed *freed);
+/* Keeps a message without its text. */
+bool store_rows_drop_text(struct store_db *db, int64_t row);
 /* Inserts an inbound message that answers the message in `row`; its outcome becomes REPORT_OLD if the
  * same one is stored. */
 bool store_rows_insert_inbound(struct store_db *db, int64_t row, struct queue_report *report);

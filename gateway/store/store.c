@@ -676,12 +676,15 @@ static void purge(struct store *s, int64_t now_ms)
 {
     int64_t kept_ms = s->room.is_tight ? 0 : s->options.retention_ms;
     int64_t cutoff_ms = clock_unix_ms() - kept_ms;
-    size_t purged = 0;
+    struct store_purged purged;
     if (!store_purge_step(&s->purge, &s->writer.db, cutoff_ms, !s->room.is_tight, now_ms,
                           &purged)) {
         fail(s, NULL);
     } else {
-        stats_add(s->options.stats, STAT_STORE_PURGED, (int64_t)purged);
+        stats_add(s->options.stats, STAT_STORE_PURGED, (int64_t)purged.count);
+        for (size_t i = 0; i < purged.runs; i++) {
+            queue_disk_freed(s->queue, purged.freed[i].owner, purged.freed[i].bytes);
+        }
         measure_room(s);
     }
 }
@@ -806,6 +809,7 @@ static struct store *store_new(const struct store_options *options)
     s->options = *options;
     s->sync_ms = s->progress_ms = INT64_MAX;
     s->room.reserve = options->reserve;
+    s->room.max_disk = options->max_disk;
     s->writer = (struct store_writer){
         .place.lock_fd = -1, .retention_ms = options->retention_ms, .stats = options->stats};
     store_notices_init(&s->writer.notices, options->outbox);

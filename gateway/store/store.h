@@ -33,6 +33,7 @@ struct store;
 struct store_options {
     const char *path;     /* of the database; its directory exists */
     int64_t retention_ms; /* how long finished messages can be asked for */
+    int64_t max_disk;     /* bytes of the file; 0 = no such limit */
     int64_t reserve;      /* bytes of the volume that new messages leave free; see room.h */
     bool recalls_api_ids; /* store_restore gives the queue those of relayed messages */
     int log_pages;        /* of 4 KB: how long the write-ahead log gets; 0 = the usual length */

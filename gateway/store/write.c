@@ -48,7 +48,9 @@ static bool write_record(struct store_writer *w, const struct queue_record *reco
     if (w->retention_ms == 0 && message_state_is_finished(record->state)) {
         return store_rows_delete(&w->db, record->row, record->row);
     }
-    return store_rows_save(&w->db, record, answers);
+    return store_rows_save(&w->db, record, answers) &&
+           (!message_ended_unsent(record->state, record->attempts, record->may_be_sent) ||
+            store_rows_drop_text(&w->db, record->row));
 }
 
 static bool write_records(struct store_writer *w, const struct store_batch *batch)

@@ -1,8 +1,10 @@
 """Owners: what a client may see and change is its user's, whichever door it comes in by."""
 
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import tempfile
 import unittest
 
@@ -23,7 +25,7 @@ class Owners(TestCase):
     def start(self, **settings):
         self.path = self.folder.name + "/socket"
         self.daemon = self.relay({"listen.unix": self.path, "listen.control": "unix",
-                                  **{name.replace("_", "."): value
+                                  **{name.replace("_", ".", 1).replace("__", "_"): value
                                      for name, value in settings.items()}})
         self.root = self.client(self.daemon, self.path)
         self.root.ask("HOLD")
@@ -104,6 +106,57 @@ class Owners(TestCase):
         self.daemon.send_signal(signal.SIGCONT)
         while "queued=2 " not in self.root.ask("QUEUE")[0]:
             pass
+
+    def test_others_find_room_when_one_user_has_filled_the_queue(self):
+        address = self.start(queue_max__messages="20")
+        sent = self.as_user(MINE, address, *["SEND %s text" % TO] * 21)
+        self.assertEqual([reply[:9] for reply in sent[:-1]], ["250 2.0.0"] * 20 + ["452 4.3.1"])
+        self.assertIn("limits.others", sent[20])
+        for _ in range(2):
+            self.assertReply(self.as_user(OTHER, address, "SEND %s text" % TO), "250 2.0.0 queued")
+        self.assertReply(self.as_user(OTHER, address, "SEND %s text" % TO), "452 4.3.1 queue full")
+        stats = self.root.stats()
+        self.assertEqual((stats["submissions_owner_full_total"], stats["submissions_full_total"]),
+                         ("1", "2"))
+
+
+class Disk(TestCase):
+    """Canceling is no way to fill the disk."""
+
+    MAX = 6 << 20
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = self.folder.name + "/queue.db"
+        self.daemon = self.relay({"queue.path": self.path, "queue.max_disk": self.MAX})
+
+    def test_what_was_canceled_unsent_keeps_no_text(self):
+        with self.daemon.connect() as client:
+            name = client.submit("a secret text", options="AT=+1h REF=r")
+            client.ask("CANCEL r")
+            self.assertEqual(parse_reply(client.ask("STATUS " + name)[0])["state"], "canceled")
+        self.daemon.stop()
+        with contextlib.closing(sqlite3.connect(self.path)) as store:
+            self.assertEqual(store.execute("SELECT recipient, ref, text FROM message").fetchall(),
+                             [(TO, "r", "")])
+
+    def test_submit_and_cancel(self):
+        """30 MB of texts; those of others are sent meanwhile."""
+        text = "x" * 1500
+        with self.daemon.connect() as client:
+            for i in range(40):
+                options = "AT=+1h REF=r%d" % i
+                client.send(*["SEND %s +346%08d %s" % (options, n, text) for n in range(500)],
+                            "CANCEL r%d" % i)
+                replies = [client.read_reply() for _ in range(501)]
+                # When there is no room for a moment, what was finished is being forgotten.
+                self.assertLess(set(reply[0][:9] for reply in replies), {"250 2.0.0", "250-2.0.0",
+                                                                         "452 4.3.1", "550 5.0.0"})
+                files = [self.path, self.path + "-wal"]
+                self.assertLess(sum(os.path.getsize(file) for file in files), 2 * self.MAX)
+        self.as_user(OTHER, self.daemon.addresses[0], "SEND ACK=relayed %s text" % TO)
+        self.assertEqual(self.daemon.sandbox.texts(), ["text"])
 
 
 if __name__ == "__main__":
