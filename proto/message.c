@@ -4,6 +4,7 @@
  */
 #include "proto/message.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -113,6 +114,15 @@ static size_t answer_bytes(const char *answer)
 {
     size_t api_id_bytes = strlen(answer) + 1;
     return api_id_bytes + strlen(answer + api_id_bytes) + 1;
+}
+
+void message_owner_name(int32_t owner, char name[OWNER_NAME_SIZE])
+{
+    if (owner == OWNER_LOCAL) {
+        snprintf(name, OWNER_NAME_SIZE, "local");
+    } else {
+        snprintf(name, OWNER_NAME_SIZE, "%u", (unsigned)owner);
+    }
 }
 
 size_t message_own_bytes(const struct message *m)

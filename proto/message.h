@@ -68,6 +68,10 @@ enum { MESSAGE_PRIORITIES = PRIORITY_LOW + 1 };
  */
 enum { OWNER_LOCAL = -1, OWNER_RESERVED = -65536 };
 
+/* "local", or the uid in digits. */
+enum { OWNER_NAME_SIZE = 16 };
+void message_owner_name(int32_t owner, char name[OWNER_NAME_SIZE]);
+
 /*
  * Times in the queue are steady ms (base/clock.h), so that no message expires because the wall clock is
  * set; but of a SCHEDULED one, `due_ms` and `expires_ms` are Unix ms. Outside the queue all are.

@@ -258,6 +258,76 @@ void queue_totals(struct queue *q, struct queue_totals *totals)
     queue_leave(q);
 }
 
+/* --- owners --------------------------------------------------------------------------------- */
+
+static struct queue_holding holding_of(const struct queue_account *account)
+{
+    return (struct queue_holding){.owner = account->owner,
+                                  .messages = account->messages,
+                                  .bytes = account->bytes,
+                                  .disk = account->disk};
+}
+
+void queue_holding(struct queue *q, int32_t owner, struct queue_holding *holding)
+{
+    *holding = (struct queue_holding){.owner = owner};
+    queue_enter(q);
+    const struct queue_account *account = queue_account_find(&q->accounts, owner);
+    if (account != NULL) {
+        *holding = holding_of(account);
+    }
+    queue_leave(q);
+}
+
+static bool has_more(const struct queue_holding *a, const struct queue_holding *b)
+{
+    return a->messages != b->messages ? a->messages > b->messages : a->disk > b->disk;
+}
+
+/* The list of those who have most. */
+struct ranking {
+    struct queue_holding *first;
+    size_t count, max;
+    struct queue_holding *others;
+};
+
+static void rank(struct ranking *r, struct queue_holding holding)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        if (has_more(&holding, &r->first[i])) {
+            struct queue_holding lower = r->first[i];
+            r->first[i] = holding;
+            holding = lower;
+        }
+    }
+    if (r->count < r->max) {
+        r->first[r->count++] = holding;
+    } else {
+        r->others->messages += holding.messages;
+        r->others->bytes += holding.bytes;
+        r->others->disk += holding.disk;
+    }
+}
+
+size_t queue_holdings(struct queue *q, struct queue_holding *holdings, size_t max,
+                      struct queue_holding *others)
+{
+    struct ranking ranking = {.first = holdings, .max = max, .others = others};
+    *others = (struct queue_holding){.owner = OWNER_LOCAL};
+    queue_enter(q);
+    for (size_t i = 0; i < QUEUE_ACCOUNT_BUCKETS; i++) {
+        const struct queue_account *account;
+        LIST_FOREACH(account, &q->accounts.buckets[i], entry)
+        {
+            rank(&ranking, holding_of(account));
+        }
+    }
+    queue_leave(q);
+    return ranking.count;
+}
+
+/* --- the relay ------------------------------------------------------------------------------ */
+
 void queue_relaying(struct queue *q, struct queue_relaying *relaying)
 {
     queue_enter(q);

@@ -61,6 +61,22 @@ struct queue_totals {
 };
 void queue_totals(struct queue *q, struct queue_totals *totals);
 
+/* What one owner has: unfinished messages, their bytes, and bytes in the store's file. */
+struct queue_holding {
+    int32_t owner;
+    size_t messages, bytes, disk;
+};
+
+/* What `owner` has. */
+void queue_holding(struct queue *q, int32_t owner, struct queue_holding *holding);
+
+/*
+ * Those who have most, up to `max` of them, by messages and then by disk, in falling order; returns how
+ * many. `others` gets the sum of all others; its `owner` means nothing. O(owners * max).
+ */
+size_t queue_holdings(struct queue *q, struct queue_holding *holdings, size_t max,
+                      struct queue_holding *others);
+
 /* Whether the relay sends: held by the operator, stopped by the destination. */
 void queue_relaying(struct queue *q, struct queue_relaying *relaying);
 

@@ -569,10 +569,21 @@ static void say_counter(const char *name, int64_t value, void *arg)
     reply_line(arg, REPLY_OK, true, "%s=%" PRId64, name, value);
 }
 
+/* What the client's owner has, of what one owner may have. */
+static void say_holding(struct call *call)
+{
+    struct queue_holding holding;
+    queue_holding(call->relay->queue, call->client->owner, &holding);
+    say_counter("owner_messages", (int64_t)holding.messages, call->out);
+    say_counter("owner_bytes", (int64_t)holding.bytes, call->out);
+    say_counter("owner_disk_bytes", (int64_t)holding.disk, call->out);
+}
+
 static void answer_stats(struct call *call)
 {
     stats_add_up(call->relay->stats, call->relay->rules->tally);
     stats_each(call->relay->stats, say_counter, call->out);
+    say_holding(call);
     reply_line(call->out, REPLY_OK, false, "version=%s", call->relay->rules->version);
 }
 

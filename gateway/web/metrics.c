@@ -15,7 +15,10 @@
 
 #define PREFIX "smsrelay_"
 
-enum { MS_PER_SECOND = 1000 };
+enum {
+    MS_PER_SECOND = 1000,
+    OWNERS_MAX = 10 /* that have a label of their own */
+};
 
 /* --- the format ------------------------------------------------------------------------------- */
 
@@ -232,6 +235,37 @@ static void write_queue(struct queue *queue, int64_t now_ms, struct buffer *out)
     write_lanes(&totals, now_ms, out);
 }
 
+/* What the owners with the most messages have. The last one stands for all others. */
+static void write_owners(struct queue *queue, struct buffer *out)
+{
+    static const struct {
+        const char *name, *help;
+        size_t value_at;
+    } rows[] = {
+        {"owner_messages",
+         "unfinished messages of a user: of those who have most, and of all others",
+         offsetof(struct queue_holding, messages)},
+        {"owner_bytes", "memory of these messages", offsetof(struct queue_holding, bytes)},
+        {"owner_disk_bytes", "what a user's messages take in the file of the queue, about",
+         offsetof(struct queue_holding, disk)},
+    };
+    struct queue_holding holdings[OWNERS_MAX + 1];
+    size_t count = queue_holdings(queue, holdings, OWNERS_MAX, &holdings[OWNERS_MAX]);
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        write_head(out, rows[row].name, "gauge", rows[row].help);
+        for (size_t i = 0; i <= count; i++) {
+            char name[OWNER_NAME_SIZE] = "others";
+            size_t value;
+            const struct queue_holding *holding = &holdings[i < count ? i : OWNERS_MAX];
+            if (i < count) {
+                message_owner_name(holding->owner, name);
+            }
+            memcpy(&value, (const char *)holding + rows[row].value_at, sizeof value);
+            write_line(out, rows[row].name, "owner", name, (int64_t)value);
+        }
+    }
+}
+
 /* --- the destination ---------------------------------------------------------------------------- */
 
 static void write_destination(const struct relay *relay, struct buffer *out)
@@ -303,6 +337,7 @@ void metrics_write(const struct relay *relay, int64_t now_ms, struct buffer *out
     write_commands(tally, out);
     write_refusals(tally, out);
     write_queue(relay->queue, clock_steady_ms(), out);
+    write_owners(relay->queue, out);
     write_destination(relay, out);
     write_windows(relay->stats, now_ms, out);
     write_head(out, "build_info", "gauge", "always 1; the label is the version");

@@ -3,6 +3,7 @@
 
 #include "gateway/base/stats.h"
 #include "gateway/policy/destination.h"
+#include "gateway/queue/admission.h"
 #include "gateway/queue/queue.h"
 #include "gateway/serve/relay.h"
 #include "proto/session/session.h"
@@ -20,7 +21,7 @@ static struct buffer text;
 
 static void setup(void)
 {
-    struct queue_options options = {.max_messages = 10, .max_bytes = 100000, .stats = &stats};
+    struct queue_options options = {.max_messages = 100, .max_bytes = 100000, .stats = &stats};
     rules = (struct session_rules){.version = "1.2", .tally = &tally};
     relay = (struct relay){.rules = &rules, .stats = &stats, .queue = queue_new(&options)};
     cr_assert_not_null(relay.queue);
@@ -41,6 +42,26 @@ static const char *all(void)
     buffer_append(&text, "", 1);
     cr_assert_not(text.has_failed);
     return text.data;
+}
+
+/* Queues a message. */
+static void submit(int32_t owner)
+{
+    static unsigned char count;
+    unsigned char random[ULID_RANDOM_BYTES] = {++count};
+    struct queue_receipt receipt;
+    struct message *m = message_new(&(struct message_content){.id = ulid_make(count, random),
+                                                              .to = "+34600000000",
+                                                              .from = "Acme",
+                                                              .ref = "",
+                                                              .text = "text",
+                                                              .text_len = 4,
+                                                              .size = {TEXT_GSM7, 4, 1},
+                                                              .expires_ms = INT64_MAX,
+                                                              .owner = owner});
+    struct queue_submission submission = {&m, 1, &receipt, QUEUE_FULL, 0};
+    queue_add(relay.queue, &submission, 1, 0);
+    cr_assert_eq(submission.verdict, QUEUE_ACCEPTED);
 }
 
 /* Is this a whole line of the text? */
@@ -118,6 +139,26 @@ Test(metrics, each_metric_has_one_head)
         }
     }
     free(lines);
+}
+
+/* However many users there are, few have labels. */
+Test(metrics, owners_are_few)
+{
+    EXPECT_LINES("smsrelay_owner_messages{owner=\"others\"} 0");
+    for (int32_t owner = -1; owner < 20; owner++) {
+        submit(owner);
+    }
+    submit(-1);
+    submit(7);
+    EXPECT_LINES("smsrelay_owner_messages{owner=\"local\"} 2",
+                 "smsrelay_owner_messages{owner=\"7\"} 2",
+                 "smsrelay_owner_messages{owner=\"others\"} 11",
+                 "smsrelay_owner_disk_bytes{owner=\"others\"} 0");
+    size_t labels = 0;
+    for (const char *at = all(); (at = strstr(at, "smsrelay_owner_bytes{")) != NULL; at++) {
+        labels++;
+    }
+    cr_expect_eq(labels, 11);
 }
 
 Test(metrics, a_window_is_shown_while_it_is_known)
