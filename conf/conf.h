@@ -76,6 +76,7 @@ struct conf {
     } queue;
     struct {
         int others; /* percent */
+        int awaits;
     } limits;
     struct {
         char *default_from;

@@ -129,8 +129,11 @@ const struct conf_key conf_keys[] = {
 
     NUMBER(limits, others, "10", 0, 90,
         "What others find when one user has filled the queue, in percent: so much more than "
-        "queue.max_messages and queue.max_bytes, which one user may fill, and so much of "
-        "queue.max_disk, which one user leaves free."),
+        "queue.max_messages, queue.max_bytes and listen.max_connections, which one user may fill, "
+        "and so much of queue.max_disk, which one user leaves free."),
+    NUMBER(limits, awaits, "250000", 1, 100000000,
+        "How many messages the clients of one user may wait for, with ACK=relayed and WATCH together. "
+        "Each takes about 300 bytes. Beyond that, clients get 452."),
 
     LIST(listen, address, "127.0.0.1:2525", conf_rule_address,
         "Where clients connect: HOST:PORT or [IPv6]:PORT, one or more. Port 0 is any free port, "

@@ -203,6 +203,8 @@ bool settings_server(const struct conf *conf, struct server_options *options)
         .control_group = conf->listen.control_group,
         .gives_control_to_all = conf->listen.control == CONF_CONTROL_ALL,
         .max_connections = (size_t)conf->listen.max_connections,
+        .others_percent = (unsigned)conf->limits.others,
+        .max_awaits = (size_t)conf->limits.awaits,
         .min_idle_ms = conf->listen.min_idle_ms,
         .idle_timeout_ms = conf->listen.idle_timeout_ms,
     };

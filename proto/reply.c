@@ -33,6 +33,8 @@ static const struct row ROWS[REPLIES] = {
     [REPLY_GUARD] = {"421", "4.7.0 ", "this is a line protocol for SMS, try HELP; closing"},
     [REPLY_CANNOT_STORE] = {"451", "4.3.0 ", "cannot store the message now, try again later"},
     [REPLY_QUEUE_FULL] = {"452", "4.3.1 ", "queue full, try again later"},
+    [REPLY_AWAITS_FULL] =
+        {"452", "4.3.1 ", "this user waits for too many messages (limits.awaits), try again later"},
     [REPLY_OWNER_FULL] = {"452", "4.3.1 ",
                           "queue full for this user (limits.others), try again later"},
     [REPLY_TOO_MANY] = {"452", "4.5.3 ", "too many recipients"},

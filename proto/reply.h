@@ -35,6 +35,7 @@ enum reply {
     REPLY_CANNOT_STORE,    /* 451 4.3.0 */
     REPLY_QUEUE_FULL,      /* 452 4.3.1 */
     REPLY_OWNER_FULL,      /* 452 4.3.1 */
+    REPLY_AWAITS_FULL,     /* 452 4.3.1 */
     REPLY_TOO_MANY,        /* 452 4.5.3: recipients */
     REPLY_MALFORMED,       /* 500 5.5.2 */
     REPLY_AUTH_TOO_LONG,   /* 500 5.5.6 */

@@ -72,6 +72,11 @@ static const struct relay *relay_of(const struct conn *c)
     return c->context->relay;
 }
 
+int32_t conn_owner(const struct conn *c)
+{
+    return c->owner->key;
+}
+
 struct conn_links *conn_links(struct conn *c)
 {
     return &c->links;
@@ -246,7 +251,10 @@ static void submit(struct conn *c, const struct session_event *event, int64_t no
 {
     const struct relay *relay = relay_of(c);
     const struct submission *submission = &event->submission;
-    if (intake_submit(relay->intake, c, event->slot, c->client.owner, submission, now_ms)) {
+    if (submission->options->ack == ACK_RELAYED &&
+        !watch_has_room(&c->client.watcher, submission->count)) {
+        refuse(c, event->slot, REPLY_AWAITS_FULL, NULL, submission->to[0]);
+    } else if (intake_submit(relay->intake, c, event->slot, c->client.owner, submission, now_ms)) {
         c->due_calls++;
         journal_losses(peer_of(c), session_command(c->session, event->slot), submission,
                        relay->stats);
@@ -768,7 +776,7 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const st
     c->bev = bev;
     c->peer = *peer;
     c->context = context;
-    c->client = (struct requests_client){.watcher.client = c,
+    c->client = (struct requests_client){.watcher = {.client = c, .budget = &c->owner->awaits},
                                          .answered = answer_late,
                                          .paused = answer_in_part,
                                          .owner = owner_key,

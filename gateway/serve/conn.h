@@ -68,6 +68,9 @@ void conn_free(struct conn *c);
 /* Is there something to do for it, or something to send? */
 bool conn_has_unsent(const struct conn *c);
 
+/* The key of its owner. */
+int32_t conn_owner(const struct conn *c);
+
 struct conn_links *conn_links(struct conn *c);
 
 /*

@@ -5,21 +5,33 @@
 
 enum { COMPETE_US = 10000 }; /* owners that have not taken turns for so long do not compete */
 
-struct owner *owner_enter(struct owners *owners, int32_t key)
+static struct owner *find(const struct owners *owners, int32_t key)
 {
-    struct owner_bucket *bucket = &owners->buckets[(uint32_t)key % OWNER_BUCKETS];
-    struct owner *owner = LIST_FIRST(bucket);
+    struct owner *owner = LIST_FIRST(&owners->buckets[(uint32_t)key % OWNER_BUCKETS]);
     while (owner != NULL && owner->key != key) {
         owner = LIST_NEXT(owner, entry);
     }
+    return owner;
+}
+
+size_t owner_connections(const struct owners *owners, int32_t key)
+{
+    const struct owner *owner = find(owners, key);
+    return owner == NULL ? 0 : owner->connections;
+}
+
+struct owner *owner_enter(struct owners *owners, int32_t key)
+{
+    struct owner *owner = find(owners, key);
     if (owner == NULL) {
         owner = calloc(1, sizeof *owner);
         if (owner == NULL) {
             return NULL;
         }
         owner->key = key;
+        owner->awaits.max = owners->max_awaits;
         turn_line_enter(&owners->line, &owner->turn);
-        LIST_INSERT_HEAD(bucket, owner, entry);
+        LIST_INSERT_HEAD(&owners->buckets[(uint32_t)key % OWNER_BUCKETS], owner, entry);
         owners->count++;
     }
     owner->connections++;

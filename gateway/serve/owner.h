@@ -9,25 +9,28 @@
 #define GATEWAY_SERVE_OWNER_H
 
 #include "gateway/serve/turns.h"
+#include "gateway/serve/watch.h"
 
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
 struct owner {
-    LIST_ENTRY(owner) entry; /* in its bucket */
-    int32_t key;             /* the `owner` of its messages */
-    size_t connections;      /* it lives as long as there is one */
-    struct turn turn;        /* in the line of owners */
-    struct turn_line line;   /* its connections that wait for their turn */
+    LIST_ENTRY(owner) entry;    /* in its bucket */
+    int32_t key;                /* the `owner` of its messages */
+    size_t connections;         /* it lives as long as there is one */
+    struct watch_budget awaits; /* what they wait for, together */
+    struct turn turn;           /* in the line of owners */
+    struct turn_line line;      /* its connections that wait for their turn */
 };
 
 enum { OWNER_BUCKETS = 64 };
 
-/* All owners that have connections. Starts all zero. */
+/* All owners that have connections. Starts all zero, but for `max_awaits`. */
 struct owners {
     LIST_HEAD(owner_bucket, owner) buckets[OWNER_BUCKETS];
     size_t count;
+    size_t max_awaits;        /* of each: see struct watch_budget */
     struct turn_line line;    /* those with connections that wait for their turn */
     const struct owner *last; /* the one that had the last turn, for comparison alone */
     int64_t changed_us;       /* when it was another one's before, monotonic */
@@ -35,6 +38,9 @@ struct owners {
 
 /* The owner with this key, for one more connection. Returns NULL on allocation failure. */
 struct owner *owner_enter(struct owners *owners, int32_t key);
+
+/* How many connections the owner with this key has. */
+size_t owner_connections(const struct owners *owners, int32_t key);
 
 /* One of its connections has ended, and waits no more; with the last one, the owner is freed. */
 void owner_leave(struct owners *owners, struct owner *owner);

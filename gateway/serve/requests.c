@@ -604,6 +604,17 @@ static void say_watching(const struct relay *relay, struct requests_client *clie
                last);
 }
 
+/* Refuses a WATCH of more than the client's owner may wait for. What it has begun to watch stays. */
+static bool refuse_excess(struct requests_client *client, struct buffer *out)
+{
+    bool is_over = client->watcher.is_over;
+    client->watcher.is_over = false;
+    if (is_over) {
+        reply_line(out, REPLY_AWAITS_FULL, false, "%s", reply_text(REPLY_AWAITS_FULL));
+    }
+    return is_over;
+}
+
 /* A finished message may still get reports. */
 static void on_watched(void *arg, const struct store_question *question)
 {
@@ -615,7 +626,9 @@ static void on_watched(void *arg, const struct store_question *question)
         say_unknown(&late->reply);
         finish(late);
     } else if (!watch_message(late->relay->watch, &late->client->watcher, &question->id)) {
-        reply_line(&late->reply, REPLY_CANNOT_STORE, false, "cannot watch now");
+        if (!refuse_excess(late->client, &late->reply)) {
+            reply_line(&late->reply, REPLY_CANNOT_STORE, false, "cannot watch now");
+        }
         finish(late);
     } else {
         struct request request = {
@@ -629,7 +642,9 @@ static void on_watched(void *arg, const struct store_question *question)
 static void finish_watched(struct late *late)
 {
     struct request request = {.has_id = true, .has_since = late->has_since, .since = late->since};
-    if (late->watched > 0) {
+    if (refuse_excess(late->client, &late->reply)) {
+        /* It has its reply. */
+    } else if (late->watched > 0) {
         say_watching(late->relay, late->client, &request, late->last, &late->reply);
     } else {
         say_unknown(&late->reply);
@@ -672,6 +687,9 @@ static void visit_watched(struct call *call, struct walk *walk, const struct uli
 
 static void end_watched(struct call *call, struct walk *walk)
 {
+    if (refuse_excess(call->client, call->out)) {
+        return;
+    }
     if (walk->watched > 0) {
         say_watching(call->relay, call->client, call->request, walk->last, call->out);
     } else if (may_be_stored(call)) {

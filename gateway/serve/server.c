@@ -88,14 +88,29 @@ void server_flush(void *arg)
 static const char too_many[] = "listen.max_connections is reached";
 static const char no_descriptors[] = "descriptors run out (RLIMIT_NOFILE)";
 
-/* Asks the client that has been idle for longest to close; false if none was for long enough. */
-static bool ask_idlest(struct server *s, const char *reason)
+/*
+ * The client that has been idle for longest, and for long enough: of all, or, if `key`'s owner has more
+ * than its part of the places, of its own, so that it takes none from others.
+ */
+static struct conn *find_idlest(const struct server *s, int32_t key)
 {
-    struct conn *idlest = s->idlest;
+    bool is_own = owner_connections(&s->owners, key) * s->owners.count > s->count;
+    struct conn *c = s->idlest;
+    while (c != NULL && is_own && conn_owner(c) != key) {
+        c = conn_links(c)->next;
+    }
+    bool is_idle =
+        c != NULL && clock_monotonic_ms() - conn_links(c)->active_ms >= s->options.min_idle_ms;
+    return is_idle ? c : NULL;
+}
+
+/* Asks a client to close, to make room for one of `key`'s; false if there is none to ask. */
+static bool ask_idlest(struct server *s, int32_t key, const char *reason)
+{
+    struct conn *idlest = find_idlest(s, key);
     LOG(LOG_WARN, "connections_full", LOG_STR("reason", reason), LOG_INT("connections", s->count),
         LOG_INT("max", s->options.max_connections));
-    if (idlest == NULL ||
-        clock_monotonic_ms() - conn_links(idlest)->active_ms < s->options.min_idle_ms) {
+    if (idlest == NULL) {
         return false;
     }
     stats_add(s->relay->stats, STAT_CONNECTIONS_TIMED_OUT, 1);
@@ -111,7 +126,8 @@ static void turn_away(struct server *s, evutil_socket_t fd, const struct peer *p
     struct buffer line = BUFFER_EMPTY;
     journal_refusal(peer, &(struct session_refusal){
                               .command = "", .reply = REPLY_SHUTTING_DOWN, .words = reason});
-    reply_line(&line, REPLY_SHUTTING_DOWN, false, "%s", reply_text(REPLY_SHUTTING_DOWN));
+    reply_line(&line, REPLY_SHUTTING_DOWN, false, "%s: %s", reply_text(REPLY_SHUTTING_DOWN),
+               reason);
     if (line.data != NULL) {
         /* The buffer of a new socket has room for a line; if not, the client still sees the end. */
         (void)!send(fd, line.data, line.len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -121,19 +137,31 @@ static void turn_away(struct server *s, evutil_socket_t fd, const struct peer *p
     stats_add(s->relay->stats, STAT_CONNECTIONS_REFUSED, 1);
 }
 
-/* Makes room for a new client, if there is need. Returns why it cannot be taken in; NULL = it can. */
-static const char *make_room(struct server *s, evutil_socket_t fd)
+/* How many clients there may be with one more of `key`'s. */
+static size_t max_clients(const struct server *s, int32_t key)
 {
+    size_t max = s->options.max_connections;
+    size_t others = max * s->options.others_percent / 100;
+    return owner_connections(&s->owners, key) < others ? max + others : max;
+}
+
+/*
+ * Makes room for a new client of `key`'s, if there is need. Returns why it cannot be taken in; NULL = it
+ * can.
+ */
+static const char *make_room(struct server *s, evutil_socket_t fd, int32_t key)
+{
+    size_t max = max_clients(s, key);
     /* Those that were asked to close and do not: asking more of them would make no room. */
-    if (s->count >= 2 * s->options.max_connections) {
+    if (s->count >= 2 * max) {
         return too_many;
     }
     if (descriptors_are_reserved(fd, 0)) {
-        return ask_idlest(s, no_descriptors) && !descriptors_are_reserved(fd, OVERLAP)
+        return ask_idlest(s, key, no_descriptors) && !descriptors_are_reserved(fd, OVERLAP)
                    ? NULL
                    : no_descriptors;
     }
-    return s->count < s->options.max_connections || ask_idlest(s, too_many) ? NULL : too_many;
+    return s->count < max || ask_idlest(s, key, too_many) ? NULL : too_many;
 }
 
 static void set_accepting(struct server *s, bool accepts)
@@ -167,7 +195,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
         journal_unknown_user(&peer);
         stats_add(s->relay->stats, STAT_CONNECTIONS_LOCAL, 1);
     }
-    const char *reason = make_room(s, fd);
+    const char *reason = make_room(s, fd, who.owner);
     if (reason != NULL) {
         turn_away(s, fd, &peer, reason);
         return;
@@ -302,6 +330,7 @@ struct server *server_new(const struct relay *relay, const struct server_options
     s->relay = relay;
     s->options = *options;
     s->identities.diag_fd = -1;
+    s->owners.max_awaits = options->max_awaits;
     s->context = (struct conn_context){.relay = relay,
                                        .owners = &s->owners,
                                        .idle_timeout_ms = options->idle_timeout_ms,

@@ -24,6 +24,8 @@ struct server_options {
     const char *control_group; /* its members may control through the Unix socket; "" = none */
     bool gives_control_to_all;
     size_t max_connections;
+    unsigned others_percent; /* so many more for owners that have few when one has taken all */
+    size_t max_awaits;       /* see struct watch_budget */
     int64_t min_idle_ms;     /* a client that was active more recently keeps its place */
     int64_t idle_timeout_ms; /* 0 = none */
 };

@@ -42,8 +42,8 @@ struct await {
     LIST_ENTRY(await) watcher_entry; /* those of the same client */
     struct watcher *watcher;
     uint32_t slot;
-    int64_t deadline_ms; /* monotonic */
-    size_t count;
+    int64_t deadline_ms;        /* monotonic */
+    size_t size, count;         /* receipts: there is room for, and there are so far */
     size_t open;                /* receipts that are not settled */
     struct interest *interests; /* one for each receipt, in the same allocation */
     struct session_receipt receipts[];
@@ -120,6 +120,28 @@ static void drop_interest(struct watch *w, struct interest *interest)
     }
 }
 
+/* --- budgets ---------------------------------------------------------------------------------- */
+
+bool watch_has_room(const struct watcher *watcher, size_t count)
+{
+    const struct watch_budget *budget = watcher->budget;
+    return budget == NULL || (budget->used < budget->max && count <= budget->max - budget->used);
+}
+
+static void charge(const struct watcher *watcher, size_t count)
+{
+    if (watcher->budget != NULL) {
+        watcher->budget->used += count;
+    }
+}
+
+static void discharge(const struct watcher *watcher, size_t count)
+{
+    if (watcher->budget != NULL) {
+        watcher->budget->used -= count;
+    }
+}
+
 /* --- ACK=relayed ------------------------------------------------------------------------------ */
 
 static void arm_deadline(struct watch *w)
@@ -142,6 +164,7 @@ static void await_free(struct watch *w, struct await *await)
         drop_interest(w, &await->interests[i]);
         free((char *)await->receipts[i].answer);
     }
+    discharge(await->watcher, await->size);
     free(await);
 }
 
@@ -196,6 +219,8 @@ static struct await *await_new(struct watch *w, struct watcher *watcher, uint32_
         return NULL;
     }
     await->watcher = watcher;
+    await->size = count;
+    charge(watcher, count);
     await->slot = slot;
     await->deadline_ms = clock_monotonic_ms() + w->options.ack_timeout_ms;
     await->interests = (struct interest *)(void *)&await->receipts[count];
@@ -207,7 +232,8 @@ static struct await *await_new(struct watch *w, struct watcher *watcher, uint32_
 bool watch_await(struct watch *w, struct watcher *watcher, uint32_t slot,
                  const struct session_receipt *receipts, size_t count)
 {
-    struct await *await = await_new(w, watcher, slot, count);
+    struct await *await =
+        watch_has_room(watcher, count) ? await_new(w, watcher, slot, count) : NULL;
     if (await == NULL) {
         return false;
     }
@@ -441,12 +467,17 @@ static bool add_watched(struct watch *w, struct watcher *watcher, const struct u
         free(interest);
         return false;
     }
+    charge(watcher, 1);
     return true;
 }
 
 bool watch_message(struct watch *w, struct watcher *watcher, const struct ulid *id)
 {
     if (!watches_message(watcher, id)) {
+        watcher->is_over = watcher->is_over || !watch_has_room(watcher, 1);
+        if (watcher->is_over) {
+            return false;
+        }
         (void)queue_watch(w->queue, id, true);
         if (!add_watched(w, watcher, id)) {
             return false;
@@ -511,6 +542,7 @@ bool watch_end(struct watch *w, struct watcher *watcher)
         /* A node of tsearch(3) begins with the pointer that was given to it. */
         struct interest *interest = *(struct interest **)watcher->watched;
         tdelete(interest, &watcher->watched, compare_watched);
+        discharge(watcher, 1);
         drop_interest(w, interest);
         free(interest);
     }

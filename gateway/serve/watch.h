@@ -22,12 +22,18 @@ struct queue_event;
 struct stats;
 struct watch;
 
+/* How many messages the clients of one owner may wait for, each counted for each client and reply. */
+struct watch_budget {
+    size_t used, max;
+};
+
 /*
- * What a client waits for. A connection owns it, sets `client`, and keeps it in place until
+ * What a client waits for. A connection owns it, sets `client` and `budget`, and keeps it in place until
  * watch_forget; the rest starts all zero and is for watch to change.
  */
 struct watcher {
     void *client;                          /* for the callbacks */
+    struct watch_budget *budget;           /* of its owner; NULL = it has none */
     LIST_ENTRY(watcher) entry;             /* of those that watch all messages */
     LIST_HEAD(held_replies, await) awaits; /* held replies */
     void *watched;                         /* the messages that it watches: a tree of tsearch(3) */
@@ -35,6 +41,8 @@ struct watcher {
     bool is_watching;
     bool is_catching_up; /* told what it missed before any live event */
     bool watches_all;
+    bool
+        is_over; /* watch_message has failed because the budget is used up; for the reader to clear */
 };
 
 struct watch_options {
@@ -65,17 +73,20 @@ void watch_wake(void *watch);
 /* Takes all events that the queue has now; the loop itself takes them a portion a turn. */
 void watch_take(struct watch *watch);
 
+/* Has its owner's budget room for `count` messages more? */
+bool watch_has_room(const struct watcher *watcher, size_t count);
+
 /*
  * Holds back the reply of a slot until all its receipts are settled (relayed, unresolved or
- * finished). Copies the receipts. Returns false if there is nothing to wait for, or on allocation
- * failure: answer at once.
+ * finished). Copies the receipts. Returns false if there is nothing to wait for, no room in the budget,
+ * or on allocation failure: answer at once.
  */
 bool watch_await(struct watch *watch, struct watcher *watcher, uint32_t slot,
                  const struct session_receipt *receipts, size_t count);
 
 /*
  * Tells `watcher` of one message's events. One that has left the queue may still get reports. Returns
- * false on allocation failure.
+ * false on allocation failure, or if the budget has no room.
  */
 bool watch_message(struct watch *watch, struct watcher *watcher, const struct ulid *id);
 

@@ -7,6 +7,7 @@ it was built (release, asan, tsan, cover).
 """
 
 import collections
+import encodings.idna  # as_user: another user may not be able to read it
 import glob
 import http.client
 import json

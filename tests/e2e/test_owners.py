@@ -119,6 +119,65 @@ class Owners(TestCase):
         self.assertEqual((stats["submissions_owner_full_total"], stats["submissions_full_total"]),
                          ("1", "2"))
 
+    def test_others_find_a_place_when_one_user_has_taken_all(self):
+        address = self.start(listen_max__connections="20", listen_min__idle="1h")
+        for _ in range(19):  # and that of self.root
+            self.client(self.daemon)
+        with self.daemon.connect(greets=False) as late:
+            self.assertReply(late.read_reply(), "421 4.3.2")
+            self.assertIsNone(late.read_line())
+        sent = self.as_user(OTHER, address, "SEND %s text" % TO)
+        self.assertReply(sent, "250 2.0.0 queued")
+        self.daemon.wait_log("refused", reason="listen.max_connections is reached")
+
+    def test_who_takes_most_makes_room_himself(self):
+        """His next client costs him one of his own, and not the other user, who is the idlest."""
+        if os.getuid() != 0:
+            self.skipTest("only root can be somebody else")
+        address = self.start(listen_max__connections="20", listen_min__idle="0")
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setresuid(OTHER, OTHER, OTHER)
+                with open_socket(address) as connection:
+                    while data := connection.recv(1000):
+                        os.write(writer, data)
+            finally:
+                os._exit(0)
+        os.close(writer)
+        self.addCleanup(os.waitpid, child, 0)
+        self.addCleanup(os.kill, child, signal.SIGKILL)
+        self.assertEqual(os.read(reader, 3), b"220")
+        clients = [self.root] + [self.client(self.daemon) for _ in range(18)]
+        newest = self.client(self.daemon)
+        self.assertReply(newest.ask("NOOP"), "250")
+        self.assertReply(clients[0].read_reply(), "421 4.3.2")
+        self.assertReply(clients[1].ask("NOOP"), "250")
+        os.set_blocking(reader, False)
+        self.assertNotIn(b"421", os.read(reader, 1000))
+        os.close(reader)
+
+    def test_what_a_user_may_wait_for(self):
+        address = self.start(limits_awaits="10", listen_ack__timeout="1h")
+        with self.daemon.connect() as client:
+            many = ",".join("+346000000%02d" % n for n in range(11))
+            self.assertRegex(client.ask("SEND ACK=relayed %s text" % many)[0],
+                             "^452 4.3.1 .*limits.awaits")
+            ids = [client.submit(options="REF=r") for _ in range(1)]
+            client.ask("SEND REF=r %s text" % many.replace("+34600000000,", ""))
+            self.assertRegex(client.ask("WATCH r")[0], "^452 4.3.1 .*limits.awaits")
+            client.ask("UNWATCH")
+            self.assertReply(client.ask("WATCH " + ids[0]), "250")
+            self.assertReply(client.ask("WATCH " + ids[0]), "250")  # once
+            client.send("SEND ACK=relayed %s text" % ",".join(many.split(",")[:9]))
+            with self.daemon.connect() as another:  # of the same user, who waits for 10 by now
+                self.assertReply(another.ask("WATCH " + ids[0]), "452 4.3.1")
+            self.root.ask("RELEASE")
+            self.assertReply(client.read_reply()[-1:], "250 2.0.0 relayed")
+            with self.daemon.connect() as another:
+                self.assertReply(another.ask("WATCH " + ids[0]), "250")
+
 
 class Disk(TestCase):
     """Canceling is no way to fill the disk."""
