@@ -376,10 +376,6 @@ void log_stop(void)
 
 /* --- repeats -------------------------------------------------------------------------------- */
 
-/* When all are in use, the oldest with nothing to sum up is used again; if there is none, further
- * lines are not counted as repeats. */
-enum { REPEAT_SLOTS = 64 };
-
 /* A field of a key: its start, for the line that sums up. */
 struct key {
     const char *name;
@@ -399,7 +395,19 @@ struct repeat {
     size_t key_count;
 };
 
-static struct repeat repeats[REPEAT_SLOTS]; /* under the mutex; a slot with `event` NULL is free */
+/* How often lines of one kind may be written. A slot with `event` NULL is free. When all are in use, the
+ * oldest with nothing to sum up is used again; if there is none, further lines are not counted. */
+struct repeats {
+    struct repeat *slots; /* under the mutex */
+    size_t size;
+    unsigned max; /* within ... */
+    int64_t window_ms;
+};
+
+enum { KEY_SLOTS = 64, EVENT_SLOTS = 128 };
+static struct repeat key_slots[KEY_SLOTS], event_slots[EVENT_SLOTS];
+static const struct repeats by_key = {key_slots, KEY_SLOTS, LOG_REPEATS, LOG_REPEAT_MS};
+static const struct repeats by_event = {event_slots, EVENT_SLOTS, LOG_EVENT_LINES, LOG_EVENT_MS};
 static pthread_mutex_t repeats_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* FNV-1a. */
@@ -435,12 +443,19 @@ static const struct log_field *first_field(const struct log_field *fields)
     return fields;
 }
 
+/* Without a key. */
+static struct repeat repeat_of_event(enum log_level level, const char *event, int64_t now_ms)
+{
+    struct repeat repeat = {.since_ms = now_ms, .level = level, .event = event};
+    repeat.hash = hash_bytes(UINT64_C(14695981039346656037), event, strlen(event) + 1);
+    return repeat;
+}
+
 static struct repeat repeat_make(enum log_level level, const char *event,
                                  const struct log_field *fields, int64_t now_ms)
 {
     const struct log_field *first = first_field(fields);
-    struct repeat repeat = {.since_ms = now_ms, .level = level, .event = event};
-    repeat.hash = hash_bytes(UINT64_C(14695981039346656037), event, strlen(event) + 1);
+    struct repeat repeat = repeat_of_event(level, event, now_ms);
     for (const struct log_field *field = fields; field->type != LOG_FIELD_END; field++) {
         if (field->key_len > 0 && repeat.key_count < LOG_KEYS_MAX) {
             add_key(&repeat, field, field->key_len);
@@ -452,17 +467,17 @@ static struct repeat repeat_make(enum log_level level, const char *event,
     return repeat;
 }
 
-static bool is_over(const struct repeat *repeat, int64_t now_ms)
+static bool is_over(const struct repeats *repeats, const struct repeat *repeat, int64_t now_ms)
 {
-    return now_ms - repeat->since_ms >= LOG_REPEAT_MS;
+    return now_ms - repeat->since_ms >= repeats->window_ms;
 }
 
 /* The slot of this kind of line, else one that may be used for it, else NULL. */
-static struct repeat *slot_find(uint64_t hash)
+static struct repeat *slot_find(const struct repeats *repeats, uint64_t hash)
 {
     struct repeat *oldest = NULL;
-    for (size_t i = 0; i < REPEAT_SLOTS; i++) {
-        struct repeat *slot = &repeats[i];
+    for (size_t i = 0; i < repeats->size; i++) {
+        struct repeat *slot = &repeats->slots[i];
         if (slot->event != NULL && slot->hash == hash) {
             return slot;
         }
@@ -477,21 +492,22 @@ static struct repeat *slot_find(uint64_t hash)
  * Counts a line. Returns whether it may be written. `ended` gets what has to be summed up first (its
  * `left_out` is 0 if nothing has).
  */
-static bool repeat_count(const struct repeat *now, struct repeat *ended)
+static bool repeat_count(const struct repeats *repeats, const struct repeat *now,
+                         struct repeat *ended)
 {
     bool is_allowed = true;
     ended->left_out = 0;
     pthread_mutex_lock(&repeats_mutex);
-    struct repeat *slot = slot_find(now->hash);
+    struct repeat *slot = slot_find(repeats, now->hash);
     if (slot != NULL) {
         bool is_known = slot->event != NULL && slot->hash == now->hash;
-        if (is_known && is_over(slot, now->since_ms)) {
+        if (is_known && is_over(repeats, slot, now->since_ms)) {
             *ended = *slot;
         }
-        if (!is_known || is_over(slot, now->since_ms)) {
+        if (!is_known || is_over(repeats, slot, now->since_ms)) {
             *slot = *now;
         }
-        is_allowed = slot->seen < LOG_REPEATS;
+        is_allowed = slot->seen < repeats->max;
         if (is_allowed) {
             slot->seen++;
         } else {
@@ -503,15 +519,16 @@ static bool repeat_count(const struct repeat *now, struct repeat *ended)
 }
 
 /* Takes one kind of line that has ended and has something to sum up. */
-static bool repeat_take(int64_t now_ms, struct repeat *ended)
+static bool repeat_take(const struct repeats *repeats, int64_t now_ms, struct repeat *ended)
 {
     bool is_found = false;
     pthread_mutex_lock(&repeats_mutex);
-    for (size_t i = 0; i < REPEAT_SLOTS && !is_found; i++) {
-        is_found = repeats[i].left_out > 0 && is_over(&repeats[i], now_ms);
+    for (size_t i = 0; i < repeats->size && !is_found; i++) {
+        struct repeat *slot = &repeats->slots[i];
+        is_found = slot->left_out > 0 && is_over(repeats, slot, now_ms);
         if (is_found) {
-            *ended = repeats[i];
-            repeats[i] = (struct repeat){0};
+            *ended = *slot;
+            *slot = (struct repeat){0};
         }
     }
     pthread_mutex_unlock(&repeats_mutex);
@@ -532,12 +549,23 @@ static void repeat_sum_up(const struct repeat *ended)
 void log_flush_repeats(int64_t now_ms)
 {
     struct repeat ended;
-    while (repeat_take(now_ms, &ended)) {
+    while (repeat_take(&by_key, now_ms, &ended) || repeat_take(&by_event, now_ms, &ended)) {
         repeat_sum_up(&ended);
     }
 }
 
 /* --- events --------------------------------------------------------------------------------- */
+
+/* Counts a line; false if it is one too many. */
+static bool is_allowed(const struct repeats *repeats, const struct repeat *now)
+{
+    struct repeat ended;
+    bool is_allowed = repeat_count(repeats, now, &ended);
+    if (ended.left_out > 0) {
+        repeat_sum_up(&ended);
+    }
+    return is_allowed;
+}
 
 /* At the debug level, every line counts. */
 static bool is_left_out(enum log_level level, const char *event, const struct log_field *fields)
@@ -545,12 +573,10 @@ static bool is_left_out(enum log_level level, const char *event, const struct lo
     if (level == LOG_DEBUG) {
         return false;
     }
-    struct repeat now = repeat_make(level, event, fields, clock_monotonic_ms()), ended;
-    bool is_allowed = repeat_count(&now, &ended);
-    if (ended.left_out > 0) {
-        repeat_sum_up(&ended);
-    }
-    return !is_allowed;
+    int64_t now_ms = clock_monotonic_ms();
+    struct repeat of_key = repeat_make(level, event, fields, now_ms);
+    struct repeat of_event = repeat_of_event(level, event, now_ms);
+    return !is_allowed(&by_key, &of_key) || !is_allowed(&by_event, &of_event);
 }
 
 void log_event(enum log_level level, const char *event, const struct log_field *fields)

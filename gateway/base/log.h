@@ -17,8 +17,9 @@
  *
  * Repeats: of lines with the same event and key at most LOG_REPEATS are written within LOG_REPEAT_MS.
  * The rest are counted, and one line sums them up afterwards: event, key, "again=37". The key is the
- * first field (LOG_INT and LOG_BOOL do not count), or those marked by log_key. Lines at the debug
- * level are never suppressed.
+ * first field (LOG_INT and LOG_BOOL do not count), or those marked by log_key. Of one event, whatever
+ * the keys, at most LOG_EVENT_LINES are written within LOG_EVENT_MS; the rest are summed up, too, without
+ * a key. Lines at the debug level are never suppressed.
  *
  * Thread: any, but log_open, log_start and log_stop are for the main thread, the first two before
  * there are others. No lock is held while writing.
@@ -44,7 +45,9 @@ enum {
     LOG_MASKED_SIZE = 16,
     LOG_KEYS_MAX = 2, /* fields marked by log_key in a line */
     LOG_REPEATS = 5,
-    LOG_REPEAT_MS = 10000
+    LOG_REPEAT_MS = 10000,
+    LOG_EVENT_LINES = 100,
+    LOG_EVENT_MS = 1000
 };
 
 /*
