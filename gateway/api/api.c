@@ -534,8 +534,8 @@ static void request_id_read(char request_id[API_REQUEST_ID_SIZE], CURL *easy)
 
 /*
  * If the body was cut or cannot be decompressed, a refusal still counts as answered: its status says
- * enough, and since such a body is no JSON, nothing is concluded about a message. A success does
- * not: without its body it says nothing of the items.
+ * enough, and since such a body is no JSON, nothing is concluded about a message. So does a success
+ * that cannot be decompressed, with no body: it cannot be read, as others cannot.
  */
 static enum api_transport transfer_transport(const struct transfer *transfer, CURLcode code,
                                              long status)
@@ -544,13 +544,17 @@ static enum api_transport transfer_transport(const struct transfer *transfer, CU
         return API_NOT_SENT;
     }
     bool is_whole = code == CURLE_OK && transfer->is_header_whole && status >= 200;
-    bool is_unreadable = transfer->answer.is_body_cut || code == CURLE_BAD_CONTENT_ENCODING;
-    bool is_refusal = is_unreadable && transfer->is_header_whole && status >= 300;
-    return is_whole || is_refusal ? API_ANSWERED : API_NO_ANSWER;
+    bool is_undecoded = code == CURLE_BAD_CONTENT_ENCODING && status >= 200;
+    bool is_refusal = (transfer->answer.is_body_cut || is_undecoded) && status >= 300;
+    bool is_answer = is_whole || (transfer->is_header_whole && (is_undecoded || is_refusal));
+    return is_answer ? API_ANSWERED : API_NO_ANSWER;
 }
 
 static const char *transfer_error(const struct transfer *transfer, CURLcode code)
 {
+    if (code == CURLE_BAD_CONTENT_ENCODING) {
+        return "the body of the answer cannot be decompressed";
+    }
     if (transfer->answer.transport == API_ANSWERED) {
         return "";
     }
@@ -599,6 +603,9 @@ static void transfer_conclude(struct transfer *transfer, CURLcode code)
     answer->location = transfer->location == NULL ? "" : transfer->location;
     transfer->content_type = transfer_copy(transfer, CURLINFO_CONTENT_TYPE);
     answer->content_type = transfer->content_type == NULL ? "" : transfer->content_type;
+    if (code == CURLE_BAD_CONTENT_ENCODING) {
+        transfer->received.len = 0;
+    }
     answer->body_len = transfer->received.len;
     buffer_putc(&transfer->received, '\0');
     answer->body = transfer->received.data;

@@ -44,7 +44,8 @@ struct api_answer {
     char
         request_id[API_REQUEST_ID_SIZE]; /* by which the API's support finds it; "" = it has none */
     struct api_rate rate;
-    const char *error;    /* for the log, in curl's words; "" when ANSWERED */
+    const char *error; /* for the log, in curl's words; "" when ANSWERED, unless the body could not
+                           * be decompressed, and is left out */
     const char *location; /* where a 3xx leads; "" = nowhere */
     void *tag;            /* the sender's */
     int64_t latency_us;

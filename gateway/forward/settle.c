@@ -18,12 +18,11 @@ enum { REASON_SIZE = 256 };
 static void explain_unreadable(struct settling *s)
 {
     const struct api_answer *answer = s->answer;
+    const char *type = answer->content_type[0] == '\0' ? "no content type" : answer->content_type;
     char fault[API_FAULT_SIZE];
     api_json_fault(answer->body, answer->body_len, fault);
-    bool has_type = answer->content_type[0] != '\0';
-    if (asprintf(&s->words, "%s, %zu bytes, %s",
-                 has_type ? answer->content_type : "no content type", answer->body_len,
-                 fault) < 0) {
+    if (asprintf(&s->words, "%s, %zu bytes, %s", type, answer->body_len,
+                 answer->error[0] == '\0' ? fault : answer->error) < 0) {
         s->words = NULL;
     }
 }

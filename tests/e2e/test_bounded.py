@@ -190,6 +190,17 @@ class TakenAllTheSame(BoundedTest):
         self.assertTakenAtMost(1, ids)
         self.finish()
 
+    def test_it_is_looked_for_below_what_came_after_it(self):
+        """The history lists a hundred a page; three hundred stand above it."""
+        self.start({"relay.connections": 4})
+        self.assertRelayed(self.send_together(texts(2, "warm"), first=900))
+        self.api.faults({"on": "bulk", "status": 403, "accept": True, "hang_ms": 400, "body": JSON})
+        ids = self.send_together(texts(400))
+        self.assertRelayed(ids)
+        taken = self.taken()
+        self.assertEqual({taken[id] for id in ids}, {1})
+        self.assertGreater(len(self.finish().histories()), 1)
+
     def test_others_do_not_pay(self):
         """One that is refused and was not taken is found out as ever, and the others are sent once."""
         self.start()
@@ -224,6 +235,16 @@ class Unreadable(BoundedTest):
                 self.assertTakenAtMost(1, ids)
                 self.assertTrue(self.daemon.log("relaying_stopped"))
                 self.finish()
+
+    def test_what_cannot_be_decompressed(self):
+        self.start({"relay.settle_delay": "1h"})
+        self.spoil({"body": "plain", "headers": {"Content-Encoding": "gzip"}})
+        for i in range(3):
+            self.send("m%d" % i)
+            self.daemon.wait_log("request_failed", count=i + 1)
+        self.assertIn("0 bytes, the body of the answer cannot be decompressed",
+                      self.await_stop("cannot be read")["reason"])
+        self.finish()
 
     def test_it_says_where(self):
         self.start({"relay.settle_delay": "1h"})
@@ -360,13 +381,16 @@ class OutOfMemory(BoundedTest):
         return left == 0 and failed == 1
 
     def each_allocation(self, lose):
-        """Rounds of messages that `lose` sends; in each, one allocation more is left to succeed."""
-        number = 0
-        while number == 0 or self.was_reached():
-            number += 1
+        """Rounds of messages that `lose` sends; in each, one allocation more is left to succeed. The
+        API answers after a time, so that the failure is there first; if it was not, once more.
+        """
+        number, hang_ms = 0, 20
+        while number == 0 or self.was_reached() or hang_ms == 20:
+            hang_ms = 20 if number == 0 or self.was_reached() else 300
+            number += hang_ms == 20
             self.fail_allocation(0)
             self.api.call("DELETE", "/sandbox/record")
-            ids = lose(number)
+            ids = lose(number, hang_ms)
             statuses = self.await_states(ids, "relayed", "rejected", "unresolved")
             self.assertEqual({status["state"] for status in statuses}, {"relayed"}, number)
             self.assertOnce(Record(self.api.record()), ids)
@@ -375,8 +399,8 @@ class OutOfMemory(BoundedTest):
         self.finish()
 
     def test_answer(self):
-        def answered(number):
-            self.api.faults({"hang_ms": 20})
+        def answered(number, hang_ms):
+            self.api.faults({"hang_ms": hang_ms})
             ids = self.send_together(texts(self.BATCH, "r%d-" % number))
             self.await_posts(1)
             self.fail_allocation(number)
@@ -384,8 +408,8 @@ class OutOfMemory(BoundedTest):
         self.each_allocation(answered)
 
     def test_history(self):
-        def lost(number):
-            self.api.faults({"drop": True, "accept": True}, {"on": "history", "hang_ms": 20})
+        def lost(number, hang_ms):
+            self.api.faults({"drop": True, "accept": True}, {"on": "history", "hang_ms": hang_ms})
             ids = self.send_together(texts(self.BATCH, "r%d-" % number))
             eventually(lambda: self.api.summary()["requests"]["history"] > 0, "the scan")
             self.fail_allocation(number)
@@ -396,8 +420,8 @@ class OutOfMemory(BoundedTest):
         """A refusal says that the message is there already."""
         self.api.settings(history_client_id=False, duplicate_client_id="error")
 
-        def repeated(number):
-            self.api.faults({"drop": True, "accept": True}, {"on": "single", "hang_ms": 20})
+        def repeated(number, hang_ms):
+            self.api.faults({"drop": True, "accept": True}, {"on": "single", "hang_ms": hang_ms})
             ids = self.send("r%d" % number)
             self.await_posts(2)
             self.fail_allocation(number)
