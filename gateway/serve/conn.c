@@ -34,6 +34,7 @@ enum {
     TURN_US = 500,             /* clients are served before the loop looks for new input, ... */
     COMPETING_US = 25,         /* ... and both, while several owners compete */
     CHARGE_MAX_US = 2000,      /* of a slice, for the system may have stopped the relay meanwhile */
+    MODEST_DIVISOR = 8,        /* one that is done in time pays for an eighth */
     CLOCK_EVERY = 8            /* commands between two looks at the clock */
 };
 
@@ -652,11 +653,18 @@ void conn_tell(void *client, const struct buffer *line)
 
 /* --- taking turns ----------------------------------------------------------------------------- */
 
-/* What a slice costs. One that was done in time pays no more than others may use. */
-static int64_t charge_of(const struct conn *c, int64_t us)
+/*
+ * Has a slice of a client's paid for. Its owner pays for it all, and one that was done in time no more
+ * than others may use; among the owner's connections such a one pays less: of 400, a client that asks
+ * little 200 times a second uses more than its share.
+ */
+static void charge(struct conn *c, int64_t us, int64_t now_us)
 {
-    int64_t max = c->is_greedy ? CHARGE_MAX_US : SLICE_US;
-    return us < max ? us : max;
+    int64_t most_us = c->is_greedy ? CHARGE_MAX_US : SLICE_US;
+    int64_t owner_us = us < most_us ? us : most_us;
+    int64_t own_us = c->is_greedy ? owner_us : owner_us / MODEST_DIVISOR;
+    owner_charge(c->context->owners, c->owner, (uint64_t)owner_us, now_us);
+    turn_line_charge(&c->owner->line, &c->turn, (uint64_t)own_us);
 }
 
 /* Serves a client for a slice of time, which its owner pays for. */
@@ -669,8 +677,7 @@ static void serve(struct conn *c, int64_t *now_us)
     c->is_greedy = !c->is_doomed && !advance(c);
     c->is_served = false;
     *now_us = clock_monotonic_us();
-    owner_charge(context->owners, c->owner, &c->turn, (uint64_t)charge_of(c, *now_us - began_us),
-                 *now_us);
+    charge(c, *now_us - began_us, *now_us);
     if (c->is_doomed) {
         release(c);
     } else if (c->is_greedy) {

@@ -87,10 +87,8 @@ struct turn *owners_next(struct owners *owners)
     return turn;
 }
 
-void owner_charge(struct owners *owners, struct owner *owner, struct turn *turn, uint64_t us,
-                  int64_t now_us)
+void owner_charge(struct owners *owners, struct owner *owner, uint64_t us, int64_t now_us)
 {
-    turn_line_charge(&owner->line, turn, us);
     turn_line_charge(&owners->line, &owner->turn, us);
     if (owners->last != owner) {
         owners->last = owner;

@@ -54,9 +54,8 @@ void owner_forgo(struct owners *owners, struct owner *owner, struct turn *turn);
 /* The connection that is next, which waits no more; NULL if none waits. */
 struct turn *owners_next(struct owners *owners);
 
-/* A connection was served for `us`, until `now_us` (monotonic). */
-void owner_charge(struct owners *owners, struct owner *owner, struct turn *turn, uint64_t us,
-                  int64_t now_us);
+/* A connection was served, until `now_us` (monotonic): its owner pays for `us`. */
+void owner_charge(struct owners *owners, struct owner *owner, uint64_t us, int64_t now_us);
 
 /* Do several owners take turns? Then turns are short, so that one that asks again and again is not
  * held up by those that ask much at a time. */

@@ -49,7 +49,8 @@ Test(owner, time_is_shared_by_owner_not_by_connection)
         struct turn *turn = owners_next(&owners);
         struct owner *owner = turn == &of_one ? one : other;
         turns_of_one += owner == one ? 1 : 0;
-        owner_charge(&owners, owner, turn, SLICE_US, i);
+        owner_charge(&owners, owner, SLICE_US, i);
+        turn_line_charge(&owner->line, turn, SLICE_US);
         owner_wait(&owners, owner, turn);
     }
     cr_assert_eq(turns_of_one, 5 * MANY);
@@ -66,14 +67,13 @@ Test(owner, time_is_shared_by_owner_not_by_connection)
 Test(owner, compete_while_they_take_turns)
 {
     struct owners owners = {0};
-    struct turn turns[2] = {0};
     struct owner *pair[2] = {owner_enter(&owners, 1), NULL};
-    owner_charge(&owners, pair[0], &turns[0], 1, 1000);
+    owner_charge(&owners, pair[0], 1, 1000);
     cr_expect_not(owners_compete(&owners, 1000), "it is alone");
     pair[1] = owner_enter(&owners, 2);
-    owner_charge(&owners, pair[1], &turns[1], 1, 2000);
+    owner_charge(&owners, pair[1], 1, 2000);
     cr_expect(owners_compete(&owners, 3000));
-    owner_charge(&owners, pair[1], &turns[1], 1, 1000000);
+    owner_charge(&owners, pair[1], 1, 1000000);
     cr_expect_not(owners_compete(&owners, 1000000), "the other one is idle");
     owner_leave(&owners, pair[0]);
     owner_leave(&owners, pair[1]);
