@@ -240,7 +240,9 @@ static bool send_next(struct forwarder *f, int64_t *wake_ms)
     if (plan.count > 0) {
         struct history_means with = history_means(f);
         int64_t look_ms = look_ask(&f->look, &with, now_ms);
-        plan = look_ms > now_ms ? (struct batch_plan){.wait_until_ms = look_ms} : plan;
+        if (look_ms > now_ms) {
+            plan = (struct batch_plan){.wait_until_ms = look_ms};
+        }
     }
     if (plan.count == 0) {
         if (is_probe) {
