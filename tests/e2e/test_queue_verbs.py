@@ -4,6 +4,7 @@ import datetime
 import threading
 import unittest
 
+from relaying import eventually
 from support import PATIENCE, TO, TestCase, parse_reply
 
 UNKNOWN_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -128,6 +129,7 @@ class Stats(TestCase):
         c.ask("HOLD")
         c.ask("CANCEL " + c.submit())                                         # 1
         relay.await_state(c.submit(options="TTL=1"), "expired")               # 1
+        eventually(lambda: c.stats()["watchers"] == "0", "the one that waited is forgotten")
         stats = c.stats()
         expected = dict(connections=1, connections_total=2, submissions_accepted_total=7,
                         submissions_refused_total=1, submissions_full_total=0,
