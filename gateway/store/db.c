@@ -96,7 +96,8 @@ static const char *const texts[STORE_STATEMENTS] = {
     [STORE_READ_SIZE] =
         "SELECT owner, length(recipient) + length(sender) + ifnull(length(ref), 0) +"
         " length(CAST(text AS BLOB)) FROM message WHERE row = ?1",
-    [STORE_DROP_TEXT] = "UPDATE message SET text = '' WHERE row = ?1",
+    [STORE_DROP_TEXT] = "UPDATE message SET row = -row, text = '' WHERE row = ?1",
+    [STORE_BRING_BACK] = "UPDATE message SET row = -row WHERE row = -?1",
     [STORE_DELETE_MESSAGES] = "DELETE FROM message WHERE row BETWEEN ?1 AND ?2",
     [STORE_DELETE_PROGRESS] = "DELETE FROM progress WHERE row BETWEEN ?1 AND ?2",
     [STORE_DELETE_REPORTS] = "DELETE FROM report WHERE row BETWEEN ?1 AND ?2",

@@ -23,7 +23,8 @@ enum store_statement {
     STORE_INSERT_MESSAGE,
     STORE_SAVE_PROGRESS,
     STORE_READ_SIZE,
-    STORE_DROP_TEXT,
+    STORE_DROP_TEXT, /* and takes the row away, ... */
+    STORE_BRING_BACK,
     STORE_DELETE_MESSAGES, /* the rows from ?1 to ?2 */
     STORE_DELETE_PROGRESS, /* ... of them */
     STORE_DELETE_REPORTS,  /* ... of them */

@@ -142,8 +142,10 @@ bool store_rows_delete_one(struct store_db *db, int64_t row, struct store_rows_f
 
 bool store_rows_drop_text(struct store_db *db, int64_t row)
 {
+    /* SQLite joins pages that have little left in them when a row goes, not when it gets shorter. */
     sqlite3_bind_int64(db->statements[STORE_DROP_TEXT], 1, row);
-    return store_db_run(db, STORE_DROP_TEXT);
+    sqlite3_bind_int64(db->statements[STORE_BRING_BACK], 1, row);
+    return store_db_run(db, STORE_DROP_TEXT) && store_db_run(db, STORE_BRING_BACK);
 }
 
 bool store_rows_delete_strays(struct store_db *db, int64_t but)

@@ -200,6 +200,18 @@ class Disk(TestCase):
             self.assertEqual(store.execute("SELECT recipient, ref, text FROM message").fetchall(),
                              [(TO, "r", "")])
 
+    def test_what_was_canceled_takes_little(self):
+        with self.daemon.connect() as client:
+            client.send(*["SEND AT=+1h REF=r +346%08d %s" % (n, "x" * 1500) for n in range(500)])
+            for _ in range(500):
+                self.assertReply(client.read_reply(), "250 2.0.0 queued")
+            self.assertReply(client.ask("CANCEL r"), "250-2.0.0")
+        self.daemon.stop()
+        with contextlib.closing(sqlite3.connect(self.path)) as store:
+            used = [store.execute("PRAGMA " + name).fetchone()[0]
+                    for name in ("page_count", "freelist_count", "page_size")]
+        self.assertLess((used[0] - used[1]) * used[2], 500 * 700)
+
     def test_submit_and_cancel(self):
         """30 MB of texts; those of others are sent meanwhile."""
         text = "x" * 1500
