@@ -345,21 +345,13 @@ static void doubt(struct forwarder *f, const struct post *post, int64_t now_ms)
 /* Draws the conclusion for the messages that stand aside. */
 static void conclude(struct forwarder *f, enum destination_finding finding, int64_t steady_ms)
 {
-    struct queue_conviction conviction;
     int64_t latest_ms = steady_ms + f->options.destination.retry_max_ms;
     if (finding == FINDING_INNOCENT) {
         queue_suspects_recall(f->queue, steady_ms);
     }
-    while (finding == FINDING_GUILTY &&
-           queue_suspects_convict(f->queue, retry_new_group(&f->last_group), latest_ms, steady_ms,
-                                  &conviction)) {
-        if (conviction.is_rejected) {
-            LOG(LOG_INFO, "message_rejected",
-                log_key(LOG_STR("reason",
-                                "refused by the API, which took others; STATUS has its words"),
-                        SIZE_MAX),
-                LOG_ID("id", &conviction.id), LOG_NUMBER("to", conviction.to));
-        }
+    while (
+        finding == FINDING_GUILTY &&
+        queue_suspects_convict(f->queue, retry_new_group(&f->last_group), latest_ms, steady_ms)) {
     }
 }
 

@@ -215,19 +215,6 @@ static void log_answer(const struct settling *s)
         LOG_STR("error", answer->error));
 }
 
-/* Which messages the API has refused. Not its words, which may repeat a text or a number. */
-static void log_rejected(const struct settling *s)
-{
-    for (size_t i = 0; i < s->post->count; i++) {
-        const struct message *m = s->post->messages[i];
-        if (s->settlements[i].fate == FATE_REJECTED) {
-            LOG(LOG_INFO, "message_rejected",
-                log_key(LOG_STR("reason", "refused by the API; STATUS has its words"), SIZE_MAX),
-                LOG_ID("id", &m->id), LOG_NUMBER("to", message_to(m)));
-        }
-    }
-}
-
 /* How long the messages that were relayed had waited to be sent. */
 static void observe_waits(const struct settling *s)
 {
@@ -263,6 +250,5 @@ void settle_messages(struct settling *s)
     settle_by_verdict(s);
     settle_ambiguous(s);
     log_answer(s);
-    log_rejected(s);
     count(s);
 }

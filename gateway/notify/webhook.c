@@ -58,6 +58,7 @@ struct webhook {
     CURLM *multi;
     CURL *easy;
     char *host;
+    char told[REASON_SIZE]; /* the reason of the last failure */
     pthread_t thread;
     bool has_thread;
     atomic_bool is_woken, is_resumed;
@@ -263,16 +264,17 @@ static void note_success(struct webhook *w)
 /* Returns when to try again (monotonic); INT64_MAX = not before a resumption. */
 static int64_t note_failure(struct webhook *w, const struct answer *answer)
 {
-    bool is_first = w->retry.failures == 0;
+    bool is_news = w->retry.failures == 0 || strcmp(answer->reason, w->told) != 0;
+    snprintf(w->told, sizeof w->told, "%s", answer->reason);
     int64_t wait_ms = retry_failed(&w->retry);
     wait_ms = answer->retry_after_ms > 0 ? answer->retry_after_ms : wait_ms;
     stats_add(w->options.stats, STAT_WEBHOOK_FAILURES, 1);
     set_gone(w, answer->is_gone);
     if (answer->is_gone) {
         LOG(LOG_ERROR, "webhook_gone", LOG_STR("host", w->host), LOG_STR("reason", answer->reason));
-    } else if (is_first) {
-        LOG(LOG_ERROR, "webhook_failing", LOG_STR("host", w->host),
-            LOG_STR("reason", answer->reason), LOG_INT("retry_ms", wait_ms));
+    } else if (is_news) {
+        LOG(LOG_ERROR, "webhook_failing", log_key(LOG_STR("host", w->host), SIZE_MAX),
+            log_key(LOG_STR("reason", answer->reason), SIZE_MAX), LOG_INT("retry_ms", wait_ms));
     }
     return answer->is_gone ? INT64_MAX : clock_monotonic_ms() + wait_ms;
 }

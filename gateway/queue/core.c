@@ -109,6 +109,12 @@ void queue_leave(struct queue *q)
     bool notifies = q->feed.count > 0 && !q->feed.is_told;
     bool stores = q->unsaved.first != NULL && !q->unsaved.is_told;
     struct message *doomed = q->doomed;
+    bool has_endings = q->endings.list != NULL;
+    struct queue_endings endings;
+    if (has_endings) {
+        endings = q->endings;
+        q->endings = (struct queue_endings){.list = NULL};
+    }
     q->is_asleep = q->is_asleep && !wakes;
     q->feed.is_told = q->feed.is_told || notifies;
     q->unsaved.is_told = q->unsaved.is_told || stores;
@@ -123,6 +129,9 @@ void queue_leave(struct queue *q)
     }
     if (stores && q->options.wake_store != NULL) {
         q->options.wake_store(q->options.store_arg);
+    }
+    if (has_endings) {
+        queue_endings_log(&endings);
     }
     while (doomed != NULL) {
         struct message *next = doomed->next;
@@ -357,6 +366,7 @@ void queue_conclude(struct queue *q, struct message *m, enum stats_end end, int6
     if (q->options.stats != NULL) {
         stats_count_end(q->options.stats, end);
     }
+    queue_endings_note(&q->endings, m, end);
     queue_move(q, m, place_of_end[end], QUEUE_TAIL, now_ms);
 }
 

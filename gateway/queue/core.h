@@ -11,6 +11,7 @@
 #include "gateway/base/stats.h"
 #include "gateway/queue/accounts.h"
 #include "gateway/queue/api_ids.h"
+#include "gateway/queue/endings.h"
 #include "gateway/queue/feed.h"
 #include "gateway/queue/heap.h"
 #include "gateway/queue/index.h"
@@ -77,6 +78,7 @@ struct queue {
     struct queue_accounts accounts;
     struct queue_demand arriving; /* prepared, not admitted yet */
     unsigned normal_run;          /* normal messages taken since the last low one */
+    struct queue_endings endings; /* to be logged without the mutex */
     struct message *doomed;       /* forgotten; queue_leave frees them without the mutex */
 
     bool is_asleep; /* the forwarder is, and wants to be woken for: */
@@ -97,7 +99,7 @@ struct queue {
 
 /* Locks the mutex. */
 void queue_enter(struct queue *q);
-/* Unlocks it, makes the callbacks that are due, and frees the doomed. */
+/* Unlocks it, makes the callbacks that are due, logs how messages ended, and frees the doomed. */
 void queue_leave(struct queue *q);
 /* Dooms a message that is not, or no longer, in the queue. */
 void queue_doom(struct queue *q, struct message *m);

@@ -3,10 +3,7 @@
 
 #include "gateway/queue/core.h"
 
-#include <stdio.h>
-
-static void convict(struct queue *q, struct message *m, int64_t now_ms,
-                    struct queue_conviction *conviction)
+static void convict(struct queue *q, struct message *m, int64_t now_ms)
 {
     if (m->attempts < MESSAGE_ATTEMPTS_MAX) {
         m->attempts++;
@@ -14,25 +11,21 @@ static void convict(struct queue *q, struct message *m, int64_t now_ms,
     if (m->proofs < QUEUE_PROOFS_MAX) {
         m->proofs++;
     }
-    conviction->id = m->id;
-    snprintf(conviction->to, sizeof conviction->to, "%s", message_to(m));
-    conviction->is_rejected = m->is_unwelcome && m->proofs == QUEUE_PROOFS_MAX;
-    if (conviction->is_rejected) {
+    if (m->is_unwelcome && m->proofs == QUEUE_PROOFS_MAX) {
         queue_conclude(q, m, END_REJECTED_API, now_ms);
     } else {
         queue_move(q, m, PLACE_DEFERRED, QUEUE_TAIL, now_ms);
     }
 }
 
-bool queue_suspects_convict(struct queue *q, uint32_t group, int64_t latest_ms, int64_t now_ms,
-                            struct queue_conviction *conviction)
+bool queue_suspects_convict(struct queue *q, uint32_t group, int64_t latest_ms, int64_t now_ms)
 {
     queue_enter(q);
     struct message *m = q->places[PLACE_SUSPECT].first;
     if (m != NULL) {
         m->group = group;
         m->due_ms = m->due_ms < latest_ms ? m->due_ms : latest_ms;
-        convict(q, m, now_ms, conviction);
+        convict(q, m, now_ms);
     }
     queue_leave(q);
     return m != NULL;

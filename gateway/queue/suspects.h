@@ -10,9 +10,6 @@
 #ifndef GATEWAY_QUEUE_SUSPECTS_H
 #define GATEWAY_QUEUE_SUSPECTS_H
 
-#include "proto/number.h"
-#include "proto/ulid.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,20 +17,12 @@ struct queue;
 
 enum { QUEUE_PROOFS_MAX = 3 }; /* convictions that reject a message */
 
-struct queue_conviction {
-    struct ulid id;
-    char to[NUMBER_SIZE];
-    bool
-        is_rejected; /* it was convicted often enough, and what was wrong with it does not change */
-};
-
 /*
  * Convicts the suspect that has stood aside longest; it is charged the attempt. Unless that rejects
  * it, it is sent again alone, in `group`, at its time or at `latest_ms`, whichever is
  * earlier. Returns false if there is none.
  */
-bool queue_suspects_convict(struct queue *q, uint32_t group, int64_t latest_ms, int64_t now_ms,
-                            struct queue_conviction *conviction);
+bool queue_suspects_convict(struct queue *q, uint32_t group, int64_t latest_ms, int64_t now_ms);
 
 /* Sends the suspects back to where they were taken from, in order, as if they had not been sent. */
 void queue_suspects_recall(struct queue *q, int64_t now_ms);

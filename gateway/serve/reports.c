@@ -75,8 +75,25 @@ struct reports {
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+/* Not the path, which may be nearly the secret, nor the body, which may be what a phone has sent. */
+static void log_refusal(struct evhttp_request *request, int status, const char *words)
+{
+    struct evhttp_connection *connection = evhttp_request_get_connection(request);
+    char *peer = NULL;
+    ev_uint16_t port = 0;
+    if (connection != NULL) {
+        evhttp_connection_get_peer(connection, &peer, &port);
+    }
+    LOG(LOG_INFO, "report_refused", log_key(LOG_STR("peer", peer), SIZE_MAX),
+        log_key(LOG_STR("reason", words), SIZE_MAX), LOG_INT("status", status),
+        LOG_INT("bytes", evbuffer_get_length(evhttp_request_get_input_buffer(request))));
+}
+
 static void answer_request(struct evhttp_request *request, int status, const char *words)
 {
+    if (status != HTTP_OK) {
+        log_refusal(request, status, words);
+    }
     if (status == HTTP_SERVUNAVAIL) {
         evhttp_add_header(evhttp_request_get_output_headers(request), "Retry-After", "1");
     }

@@ -4,6 +4,7 @@ import os
 import tempfile
 import unittest
 
+from relaying import eventually
 from support import TO, TestCase, open_socket, parse_reply
 
 TEXT = "Xanthippe-and-her-password"
@@ -104,6 +105,32 @@ class Refusals(LogTest):
         line = self.the_relay.wait_log("message_rejected", to="+34***01")
         self.assertReply(self.c.ask("STATUS " + line["id"]), "250 2.0.0")
         self.assertNotIn(number[1:], "\n".join(self.the_relay.lines))
+
+    def expect_ended(self, event, id, reason):
+        line = self.the_relay.wait_log(event, id=id)
+        self.assertEqual((line["level"], line["to"], line["reason"]), ("info", "+34***44", reason))
+
+    def test_what_ends_unsent(self):
+        """Each with its id, and why; a flood of them a hundred times a second."""
+        self.start(queue__max_age=1)
+        self.c.ask("HOLD")
+        never = self.c.submit(TEXT, to=OTHER)
+        late = self.c.submit(TEXT, to=OTHER, options="TTL=1")
+        self.expect_ended("message_expired", late, "its TTL ended before it was sent")
+        self.expect_ended("message_expired", never, "queue.max_age ended before it was sent")
+        self.c.send(*["SEND TTL=1 %s %s" % (OTHER, TEXT)] * 300)
+        self.c.read_replies(300)
+        eventually(lambda: [line for line in self.the_relay.log("message_expired")
+                            if "again" in line or "more" in line], "how many more")
+        self.assertLess(len(self.the_relay.log("message_expired")), 300)
+
+    def test_an_opt_out_while_it_waits(self):
+        self.start()
+        self.c.ask("HOLD")
+        id = self.c.submit(TEXT, to=OTHER)
+        self.c.ask("OPTOUT ADD " + OTHER)
+        self.c.ask("RELEASE")
+        self.expect_ended("message_rejected", id, "the recipient has opted out")
 
     def test_who_is_no_client(self):
         self.start()

@@ -83,6 +83,9 @@ class Webhook(ReportsTest):
             self.assertEqual(self.post(report, path=path)[0], 404, path)
             for method in ("GET", "HEAD", "OPTIONS"):
                 self.assertEqual(self.post(None, path=path, method=method)[0], 404, (method, path))
+        line = self.the_relay.wait_log("report_refused", status=404)
+        self.assertEqual(line["reason"], "not found")
+        self.assertNotIn(PATH[:-1], "\n".join(self.the_relay.lines))
         for method in ("PUT", "DELETE", "PATCH"):
             self.assertEqual(self.post(report, method=method)[0], 501, method)
         self.assertEqual(self.dlr(id), (None, None))
@@ -106,6 +109,9 @@ class Webhook(ReportsTest):
             self.assertEqual(self.post(body)[0], 400, body[:40])
         self.assertEqual(self.post(b" " * 70000)[0], 413)
         self.assertEqual(self.c.stats()["reports_refused_total"], "15")
+        line = self.the_relay.wait_log("report_refused", status=400)
+        self.assertEqual((line["level"], line["reason"], line["peer"]),
+                         ("info", "not a delivery report", "127.0.0.1"))
 
     def test_variants(self):
         for code, told in ((7, "7"), ("8", "8"), (None, "0"), ("E21", "E21"), (1 << 40, "1099511627776"),
