@@ -1,6 +1,8 @@
 /* reply: see reply.h. */
 #include "proto/reply.h"
 
+#include "proto/escape.h"
+
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -123,33 +125,39 @@ static bool is_name(const char *value, size_t len)
     return len > 0;
 }
 
+/* How many bytes at `s` must be written \xHH: an unsafe character, or a byte above `plain_max`. */
+static size_t hidden(const char *s, size_t len, unsigned plain_max)
+{
+    size_t unsafe = escape_unsafe(s, len);
+    return unsafe == 0 && (unsigned char)s[0] > plain_max ? 1 : unsafe;
+}
+
 static bool needs_quotes(const char *value, size_t len, unsigned plain_max)
 {
     for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)value[i];
-        if (c <= ' ' || c == '"' || c == '\\' || c == 0x7F || c > plain_max) {
+        char c = value[i];
+        if (c == ' ' || c == '"' || c == '\\' || hidden(value + i, len - i, plain_max) > 0) {
             return true;
         }
     }
     return len == 0;
 }
 
-/* Bytes above `plain_max` are written \xHH. */
 static void put_quoted(struct buffer *out, const char *value, size_t len, unsigned plain_max)
 {
+    char escape[ESCAPE_SIZE];
     buffer_putc(out, '"');
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)value[i];
-        if (c == '"' || c == '\\') {
-            buffer_putc(out, '\\');
-            buffer_putc(out, (char)c);
-        } else if (c == '\n') {
-            buffer_puts(out, "\\n");
-        } else if (c < ' ' || c == 0x7F || c > plain_max) {
-            buffer_printf(out, "\\x%02X", c);
-        } else {
-            buffer_putc(out, (char)c);
+    for (size_t i = 0; i < len;) {
+        size_t bytes = hidden(value + i, len - i, plain_max);
+        if (bytes > 0) {
+            buffer_append(out, escape, escape_write(value + i, bytes, escape));
+            i += bytes;
+            continue;
         }
+        if (value[i] == '"' || value[i] == '\\') {
+            buffer_putc(out, '\\');
+        }
+        buffer_putc(out, value[i++]);
     }
     buffer_putc(out, '"');
 }

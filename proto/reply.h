@@ -83,8 +83,8 @@ void reply_line(struct buffer *out, enum reply reply, bool more, const char *for
 void reply_begin(struct buffer *out, enum reply reply, bool more);
 
 /*
- * Appends ` key=value`. A value that is empty or has spaces, quotes, backslashes or control
- * characters is quoted, with \", \\, \n and \xHH. Bytes from 0x80 on stay as they are (UTF-8).
+ * Appends ` key=value`. A value that is empty or has spaces, quotes, backslashes or unsafe characters
+ * (proto/escape.h) is quoted, with \", \\, \n and \xHH. All others stay as they are (UTF-8).
  */
 void reply_value(struct buffer *out, const char *key, const char *value);
 /* The same, but appends nothing for an empty value. */

@@ -19,6 +19,7 @@
 
 #include "gateway/api/proxy.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/foreign.h"
 #include "gateway/base/int64.h"
 #include "proto/buffer.h"
 
@@ -92,6 +93,8 @@ struct api {
     atomic_bool is_woken;
 };
 
+#define AUTHORIZATION "Authorization: Bearer "
+
 /* --- token --------------------------------------------------------------------------------- */
 
 static void headers_release(struct headers *headers)
@@ -119,8 +122,7 @@ static bool headers_authorize(struct headers *headers, const char *token)
 {
     char *line = NULL;
     /* A line end would begin another header. */
-    if (token[strcspn(token, "\r\n")] != '\0' ||
-        asprintf(&line, "Authorization: Bearer %s", token) < 0) {
+    if (token[strcspn(token, "\r\n")] != '\0' || asprintf(&line, AUTHORIZATION "%s", token) < 0) {
         return false;
     }
     bool is_done = headers_append(headers, line);
@@ -590,6 +592,33 @@ static char *transfer_copy(const struct transfer *transfer, CURLINFO info)
     return copy;
 }
 
+/* The token that the request was sent with. */
+static const char *token_of(const struct transfer *transfer)
+{
+    return authorization_of(transfer->headers) + sizeof AUTHORIZATION - 1;
+}
+
+static void hide_token(const struct transfer *transfer, char *words)
+{
+    if (words == NULL) {
+        return;
+    }
+    words[foreign_hide_secret(words, strlen(words), token_of(transfer))] = '\0';
+}
+
+/* Whoever has answered may repeat what it was sent. */
+static void transfer_clean(struct transfer *transfer)
+{
+    struct buffer *received = &transfer->received;
+    received->len = received->len == 0
+                        ? 0
+                        : foreign_hide_secret(received->data, received->len, token_of(transfer));
+    hide_token(transfer, transfer->error);
+    hide_token(transfer, transfer->answer.request_id);
+    hide_token(transfer, transfer->location);
+    hide_token(transfer, transfer->content_type);
+}
+
 static void transfer_conclude(struct transfer *transfer, CURLcode code)
 {
     struct api_answer *answer = &transfer->answer;
@@ -600,8 +629,10 @@ static void transfer_conclude(struct transfer *transfer, CURLcode code)
     answer->error = transfer_error(transfer, code);
     answer->is_sent_whole = transfer_is_sent_whole(transfer);
     transfer->location = transfer_copy(transfer, CURLINFO_REDIRECT_URL);
-    answer->location = transfer->location == NULL ? "" : transfer->location;
     transfer->content_type = transfer_copy(transfer, CURLINFO_CONTENT_TYPE);
+    request_id_read(answer->request_id, transfer->easy);
+    transfer_clean(transfer);
+    answer->location = transfer->location == NULL ? "" : transfer->location;
     answer->content_type = transfer->content_type == NULL ? "" : transfer->content_type;
     if (code == CURLE_BAD_CONTENT_ENCODING) {
         transfer->received.len = 0;
@@ -610,7 +641,6 @@ static void transfer_conclude(struct transfer *transfer, CURLcode code)
     buffer_putc(&transfer->received, '\0');
     answer->body = transfer->received.data;
     rate_read(&answer->rate, transfer->easy);
-    request_id_read(answer->request_id, transfer->easy);
     answer->latency_us = clock_monotonic_us() - transfer->began_us;
 }
 

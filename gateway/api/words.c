@@ -3,6 +3,7 @@
 
 #include "gateway/api/list.h"
 #include "gateway/api/value.h"
+#include "proto/escape.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -115,21 +116,15 @@ static size_t character_len(const char *utf8)
     return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
 }
 
-/* C0, DEL, and C1 (U+0080 to U+009F). */
-static bool is_control(const char *utf8)
-{
-    unsigned char lead = (unsigned char)utf8[0];
-    return lead < 0x20 || lead == 0x7f || (lead == 0xc2 && (unsigned char)utf8[1] < 0xa0);
-}
-
 /* Jansson lets only valid UTF-8 in. */
 static void reason_append(struct api_words *words, const char *utf8, size_t text_len)
 {
     const char *end = utf8 + text_len;
     while (utf8 < end && !words->is_cut) {
         size_t taken = character_len(utf8);
-        const char *shown = is_control(utf8) ? " " : utf8;
-        size_t len = is_control(utf8) ? 1 : taken;
+        bool is_shown = escape_unsafe(utf8, (size_t)(end - utf8)) == 0;
+        const char *shown = is_shown ? utf8 : " ";
+        size_t len = is_shown ? taken : 1;
         words->is_cut = words->len + len > API_REASON_MAX;
         if (!words->is_cut) {
             memcpy(words->reason + words->len, shown, len);

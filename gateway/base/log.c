@@ -3,6 +3,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log_writer.h"
+#include "proto/escape.h"
 #include "proto/text.h"
 
 #include <errno.h>
@@ -101,18 +102,6 @@ size_t log_mask_number(const char *number, size_t len, char masked[LOG_MASKED_SI
                             number + len - MASK_TAIL);
 }
 
-void log_hide_numbers(char *words)
-{
-    enum { NUMBER_LIKE = 6 };
-    for (char *s = words; *s != '\0'; s++) {
-        size_t digits = strspn(s, "0123456789");
-        if (digits >= NUMBER_LIKE) {
-            memset(s, '*', digits);
-        }
-        s += digits > 0 ? digits - 1 : 0;
-    }
-}
-
 static const char *time_as_text(int64_t unix_ms, char stamp[STAMP_SIZE])
 {
     time_t seconds = (time_t)(unix_ms / 1000);
@@ -207,29 +196,21 @@ static bool is_ascii(char c)
     return (unsigned char)c < 0x80;
 }
 
-/* A control character of ASCII, or of U+0080 to U+009F, which terminals obey as well. */
-static bool is_control(const char *s, size_t len)
-{
-    unsigned char first = (unsigned char)s[0];
-    return first < ' ' || first == 0x7f ||
-           (len > 1 && first == 0xc2 && ((unsigned char)s[1] & 0xe0) == 0x80);
-}
-
+/* JSON has the number of a character: one of up to three bytes. */
 static void put_escaped(struct line *line, const char *s, size_t len)
 {
-    char escape[sizeof "\\u00hh"];
-    if (*s == '\n') {
-        line_puts(line, "\\n");
-    } else if (log_format == LOG_JSON) {
-        /* The last byte of U+0080 to U+009F is their number. */
-        snprintf(escape, sizeof escape, "\\u00%02x", (unsigned)(unsigned char)s[len - 1]);
-        line_puts(line, escape);
+    char escape[ESCAPE_SIZE];
+    const unsigned char *bytes = (const unsigned char *)s;
+    if (log_format == LOG_JSON && *s != '\n') {
+        unsigned number =
+            len == 1   ? bytes[0]
+            : len == 2 ? (bytes[0] & 0x1fU) << 6 | (bytes[1] & 0x3fU)
+                       : (bytes[0] & 0xfU) << 12 | (bytes[1] & 0x3fU) << 6 | (bytes[2] & 0x3fU);
+        snprintf(escape, sizeof escape, "\\u%04x", number);
     } else {
-        for (size_t i = 0; i < len; i++) {
-            snprintf(escape, sizeof escape, "\\x%02x", (unsigned)(unsigned char)s[i]);
-            line_puts(line, escape);
-        }
+        escape_write(s, len, escape);
     }
+    line_puts(line, escape);
 }
 
 static void put_quoted(struct line *line, struct span text, bool is_utf8)
@@ -241,7 +222,7 @@ static void put_quoted(struct line *line, struct span text, bool is_utf8)
         len = is_utf8 ? character_length(*s) : 1;
         if (*s == '"' || *s == '\\') {
             line_puts(line, *s == '"' ? "\\\"" : "\\\\");
-        } else if (is_control(s, len) || (!is_utf8 && !is_ascii(*s))) {
+        } else if (escape_unsafe(s, len) > 0 || (!is_utf8 && !is_ascii(*s))) {
             put_escaped(line, s, len);
         } else {
             line_put(line, s, len);
@@ -254,7 +235,7 @@ static bool needs_quotes(struct span text, bool is_utf8)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.bytes[i];
         if (c == ' ' || c == '"' || c == '\\' || c == '=' ||
-            is_control(text.bytes + i, text.len - i)) {
+            escape_unsafe(text.bytes + i, text.len - i) > 0) {
             return true;
         }
     }

@@ -10,8 +10,8 @@
  * Under systemd ($JOURNAL_STREAM names our stderr) the journal records the time: the line then starts
  * with its priority instead of "ts", as in sd-daemon(3): "<6>level=info ...".
  *
- * Text from outside is always escaped: values that are empty, are not UTF-8 or contain spaces,
- * quotes, "=" or control characters are written "..." with \" \\ \n \xHH (in JSON \u00HH). A value
+ * Text from outside is always escaped: values that are empty, are not UTF-8 or contain spaces, quotes,
+ * "=" or unsafe characters (proto/escape.h) are written "..." with \" \\ \n \xHH (in JSON \uHHHH). A value
  * longer than LOG_VALUE_MAX ends in "..."; fields that do not fit the line are left out, and
  * "cut=yes" says so. Message texts and tokens must never be fields.
  *
@@ -155,9 +155,6 @@ void log_event(enum log_level level, const char *event, const struct log_field *
  * show numbers. Returns the length.
  */
 size_t log_mask_number(const char *number, size_t len, char masked[LOG_MASKED_SIZE]);
-
-/* Replaces whatever may be a number by asterisks: the API's reasons may repeat one that it was sent. */
-void log_hide_numbers(char *words);
 
 /*
  * Sums up the repeats that have ended at `now_ms` (monotonic). A timer calls it at least every

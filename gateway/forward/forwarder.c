@@ -2,6 +2,7 @@
 #include "gateway/forward/forwarder.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/foreign.h"
 #include "gateway/base/int64.h"
 #include "gateway/base/log.h"
 #include "gateway/base/rng.h"
@@ -77,13 +78,12 @@ static void publish(struct forwarder *f, int64_t now_ms)
     if (reason != NULL) {
         is.is_stopped = f->destination.state != DESTINATION_PROBING;
         strncpy(is.reason, reason, sizeof is.reason - 1);
+        foreign_hide_numbers(is.reason); /* every client may ask for it */
         is.until_ms = until_ms == INT64_MAX ? 0 : clock_unix_ms() + (until_ms - now_ms);
     }
     stats_set_destination(f->stats, (int)f->destination.state);
     queue_relaying_set(f->queue, &is, &was);
     bool is_news = is.is_stopped != was.is_stopped || strcmp(is.reason, was.reason) != 0;
-    log_hide_numbers(is.reason);
-    log_hide_numbers(was.reason);
     if (is.is_stopped && is_news) {
         LOG(LOG_WARN, "relaying_stopped", LOG_STR("reason", is.reason),
             LOG_STR("state", destination_state_name(f->destination.state)));

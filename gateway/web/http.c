@@ -56,7 +56,6 @@ static bool complain(const struct http *http, char words[QUEUE_REASON_SIZE])
         snprintf(words, size, "held by the operator");
     } else if (relaying.is_stopped) {
         snprintf(words, size, "%s", relaying.reason);
-        log_hide_numbers(words); /* probes log what they get */
     } else if (queue_is_in_trouble(http->relay->queue, words)) {
         return true;
     } else if (is_nearly_full(totals.unfinished, options->max_messages) ||

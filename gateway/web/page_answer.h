@@ -10,4 +10,7 @@
 /* Answers with a value, which it takes; NULL = there was no memory for it. */
 void page_answer_json(struct evhttp_request *request, int status, json_t *value);
 
+/* Words from outside, without what is unsafe to show (proto/escape.h). NULL on allocation failure. */
+json_t *page_words(const char *words);
+
 #endif

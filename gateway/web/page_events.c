@@ -8,6 +8,7 @@
 #include "gateway/queue/ask.h"
 #include "gateway/queue/events.h"
 #include "gateway/serve/relay.h"
+#include "gateway/web/page_answer.h"
 #include "gateway/web/page_messages.h"
 #include "gateway/web/page_samples.h"
 #include "proto/session/session.h"
@@ -95,13 +96,10 @@ static void add_now(const struct page_events *events, struct evbuffer *out)
     struct queue_totals totals;
     queue_relaying(events->relay->queue, &relaying);
     queue_totals(events->relay->queue, &totals);
-    if (!events->shows_all) {
-        log_hide_numbers(relaying.reason);
-    }
     add_event(out, "now",
-              json_pack("{s:b, s:b, s:s, s:I, s:o, s:o}", "relaying",
+              json_pack("{s:b, s:b, s:o, s:I, s:o, s:o}", "relaying",
                         !relaying.is_held && !relaying.is_stopped, "held", (int)relaying.is_held,
-                        "reason", relaying.is_stopped ? relaying.reason : "", "until",
+                        "reason", page_words(relaying.is_stopped ? relaying.reason : ""), "until",
                         (json_int_t)(relaying.is_stopped ? relaying.until_ms : 0), "states",
                         count_unfinished(&totals), "totals", count_all(events->relay->stats)));
 }

@@ -4,6 +4,7 @@
 #include "gateway/base/log.h"
 #include "gateway/queue/ask.h"
 #include "gateway/queue/events.h"
+#include "gateway/web/page_answer.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -89,7 +90,7 @@ static void recall(const struct group *group, struct message_status *status, boo
 static void set_words(json_t *object, const char *key, const char *words)
 {
     if (words != NULL && words[0] != '\0') {
-        json_object_set_new(object, key, json_string(words));
+        json_object_set_new(object, key, page_words(words));
     }
 }
 
@@ -98,7 +99,7 @@ static void show_details(json_t *object, const struct message_status *status, bo
 {
     json_object_set_new(object, "parts", json_integer((json_int_t)status->parts));
     json_object_set_new(object, "attempts", json_integer((json_int_t)status->attempts));
-    json_object_set_new(object, "from", json_string(status->from));
+    json_object_set_new(object, "from", page_words(status->from));
     if (status->due_ms != 0 && !message_state_is_settled(status->state)) {
         json_object_set_new(object, "next", json_integer((json_int_t)status->due_ms));
     }
@@ -129,8 +130,8 @@ static json_t *show(struct queue *queue, const struct ulid *id, const struct gro
         json_pack("{s:s, s:I, s:o, s:s}", "id", text, "at", (json_int_t)ulid_time_ms(id), "to",
                   show_number(status.to, shows_all), "state", message_state_name(status.state));
     if (status.report.status[0] != '\0') {
-        json_object_set_new(object, "dlr", json_string(status.report.status));
-        json_object_set_new(object, "code", json_string(status.report.code));
+        json_object_set_new(object, "dlr", page_words(status.report.status));
+        json_object_set_new(object, "code", page_words(status.report.code));
     }
     if (has_answered) {
         json_object_set_new(object, "inbound", json_true());
@@ -276,8 +277,8 @@ static json_t *show_event(const struct queue_event *event)
     if (event->text != NULL) {
         json_object_set_new(object, "inbound", json_true());
     } else if (event->report.status[0] != '\0') {
-        json_object_set_new(object, "dlr", json_string(event->report.status));
-        json_object_set_new(object, "code", json_string(event->report.code));
+        json_object_set_new(object, "dlr", page_words(event->report.status));
+        json_object_set_new(object, "code", page_words(event->report.code));
     } else {
         json_object_set_new(object, "state", json_string(message_state_name(event->state)));
     }

@@ -1,5 +1,6 @@
 """The API's token: refused, renewed, never shown."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,19 @@ from support import TOKEN
 
 NEW = "an0ther-t0ken"
 JSON = {"message": "no such luck"}
+
+
+ECHOES = {  # how an API, or whoever is in front of it, may repeat the token
+    "words": (403, {"body": json.dumps({"message": "Bearer %s: no" % TOKEN})}),
+    "a field": (422, {"body": json.dumps({"errors": {"text": ["not for " + TOKEN]}})}),
+    "a path": (403, {"body": json.dumps({"errors": {TOKEN: ["no"]}})}),
+    "a page": (403, {"body": "<html><title>%s</title></html>" % TOKEN,
+                     "headers": {"Content-Type": "text/html"}}),
+    "a place": (302, {"body": "", "headers": {"Location": "/login?from=" + TOKEN}}),
+    "a request's id": (500, {"body": "", "headers": {"X-Request-Id": "id-" + TOKEN}}),
+    "the kind": (200, {"body": "no JSON", "headers": {"Content-Type": "text/" + TOKEN}}),
+    "the id": (201, {"body": json.dumps({"entity": {"id": TOKEN, "status": "sent"}})}),
+}
 
 
 class TokenTest(RelayingTest):
@@ -234,3 +248,20 @@ class Refused(TokenTest):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class Echoed(RelayingTest):
+    def test_an_answer_that_repeats_it(self):
+        """Neither a reply nor the log shows it, whatever the API does with it."""
+        for name, (status, answer) in ECHOES.items():
+            with self.subTest(name):
+                self.start({"log.level": "debug"})
+                self.api.faults(dict(answer, status=status, count=-1))
+                ids = self.send("text")
+                eventually(lambda: self.daemon.log("request_ended") or
+                           self.daemon.log("request_failed"), "an answer")
+                told = "\n".join(self.c.ask("STATUS " + ids[0]) + self.c.ask("QUEUE") +
+                                 self.c.ask("QUEUE LIST"))
+                self.finish()
+                self.assertNotIn(TOKEN, told)
+                self.assertNotIn(TOKEN, "\n".join(self.daemon.lines))
