@@ -316,9 +316,8 @@ size_t queue_holdings(struct queue *q, struct queue_holding *holdings, size_t ma
     *others = (struct queue_holding){.owner = OWNER_LOCAL};
     queue_enter(q);
     for (size_t i = 0; i < QUEUE_ACCOUNT_BUCKETS; i++) {
-        const struct queue_account *account;
-        LIST_FOREACH(account, &q->accounts.buckets[i], entry)
-        {
+        for (const struct queue_account *account = LIST_FIRST(&q->accounts.buckets[i]);
+             account != NULL; account = LIST_NEXT(account, entry)) {
             rank(&ranking, holding_of(account));
         }
     }
