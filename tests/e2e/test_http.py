@@ -320,6 +320,8 @@ class Metrics(HttpTest):
             parts["messages_%s_total" % state] = r'messages_ended_total\{state="%s".*' % state
         for outcome in ("new", "old", "unmatched"):
             parts["reports_%s_total" % outcome] = r'reports_total\{.*outcome="%s".*' % outcome
+        # Of all owners, of whom there is one here.
+        parts.update((name, name + r"\{.*") for name in stats if name.startswith("owner_"))
         self.assertEqual({name: total(pattern) for name, pattern in parts.items()},
                          {name: stats[name] for name in parts})
         for name in stats:  # numbers that are not split are shown as they are, the others are not
