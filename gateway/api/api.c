@@ -138,11 +138,12 @@ static struct headers *headers_new(const char *token)
         return NULL;
     }
     headers->users = 1;
-    bool is_whole = true;
+    token = token != NULL ? token : "";
+    bool is_whole = foreign_know(FOREIGN_TOKEN, token);
     for (size_t i = 0; i < FIXED_LINES; i++) {
         is_whole = is_whole && headers_append(headers, fixed_lines[i]);
     }
-    if (!is_whole || !headers_authorize(headers, token != NULL ? token : "")) {
+    if (!is_whole || !headers_authorize(headers, token)) {
         headers_release(headers);
         return NULL;
     }
@@ -531,7 +532,10 @@ static void request_id_read(char request_id[API_REQUEST_ID_SIZE], CURL *easy)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && value[0] == '\0'; i++) {
         value = header_value(easy, names[i]);
     }
-    snprintf(request_id, API_REQUEST_ID_SIZE, "%s", value);
+    char *copy = strdup(value);
+    foreign_hide_secrets_of(copy); /* before it is cut: a part of a secret would not be known */
+    snprintf(request_id, API_REQUEST_ID_SIZE, "%s", copy == NULL ? "" : copy);
+    free(copy);
 }
 
 /*
@@ -592,31 +596,14 @@ static char *transfer_copy(const struct transfer *transfer, CURLINFO info)
     return copy;
 }
 
-/* The token that the request was sent with. */
-static const char *token_of(const struct transfer *transfer)
-{
-    return authorization_of(transfer->headers) + sizeof AUTHORIZATION - 1;
-}
-
-static void hide_token(const struct transfer *transfer, char *words)
-{
-    if (words == NULL) {
-        return;
-    }
-    words[foreign_hide_secret(words, strlen(words), token_of(transfer))] = '\0';
-}
-
 /* Whoever has answered may repeat what it was sent. */
 static void transfer_clean(struct transfer *transfer)
 {
     struct buffer *received = &transfer->received;
-    received->len = received->len == 0
-                        ? 0
-                        : foreign_hide_secret(received->data, received->len, token_of(transfer));
-    hide_token(transfer, transfer->error);
-    hide_token(transfer, transfer->answer.request_id);
-    hide_token(transfer, transfer->location);
-    hide_token(transfer, transfer->content_type);
+    received->len = received->len == 0 ? 0 : foreign_hide_secrets(received->data, received->len);
+    foreign_hide_secrets_of(transfer->error);
+    foreign_hide_secrets_of(transfer->location);
+    foreign_hide_secrets_of(transfer->content_type);
 }
 
 static void transfer_conclude(struct transfer *transfer, CURLcode code)

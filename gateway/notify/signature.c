@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX "whsec_"
 enum { DIGEST_BYTES = 32, STAMP_SIZE = sizeof "..-9223372036854775808" };
 
 struct signature_key {
@@ -28,10 +27,10 @@ static struct signature_key *key_new(const void *bytes, size_t len)
 struct signature_key *signature_key_new(const char *secret)
 {
     size_t len;
-    if (strncmp(secret, PREFIX, strlen(PREFIX)) != 0) {
+    if (strncmp(secret, SIGNATURE_PREFIX, strlen(SIGNATURE_PREFIX)) != 0) {
         return key_new(secret, strlen(secret));
     }
-    guchar *decoded = g_base64_decode(secret + strlen(PREFIX), &len);
+    guchar *decoded = g_base64_decode(secret + strlen(SIGNATURE_PREFIX), &len);
     struct signature_key *key = len == 0 ? NULL : key_new(decoded, len);
     explicit_bzero(decoded, len);
     g_free(decoded);

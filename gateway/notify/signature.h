@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SIGNATURE_PREFIX "whsec_"
+
 struct signature_key;
 
 /* "v1,", the base64 of 32 bytes, NUL. */

@@ -2,6 +2,7 @@
 #include "gateway/notify/webhook.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/foreign.h"
 #include "gateway/base/int64.h"
 #include "gateway/base/log.h"
 #include "gateway/base/thread.h"
@@ -382,6 +383,14 @@ static bool configure(struct webhook *w, const char *url, const char *ca_file)
            (is_https || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK);
 }
 
+/* Whoever learns them could forge notices, or post where only the relay should. */
+static bool hide_secrets(const struct webhook_options *options)
+{
+    bool is_coded = strncmp(options->secret, SIGNATURE_PREFIX, strlen(SIGNATURE_PREFIX)) == 0;
+    const char *key = options->secret + (is_coded ? strlen(SIGNATURE_PREFIX) : 0);
+    return foreign_know(FOREIGN_WEBHOOK, key) && foreign_know_url(FOREIGN_WEBHOOK, options->url);
+}
+
 struct webhook *webhook_new(struct outbox *outbox, const struct webhook_options *options)
 {
     struct webhook *w = calloc(1, sizeof *w);
@@ -400,7 +409,7 @@ struct webhook *webhook_new(struct outbox *outbox, const struct webhook_options 
     w->multi = curl_multi_init();
     w->easy = curl_easy_init();
     if (w->host == NULL || w->key == NULL || w->multi == NULL || w->easy == NULL ||
-        !configure(w, options->url, options->ca_file)) {
+        !hide_secrets(options) || !configure(w, options->url, options->ca_file)) {
         webhook_free(w);
         return NULL;
     }

@@ -11,6 +11,7 @@
 
 #include "gateway/api/report.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/foreign.h"
 #include "gateway/base/http_listen.h"
 #include "gateway/base/int64.h"
 #include "gateway/base/log.h"
@@ -148,7 +149,9 @@ static void count_outcome(struct reports *reports, const struct queue_report *r)
         stats_observe(stats, HISTOGRAM_DELIVERY, &took_ms, 1);
     }
     if (r->outcome == REPORT_UNMATCHED) {
-        LOG(LOG_DEBUG, "report_unmatched", LOG_STR("status", r->report.status),
+        struct report report = r->report;
+        foreign_hide_numbers(report.status);
+        LOG(LOG_DEBUG, "report_unmatched", LOG_STR("status", report.status),
             LOG_STR("api", r->api_id));
     }
 }
@@ -430,8 +433,9 @@ static void on_post(struct reports *reports, struct evhttp_request *request)
 {
     struct evbuffer *input = evhttp_request_get_input_buffer(request);
     size_t len = evbuffer_get_length(input);
-    const char *body = (const char *)evbuffer_pullup(input, -1);
+    char *body = (char *)evbuffer_pullup(input, -1);
     struct api_reports content;
+    len = foreign_hide_secrets(body, len); /* a report may repeat the URL that it is posted to */
     if (!api_reports_read(len == 0 ? "" : body, len, clock_unix_ms(), &content)) {
         refuse_all(reports, request, HTTP_BADREQUEST, "not a delivery report");
         return;
@@ -522,7 +526,8 @@ bool reports_listen(struct reports *reports, const struct reports_options *optio
         return false;
     }
     http_listener_url(reports->listener, url);
-    if (!set_url(reports, url, options->secret)) {
+    if (!set_url(reports, url, options->secret) ||
+        !foreign_know(FOREIGN_REPORTS, options->secret)) {
         snprintf(error, error_size, "out of memory");
         return false;
     }

@@ -1,6 +1,7 @@
 /* page_messages: see page_messages.h. */
 #include "gateway/web/page_messages.h"
 
+#include "gateway/base/foreign.h"
 #include "gateway/base/log.h"
 #include "gateway/queue/ask.h"
 #include "gateway/queue/events.h"
@@ -71,6 +72,17 @@ static json_t *show_number(const char *number, bool shows_all)
     return json_stringn(masked, log_mask_number(number, strlen(number), masked));
 }
 
+/* The API's words may be anything, a number as well. */
+static void show_report(json_t *object, struct report report, bool shows_all)
+{
+    if (!shows_all) {
+        foreign_hide_numbers(report.status);
+        foreign_hide_numbers(report.code);
+    }
+    json_object_set_new(object, "dlr", page_words(report.status));
+    json_object_set_new(object, "code", page_words(report.code));
+}
+
 /* What the events of a message tell: enough once the queue has forgotten it. */
 static void recall(const struct group *group, struct message_status *status, bool *has_answered)
 {
@@ -130,8 +142,7 @@ static json_t *show(struct queue *queue, const struct ulid *id, const struct gro
         json_pack("{s:s, s:I, s:o, s:s}", "id", text, "at", (json_int_t)ulid_time_ms(id), "to",
                   show_number(status.to, shows_all), "state", message_state_name(status.state));
     if (status.report.status[0] != '\0') {
-        json_object_set_new(object, "dlr", page_words(status.report.status));
-        json_object_set_new(object, "code", page_words(status.report.code));
+        show_report(object, status.report, shows_all);
     }
     if (has_answered) {
         json_object_set_new(object, "inbound", json_true());
@@ -271,14 +282,13 @@ json_t *page_messages_find(struct queue *queue, const char *words, bool shows_al
 
 /* --- a whole life ------------------------------------------------------------------------------ */
 
-static json_t *show_event(const struct queue_event *event)
+static json_t *show_event(const struct queue_event *event, bool shows_all)
 {
     json_t *object = json_pack("{s:I}", "at", (json_int_t)event->at_ms);
     if (event->text != NULL) {
         json_object_set_new(object, "inbound", json_true());
     } else if (event->report.status[0] != '\0') {
-        json_object_set_new(object, "dlr", page_words(event->report.status));
-        json_object_set_new(object, "code", page_words(event->report.code));
+        show_report(object, event->report, shows_all);
     } else {
         json_object_set_new(object, "state", json_string(message_state_name(event->state)));
     }
@@ -292,7 +302,7 @@ json_t *page_message(struct queue *queue, const struct ulid *id, bool shows_all)
     group.events = events;
     json_t *message = show(queue, id, &group, shows_all), *life = json_array();
     for (size_t i = 0; i < group.count; i++) {
-        json_array_append_new(life, show_event(&events[i]));
+        json_array_append_new(life, show_event(&events[i], shows_all));
     }
     json_object_set_new(message, "life", life);
     queue_events_free(events, group.count);

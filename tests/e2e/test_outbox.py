@@ -7,6 +7,7 @@ import http.client
 import http.server
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -22,7 +23,7 @@ import unittest
 
 from killing import Trial
 from relaying import eventually
-from support import CONFIG, IS_SLOW, PATIENCE, TO, TestCase, command, parse_reply, run
+from support import CONFIG, IS_SLOW, PATIENCE, TO, TOKEN, TestCase, command, parse_reply, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 API_SECRET = "s3cret-of-the-tests-0123"
@@ -54,6 +55,7 @@ class Hook:
         self.plan = collections.deque()
         self.is_open = threading.Event()  # while it is not, requests get no answer
         self.is_open.set()
+        self.words = ""  # which every answer has in its status line, its header and its body
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -117,7 +119,7 @@ class Hook:
         with self.news:
             request["answer"] = abs(answer)
             self.news.notify_all()
-        handler.send_response(abs(answer))
+        handler.send_response(abs(answer), self.words or None)
         if answer < 0:  # and a body without an end
             handler.end_headers()
             while True:
@@ -126,8 +128,11 @@ class Hook:
             handler.send_header("Location", self.url)
         if retry_after:
             handler.send_header("Retry-After", retry_after)
-        handler.send_header("Content-Length", "0")
+        if self.words:
+            handler.send_header("X-Request-Id", self.words)
+        handler.send_header("Content-Length", str(len(self.words)))
         handler.end_headers()
+        handler.wfile.write(self.words.encode())
 
     def taken(self):
         """The changes of the requests that it answered 2xx, in order."""
@@ -479,6 +484,39 @@ class Refused(OutboxTest):
             self.assertEqual(self.c.stats()["changes_dropped_total"], "200")
             relay.stop()
             self.assertOnce()
+
+
+class Echoed(OutboxTest):
+    def test_no_secret_is_shown(self):
+        """Whoever repeats them: the API in an answer or a report, or the webhook."""
+        secrets = (TOKEN, API_SECRET, URL_SECRET, SECRET.replace("whsec_", ""))
+        words = " ".join(secrets)
+        self.hook.words = words
+        self.hook.plan.append(302)
+        self.start(dict(self.durable(), **{"log.level": "debug"}), sandbox=self.separate_sandbox())
+        told = []
+        for event, fault in (
+                ("request_ended", dict(status=422, body=json.dumps({"errors": {"text": ["no: " + words]}}))),
+                ("request_failed", dict(status=403, body="<title>%s</title>" % words)),
+                ("request_failed", dict(status=500, body=words,
+                                        headers={"X-Request-Id": "id " + words}))):
+            self.the_relay.sandbox.faults(dict(fault, count=-1))
+            message = self.c.submit()
+            self.the_relay.wait_log(event, status=fault["status"])
+            told += self.c.ask("STATUS " + message) + self.c.ask("QUEUE")
+            self.the_relay.sandbox.forget_faults()
+            self.c.ask("FLUSH")
+        self.the_relay.await_state(message, "relayed")
+        self.report(message, API_SECRET)
+        told += self.c.ask("STATUS " + message)
+        self.hook.wait(lambda: "report" in [change["event"] for change in self.hook.taken()], "report")
+        self.the_relay.stop()
+        told += self.the_relay.lines + [request["body"].decode() for request in self.hook.requests]
+        for path in pathlib.Path(self.folder).iterdir():
+            told.append(path.read_bytes().decode("latin-1"))
+        self.assertIn("***", "".join(told))
+        for secret in secrets:
+            self.assertNotIn(secret, "".join(told))
 
 
 class Https(OutboxTest):
