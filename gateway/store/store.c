@@ -310,7 +310,8 @@ static void fail(struct store *s, const struct store_batch *batch)
     atomic_store(&s->is_failing, true);
     s->is_resume_in_doubt = true;
     s->retry_ms = clock_monotonic_ms() + RETRY_MS;
-    s->options.saved(s->options.saved_arg); /* nobody has to wait for this disk */
+    s->options.saved(s->options.saved_arg); /* nobody has to wait for this disk ... */
+    store_wake(s);                          /* ... nor for the REFs that it has: see postpone */
 }
 
 /* May something be written? While the disk fails, only once a second. */
