@@ -480,8 +480,9 @@ static void live(const struct kind *kind, uint64_t nth)
 
 /* --- checking ----------------------------------------------------------------------------------- */
 
-/* What the queue got back from the store. */
-static void check_queue(struct queue *queue, const char *where, unsigned may_return)
+/* What the queue got back from the store, and the finished messages, which stay in the file. */
+static void check_messages(struct queue *queue, const bool *is_finished, const char *where,
+                           unsigned may_return)
 {
     unsigned returned = 0;
     for (unsigned i = 0; i < ledger->submitted; i++) {
@@ -489,6 +490,7 @@ static void check_queue(struct queue *queue, const char *where, unsigned may_ret
         size_t count;
         compose(i, ref, text);
         free(queue_find_ref(queue, ref, OWNER_LOCAL, &count));
+        count += is_finished[i] ? 1 : 0;
         if (ledger->verdicts[i] == ACCEPTED && count == 0) {
             complain("%s: %s was accepted and is lost", where, ref);
         } else if (ledger->verdicts[i] == REFUSED && count > 0 && ++returned > may_return) {
@@ -499,30 +501,38 @@ static void check_queue(struct queue *queue, const char *where, unsigned may_ret
     }
 }
 
-static int check_row(void *where, int columns, char **values, char **names)
+struct rows {
+    const char *where;
+    bool is_finished[SUBMISSIONS_MAX];
+};
+
+static int check_row(void *arg, int columns, char **values, char **names)
 {
+    struct rows *rows = arg;
     (void)columns;
     (void)names;
     unsigned i;
     char ref[REF_MAX + 1], text[TEXT_BYTES];
     if (sscanf(values[0], "ref-%u", &i) != 1 || i >= ledger->submitted) {
-        complain("%s: a message that nobody submitted", (char *)where);
+        complain("%s: a message that nobody submitted", rows->where);
         return 0;
     }
     compose(i, ref, text);
     if (strcmp(text, values[1]) != 0) {
-        complain("%s: %s has another text", (char *)where, ref);
+        complain("%s: %s has another text", rows->where, ref);
     }
+    rows->is_finished[i] = values[2] != NULL && atoi(values[2]) >= MESSAGE_RELAYED;
     return 0;
 }
 
-/* The texts, which the queue does not show. */
-static void check_rows(const char *path, char *where)
+/* The texts, which the queue does not show, and which messages have finished. */
+static void check_rows(const char *path, struct rows *rows)
 {
     sqlite3 *db;
     if (sqlite3_open(path, &db) != SQLITE_OK ||
-        sqlite3_exec(db, "SELECT ref, text FROM message", check_row, where, NULL) != SQLITE_OK) {
-        complain("%s: %s", where, sqlite3_errmsg(db));
+        sqlite3_exec(db, "SELECT ref, text, state FROM message LEFT JOIN progress USING (row)",
+                     check_row, rows, NULL) != SQLITE_OK) {
+        complain("%s: %s", rows->where, sqlite3_errmsg(db));
     }
     sqlite3_close(db);
 }
@@ -553,11 +563,12 @@ static void check(const char *left, char *where, unsigned may_return)
     if (store == NULL || !store_restore(store, queue, &count, error, sizeof error)) {
         complain("%s: does not open: %s", where, error);
     } else {
-        check_queue(queue, where, may_return);
         if (!store_stop(store)) {
             complain("%s: does not stop in good order", where);
         }
-        check_rows(path, where);
+        struct rows rows = {.where = where};
+        check_rows(path, &rows);
+        check_messages(queue, rows.is_finished, where, may_return);
     }
     store_free(store);
     queue_free(queue);
