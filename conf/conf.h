@@ -77,6 +77,7 @@ struct conf {
     struct {
         int others; /* percent */
         int awaits;
+        int unanswered;
     } limits;
     struct {
         char *default_from;

@@ -134,6 +134,10 @@ const struct conf_key conf_keys[] = {
     NUMBER(limits, awaits, "250000", 1, 100000000,
         "How many messages the clients of one user may wait for, with ACK=relayed and WATCH together. "
         "Each takes about 300 bytes. Beyond that, clients get 452."),
+    NUMBER(limits, unanswered, "65536", 1, 100000000,
+        "How many commands the clients of one user may have without a reply, besides one for each client. "
+        "Beyond that, the relay reads a client's next command once it has replied to an earlier "
+        "one. One client alone may have 1024."),
 
     LIST(listen, address, "127.0.0.1:2525", conf_rule_address,
         "Where clients connect: HOST:PORT or [IPv6]:PORT, one or more. Port 0 is any free port, "

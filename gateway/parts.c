@@ -414,6 +414,8 @@ bool parts_start_server(struct daemon *d)
     d->server = server_new(&d->relay, &options, d->error, sizeof d->error);
     if (d->server == NULL) {
         hint_at_unit(d, "RUNTIME_DIRECTORY", options.unix_path);
+    } else {
+        d->relay.owners = server_owners(d->server);
     }
     free((void *)options.addresses);
     reserve_descriptors(d);

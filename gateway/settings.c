@@ -205,6 +205,7 @@ bool settings_server(const struct conf *conf, struct server_options *options)
         .max_connections = (size_t)conf->listen.max_connections,
         .others_percent = (unsigned)conf->limits.others,
         .max_awaits = (size_t)conf->limits.awaits,
+        .max_unanswered = (size_t)conf->limits.unanswered,
         .min_idle_ms = conf->listen.min_idle_ms,
         .idle_timeout_ms = conf->listen.idle_timeout_ms,
     };

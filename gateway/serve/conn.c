@@ -47,6 +47,7 @@ struct conn {
     struct session *session;
     struct requests_client client;
     struct owner *owner;
+    size_t unanswered; /* commands that its owner has counted */
     struct peer peer;
     int64_t closes_ms; /* monotonic: when a client that keeps sending is closed anyway */
     uint32_t answer_slot;
@@ -170,6 +171,7 @@ static void release(struct conn *c)
     }
     untouch(c);
     owner_forgo(c->context->owners, c->owner, &c->turn);
+    owner_count_unanswered(c->owner, &c->unanswered, 0);
     owner_leave(c->context->owners, c->owner);
     requests_forget(&c->client);
     session_free(c->session);
@@ -303,9 +305,15 @@ static bool write_bytes(struct conn *c, const char *bytes, size_t len)
     return len == 0 || bufferevent_write(c->bev, bytes, len) == 0;
 }
 
+static void count_unanswered(struct conn *c)
+{
+    owner_count_unanswered(c->owner, &c->unanswered, session_open_slots(c->session));
+}
+
 /* Sends the session's output. Returns false if some was lost to an allocation failure. */
 static bool write_output(struct conn *c)
 {
+    count_unanswered(c);
     struct buffer *out = session_output(c->session);
     bool is_whole = !out->has_failed;
     if (out->len > 0 && !c->is_mute) {
@@ -405,6 +413,14 @@ static bool is_backlogged(const struct conn *c)
     return !c->is_mute && !c->is_leaving && unread > OUTPUT_HIGH;
 }
 
+/* Its owner has as many commands without a reply as it may have: the client's next one is read once it
+ * has a reply to an earlier one. */
+static bool must_wait(struct conn *c)
+{
+    count_unanswered(c);
+    return !c->is_leaving && owner_must_wait(c->context->owners, c->owner, c->unanswered);
+}
+
 /* Carries out one event. Returns false if there is nothing to do but wait. */
 static bool carry_on(struct conn *c, int64_t now_ms)
 {
@@ -413,7 +429,7 @@ static bool carry_on(struct conn *c, int64_t now_ms)
         go_on_answering(c);
         return true;
     }
-    if (c->due_calls > 0 && intake_is_full(relay_of(c)->intake)) {
+    if (must_wait(c) || (c->due_calls > 0 && intake_is_full(relay_of(c)->intake))) {
         c->is_waiting = true;
         return false;
     }

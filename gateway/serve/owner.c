@@ -5,13 +5,24 @@
 
 enum { COMPETE_US = 10000 }; /* owners that have not taken turns for so long do not compete */
 
+static struct owner_bucket *bucket_of(const struct owners *owners, int32_t key)
+{
+    struct owners *all = (struct owners *)(uintptr_t)owners;
+    return &all->buckets[(uint32_t)key % OWNER_BUCKETS];
+}
+
 static struct owner *find(const struct owners *owners, int32_t key)
 {
-    struct owner *owner = LIST_FIRST(&owners->buckets[(uint32_t)key % OWNER_BUCKETS]);
+    struct owner *owner = LIST_FIRST(bucket_of(owners, key));
     while (owner != NULL && owner->key != key) {
         owner = LIST_NEXT(owner, entry);
     }
     return owner;
+}
+
+const struct owner *owner_find(const struct owners *owners, int32_t key)
+{
+    return find(owners, key);
 }
 
 size_t owner_connections(const struct owners *owners, int32_t key)
@@ -20,21 +31,29 @@ size_t owner_connections(const struct owners *owners, int32_t key)
     return owner == NULL ? 0 : owner->connections;
 }
 
+static struct owner *add(struct owners *owners, int32_t key)
+{
+    struct owner *owner = calloc(1, sizeof *owner);
+    if (owner != NULL) {
+        owner->key = key;
+        owner->awaits.max = owners->max_awaits;
+        LIST_INSERT_HEAD(bucket_of(owners, key), owner, entry);
+        owners->known++;
+    }
+    return owner;
+}
+
 struct owner *owner_enter(struct owners *owners, int32_t key)
 {
     struct owner *owner = find(owners, key);
+    owner = owner == NULL ? add(owners, key) : owner;
     if (owner == NULL) {
-        owner = calloc(1, sizeof *owner);
-        if (owner == NULL) {
-            return NULL;
-        }
-        owner->key = key;
-        owner->awaits.max = owners->max_awaits;
+        return NULL;
+    }
+    if (owner->connections++ == 0) {
         turn_line_enter(&owners->line, &owner->turn);
-        LIST_INSERT_HEAD(&owners->buckets[(uint32_t)key % OWNER_BUCKETS], owner, entry);
         owners->count++;
     }
-    owner->connections++;
     if (!turn_line_reserve(&owners->line, owners->count) ||
         !turn_line_reserve(&owner->line, owner->connections)) {
         owner_leave(owners, owner);
@@ -43,16 +62,96 @@ struct owner *owner_enter(struct owners *owners, int32_t key)
     return owner;
 }
 
+static void forget(struct owners *owners, struct owner *owner)
+{
+    owners->forgotten_us += owner->loop_us;
+    owners->known--;
+    LIST_REMOVE(owner, entry);
+    free(owner);
+}
+
 void owner_leave(struct owners *owners, struct owner *owner)
 {
-    if (--owner->connections == 0) {
-        LIST_REMOVE(owner, entry);
-        turn_line_free(&owner->line);
-        free(owner);
-        if (--owners->count == 0) {
-            turn_line_free(&owners->line);
+    if (--owner->connections > 0) {
+        return;
+    }
+    turn_line_free(&owner->line);
+    if (--owners->count == 0) {
+        turn_line_free(&owners->line);
+    }
+    if (owners->known > OWNERS_KEPT) {
+        forget(owners, owner);
+    }
+}
+
+void owners_free(struct owners *owners)
+{
+    for (size_t i = 0; i < OWNER_BUCKETS; i++) {
+        while (!LIST_EMPTY(&owners->buckets[i])) {
+            forget(owners, LIST_FIRST(&owners->buckets[i]));
         }
     }
+}
+
+/* --- figures ---------------------------------------------------------------------------------- */
+
+void owner_count_unanswered(struct owner *owner, size_t *counted, size_t now)
+{
+    owner->unanswered = owner->unanswered - *counted + now;
+    *counted = now;
+}
+
+bool owner_must_wait(const struct owners *owners, const struct owner *owner, size_t own)
+{
+    return own > 0 && owner->unanswered >= owners->max_unanswered;
+}
+
+int64_t owner_value(const struct owner *owner, enum owner_figure figure)
+{
+    switch (figure) {
+    case OWNER_CONNECTIONS:
+        return (int64_t)owner->connections;
+    case OWNER_UNANSWERED:
+        return (int64_t)owner->unanswered;
+    case OWNER_AWAITS:
+        return (int64_t)owner->awaits.used;
+    case OWNER_LOOP_US:
+        return (int64_t)owner->loop_us;
+    }
+    return 0;
+}
+
+/* Puts a share in its place; returns what the last one has that it pushes out, 0 if none. */
+static int64_t insert_share(struct owner_share *shares, size_t *count, size_t max,
+                            struct owner_share share)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (share.value > shares[i].value) {
+            struct owner_share lower = shares[i];
+            shares[i] = share;
+            share = lower;
+        }
+    }
+    if (*count == max) {
+        return share.value;
+    }
+    shares[(*count)++] = share;
+    return 0;
+}
+
+size_t owners_rank(const struct owners *owners, enum owner_figure figure,
+                   struct owner_share *shares, size_t max, int64_t *others)
+{
+    size_t count = 0;
+    *others = figure == OWNER_LOOP_US ? (int64_t)owners->forgotten_us : 0;
+    for (size_t i = 0; i < OWNER_BUCKETS; i++) {
+        const struct owner *owner = LIST_FIRST(&owners->buckets[i]);
+        for (; owner != NULL; owner = LIST_NEXT(owner, entry)) {
+            struct owner_share share = {owner->key, owner_value(owner, figure)};
+            *others += insert_share(shares, &count, max, share);
+        }
+    }
+    return count;
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
@@ -90,6 +189,7 @@ struct turn *owners_next(struct owners *owners)
 void owner_charge(struct owners *owners, struct owner *owner, uint64_t us, int64_t now_us)
 {
     turn_line_charge(&owners->line, &owner->turn, us);
+    owner->loop_us += us;
     if (owners->last != owner) {
         owners->last = owner;
         owners->changed_us = now_us;

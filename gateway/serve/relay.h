@@ -10,6 +10,7 @@ struct event_base;
 struct forwarder;
 struct intake;
 struct optout;
+struct owners;
 struct queue;
 struct session_rules;
 struct stats;
@@ -25,6 +26,7 @@ struct relay {
     struct forwarder *forwarder;
     struct stats *stats;
     struct optout *optout;
+    const struct owners *owners; /* the server's; NULL until there is one */
     struct store *store; /* written while the relay runs; NULL = messages are in memory only */
 };
 

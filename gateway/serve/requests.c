@@ -10,6 +10,7 @@
 #include "gateway/queue/control.h"
 #include "gateway/queue/events.h"
 #include "gateway/serve/optout.h"
+#include "gateway/serve/owner.h"
 #include "gateway/serve/relay.h"
 #include "gateway/store/store.h"
 
@@ -577,6 +578,10 @@ static void say_holding(struct call *call)
     say_counter("owner_messages", (int64_t)holding.messages, call->out);
     say_counter("owner_bytes", (int64_t)holding.bytes, call->out);
     say_counter("owner_disk_bytes", (int64_t)holding.disk, call->out);
+    const struct owner *owner = owner_find(call->relay->owners, call->client->owner);
+    say_counter("owner_connections", owner_value(owner, OWNER_CONNECTIONS), call->out);
+    say_counter("owner_unanswered", owner_value(owner, OWNER_UNANSWERED), call->out);
+    say_counter("owner_awaits", owner_value(owner, OWNER_AWAITS), call->out);
 }
 
 static void answer_stats(struct call *call)

@@ -331,6 +331,7 @@ struct server *server_new(const struct relay *relay, const struct server_options
     s->options = *options;
     s->identities.diag_fd = -1;
     s->owners.max_awaits = options->max_awaits;
+    s->owners.max_unanswered = options->max_unanswered;
     s->context = (struct conn_context){.relay = relay,
                                        .owners = &s->owners,
                                        .idle_timeout_ms = options->idle_timeout_ms,
@@ -362,6 +363,11 @@ static void close_listeners(struct server *s)
     }
 }
 
+const struct owners *server_owners(const struct server *s)
+{
+    return &s->owners;
+}
+
 void server_stop(struct server *s)
 {
     event_del(s->resume);
@@ -391,6 +397,7 @@ void server_free(struct server *s)
         conn_free(s->idlest);
     }
     conn_context_close(&s->context);
+    owners_free(&s->owners);
     identity_close(&s->identities);
     free(s->listeners);
     if (s->resume != NULL) {

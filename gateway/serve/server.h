@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct owners;
 struct relay;
 struct server;
 
@@ -26,6 +27,7 @@ struct server_options {
     size_t max_connections;
     unsigned others_percent; /* so many more for owners that have few when one has taken all */
     size_t max_awaits;       /* see struct watch_budget */
+    size_t max_unanswered;   /* see struct owners */
     int64_t min_idle_ms;     /* a client that was active more recently keeps its place */
     int64_t idle_timeout_ms; /* 0 = none */
 };
@@ -36,6 +38,9 @@ struct server_options {
  */
 struct server *server_new(const struct relay *relay, const struct server_options *options,
                           char *error, size_t error_size);
+
+/* What the clients of each owner have. It lives as long as the server. */
+const struct owners *server_owners(const struct server *server);
 
 /* Closes the listeners and every client. NULL is fine. */
 void server_free(struct server *server);

@@ -6,6 +6,7 @@
 #include "gateway/policy/destination.h"
 #include "gateway/queue/admission.h"
 #include "gateway/queue/ask.h"
+#include "gateway/serve/owner.h"
 #include "gateway/serve/relay.h"
 #include "proto/session/session.h"
 
@@ -17,6 +18,7 @@
 
 enum {
     MS_PER_SECOND = 1000,
+    US_PER_SECOND = 1000000,
     OWNERS_MAX = 10 /* that have a label of their own */
 };
 
@@ -69,6 +71,13 @@ static void write_seconds(struct buffer *out, const char *name, const char *labe
 {
     begin_line(out, name, label, value);
     buffer_printf(out, "%.3f\n", (double)ms / MS_PER_SECOND);
+}
+
+static void write_micros(struct buffer *out, const char *name, const char *label, const char *value,
+                         int64_t us)
+{
+    begin_line(out, name, label, value);
+    buffer_printf(out, "%.6f\n", (double)us / US_PER_SECOND);
 }
 
 /* A line with two labels. */
@@ -266,6 +275,41 @@ static void write_owners(struct queue *queue, struct buffer *out)
     }
 }
 
+/* What the clients of the owners that have most of it have. Each figure has a list of its own. */
+static void write_owner_figures(const struct owners *owners, struct buffer *out)
+{
+    static const struct {
+        const char *name, *kind, *help;
+        enum owner_figure figure;
+    } rows[] = {
+        {"owner_connections", "gauge",
+         "connections of a user: of those who have most, and of all others", OWNER_CONNECTIONS},
+        {"owner_unanswered", "gauge", "commands of a user's clients that have no reply yet",
+         OWNER_UNANSWERED},
+        {"owner_awaits", "gauge", "messages that a user's clients wait for", OWNER_AWAITS},
+        {"owner_loop_seconds_total", "counter", "time that a user's clients have taken to serve",
+         OWNER_LOOP_US},
+    };
+    struct owner_share shares[OWNERS_MAX + 1];
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        int64_t others;
+        size_t count = owners_rank(owners, rows[row].figure, shares, OWNERS_MAX, &others);
+        shares[count] = (struct owner_share){.value = others};
+        write_head(out, rows[row].name, rows[row].kind, rows[row].help);
+        for (size_t i = 0; i <= count; i++) {
+            char name[OWNER_NAME_SIZE] = "others";
+            if (i < count) {
+                message_owner_name(shares[i].owner, name);
+            }
+            if (rows[row].figure == OWNER_LOOP_US) {
+                write_micros(out, rows[row].name, "owner", name, shares[i].value);
+            } else {
+                write_line(out, rows[row].name, "owner", name, shares[i].value);
+            }
+        }
+    }
+}
+
 /* --- the destination ---------------------------------------------------------------------------- */
 
 static void write_destination(const struct relay *relay, struct buffer *out)
@@ -338,6 +382,9 @@ void metrics_write(const struct relay *relay, int64_t now_ms, struct buffer *out
     write_refusals(tally, out);
     write_queue(relay->queue, clock_steady_ms(), out);
     write_owners(relay->queue, out);
+    if (relay->owners != NULL) {
+        write_owner_figures(relay->owners, out);
+    }
     write_destination(relay, out);
     write_windows(relay->stats, now_ms, out);
     write_head(out, "build_info", "gauge", "always 1; the label is the version");

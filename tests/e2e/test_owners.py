@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import tempfile
 import unittest
+import urllib.request
 
 from support import TO, TestCase, open_socket, parse_reply
 
@@ -177,6 +178,28 @@ class Owners(TestCase):
             self.assertReply(client.read_reply()[-1:], "250 2.0.0 relayed")
             with self.daemon.connect() as another:
                 self.assertReply(another.ask("WATCH " + ids[0]), "250")
+
+    def test_what_a_user_may_have_without_a_reply(self):
+        """Beyond it, the relay reads on as replies leave: nothing is refused, and others see nothing."""
+        address = self.start(limits_unanswered="10", http_address="127.0.0.1:0")
+        clients = [self.client(self.daemon) for _ in range(3)]
+        for client, unanswered in zip(clients, (10, 11, 12)):  # one each is always read
+            client.send(*["SEND ACK=relayed %s text" % TO] * 20)
+            while self.root.stats()["owner_unanswered"] != str(unanswered):
+                pass
+        self.assertReply(self.as_user(OTHER, address, "SEND %s text" % TO), "250 2.0.0 queued")
+        stats = self.root.stats()
+        names = ("owner_connections", "owner_unanswered", "owner_awaits")
+        self.assertEqual([stats[name] for name in names], ["4", "12", "12"])
+        url = self.daemon.wait_log("http_listening")["url"] + "/metrics"
+        with urllib.request.urlopen(url) as page:
+            metrics = page.read().decode()
+        self.assertIn('smsrelay_owner_connections{owner="%d"} 4\n' % os.getuid(), metrics)
+        self.assertRegex(metrics, 'smsrelay_owner_loop_seconds_total{owner="%d"} 0.0*[1-9]' % OTHER)
+        self.root.ask("RELEASE")
+        for client in clients:
+            for _ in range(20):
+                self.assertReply(client.read_reply(), "250 2.0.0 relayed")
 
 
 class Disk(TestCase):

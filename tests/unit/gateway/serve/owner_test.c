@@ -17,6 +17,8 @@ Test(owner, has_all_its_connections)
     cr_assert_eq(owner_enter(&owners, 1000), first, "it lives as long as it has one");
     owner_leave(&owners, first);
     owner_leave(&owners, first);
+    cr_expect_eq(owners.count, 0);
+    owners_free(&owners);
 }
 
 Test(owner, may_be_a_negative_key)
@@ -26,6 +28,53 @@ Test(owner, may_be_a_negative_key)
     cr_assert_eq(owner_enter(&owners, -1), local);
     owner_leave(&owners, local);
     owner_leave(&owners, local);
+    owners_free(&owners);
+}
+
+/* A user who runs many short programs is shown with what they have used together. */
+Test(owner, is_remembered_for_what_it_used)
+{
+    struct owners owners = {0};
+    struct owner_share most[2];
+    int64_t others;
+    for (int32_t key = 0; key < 2 * OWNERS_KEPT; key++) {
+        for (int i = 0; i < 2; i++) {
+            struct owner *owner = owner_enter(&owners, key);
+            owner_charge(&owners, owner, key == 7 ? 50 : key == 9 ? 40 : 10, 0);
+            owner_leave(&owners, owner);
+        }
+    }
+    cr_expect_eq(owners.known, OWNERS_KEPT);
+    cr_assert_eq(owners_rank(&owners, OWNER_LOOP_US, most, 2, &others), 2);
+    cr_expect(most[0].owner == 7 && most[0].value == 100);
+    cr_expect(most[1].owner == 9 && most[1].value == 80);
+    cr_expect_eq(others, (2 * OWNERS_KEPT - 2) * 20, "nothing is lost");
+    cr_expect_eq(owners_rank(&owners, OWNER_CONNECTIONS, most, 2, &others), 2);
+    cr_expect(most[0].value == 0 && others == 0);
+    owners_free(&owners);
+}
+
+/* Connections that have something to come wait; each may have one command, whatever others have. */
+Test(owner, has_so_many_commands_without_a_reply)
+{
+    struct owners owners = {.max_unanswered = 3};
+    struct owner *owner = owner_enter(&owners, 1);
+    struct owner *other = owner_enter(&owners, 2);
+    size_t counted[2] = {0, 0};
+    owner_count_unanswered(owner, &counted[0], 2);
+    cr_expect_not(owner_must_wait(&owners, owner, counted[0]));
+    owner_count_unanswered(owner, &counted[0], 3);
+    cr_expect(owner_must_wait(&owners, owner, counted[0]));
+    cr_expect_not(owner_must_wait(&owners, owner, counted[1]), "it would not be woken");
+    owner_count_unanswered(owner, &counted[1], 1);
+    cr_expect(owner_must_wait(&owners, owner, counted[1]));
+    cr_expect_not(owner_must_wait(&owners, other, 1), "of another owner");
+    cr_expect_eq(owner_value(owner, OWNER_UNANSWERED), 4);
+    owner_count_unanswered(owner, &counted[0], 0);
+    cr_expect_not(owner_must_wait(&owners, owner, counted[1]));
+    owner_leave(&owners, owner);
+    owner_leave(&owners, other);
+    owners_free(&owners);
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
@@ -62,6 +111,7 @@ Test(owner, time_is_shared_by_owner_not_by_connection)
     cr_assert_eq(owners_next(&owners), &of_one);
     cr_assert_null(owners_next(&owners));
     owner_leave(&owners, one);
+    owners_free(&owners);
 }
 
 Test(owner, compete_while_they_take_turns)
@@ -77,4 +127,5 @@ Test(owner, compete_while_they_take_turns)
     cr_expect_not(owners_compete(&owners, 1000000), "the other one is idle");
     owner_leave(&owners, pair[0]);
     owner_leave(&owners, pair[1]);
+    owners_free(&owners);
 }

@@ -5,6 +5,7 @@
 #include "gateway/policy/destination.h"
 #include "gateway/queue/admission.h"
 #include "gateway/queue/queue.h"
+#include "gateway/serve/owner.h"
 #include "gateway/serve/relay.h"
 #include "proto/session/session.h"
 
@@ -159,6 +160,33 @@ Test(metrics, owners_are_few)
         labels++;
     }
     cr_expect_eq(labels, 11);
+}
+
+/* Each figure shows those who have most of it. */
+Test(metrics, what_clients_of_owners_have)
+{
+    struct owners owners = {0};
+    struct owner *owner[12];
+    relay.owners = &owners;
+    for (int32_t i = 0; i < 12; i++) {
+        owner[i] = owner_enter(&owners, i - 1);
+        owner[i]->awaits.used = (size_t)i;
+    }
+    owner_enter(&owners, 3);
+    owner_count_unanswered(owner[0], &(size_t){0}, 5);
+    owner_charge(&owners, owner[11], 1500000, 0);
+    EXPECT_LINES("smsrelay_owner_connections{owner=\"3\"} 2",
+                 "smsrelay_owner_connections{owner=\"others\"} 2",
+                 "smsrelay_owner_unanswered{owner=\"local\"} 5",
+                 "smsrelay_owner_awaits{owner=\"10\"} 11", "smsrelay_owner_awaits{owner=\"1\"} 2",
+                 "smsrelay_owner_awaits{owner=\"others\"} 1",
+                 "smsrelay_owner_loop_seconds_total{owner=\"10\"} 1.500000",
+                 "smsrelay_owner_loop_seconds_total{owner=\"others\"} 0.000000");
+    owner_leave(&owners, owner[4]);
+    for (int i = 0; i < 12; i++) {
+        owner_leave(&owners, owner[i]);
+    }
+    owners_free(&owners);
 }
 
 Test(metrics, a_window_is_shown_while_it_is_known)
