@@ -4,6 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log_writer.h"
 #include "proto/escape.h"
+#include "proto/message.h"
 #include "proto/text.h"
 
 #include <errno.h>
@@ -144,6 +145,10 @@ static struct span field_text(const struct log_field *field, char scratch[SCRATC
         break;
     case LOG_FIELD_TIME:
         text.bytes = time_as_text(field->value.integer, scratch);
+        text.len = strlen(text.bytes);
+        break;
+    case LOG_FIELD_OWNER:
+        message_owner_name((int32_t)field->value.integer, scratch);
         text.len = strlen(text.bytes);
         break;
     case LOG_FIELD_INT:
@@ -385,9 +390,10 @@ struct repeats {
     int64_t window_ms;
 };
 
-enum { KEY_SLOTS = 64, EVENT_SLOTS = 128 };
-static struct repeat key_slots[KEY_SLOTS], event_slots[EVENT_SLOTS];
+enum { KEY_SLOTS = 64, OWNER_SLOTS = 64, EVENT_SLOTS = 128 };
+static struct repeat key_slots[KEY_SLOTS], owner_slots[OWNER_SLOTS], event_slots[EVENT_SLOTS];
 static const struct repeats by_key = {key_slots, KEY_SLOTS, LOG_REPEATS, LOG_REPEAT_MS};
+static const struct repeats by_owner = {owner_slots, OWNER_SLOTS, LOG_OWNER_LINES, LOG_EVENT_MS};
 static const struct repeats by_event = {event_slots, EVENT_SLOTS, LOG_EVENT_LINES, LOG_EVENT_MS};
 static pthread_mutex_t repeats_mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -418,7 +424,7 @@ static void add_key(struct repeat *repeat, const struct log_field *field, size_t
 static const struct log_field *first_field(const struct log_field *fields)
 {
     while (fields->type == LOG_FIELD_INT || fields->type == LOG_FIELD_BOOL ||
-           fields->type == LOG_FIELD_NONE) {
+           fields->type == LOG_FIELD_OWNER || fields->type == LOG_FIELD_NONE) {
         fields++;
     }
     return fields;
@@ -530,7 +536,8 @@ static void repeat_sum_up(const struct repeat *ended)
 void log_flush_repeats(int64_t now_ms)
 {
     struct repeat ended;
-    while (repeat_take(&by_key, now_ms, &ended) || repeat_take(&by_event, now_ms, &ended)) {
+    while (repeat_take(&by_key, now_ms, &ended) || repeat_take(&by_owner, now_ms, &ended) ||
+           repeat_take(&by_event, now_ms, &ended)) {
         repeat_sum_up(&ended);
     }
 }
@@ -548,6 +555,21 @@ static bool is_allowed(const struct repeats *repeats, const struct repeat *now)
     return is_allowed;
 }
 
+/* Has the line's owner, if it has one, written as many of this event as it may? */
+static bool is_owner_over(enum log_level level, const char *event, const struct log_field *fields,
+                          int64_t now_ms)
+{
+    while (fields->type != LOG_FIELD_OWNER && fields->type != LOG_FIELD_END) {
+        fields++;
+    }
+    if (fields->type == LOG_FIELD_END) {
+        return false;
+    }
+    struct repeat of_owner = repeat_of_event(level, event, now_ms);
+    add_key(&of_owner, fields, SIZE_MAX);
+    return !is_allowed(&by_owner, &of_owner);
+}
+
 /* At the debug level, every line counts. */
 static bool is_left_out(enum log_level level, const char *event, const struct log_field *fields)
 {
@@ -557,7 +579,8 @@ static bool is_left_out(enum log_level level, const char *event, const struct lo
     int64_t now_ms = clock_monotonic_ms();
     struct repeat of_key = repeat_make(level, event, fields, now_ms);
     struct repeat of_event = repeat_of_event(level, event, now_ms);
-    return !is_allowed(&by_key, &of_key) || !is_allowed(&by_event, &of_event);
+    return !is_allowed(&by_key, &of_key) || is_owner_over(level, event, fields, now_ms) ||
+           !is_allowed(&by_event, &of_event);
 }
 
 void log_event(enum log_level level, const char *event, const struct log_field *fields)

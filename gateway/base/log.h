@@ -18,8 +18,9 @@
  * Repeats: of lines with the same event and key at most LOG_REPEATS are written within LOG_REPEAT_MS.
  * The rest are counted, and one line sums them up afterwards: event, key, "again=37". The key is the
  * first field (LOG_INT and LOG_BOOL do not count), or those marked by log_key. Of one event, whatever
- * the keys, at most LOG_EVENT_LINES are written within LOG_EVENT_MS; the rest are summed up, too, without
- * a key. Lines at the debug level are never suppressed.
+ * the keys, at most LOG_EVENT_LINES are written within LOG_EVENT_MS, and LOG_OWNER_LINES of those with the
+ * same LOG_OWNER, so that one owner leaves some to others. The rest are summed up, too, with their owner
+ * or without a key. Lines at the debug level are never suppressed.
  *
  * Thread: any, but log_open, log_start and log_stop are for the main thread, the first two before
  * there are others. No lock is held while writing.
@@ -43,10 +44,11 @@ enum {
     LOG_LINE_MAX = LOG_WRITER_LINE_MAX, /* bytes, with the line end */
     LOG_VALUE_MAX = 512,                /* bytes, before escaping */
     LOG_MASKED_SIZE = 16,
-    LOG_KEYS_MAX = 2, /* fields marked by log_key in a line */
+    LOG_KEYS_MAX = 3, /* fields marked by log_key in a line */
     LOG_REPEATS = 5,
     LOG_REPEAT_MS = 10000,
     LOG_EVENT_LINES = 100,
+    LOG_OWNER_LINES = LOG_EVENT_LINES / 2,
     LOG_EVENT_MS = 1000
 };
 
@@ -83,6 +85,7 @@ struct log_field {
         LOG_FIELD_ID,
         LOG_FIELD_ERRNO,
         LOG_FIELD_TIME,
+        LOG_FIELD_OWNER,
         LOG_FIELD_INT,
         LOG_FIELD_BOOL
     } type;
@@ -117,6 +120,8 @@ struct log_field {
 #define LOG_NONE ((struct log_field){LOG_FIELD_NONE, NULL, {.integer = 0}, 0})
 /* Unix ms, written as "ts" is. */
 #define LOG_TIME(n, t) ((struct log_field){LOG_FIELD_TIME, (n), {.integer = (t)}, 0})
+/* The owner that a line is about (proto/message.h): a uid, or "local". Not a key unless marked. */
+#define LOG_OWNER(o) ((struct log_field){LOG_FIELD_OWNER, "owner", {.integer = (o)}, 0})
 /* Any integer that fits an int64_t. */
 #define LOG_INT(n, i) ((struct log_field){LOG_FIELD_INT, (n), {.integer = (int64_t)(i)}, 0})
 /* "yes" or "no"; in JSON true or false. */

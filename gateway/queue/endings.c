@@ -10,6 +10,7 @@ enum { FIRST_SIZE = 4 };
 
 struct queue_ending {
     struct ulid id;
+    int32_t owner;
     enum stats_end end;
     char to[NUMBER_SIZE];
 };
@@ -56,6 +57,7 @@ void queue_endings_note(struct queue_endings *endings, const struct message *m, 
     }
     struct queue_ending *ending = &endings->list[endings->count++];
     ending->id = m->id;
+    ending->owner = m->owner;
     ending->end = end;
     memcpy(ending->to, message_to(m), m->to_len + 1U);
 }
@@ -64,7 +66,7 @@ void queue_endings_log(struct queue_endings *endings)
 {
     for (size_t i = 0; i < endings->count; i++) {
         const struct queue_ending *ending = &endings->list[i];
-        LOG(LOG_INFO, rows[ending->end].event, LOG_ID("id", &ending->id),
+        LOG(LOG_INFO, rows[ending->end].event, LOG_ID("id", &ending->id), LOG_OWNER(ending->owner),
             LOG_NUMBER("to", ending->to), LOG_STR("reason", rows[ending->end].reason));
     }
     for (int end = 0; end < STATS_ENDS; end++) {

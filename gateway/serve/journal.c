@@ -13,7 +13,7 @@ enum { PEER_TEXT_SIZE = INET6_ADDRSTRLEN + sizeof "[]:65535", CODE_TEXT_SIZE = 1
 
 struct peer peer_make(const struct sockaddr *address, int32_t owner)
 {
-    struct peer peer = {.family = address->sa_family, .name = ""};
+    struct peer peer = {.family = address->sa_family, .owner = owner, .name = ""};
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
     if (address->sa_family == AF_INET) {
@@ -24,8 +24,6 @@ struct peer peer_make(const struct sockaddr *address, int32_t owner)
         memcpy(&v6, address, sizeof v6);
         peer.port = v6.sin6_port;
         peer.host.v6 = v6.sin6_addr;
-    } else {
-        peer.host.uid = owner;
     }
     return peer;
 }
@@ -41,12 +39,18 @@ static struct log_field peer_field(const struct peer *peer, char text[PEER_TEXT_
         len = (size_t)snprintf(text, PEER_TEXT_SIZE, is_v6 ? "[%s]" : "%s", host);
         snprintf(text + len, PEER_TEXT_SIZE - len, ":%u", ntohs(peer->port));
     } else {
-        len = (size_t)snprintf(text, PEER_TEXT_SIZE, "unix uid=%d", (int)peer->host.uid);
+        len = (size_t)snprintf(text, PEER_TEXT_SIZE, "unix uid=%d", (int)peer->owner);
     }
     return log_key(LOG_STR("peer", text), len);
 }
 
-/* The second one. Behind a tunnel all devices have one address, and their names differ. */
+/* The second one. Users of one machine have one address: the lines of one hide none of another's. */
+static struct log_field owner_field(const struct peer *peer)
+{
+    return log_key(LOG_OWNER(peer->owner), SIZE_MAX);
+}
+
+/* The third one. Behind a tunnel all devices have one address, and their names differ. */
 static struct log_field name_field(const struct peer *peer)
 {
     return peer->name[0] == '\0' ? LOG_NONE : LOG_STR("helo", peer->name);
@@ -71,7 +75,7 @@ void journal_refusal(const struct peer *peer, const struct session_refusal *refu
 {
     char from[PEER_TEXT_SIZE];
     char code[CODE_TEXT_SIZE];
-    LOG(LOG_INFO, "refused", peer_field(peer, from), name_field(peer),
+    LOG(LOG_INFO, "refused", peer_field(peer, from), owner_field(peer), name_field(peer),
         LOG_STR("command", refusal->command[0] == '\0' ? "unknown" : refusal->command),
         log_key(LOG_STR("code", code_text(refusal->reply, code)), SIZE_MAX),
         LOG_STR("reason", refusal->words),
@@ -89,7 +93,7 @@ static void journal_repairs(const struct peer *peer, const struct submission *su
         return;
     }
     stats_add(stats, STAT_MAILS_REPAIRED, 1);
-    LOG(LOG_INFO, "mail_repaired", peer_field(peer, from), name_field(peer),
+    LOG(LOG_INFO, "mail_repaired", peer_field(peer, from), owner_field(peer), name_field(peer),
         LOG_INT("replaced", repairs->replaced), LOG_INT("unreadable", repairs->unreadable),
         LOG_STR("charset", repairs->charset), LOG_NUMBER("to", submission->to[0]));
 }
@@ -101,18 +105,19 @@ void journal_losses(const struct peer *peer, const char *command,
     journal_repairs(peer, submission, stats);
     if (submission->is_cut) {
         stats_add(stats, STAT_TEXTS_CUT, 1);
-        LOG(LOG_INFO, "text_cut", peer_field(peer, from), name_field(peer),
+        LOG(LOG_INFO, "text_cut", peer_field(peer, from), owner_field(peer), name_field(peer),
             LOG_STR("command", command), LOG_INT("parts", submission->size.parts),
             LOG_NUMBER("to", submission->to[0]));
     }
     if (submission->ignored_options > 0) {
         stats_add(stats, STAT_MAIL_OPTIONS_IGNORED, 1);
-        LOG(LOG_INFO, "options_ignored", peer_field(peer, from), name_field(peer),
-            LOG_INT("headers", submission->ignored_options), LOG_NUMBER("to", submission->to[0]));
+        LOG(LOG_INFO, "options_ignored", peer_field(peer, from), owner_field(peer),
+            name_field(peer), LOG_INT("headers", submission->ignored_options),
+            LOG_NUMBER("to", submission->to[0]));
     }
     if (submission->ignored_len > 0) {
-        LOG(LOG_INFO, "attachments_ignored", peer_field(peer, from), name_field(peer),
-            LOG_BYTES("names", submission->ignored, submission->ignored_len));
+        LOG(LOG_INFO, "attachments_ignored", peer_field(peer, from), owner_field(peer),
+            name_field(peer), LOG_BYTES("names", submission->ignored, submission->ignored_len));
     }
 }
 
@@ -131,7 +136,7 @@ void journal_duplicates(const struct peer *peer, const char *command,
         }
     }
     if (first != NULL) {
-        LOG(LOG_INFO, "duplicate", peer_field(peer, from), name_field(peer),
+        LOG(LOG_INFO, "duplicate", peer_field(peer, from), owner_field(peer), name_field(peer),
             LOG_STR("command", command), LOG_ID("id", &first->id),
             LOG_STR("state", message_state_name(first->state)), LOG_INT("messages", duplicates),
             LOG_NUMBER("to", first->to));

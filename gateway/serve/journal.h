@@ -2,7 +2,7 @@
  * journal: the log lines by which an owner finds out why a message did not arrive, or not whole.
  *
  * Owns what they show: who the client is, its command, code and reason. Never a text, and numbers
- * are masked. How often they repeat is limited by peer and code. Leaves the format to log.
+ * are masked. How often they repeat is limited by peer, owner and code. Leaves the format to log.
  * Thread: the loop's.
  */
 #ifndef GATEWAY_SERVE_JOURNAL_H
@@ -23,12 +23,12 @@ struct peer {
     union {
         struct in_addr v4;
         struct in6_addr v6;
-        int32_t uid; /* AF_UNIX */
     } host;
+    int32_t owner;    /* the user; of AF_UNIX that is all there is to tell */
     const char *name; /* what it calls itself; "" = nothing */
 };
 
-/* Without a name yet; `owner` is the uid of a client of the Unix socket. */
+/* Without a name yet. */
 struct peer peer_make(const struct sockaddr *address, int32_t owner);
 
 /* A client whose user the system did not tell. */

@@ -166,6 +166,16 @@ class Refusals(LogTest):
         self.assertEqual(len(lines), 6)
         self.assertEqual((lines[-1]["peer"], lines[-1]["again"]), ("127.0.0.1", "37"))
 
+    def test_one_user_hides_no_line_of_another(self):
+        self.start()
+        for _ in range(20):
+            self.c.ask("TO +3460012")
+        self.as_user(61001, self.the_relay.addresses[0], "TO +3460012")
+        self.refused(code="550 5.1.3", owner="61001")
+        self.the_relay.stop()
+        lines = self.the_relay.log("refused", code="550 5.1.3", owner=str(os.getuid()))
+        self.assertEqual(lines[-1]["again"], "15")
+
     def test_a_client_of_the_unix_socket(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "socket")

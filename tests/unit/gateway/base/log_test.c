@@ -1,5 +1,6 @@
 /* Tests of log: what a line contains, what it never does, and how often it may repeat. */
 #include "gateway/base/log.h"
+#include "proto/message.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -323,6 +324,28 @@ Test(log, lines_of_several_threads_do_not_mix)
     cr_expect_eq(count(text, "\n"), 800);
     cr_expect_eq(count(text, "T level=debug event=seen thread="), 800);
     cr_expect_eq(count(text, " end=\"of line\"\n"), 800);
+}
+
+/* Who has the log full of an event leaves half of its lines to others. */
+Test(log, an_owner_has_half_of_the_lines_of_an_event)
+{
+    for (int i = 0; i < 1000; i++) {
+        char helo[16];
+        snprintf(helo, sizeof helo, "%d", i);
+        LOG(LOG_INFO, "refused", LOG_STR("helo", helo), LOG_OWNER(1000));
+    }
+    for (int i = 0; i < LOG_OWNER_LINES; i++) {
+        char helo[16];
+        snprintf(helo, sizeof helo, "other %d", i);
+        LOG(LOG_INFO, "refused", LOG_STR("helo", helo), LOG_OWNER(OWNER_LOCAL));
+    }
+    const char *text = written();
+    size_t lines = count(text, " owner=1000\n");
+    cr_expect_geq(lines, LOG_OWNER_LINES);
+    cr_expect_lt(lines, 5 * LOG_OWNER_LINES, "%zu: in some seconds, if the machine is slow", lines);
+    cr_expect_eq(count(text, " owner=local\n"), LOG_OWNER_LINES);
+    log_flush_repeats(INT64_MAX);
+    cr_expect_not_null(strstr(written(), "T level=info event=refused owner=1000 again="));
 }
 
 /* Whoever finds a new key for each line: another address, another recipient. */
