@@ -60,7 +60,10 @@ class OneWrite(RelayingTest):
             self.assertReply(reply, "250")
         eventually(lambda: self.api.summary()["messages"] == 40, "40 messages")
         record = self.finish()
-        self.assertEqual(record.calls(), [("bulk", 40, 201)])
+        if IS_SLOW:  # the client's turn may end within the array
+            self.assertLessEqual(len(record.calls()), 2)
+        else:
+            self.assertEqual(record.calls(), [("bulk", 40, 201)])
         self.assertEqual(record.texts(), texts(40))
 
 
