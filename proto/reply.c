@@ -2,6 +2,7 @@
 #include "proto/reply.h"
 
 #include "proto/escape.h"
+#include "proto/text.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -171,9 +172,10 @@ static void quote(struct buffer *out, const char *value, size_t len, unsigned pl
     }
 }
 
+/* What a library or the API has cut within a character is no UTF-8, which a reply must be. */
 void reply_quote(struct buffer *out, const char *value, size_t len)
 {
-    quote(out, value, len, UCHAR_MAX);
+    quote(out, value, len, text_is_utf8(value, len) ? UCHAR_MAX : SCHAR_MAX);
 }
 
 /* How much of a client's mistake is quoted: no part of a character. */

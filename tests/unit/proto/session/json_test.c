@@ -22,6 +22,8 @@ Test(json, what_is_no_batch)
         const char *input, *error;
     } rows[] = {
         {"{\"to\":\"x\"", "501 5.5.4 malformed JSON at byte 9: "},
+        {"[\"\\\xC2\xBD\"]",
+         "501 5.5.4 malformed JSON at byte 4: \"invalid escape near '\\\"\\\\\\xC2'\""},
         {"{to:1}", "501 5.5.4 malformed JSON at byte 3: "},
         {"[1,]", "501 5.5.4 malformed JSON at byte 4: "},
         {"{} {}", "501 5.5.4 malformed JSON at byte 4: "},
