@@ -358,13 +358,12 @@ static bool note_relayed(struct world *w, const struct settling *s)
 
 static void conclude(struct world *w, enum destination_finding finding)
 {
-    struct queue_conviction conviction;
     if (finding == FINDING_INNOCENT) {
         queue_suspects_recall(w->queue, w->now_ms);
     }
     while (finding == FINDING_GUILTY &&
            queue_suspects_convict(w->queue, retry_new_group(&w->last_group), w->now_ms + 60000,
-                                  w->now_ms, &conviction)) {
+                                  w->now_ms)) {
     }
 }
 
