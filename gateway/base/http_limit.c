@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 
 enum {
-    RESUME_MS = 10, /* how often to look for a free place, or descriptor */
+    RESUME_MS = 10, /* how often to look for a free place, a descriptor, and what has been closed */
     YOUNG_US = 400, /* for each place: so 2,500 newcomers a second can take the places of others */
     DEAF_MS = 2000, /* how long an answer may wait to be read when others need the place */
     READ_AHEAD = 128 * 1024
@@ -211,14 +211,28 @@ static bool has_room(struct http_limit *limit)
     return count < 2 * limit->options.max && has_descriptors && has_place;
 }
 
-static void accept_or_pause(struct http_limit *limit)
+/* Looks again soon, for a place or to let go of what evhttp is closing. */
+static void look_soon(struct http_limit *limit)
 {
     static const struct timeval RESUME = {.tv_usec = RESUME_MS * 1000L};
-    if (has_room(limit)) {
+    bool is_stopped = limit->listener == NULL;
+    if (!is_stopped && !event_pending(limit->resume, EV_TIMEOUT, NULL)) {
+        event_add(limit->resume, &RESUME);
+    }
+}
+
+static void accept_or_pause(struct http_limit *limit)
+{
+    size_t closing;
+    bool may_accept = has_room(limit);
+    if (may_accept) {
         evconnlistener_enable(limit->listener);
     } else {
         evconnlistener_disable(limit->listener);
-        event_add(limit->resume, &RESUME);
+    }
+    (void)count_taken(limit, &closing);
+    if (!may_accept || closing > 0) {
+        look_soon(limit);
     }
 }
 
@@ -247,6 +261,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
         if (place->bev != NULL && place->state == PLACE_READS &&
             now_ms - place->since_ms >= limit->options.request_ms) {
             end(place, "its request was not whole in time");
+            look_soon(limit);
         }
     }
     if (count_taken(limit, &closing) > 0) {
@@ -284,13 +299,14 @@ static void seat(struct http_limit *limit, struct bufferevent *bev)
 }
 
 /*
- * Makes the bufferevent of a new connection; evhttp closes its socket. evhttp reads on while it
- * answers, and takes a body, or a chunk of one, only when it is complete.
+ * Makes the bufferevent of a new connection. Its socket must stay open as long as it has a place: if
+ * evhttp closed it, the next connection would get its number, and what that one sends would be read
+ * here. evhttp reads on while it answers, and takes a body, or a chunk of one, only when it is complete.
  */
 static struct bufferevent *take(struct event_base *base, void *arg)
 {
     struct http_limit *limit = arg;
-    struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+    struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     sweep(limit); /* the new one has no callbacks yet */
     if (bev != NULL) {
         bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD);
