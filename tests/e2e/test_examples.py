@@ -223,7 +223,8 @@ class Operating(DocumentTest):
                 client.ask(line)
         relay.wait_log("refused")
         line = next(line for line in relay.lines if "event=refused" in line)
-        self.assertEqual(re.sub(r"(127\.0\.0\.1:)\d+", r"\g<1>41234", line.split("level=info ")[1]),
+        self.assertEqual(re.sub(r"(127\.0\.0\.1:)\d+ owner=\d+", r"\g<1>41234 owner=1000",
+                                line.split("level=info ")[1]),
                          example.strip())
 
     def report(self, example):
