@@ -5,6 +5,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 #include "gateway/queue/events.h"
+#include "gateway/serve/identity.h"
 #include "gateway/serve/intake.h"
 #include "gateway/serve/journal.h"
 #include "gateway/serve/owner.h"
@@ -773,7 +774,7 @@ void conn_context_close(struct conn_context *context)
 /* --- life ------------------------------------------------------------------------------------- */
 
 struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const struct peer *peer,
-                      int32_t owner_key, bool has_control)
+                      const struct identity *who)
 {
     struct conn *c = calloc(1, sizeof *c);
     struct bufferevent *bev =
@@ -783,8 +784,8 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const st
         free(c);
         return NULL;
     }
-    c->session = session_new(context->relay->rules, has_control);
-    c->owner = c->session == NULL ? NULL : owner_enter(context->owners, owner_key);
+    c->session = session_new(context->relay->rules, &who->peer);
+    c->owner = c->session == NULL ? NULL : owner_enter(context->owners, who->owner);
     if (c->owner == NULL) {
         bufferevent_free(bev);
         session_free(c->session);
@@ -802,8 +803,8 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const st
     c->client = (struct requests_client){.watcher = {.client = c, .budget = &c->owner->awaits},
                                          .answered = answer_late,
                                          .paused = answer_in_part,
-                                         .owner = owner_key,
-                                         .has_control = has_control};
+                                         .owner = who->owner,
+                                         .has_control = who->peer.has_control};
     bufferevent_setcb(bev, on_read, on_write, on_event, c);
     bufferevent_setwatermark(bev, EV_WRITE, OUTPUT_LOW, 0);
     set_idle_timeout(c, context->idle_timeout_ms);

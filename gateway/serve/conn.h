@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 struct conn;
+struct identity;
 struct intake_verdict;
 struct owners;
 struct peer;
@@ -54,10 +55,10 @@ struct conn_links {
 
 /*
  * Takes ownership of a socket and greets. The client may see the messages of its owner, or all of them
- * with `has_control`. Returns NULL on allocation failure, having closed the socket.
+ * with control rights. Returns NULL on allocation failure, having closed the socket.
  */
 struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const struct peer *peer,
-                      int32_t owner_key, bool has_control);
+                      const struct identity *who);
 
 /* Sends 421 (REPLY_SHUTTING_DOWN or REPLY_TIMED_OUT) and closes, after the verdicts still due. */
 void conn_close(struct conn *c, enum reply reply);

@@ -154,7 +154,10 @@ struct identity identity_of(struct identity_rules *rules, int fd, const struct s
 {
     struct ucred user;
     socklen_t len = sizeof user;
-    struct identity identity = {.owner = OWNER_LOCAL, .has_control = rules->gives_control_to_all};
+    struct identity identity = {
+        .owner = OWNER_LOCAL,
+        .peer = {.class = PEER_LOCAL, .has_control = rules->gives_control_to_all},
+    };
     if (peer->sa_family != AF_UNIX) {
         uid_t uid;
         if (find_tcp_user(rules, fd, peer, &uid)) {
@@ -162,8 +165,8 @@ struct identity identity_of(struct identity_rules *rules, int fd, const struct s
         }
     } else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &len) == 0) {
         identity.owner = key_of(user.uid);
-        identity.has_control =
-            identity.has_control || user.uid == 0 || user.uid == geteuid() ||
+        identity.peer.has_control =
+            identity.peer.has_control || user.uid == 0 || user.uid == geteuid() ||
             (rules->has_control_group && is_in_group(fd, user.gid, rules->control_group));
     }
     return identity;

@@ -9,6 +9,8 @@
 #ifndef GATEWAY_SERVE_IDENTITY_H
 #define GATEWAY_SERVE_IDENTITY_H
 
+#include "proto/session/peer.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +19,7 @@
 
 struct identity {
     int32_t owner; /* as in struct message */
-    bool has_control;
+    struct session_peer peer;
 };
 
 /* How clients are told apart. */

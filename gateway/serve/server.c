@@ -200,7 +200,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
         turn_away(s, fd, &peer, reason);
         return;
     }
-    struct conn *c = conn_new(&s->context, fd, &peer, who.owner, who.has_control);
+    struct conn *c = conn_new(&s->context, fd, &peer, &who);
     if (c == NULL) {
         LOG(LOG_ERROR, "connection_failed", LOG_STR("reason", "out of memory"));
         return;

@@ -168,7 +168,7 @@ enum session_step command_ask(struct session *s, const struct call *call,
     if (!read_argument(request, call->arg, call->end)) {
         return session_say_syntax(s, call);
     }
-    if (needs_control(request) && !s->has_control) {
+    if (needs_control(request) && !s->peer.has_control) {
         return session_say(s, REPLY_NOT_ALLOWED,
                            "this needs control rights: the Unix socket, or listen.control=all");
     }

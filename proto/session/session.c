@@ -22,14 +22,14 @@ enum { HELD_MAX = 64 * 1024 };
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-struct session *session_new(const struct session_rules *rules, bool has_control)
+struct session *session_new(const struct session_rules *rules, const struct session_peer *peer)
 {
     struct session *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return NULL;
     }
     s->rules = rules;
-    s->has_control = has_control;
+    s->peer = *peer;
     reply_line(&s->out, REPLY_GREETING, false, "%s ESMTP smsrelay %s", rules->hostname,
                rules->version);
     return s;
@@ -321,7 +321,7 @@ static enum session_step run_command(struct session *s, const struct call *call,
         spoil_message(s, row);
         return session_say_syntax(s, call);
     }
-    if ((row->flags & COMMAND_CONTROL) != 0 && !s->has_control) {
+    if ((row->flags & COMMAND_CONTROL) != 0 && !s->peer.has_control) {
         return session_say(s, REPLY_NOT_ALLOWED,
                            "%s needs control rights: the Unix socket, or listen.control=all",
                            row->word);

@@ -15,6 +15,7 @@
 #include "proto/buffer.h"
 #include "proto/reply.h"
 #include "proto/session/event.h"
+#include "proto/session/peer.h"
 #include "proto/session/receipt.h"
 #include "proto/session/rules.h"
 
@@ -32,11 +33,8 @@ enum {
 
 struct session;
 
-/*
- * Returns a session with its greeting in the output, or NULL on allocation failure.
- * `has_control`: its client may use the operator's verbs and see other owners' messages.
- */
-struct session *session_new(const struct session_rules *rules, bool has_control);
+/* Returns a session with its greeting in the output, or NULL on allocation failure. */
+struct session *session_new(const struct session_rules *rules, const struct session_peer *peer);
 void session_free(struct session *s);
 
 /* Appends input. Returns false on allocation failure: close the connection. */

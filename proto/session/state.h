@@ -11,6 +11,7 @@
 #include "proto/session/event.h"
 #include "proto/session/json.h"
 #include "proto/session/line.h"
+#include "proto/session/peer.h"
 #include "proto/session/rules.h"
 #include "proto/session/slots.h"
 
@@ -37,7 +38,7 @@ struct draft {
 
 struct session {
     const struct session_rules *rules;
-    bool has_control;
+    struct session_peer peer;
     bool has_begun;     /* the first command has passed the guard */
     bool is_ended;      /* the client sends nothing more */
     bool is_closing;    /* no further command is read */

@@ -166,7 +166,8 @@ static uint64_t step(struct session *s)
 static uint64_t submit(const struct session_rules *session_rules, size_t shape)
 {
     static const char envelope[] = "MAIL FROM:<a@b>\nRCPT TO:<+34600000000@c>\nDATA\n";
-    struct session *s = session_new(session_rules, false);
+    const struct session_peer peer = {0};
+    struct session *s = session_new(session_rules, &peer);
     struct buffer content =
         build(shapes[shape].start, shapes[shape].unit, shapes[shape].end, SHAPE_BYTES);
     buffer_puts(&content, "\n.\n");

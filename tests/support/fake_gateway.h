@@ -68,8 +68,9 @@ static inline struct session_rules fake_rules(void)
 static inline void fake_open(struct fake_gateway *g, const struct session_rules *rules,
                              bool has_control, uint32_t chance)
 {
+    const struct session_peer peer = {.has_control = has_control};
     *g = (struct fake_gateway){.chance = chance};
-    g->session = session_new(rules, has_control);
+    g->session = session_new(rules, &peer);
     assert(g->session != NULL);
 }
 
