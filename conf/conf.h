@@ -57,6 +57,7 @@ struct conf {
     struct {
         int bulk_max;
         int connections;
+        int peers;
         int64_t retry_min_ms;
         int64_t retry_max_ms;
         int64_t settle_delay_ms;

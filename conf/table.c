@@ -266,6 +266,9 @@ const struct conf_key conf_keys[] = {
         "Maximum messages in one request."),
     NUMBER(relay, connections, "4", 1, 64,
         "Maximum requests at a time."),
+    NUMBER(relay, peers, "1", 1, 1000,
+        "How many relays use this account, this one included, each with a queue of its own. They "
+        "share its rate limit: each keeps back as many requests as the others may have under way."),
     TIME(relay, retry_min, "1s", 1, HOUR,
         "The first wait after the API failed. Waits double up to retry_max, with jitter."),
     TIME(relay, retry_max, "60s", 1, DAY,

@@ -118,6 +118,7 @@ void settings_forwarder(const struct conf *conf, const char *url, const char *to
         .destination = {.retry_min_ms = conf->relay.retry_min_ms,
                         .retry_max_ms = conf->relay.retry_max_ms},
         .bulk_max = (size_t)conf->relay.bulk_max,
+        .peers = (unsigned)conf->relay.peers,
         .drain_timeout_ms = conf->queue.drain_timeout_ms,
     };
     settings_poll(conf, &options->history.poll);

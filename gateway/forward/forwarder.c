@@ -625,6 +625,7 @@ struct forwarder *forwarder_new(struct queue *queue, struct stats *stats,
     f->queue = queue;
     f->stats = stats;
     f->options = *options;
+    f->pace.others = (size_t)(options->peers - 1) * options->api.connections;
     f->drain_until_ms = INT64_MAX;
     rng_seed(&f->rng);
     f->api = api_new(&options->api);

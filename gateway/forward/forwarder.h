@@ -27,6 +27,7 @@ struct forwarder_options {
     struct api_options api;
     struct history_options history;
     size_t bulk_max;
+    unsigned peers; /* relays that share the account, at least 1; all with as many connections */
     struct destination_options destination;
     int64_t drain_timeout_ms;
     /* Must save what is being sent before it is sent; keeps the anchor for a scan after a crash.

@@ -7,6 +7,7 @@ enum {
     CLOCK_LIFE_MS = 10 * 60 * 1000,
     CLOCK_SET_BACK_MS = 2000, /* more than a Date can be late: somebody has set a clock */
     ROUNDING_MS = 1000,       /* the fraction that Reset has lost */
+    STALE_MS = 1000,          /* a count that others go on from is out of date */
     /* A twentieth is kept for urgent requests, but of a small window five, or a fifth. */
     RESERVE_SHARE = 20,
     RESERVE_SMALL = 5,
@@ -76,7 +77,7 @@ static bool read_rate(const struct pace *pace, const struct api_rate *rate, int6
 static void begin_window(struct pace_window *w, const struct reading *reading, int64_t now_ms)
 {
     w->knowledge = PACE_KNOWN;
-    w->since_ms = now_ms;
+    w->since_ms = w->read_ms = now_ms;
     w->limit = reading->limit;
     w->remaining = reading->remaining;
     w->reset_s = reading->reset_s;
@@ -104,6 +105,7 @@ static void learn(struct pace_window *w, const struct reading *reading, int64_t 
         return;
     }
     w->remaining = int64_min(w->remaining, reading->remaining);
+    w->read_ms = now_ms;
     if (reading->reset_s >= w->reset_s) {
         w->reset_s = reading->reset_s;
         w->reset_ms = reading->reset_ms;
@@ -178,6 +180,7 @@ static void add_other(struct pace_window *w, const struct pace_window *other, in
         w->limit = other->limit;
         w->remaining = is_both ? int64_min(w->remaining, other->remaining) : other->remaining;
         w->since_ms = is_both ? int64_min(w->since_ms, other->since_ms) : other->since_ms;
+        w->read_ms = is_both ? int64_max(w->read_ms, other->read_ms) : other->read_ms;
         w->reset_ms = is_both ? int64_max(w->reset_ms, other->reset_ms) : other->reset_ms;
         w->unaccounted += other->unaccounted;
     }
@@ -241,7 +244,14 @@ static int64_t spaced_ms(const struct pace_window *w, int64_t last_ms, size_t ro
     return last_ms + (w->reset_ms - last_ms + gaps - 1) / gaps;
 }
 
-static size_t room_of(const struct pace_window *w, int64_t now_ms)
+/* What other relays may have under way; at most half of a tiny window, so that each gets its part. */
+static uint64_t kept_for_others(const struct pace_window *w, size_t others)
+{
+    return (uint64_t)int64_min((int64_t)others, w->limit / 2);
+}
+
+/* `others`: see struct pace. */
+static size_t room_of(const struct pace_window *w, size_t others, int64_t now_ms)
 {
     if (now_ms < w->held_until_ms) {
         return 0;
@@ -254,15 +264,17 @@ static size_t room_of(const struct pace_window *w, int64_t now_ms)
     }
 
     uint64_t remaining = (uint64_t)w->remaining;
-    uint64_t spoken_for = w->in_flight + w->unaccounted;
-    return remaining > spoken_for ? (size_t)(remaining - spoken_for) : 0;
+    uint64_t spoken_for = w->in_flight + w->unaccounted + kept_for_others(w, others);
+    size_t room = remaining > spoken_for ? (size_t)(remaining - spoken_for) : 0;
+    bool is_stale = others > 0 && now_ms - w->read_ms >= STALE_MS;
+    return is_stale && room > 0 ? w->in_flight == 0 : room;
 }
 
 size_t pace_room(const struct pace *pace, enum api_endpoint endpoint, enum pace_kind kind,
                  int64_t now_ms)
 {
     struct pace_window w = window_of(pace, endpoint, now_ms);
-    size_t room = room_of(&w, now_ms);
+    size_t room = room_of(&w, pace->others, now_ms);
     size_t reserve = reserve_at(&w, whole_reserve(pace, endpoint, &w, now_ms), now_ms);
 
     if (kind != PACE_URGENT) {
@@ -276,7 +288,7 @@ int64_t pace_next_ms(const struct pace *pace, enum api_endpoint endpoint, enum p
                      int64_t now_ms)
 {
     struct pace_window w = window_of(pace, endpoint, now_ms);
-    size_t room = room_of(&w, now_ms);
+    size_t room = room_of(&w, pace->others, now_ms);
     int64_t whole = whole_reserve(pace, endpoint, &w, now_ms);
     size_t reserve = reserve_at(&w, whole, now_ms);
 

@@ -16,6 +16,11 @@
  * a login code wait for the next. The reserve is released as time passes, so that none of it is
  * lost. As long as no count has told, the window of bulks has a reserve, too.
  *
+ * Several relays may share one account, and so its windows: the headers are then a counter that all
+ * of them read. What one has read is soon out of date, for the others go on: then one request finds
+ * out, as if the window were not known. And so many requests are kept back as the others may have
+ * under way.
+ *
  * Leaves to others: what is sent (batch), and what an answer means for messages (retry).
  * All `now_ms` are monotonic. Thread: the forwarding thread. Pure.
  */
@@ -48,6 +53,7 @@ struct pace_window {
                               began; -1 = that was not known */
     int64_t remaining;     /* the lowest that an answer of this window has shown */
     int64_t since_ms;      /* when it became known */
+    int64_t read_ms;       /* when an answer last told its count */
     int64_t reset_ms;      /* when it ends */
     int64_t reset_s;       /* the header's value (made absolute): tells windows apart */
     int64_t held_until_ms; /* by a 429; 0 = never */
@@ -70,9 +76,11 @@ struct pace_clock {
     int64_t since_ms;
 };
 
-/* All zero to begin with. */
+/* All zero to begin with, but for `others`. */
 struct pace {
     struct pace_window windows[API_ENDPOINTS];
+    size_t
+        others; /* requests of other relays that may be under way at an endpoint; 0 = no others */
     struct pace_clock clock;
     enum pace_sharing {
         PACE_SHARING_UNKNOWN,

@@ -5,8 +5,8 @@ import json
 import time
 import unittest
 
-from relaying import RelayingTest, eventually
-from support import TOKEN
+from relaying import NUMBER, QUICK, Record, RelayingTest, eventually
+from support import TOKEN, Relay
 
 BATCH = 5  # relay.bulk_max of most tests
 
@@ -359,6 +359,47 @@ class Shared(PacingTest):
         # At most what was begun before the first answer told of it was refused; all arrive, once.
         self.assertEqual(len(record.messages), 6)
         self.assertLessEqual(sum(r["over_limit"] for r in record.requests), 4)
+
+
+class Peers(PacingTest):
+    """Relays that share one account, and so its window."""
+    LIMIT = 200
+    WINDOW_MS = 1000
+    RELAYS = 3
+
+    def start_one(self, first):
+        """A relay with more messages than it may send in two windows."""
+        count = 2 * self.LIMIT
+        relay = Relay(dict(QUICK, **{"relay.peers": self.RELAYS, "relay.bulk_max": 1}),
+                      sandbox=self.api)
+        self.addCleanup(relay.kill)
+        with relay.connect() as client:
+            client.send(*["SEND %s m" % (NUMBER % (first + i)) for i in range(count)])
+            for reply in client.read_replies(count):
+                self.assertReply(reply, "250 2.0.0")
+        return relay
+
+    def whole_windows(self, requests):
+        windows = [[]]
+        for request in requests:
+            if windows[-1] and request["at_ms"] >= windows[-1][0]["at_ms"] + self.WINDOW_MS:
+                windows.append([])
+            windows[-1].append(request)
+        return windows[:-1]
+
+    def test_they_use_it_and_no_more(self):
+        self.begin_anew()
+        self.api.settings(limit=self.LIMIT, window_ms=self.WINDOW_MS, latency_ms=10)
+        relays = [self.start_one(i * 1000) for i in range(self.RELAYS)]
+        eventually(lambda: self.api.summary()["messages"] > 2 * self.LIMIT, "a third window")
+        for relay in relays:
+            relay.kill()
+        windows = self.whole_windows(Record(self.api.record()).requests)
+        self.assertGreaterEqual(len(windows), 2)
+        for window in windows:
+            over = sum(request["over_limit"] for request in window)
+            self.assertLessEqual(over, self.RELAYS)
+            self.assertGreaterEqual(len(window) - over, 0.95 * self.LIMIT)
 
 
 class History(PacingTest):

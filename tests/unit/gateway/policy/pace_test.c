@@ -113,6 +113,40 @@ Test(pace, requests_without_an_answer_count)
     cr_assert_eq(room(&pace, 61000), 4);
 }
 
+Test(pace, what_other_relays_may_have_under_way_is_kept_back)
+{
+    struct pace pace = {.sharing = PACE_SEPARATE, .others = 8};
+
+    cr_assert_eq(room(&pace, 0), 1, "the window is not known: one finds out");
+    ask(&pace, counted(100, 20, NOON_S + 60, 0), 0);
+    cr_assert_eq(room(&pace, 0), 12);
+    ask(&pace, counted(100, 8, NOON_S + 60, 0), 10);
+    cr_assert_eq(room(&pace, 10), 0, "the others may have used them up");
+    cr_assert_eq(next(&pace, 10), 61000);
+    cr_assert_eq(room(&pace, 61000), 1);
+
+    ask(&pace, counted(4, 3, NOON_S + 121, 0), 61000);
+    cr_assert_eq(room(&pace, 61000), 1, "of a tiny window, half at most");
+}
+
+Test(pace, a_count_that_others_go_on_from_is_soon_out_of_date)
+{
+    struct pace pace = {.sharing = PACE_SEPARATE, .others = 4};
+
+    ask(&pace, counted(100, 50, NOON_S + 60, 0), 0);
+    cr_assert_eq(room(&pace, 999), 46);
+    cr_assert_eq(room(&pace, 1000), 1, "one finds out");
+    cr_assert_eq(next(&pace, 1000), 1000);
+    pace_began(&pace, API_BULK, false, 1000);
+    cr_assert_eq(room(&pace, 1000), 0);
+    end(&pace, counted(100, 30, NOON_S + 60, 0), 1010);
+    cr_assert_eq(room(&pace, 1010), 26);
+
+    struct pace alone = {.sharing = PACE_SEPARATE};
+    ask(&alone, counted(100, 50, NOON_S + 60, 0), 0);
+    cr_assert_eq(room(&alone, 59000), 50, "without others it stays true");
+}
+
 Test(pace, remaining_only_falls_within_a_window)
 {
     static const struct {
