@@ -7,7 +7,7 @@
 #include "gateway/judge.h"
 #include "gateway/queue/control.h"
 #include "gateway/queue/queue.h"
-#include "gateway/serve/conn.h"
+#include "gateway/serve/conn_events.h"
 #include "gateway/serve/intake.h"
 #include "gateway/serve/server.h"
 #include "gateway/serve/watch.h"

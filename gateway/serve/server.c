@@ -6,6 +6,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 #include "gateway/serve/conn.h"
+#include "gateway/serve/conn_turns.h"
 #include "gateway/serve/identity.h"
 #include "gateway/serve/journal.h"
 #include "gateway/serve/owner.h"
@@ -47,19 +48,19 @@ struct server {
 
 static void append(struct server *s, struct conn *c)
 {
-    struct conn_links *links = conn_links(c);
+    struct conn_links *links = &c->links;
     links->prev = s->busiest;
     links->next = NULL;
     links->active_ms = clock_monotonic_ms();
-    *(s->busiest == NULL ? &s->idlest : &conn_links(s->busiest)->next) = c;
+    *(s->busiest == NULL ? &s->idlest : &s->busiest->links.next) = c;
     s->busiest = c;
 }
 
 static void unlink_conn(struct server *s, struct conn *c)
 {
-    struct conn_links *links = conn_links(c);
-    *(links->prev == NULL ? &s->idlest : &conn_links(links->prev)->next) = links->next;
-    *(links->next == NULL ? &s->busiest : &conn_links(links->next)->prev) = links->prev;
+    struct conn_links *links = &c->links;
+    *(links->prev == NULL ? &s->idlest : &links->prev->links.next) = links->next;
+    *(links->next == NULL ? &s->busiest : &links->next->links.prev) = links->prev;
 }
 
 static void on_active(void *arg, struct conn *c)
@@ -97,10 +98,9 @@ static struct conn *find_idlest(const struct server *s, int32_t key)
     bool is_own = owner_connections(&s->owners, key) * s->owners.count > s->count;
     struct conn *c = s->idlest;
     while (c != NULL && is_own && conn_owner(c) != key) {
-        c = conn_links(c)->next;
+        c = c->links.next;
     }
-    bool is_idle =
-        c != NULL && clock_monotonic_ms() - conn_links(c)->active_ms >= s->options.min_idle_ms;
+    bool is_idle = c != NULL && clock_monotonic_ms() - c->links.active_ms >= s->options.min_idle_ms;
     return is_idle ? c : NULL;
 }
 
@@ -373,7 +373,7 @@ void server_stop(struct server *s)
     event_del(s->resume);
     close_listeners(s);
     for (struct conn *c = s->idlest, *next; c != NULL; c = next) {
-        next = conn_links(c)->next;
+        next = c->links.next;
         conn_close(c, REPLY_SHUTTING_DOWN);
     }
 }
@@ -382,7 +382,7 @@ bool server_has_unsent(const struct server *s)
 {
     struct conn *c = s->idlest;
     while (c != NULL && !conn_has_unsent(c)) {
-        c = conn_links(c)->next;
+        c = c->links.next;
     }
     return c != NULL;
 }

@@ -1,0 +1,39 @@
+/*
+ * conn_context: what all clients of a server have in common.
+ *
+ * Owned by the server, which outlives them. Thread: the loop's.
+ */
+#ifndef GATEWAY_SERVE_CONN_CONTEXT_H
+#define GATEWAY_SERVE_CONN_CONTEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct conn;
+struct event;
+struct owners;
+struct relay;
+
+enum {
+    CONN_CHUNK = 64 * 1024,
+    CONN_CLOCK_EVERY = 8 /* steps between two looks at the clock */
+};
+
+struct conn_context {
+    const struct relay *relay;
+    struct owners *owners;
+    int64_t idle_timeout_ms;        /* 0 = none */
+    char chunk[CONN_CHUNK];         /* input of one client, on its way to the session */
+    LIST_HEAD(conns, conn) touched; /* those with something to send */
+    struct event *turns;            /* serves those that wait for their turn */
+    bool is_called;                 /* it will, this turn of the loop or the next */
+    bool is_competing;              /* several owners ask for much: turns are short */
+    int64_t slice_ends_us;          /* when the client that is being served must stop, monotonic */
+    unsigned steps;                 /* that it has taken since the clock was looked at */
+    void (*active)(void *server, struct conn *conn); /* it has sent something */
+    void (*ended)(void *server, struct conn *conn);  /* forget it */
+    void *server;
+};
+
+#endif
