@@ -1,6 +1,8 @@
 /* check: see the header. */
 #include "conf/check.h"
 
+#include "conf/doors.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -209,6 +211,7 @@ static void check_secrets(struct conf_loader *l)
 void conf_check(struct conf_loader *l)
 {
     check_listeners(l);
+    conf_check_doors(l);
     check_token(l);
     check_files(l);
     check_waits(l);

@@ -35,7 +35,8 @@ enum conf_page_privacy { CONF_PAGE_MASK, CONF_PAGE_FULL };
 /* Strings are never NULL: "" is "not set". Sizes are bytes. */
 struct conf {
     struct {
-        struct conf_list address; /* for conf_address_split(); loopback only */
+        struct conf_list address;  /* for conf_address_split() */
+        struct conf_list networks; /* for conf_network_parse() */
         char *unix_path;
         int control; /* enum conf_control */
         char *control_group;

@@ -1,6 +1,7 @@
 /* rules: what a string must be. See the header. Thread: any. */
 #include "conf/rules.h"
 
+#include "conf/network.h"
 #include "conf/secret.h"
 #include "conf/value.h"
 
@@ -16,14 +17,36 @@ const char *conf_rule_address(const char *value)
 {
     char host[CONF_HOST_SIZE];
     uint16_t port;
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (!conf_address_split(value, host, &port)) {
+        return "must be ADDRESS:PORT or [IPv6]:PORT";
+    }
+    bool is_numeric = inet_pton(AF_INET, host, &v4) == 1 ||
+                      (*value == '[' && inet_pton(AF_INET6, host, &v6) == 1);
+    return is_numeric || conf_host_is_loopback(host)
+               ? NULL
+               : "must begin with an address of this machine, such as 192.168.7.2, or 0.0.0.0 for "
+                 "all of IPv4, [::] for all";
+}
+
+const char *conf_rule_loopback(const char *value)
+{
+    char host[CONF_HOST_SIZE];
+    uint16_t port;
     if (!conf_address_split(value, host, &port)) {
         return "must be HOST:PORT or [IPv6]:PORT";
     }
-    if (!conf_host_is_loopback(host)) {
-        return "must be on loopback (127.0.0.0/8, ::1, localhost): there is no TLS and no "
-               "authentication";
-    }
-    return NULL;
+    return conf_host_is_loopback(host) ? NULL
+                                       : "must be on loopback (127.0.0.0/8, ::1, localhost): there "
+                                         "is no login";
+}
+
+const char *conf_rule_network(const char *value)
+{
+    static _Thread_local char why[CONF_NETWORK_WHY_SIZE];
+    struct conf_network network;
+    return conf_network_parse(value, &network, why) ? NULL : why;
 }
 
 const char *conf_rule_host(const char *value)

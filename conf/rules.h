@@ -3,12 +3,14 @@
  *
  * Each rule is asked about a string that is not empty and returns NULL, or what it must be, to be
  * read after the setting's name: "must be HOST:PORT". Thread: any. Pure, but for conf_rule_charset,
- * which asks iconv.
+ * which asks iconv, and conf_rule_network, whose result the next call in the thread overwrites.
  */
 #ifndef CONF_RULES_H
 #define CONF_RULES_H
 
-const char *conf_rule_address(const char *value);      /* where to listen: loopback only */
+const char *conf_rule_address(const char *value);      /* where to listen */
+const char *conf_rule_loopback(const char *value);     /* the same, on loopback only */
+const char *conf_rule_network(const char *value);      /* whom to trust */
 const char *conf_rule_socket(const char *value);       /* the path of a Unix socket */
 const char *conf_rule_store(const char *value);        /* the path of the store */
 const char *conf_rule_host(const char *value);         /* what a Host header may name */

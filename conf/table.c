@@ -140,9 +140,16 @@ const struct conf_key conf_keys[] = {
         "one. One client alone may have 1024."),
 
     LIST(listen, address, "127.0.0.1:2525", conf_rule_address,
-        "Where clients connect: HOST:PORT or [IPv6]:PORT, one or more. Port 0 is any free port, "
-        "which the log then names. Loopback only (127.0.0.0/8, ::1, localhost): there is no TLS "
-        "and no authentication.",
+        "Where clients connect: ADDRESS:PORT or [IPv6]:PORT, one or more. Port 0 is any free port, "
+        "which the log then names. 0.0.0.0 stands for every address of IPv4, [::] for every "
+        "address. Beyond loopback (127.0.0.0/8, ::1, localhost), networks must say which devices "
+        "may send. NETWORK.md shows how to let a printer, a NAS or a container in.",
+        COMMON),
+    LIST(listen, networks, "", conf_rule_network,
+        "Whom to trust: networks such as 192.168.7.0/24 or fd00::/8, and single addresses. Whoever "
+        "connects from there may send, in plain text and without a login. Behind a proxy, or a "
+        "container's gateway, everybody comes from its address. Clients on this machine need no "
+        "network.",
         COMMON),
     /* Not STRING: `unix` is a macro of some compilers, so the field has another name. */
     ROW(listen, unix, CONF_STRING, char *, unix_path, "", .rule = conf_rule_socket, .help =
@@ -153,7 +160,7 @@ const struct conf_key conf_keys[] = {
     CHOICE(listen, control, "unix", "unix|all",
         "Who may use the operator's commands (QUEUE LIST, WATCH, FLUSH, HOLD, RELEASE, RETRY, "
         "OPTOUT) and see the messages of other clients: `unix` = at the Unix socket, root, the "
-        "relay's own user and control_group; `all` = every client."),
+        "relay's own user and control_group; `all` = every client on this machine."),
     STRING(listen, control_group, "", NULL,
         "A group whose members have the operator's rights at the Unix socket."),
     NUMBER(listen, max_connections, "1000", 1, 1000000,
@@ -193,13 +200,13 @@ const struct conf_key conf_keys[] = {
         "Whether the headers X-SMS-Ref, -TTL, -Priority and -At of a mail set the options of its "
         "message: `local` = unless a mail server has relayed it (it has a Received header, and "
         "anybody may have written it), `yes`, `no`."),
-    /* `any` is safe as long as conf_rule_address allows only loopback. */
+    /* `any` is not for strangers: see command_auth. */
     CHOICE(smtp, auth, "none", "none|any",
         "Logins (AUTH PLAIN and LOGIN), for programs and devices that insist on one: `none` = not "
-        "offered, `any` = every name and password is accepted. A login protects nothing: [listen] "
-        "decides who can connect."),
+        "offered, `any` = every name and password is accepted, but strangers'. It protects nothing: [listen] "
+        "decides who may send."),
 
-    STRING(reports, address, "", conf_rule_address,
+    STRING(reports, address, "", conf_rule_loopback,
         "Where the API's delivery reports and inbound messages arrive, through a proxy or tunnel "
         "of yours: HOST:PORT on loopback. Port 0 is any free port. Empty: nowhere. Set the webhook "
         "of your token to https://<your proxy>/dlr/<secret>.",
@@ -234,7 +241,7 @@ const struct conf_key conf_keys[] = {
         "are dropped, counted (changes_dropped_total) and logged. They are kept in memory, at most "
         "a kilobyte each on average, and in the store if there is one."),
 
-    STRING(http, address, "", conf_rule_address,
+    STRING(http, address, "", conf_rule_loopback,
         "Where the relay reports about itself: a page at / to look at, /metrics for Prometheus, "
         "/livez and /readyz for probes. HOST:PORT on loopback. Port 0 is any free port. Empty: "
         "nowhere.",
@@ -283,7 +290,7 @@ const struct conf_key conf_keys[] = {
         "not prove that the API has it or has it not. Each time it may arrive once more. Then it "
         "is `unresolved` until the operator says RETRY or CANCEL."),
 
-    STRING(sandbox, address, "", conf_rule_address,
+    STRING(sandbox, address, "", conf_rule_loopback,
         "The simulated API, of `api.url = sandbox` and of `smsrelay sandbox`: where it listens, "
         "HOST:PORT on loopback. Empty: any free port of 127.0.0.1."),
     SECRET(sandbox, token, "sandbox", conf_rule_token,

@@ -333,6 +333,7 @@ static void free_daemon(struct daemon *d)
     queue_free(d->relay.queue);
     sandbox_thread_stop(d->sandbox);
     event_base_free(d->base);
+    free((void *)d->trusted);
     free((void *)d->rules.senders);
     alias_table_free(d->aliases);
     libevent_global_shutdown();

@@ -405,6 +405,21 @@ static void reserve_descriptors(const struct daemon *d)
     }
 }
 
+/* A setting that lets others in is worth a line at each start. */
+static void log_trusted(const struct conf_list *networks)
+{
+    struct buffer list = BUFFER_EMPTY;
+    for (size_t i = 0; i < networks->count; i++) {
+        buffer_printf(&list, "%s%s", i == 0 ? "" : " ", networks->items[i]);
+    }
+    if (list.len > 0) {
+        LOG(LOG_INFO, "networks_trusted", LOG_BYTES("networks", list.data, list.len),
+            LOG_STR("meaning", "whoever connects from there may send, in plain text and without a "
+                               "login"));
+    }
+    buffer_free(&list);
+}
+
 bool parts_start_server(struct daemon *d)
 {
     struct server_options options;
@@ -418,6 +433,8 @@ bool parts_start_server(struct daemon *d)
         d->relay.owners = server_owners(d->server);
     }
     free((void *)options.addresses);
+    d->trusted = options.trusted.list;
+    log_trusted(&d->conf->listen.networks);
     reserve_descriptors(d);
     return d->server != NULL;
 }

@@ -44,6 +44,7 @@ struct daemon {
     struct clock_watch *clock_watch;
     struct http *http;
     struct server *server;
+    const struct network *trusted; /* of the server */
     struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_told, *on_store;
     unsigned stops;           /* how often it was told to stop */
     bool has_restored;        /* what an earlier run left is in the queue */

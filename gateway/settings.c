@@ -3,6 +3,7 @@
 
 #include "gateway/queue/options.h"
 
+#include "conf/network.h"
 #include "conf/secret.h"
 #include "conf/value.h"
 #include "gateway/base/http_limit.h"
@@ -166,7 +167,7 @@ size_t settings_descriptors(const struct conf *conf)
            (conf->reports.exec[0] != '\0' ? PROGRAM : 0) + REST;
 }
 
-/* Reads HOST:PORT, which conf has checked: a loopback address, or its name. Returns false for "". */
+/* Reads ADDRESS:PORT or localhost:PORT, which conf has checked. Returns false for "". */
 static bool read_address(const char *text, struct listen_address *address)
 {
     char host[CONF_HOST_SIZE];
@@ -178,12 +179,44 @@ static bool read_address(const char *text, struct listen_address *address)
     return true;
 }
 
+/* Reads networks, which conf has checked. The caller frees the list. Returns false on allocation
+ * failure. */
+static bool read_networks(const struct conf_list *texts, struct networks *networks)
+{
+    char why[CONF_NETWORK_WHY_SIZE];
+    struct network *list = calloc(texts->count + 1, sizeof *list);
+    *networks = (struct networks){list, 0};
+    for (size_t i = 0; list != NULL && i < texts->count; i++) {
+        struct conf_network network;
+        if (conf_network_parse(texts->items[i], &network, why)) {
+            struct network *next = &list[networks->count++];
+            memcpy(next->address.bytes, network.address, sizeof next->address.bytes);
+            next->bits = network.bits;
+        }
+    }
+    return list != NULL;
+}
+
+/* [::] takes IPv4 as well, unless 0.0.0.0 does at the same port. */
+static void share_any(struct listen_address *addresses, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct listen_address *v4 = &addresses[i];
+        for (size_t j = 0; strcmp(v4->host, "0.0.0.0") == 0 && j < count; j++) {
+            struct listen_address *v6 = &addresses[j];
+            v6->is_v6_only = v6->is_v6_only || v6->port == v4->port;
+        }
+    }
+}
+
 bool settings_server(const struct conf *conf, struct server_options *options)
 {
+    struct networks trusted;
     size_t count = 0;
     struct listen_address *addresses =
         calloc(2 * conf->listen.address.count + 1, sizeof *addresses);
-    if (addresses == NULL) {
+    if (addresses == NULL || !read_networks(&conf->listen.networks, &trusted)) {
+        free(addresses);
         return false;
     }
     for (size_t i = 0; i < conf->listen.address.count; i++) {
@@ -193,13 +226,16 @@ bool settings_server(const struct conf *conf, struct server_options *options)
         }
         count++;
         if (strncmp(text, "localhost:", strlen("localhost:")) == 0) {
-            addresses[count] = (struct listen_address){"::1", addresses[count - 1].port};
+            addresses[count] =
+                (struct listen_address){.host = "::1", .port = addresses[count - 1].port};
             count++;
         }
     }
+    share_any(addresses, count);
     *options = (struct server_options){
         .addresses = addresses,
         .address_count = count,
+        .trusted = trusted,
         .unix_path = conf->listen.unix_path,
         .control_group = conf->listen.control_group,
         .gives_control_to_all = conf->listen.control == CONF_CONTROL_ALL,

@@ -46,8 +46,8 @@ char *settings_read_token(const struct conf *conf);
 /* How many descriptors clients must leave for everything else. */
 size_t settings_descriptors(const struct conf *conf);
 
-/* "localhost" becomes 127.0.0.1 and ::1. The caller frees the addresses. Returns false on allocation
- * failure. */
+/* "localhost" becomes 127.0.0.1 and ::1. The caller frees the addresses and the networks. Returns false
+ * on allocation failure, with nothing to free. */
 bool settings_server(const struct conf *conf, struct server_options *options);
 
 /* Returns false without http.address. The caller sets where the sandbox listens. */

@@ -118,8 +118,9 @@ static size_t answer_bytes(const char *answer)
 
 void message_owner_name(int32_t owner, char name[OWNER_NAME_SIZE])
 {
-    if (owner == OWNER_LOCAL) {
-        snprintf(name, OWNER_NAME_SIZE, "local");
+    if (owner <= OWNER_LOCAL && owner >= OWNER_STRANGER) {
+        static const char *const names[] = {"local", "network", "stranger"};
+        snprintf(name, OWNER_NAME_SIZE, "%s", names[OWNER_LOCAL - owner]);
     } else {
         snprintf(name, OWNER_NAME_SIZE, "%u", (unsigned)owner);
     }

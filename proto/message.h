@@ -63,12 +63,13 @@ enum { MESSAGE_PRIORITIES = PRIORITY_LOW + 1 };
 
 /*
  * Who submitted it: a user of this machine, by its uid (as a signed number), or OWNER_LOCAL, all those
- * together of whom that cannot be told. Stores hold these numbers. Those from OWNER_RESERVED to
- * OWNER_LOCAL are never a uid.
+ * together of whom that cannot be told, or OWNER_NETWORK, all those of other machines that sent without
+ * a login. OWNER_STRANGER has no messages: it is all who have yet to log in. Stores hold these numbers.
+ * Those from OWNER_RESERVED to OWNER_LOCAL are never a uid.
  */
-enum { OWNER_LOCAL = -1, OWNER_RESERVED = -65536 };
+enum { OWNER_LOCAL = -1, OWNER_NETWORK = -2, OWNER_STRANGER = -3, OWNER_RESERVED = -65536 };
 
-/* "local", or the uid in digits. */
+/* "local", "network", "stranger", or the uid in digits. */
 enum { OWNER_NAME_SIZE = 16 };
 void message_owner_name(int32_t owner, char name[OWNER_NAME_SIZE]);
 
@@ -88,7 +89,7 @@ struct message {
     struct ulid id;     /* also says when it was submitted */
     int64_t expires_ms; /* time after which it is not sent; always set. (The queue raises it when
                          * the operator retries an overdue message.) */
-    int32_t owner;      /* OWNER_LOCAL or a uid */
+    int32_t owner;      /* a uid, or OWNER_... */
     uint16_t text_len;  /* bytes of UTF-8 */
     uint8_t to_len, from_len, ref_len;
     uint8_t parts;

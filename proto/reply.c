@@ -51,6 +51,9 @@ static const struct row ROWS[REPLIES] = {
     [REPLY_NOT_IMPLEMENTED] = {"502", "5.5.1 ", "not implemented"},
     [REPLY_BAD_SEQUENCE] = {"503", "5.5.1 ", "bad sequence of commands"},
     [REPLY_BAD_MECHANISM] = {"504", "5.5.4 ", "unknown mechanism, use PLAIN, LOGIN or CRAM-MD5"},
+    [REPLY_LOGIN_NEEDED] = {"530", "5.7.0 ",
+                            "log in first (STARTTLS, then AUTH), or have the operator add your "
+                            "address to listen.networks"},
     [REPLY_UNKNOWN_MESSAGE] = {"550", "5.0.0 ", "no such message"},
     [REPLY_BAD_NUMBER] = {"550", "5.1.3 ", "bad number"},
     [REPLY_REF_CONFLICT] = {"550", "5.6.0 ", "REF already used for a different message"},

@@ -47,6 +47,7 @@ enum reply {
     REPLY_NOT_IMPLEMENTED, /* 502 5.5.1 */
     REPLY_BAD_SEQUENCE,    /* 503 5.5.1 */
     REPLY_BAD_MECHANISM,   /* 504 5.5.4 */
+    REPLY_LOGIN_NEEDED,    /* 530 5.7.0 */
     REPLY_UNKNOWN_MESSAGE, /* 550 5.0.0 */
     REPLY_BAD_NUMBER,      /* 550 5.1.3 */
     REPLY_REF_CONFLICT,    /* 550 5.6.0 */

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <event2/util.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -38,26 +39,51 @@ static socklen_t parse(const struct listen_address *address, union socket_addres
     return 0;
 }
 
+/* Whatever the system's default (net.ipv6.bindv6only), [::] means the same. */
+static bool set_options(evutil_socket_t fd, const struct listen_address *address, int family)
+{
+    int only = address->is_v6_only;
+    return evutil_make_listen_socket_reuseable(fd) == 0 &&
+           (family != AF_INET6 ||
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) == 0);
+}
+
+/* Returns a socket that is bound, or -1 with errno. */
+static evutil_socket_t bind_tcp(const struct listen_address *address,
+                                const union socket_address *where, socklen_t size)
+{
+    int family = where->any.sa_family;
+    evutil_socket_t fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && (!set_options(fd, address, family) || bind(fd, &where->any, size) != 0)) {
+        int error = errno;
+        evutil_closesocket(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
 struct evconnlistener *listen_tcp(struct event_base *base, struct listen_address *address,
                                   evconnlistener_cb accepted, void *arg, char *error,
                                   size_t error_size)
 {
-    const unsigned flags = LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
+    const unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
     union socket_address bound;
     socklen_t size = parse(address, &bound);
-    struct evconnlistener *listener = NULL;
-    if (size > 0) {
-        listener = evconnlistener_new_bind(base, accepted, arg, flags, LISTEN_BACKLOG, &bound.any,
-                                           (int)size);
-    }
+    evutil_socket_t fd = size > 0 ? bind_tcp(address, &bound, size) : -1;
+    struct evconnlistener *listener =
+        fd >= 0 ? evconnlistener_new(base, accepted, arg, flags, LISTEN_BACKLOG, fd) : NULL;
     if (listener == NULL) {
         char text[LISTEN_TEXT_SIZE];
         listen_format(address, text);
         snprintf(error, error_size, "cannot listen on %s: %s", text,
                  size > 0 ? strerror(errno) : "not a numeric address");
+        if (fd >= 0) {
+            evutil_closesocket(fd);
+        }
         return NULL;
     }
-    getsockname(evconnlistener_get_fd(listener), &bound.any, &size);
+    getsockname(fd, &bound.any, &size);
     address->port = ntohs(bound.any.sa_family == AF_INET ? bound.v4.sin_port : bound.v6.sin6_port);
     return listener;
 }

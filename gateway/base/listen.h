@@ -5,6 +5,7 @@
 #define GATEWAY_BASE_LISTEN_H
 
 #include <event2/listener.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,14 +14,16 @@ enum { LISTEN_HOST_SIZE = 64, LISTEN_TEXT_SIZE = LISTEN_HOST_SIZE + 8, LISTEN_BA
 struct listen_address {
     char host[LISTEN_HOST_SIZE]; /* numeric: "127.0.0.1", "::1" */
     uint16_t port;               /* 0 = any free one */
+    bool is_v6_only;             /* of [::]: it takes no IPv4, for which there is a listener */
 };
 
 /* Writes "127.0.0.1:2525" or "[::1]:2525". */
 void listen_format(const struct listen_address *address, char text[LISTEN_TEXT_SIZE]);
 
 /*
- * Listens, and sets the port of `address` to the one it got. Close the listener with
- * evconnlistener_free. Returns NULL, with a sentence in `error`, on failure.
+ * Listens, and sets the port of `address` to the one it got. [::] takes IPv4 as well, whose addresses
+ * are then mapped (RFC 4291, 2.5.5.2). Close the listener with evconnlistener_free. Returns NULL, with a
+ * sentence in `error`, on failure.
  */
 struct evconnlistener *listen_tcp(struct event_base *base, struct listen_address *address,
                                   evconnlistener_cb accepted, void *arg, char *error,

@@ -150,34 +150,61 @@ static int32_t key_of(uid_t uid)
     return key >= OWNER_RESERVED && key < 0 ? OWNER_LOCAL : key;
 }
 
-struct identity identity_of(struct identity_rules *rules, int fd, const struct sockaddr *peer)
+/* Where the client is. One that claims to be on loopback, but comes over another interface, is not. */
+static enum peer_class class_of(const struct identity_rules *rules, int fd,
+                                const struct sockaddr *peer)
+{
+    struct sockaddr_storage ours = {0};
+    socklen_t len = sizeof ours;
+    struct network_address there, here;
+    if (!network_address(peer, &there)) {
+        return PEER_LOCAL;
+    }
+    if (network_is_loopback(&there) && getsockname(fd, (struct sockaddr *)&ours, &len) == 0 &&
+        network_address((struct sockaddr *)&ours, &here) && network_is_loopback(&here)) {
+        return PEER_LOCAL;
+    }
+    return networks_contain(&rules->trusted, &there) ? PEER_TRUSTED : PEER_STRANGER;
+}
+
+/* A client at the Unix socket. */
+static void identify_user(const struct identity_rules *rules, int fd, struct identity *identity)
 {
     struct ucred user;
     socklen_t len = sizeof user;
-    struct identity identity = {
-        .owner = OWNER_LOCAL,
-        .peer = {.class = PEER_LOCAL, .has_control = rules->gives_control_to_all},
-    };
-    if (peer->sa_family != AF_UNIX) {
-        uid_t uid;
-        if (find_tcp_user(rules, fd, peer, &uid)) {
-            identity.owner = key_of(uid);
-        }
-    } else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &len) == 0) {
-        identity.owner = key_of(user.uid);
-        identity.peer.has_control =
-            identity.peer.has_control || user.uid == 0 || user.uid == geteuid() ||
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &len) == 0) {
+        identity->owner = key_of(user.uid);
+        identity->peer.has_control =
+            identity->peer.has_control || user.uid == 0 || user.uid == geteuid() ||
             (rules->has_control_group && is_in_group(fd, user.gid, rules->control_group));
+    }
+}
+
+struct identity identity_of(struct identity_rules *rules, int fd, const struct sockaddr *peer)
+{
+    static const int32_t OWNERS[] = {[PEER_LOCAL] = OWNER_LOCAL,
+                                     [PEER_TRUSTED] = OWNER_NETWORK,
+                                     [PEER_STRANGER] = OWNER_STRANGER};
+    enum peer_class class = class_of(rules, fd, peer);
+    bool is_local = class == PEER_LOCAL;
+    uid_t uid;
+    struct identity identity = {
+        .owner = OWNERS[class],
+        .peer = {.class = class, .has_control = is_local && rules->gives_control_to_all},
+    };
+    if (peer->sa_family == AF_UNIX) {
+        identify_user(rules, fd, &identity);
+    } else if (is_local && find_tcp_user(rules, fd, peer, &uid)) {
+        identity.owner = key_of(uid);
     }
     return identity;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-bool identity_open(struct identity_rules *rules, const char *control_group,
-                   bool gives_control_to_all, char *error, size_t error_size)
+bool identity_open(struct identity_rules *rules, const char *control_group, char *error,
+                   size_t error_size)
 {
-    *rules = (struct identity_rules){.gives_control_to_all = gives_control_to_all, .diag_fd = -1};
     if (control_group[0] != '\0') {
         /* At start only, when no other thread looks up groups. */
         /* cppcheck-suppress getgrnamCalled */

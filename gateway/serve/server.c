@@ -329,7 +329,9 @@ struct server *server_new(const struct relay *relay, const struct server_options
     }
     s->relay = relay;
     s->options = *options;
-    s->identities.diag_fd = -1;
+    s->identities = (struct identity_rules){.trusted = options->trusted,
+                                            .gives_control_to_all = options->gives_control_to_all,
+                                            .diag_fd = -1};
     s->owners.max_awaits = options->max_awaits;
     s->owners.max_unanswered = options->max_unanswered;
     s->context = (struct conn_context){.relay = relay,
@@ -341,8 +343,7 @@ struct server *server_new(const struct relay *relay, const struct server_options
     s->listeners = calloc(options->address_count + 1, sizeof(struct evconnlistener *));
     s->resume = evtimer_new(relay->base, on_resume, s);
     if (s->listeners == NULL || s->resume == NULL || !conn_context_open(&s->context) ||
-        !identity_open(&s->identities, options->control_group, options->gives_control_to_all, error,
-                       error_size) ||
+        !identity_open(&s->identities, options->control_group, error, error_size) ||
         !listen_all(s, error, error_size)) {
         server_free(s);
         return NULL;

@@ -9,6 +9,7 @@
 #define GATEWAY_SERVE_SERVER_H
 
 #include "gateway/base/listen.h"
+#include "gateway/base/network.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,11 +20,12 @@ struct relay;
 struct server;
 
 struct server_options {
-    const struct listen_address *addresses; /* of loopback */
+    const struct listen_address *addresses;
     size_t address_count;
+    struct networks trusted;   /* whose clients need no login; borrowed while there is a server */
     const char *unix_path;     /* "" = none */
     const char *control_group; /* its members may control through the Unix socket; "" = none */
-    bool gives_control_to_all;
+    bool gives_control_to_all; /* of this machine */
     size_t max_connections;
     unsigned others_percent; /* so many more for owners that have few when one has taken all */
     size_t max_awaits;       /* see struct watch_budget */

@@ -149,12 +149,20 @@ static enum session_step begin(struct session *s, const struct call *call)
     return take_response(s, mechanism->awaits, space + 1, is_empty ? 0 : (size_t)(end - space) - 1);
 }
 
+/* A login that everybody has is none for strangers. */
+bool auth_is_offered(const struct session *s)
+{
+    return s->rules->takes_any_login && !session_must_log_in(s);
+}
+
 enum session_step command_auth(struct session *s, const struct call *call,
                                struct session_event *event)
 {
     (void)event;
     enum session_step step;
-    if (!s->rules->takes_any_login) {
+    if (session_must_log_in(s)) {
+        step = session_reply(s, REPLY_LOGIN_NEEDED);
+    } else if (!auth_is_offered(s)) {
         step = session_say(s, REPLY_NOT_IMPLEMENTED,
                            "no login is needed; with smtp.auth = any, every login is accepted");
     } else if (s->is_authenticated) {

@@ -13,6 +13,9 @@
 
 command_run command_auth;
 
+/* May this client log in? */
+bool auth_is_offered(const struct session *s);
+
 /* Reads and answers the next line of an exchange; false when it has not arrived. */
 bool auth_next(struct session *s, enum session_step *step);
 

@@ -45,7 +45,8 @@ const struct command COMMANDS[SESSION_VERBS + 1] = {
      "Messages as the API takes them: from, to, text, allowUnicode, clientId; and ttl,\n"
      "priority, at, unicode, ack. An array gets one reply per element.\n"
      "Example: JSON {\"to\":\"+34600000000\",\"text\":\"Hello\"}"},
-    {"RSET", ARGUMENT_NONE, COMMAND_ENDS, command_rset, 0, "RSET", "Drops the open message."},
+    {"RSET", ARGUMENT_NONE, COMMAND_ENDS | COMMAND_FOR_ALL, command_rset, 0, "RSET",
+     "Drops the open message."},
     ASK("STATUS", ARGUMENT_NEEDED, 0, REQUEST_STATUS, "STATUS <id or ref>",
         "What became of a message."),
     ASK("QUEUE", ARGUMENT_OPTIONAL, 0, REQUEST_QUEUE, "QUEUE [LIST [state] [n]]",
@@ -69,24 +70,27 @@ const struct command COMMANDS[SESSION_VERBS + 1] = {
     ASK("OPTOUT", ARGUMENT_NEEDED, COMMAND_CONTROL, REQUEST_OPTOUT_LIST,
         "OPTOUT ADD|REMOVE <number> | OPTOUT LIST",
         "The numbers that get no messages (control rights)."),
-    {"HELO", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_helo, 0, "HELO <name>", "Greets (SMTP)."},
-    {"EHLO", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_ehlo, 0, "EHLO <name>",
+    {"HELO", ARGUMENT_OPTIONAL, COMMAND_ENDS | COMMAND_FOR_ALL, command_helo, 0, "HELO <name>",
+     "Greets (SMTP)."},
+    {"EHLO", ARGUMENT_OPTIONAL, COMMAND_ENDS | COMMAND_FOR_ALL, command_ehlo, 0, "EHLO <name>",
      "Greets and lists the extensions (SMTP)."},
     {"MAIL", ARGUMENT_NEEDED, COMMAND_OPENS | COMMAND_OF_SMTP, command_mail, 0,
      "MAIL FROM:<address> [parameters]",
      "Opens a message (SMTP). The local part is the sender if sms.senders lists it."},
     {"RCPT", ARGUMENT_NEEDED, COMMAND_OF_SMTP, command_rcpt, 0,
      "RCPT TO:<number@any.domain> [parameters]", "Adds a recipient (SMTP)."},
-    {"NOOP", ARGUMENT_OPTIONAL, 0, command_noop, 0, "NOOP", "Does nothing."},
+    {"NOOP", ARGUMENT_OPTIONAL, COMMAND_FOR_ALL, command_noop, 0, "NOOP", "Does nothing."},
     {"VRFY", ARGUMENT_NEEDED, 0, command_vrfy, 0, "VRFY <number>",
      "Shows the number in international form."},
-    {"HELP", ARGUMENT_OPTIONAL, 0, command_help, 0, "HELP [verb]", "This list, or one verb."},
-    {"QUIT", ARGUMENT_NONE, COMMAND_WAITS, command_quit, 0, "QUIT", "Closes the connection."},
-    {"AUTH", ARGUMENT_OPTIONAL, COMMAND_LOGIN, command_auth, 0,
+    {"HELP", ARGUMENT_OPTIONAL, COMMAND_FOR_ALL, command_help, 0, "HELP [verb]",
+     "This list, or one verb."},
+    {"QUIT", ARGUMENT_NONE, COMMAND_WAITS | COMMAND_FOR_ALL, command_quit, 0, "QUIT",
+     "Closes the connection."},
+    {"AUTH", ARGUMENT_OPTIONAL, COMMAND_LOGIN | COMMAND_FOR_ALL, command_auth, 0,
      "AUTH PLAIN|LOGIN|CRAM-MD5 [response]",
      "Logs in (SMTP), if smtp.auth is any: every name and password is accepted."},
-    {"STARTTLS", ARGUMENT_OPTIONAL, COMMAND_NOT_OFFERED, command_not_implemented, 0, "STARTTLS",
-     "Not supported."},
+    {"STARTTLS", ARGUMENT_OPTIONAL, COMMAND_NOT_OFFERED | COMMAND_FOR_ALL, command_not_implemented,
+     0, "STARTTLS", "Not supported."},
     {"EXPN", ARGUMENT_OPTIONAL, COMMAND_NOT_OFFERED, command_not_implemented, 0, "EXPN",
      "Not supported."},
     {0},
@@ -106,7 +110,7 @@ const struct command *command_find(const char *word, size_t len)
 static bool is_offered(const struct session *s, const struct command *row)
 {
     return (row->flags & COMMAND_NOT_OFFERED) == 0 &&
-           ((row->flags & COMMAND_LOGIN) == 0 || s->rules->takes_any_login);
+           ((row->flags & COMMAND_LOGIN) == 0 || auth_is_offered(s)) && session_allows(s, row);
 }
 
 /* One verb: its syntax, then a line of the reply for each line of its text. */
@@ -140,8 +144,10 @@ static enum session_step command_help(struct session *s, const struct call *call
     if (word < end) {
         return session_say(s, REPLY_BAD_ARGUMENT, "no such command, HELP lists them");
     }
-    reply_line(&s->local, REPLY_HELP, true,
-               "One line sends an SMS:  SEND +34600000000 Hello from netcat");
+    reply_line(&s->local, REPLY_HELP, true, "%s",
+               session_must_log_in(s)
+                   ? reply_text(REPLY_LOGIN_NEEDED)
+                   : "One line sends an SMS:  SEND +34600000000 Hello from netcat");
     for (const struct command *row = COMMANDS; row->word != NULL; row++) {
         if (is_offered(s, row)) {
             reply_line(&s->local, REPLY_HELP, true, "  %s", row->syntax);

@@ -129,7 +129,9 @@ static bool say_local(struct session *s, struct session_event *event)
     bool is_shown = is_refusal && ((which != REPLY_SHUTTING_DOWN && which != REPLY_TIMED_OUT) ||
                                    is_unfinished(s));
     /* Syntax errors in a row: 334 and 354 are half an answer and do not break the row. */
-    if (s->local.data[0] != '3') {
+    if (session_must_log_in(s)) {
+        s->errors += is_refusal;
+    } else if (s->local.data[0] != '3') {
         s->errors = is_refusal && reply_is_syntax_error(which) ? s->errors + 1 : 0;
     }
     slots_say(&s->slots, s->local.data, s->local.len, &s->out);
@@ -147,7 +149,9 @@ static bool say_local(struct session *s, struct session_event *event)
 /* Too many errors in a row end a session, but not before each element of an array has its reply. */
 static bool is_hopeless(const struct session *s)
 {
-    unsigned max = s->has_begun ? SESSION_MAX_ERRORS : SESSION_MAX_GREETINGS;
+    unsigned max = !s->has_begun            ? SESSION_MAX_GREETINGS
+                   : session_must_log_in(s) ? SESSION_MAX_REFUSALS
+                                            : SESSION_MAX_ERRORS;
     return s->json == NULL && s->errors >= max;
 }
 
@@ -189,7 +193,9 @@ static enum session_step refuse_stranger(struct session *s)
 static enum session_step refuse_hopeless(struct session *s)
 {
     s->is_closing = true;
-    return session_say(s, REPLY_GUARD, "%u syntax errors in a row, try HELP; closing", s->errors);
+    return session_say(s, REPLY_GUARD, "%u %s; closing", s->errors,
+                       session_must_log_in(s) ? "refused commands without a login"
+                                              : "syntax errors in a row, try HELP");
 }
 
 /* Control characters, NUL among them, but TAB. */
@@ -270,6 +276,12 @@ static const struct command *read_word(const struct line *line, const char **arg
     *arg = line->bytes + len;
     *arg_len = line->len - len;
     return row;
+}
+
+static size_t max_line(const struct session *s)
+{
+    bool is_short = session_must_log_in(s) && s->rules->max_line > SESSION_SHORT_LINE;
+    return is_short ? SESSION_SHORT_LINE : s->rules->max_line;
 }
 
 static bool is_blank(const char *bytes, size_t len)
@@ -357,6 +369,9 @@ static enum session_step take_line(struct session *s, struct line line, struct s
     if (s->rules->tally != NULL) {
         s->rules->tally->commands[row - COMMANDS]++;
     }
+    if (!session_allows(s, row)) {
+        return session_reply(s, REPLY_LOGIN_NEEDED);
+    }
     if (has_control_chars(line.bytes, line.len)) {
         return refuse_line(s, row, REPLY_CONTROL_CHARS, reply_text(REPLY_CONTROL_CHARS));
     }
@@ -422,9 +437,9 @@ static enum session_step take_too_long(struct session *s, const struct line *sta
     const struct command *row = read_word(start, &arg, &arg_len);
     s->command = row;
     char words[64];
-    snprintf(words, sizeof words, "line longer than %zu bytes", s->rules->max_line);
-    return row == NULL ? session_say(s, REPLY_MALFORMED, "%s", words)
-                       : refuse_line(s, row, REPLY_MALFORMED, words);
+    snprintf(words, sizeof words, "line longer than %zu bytes", max_line(s));
+    return row == NULL || !session_allows(s, row) ? session_say(s, REPLY_MALFORMED, "%s", words)
+                                                  : refuse_line(s, row, REPLY_MALFORMED, words);
 }
 
 /* Reads and carries out the next line, if there is one; false when there is none. */
@@ -438,7 +453,7 @@ static bool next_command(struct session *s, enum session_step *step, struct sess
             return true;
         }
     }
-    switch (line_next(&s->reader, s->rules->max_line, &line)) {
+    switch (line_next(&s->reader, max_line(s), &line)) {
     case LINE_NONE:
     case LINE_PIECE:
         return false;

@@ -26,6 +26,9 @@
 enum {
     SESSION_MAX_OPEN = 1024, /* slots of one session */
     SESSION_MAX_ERRORS = 20, /* syntax errors in a row that end a session */
+    /* Of one that must log in: refused commands in all that end the session, and the longest line. */
+    SESSION_MAX_REFUSALS = 10,
+    SESSION_SHORT_LINE = 2048,
     /* Before the first command: lines of a person ("hello") that end it, and their length. */
     SESSION_MAX_GREETINGS = 3,
     SESSION_MAX_GREETING = 20

@@ -2,6 +2,7 @@
 #include "proto/session/smtp.h"
 
 #include "proto/address.h"
+#include "proto/session/auth.h"
 #include "proto/session/draft.h"
 #include "proto/word.h"
 
@@ -48,7 +49,7 @@ enum session_step command_ehlo(struct session *s, const struct call *call,
     for (size_t i = 0; i < sizeof EXTENSIONS / sizeof EXTENSIONS[0]; i++) {
         reply_line(&s->local, REPLY_HELLO, true, "%s", EXTENSIONS[i]);
     }
-    if (s->rules->takes_any_login) {
+    if (auth_is_offered(s)) {
         reply_line(&s->local, REPLY_HELLO, true, "AUTH PLAIN LOGIN CRAM-MD5");
     }
     return session_say(s, REPLY_HELLO, "SIZE %zu", s->rules->mail_max_size);

@@ -3,6 +3,16 @@
 
 #include <stdarg.h>
 
+bool session_must_log_in(const struct session *s)
+{
+    return s->peer.class == PEER_STRANGER && !s->is_authenticated;
+}
+
+bool session_allows(const struct session *s, const struct command *row)
+{
+    return (row->flags & COMMAND_FOR_ALL) != 0 || !session_must_log_in(s);
+}
+
 enum session_step session_say(struct session *s, enum reply reply, const char *format, ...)
 {
     reply_begin(&s->local, reply, false);

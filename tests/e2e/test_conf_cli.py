@@ -39,7 +39,7 @@ class Errors(ConfTest):
             done = run(subcommand, "-c", path)
             self.assertEqual(done.returncode, CONFIG)
             self.assertEqual(done.stdout, "")
-            for line, word in ((2, "loopback"), (3, "max_connections"), (5, "https"),
+            for line, word in ((2, "other machines"), (3, "max_connections"), (5, "https"),
                                (7, "forever"), (8, "nonsense")):
                 self.assertRegex(done.stderr, r"(?m)^%s:%d: .*%s" % (path, line, word))
 

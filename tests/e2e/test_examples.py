@@ -252,6 +252,7 @@ class Network(DocumentTest):
     document = "conf/NETWORK.md"
 
     def test_examples(self):
+        self.check_settings(self.take())
         self.assertIn("TCP:127.0.0.1:2525", self.take())
         units = {"smsrelay-lan.socket": self.take(), "smsrelay-lan.service": self.take()}
         self.assertIn("systemctl enable --now smsrelay-lan.socket", self.take())

@@ -65,13 +65,18 @@ static inline struct session_rules fake_rules(void)
     };
 }
 
+static inline void fake_open_peer(struct fake_gateway *g, const struct session_rules *rules,
+                                  const struct session_peer *peer, uint32_t chance)
+{
+    *g = (struct fake_gateway){.chance = chance};
+    g->session = session_new(rules, peer);
+    assert(g->session != NULL);
+}
+
 static inline void fake_open(struct fake_gateway *g, const struct session_rules *rules,
                              bool has_control, uint32_t chance)
 {
-    const struct session_peer peer = {.has_control = has_control};
-    *g = (struct fake_gateway){.chance = chance};
-    g->session = session_new(rules, &peer);
-    assert(g->session != NULL);
+    fake_open_peer(g, rules, &(struct session_peer){.has_control = has_control}, chance);
 }
 
 static inline void fake_free(struct fake_gateway *g)

@@ -1,6 +1,7 @@
 /* What an administrator sees of conf: values, sources, errors, the documented defaults. */
 #include "conf/keys.h"
 #include "conf/load.h"
+#include "conf/network.h"
 #include "conf/reference.h"
 #include "conf/secret.h"
 #include "conf/value.h"
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
+
+#define SHAPE "must be a network such as 192.168.7.0/24 or fd00::/8, or one address"
 
 /* Most tests are not about the token that every relay needs. */
 #define SANDBOX "[api]\nurl = sandbox\n"
@@ -177,7 +180,7 @@ static const struct {
      "t.conf:5: a comment must be on a line of its own; a value cannot contain a space followed "
      "by ; or #\n"},
     {SANDBOX "[listen]\naddress = 127.0.0.1:1\n 127.0.0.1:x\n",
-     "t.conf:5: listen.address: \"127.0.0.1:x\" must be HOST:PORT or [IPv6]:PORT\n"},
+     "t.conf:5: listen.address: \"127.0.0.1:x\" must be ADDRESS:PORT or [IPv6]:PORT\n"},
     /* Values: all that is wrong, at once. */
     {SANDBOX "[relay]\nbulk_max = 101\nconnections = 0\nsettle_delay = 1y\nretry_min = -1\n"
              "ambiguous_resends = 6\n",
@@ -211,8 +214,18 @@ static const struct {
      "\"2m\"\n"
      "t.conf:5: listen.max_recipients: must be a number from 1 to 10000, not \"\"\n"},
     {SANDBOX "[listen]\naddress = 127.0.0.1:25, 0.0.0.0:25\n",
-     "t.conf:4: listen.address: \"0.0.0.0:25\" must be on loopback (127.0.0.0/8, ::1, localhost): "
-     "there is no TLS and no authentication\n"},
+     "t.conf:4: listen.address: other machines can connect to 0.0.0.0:25, but none of them may "
+     "send. Name those that you trust to send without a login, in plain text:\n"
+     "    [listen]\n    address = 0.0.0.0:25\n    networks = 192.168.7.0/24\n"},
+    {SANDBOX "[listen]\naddress = eth0:25\n",
+     "t.conf:4: listen.address: \"eth0:25\" must begin with an address of this machine, such as "
+     "192.168.7.2, or 0.0.0.0 for all of IPv4, [::] for all\n"},
+    {SANDBOX "[listen]\naddress = 192.168.7.2:25\nnetworks = 192.168.7.2/24\n",
+     "t.conf:5: listen.networks: \"192.168.7.2/24\" is not the address of a network: write "
+     "192.168.7.0/24 for it, or 192.168.7.2 for the one address\n"},
+    {SANDBOX "[http]\naddress = 192.168.7.2:25\n",
+     "t.conf:4: http.address: must be on loopback (127.0.0.0/8, ::1, localhost): there is no "
+     "login\n"},
     {SANDBOX "[listen]\naddress =\n",
      "t.conf:4: listen.address: must not be empty unless listen.unix is set\n"},
     {SANDBOX "[sms]\ndefault_from = Acme Shop and more\n",
@@ -226,8 +239,7 @@ static const struct {
     {SANDBOX "[sandbox]\nwebhook = http://example.com/\naddress = 1.2.3.4:5\n",
      "t.conf:4: sandbox.webhook: must be an http or https URL on loopback\n"
      "t.conf:5: sandbox.address: must be on loopback (127.0.0.0/8, ::1, localhost): there is no "
-     "TLS "
-     "and no authentication\n"},
+     "login\n"},
     /* Between settings. */
     {SANDBOX "[relay]\nretry_min = 61s\n",
      "t.conf:4: relay.retry_min: relay.retry_min must not exceed relay.retry_max\n"},
@@ -857,6 +869,74 @@ Test(conf, addresses)
         cr_expect_str_eq(host, rows[i].host);
         cr_expect_eq(port, rows[i].port, "%s", rows[i].text);
         cr_expect_eq(conf_host_is_loopback(host), rows[i].is_loopback, "%s", rows[i].text);
+    }
+}
+
+Test(conf, networks)
+{
+    static const struct {
+        const char *text;
+        const char *why; /* NULL = good */
+        unsigned bits;
+    } rows[] = {
+        {"192.168.7.0/24", NULL, 120},
+        {"192.168.7.5", NULL, 128},
+        {"192.168.7.5/32", NULL, 128},
+        {"10.0.0.0/8", NULL, 104},
+        {"fd00::/8", NULL, 8},
+        {"fc00::/7", NULL, 7},
+        {"2001:DB8::/32", NULL, 32},
+        {"::1", NULL, 128},
+        {"192.168.7.1/24",
+         "is not the address of a network: write 192.168.7.0/24 for it, or "
+         "192.168.7.1 for the one address",
+         0},
+        {"192.168.7.128/24",
+         "is not the address of a network: write 192.168.7.0/24 for it, or "
+         "192.168.7.128 for the one address",
+         0},
+        {"fd00::1/8",
+         "is not the address of a network: write fd00::/8 for it, or fd00::1 for the "
+         "one address",
+         0},
+        {"2001:db8:0:1::/47",
+         "is not the address of a network: write 2001:db8::/47 for it, or "
+         "2001:db8:0:1:: for the one address",
+         0},
+        {"192.168.7.0/33", "must end in /32 or less", 0},
+        {"fd00::/129", SHAPE, 0},
+        {"0.0.0.0/0", "is wider than any network of one owner (/8): name yours", 0},
+        {"::/0", "is wider than any network of one owner (/7): name yours", 0},
+        {"128.0.0.0/1", "is wider than any network of one owner (/8): name yours", 0},
+        {"::ffff:192.168.7.0/120", "is a network of IPv4: write 192.168.7.0/24", 0},
+        {"::ffff:192.168.7.5", "is a network of IPv4: write 192.168.7.5/32", 0},
+        {"::ffff:192.168.7.5/24", "is a network of IPv4: write 192.168.7.5/32", 0},
+        {"192.168.7.0/024", SHAPE, 0},
+        {"192.168.7.0/+24", SHAPE, 0},
+        {"192.168.7.0/ 24", SHAPE, 0},
+        {"192.168.7.0/", SHAPE, 0},
+        {"192.168.7.0/24/24", SHAPE, 0},
+        {"192.168.7.0/255.255.255.0", SHAPE, 0},
+        {"192.168.007.0/24", SHAPE, 0},
+        {"192.168.7/24", SHAPE, 0},
+        {"0xC0A80700/24", SHAPE, 0},
+        {"fe80::1%lo/64", SHAPE, 0},
+        {"[fd00::]/8", SHAPE, 0},
+        {"eth0", SHAPE, 0},
+        {"printer.lan", SHAPE, 0},
+        {"/24", SHAPE, 0},
+        {"1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb/8", SHAPE, 0},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char why[CONF_NETWORK_WHY_SIZE] = "";
+        struct conf_network network;
+        bool is_good = conf_network_parse(rows[i].text, &network, why);
+        cr_expect_eq(is_good, rows[i].why == NULL, "%s: %s", rows[i].text, why);
+        if (is_good) {
+            cr_expect_eq(network.bits, rows[i].bits, "%s", rows[i].text);
+        } else if (rows[i].why != NULL) {
+            cr_expect_str_eq(why, rows[i].why, "%s", rows[i].text);
+        }
     }
 }
 

@@ -72,6 +72,7 @@ struct way {
     const struct session_rules *rules;
     bool has_control;
     bool is_plain; /* compare whole replies, not codes */
+    enum peer_class class;
 };
 
 /* Checks that the tally counts every refusal. */
@@ -99,7 +100,8 @@ static void run_split(const struct way *way, const struct dialogue *d, size_t sp
     struct session_tally tally = {0};
     struct session_rules rules = *way->rules;
     rules.tally = &tally;
-    fake_open(g, &rules, way->has_control, chance);
+    const struct session_peer peer = {.class = way->class, .has_control = way->has_control};
+    fake_open_peer(g, &rules, &peer, chance);
     if (split == 0) {
         for (size_t i = 0; i < d->len; i++) {
             fake_feed(g, d->input + i, 1);
@@ -1513,7 +1515,7 @@ Test(session, asking)
          ""},
     };
     struct session_rules rules = fake_rules();
-    run_all(&(struct way){&rules, true, true}, dialogues, COUNT(dialogues));
+    run_all(&(struct way){&rules, true, true, PEER_LOCAL}, dialogues, COUNT(dialogues));
 
     static const struct dialogue bad[] = {
         {S("STATUS\nQUEUE FOO\nSTATS x\nFLUSH x\n"), "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4",
@@ -1523,7 +1525,7 @@ Test(session, asking)
         {S("WATCH a b\nSTATUS \"\"\nSTATUS \"x\nRETRY\n"),
          "501 5.5.4, 501 5.5.4, 501 5.5.4, 501 5.5.4", ""},
     };
-    run_all(&(struct way){&rules, true, false}, bad, COUNT(bad));
+    run_all(&(struct way){&rules, true, false, PEER_LOCAL}, bad, COUNT(bad));
 }
 
 Test(session, control_rights)
@@ -1971,4 +1973,73 @@ Test(session, the_recipients_of_an_array_are_bounded_together)
     fake_free(g);
     free(g);
     buffer_free(&line);
+}
+
+/* --- strangers -------------------------------------------------------------------------------- */
+
+#define LOGIN_NEEDED "530 5.7.0"
+
+/* Whoever is neither local nor trusted may say hello, and nothing that does something. */
+Test(session, strangers)
+{
+    static const struct dialogue dialogues[] = {
+        {S("HELO x\nNOOP\nRSET\nQUIT\n"), "250, 250 2.0.0, 250 2.0.0, 221 2.0.0", ""},
+        {S("SEND 34600000000 x\nQUIT\n"), LOGIN_NEEDED ", 221 2.0.0", ""},
+        {S("FROM A\nTO 34600000000\nTEXT x\nNOOP\nQUIT\n"),
+         LOGIN_NEEDED ", " LOGIN_NEEDED ", " LOGIN_NEEDED ", 250 2.0.0, 221 2.0.0", ""},
+        {S("MAIL FROM:<a@b>\nRCPT TO:<34600000000@c>\nQUIT\n"),
+         LOGIN_NEEDED ", " LOGIN_NEEDED ", 221 2.0.0", ""},
+        /* No content is read, so none can be endless. */
+        {S("DATA\nQUIT\n"), LOGIN_NEEDED ", 221 2.0.0", ""},
+        {S("DATA \x01\nQUIT\n"), LOGIN_NEEDED ", 221 2.0.0", ""},
+        {S("JSON {\"to\":\"34600000000\",\"text\":\"x\"}\nQUIT\n"), LOGIN_NEEDED ", 221 2.0.0", ""},
+        {S("VRFY oncall\nQUEUE\nSTATS\nWATCH\nFLUSH\nQUIT\n"),
+         LOGIN_NEEDED ", " LOGIN_NEEDED ", " LOGIN_NEEDED ", " LOGIN_NEEDED ", " LOGIN_NEEDED
+                      ", 221 2.0.0",
+         ""},
+        {S("AUTH PLAIN AGEAYg==\nQUIT\n"), LOGIN_NEEDED ", 221 2.0.0", ""},
+    };
+    struct session_rules rules = fake_rules();
+    rules.takes_any_login = true; /* for others */
+    run_all(&(struct way){.rules = &rules, .has_control = true, .class = PEER_STRANGER}, dialogues,
+            COUNT(dialogues));
+}
+
+Test(session, trusted_peers_are_clients_like_local_ones)
+{
+    static const struct dialogue dialogues[] = {
+        {S("SEND 34600000000 x\nAUTH PLAIN AGEAYg==\nFLUSH\nQUIT\n"),
+         "250 2.0.0, 235 2.7.0, 550 5.7.1, 221 2.0.0", NULL},
+    };
+    struct session_rules rules = fake_rules();
+    rules.takes_any_login = true;
+    run_all(&(struct way){.rules = &rules, .class = PEER_TRUSTED}, dialogues, COUNT(dialogues));
+}
+
+/* Their errors count in all, not in a row, and their lines are short. */
+Test(session, strangers_have_little_patience)
+{
+    static const char refused[] = "NOOP\nSEND 34600000000 x\n";
+    struct session_rules rules = fake_rules();
+    rules.max_line = 65536;
+    struct buffer input = BUFFER_EMPTY, replies = BUFFER_EMPTY;
+    for (int i = 0; i < SESSION_MAX_REFUSALS; i++) {
+        buffer_puts(&input, refused);
+        buffer_puts(&replies, "250 2.0.0, " LOGIN_NEEDED ", ");
+    }
+    buffer_puts(&replies, "421 4.7.0");
+    buffer_puts(&input, "NOOP\n");
+    buffer_putc(&replies, '\0');
+    struct dialogue many = {input.data, input.len, replies.data, ""};
+    struct way way = {.rules = &rules, .class = PEER_STRANGER};
+    run_split(&way, &many, many.len, 0);
+    run_split(&way, &many, 0, 0);
+
+    char *line = stretch("NOOP\nHELP ", 'x', SESSION_SHORT_LINE, "\nDATA y\nQUIT\n");
+    struct dialogue longest = {line, strlen(line),
+                               "250 2.0.0, 500 5.5.2, " LOGIN_NEEDED ", 221 2.0.0", ""};
+    run_split(&way, &longest, longest.len, 0);
+    free(line);
+    buffer_free(&input);
+    buffer_free(&replies);
 }
