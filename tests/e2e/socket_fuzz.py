@@ -20,6 +20,7 @@ import time
 import traceback
 
 from killing import ENDS, LIMITED, REFUSALS, SCANS, SLOWNESS
+from relaying import eventually
 from support import PATIENCE, open_socket
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -104,6 +105,10 @@ def split(chance, data):
 
 
 # --- what is said --------------------------------------------------------------------------------
+
+class ClosedEarly(AssertionError):
+    """The connection ended without a word, or within one."""
+
 
 class Step:
     """Bytes, and how many replies they get; None = it cannot be told."""
@@ -232,6 +237,7 @@ class Conversation:
     FOREIGN = [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + b"\0" * 64,
                b"Host: x\r\nSEND +34600000000 x\r\n", b"NOOP\rNOOP\r\n", b"SEND +34600000000 x HTTP/1.1\r\n"]
     ENDS = ("quit", "half_close", "cut", "reset", "foreign")
+    LF_WAIT_S = 3  # so long the LF of the first CRLF is awaited
 
     def __init__(self, seed):
         self.seed = seed
@@ -253,7 +259,8 @@ class Conversation:
             self.data = self.data[:self.chance.randint(0, len(self.data))]
 
     def hold(self, address):
-        """Returns the lines that came, decoded; [] after a reset, which loses some."""
+        """Keeps what came in `input`; it may be cut short if `ending` has become "reset"."""
+        began = time.monotonic()
         with open_socket(address) as connection:
             if connection.family != socket.AF_UNIX:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -261,7 +268,7 @@ class Conversation:
                 self.exchange(connection)
             except OSError:  # it closes with input unread where it has said 421
                 self.ending = "reset"
-            return self.lines()
+        self.took_s = time.monotonic() - began
 
     def exchange(self, connection):
         connection.setblocking(False)
@@ -289,17 +296,20 @@ class Conversation:
                     pieces.append(piece[sent:])
 
     def lines(self):
-        *lines, rest = self.input.split(b"\r\n")
-        if self.ending != "reset":
-            assert not rest, "a last line without its end: %r" % rest
-        return [line.decode() for line in lines]
+        """The whole lines that came."""
+        return [line.decode() for line in self.input.split(b"\r\n")[:-1]]
+
+    def may_be_cut_off(self):
+        """Does it watch? Who does not read 256 kB of events is cut off."""
+        return b"WATCH" in self.data.upper()
 
     # Checking.
 
-    def check(self, lines):
-        """Raises AssertionError where a reply is malformed, out of order, missing or too much."""
-        replies = self.replies(lines)
-        if self.ending == "reset" or not replies:
+    def check(self):
+        """Raises AssertionError where a reply is malformed, out of order, missing or too much;
+        ClosedEarly where nothing else is wrong than that the last ones are missing."""
+        replies = self.replies(self.lines())
+        if self.ending == "reset" or not replies or self.was_late(replies):
             return
         assert replies[0][0].startswith(("220 ", "421 4.3.2")), replies[0]
         closes = next((i for i, r in enumerate(replies) if r[0][:3] in ("221", "421")), None)
@@ -307,10 +317,13 @@ class Conversation:
         if self.ending == "foreign":
             return
         left = self.check_steps(replies[1:] if closes is None else replies[1:-1])
-        if closes is None:
-            assert self.ending in ("half_close", "cut"), "it closed without a word after %s" % replies[-1]
-        if self.ending == "half_close" and closes is None:
-            assert not left, "no reply to the last %d steps; the last was %s" % (left, replies[-1])
+        if closes is None and (self.ending == "quit" or self.ending == "half_close" and left):
+            raise ClosedEarly("no reply to the last %d steps; the last was %s" % (left, replies[-1]))
+
+    def was_late(self, replies):
+        """Was the first line sent so slowly that its CR stood alone?"""
+        return (self.took_s > self.LF_WAIT_S and len(replies) == 2 and
+                replies[1] == ["500 5.5.2 lines end in CRLF or LF, not in CR alone"])
 
     def replies(self, lines):
         replies, open_reply = [], []
@@ -330,7 +343,9 @@ class Conversation:
             if sign != "-":
                 replies.append(open_reply)
                 open_reply = []
-        assert self.ending == "reset" or not open_reply, "the connection ended within a reply: %s" % open_reply
+        is_whole = not open_reply and self.input.endswith(b"\r\n")
+        if self.ending != "reset" and self.input and not is_whole:
+            raise ClosedEarly("within a reply: %s %r" % (open_reply, self.input[-500:]))
         return replies
 
     def check_steps(self, replies):
@@ -351,10 +366,10 @@ class Conversation:
             names.pop(0)
         return len(names)
 
-    def ids(self, lines):
+    def ids(self):
         """The messages that the relay answers for."""
         found = set()
-        for line in lines:
+        for line in self.lines():
             match = re.match(r"250[ -]2\.0\.0 [a-z]+ id=(%s(?:,%s)*)" % (ID, ID), line)
             found.update(match.group(1).split(",") if match else ())
         return found
@@ -395,7 +410,7 @@ def ask_http(chance, host, request):
                 connection.sendall(piece)
             if chance.random() < 0.5:
                 connection.shutdown(socket.SHUT_WR)
-            connection.settimeout(0.1)
+            connection.settimeout(0.01 * SLOWNESS)
             answer = connection.recv(65536)
     except OSError:  # closed or reset, or no answer yet
         return
@@ -449,6 +464,7 @@ class Fuzzer:
     """Fuzzes a relay from several threads until the time is up; `trouble` is what was found."""
 
     TALKERS = 5
+    BROWSERS = 6  # so that conversations get the descriptors of requests that have just ended
 
     def __init__(self, relay, api, seed, secret):
         self.relay, self.api, self.seed = relay, api, seed
@@ -460,11 +476,12 @@ class Fuzzer:
         self.lock = threading.Lock()
         self.over = threading.Event()
         self.trouble, self.ids = [], set()
-        self.conversations = self.requests = self.replies = 0
+        self.conversations = self.requests = self.replies = self.cut_off = 0
         self.worst_ms = 0
 
     def run(self, seconds):
-        works = [(self.talk, n) for n in range(self.TALKERS)] + [(self.browse, 0), (self.probe, 0), (self.weather, 0)]
+        works = [(self.talk, n) for n in range(self.TALKERS)] + [(self.browse, n) for n in range(self.BROWSERS)]
+        works += [(self.probe, 0), (self.weather, 0)]
         threads = [threading.Thread(target=self.guard, args=work, daemon=True) for work in works]
         for thread in threads:
             thread.start()
@@ -489,24 +506,36 @@ class Fuzzer:
     def talk(self, number, turn):
         conversation = Conversation("%d/%d/%d" % (self.seed, number, turn))
         try:
-            lines = conversation.hold(self.addresses[turn % len(self.addresses)])
-            conversation.check(lines)
+            conversation.hold(self.addresses[turn % len(self.addresses)])
+            self.check(conversation)
         except (AssertionError, OSError, UnicodeError) as error:
             raise AssertionError("conversation %s (%s): %r\nsent %d bytes: %r\nreplies: %s" % (
                 conversation.seed, conversation.ending, error, len(conversation.data), conversation.data[:3000],
                 conversation.input[-3000:].decode(errors="replace"))) from error
         with self.lock:
             self.conversations += 1
-            self.replies += len(lines)
-            self.ids |= conversation.ids(lines)
+            self.replies += len(conversation.lines())
+            self.ids |= conversation.ids()
 
-    def browse(self, _, turn):
-        chance = random.Random("%d/http/%d" % (self.seed, turn))
+    def check(self, conversation):
+        try:
+            conversation.check()
+        except ClosedEarly:
+            if not conversation.may_be_cut_off():
+                raise
+            with self.lock:
+                self.cut_off += 1
+                eventually(lambda: self.cut_off <= sum("event=watcher_cut_off" in line for line in self.relay.lines),
+                           "line %d of watcher_cut_off" % self.cut_off)
+
+    def browse(self, number, turn):
+        chance = random.Random("%d/http/%d/%d" % (self.seed, number, turn))
         if turn % 2:
             ask_http(chance, self.reports, report_request(chance, self.path))
         else:
             ask_http(chance, self.page, page_request(chance))
-        self.requests += 1
+        with self.lock:
+            self.requests += 1
 
     def probe(self, *_):
         with self.relay.connect() as client:

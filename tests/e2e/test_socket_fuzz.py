@@ -1,7 +1,7 @@
 """Whatever clients, the API, its reports and browsers send: no reply is malformed, missing or out of
 order, no accepted message is left without an end, and the relay stays quick, small and quiet.
 
-    FUZZ_SEED=n           repeats what is sent
+    FUZZ_SEED=n           repeats what is sent, though not how it interleaves
     SOAK=1 SOAK_SECONDS=n runs it for so long (3600)
 """
 
@@ -19,7 +19,7 @@ import unittest
 from killing import SETTINGS
 from relaying import eventually
 from socket_fuzz import PRIVATE, Fuzzer
-from support import IS_SLOW, Relay, Sandbox, TestCase, parse_logfmt
+from support import IS_SLOW, VARIANT, Relay, Sandbox, TestCase, parse_logfmt
 
 SECONDS = float(os.environ.get("SOAK_SECONDS") or 3600)
 SECRET = "s3cret-of-the-tests-0123"
@@ -34,9 +34,8 @@ def resident_mb(pid):
         return int(re.search(r"VmHWM:\s*(\d+)", status.read()).group(1)) / 1024
 
 
-class SocketFuzzSoak(TestCase):
-    def fuzz(self, seconds):
-        seed = int(os.environ.get("FUZZ_SEED") or random.SystemRandom().getrandbits(32))
+class SocketFuzz(TestCase):
+    def fuzz(self, seconds, seed):
         print("FUZZ_SEED=%d" % seed, flush=True)
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)
@@ -96,9 +95,17 @@ class SocketFuzzSoak(TestCase):
         self.assertEqual({name: n for name, n in taken.items() if n > 1 + RESENDS}, {})
         self.assertTrue(taken)
 
+
+class Short(SocketFuzz):
+    @unittest.skipIf(VARIANT == "tsan", "takes too long with ThreadSanitizer")
+    def test_nothing_breaks(self):
+        self.fuzz(5, int(os.environ.get("FUZZ_SEED") or 1))
+
+
+class Soak(SocketFuzz):
     @unittest.skipUnless(os.environ.get("SOAK"), "SOAK=1 runs it (make soak)")
     def test_nothing_breaks(self):
-        self.fuzz(SECONDS)
+        self.fuzz(SECONDS, int(os.environ.get("FUZZ_SEED") or random.SystemRandom().getrandbits(32)))
 
 
 if __name__ == "__main__":
