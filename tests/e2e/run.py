@@ -1,24 +1,27 @@
 #!/usr/bin/env python3
 """Runs the end-to-end tests, each TestCase class in a process of its own, several at a time.
 
-    tests/e2e/run.py [--except WORD] [WORD...]
+    tests/e2e/run.py [--except WORD] [--times] [WORD...]
 
 A WORD selects tests by their whole name or a part of it: test_client, test_client.Send, Send,
-Send.test_a_long_line_goes_as_data. Without any, and without any in $TESTS, all run. Tests find the program in $SMSRELAY (build/smsrelay), run JOBS=4
-classes at a time, and have PATIENCE=300 seconds a class. $OUTCOMES names a file that gets a line for each
-test that did not fail: its name and, after a tab, why it was skipped or nothing. The last line is
-`N passed, N failed`; the exit code is 1 when a test failed or none ran.
+Send.test_a_long_line_goes_as_data. Without any, and without any in $TESTS, all run. Tests find the
+program in $SMSRELAY (build/smsrelay), run JOBS=4 classes at a time, and have PATIENCE=300 seconds a
+class. --times tells how long each class took, and how much of that the processors worked. $OUTCOMES
+names a file that gets a line for each test that did not fail: its name and, after a tab, why it was
+skipped or nothing. The last line is `N passed, N failed`; the exit code is 1 when a test failed or
+none ran.
 """
 
 import argparse
-import concurrent.futures
 import json
 import os
+import resource
+import select
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -77,55 +80,96 @@ class Outcome(unittest.TestResult):
             self.outcomes.append({"name": test.id(), "failures": [], "skipped": reason})
 
 
-def run_child(path, names):
-    outcome = Outcome()
-    unittest.defaultTestLoader.loadTestsFromNames(names).run(outcome)
-    with open(path, "w") as file:
-        json.dump(outcome.outcomes, file)
+class Child:
+    """One class in a process of its own, forked off this one, which has imported all of them already."""
 
+    def __init__(self, name, tests, patience):
+        self.name = name
+        self.began = time.monotonic()
+        self.deadline = self.began + patience
+        self.trouble = "ended without a result"
+        self.result = tempfile.TemporaryFile("w+")
+        self.output = tempfile.TemporaryFile("w+", errors="backslashreplace")
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.be(tests)
+        self.pidfd = os.pidfd_open(self.pid)
 
-children = set()  # the processes that run now
-
-
-def kill_group(child):
-    """Ends what a class left behind: a relay whose test died must not outlive it."""
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
-def run_class(name, tests, patience):
-    """Runs one class in a process. Returns its outcomes, its output and the seconds it took."""
-    began = time.monotonic()
-    with tempfile.NamedTemporaryFile() as result, tempfile.NamedTemporaryFile() as output:
-        child = subprocess.Popen([sys.executable, __file__, "--child", result.name] + tests,
-                                 stdout=output, stderr=subprocess.STDOUT,
-                                 stdin=subprocess.DEVNULL, cwd=ROOT, start_new_session=True)
-        children.add(child)
-        trouble = "ended without a result"
+    def be(self, tests):
+        """The child's life."""
         try:
-            child.wait(patience)
-        except subprocess.TimeoutExpired:
-            trouble = "killed: took longer than %g s" % patience
+            os.setsid()
+            # A shell ignores it for what it runs in the background, and that is inherited.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(self.output.fileno(), 1)
+            os.dup2(self.output.fileno(), 2)
+            outcome = Outcome()
+            unittest.defaultTestLoader.loadTestsFromNames(tests).run(outcome)
+            used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+            json.dump([outcome.outcomes, sum(u.ru_utime + u.ru_stime for u in used)], self.result)
+            self.result.flush()
+        except BaseException:
+            traceback.print_exc()
         finally:
-            kill_group(child)
-            child.wait()
-            children.discard(child)
-        took = time.monotonic() - began
-        words = open(output.name, errors="backslashreplace").read()
+            sys.stdout.flush()
+            os._exit(0)
+
+    def kill(self):
+        """Ends it, and what it left behind: a relay whose test died must not outlive it."""
         try:
-            outcomes = json.load(open(result.name))
-        except ValueError:
-            outcomes = [{"name": name, "failures": [trouble], "skipped": None}]
-        return outcomes, words, took
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has no session yet, or left nothing
+            os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        self.took = time.monotonic() - self.began
+
+    def read(self):
+        """Its outcomes, its output and the seconds of CPU that it took."""
+        with self.result, self.output:
+            self.result.seek(0)
+            self.output.seek(0)
+            try:
+                outcomes, cpu_s = json.load(self.result)
+            except ValueError:
+                outcomes, cpu_s = [{"name": self.name, "failures": [self.trouble], "skipped": None}], 0
+            return outcomes, self.output.read(), cpu_s
+
+
+def run_classes(classes, jobs, patience):
+    """Runs each class in a process, `jobs` at a time; yields these as they end."""
+    waiting = list(classes.items())[::-1]
+    running = {}  # by pidfd
+    ends = select.poll()
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                child = Child(*waiting.pop(), patience)
+                running[child.pidfd] = child
+                ends.register(child.pidfd, select.POLLIN)
+            nearest = min(child.deadline for child in running.values())
+            ended = {fd for fd, _ in ends.poll(max(0, nearest - time.monotonic()) * 1000)}
+            for fd, child in list(running.items()):
+                if fd not in ended and child.deadline <= time.monotonic():
+                    child.trouble = "killed: took longer than %g s" % patience
+                elif fd not in ended:
+                    continue
+                ends.unregister(fd)
+                del running[fd]
+                child.kill()
+                yield child
+    finally:  # they have sessions of their own, so Ctrl-C reached none
+        for child in running.values():
+            child.kill()
 
 
 def is_named(name, word):
     return ".%s." % word in ".%s." % name
 
 
-def select(words, excepted):
+def select_tests(words, excepted):
     """The tests to run, as {class name: [test names]}."""
     sys.path.insert(0, HERE)
     classes = {}
@@ -174,35 +218,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--except", dest="excepted", metavar="WORD")
-    parser.add_argument("--child", metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--times", action="store_true")
     parser.add_argument("words", metavar="WORD", nargs="*")
     arguments = parser.parse_args()
     os.environ.setdefault("SMSRELAY", os.path.join(ROOT, "build/smsrelay"))
     os.environ["SMSRELAY"] = os.path.abspath(os.environ["SMSRELAY"])
-    if arguments.child:
-        sys.path.insert(0, HERE)
-        # A shell ignores it for what it runs in the background, and that is inherited.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        run_child(arguments.child, arguments.words)
-        return 0
-
+    os.chdir(ROOT)
     words = arguments.words or os.environ.get("TESTS", "").split()
-    classes = select(words, arguments.excepted)
-    patience = float(os.environ.get("PATIENCE", "300"))
+    classes = select_tests(words, arguments.excepted)
     total_passed = total_failed = 0
-    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "4"))) as pool:
-        running = {pool.submit(run_class, name, tests, patience): name
-                   for name, tests in classes.items()}
-        try:
-            for future in concurrent.futures.as_completed(running):
-                passed, failed = report(running[future], *future.result())
-                total_passed += passed
-                total_failed += failed
-        except KeyboardInterrupt:  # classes have sessions of their own, so Ctrl-C reached none
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in list(children):
-                kill_group(child)
-            raise
+    times = []
+    for child in run_classes(classes, int(os.environ.get("JOBS", "4")),
+                             float(os.environ.get("PATIENCE", "300"))):
+        outcomes, output, cpu_s = child.read()
+        passed, failed = report(child.name, outcomes, output, child.took)
+        total_passed += passed
+        total_failed += failed
+        times.append((child.took, cpu_s, child.name))
+    if arguments.times:
+        print("\n".join("%6.1f s, %6.1f s of CPU  %s" % time for time in sorted(times, reverse=True)))
     print("%d passed, %d failed" % (total_passed, total_failed))
     return 0 if total_passed > 0 and total_failed == 0 else 1
 
