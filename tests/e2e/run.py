@@ -83,7 +83,7 @@ class Outcome(unittest.TestResult):
 class Child:
     """One class in a process of its own, forked off this one, which has imported all of them already."""
 
-    def __init__(self, name, tests, patience):
+    def __init__(self, name, tests, patience, others):
         self.name = name
         self.began = time.monotonic()
         self.deadline = self.began + patience
@@ -93,13 +93,15 @@ class Child:
         sys.stdout.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            self.be(tests)
+            self.be(tests, others)
         self.pidfd = os.pidfd_open(self.pid)
 
-    def be(self, tests):
+    def be(self, tests, others):
         """The child's life."""
         try:
             os.setsid()
+            for other in others:
+                other.close()
             # A shell ignores it for what it runs in the background, and that is inherited.
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -123,19 +125,24 @@ class Child:
         except ProcessLookupError:  # it has no session yet, or left nothing
             os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
-        os.close(self.pidfd)
         self.took = time.monotonic() - self.began
+
+    def close(self):
+        self.result.close()
+        self.output.close()
+        os.close(self.pidfd)
 
     def read(self):
         """Its outcomes, its output and the seconds of CPU that it took."""
-        with self.result, self.output:
-            self.result.seek(0)
-            self.output.seek(0)
-            try:
-                outcomes, cpu_s = json.load(self.result)
-            except ValueError:
-                outcomes, cpu_s = [{"name": self.name, "failures": [self.trouble], "skipped": None}], 0
-            return outcomes, self.output.read(), cpu_s
+        self.result.seek(0)
+        self.output.seek(0)
+        try:
+            outcomes, cpu_s = json.load(self.result)
+        except ValueError:
+            outcomes, cpu_s = [{"name": self.name, "failures": [self.trouble], "skipped": None}], 0
+        words = self.output.read()
+        self.close()
+        return outcomes, words, cpu_s
 
 
 def run_classes(classes, jobs, patience):
@@ -146,7 +153,7 @@ def run_classes(classes, jobs, patience):
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                child = Child(*waiting.pop(), patience)
+                child = Child(*waiting.pop(), patience, running.values())
                 running[child.pidfd] = child
                 ends.register(child.pidfd, select.POLLIN)
             nearest = min(child.deadline for child in running.values())
