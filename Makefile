@@ -61,7 +61,7 @@ HARDENING = $(eval HARDENING := $$(shell \
 # Flags for the user or a packager to replace, on the command line or in the environment.
 CFLAGS_release  = -O3 -g -fstack-protector-strong $(HARDENING) \
                   $(if $(findstring FORTIFY,$(CPPFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
-CFLAGS_valgrind = -O3 -g
+CFLAGS_valgrind = -O1 -g
 LDFLAGS_release = -Wl,-z,relro,-z,now
 CFLAGS  ?= $(CFLAGS_$(VARIANT))
 LDFLAGS ?= $(LDFLAGS_$(VARIANT))
@@ -157,7 +157,7 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(LIBS)
 	@mkdir -p $(@D)
 	$(call QUIET,LD)$(LINK) -o $@ $^ $(PKG_LIBS)
 
--include $(shell find build -name '*.d' -type f -not -path 'build/clients/*' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
 
 # --- running ------------------------------------------------------------------------------------
 
