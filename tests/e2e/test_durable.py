@@ -362,7 +362,7 @@ class Ended(DurableTest):
     def test_one_ref_for_many(self):
         """Some of its messages have finished in an earlier run, and are in the file alone."""
         def check():
-            self.go_on()
+            self.go_on({"relay.settle_delay": "1m"})  # it has not looked yet, however slow all is
             told = [parse_reply(line) for line in self.c.ask("STATUS many")]
             self.assertEqual([status["id"] for status in told], ids)
             self.assertEqual({status["state"] for status in told[:-1]}, {"relayed"})
