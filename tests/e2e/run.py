@@ -5,10 +5,11 @@
 
 A WORD selects tests by their whole name or a part of it: test_client, test_client.Send, Send,
 Send.test_a_long_line_goes_as_data. Without any, and without any in $TESTS, all run. Tests find the
-program in $SMSRELAY (build/smsrelay), run JOBS=4 classes at a time, and have PATIENCE=300 seconds a
-class. --times tells how long each class took, and how much of that the processors worked. $OUTCOMES
+program in $SMSRELAY (build/smsrelay), run JOBS classes at a time (four a processor, for they mostly
+wait), and have PATIENCE=300 seconds a class. --times tells how long each class took, and how much of that the processors worked. $OUTCOMES
 names a file that gets a line for each test that did not fail: its name and, after a tab, why it was
-skipped or nothing. The last line is `N passed, N failed`; the exit code is 1 when a test failed or
+skipped or nothing. A class with is_long = True begins first, so that no run ends with waiting for it
+alone. The last line is `N passed, N failed`; the exit code is 1 when a test failed or
 none ran.
 """
 
@@ -177,9 +178,9 @@ def is_named(name, word):
 
 
 def select_tests(words, excepted):
-    """The tests to run, as {class name: [test names]}."""
+    """The tests to run, as {class name: [test names]}; classes that are long first."""
     sys.path.insert(0, HERE)
-    classes = {}
+    long, short = {}, {}
     for test in each_test(unittest.defaultTestLoader.discover(HERE, "test_*.py")):
         name = test.id()
         is_broken = type(test).__name__ == "_FailedTest"  # a file that cannot be imported
@@ -189,8 +190,9 @@ def select_tests(words, excepted):
             continue
         if excepted and is_named(name, excepted):
             continue
+        classes = long if getattr(test, "is_long", False) else short
         classes.setdefault(name if is_broken else name.rsplit(".", 1)[0], []).append(name)
-    return classes
+    return {**long, **short}
 
 
 def note(outcomes):
@@ -235,7 +237,7 @@ def main():
     classes = select_tests(words, arguments.excepted)
     total_passed = total_failed = 0
     times = []
-    for child in run_classes(classes, int(os.environ.get("JOBS", "4")),
+    for child in run_classes(classes, int(os.environ.get("JOBS", 4 * os.cpu_count())),
                              float(os.environ.get("PATIENCE", "300"))):
         outcomes, output, cpu_s = child.read()
         passed, failed = report(child.name, outcomes, output, child.took)

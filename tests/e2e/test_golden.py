@@ -11,7 +11,7 @@ FILES = sorted(glob.glob(os.path.join(HERE, "../golden/*.txt")))
 
 
 class Golden(TestCase):
-    pass
+    is_long = True
 
 
 def add_test(path):

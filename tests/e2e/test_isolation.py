@@ -84,6 +84,8 @@ class Installed(IsolationTest):
 
 
 class Untouched(IsolationTest):
+    is_long = True
+
     def assertUntouched(self, *words, **env):
         code, printed, touched = self.run_poisoned(*words, **env)
         self.assertEqual(touched, [], printed)

@@ -11,6 +11,7 @@ FLOOD = 8000  # requests, a line each at the debug level: more than fit the pipe
 
 
 class UnreadLog(TestCase):
+    is_long = True
     settings = {"log.level": "debug", "relay.bulk_max": 1, "http.address": "127.0.0.1:0"}
 
     def start(self):

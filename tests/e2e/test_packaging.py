@@ -103,6 +103,8 @@ class Flags(MakeTest):
 
 
 class Install(MakeTest):
+    is_long = True
+
     def install(self, *arguments):
         """The paths of the files, below DESTDIR."""
         shutil.rmtree(self.folder)

@@ -123,6 +123,8 @@ def python_texts(content):
 
 
 class Structures(TestCase):
+    is_long = True
+
     def submit(self, client, contents, first):
         for position, content in enumerate(contents, first):
             lines = content.replace(b"\r\n", b"\n").split(b"\n")

@@ -119,6 +119,8 @@ def read_by_python(value):
 
 
 class Subjects(TestCase):
+    is_long = True
+
     def submit(self, client, values, first):
         commands = []
         for position, value in enumerate(values, first):

@@ -44,6 +44,8 @@ class SuspectTest(RelayingTest):
 
 
 class Poison(SuspectTest):
+    is_long = True
+
     def assert_others_pass(self, status, answer, poisons, count=21, settings=None):
         self.start(settings)
         self.poison(status, answer)

@@ -67,6 +67,7 @@ class Volume:
 @unittest.skipIf(WRAPPER, "a wrapper would start in the namespace, too")
 @unittest.skipUnless(os.geteuid() == 0, "takes root, to mount a volume")
 class VolumeTest(DurableTest):
+    is_long = True
     settings = {"log.level": "info", "http.address": "127.0.0.1:0"}
 
     def setUp(self):
