@@ -20,6 +20,7 @@ enum reply {
     REPLY_INBOUND,         /* 121, of WATCH */
     REPLY_HELP,            /* 214 */
     REPLY_GREETING,        /* 220 */
+    REPLY_START_TLS,       /* 220 2.0.0 */
     REPLY_BYE,             /* 221 */
     REPLY_AUTHENTICATED,   /* 235 2.7.0 */
     REPLY_OK,              /* 250 2.0.0 */
@@ -37,6 +38,7 @@ enum reply {
     REPLY_OWNER_FULL,      /* 452 4.3.1 */
     REPLY_AWAITS_FULL,     /* 452 4.3.1 */
     REPLY_TOO_MANY,        /* 452 4.5.3: recipients */
+    REPLY_NO_TLS_NOW,      /* 454 4.7.0 */
     REPLY_MALFORMED,       /* 500 5.5.2 */
     REPLY_AUTH_TOO_LONG,   /* 500 5.5.6 */
     REPLY_CONTROL_CHARS,   /* 501 5.5.2 */

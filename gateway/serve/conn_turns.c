@@ -133,6 +133,9 @@ static bool carry_on(struct conn *c, int64_t now_ms)
     case SESSION_REQUEST:
         conn_answer(c, &event);
         return true;
+    case SESSION_STARTTLS:
+        session_refuse(c->session, event.slot, REPLY_NO_TLS_NOW, NULL);
+        return true;
     case SESSION_REFUSED:
         journal_refusal(conn_peer(c), &event.refusal);
         return true;

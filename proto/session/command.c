@@ -6,6 +6,7 @@
 #include "proto/session/data.h"
 #include "proto/session/sms.h"
 #include "proto/session/smtp.h"
+#include "proto/session/starttls.h"
 #include "proto/word.h"
 
 #include <string.h>
@@ -89,8 +90,10 @@ const struct command COMMANDS[SESSION_VERBS + 1] = {
     {"AUTH", ARGUMENT_OPTIONAL, COMMAND_LOGIN | COMMAND_FOR_ALL, command_auth, 0,
      "AUTH PLAIN|LOGIN|CRAM-MD5 [response]",
      "Logs in (SMTP), if smtp.auth is any: every name and password is accepted."},
-    {"STARTTLS", ARGUMENT_OPTIONAL, COMMAND_NOT_OFFERED | COMMAND_FOR_ALL, command_not_implemented,
-     0, "STARTTLS", "Not supported."},
+    {"STARTTLS", ARGUMENT_NONE, COMMAND_WAITS | COMMAND_TLS | COMMAND_FOR_ALL, command_starttls, 0,
+     "STARTTLS",
+     "Encrypts the connection (TLS), if the relay has a certificate. Wait for the reply; then all\n"
+     "begins anew."},
     {"EXPN", ARGUMENT_OPTIONAL, COMMAND_NOT_OFFERED, command_not_implemented, 0, "EXPN",
      "Not supported."},
     {0},
@@ -110,7 +113,8 @@ const struct command *command_find(const char *word, size_t len)
 static bool is_offered(const struct session *s, const struct command *row)
 {
     return (row->flags & COMMAND_NOT_OFFERED) == 0 &&
-           ((row->flags & COMMAND_LOGIN) == 0 || auth_is_offered(s)) && session_allows(s, row);
+           ((row->flags & COMMAND_LOGIN) == 0 || auth_is_offered(s)) &&
+           ((row->flags & COMMAND_TLS) == 0 || starttls_is_offered(s)) && session_allows(s, row);
 }
 
 /* One verb: its syntax, then a line of the reply for each line of its text. */

@@ -21,6 +21,7 @@ enum session_step {
     SESSION_PAUSES,      /* a command was carried out; there may be output and more input */
     SESSION_SUBMISSION,  /* event.submission, verdict by session_accept or session_refuse */
     SESSION_REQUEST,     /* event.request, answer by session_answer_begin/_end */
+    SESSION_STARTTLS,    /* feed all that has come, then session_start_tls or session_refuse */
     SESSION_REFUSED,     /* event.refusal, for the log: the client has its reply */
     SESSION_CLOSES       /* flush the output and close; nothing comes after this */
 };

@@ -25,6 +25,7 @@ struct session_tally {
     uint64_t commands[SESSION_VERBS]; /* lines that began with a verb, in the order of HELP */
     uint64_t refusals[REPLIES];       /* replies 4xx and 5xx: see reply_read */
     uint64_t strangers;               /* sessions that the guard closed */
+    uint64_t injections;              /* those that sent plain text behind STARTTLS */
 };
 
 /* Shared by all sessions; must outlive them. Strings are "" or NULL where not set. */
@@ -49,6 +50,7 @@ struct session_rules {
     enum session_mail_options mail_options; /* whose X-SMS- headers are obeyed */
     size_t mail_max_size;
     bool mail_keeps_signature;   /* what follows "-- " is text */
+    bool offers_tls;             /* STARTTLS; there is a certificate */
     bool takes_any_login;        /* AUTH is offered; every name and password is accepted */
     bool mail_takes_automatic;   /* bounces and automatic replies are sent like other mails */
     struct session_tally *tally; /* NULL = nothing is counted */

@@ -10,6 +10,7 @@
 #include "proto/session/draft.h"
 #include "proto/session/refusal.h"
 #include "proto/session/sms.h"
+#include "proto/session/starttls.h"
 #include "proto/word.h"
 
 #include <stdio.h>
@@ -570,7 +571,8 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
             return step;
         }
         bool has_read = read_on(s, &step, event);
-        bool is_event = step == SESSION_SUBMISSION || step == SESSION_REQUEST;
+        bool is_event =
+            step == SESSION_SUBMISSION || step == SESSION_REQUEST || step == SESSION_STARTTLS;
         if (step == SESSION_WAITS || (is_event && open_slot(s, step, event))) {
             return step;
         }
@@ -633,6 +635,23 @@ void session_refuse(struct session *s, uint32_t slot, enum reply reply, const ch
 {
     reply_line(begin_reply(s, slot), reply, false, "%s", words == NULL ? reply_text(reply) : words);
     end_reply(s, slot);
+}
+
+bool session_start_tls(struct session *s, uint32_t slot)
+{
+    bool is_injected = starttls_is_injected(s);
+    if (is_injected) {
+        session_refuse(s, slot, REPLY_GUARD, "plain text behind STARTTLS; closing");
+        s->is_closing = true;
+        if (s->rules->tally != NULL) {
+            s->rules->tally->injections++;
+        }
+    } else {
+        reply_line(begin_reply(s, slot), REPLY_START_TLS, false, "%s", reply_text(REPLY_START_TLS));
+        end_reply(s, slot);
+        starttls_begin(s);
+    }
+    return !is_injected;
 }
 
 struct buffer *session_answer_begin(struct session *s, uint32_t slot)

@@ -64,6 +64,13 @@ void session_accept(struct session *s, uint32_t slot, const struct session_recei
 /* Refuses a submission; `words` NULL = the usual ones. */
 void session_refuse(struct session *s, uint32_t slot, enum reply reply, const char *words);
 
+/*
+ * Agrees to STARTTLS (RFC 3207): replies 220, and forgets all that the client has said in plain text. Once
+ * the reply has left, feed what comes out of TLS. Returns false if plain text has come behind the command,
+ * which somebody on the way may have put there: then the client has its reply, and the session closes.
+ */
+bool session_start_tls(struct session *s, uint32_t slot);
+
 /* Answers a request: append the reply lines to the buffer, then end the answer. */
 struct buffer *session_answer_begin(struct session *s, uint32_t slot);
 void session_answer_end(struct session *s, uint32_t slot);

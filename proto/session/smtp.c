@@ -4,6 +4,7 @@
 #include "proto/address.h"
 #include "proto/session/auth.h"
 #include "proto/session/draft.h"
+#include "proto/session/starttls.h"
 #include "proto/word.h"
 
 #include <string.h>
@@ -48,6 +49,9 @@ enum session_step command_ehlo(struct session *s, const struct call *call,
     reply_line(&s->local, REPLY_HELLO, true, "%s", s->rules->hostname);
     for (size_t i = 0; i < sizeof EXTENSIONS / sizeof EXTENSIONS[0]; i++) {
         reply_line(&s->local, REPLY_HELLO, true, "%s", EXTENSIONS[i]);
+    }
+    if (starttls_is_offered(s)) {
+        reply_line(&s->local, REPLY_HELLO, true, "STARTTLS");
     }
     if (auth_is_offered(s)) {
         reply_line(&s->local, REPLY_HELLO, true, "AUTH PLAIN LOGIN CRAM-MD5");

@@ -92,17 +92,18 @@ typedef enum session_step command_run(struct session *s, const struct call *call
 enum command_argument { ARGUMENT_NONE, ARGUMENT_OPTIONAL, ARGUMENT_NEEDED };
 
 enum {
-    COMMAND_WAITS = 1 << 0,       /* for the replies to everything before it */
-    COMMAND_CONTROL = 1 << 1,     /* needs control rights */
-    COMMAND_COLON = 1 << 2,       /* "FROM:" is the same word */
-    COMMAND_ENDS = 1 << 3,        /* ends the open message, even if the line is refused */
-    COMMAND_OPENS = 1 << 4,       /* opens one: if the line is refused, so is what follows */
-    COMMAND_OF_SMS = 1 << 5,      /* part of a message of this dialect: within one of the other */
-    COMMAND_OF_SMTP = 1 << 6,     /* it is refused, and so is what follows */
-    COMMAND_CONTENT = 1 << 7,     /* lines of content follow, even if the line is refused */
-    COMMAND_LOGIN = 1 << 8,       /* offered only if the rules take any login */
-    COMMAND_NOT_OFFERED = 1 << 9, /* known, and always refused */
-    COMMAND_FOR_ALL = 1 << 10     /* also for those who must log in */
+    COMMAND_WAITS = 1 << 0,        /* for the replies to everything before it */
+    COMMAND_CONTROL = 1 << 1,      /* needs control rights */
+    COMMAND_COLON = 1 << 2,        /* "FROM:" is the same word */
+    COMMAND_ENDS = 1 << 3,         /* ends the open message, even if the line is refused */
+    COMMAND_OPENS = 1 << 4,        /* opens one: if the line is refused, so is what follows */
+    COMMAND_OF_SMS = 1 << 5,       /* part of a message of this dialect: within one of the other */
+    COMMAND_OF_SMTP = 1 << 6,      /* it is refused, and so is what follows */
+    COMMAND_CONTENT = 1 << 7,      /* lines of content follow, even if the line is refused */
+    COMMAND_LOGIN = 1 << 8,        /* offered only if the rules take any login */
+    COMMAND_TLS = 1 << 9,          /* offered only if there is a certificate, and before TLS */
+    COMMAND_NOT_OFFERED = 1 << 10, /* known, and always refused */
+    COMMAND_FOR_ALL = 1 << 11      /* also for those who must log in */
 };
 
 /* A verb; its row in the table of command.c. */

@@ -279,12 +279,15 @@ static inline bool fake_step(struct fake_gateway *g)
         assert(g->pending_count == 0 && session_open_slots(g->session) == 1);
         fake_answer(g, &event);
         break;
+    case SESSION_STARTTLS: /* what is fed from now on comes out of TLS */
+        session_start_tls(g->session, event.slot);
+        break;
     case SESSION_REFUSED:
         fake_note_refusal(g, &event.refusal);
         break;
     }
     return step == SESSION_SUBMISSION || step == SESSION_REQUEST || step == SESSION_REFUSED ||
-           step == SESSION_PAUSES;
+           step == SESSION_STARTTLS || step == SESSION_PAUSES;
 }
 
 /* Carries events out until the session wants input or has closed. */

@@ -1187,6 +1187,70 @@ Test(session, smtp)
     run(dialogues, COUNT(dialogues));
 }
 
+/* Sends each of the inputs by itself, and compares the codes of all replies. */
+static void converse(const struct session_rules *rules, const char *const inputs[],
+                     const char *replies, const char *name)
+{
+    struct fake_gateway *g = malloc(sizeof *g);
+    struct buffer got = BUFFER_EMPTY;
+    fake_open(g, rules, false, 0);
+    for (size_t i = 0; inputs[i] != NULL; i++) {
+        fake_feed(g, inputs[i], strlen(inputs[i]));
+    }
+    codes(&g->out, &got);
+    buffer_append(&got, "", 1);
+    cr_expect_str_eq(got.data, replies);
+    cr_expect_str_eq(session_name(g->session), name);
+    buffer_free(&got);
+    fake_free(g);
+    free(g);
+}
+
+Test(session, starttls_forgets_what_was_said_in_plain_text)
+{
+    struct session_rules rules = fake_rules();
+    rules.offers_tls = true;
+    rules.takes_any_login = true;
+    converse(&rules,
+             (const char *const[]){"HELO plain\r\nAUTH PLAIN =\r\nMAIL FROM:<a@b>\r\n",
+                                   "RCPT TO:<34600000000>\r\nSTARTTLS\r\n",
+                                   "RCPT TO:<34600000000>\r\nAUTH PLAIN =\r\n", NULL},
+             "250, 235 2.7.0, 250 2.1.0, 250 2.1.5, 220 2.0.0, 503 5.5.1, 235 2.7.0", "");
+    /* The other dialect; and the first line decides anew how lines end. */
+    converse(&rules,
+             (const char *const[]){"TO 34600000000\r\nSTARTTLS\r\n", "EHLO new\nTEXT x\n", NULL},
+             "250 2.1.5, 220 2.0.0, 250, 250, 250, 250, 250, 250, 250, 250, 503 5.5.1", "new");
+    /* What comes out of TLS has to pass the guard, too. */
+    converse(&rules,
+             (const char *const[]){"NOOP\r\nSTARTTLS\r\n", "POST / HTTP/1.1\r\nNOOP\r\n", NULL},
+             "250 2.0.0, 220 2.0.0, 421 4.7.0", "");
+}
+
+Test(session, starttls_is_offered_once_and_with_a_certificate)
+{
+    struct session_rules rules = fake_rules();
+    converse(&rules, (const char *const[]){"STARTTLS\r\nEHLO x\r\n", NULL},
+             "502 5.5.1, 250, 250, 250, 250, 250, 250, 250", "x");
+    rules.offers_tls = true;
+    converse(&rules, (const char *const[]){"STARTTLS now\r\nEHLO x\r\n", NULL},
+             "501 5.5.4, 250, 250, 250, 250, 250, 250, 250, 250", "x");
+    converse(&rules, (const char *const[]){"STARTTLS\r\n", "EHLO x\r\nSTARTTLS\r\n", NULL},
+             "220 2.0.0, 250, 250, 250, 250, 250, 250, 250, 503 5.5.1", "x");
+}
+
+Test(session, plain_text_behind_starttls_ends_the_session)
+{
+    struct session_tally tally = {0};
+    struct session_rules rules = fake_rules();
+    rules.offers_tls = true;
+    rules.tally = &tally;
+    converse(&rules, (const char *const[]){"EHLO x\r\nSTARTTLS\r\nNOOP\r\n", "NOOP\r\n", NULL},
+             "250, 250, 250, 250, 250, 250, 250, 250, 421 4.7.0", "x");
+    converse(&rules, (const char *const[]){"STARTTLS\r\nN", "NOOP\r\n", NULL}, "421 4.7.0", "");
+    cr_expect_eq(tally.injections, 2);
+    cr_expect_eq(tally.refusals[REPLY_GUARD], 2);
+}
+
 static bool ends_in_nine(const void *arg, const char *e164)
 {
     (void)arg;
@@ -1230,7 +1294,7 @@ Test(session, refusals_for_the_log)
          "JSON 501 5.5.4 JSON member text: expected a string; got a number\n"},
         {"AUTH PLAIN c2VjcmV0\r\nSTARTTLS\r\nHOLD\r\n",
          "AUTH 502 5.5.1 no login is needed; with smtp.auth = any, every login is accepted\n"
-         "STARTTLS 502 5.5.1 STARTTLS is not supported\n"
+         "STARTTLS 502 5.5.1 no certificate is set (tls.certificate)\n"
          "HOLD 550 5.7.1 HOLD needs control rights: the Unix socket, or listen.control=all\n"},
         {"secret: x\r\n", " 421 4.7.0 this is a line protocol for SMS, try HELP; closing\n"},
         {"secret\r\nsecret\r\n",
