@@ -186,9 +186,35 @@ static void check_sender(struct conf_loader *l)
 static void check_listeners(struct conf_loader *l)
 {
     const struct conf_key *address = conf_key_find("listen", "address");
-    if (l->conf->listen.address.count == 0 && *l->conf->listen.unix_path == '\0' &&
-        !conf_origin_of(l, address)->is_refused) {
-        COMPLAIN(l, address, "must not be empty unless listen.unix is set");
+    if (l->conf->listen.address.count == 0 && l->conf->listen.tls_address.count == 0 &&
+        *l->conf->listen.unix_path == '\0' && !conf_origin_of(l, address)->is_refused) {
+        COMPLAIN(l, address, "must not be empty unless listen.unix or listen.tls_address is set");
+    }
+}
+
+static void need_certificate(struct conf_loader *l, const char *section, const char *name)
+{
+    COMPLAIN(l, conf_key_find(section, name),
+             "needs a certificate: set tls.certificate and tls.key");
+}
+
+static void check_tls(struct conf_loader *l)
+{
+    bool has_certificate = *l->conf->tls.certificate != '\0';
+    bool has_key = *l->conf->tls.key != '\0';
+    if (has_certificate && !has_key) {
+        COMPLAIN(l, conf_key_find("tls", "key"), "must be set if tls.certificate is");
+    } else if (has_key && !has_certificate) {
+        COMPLAIN(l, conf_key_find("tls", "certificate"), "must be set if tls.key is");
+    }
+    if (!has_certificate && l->conf->listen.tls_address.count > 0) {
+        need_certificate(l, "listen", "tls_address");
+    }
+    if (!has_certificate && l->conf->http.tls == CONF_YES) {
+        need_certificate(l, "http", "tls");
+    }
+    if (!has_certificate && l->conf->reports.tls == CONF_YES) {
+        need_certificate(l, "reports", "tls");
     }
 }
 
@@ -212,6 +238,7 @@ void conf_check(struct conf_loader *l)
 {
     check_listeners(l);
     conf_check_doors(l);
+    check_tls(l);
     check_token(l);
     check_files(l);
     check_waits(l);

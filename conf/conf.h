@@ -30,13 +30,15 @@ enum conf_too_long { CONF_TOO_LONG_TRUNCATE, CONF_TOO_LONG_REFUSE };
 enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARN, CONF_LOG_INFO, CONF_LOG_DEBUG };
 enum conf_log_format { CONF_LOG_LOGFMT, CONF_LOG_JSON };
 enum conf_log_privacy { CONF_LOG_MASK, CONF_LOG_FULL };
+enum conf_yes_no { CONF_NO, CONF_YES };
 enum conf_page_privacy { CONF_PAGE_MASK, CONF_PAGE_FULL };
 
 /* Strings are never NULL: "" is "not set". Sizes are bytes. */
 struct conf {
     struct {
-        struct conf_list address;  /* for conf_address_split() */
-        struct conf_list networks; /* for conf_network_parse() */
+        struct conf_list address;     /* for conf_address_split() */
+        struct conf_list networks;    /* for conf_network_parse() */
+        struct conf_list tls_address; /* as address, for TLS at once */
         char *unix_path;
         int control; /* enum conf_control */
         char *control_group;
@@ -47,6 +49,10 @@ struct conf {
         int64_t idle_timeout_ms; /* 0 = never */
         int64_t ack_timeout_ms;
     } listen;
+    struct {
+        char *certificate; /* path of a file; "" = no TLS */
+        char *key;         /* for conf_secret_privacy() */
+    } tls;
     struct {
         char *url; /* without a final slash; "sandbox" = the simulator in this process */
         char *token;
@@ -103,6 +109,7 @@ struct conf {
     } smtp;
     struct {
         char *address; /* "" = no such listener */
+        int tls;       /* enum conf_yes_no */
         char *secret;
         int64_t poll_ms; /* 0 = no */
         char *webhook;   /* "" = there is none, as with exec */
@@ -118,6 +125,7 @@ struct conf {
     } policy;
     struct {
         char *address; /* "" = no such listener */
+        int tls;       /* enum conf_yes_no */
         struct conf_list hosts;
         int page_privacy; /* enum conf_page_privacy */
         int64_t max_wait_ms;

@@ -1,4 +1,4 @@
-/* secret: a token kept in a private file. See the header. Thread: any. */
+/* secret: see the header. Thread: any. */
 #include "conf/secret.h"
 
 #include <errno.h>
@@ -98,7 +98,30 @@ static ssize_t read_all(int fd, char *bytes, size_t size)
     return (ssize_t)len;
 }
 
-static enum conf_secret_fault secret_new(const char *bytes, size_t len, struct conf_secret **secret)
+/* Makes a secret of `len` bytes. */
+static enum conf_secret_fault secret_copy(const char *bytes, size_t len,
+                                          struct conf_secret **secret)
+{
+    struct conf_secret *new = malloc(sizeof *new + len + 1);
+    if (new == NULL) {
+        return CONF_SECRET_NO_MEMORY;
+    }
+    new->size = sizeof *new + len + 1;
+    memcpy(new->text, bytes, len);
+    new->text[len] = '\0';
+    *secret = new;
+    return CONF_SECRET_GOOD;
+}
+
+static enum conf_secret_fault key_new(const char *bytes, size_t len, struct conf_secret **secret)
+{
+    if (len > CONF_SECRET_KEY_MAX) {
+        return CONF_SECRET_TOO_LARGE;
+    }
+    return len == 0 ? CONF_SECRET_EMPTY : secret_copy(bytes, len, secret);
+}
+
+static enum conf_secret_fault token_new(const char *bytes, size_t len, struct conf_secret **secret)
 {
     if (len > CONF_SECRET_MAX) {
         return CONF_SECRET_TOO_LONG;
@@ -118,20 +141,14 @@ static enum conf_secret_fault secret_new(const char *bytes, size_t len, struct c
     if (conf_secret_is_quoted(bytes, len)) {
         return CONF_SECRET_QUOTED;
     }
-
-    struct conf_secret *new = malloc(sizeof *new + len + 1);
-    if (new == NULL) {
-        return CONF_SECRET_NO_MEMORY;
-    }
-    new->size = sizeof *new + len + 1;
-    memcpy(new->text, bytes, len);
-    new->text[len] = '\0';
-    *secret = new;
-    return CONF_SECRET_GOOD;
+    return secret_copy(bytes, len, secret);
 }
 
+typedef enum conf_secret_fault secret_new(const char *bytes, size_t len,
+                                          struct conf_secret **secret);
+
 /* Checks the open file, not its name: nobody can swap it between the check and the read. */
-static enum conf_secret_fault secret_of_file(int fd, struct conf_secret **secret)
+static enum conf_secret_fault secret_of_file(int fd, secret_new *make, struct conf_secret **secret)
 {
     struct stat file;
     if (fstat(fd, &file) != 0) {
@@ -145,15 +162,16 @@ static enum conf_secret_fault secret_of_file(int fd, struct conf_secret **secret
         return privacy;
     }
 
-    char bytes[CONF_SECRET_MAX + 1]; /* one more, to notice a longer file */
+    char bytes[CONF_SECRET_KEY_MAX + 1]; /* one more, to notice a longer file */
     ssize_t len = read_all(fd, bytes, sizeof bytes);
     enum conf_secret_fault fault =
-        len < 0 ? CONF_SECRET_UNREADABLE : secret_new(bytes, (size_t)len, secret);
+        len < 0 ? CONF_SECRET_UNREADABLE : make(bytes, (size_t)len, secret);
     explicit_bzero(bytes, sizeof bytes);
     return fault == CONF_SECRET_GOOD ? privacy : fault;
 }
 
-enum conf_secret_fault conf_secret_read(const char *path, struct conf_secret **secret)
+static enum conf_secret_fault read_secret(const char *path, secret_new *make,
+                                          struct conf_secret **secret)
 {
     *secret = NULL;
     /* O_NONBLOCK: a FIFO is refused, not waited for. */
@@ -161,9 +179,19 @@ enum conf_secret_fault conf_secret_read(const char *path, struct conf_secret **s
     if (fd < 0) {
         return fault_of_open(errno);
     }
-    enum conf_secret_fault fault = secret_of_file(fd, secret);
+    enum conf_secret_fault fault = secret_of_file(fd, make, secret);
     close(fd);
     return fault;
+}
+
+enum conf_secret_fault conf_secret_read(const char *path, struct conf_secret **secret)
+{
+    return read_secret(path, token_new, secret);
+}
+
+enum conf_secret_fault conf_secret_read_key(const char *path, struct conf_secret **secret)
+{
+    return read_secret(path, key_new, secret);
 }
 
 const char *conf_secret_text(const struct conf_secret *secret)
@@ -202,6 +230,8 @@ const char *conf_secret_fault_name(enum conf_secret_fault fault)
         return "is open to others: its mode must be 0640 or less (chmod 600)";
     case CONF_SECRET_TOO_LONG:
         return "is longer than 4096 bytes";
+    case CONF_SECRET_TOO_LARGE:
+        return "is larger than 64 kB";
     case CONF_SECRET_EMPTY:
         return "is empty";
     case CONF_SECRET_ODD:

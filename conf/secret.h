@@ -1,5 +1,5 @@
 /*
- * secret: a token kept in a private file.
+ * secret: a token, or a key, kept in a private file.
  *
  * Owns what "private" means, what a token may look like, and wiping its memory. The caller decides
  * when to read the file again. Thread: any; each secret is used by one thread at a time.
@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CONF_SECRET_MAX = 4096 }; /* bytes of a token file */
+enum {
+    CONF_SECRET_MAX = 4096,     /* bytes of a token file */
+    CONF_SECRET_KEY_MAX = 65536 /* of one with a key */
+};
 
 enum conf_secret_fault {
     CONF_SECRET_GOOD,
@@ -22,6 +25,7 @@ enum conf_secret_fault {
     CONF_SECRET_FOREIGN,
     CONF_SECRET_EXPOSED,
     CONF_SECRET_TOO_LONG,
+    CONF_SECRET_TOO_LARGE, /* for a key */
     CONF_SECRET_EMPTY,
     CONF_SECRET_ODD,
     CONF_SECRET_QUOTED,
@@ -38,10 +42,13 @@ struct conf_secret;
  */
 enum conf_secret_fault conf_secret_read(const char *path, struct conf_secret **secret);
 
+/* The same for a file with a key, of at most CONF_SECRET_KEY_MAX bytes: text of any kind, all of it. */
+enum conf_secret_fault conf_secret_read_key(const char *path, struct conf_secret **secret);
+
 /* Is there a secret in spite of this fault? */
 bool conf_secret_is_usable(enum conf_secret_fault fault);
 
-/* The token, printable and NUL-terminated. Lives as long as the secret. */
+/* The token, printable, or the text of the file; NUL-terminated. Lives as long as the secret. */
 const char *conf_secret_text(const struct conf_secret *secret);
 
 /* Wipes and frees. NULL is fine. */

@@ -151,6 +151,10 @@ const struct conf_key conf_keys[] = {
         "container's gateway, everybody comes from its address. Clients on this machine need no "
         "network.",
         COMMON),
+    LIST(listen, tls_address, "", conf_rule_address,
+        "Where clients connect that begin with TLS at once (port 465 is meant for it): as address. "
+        "It needs tls.certificate. Empty: nowhere; STARTTLS is for address.",
+        COMMON),
     /* Not STRING: `unix` is a macro of some compilers, so the field has another name. */
     ROW(listen, unix, CONF_STRING, char *, unix_path, "", .rule = conf_rule_socket, .help =
         "The path of a Unix socket for clients, at most 107 bytes. Empty: "
@@ -178,6 +182,18 @@ const struct conf_key conf_keys[] = {
     TIME(listen, ack_timeout, "30s", 1, HOUR,
         "How long a submission with ACK=relayed waits for the API's answer. After that, the client "
         "is told the message's current state instead."),
+
+    STRING(tls, certificate, "", NULL,
+        "A file with the relay's certificate, then those that lead from it to a CA (PEM; Let's "
+        "Encrypt calls it fullchain.pem). With it, clients of listen.address may encrypt their "
+        "connections (STARTTLS), and listen.tls_address, http.tls and reports.tls are possible. The "
+        "relay reads certificate and key again on SIGHUP (systemctl reload); if they are then "
+        "wrong, the log says why, and it goes on with those that it has. Empty: no TLS.",
+        COMMON),
+    STRING(tls, key, "", NULL,
+        "The file with its private key (PEM, without a passphrase). It must be private: owned by "
+        "root or by the relay's user, mode 0640 or less.",
+        COMMON),
 
     CHOICE(smtp, subject, "prefix", "prefix|ignore|only",
         "The subject of a mail: `prefix` = put before the text, `only` = sent instead of the text, "
@@ -211,6 +227,8 @@ const struct conf_key conf_keys[] = {
         "of yours: HOST:PORT on loopback. Port 0 is any free port. Empty: nowhere. Set the webhook "
         "of your token to https://<your proxy>/dlr/<secret>.",
         COMMON),
+    CHOICE(reports, tls, "no", "no|yes",
+        "`yes` = address speaks HTTPS alone, with tls.certificate."),
     SECRET(reports, secret, "", conf_rule_path_secret,
         "The last part of that URL: 16 or more letters, digits or -._~; `openssl rand -hex 16` "
         "makes a good one; none is needed if api.url is sandbox. Those who can read it can forge "
@@ -246,6 +264,8 @@ const struct conf_key conf_keys[] = {
         "/livez and /readyz for probes. HOST:PORT on loopback. Port 0 is any free port. Empty: "
         "nowhere.",
         COMMON),
+    CHOICE(http, tls, "no", "no|yes",
+        "`yes` = address speaks HTTPS alone, with tls.certificate."),
     LIST(http, hosts, "", conf_rule_host,
         "Host names and addresses, besides those of loopback, under which a proxy or a probe may "
         "ask. Requests for any other host are refused, so that web pages cannot make them. `*` "

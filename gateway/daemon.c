@@ -5,6 +5,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/process.h"
 #include "gateway/base/service.h"
+#include "gateway/certificate.h"
 #include "gateway/parts.h"
 #include "gateway/queue/ask.h"
 #include "gateway/queue/control.h"
@@ -202,6 +203,7 @@ static const struct step {
     bool (*take)(struct daemon *d);
     int exit_code; /* where it fails */
 } STEPS[] = {
+    {parts_read_certificate, EX_CONFIG},
     {parts_make_notify, EX_UNAVAILABLE},
     {parts_open_store, EX_CANTCREAT},
     {parts_make_rules, EX_UNAVAILABLE},
@@ -332,6 +334,7 @@ static void free_daemon(struct daemon *d)
     optout_free(d->relay.optout);
     queue_free(d->relay.queue);
     sandbox_thread_stop(d->sandbox);
+    certificate_free(d->certificate);
     event_base_free(d->base);
     free((void *)d->trusted);
     free((void *)d->rules.senders);

@@ -3,6 +3,7 @@
 
 #include "conf/loader.h"
 #include "conf/trust.h"
+#include "gateway/certificate.h"
 #include "gateway/settings.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ static void judge_trust_in_program(const struct conf *conf, struct conf_loader *
     judge_trust(loader, "reports", "exec", path);
 }
 
-void judge_start(const struct conf *conf, struct conf_loader *loader)
+void judge_again(const struct conf *conf, struct conf_loader *loader)
 {
     char fault[CONF_TRUST_SIZE];
     judge_values(conf, loader);
@@ -107,6 +108,12 @@ void judge_start(const struct conf *conf, struct conf_loader *loader)
     judge_trust(loader, "policy", "optout_file", conf->policy.optout_file);
     judge_trust_in_store(conf, loader);
     judge_trust_in_program(conf, loader);
+}
+
+void judge_start(const struct conf *conf, struct conf_loader *loader)
+{
+    judge_again(conf, loader);
+    certificate_judge(conf, loader);
 }
 
 /* --- what a start will need --------------------------------------------------------------------- */
@@ -203,4 +210,5 @@ void judge_all(const struct conf *conf, struct conf_loader *loader)
     }
     judge_socket(loader, conf->listen.unix_path);
     judge_group(loader, conf->listen.control_group);
+    certificate_judge_all(conf, loader);
 }

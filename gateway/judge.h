@@ -13,8 +13,11 @@
 /* Judges senders, numbers and the country. */
 void judge_values(const struct conf *conf, struct conf_loader *loader);
 
-/* The same, for a start: and whether others could have written the settings file or what it names, for a
- * relay would do as they like. */
+/* The same, for settings that a running relay compares with its own: and whether others could have written
+ * the settings file or what it names, for a relay would do as they like. */
+void judge_again(const struct conf *conf, struct conf_loader *loader);
+
+/* The same, for a start: and whether the certificate can be used. */
 void judge_start(const struct conf *conf, struct conf_loader *loader);
 
 /* The same, for `smsrelay check`: and whether this user could keep the queue where queue.path says, and

@@ -174,7 +174,7 @@ static void find_listeners(struct link_listeners *listeners)
 static struct conf *load_again(void *arg, struct conf_errors *errors)
 {
     const struct arguments *arguments = arg;
-    return conf_load(arguments->file, arguments->overrides, environ, judge_start, errors);
+    return conf_load(arguments->file, arguments->overrides, environ, judge_again, errors);
 }
 
 static int serve(const struct arguments *arguments)

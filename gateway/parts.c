@@ -4,6 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/descriptors.h"
 #include "gateway/base/log.h"
+#include "gateway/certificate.h"
 #include "gateway/judge.h"
 #include "gateway/queue/control.h"
 #include "gateway/queue/queue.h"
@@ -105,6 +106,15 @@ static void change_token(void *arg)
 }
 
 /* --- making them ------------------------------------------------------------------------------ */
+
+bool parts_read_certificate(struct daemon *d)
+{
+    if (d->conf->tls.certificate[0] == '\0') {
+        return true;
+    }
+    d->certificate = certificate_new(d->base, d->conf, &d->stats, d->error, sizeof d->error);
+    return d->certificate != NULL;
+}
 
 bool parts_make_notify(struct daemon *d)
 {

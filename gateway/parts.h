@@ -35,6 +35,7 @@ struct daemon {
     struct alias_table *aliases; /* rules.aliases; replaced as a whole, between two events */
     struct stats stats;
     struct event_base *base;
+    struct certificate *certificate;
     struct notify *notify;
     struct relay relay;
     struct reports *reports;
@@ -57,6 +58,7 @@ struct daemon {
  * Each makes or starts a part, if the settings ask for it. Returns false if that fails; unless memory
  * is short, `error` then says why.
  */
+bool parts_read_certificate(struct daemon *d);
 bool parts_make_notify(struct daemon *d);
 bool parts_open_store(struct daemon *d);
 bool parts_make_rules(struct daemon *d);

@@ -5,6 +5,7 @@
 #include "conf/load.h"
 #include "conf/trust.h"
 #include "gateway/base/log.h"
+#include "gateway/certificate.h"
 #include "gateway/serve/aliases.h"
 #include "gateway/serve/optout.h"
 
@@ -94,9 +95,11 @@ static void compare_settings(const struct daemon *d)
 
 static void log_reloaded(const struct conf *conf)
 {
-    const char *const files[] = {conf->api.token_file, conf->sms.aliases, conf->policy.optout_file};
-    static const char *const names[] = {"api.token_file", "sms.aliases", "policy.optout_file"};
-    char read[64] = "";
+    const char *const files[] = {conf->api.token_file, conf->sms.aliases, conf->policy.optout_file,
+                                 conf->tls.certificate};
+    static const char *const names[] = {"api.token_file", "sms.aliases", "policy.optout_file",
+                                        "tls.certificate"};
+    char read[96] = "";
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         size_t len = strlen(read);
         if (files[i][0] != '\0') {
@@ -111,6 +114,7 @@ void reload(struct daemon *d)
     forwarder_token_changed(d->relay.forwarder);
     reload_aliases(d);
     reload_optout(d);
+    certificate_reload(d->certificate);
     notify_resume(d->notify);
     compare_settings(d);
     log_reloaded(d->conf);

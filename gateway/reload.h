@@ -9,7 +9,7 @@
 #include "gateway/parts.h"
 
 /*
- * Reads the files again that settings name: the token, aliases, opt-outs. What cannot be read stays as
+ * Reads the files again that settings name: the token, aliases, opt-outs, the certificate. What cannot be read stays as
  * it was. Settings themselves need a restart: the log says which of them have changed.
  */
 void reload(struct daemon *d);

@@ -101,6 +101,7 @@ void unit_judge(const struct conf *conf, struct conf_loader *loader)
         {"policy", "optout_file", conf->policy.optout_file},
         {"api", "ca_file", conf->api.ca_file},
         {"reports", "webhook_ca_file", conf->reports.webhook_ca_file},
+        {"tls", "certificate", conf->tls.certificate},
     };
     if (!is_readable(loader->name)) {
         conf_errors_add(loader->errors, loader->name,

@@ -186,6 +186,7 @@ void stats_add_up(struct stats *stats, const struct session_tally *tally)
     stats_set(stats, STAT_COMMANDS, (int64_t)commands);
     stats_set(stats, STAT_PROTOCOL_ERRORS, (int64_t)errors);
     stats_set(stats, STAT_GUARD_CLOSED, (int64_t)tally->strangers);
+    stats_set(stats, STAT_TLS_INJECTIONS, (int64_t)tally->injections);
     stats_set(stats, STAT_LOG_LINES_DROPPED, log_writer_dropped());
 }
 

@@ -46,6 +46,17 @@ enum stats_kind {
        "commands answered 500, 501 or 503") \
     X(GUARD_CLOSED, "guard_closed_total", STATS_COUNTER, \
        "connections closed because they spoke another protocol") \
+    X(TLS_CERTIFICATE_NOT_AFTER, "tls_certificate_not_after", STATS_GAUGE, \
+       "when the certificate ends, in seconds since 1970; 0 = there is none") \
+    X(TLS_HANDSHAKES, "tls_handshakes_total", STATS_COUNTER, \
+       "connections of clients that were encrypted") \
+    X(TLS_RESUMED, "tls_resumed_total", STATS_COUNTER, "of these, with a session of before") \
+    X(TLS_FAILED, "tls_failed_total", STATS_COUNTER, \
+       "handshakes of clients that failed, or took too long") \
+    X(TLS_REFUSED, "tls_refused_total", STATS_COUNTER, \
+       "handshakes of clients that did not begin, since too many were under way") \
+    X(TLS_INJECTIONS, "tls_injections_total", STATS_COUNTER, \
+       "connections closed because plain text came behind STARTTLS") \
     X(HTTP_CLOSED, "http_closed_total", STATS_COUNTER, \
        "connections over HTTP closed: request not whole in time, or place needed") \
     X(HTTP_MALFORMED, "http_malformed_total", STATS_COUNTER, \

@@ -227,7 +227,7 @@ static const struct {
      "t.conf:4: http.address: must be on loopback (127.0.0.0/8, ::1, localhost): there is no "
      "login\n"},
     {SANDBOX "[listen]\naddress =\n",
-     "t.conf:4: listen.address: must not be empty unless listen.unix is set\n"},
+     "t.conf:4: listen.address: must not be empty unless listen.unix or listen.tls_address is set\n"},
     {SANDBOX "[sms]\ndefault_from = Acme Shop and more\n",
      "t.conf:4: sms.default_from: must be 1 to 15 printable ASCII characters\n"},
     {SANDBOX "[sms]\nsenders = \"Acme\n",
