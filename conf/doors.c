@@ -16,9 +16,11 @@ static const char *find_open(const struct conf_list *addresses)
 
 static void check_clients(struct conf_loader *l)
 {
-    const struct conf_key *address = conf_key_find("listen", "address");
     const struct conf_key *networks = conf_key_find("listen", "networks");
     const char *open = find_open(&l->conf->listen.address);
+    const struct conf_key *address =
+        conf_key_find("listen", open != NULL ? "address" : "tls_address");
+    open = open != NULL ? open : find_open(&l->conf->listen.tls_address);
     if (conf_origin_of(l, address)->is_refused || conf_origin_of(l, networks)->is_refused) {
         return;
     }
@@ -27,9 +29,9 @@ static void check_clients(struct conf_loader *l)
                       "other machines can connect to %s, but none of them may send. Name those "
                       "that you trust to send without a login, in plain text:\n"
                       "    [listen]\n"
-                      "    address = %s\n"
+                      "    %s = %s\n"
                       "    networks = 192.168.7.0/24",
-                      open, open);
+                      open, address->name, open);
     } else if (open == NULL && l->conf->listen.networks.count > 0) {
         conf_warn(l, networks,
                   "lets nobody in: listen.address is on loopback, where no other machine can "

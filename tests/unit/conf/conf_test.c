@@ -226,8 +226,8 @@ static const struct {
     {SANDBOX "[http]\naddress = 192.168.7.2:25\n",
      "t.conf:4: http.address: must be on loopback (127.0.0.0/8, ::1, localhost): there is no "
      "login\n"},
-    {SANDBOX "[listen]\naddress =\n",
-     "t.conf:4: listen.address: must not be empty unless listen.unix or listen.tls_address is set\n"},
+    {SANDBOX "[listen]\naddress =\n", "t.conf:4: listen.address: must not be empty unless "
+                                      "listen.unix or listen.tls_address is set\n"},
     {SANDBOX "[sms]\ndefault_from = Acme Shop and more\n",
      "t.conf:4: sms.default_from: must be 1 to 15 printable ASCII characters\n"},
     {SANDBOX "[sms]\nsenders = \"Acme\n",
