@@ -86,6 +86,11 @@ struct conf {
         int others; /* percent */
         int awaits;
         int unanswered;
+        int peer_connections; /* 0 = any number, as of those below */
+        int peer_connects;    /* a minute, as those below */
+        int peer_commands;
+        int peer_logins;
+        int64_t login_time_ms;
     } limits;
     struct {
         char *default_from;

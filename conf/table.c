@@ -138,6 +138,19 @@ const struct conf_key conf_keys[] = {
         "How many commands the clients of one user may have without a reply, besides one for each client. "
         "Beyond that, the relay reads a client's next command once it has replied to an earlier "
         "one. One client alone may have 1024."),
+    NUMBER(limits, peer_connections, "100", 0, 1000000,
+        "How many clients of one address there may be at a time. This limit and those below are for "
+        "other machines, never for this one. Of IPv6, the addresses of a /64 count as one. Who goes "
+        "beyond it gets 421 and is disconnected. 0: no limit."),
+    NUMBER(limits, peer_connects, "6000", 0, 100000000,
+        "How many new clients of one address there may be in a minute. 0: no limit."),
+    NUMBER(limits, peer_commands, "600000", 0, 100000000,
+        "How many commands all clients of one address may send in a minute. 0: no limit."),
+    NUMBER(limits, peer_logins, "600", 0, 100000000,
+        "How many logins all clients of one address may try in a minute. 0: no limit."),
+    TIME(limits, login_time, "30s", SECOND, HOUR,
+        "How long a client may take to log in, if it may do nothing without. Then it is "
+        "disconnected."),
 
     LIST(listen, address, "127.0.0.1:2525", conf_rule_address,
         "Where clients connect: ADDRESS:PORT or [IPv6]:PORT, one or more. Port 0 is any free port, "
@@ -178,7 +191,8 @@ const struct conf_key conf_keys[] = {
     NUMBER(listen, max_recipients, "1000", 1, 10000,
         "Maximum recipients of one submission."),
     TIME(listen, idle_timeout, "0", 0, 30 * DAY,
-        "How long a client may be silent before it is disconnected. 0: for ever."),
+        "How long a client may be silent before it is disconnected. 0: for ever, but five minutes for "
+        "one on another machine."),
     TIME(listen, ack_timeout, "30s", 1, HOUR,
         "How long a submission with ACK=relayed waits for the API's answer. After that, the client "
         "is told the message's current state instead."),

@@ -243,6 +243,11 @@ bool settings_server(const struct conf *conf, struct server_options *options)
         .others_percent = (unsigned)conf->limits.others,
         .max_awaits = (size_t)conf->limits.awaits,
         .max_unanswered = (size_t)conf->limits.unanswered,
+        .peers = {.connections = (size_t)conf->limits.peer_connections,
+                  .per_minute = {[PEERS_CONNECT] = (unsigned)conf->limits.peer_connects,
+                                 [PEERS_COMMAND] = (unsigned)conf->limits.peer_commands,
+                                 [PEERS_LOGIN] = (unsigned)conf->limits.peer_logins}},
+        .login_ms = conf->limits.login_time_ms,
         .min_idle_ms = conf->listen.min_idle_ms,
         .idle_timeout_ms = conf->listen.idle_timeout_ms,
     };

@@ -32,7 +32,10 @@ enum reply {
     REPLY_GO_ON,           /* 354 */
     REPLY_SHUTTING_DOWN,   /* 421 4.3.2 */
     REPLY_TIMED_OUT,       /* 421 4.4.2 */
+    REPLY_TOO_SLOW,        /* 421 4.4.2 */
     REPLY_GUARD,           /* 421 4.7.0 */
+    REPLY_LIMITED,         /* 421 4.7.0 */
+    REPLY_LOGIN_LATE,      /* 421 4.7.0 */
     REPLY_CANNOT_STORE,    /* 451 4.3.0 */
     REPLY_QUEUE_FULL,      /* 452 4.3.1 */
     REPLY_OWNER_FULL,      /* 452 4.3.1 */

@@ -21,6 +21,9 @@ size_t descriptors_reserve(size_t count, size_t *limit);
 /* The number that the next file would get; INT_MAX = it could not be opened. */
 int descriptors_next(void);
 
+/* Is `fd` in the reserve, or among the last before it, which only clients on this machine may have? */
+bool descriptors_are_for_local(int fd);
+
 /* Are `fd` and `more` others before it in the reserve? */
 bool descriptors_are_reserved(int fd, int more);
 

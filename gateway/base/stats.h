@@ -37,6 +37,8 @@ enum stats_kind {
        "clients sent away: listen.max_connections, or stopping") \
     X(CONNECTIONS_TIMED_OUT, "connections_timed_out_total", STATS_COUNTER, \
        "clients closed after an idle timeout") \
+    X(CONNECTIONS_LIMITED, "connections_limited_total", STATS_COUNTER, \
+       "clients sent away: too many connections or commands from their address (limits.peer_...)") \
     X(CONNECTIONS_LOCAL, "connections_local_total", STATS_COUNTER, \
        "clients that share the owner local: the system did not tell their user") \
     X(BYTES_IN, "bytes_in_total", STATS_COUNTER, "bytes read from clients") \

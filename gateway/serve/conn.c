@@ -41,6 +41,8 @@ static void on_sent(void *client)
 {
     struct conn *c = client;
     c->taken_ms = clock_monotonic_ms();
+    c->moved += c->owed - stream_unsent(&c->stream);
+    c->owed = stream_unsent(&c->stream);
     if (stream_unsent(&c->stream) <= OUTPUT_LOW) {
         conn_wake(c);
     }
@@ -74,8 +76,25 @@ static void send_without_delay(evutil_socket_t fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+/* Of a machine that is switched off nothing is heard. */
+static void look_for_life(evutil_socket_t fd)
+{
+    const struct {
+        int level, name, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 60},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 15},
+        {IPPROTO_TCP, TCP_KEEPCNT, 4},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+                   sizeof options[i].value);
+    }
+}
+
 struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const struct peer *peer,
-                      const struct identity *who)
+                      const struct identity *who, struct peers_address *from)
 {
     struct conn *c = calloc(1, sizeof *c);
     if (c == NULL) {
@@ -90,14 +109,19 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const st
     send_without_delay(fd);
     turn_line_enter(&c->owner->line, &c->turn);
     c->peer = *peer;
+    c->from = from;
     c->links.active_ms = clock_monotonic_ms();
+    c->came_ms = c->pace_ms = c->links.active_ms;
     c->client = (struct requests_client){.watcher = {.client = c, .budget = &c->owner->awaits},
                                          .answered = conn_answer_late,
                                          .paused = conn_answer_in_part,
                                          .owner = who->owner,
                                          .has_control = who->peer.has_control};
     conn_write_output(c);
-    if (context->idle_timeout_ms > 0) {
+    if (from != NULL) {
+        look_for_life(fd);
+    }
+    if (from != NULL || context->idle_timeout_ms > 0) {
         /* Its first turn sets the alarm. */
         conn_wake(c);
     }

@@ -16,13 +16,15 @@
 #include <stdint.h>
 
 struct identity;
+struct peers_address;
 
 /*
  * Takes ownership of a socket and greets. The client may see the messages of its owner, or all of them
- * with control rights. Returns NULL on allocation failure, having closed the socket.
+ * with control rights. `from` is what its address may do, and is left by `ended`; NULL = it is local.
+ * Returns NULL on allocation failure, having closed the socket.
  */
 struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const struct peer *peer,
-                      const struct identity *who);
+                      const struct identity *who, struct peers_address *from);
 
 /* Is there something to do for it, or something to send? */
 bool conn_has_unsent(const struct conn *c);

@@ -1,5 +1,6 @@
 /*
- * conn_alarm: how long a client may be silent, and how long it may leave its replies unread.
+ * conn_alarm: how long a client may be silent, and how long it may leave its replies unread; of one that
+ * is not local also how slow it may be, and when it must have logged in.
  *
  * Sets no timer for each read: an alarm that rings too early looks when the client was active, and is
  * set again. A client for which there is no limit has none. Thread: the loop's.

@@ -13,6 +13,7 @@
 struct conn;
 struct event;
 struct owners;
+struct peers;
 struct relay;
 
 enum {
@@ -23,7 +24,9 @@ enum {
 struct conn_context {
     const struct relay *relay;
     struct owners *owners;
-    int64_t idle_timeout_ms;        /* 0 = none */
+    struct peers *peers;            /* the addresses of clients that are not local */
+    int64_t login_ms;               /* in which whoever must log in has done so */
+    int64_t idle_timeout_ms;        /* 0 = none, but for clients on other machines */
     char chunk[CONN_CHUNK];         /* input of one client, on its way to the session */
     LIST_HEAD(conns, conn) touched; /* those with something to send */
     struct event *turns;            /* serves those that wait for their turn */

@@ -68,7 +68,8 @@ static bool send_output(struct conn *c, const struct buffer *out)
     bool was_owed = stream_unsent(&c->stream) > 0;
     stats_add(conn_relay(c)->stats, STAT_BYTES_OUT, (int64_t)out->len);
     bool is_whole = stream_write(&c->stream, out->data, out->len);
-    if (!was_owed && stream_unsent(&c->stream) > 0) {
+    c->owed = stream_unsent(&c->stream);
+    if (!was_owed && c->owed > 0) {
         c->taken_ms = clock_monotonic_ms();
     }
     return is_whole;

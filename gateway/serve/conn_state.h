@@ -21,6 +21,7 @@
 enum { CONN_OUTPUT_HIGH = 64 * 1024 }; /* bytes of unread replies that are a backlog */
 
 struct owner;
+struct peers_address;
 struct session;
 
 /* Links in the server's list, in order of activity. */
@@ -38,15 +39,21 @@ struct conn {
     struct session *session;
     struct requests_client client;
     struct owner *owner;
-    size_t unanswered; /* commands that its owner has counted */
+    struct peers_address *from; /* what its address may do; NULL = it is local */
+    size_t unanswered;          /* commands that its owner has counted */
     struct peer peer;
     struct event *alarm; /* see conn_alarm; NULL = it has not needed one yet */
     int64_t alarm_ms;    /* monotonic, as all here: when it rings */
     int64_t silent_ms;   /* since when it counts as silent, if not since it was active */
     int64_t taken_ms;    /* when it has last taken something, or was to */
+    int64_t came_ms;     /* when it has connected */
+    int64_t pace_ms;     /* of one that is not local: since when its pace is measured */
+    size_t moved;        /* bytes that it has sent and taken since */
+    size_t owed;         /* unsent bytes when that was last noted */
     int64_t closes_ms;   /* when a client that is asked to close is closed anyway */
     uint32_t answer_slot;
     size_t due_calls;  /* calls to come, with verdicts and replies, that point here */
+    bool was_busy;     /* at `pace_ms` it was within something, or had something to take */
     bool awaits_lf;    /* its silence shows that no LF follows its CR */
     bool has_read_all; /* the session knows that the client sends nothing more */
     bool is_leaving;   /* it was asked to close: the session reads no further */
@@ -94,7 +101,7 @@ void conn_release(struct conn *c);
 /* Closes at once, and frees when nothing points to it any more; what was submitted stays submitted. */
 void conn_free(struct conn *c);
 
-/* Sends 421 (REPLY_SHUTTING_DOWN or REPLY_TIMED_OUT) and closes, after the verdicts still due. */
+/* Sends a 421 and closes, after the verdicts still due. */
 void conn_close(struct conn *c, enum reply reply);
 
 #endif

@@ -10,6 +10,7 @@
 #include "gateway/serve/intake.h"
 #include "gateway/serve/journal.h"
 #include "gateway/serve/owner.h"
+#include "gateway/serve/peers.h"
 #include "gateway/serve/relay.h"
 #include "gateway/serve/watch.h"
 #include "proto/session/session.h"
@@ -67,6 +68,7 @@ static void begin_close(struct conn *c)
 static void feed_bytes(struct conn *c, size_t len)
 {
     stats_add(conn_relay(c)->stats, STAT_BYTES_IN, (int64_t)len);
+    c->moved += len;
     if (!session_feed(c->session, c->context->chunk, len)) {
         session_close(c->session, REPLY_SHUTTING_DOWN);
     }
@@ -102,6 +104,17 @@ static bool must_wait(struct conn *c)
     return !c->is_leaving && owner_must_wait(c->context->owners, c->owner, c->unanswered);
 }
 
+/* A command was carried out, or will be: if it was one too many for the client's address, it is the
+ * last. */
+static void count_command(struct conn *c)
+{
+    if (c->from != NULL && !c->is_leaving &&
+        !peers_may(c->context->peers, c->from, PEERS_COMMAND, clock_monotonic_us())) {
+        stats_add(conn_relay(c)->stats, STAT_CONNECTIONS_LIMITED, 1);
+        conn_close(c, REPLY_LIMITED);
+    }
+}
+
 /* Carries out one event. Returns false if there is nothing to do but wait. */
 static bool carry_on(struct conn *c, int64_t now_ms)
 {
@@ -125,19 +138,23 @@ static bool carry_on(struct conn *c, int64_t now_ms)
         c->is_waiting = true;
         return false;
     case SESSION_PAUSES:
+        count_command(c);
         return true;
     case SESSION_SUBMISSION:
         conn_submit(c, &event, now_ms);
         c->context->steps += (unsigned)(event.submission.count / CONN_CLOCK_EVERY);
+        count_command(c);
         return true;
     case SESSION_REQUEST:
         conn_answer(c, &event);
+        count_command(c);
         return true;
     case SESSION_STARTTLS:
         session_refuse(c->session, event.slot, REPLY_NO_TLS_NOW, NULL);
         return true;
     case SESSION_REFUSED:
         journal_refusal(conn_peer(c), &event.refusal);
+        count_command(c);
         return true;
     case SESSION_CLOSES:
         begin_close(c);

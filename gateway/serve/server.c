@@ -27,7 +27,12 @@
 /* Descriptors: of clients that take the place of others, which have yet to go. */
 enum { OVERLAP = 4 };
 
-enum { ACCEPT_MAX = 64 }; /* clients that are accepted before others are served */
+enum {
+    ACCEPT_MAX = 64,    /* clients that are accepted before others are served */
+    STRANGERS_PART = 4, /* strangers may have one in so many of the places, ... */
+    STRANGERS_IDLE_MS =
+        1000 /* ... and one that has been silent for so long makes room for another */
+};
 
 struct server {
     const struct relay *relay;
@@ -70,10 +75,19 @@ static void on_active(void *arg, struct conn *c)
     append(s, c);
 }
 
+/* One that is not local (NULL = it is) has left. */
+static void leave(struct server *s, struct peers_address *from)
+{
+    if (from != NULL) {
+        peers_leave(s->context.peers, from);
+    }
+}
+
 static void on_ended(void *arg, struct conn *c)
 {
     struct server *s = arg;
     unlink_conn(s, c);
+    leave(s, c->from);
     s->count--;
     stats_add(s->relay->stats, STAT_CONNECTIONS, -1);
 }
@@ -88,19 +102,22 @@ void server_flush(void *arg)
 
 static const char too_many[] = "listen.max_connections is reached";
 static const char no_descriptors[] = "descriptors run out (RLIMIT_NOFILE)";
+static const char strangers[] = "too many clients that have not logged in";
 
 /*
  * The client that has been idle for longest, and for long enough: of all, or, if `key`'s owner has more
- * than its part of the places, of its own, so that it takes none from others.
+ * than its part of the places, of its own, so that it takes none from others. Strangers never do.
  */
 static struct conn *find_idlest(const struct server *s, int32_t key)
 {
-    bool is_own = owner_connections(&s->owners, key) * s->owners.count > s->count;
+    bool is_stranger = key == OWNER_STRANGER;
+    bool is_own = is_stranger || owner_connections(&s->owners, key) * s->owners.count > s->count;
+    int64_t idle_ms = is_stranger ? STRANGERS_IDLE_MS : s->options.min_idle_ms;
     struct conn *c = s->idlest;
     while (c != NULL && is_own && conn_owner(c) != key) {
         c = c->links.next;
     }
-    bool is_idle = c != NULL && clock_monotonic_ms() - c->links.active_ms >= s->options.min_idle_ms;
+    bool is_idle = c != NULL && clock_monotonic_ms() - c->links.active_ms >= idle_ms;
     return is_idle ? c : NULL;
 }
 
@@ -119,22 +136,22 @@ static bool ask_idlest(struct server *s, int32_t key, const char *reason)
     return true;
 }
 
-/* Refuses a client. */
+/* Refuses a client: with REPLY_LIMITED if its address has too much, else with REPLY_SHUTTING_DOWN. */
 static void turn_away(struct server *s, evutil_socket_t fd, const struct peer *peer,
-                      const char *reason)
+                      enum reply reply, const char *reason)
 {
     struct buffer line = BUFFER_EMPTY;
-    journal_refusal(peer, &(struct session_refusal){
-                              .command = "", .reply = REPLY_SHUTTING_DOWN, .words = reason});
-    reply_line(&line, REPLY_SHUTTING_DOWN, false, "%s: %s", reply_text(REPLY_SHUTTING_DOWN),
-               reason);
+    bool is_limited = reply == REPLY_LIMITED;
+    journal_refusal(peer,
+                    &(struct session_refusal){.command = "", .reply = reply, .words = reason});
+    reply_line(&line, reply, false, "%s: %s", reply_text(reply), reason);
     if (line.data != NULL) {
         /* The buffer of a new socket has room for a line; if not, the client still sees the end. */
         (void)!send(fd, line.data, line.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     buffer_free(&line);
     evutil_closesocket(fd);
-    stats_add(s->relay->stats, STAT_CONNECTIONS_REFUSED, 1);
+    stats_add(s->relay->stats, is_limited ? STAT_CONNECTIONS_LIMITED : STAT_CONNECTIONS_REFUSED, 1);
 }
 
 /* How many clients there may be with one more of `key`'s. */
@@ -145,18 +162,32 @@ static size_t max_clients(const struct server *s, int32_t key)
     return owner_connections(&s->owners, key) < others ? max + others : max;
 }
 
+/* The same for one more stranger. */
+static const char *make_room_for_stranger(struct server *s)
+{
+    size_t max = s->options.max_connections / STRANGERS_PART + 1;
+    size_t count = owner_connections(&s->owners, OWNER_STRANGER);
+    bool has_room = count < max || (count < 2 * max && ask_idlest(s, OWNER_STRANGER, strangers));
+    return has_room ? NULL : strangers;
+}
+
 /*
  * Makes room for a new client of `key`'s, if there is need. Returns why it cannot be taken in; NULL = it
  * can.
  */
-static const char *make_room(struct server *s, evutil_socket_t fd, int32_t key)
+static const char *make_room(struct server *s, evutil_socket_t fd, const struct identity *who)
 {
+    int32_t key = who->owner;
     size_t max = max_clients(s, key);
+    bool is_local = who->peer.class == PEER_LOCAL;
     /* Those that were asked to close and do not: asking more of them would make no room. */
     if (s->count >= 2 * max) {
         return too_many;
     }
-    if (descriptors_are_reserved(fd, 0)) {
+    if (key == OWNER_STRANGER && make_room_for_stranger(s) != NULL) {
+        return strangers;
+    }
+    if (is_local ? descriptors_are_reserved(fd, 0) : descriptors_are_for_local(fd)) {
         return ask_idlest(s, key, no_descriptors) && !descriptors_are_reserved(fd, OVERLAP)
                    ? NULL
                    : no_descriptors;
@@ -182,6 +213,15 @@ static void count_accepted(struct server *s)
     }
 }
 
+/* One that is not local comes. Returns NULL, with the reason, if its address has too much already. */
+static struct peers_address *enter(struct server *s, const struct sockaddr *from,
+                                   const char **reason)
+{
+    struct network_address address = {{0}};
+    (void)network_address(from, &address);
+    return peers_enter(s->context.peers, &address, clock_monotonic_us(), reason);
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
                       int address_len, void *arg)
 {
@@ -195,14 +235,22 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
         journal_unknown_user(&peer);
         stats_add(s->relay->stats, STAT_CONNECTIONS_LOCAL, 1);
     }
-    const char *reason = make_room(s, fd, who.owner);
-    if (reason != NULL) {
-        turn_away(s, fd, &peer, reason);
+    struct peers_address *from = NULL;
+    const char *reason = NULL;
+    if (who.peer.class != PEER_LOCAL && (from = enter(s, address, &reason)) == NULL) {
+        turn_away(s, fd, &peer, REPLY_LIMITED, reason);
         return;
     }
-    struct conn *c = conn_new(&s->context, fd, &peer, &who);
+    reason = make_room(s, fd, &who);
+    if (reason != NULL) {
+        turn_away(s, fd, &peer, REPLY_SHUTTING_DOWN, reason);
+        leave(s, from);
+        return;
+    }
+    struct conn *c = conn_new(&s->context, fd, &peer, &who, from);
     if (c == NULL) {
         LOG(LOG_ERROR, "connection_failed", LOG_STR("reason", "out of memory"));
+        leave(s, from);
         return;
     }
     append(s, c);
@@ -220,13 +268,18 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
     set_accepting(s, true);
 }
 
-/* Probably out of descriptors: without a pause, the error would repeat at once. */
+/* Out of descriptors or memory: without a pause, the error would repeat at once. Any other is that of a
+ * connection which has failed already (accept(2)). */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
     (void)listener;
-    static const struct timeval PAUSE = {.tv_sec = 1};
+    static const struct timeval PAUSE = {.tv_usec = 100 * 1000L};
     struct server *s = arg;
-    LOG(LOG_ERROR, "accept_failed", LOG_ERRNO(EVUTIL_SOCKET_ERROR()));
+    int error = EVUTIL_SOCKET_ERROR();
+    LOG(LOG_ERROR, "accept_failed", LOG_ERRNO(error));
+    if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM) {
+        return;
+    }
     set_accepting(s, false);
     event_add(s->resume, &PAUSE);
 }
@@ -336,13 +389,16 @@ struct server *server_new(const struct relay *relay, const struct server_options
     s->owners.max_unanswered = options->max_unanswered;
     s->context = (struct conn_context){.relay = relay,
                                        .owners = &s->owners,
+                                       .login_ms = options->login_ms,
                                        .idle_timeout_ms = options->idle_timeout_ms,
                                        .active = on_active,
                                        .ended = on_ended,
                                        .server = s};
+    s->context.peers = peers_new(&options->peers);
     s->listeners = calloc(options->address_count + 1, sizeof(struct evconnlistener *));
     s->resume = evtimer_new(relay->base, on_resume, s);
-    if (s->listeners == NULL || s->resume == NULL || !conn_context_open(&s->context) ||
+    if (s->context.peers == NULL || s->listeners == NULL || s->resume == NULL ||
+        !conn_context_open(&s->context) ||
         !identity_open(&s->identities, options->control_group, error, error_size) ||
         !listen_all(s, error, error_size)) {
         server_free(s);
@@ -399,6 +455,7 @@ void server_free(struct server *s)
     }
     conn_context_close(&s->context);
     owners_free(&s->owners);
+    peers_free(s->context.peers);
     identity_close(&s->identities);
     free(s->listeners);
     if (s->resume != NULL) {

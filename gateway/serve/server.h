@@ -10,6 +10,7 @@
 
 #include "gateway/base/listen.h"
 #include "gateway/base/network.h"
+#include "gateway/serve/peers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,11 +28,13 @@ struct server_options {
     const char *control_group; /* its members may control through the Unix socket; "" = none */
     bool gives_control_to_all; /* of this machine */
     size_t max_connections;
-    unsigned others_percent; /* so many more for owners that have few when one has taken all */
-    size_t max_awaits;       /* see struct watch_budget */
-    size_t max_unanswered;   /* see struct owners */
-    int64_t min_idle_ms;     /* a client that was active more recently keeps its place */
-    int64_t idle_timeout_ms; /* 0 = none */
+    unsigned others_percent;   /* so many more for owners that have few when one has taken all */
+    size_t max_awaits;         /* see struct watch_budget */
+    size_t max_unanswered;     /* see struct owners */
+    struct peers_limits peers; /* of addresses that are not local */
+    int64_t min_idle_ms;       /* a client that was active more recently keeps its place */
+    int64_t login_ms;          /* in which whoever must log in has done so */
+    int64_t idle_timeout_ms;   /* 0 = none */
 };
 
 /*

@@ -90,6 +90,17 @@ bool session_awaits_lf(const struct session *s)
     return line_awaits_lf(&s->reader);
 }
 
+bool session_awaits_login(const struct session *s)
+{
+    return session_must_log_in(s);
+}
+
+bool session_is_within(const struct session *s)
+{
+    return s->content.is_open || s->auth != AUTH_AWAITS_NOTHING || s->reader.is_discarding ||
+           line_pending(&s->reader) > 0;
+}
+
 size_t session_held(const struct session *s)
 {
     return s->slots.held;
@@ -110,8 +121,7 @@ static bool read_refusal(const char *reply, size_t len, enum reply *which)
 /* Is the client in the middle of something, which this reply ends? */
 static bool is_unfinished(const struct session *s)
 {
-    return s->open.dialect != DIALECT_NONE || s->content.is_open ||
-           s->auth != AUTH_AWAITS_NOTHING || line_pending(&s->reader) > 0;
+    return s->open.dialect != DIALECT_NONE || session_is_within(s);
 }
 
 static void tally_refusal(const struct session *s, enum reply which)

@@ -79,10 +79,13 @@ void session_answer_end(struct session *s, uint32_t slot);
  * session is closing. */
 void session_notify(struct session *s, const char *line, size_t len);
 
-/* Ends the session from our side: `reply` is REPLY_TIMED_OUT or REPLY_SHUTTING_DOWN. The next step
- * gives it. */
+/* Ends the session from our side: `reply` is a 421. The next step gives it. */
 void session_close(struct session *s, enum reply reply);
 
+/* Does all that it may do need a login, which it has not made? */
+bool session_awaits_login(const struct session *s);
+/* Has a command or a content begun that is not whole? */
+bool session_is_within(const struct session *s);
 /* Slots in use: submissions and requests without a verdict, and replies that wait for them. */
 size_t session_open_slots(const struct session *s);
 /* Its first line may end in CR alone: close it (REPLY_TIMED_OUT) if the LF does not come soon. */

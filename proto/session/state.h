@@ -117,7 +117,7 @@ struct command {
     const char *help;
 };
 
-/* Is nothing known of the client, as long as it has not logged in? */
+/* Does all that it may do need a login, which it has not made? */
 bool session_must_log_in(const struct session *s);
 
 /* May this client use the verb at all? */

@@ -1,9 +1,15 @@
 """Doors: what whoever connects from another machine may do."""
 
+import contextlib
+import resource
+import socket
+import time
 import unittest
 
 from networks import DEVICE, DEVICE6, RELAY, RELAY6, NetworkTest
-from support import CONFIG, TO, Client, TestCase, parse_reply, run
+from relaying import eventually
+from test_clock import LIBRARY
+from support import CONFIG, IS_SLOW, TO, TestCase, parse_reply, run
 
 LOGIN_NEEDED = "530 5.7.0 "
 
@@ -84,9 +90,9 @@ class Strangers(NetworkTest):
         self.assertReply(client.ask("WATCH"), LOGIN_NEEDED)
         self.assertReply(client.read_reply(), "421 4.7.0 10 refused commands")
         self.assertIsNone(client.read_line())
-        refused = [line for line in relay.log("refused") if line["code"] == "530 5.7.0"]
-        self.assertEqual(refused[0]["owner"], "stranger")
-        self.assertTrue(refused[0]["peer"].startswith("192.0.2.2:"))
+        refused = relay.wait_log("refused", code="530 5.7.0")
+        self.assertEqual(refused["owner"], "stranger")
+        self.assertTrue(refused["peer"].startswith("192.0.2.2:"))
         self.assertEqual(relay.stats()["messages_accepted_total"], "0")
 
     def test_a_mail_is_not_swallowed(self):
@@ -96,6 +102,137 @@ class Strangers(NetworkTest):
         for code in ("530 ", "530 ", "530 ", "500 ", "500 ", "500 "):
             self.assertReply(client.read_reply(), code)
         self.assertEqual(relay.stats()["messages_accepted_total"], "0")
+
+
+class Limits(NetworkTest):
+    """How much one address may do; this machine may do it all."""
+
+    LIMITS = {"listen.address": "0.0.0.0:0 [::]:0", "listen.networks": "192.0.2.0/24"}
+
+    def assertTurnedAway(self, client, setting):
+        self.assertReply([client.greeting], "421 4.7.0 ")
+        self.assertIn(setting, client.greeting)
+        self.assertIsNone(client.read_line())
+
+    def v6(self, relay, address=RELAY6):
+        with self.device.inside():
+            port = relay.addresses[1].rsplit(":", 1)[1]
+            return self.client(relay, "[%s]:%s" % (address, port))
+
+    def test_connections_at_a_time(self):
+        relay = self.relay({**self.LIMITS, "limits.peer_connections": 2})
+        first, second = self.from_device(relay), self.from_device(relay)
+        self.assertTurnedAway(self.from_device(relay), "limits.peer_connections")
+        for _ in range(5):
+            self.assertReply(self.client(relay).ask("NOOP"), "250")
+        self.assertReply(first.ask("QUIT"), "221")
+        self.assertIsNone(first.read_line())
+        first.close()
+        eventually(lambda: self.from_device(relay).greeting.startswith("220"))
+        self.assertReply(second.ask("NOOP"), "250")
+        self.assertGreaterEqual(int(relay.stats()["connections_limited_total"]), 1)
+        self.assertEqual(relay.wait_log("refused")["owner"], "network")
+
+    def test_a_64_is_one_address(self):
+        relay = self.relay({**self.LIMITS, "limits.peer_connections": 1})
+        self.device.ip("address add 2001:db8::3/64 dev cable nodad",
+                       "address add 2001:db8:0:1::2/64 dev cable nodad")
+        self.machine.ip("address add 2001:db8:0:1::1/64 dev cable nodad")
+        first = self.v6(relay)
+        self.assertReply([first.greeting], "220 ")
+        self.device.ip("address del %s/64 dev cable" % DEVICE6)
+        self.assertTurnedAway(self.v6(relay), "limits.peer_connections")
+        self.assertReply([self.v6(relay, "2001:db8:0:1::1").greeting], "220 ")
+
+    def test_connections_a_minute(self):
+        relay = self.relay({**self.LIMITS, "limits.peer_connects": 3})
+        for _ in range(3):
+            self.from_device(relay).close()
+        self.assertTurnedAway(self.from_device(relay), "limits.peer_connects")
+
+    def test_commands_a_minute(self):
+        relay = self.relay({**self.LIMITS, "limits.peer_commands": 20})
+        client, local = self.from_device(relay), self.client(relay)
+        client.send(*["SEND %s text %d" % (TO, i) for i in range(50)])
+        local.send(*["NOOP"] * 100)
+        replies = [client.read_reply()[0] for _ in range(22)]  # the one too many is the last
+        self.assertEqual([reply[:3] for reply in replies], ["250"] * 21 + ["421"])
+        self.assertTrue(replies[21].startswith("421 4.7.0 "), replies[21])
+        self.assertIsNone(client.read_line())
+        for reply in local.read_replies(100):
+            self.assertReply(reply, "250")
+        self.assertEqual(relay.stats()["messages_accepted_total"], "21")
+
+    def test_a_stranger_must_log_in_in_time(self):
+        relay = self.relay({**self.LIMITS, "listen.networks": "192.0.2.77", "limits.login_time": "1s"})
+        silent, busy = self.from_device(relay), self.from_device(relay)
+        began = time.monotonic()
+        while (reply := busy.ask("NOOP"))[0].startswith("250"):
+            time.sleep(0.01)
+        self.assertReply(reply, "421 4.7.0 no login in time")
+        self.assertGreater(time.monotonic() - began, 0.5)
+        self.assertReply(silent.read_reply(), "421 4.7.0 no login in time")
+
+    def test_strangers_leave_room(self):
+        relay = self.relay({**self.LIMITS, "listen.networks": "192.0.2.77",
+                            "listen.max_connections": 20})
+        strangers = [self.from_device(relay) for _ in range(40)]
+        refused = [client for client in strangers if client.greeting.startswith("421 4.3.2")]
+        self.assertGreaterEqual(len(refused), 28)
+        self.assertIn("have not logged in", refused[-1].greeting)
+        for _ in range(10):
+            self.assertReply(self.client(relay).ask("NOOP"), "250")
+
+
+@unittest.skipIf(LIBRARY is None or IS_SLOW, "needs libfaketime, and no sanitizer or wrapper")
+class Slow(NetworkTest):
+    """A minute of the relay is a fifth of a second."""
+
+    def start(self):
+        return self.relay({"listen.address": "0.0.0.0:0", "listen.networks": "192.0.2.0/24"},
+                          env={"LD_PRELOAD": LIBRARY, "FAKETIME": "+0 x300"})
+
+    def test_silence(self):
+        relay = self.start()
+        local = self.client(relay)
+        self.assertReply(self.from_device(relay).read_reply(), "421 4.4.2 idle timeout")
+        self.assertReply(local.ask("NOOP"), "250")
+
+    def test_a_drip(self):
+        relay = self.start()
+        client = self.from_device(relay)
+        client.ask("DATA")
+        client.socket.settimeout(0.1)  # half a minute
+        while True:
+            client.send_bytes(b"x")
+            try:
+                self.assertReply(client.read_reply(), "421 4.4.2 too slow")
+                break
+            except TimeoutError:
+                pass
+
+    def test_replies_that_are_not_read(self):
+        relay = self.start()
+        client = self.from_device(relay)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client.socket.send(b"HELP\r\n" * 1000)
+        eventually(lambda: relay.stats()["connections_timed_out_total"] == "1")
+
+
+class FewDescriptors(NetworkTest):
+    """The last descriptors are for this machine."""
+
+    def test_a_flood_leaves_some(self):
+        few = (64, 64)
+        relay = self.relay({"listen.address": "0.0.0.0:0", "listen.networks": "192.0.2.0/24",
+                            "limits.peer_connections": 0},
+                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, few))
+        flood = [self.from_device(relay) for _ in range(64)]
+        self.assertReply([flood[-1].greeting], "421 4.3.2")
+        self.assertReply(self.client(relay).ask("SEND %s Hello" % TO), "250")
 
 
 class Start(TestCase):
