@@ -7,6 +7,8 @@
 #ifndef PROTO_GSM7_H
 #define PROTO_GSM7_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Septets of each character below U+0100, for gsm7_septets. */
@@ -23,5 +25,8 @@ static inline unsigned gsm7_septets(uint32_t code_point)
 {
     return code_point < 256 ? gsm7_latin1[code_point] : gsm7_septets_beyond_latin1(code_point);
 }
+
+/* Is a text all letters, digits and common signs: ASCII that takes one septet a character? */
+bool gsm7_is_basic(const char *text, size_t len);
 
 #endif

@@ -176,6 +176,10 @@ static bool fits_alone(const char *utf8, size_t len, unsigned *units)
 {
     const unsigned alone = empty_packing[TEXT_GSM7].alone;
     bool is_plain = len <= alone;
+    *units = (unsigned)len;
+    if (is_plain && gsm7_is_basic(utf8, len)) {
+        return true;
+    }
     *units = 0;
     for (size_t i = 0; is_plain && i < len; i++) {
         unsigned char c = (unsigned char)utf8[i];

@@ -18,6 +18,7 @@ static struct {
     unsigned next[FOREIGN_OWNERS];
     uint32_t used;       /* a bit for each secret that there is */
     uint32_t slots[256]; /* the same, by the byte that it begins with */
+    bool starts[256];    /* may a secret begin with this byte, as it is or as a code? */
 } known = {.lock = PTHREAD_RWLOCK_INITIALIZER};
 
 _Static_assert((int)FOREIGN_OWNERS *(int)FOREIGN_KEPT <= 32, "a bit for each secret");
@@ -35,6 +36,18 @@ static bool is_known(enum foreign_owner owner, const char *secret)
     return false;
 }
 
+static bool is_code_start(char c)
+{
+    return c == '\\' || c == '%' || c == '&';
+}
+
+static void note_starts(void)
+{
+    for (size_t c = 0; c < sizeof known.starts; c++) {
+        known.starts[c] = known.slots[c] != 0 || is_code_start((char)c);
+    }
+}
+
 /* Takes the secret in place of the oldest one. Returns that, or the secret if it is known. */
 static char *exchange(enum foreign_owner owner, char *secret)
 {
@@ -49,6 +62,7 @@ static char *exchange(enum foreign_owner owner, char *secret)
     known.secrets[slot] = secret;
     known.used |= UINT32_C(1) << slot;
     known.slots[(unsigned char)secret[0]] |= UINT32_C(1) << slot;
+    note_starts();
     return old;
 }
 
@@ -130,11 +144,6 @@ static size_t encoded_at(const char *at, size_t left, char c)
     return 0;
 }
 
-static bool is_code_start(char c)
-{
-    return c == '\\' || c == '%' || c == '&';
-}
-
 /* How many bytes at `at` are the character `c`: as it is, behind backslashes, or as a code. 0 = none. */
 static size_t character_at(const char *at, size_t left, char c)
 {
@@ -195,19 +204,32 @@ static size_t longest_at(const char *bytes, size_t len, size_t at)
     return longest;
 }
 
+/* Where the first byte from `at` on is at which a secret may begin. */
+static size_t next_start(const char *bytes, size_t len, size_t at)
+{
+    while (at < len && !known.starts[(unsigned char)bytes[at]]) {
+        at++;
+    }
+    return at;
+}
+
 size_t foreign_hide_secrets(char *bytes, size_t len)
 {
     size_t kept = 0;
     pthread_rwlock_rdlock(&known.lock);
-    for (size_t at = 0; at < len;) { /* in one pass: every answer of the API comes by here */
-        size_t taken = longest_at(bytes, len, at);
+    for (size_t from = 0; from < len;) { /* in one pass: every answer of the API comes by here */
+        size_t at = next_start(bytes, len, from);
+        size_t taken = at < len ? longest_at(bytes, len, at) : 0;
+        at += taken == 0 && at < len ? 1 : 0;
+        if (kept < from) {
+            memmove(bytes + kept, bytes + from, at - from);
+        }
+        kept += at - from;
         if (taken > 0) {
             memcpy(bytes + kept, mask, sizeof mask - 1);
             kept += sizeof mask - 1;
-            at += taken;
-        } else {
-            bytes[kept++] = bytes[at++];
         }
+        from = at + taken;
     }
     pthread_rwlock_unlock(&known.lock);
     return kept;

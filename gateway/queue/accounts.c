@@ -1,8 +1,6 @@
 /* accounts: see accounts.h. */
 #include "gateway/queue/accounts.h"
 
-#include "gateway/queue/types.h"
-
 #include <stdlib.h>
 
 static struct queue_account_bucket *bucket_of(const struct queue_accounts *accounts, int32_t owner)
@@ -63,56 +61,49 @@ static void lower(size_t *count, size_t by)
     *count -= by < *count ? by : *count;
 }
 
-static size_t disk_bytes(const struct message *m)
+size_t queue_account_disk(const struct message *m)
 {
     return !m->is_durable
                ? 0
                : QUEUE_ROW_BYTES + (size_t)m->to_len + m->from_len + m->ref_len + m->text_len;
 }
 
-static struct queue_account *charge(struct queue_accounts *accounts, const struct message *m)
+const struct queue_account *queue_account_charge(struct queue_accounts *accounts, int32_t owner,
+                                                 const struct queue_demand *demand)
 {
-    struct queue_account *account = find_or_make(accounts, m->owner);
+    struct queue_account *account = find_or_make(accounts, owner);
     if (account != NULL) {
-        account->messages++;
-        account->bytes += message_own_bytes(m);
+        account->messages += demand->messages;
+        account->bytes += demand->bytes;
+        account->disk += demand->disk;
     }
     return account;
 }
 
-bool queue_account_charge(struct queue_accounts *accounts, const struct message *m)
-{
-    struct queue_account *account = charge(accounts, m);
-    if (account != NULL) {
-        account->disk += disk_bytes(m);
-    }
-    return account != NULL;
-}
-
 void queue_account_restore(struct queue_accounts *accounts, const struct message *m)
 {
-    (void)charge(accounts, m);
+    const struct queue_demand demand = {.messages = 1, .bytes = message_own_bytes(m)};
+    (void)queue_account_charge(accounts, m->owner, &demand);
 }
 
-static void discharge(struct queue_accounts *accounts, const struct message *m, size_t disk)
+void queue_account_return(struct queue_accounts *accounts, int32_t owner,
+                          const struct queue_demand *demand)
 {
-    struct queue_account *account = find(accounts, m->owner);
+    struct queue_account *account = find(accounts, owner);
     if (account != NULL) {
-        lower(&account->messages, 1);
-        lower(&account->bytes, message_own_bytes(m));
-        lower(&account->disk, disk);
+        lower(&account->messages, demand->messages);
+        lower(&account->bytes, demand->bytes);
+        lower(&account->disk, demand->disk);
         drop_if_empty(account);
     }
 }
 
-void queue_account_return(struct queue_accounts *accounts, const struct message *m)
-{
-    discharge(accounts, m, disk_bytes(m));
-}
-
 void queue_account_finish(struct queue_accounts *accounts, const struct message *m, bool is_dropped)
 {
-    discharge(accounts, m, m->is_durable && is_dropped ? m->text_len : 0);
+    const struct queue_demand demand = {.messages = 1,
+                                        .bytes = message_own_bytes(m),
+                                        .disk = m->is_durable && is_dropped ? m->text_len : 0};
+    queue_account_return(accounts, m->owner, &demand);
 }
 
 void queue_account_forget_row(struct queue_accounts *accounts, const struct message *m)
@@ -120,7 +111,7 @@ void queue_account_forget_row(struct queue_accounts *accounts, const struct mess
     size_t dropped = message_ended_unsent((enum message_state)m->state, m->attempts, m->may_be_sent)
                          ? m->text_len
                          : 0;
-    queue_account_free_disk(accounts, m->owner, disk_bytes(m) - dropped);
+    queue_account_free_disk(accounts, m->owner, queue_account_disk(m) - dropped);
 }
 
 void queue_account_free_disk(struct queue_accounts *accounts, int32_t owner, size_t bytes)
@@ -132,17 +123,26 @@ void queue_account_free_disk(struct queue_accounts *accounts, int32_t owner, siz
     }
 }
 
-size_t queue_others_part(const struct queue_options *options, size_t of)
+/* What of a limit is for the others. */
+static size_t others_part(const struct queue_options *options, size_t of)
 {
     return of / 100 * options->others_percent + of % 100 * options->others_percent / 100;
 }
 
-bool queue_account_is_over(const struct queue_accounts *accounts, int32_t owner,
-                           const struct queue_options *options)
+struct queue_limits queue_limits_of(const struct queue_options *options)
 {
-    const struct queue_account *account = find(accounts, owner);
-    size_t max_disk = options->max_disk - queue_others_part(options, options->max_disk);
-    return account != NULL &&
-           (account->messages > options->max_messages || account->bytes > options->max_bytes ||
-            (options->max_disk > 0 && account->disk > max_disk));
+    size_t max_disk = options->max_disk > 0 ? options->max_disk : SIZE_MAX;
+    return (struct queue_limits){
+        .messages = options->max_messages + others_part(options, options->max_messages),
+        .bytes = options->max_bytes + others_part(options, options->max_bytes),
+        .own_messages = options->max_messages,
+        .own_bytes = options->max_bytes,
+        .own_disk = max_disk - others_part(options, options->max_disk),
+    };
+}
+
+bool queue_account_is_over(const struct queue_account *account, const struct queue_limits *limits)
+{
+    return account->messages > limits->own_messages || account->bytes > limits->own_bytes ||
+           account->disk > limits->own_disk;
 }

@@ -11,6 +11,7 @@
 #define GATEWAY_QUEUE_ACCOUNTS_H
 
 #include "gateway/queue/options.h"
+#include "gateway/queue/types.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
@@ -32,21 +33,35 @@ struct queue_accounts {
     LIST_HEAD(queue_account_bucket, queue_account) buckets[QUEUE_ACCOUNT_BUCKETS];
 };
 
+/* The limits that follow from the options, which do not change. */
+struct queue_limits {
+    size_t messages, bytes;         /* of all owners together */
+    size_t own_messages, own_bytes; /* of one owner */
+    size_t own_disk;
+};
+
+struct queue_limits queue_limits_of(const struct queue_options *options);
+
 void queue_accounts_free(struct queue_accounts *accounts);
 
 /* The account of an owner; NULL if it has nothing. */
 const struct queue_account *queue_account_find(const struct queue_accounts *accounts,
                                                int32_t owner);
 
-/* Charges a message that is to be admitted. Returns false on allocation failure. */
-bool queue_account_charge(struct queue_accounts *accounts, const struct message *m);
+/* Bytes that a message will take in the store's file, nearly. */
+size_t queue_account_disk(const struct message *m);
+
+/* Charges an owner for what is to be admitted. Returns its account, or NULL on allocation failure. */
+const struct queue_account *queue_account_charge(struct queue_accounts *accounts, int32_t owner,
+                                                 const struct queue_demand *demand);
 
 /* Charges an unfinished message of an earlier run, which stands in the file already. On allocation
  * failure it is not charged. */
 void queue_account_restore(struct queue_accounts *accounts, const struct message *m);
 
-/* Takes back a charge: the message is not admitted after all. */
-void queue_account_return(struct queue_accounts *accounts, const struct message *m);
+/* Takes back a charge: it is not admitted after all. */
+void queue_account_return(struct queue_accounts *accounts, int32_t owner,
+                          const struct queue_demand *demand);
 
 /* A message has finished. If it was `dropped` unsent, the file keeps no text of it. */
 void queue_account_finish(struct queue_accounts *accounts, const struct message *m,
@@ -58,11 +73,7 @@ void queue_account_forget_row(struct queue_accounts *accounts, const struct mess
 /* The file has so many bytes of an owner's messages less. */
 void queue_account_free_disk(struct queue_accounts *accounts, int32_t owner, size_t bytes);
 
-/* What of a limit is for the others. */
-size_t queue_others_part(const struct queue_options *options, size_t of);
-
-/* Has an owner, with what has just been charged, more than one owner may have? */
-bool queue_account_is_over(const struct queue_accounts *accounts, int32_t owner,
-                           const struct queue_options *options);
+/* Has an owner more than one owner may have? */
+bool queue_account_is_over(const struct queue_account *account, const struct queue_limits *limits);
 
 #endif

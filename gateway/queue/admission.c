@@ -36,15 +36,16 @@ static void add_demand(const struct queue *q, struct queue_demand *demand, const
     demand->messages++;
     demand->bytes += message_bytes(m);
     demand->timed += queue_look_at_ms(q, m) != QUEUE_NEVER;
+    demand->disk += queue_account_disk(m);
 }
 
 /*
  * Fills the receipts of a submission and claims its REFs, so that a duplicate within it is found
  * too. Returns how many of its messages that was: fewer than all if one is in conflict.
  */
-static size_t claim_refs(struct queue *q, struct queue_submission *s, struct queue_demand *demand,
-                         int64_t now_ms)
+static size_t claim_refs(struct queue *q, struct queue_submission *s, int64_t now_ms)
 {
+    s->demand = (struct queue_demand){0};
     for (size_t i = 0; i < s->count; i++) {
         struct message *m = s->messages[i];
         struct message *holder = find_holder(q, m, now_ms);
@@ -61,7 +62,7 @@ static size_t claim_refs(struct queue *q, struct queue_submission *s, struct que
         if (holder != NULL) {
             continue;
         }
-        add_demand(q, demand, m);
+        add_demand(q, &s->demand, m);
         queue_refs_claim(&q->refs, m);
     }
     return s->count;
@@ -85,12 +86,9 @@ static bool make_room(struct queue *q, const struct queue_demand *demand)
     const struct queue_demand *arriving = &q->arriving;
     size_t messages = demand->messages + arriving->messages;
     size_t bytes = demand->bytes + arriving->bytes;
-    size_t max_messages = q->options.max_messages;
-    size_t max_bytes = q->options.max_bytes;
-    max_messages += queue_others_part(&q->options, max_messages);
-    max_bytes += queue_others_part(&q->options, max_bytes);
-    if (queue_count(q, 0, QUEUE_UNFINISHED) + messages > max_messages ||
-        q->bytes - q->finished_bytes + bytes > max_bytes || bytes > q->room ||
+    const struct queue_limits *limits = &q->limits;
+    if (queue_count(q, 0, QUEUE_UNFINISHED) + messages > limits->messages ||
+        q->bytes - q->finished_bytes + bytes > limits->bytes || bytes > q->room ||
         !queue_heap_reserve(&q->heap, demand->timed + arriving->timed)) {
         return false;
     }
@@ -98,55 +96,56 @@ static bool make_room(struct queue *q, const struct queue_demand *demand)
         struct message *m = queue_first_finished(q);
         if (m == NULL) {
             /* The rest cannot be forgotten before the store has written it. */
-            return q->bytes + bytes <= max_bytes;
+            return q->bytes + bytes <= limits->bytes;
         }
         queue_forget(q, m);
     }
     return true;
 }
 
-/* Takes back the charges for the first `count` messages of a submission. */
-static void discharge(struct queue *q, const struct queue_submission *s, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!s->receipts[i].is_duplicate) {
-            queue_account_return(&q->accounts, s->messages[i]);
-        }
-    }
-}
-
 /* Charges a submission to its owner. Unless ACCEPTED, nothing is charged. */
 static enum queue_verdict charge(struct queue *q, const struct queue_submission *s)
 {
-    for (size_t i = 0; i < s->count; i++) {
-        if (!s->receipts[i].is_duplicate && !queue_account_charge(&q->accounts, s->messages[i])) {
-            discharge(q, s, i);
-            return QUEUE_FULL;
-        }
+    int32_t owner = s->messages[0]->owner;
+    const struct queue_account *account = queue_account_charge(&q->accounts, owner, &s->demand);
+    if (account == NULL) {
+        return QUEUE_FULL;
     }
-    if (queue_account_is_over(&q->accounts, s->messages[0]->owner, &q->options)) {
-        discharge(q, s, s->count);
+    if (queue_account_is_over(account, &q->limits)) {
+        queue_account_return(&q->accounts, owner, &s->demand);
         return QUEUE_OWNER_FULL;
     }
     return QUEUE_ACCEPTED;
 }
 
+/* Between queue_prepare and queue_admit a submission counts as arriving. */
+static void begin_arrival(struct queue *q, const struct queue_demand *demand)
+{
+    q->arriving.messages += demand->messages;
+    q->arriving.bytes += demand->bytes;
+    q->arriving.timed += demand->timed;
+}
+
+static void end_arrival(struct queue *q, const struct queue_demand *demand)
+{
+    q->arriving.messages -= demand->messages;
+    q->arriving.bytes -= demand->bytes;
+    q->arriving.timed -= demand->timed;
+}
+
 /* Gives the verdict on a submission; if ACCEPTED, counts it as arriving. */
 static enum queue_verdict prepare(struct queue *q, struct queue_submission *s, int64_t now_ms)
 {
-    struct queue_demand demand = {0, 0, 0};
-    size_t claimed = claim_refs(q, s, &demand, now_ms);
-    enum queue_verdict verdict = claimed < s->count      ? QUEUE_REF_CONFLICT
-                                 : demand.messages == 0  ? QUEUE_ACCEPTED
-                                 : make_room(q, &demand) ? charge(q, s)
-                                                         : QUEUE_FULL;
+    size_t claimed = claim_refs(q, s, now_ms);
+    enum queue_verdict verdict = claimed < s->count         ? QUEUE_REF_CONFLICT
+                                 : s->demand.messages == 0  ? QUEUE_ACCEPTED
+                                 : make_room(q, &s->demand) ? charge(q, s)
+                                                            : QUEUE_FULL;
     if (verdict != QUEUE_ACCEPTED) {
         unclaim_refs(q, s, claimed);
         return verdict;
     }
-    q->arriving.messages += demand.messages;
-    q->arriving.bytes += demand.bytes;
-    q->arriving.timed += demand.timed;
+    begin_arrival(q, &s->demand);
     return QUEUE_ACCEPTED;
 }
 
@@ -159,20 +158,6 @@ static void admit(struct queue *q, struct queue_submission *s, int64_t now_ms)
             queue_enlist(q, s->messages[i], s->clock_offset_ms, now_ms);
         }
     }
-}
-
-/* Counts a submission as arriving no longer: it is admitted now, or never. */
-static void end_arrival(struct queue *q, const struct queue_submission *s)
-{
-    struct queue_demand demand = {0, 0, 0};
-    for (size_t i = 0; i < s->count; i++) {
-        if (!s->receipts[i].is_duplicate) {
-            add_demand(q, &demand, s->messages[i]);
-        }
-    }
-    q->arriving.messages -= demand.messages;
-    q->arriving.bytes -= demand.bytes;
-    q->arriving.timed -= demand.timed;
 }
 
 void queue_prepare(struct queue *q, struct queue_submission *submissions, size_t count,
@@ -202,11 +187,13 @@ void queue_admit(struct queue *q, struct queue_submission *submissions, size_t c
         if (s->verdict != QUEUE_ACCEPTED) {
             continue;
         }
-        end_arrival(q, s);
+        end_arrival(q, &s->demand);
         if (is_stored) {
             admit(q, s, now_ms);
         } else {
-            discharge(q, s, s->count);
+            if (s->demand.messages > 0) {
+                queue_account_return(&q->accounts, s->messages[0]->owner, &s->demand);
+            }
             unclaim_refs(q, s, s->count);
             s->verdict = QUEUE_NOT_STORED;
         }

@@ -42,6 +42,7 @@ struct queue_submission {
     struct queue_receipt *receipts; /* out, `count` of them; all zero unless ACCEPTED */
     enum queue_verdict verdict;     /* out */
     int64_t clock_offset_ms;        /* Unix ms minus steady ms when it came */
+    struct queue_demand demand;     /* between queue_prepare and queue_admit; for admission alone */
 };
 
 /*

@@ -59,14 +59,10 @@ struct queue_chain {
     size_t count;
 };
 
-/* What submissions need room for: in the limits and, if they wait for a time, in the heap. */
-struct queue_demand {
-    size_t messages, bytes, timed;
-};
-
 struct queue {
     pthread_mutex_t mutex;
     struct queue_options options;
+    struct queue_limits limits;
     struct queue_chain places[QUEUE_PLACES];
     struct queue_index by_id;
     struct queue_refs refs;

@@ -24,6 +24,7 @@ struct queue *queue_new(const struct queue_options *options)
         return NULL;
     }
     q->options = *options;
+    q->limits = queue_limits_of(options);
     q->told_due_ms = QUEUE_NEVER;
     q->room = SIZE_MAX;
     q->clock_offset_ms = options->clock_offset_ms;

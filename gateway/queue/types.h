@@ -50,6 +50,12 @@ enum { QUEUE_REASON_SIZE = 256 };
 /* Bytes that a message takes in the store's file besides its strings, nearly. */
 enum { QUEUE_ROW_BYTES = 160 };
 
+/* What messages that are to be admitted need: in the limits and, if they wait for a time, in the heap. */
+struct queue_demand {
+    size_t messages, bytes, timed;
+    size_t disk; /* bytes in the store's file, nearly */
+};
+
 /* Whether the relay as a whole sends. */
 struct queue_relaying {
     bool is_held;                   /* by HOLD, until RELEASE */

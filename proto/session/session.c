@@ -352,6 +352,15 @@ static enum session_step run_command(struct session *s, const struct call *call,
     return row->run(s, call, event);
 }
 
+/* May this be the first command? What a person types does not count as one, but is no stranger's. */
+static bool begins(struct session *s, const struct command *row, const struct line *line)
+{
+    bool is_person = row == NULL && is_by_person(line->bytes, line->len);
+    bool is_command = row != NULL && !ends_in_http_version(line->bytes, line->len);
+    s->has_begun = is_command;
+    return is_person || is_command;
+}
+
 /* Carries one command line out. */
 static enum session_step take_line(struct session *s, struct line line, struct session_event *event)
 {
@@ -364,12 +373,9 @@ static enum session_step take_line(struct session *s, struct line line, struct s
     const struct command *row = read_word(&line, &arg, &arg_len);
     s->command = row;
     bool is_host = line.len >= 5 && strncasecmp(line.bytes, "Host:", 5) == 0;
-    bool is_person = row == NULL && is_by_person(line.bytes, line.len);
-    bool is_stranger = !is_person && (row == NULL || ends_in_http_version(line.bytes, line.len));
-    if (is_host || (!s->has_begun && is_stranger)) {
+    if (is_host || (!s->has_begun && !begins(s, row, &line))) {
         return refuse_stranger(s);
     }
-    s->has_begun = s->has_begun || !is_person;
     if (row == NULL) {
         return session_reply(s, REPLY_MALFORMED);
     }

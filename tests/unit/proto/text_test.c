@@ -290,6 +290,18 @@ Test(text, the_alphabet_is_the_standards)
     cr_expect_eq(twos, 10);
 }
 
+Test(text, basic_characters_take_one_septet)
+{
+    unsigned basic = 0;
+    for (int c = 0; c < 256; c++) {
+        const char text[] = {'a', (char)c, 'Z'};
+        bool is_basic = gsm7_is_basic(text, sizeof text);
+        cr_expect(!is_basic || (c < 0x80 && gsm7_septets((uint32_t)c) == 1), "%02x", c);
+        basic += is_basic;
+    }
+    cr_expect_eq(basic, 'Z' - ' ' + 1 + 26);
+}
+
 Test(text, encoding_of_what_people_write)
 {
     static const struct {

@@ -57,7 +57,7 @@ static enum queue_verdict submit(int32_t owner, const char *ref, size_t len, int
         .row = row,
     });
     last = m->id;
-    struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0};
+    struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0, {0}};
     queue_add(q, &s, 1, 0);
     if (s.verdict != QUEUE_ACCEPTED) {
         message_free(m);

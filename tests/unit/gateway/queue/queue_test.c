@@ -100,7 +100,7 @@ static struct message *make(const struct spec *spec)
 static enum queue_verdict submit(struct message **messages, size_t count,
                                  struct queue_receipt *receipts, int64_t now_ms)
 {
-    struct queue_submission s = {messages, count, receipts, QUEUE_FULL, 0};
+    struct queue_submission s = {messages, count, receipts, QUEUE_FULL, 0, {0}};
     queue_add(q, &s, 1, now_ms);
     for (size_t i = 0; i < count && s.verdict != QUEUE_ACCEPTED; i++) {
         cr_expect_null(receipts[i].answer);
@@ -999,9 +999,9 @@ Test(queue, duplicates_within_a_call, .init = setup, .fini = teardown)
     struct message *two[] = {make(&(struct spec){.ref = "r", .text = "other"})};
     struct message *three[] = {make(&(struct spec){.ref = "r"})};
     struct queue_receipt receipts[5];
-    struct queue_submission s[] = {{one, 3, receipts, QUEUE_FULL, 0},
-                                   {two, 1, receipts + 3, QUEUE_FULL, 0},
-                                   {three, 1, receipts + 4, QUEUE_FULL, 0}};
+    struct queue_submission s[] = {{one, 3, receipts, QUEUE_FULL, 0, {0}},
+                                   {two, 1, receipts + 3, QUEUE_FULL, 0, {0}},
+                                   {three, 1, receipts + 4, QUEUE_FULL, 0, {0}}};
     struct ulid first = one[0]->id;
     queue_add(q, s, 3, 0);
     cr_expect_eq(s[0].verdict, QUEUE_ACCEPTED);
@@ -1180,7 +1180,7 @@ Test(queue, a_submission_brings_unix_times, .init = setup, .fini = teardown)
 {
     struct message *m = make(&(struct spec){.expires_ms = DAY_MS + 100});
     struct queue_receipt receipt;
-    struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, DAY_MS};
+    struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, DAY_MS, {0}};
     queue_clock_set(q, -DAY_MS, 0); /* since it came */
     queue_add(q, &s, 1, 0);
     cr_assert_eq(s.verdict, QUEUE_ACCEPTED);
@@ -1471,7 +1471,7 @@ struct pending {
 static struct queue_submission pend(struct pending *p, const struct spec *spec)
 {
     *p = (struct pending){.message = make(spec)};
-    return (struct queue_submission){&p->message, 1, &p->receipt, QUEUE_FULL, 0};
+    return (struct queue_submission){&p->message, 1, &p->receipt, QUEUE_FULL, 0, {0}};
 }
 
 static size_t count_unfinished(void)

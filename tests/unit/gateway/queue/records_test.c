@@ -80,7 +80,7 @@ static struct ulid add_with_ref(int64_t row, const char *ref)
 {
     struct message *m = make(row, ref);
     struct queue_receipt receipt;
-    struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0};
+    struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0, {0}};
     queue_add(q, &s, 1, 0);
     cr_assert_eq(s.verdict, QUEUE_ACCEPTED);
     return receipt.id;
@@ -499,7 +499,7 @@ Test(queue_records, a_duplicate_of_what_is_not_saved_yet, .init = setup, .fini =
     for (int is_saved = 0; is_saved <= 1; is_saved++) {
         struct message *m = make(2, "r");
         struct queue_receipt receipt;
-        struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0};
+        struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0, {0}};
         queue_add(q, &s, 1, 0);
         cr_assert_eq(s.verdict, QUEUE_ACCEPTED);
         cr_expect(receipt.is_duplicate && receipt.state == MESSAGE_RELAYED);
@@ -533,7 +533,7 @@ Test(queue_records, what_is_not_saved_makes_no_room)
     settle_one(take_one(), FATE_RELAYED);
     struct message *m = make(3, "3");
     struct queue_receipt receipt;
-    struct queue_submission s = {&m, 1, &receipt, QUEUE_ACCEPTED, 0};
+    struct queue_submission s = {&m, 1, &receipt, QUEUE_ACCEPTED, 0, {0}};
     queue_add(q, &s, 1, 0);
     cr_expect_eq(s.verdict, QUEUE_FULL, "the store does not know its end");
     save_all();
@@ -563,7 +563,7 @@ Test(queue_records, what_is_saved_first_does_not_drag_others_along)
     done(1, true);
     struct message *m = make(3, "3");
     struct queue_receipt receipt;
-    struct queue_submission s = {&m, 1, &receipt, QUEUE_ACCEPTED, 0};
+    struct queue_submission s = {&m, 1, &receipt, QUEUE_ACCEPTED, 0, {0}};
     queue_add(q, &s, 1, 0);
     cr_expect_eq(s.verdict, QUEUE_FULL);
     cr_expect(is_known(&first) && is_known(&second));
@@ -581,7 +581,7 @@ Test(queue_records, a_ref_is_held_until_its_end_is_saved, .fini = teardown)
     for (int is_saved = 0; is_saved <= 1; is_saved++) { /* its retention is over */
         struct message *m = make(2, "r");
         struct queue_receipt receipt;
-        struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0};
+        struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0, {0}};
         queue_add(q, &s, 1, 200);
         cr_expect_eq(receipt.is_duplicate, !is_saved);
         cr_expect_eq(is_known(&first), !is_saved);

@@ -53,7 +53,7 @@ static void add(int64_t due_ms)
                                                               .due_ms = due_ms,
                                                               .expires_ms = FAR});
     struct queue_receipt receipt;
-    struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0};
+    struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0, {0}};
     queue_add(q, &s, 1, 7);
     cr_assert_eq(s.verdict, QUEUE_ACCEPTED);
     id = receipt.id;

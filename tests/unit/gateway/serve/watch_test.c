@@ -104,7 +104,7 @@ static struct ulid add(uint16_t number)
                                                               .size = {TEXT_GSM7, 5, 1},
                                                               .expires_ms = FAR});
     struct queue_receipt receipt;
-    struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0};
+    struct queue_submission s = {&m, 1, &receipt, QUEUE_FULL, 0, {0}};
     queue_add(q, &s, 1, 7);
     cr_assert_eq(s.verdict, QUEUE_ACCEPTED);
     return receipt.id;

@@ -224,7 +224,7 @@ static void insert(struct message **messages, size_t count, struct insertion *in
 static void accept_all(struct message **messages, size_t count, int64_t now_ms)
 {
     struct queue_receipt *receipts = calloc(count, sizeof *receipts);
-    struct queue_submission submission = {messages, count, receipts, QUEUE_FULL, 0};
+    struct queue_submission submission = {messages, count, receipts, QUEUE_FULL, 0, {0}};
     struct insertion insertion;
     queue_prepare(q, &submission, 1, now_ms);
     cr_assert_eq(submission.verdict, QUEUE_ACCEPTED);
@@ -548,7 +548,7 @@ static struct ulid submit(const struct message_content *like)
 {
     struct message *m = make(like);
     struct queue_receipt receipt = {.is_duplicate = false};
-    struct queue_submission submission = {&m, 1, &receipt, QUEUE_FULL, 0};
+    struct queue_submission submission = {&m, 1, &receipt, QUEUE_FULL, 0, {0}};
     struct insertion insertion;
     struct ulid id = {{0}};
     queue_prepare(q, &submission, 1, base_ms);

@@ -60,7 +60,7 @@ static void submit(int32_t owner)
                                                               .size = {TEXT_GSM7, 4, 1},
                                                               .expires_ms = INT64_MAX,
                                                               .owner = owner});
-    struct queue_submission submission = {&m, 1, &receipt, QUEUE_FULL, 0};
+    struct queue_submission submission = {&m, 1, &receipt, QUEUE_FULL, 0, {0}};
     queue_add(relay.queue, &submission, 1, 0);
     cr_assert_eq(submission.verdict, QUEUE_ACCEPTED);
 }
