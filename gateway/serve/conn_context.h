@@ -32,8 +32,10 @@ struct conn_context {
     struct event *turns;            /* serves those that wait for their turn */
     bool is_called;                 /* it will, this turn of the loop or the next */
     bool is_competing;              /* several owners ask for much: turns are short */
-    int64_t slice_ends_us;          /* when the client that is being served must stop, monotonic */
-    unsigned steps;                 /* that it has taken since the clock was looked at */
+    int64_t looked_us;              /* when the clock was looked at, monotonic */
+    int64_t slice_us;               /* that the client that is being served has used by then */
+    unsigned steps;                 /* that it has taken since */
+    unsigned all_steps;             /* ... and before */
     void (*active)(void *server, struct conn *conn); /* it has sent something */
     void (*ended)(void *server, struct conn *conn);  /* forget it */
     void *server;

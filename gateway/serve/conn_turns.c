@@ -19,11 +19,11 @@
 
 enum {
     CLOSE_WAIT_MS = 5000, /* for the client to read our last reply and close */
-    SLICE_US = 200,       /* a client is served at a time */
+    SLICE_US = 500,       /* a client is served at a time */
     TURN_US = 500,        /* clients are served before the loop looks for new input, ... */
     COMPETING_US = 25,    /* ... and both, while several owners compete */
-    CHARGE_MAX_US = 2000, /* of a slice, for the system may have stopped the relay meanwhile */
-    MODEST_DIVISOR = 8    /* one that is done in time pays for an eighth */
+    STEP_MIN_US = 2,      /* that a step counts as, among the connections of an owner */
+    STEP_MAX_US = 25      /* that count of a step */
 };
 
 static struct conn *conn_of(struct turn *turn)
@@ -182,14 +182,32 @@ static void cut_off(struct conn *c)
 
 /* --- serving ---------------------------------------------------------------------------------- */
 
+/* Looks at the clock. If so many steps seem to have taken very long, the system has stopped the relay
+ * meanwhile, for which no client pays. */
+static void look_at_clock(struct conn_context *context, unsigned steps)
+{
+    int64_t now_us = clock_monotonic_us();
+    int64_t us = now_us - context->looked_us;
+    int64_t most_us = (int64_t)steps * STEP_MAX_US;
+    context->slice_us += us < most_us ? us : most_us;
+    context->looked_us = now_us;
+    context->all_steps += context->steps;
+    context->steps = 0;
+}
+
+static int64_t slice_us(const struct conn_context *context)
+{
+    return context->is_competing ? COMPETING_US : SLICE_US;
+}
+
 /* Looks at the clock now and then. */
 static bool is_turn_over(struct conn_context *context)
 {
     if (++context->steps < CONN_CLOCK_EVERY && !context->is_competing) {
         return false;
     }
-    context->steps = 0;
-    return clock_monotonic_us() >= context->slice_ends_us;
+    look_at_clock(context, context->steps);
+    return context->slice_us >= slice_us(context);
 }
 
 /*
@@ -229,30 +247,34 @@ static bool advance(struct conn *c)
 }
 
 /*
- * Has a slice of a client's paid for. Its owner pays for it all, and one that was done in time no more
- * than others may use; among the owner's connections such a one pays less: of 400, a client that asks
- * little 200 times a second uses more than its share.
+ * Has a slice of a client's paid for: its owner by the time it took, and one that was done in time no
+ * more than others may use. Among the owner's connections it is rather its steps that count, of which each
+ * took about as long: so those that ask alike are served in the order in which they come, whatever
+ * else the machine does meanwhile.
  */
-static void charge(struct conn *c, int64_t us, int64_t now_us)
+static void charge(struct conn *c)
 {
-    int64_t most_us = c->is_greedy ? CHARGE_MAX_US : SLICE_US;
-    int64_t owner_us = us < most_us ? us : most_us;
-    int64_t own_us = c->is_greedy ? owner_us : owner_us / MODEST_DIVISOR;
-    owner_charge(c->context->owners, c->owner, (uint64_t)owner_us, now_us);
+    const struct conn_context *context = c->context;
+    int64_t us = context->slice_us;
+    us = c->is_greedy || us < SLICE_US ? us : SLICE_US;
+    int64_t steps_us = (int64_t)context->all_steps * STEP_MIN_US;
+    int64_t own_us = us > steps_us ? us : steps_us;
+    owner_charge(context->owners, c->owner, (uint64_t)us, context->looked_us);
     turn_line_charge(&c->owner->line, &c->turn, (uint64_t)own_us);
 }
 
 /* Serves a client for a slice of time, which its owner pays for. */
-static void serve(struct conn *c, int64_t *now_us)
+static void serve(struct conn *c)
 {
     struct conn_context *context = c->context;
-    int64_t began_us = *now_us;
-    context->slice_ends_us = began_us + (context->is_competing ? COMPETING_US : SLICE_US);
+    context->slice_us = 0;
+    context->steps = context->all_steps = 0;
     c->is_served = true;
     c->is_greedy = !c->is_doomed && !advance(c);
     c->is_served = false;
-    *now_us = clock_monotonic_us();
-    charge(c, *now_us - began_us, *now_us);
+    intake_hold(conn_relay(c)->intake, c, c->is_greedy);
+    look_at_clock(context, context->steps + CONN_CLOCK_EVERY);
+    charge(c);
     if (c->is_doomed) {
         conn_release(c);
     } else if (c->is_greedy) {
@@ -281,18 +303,18 @@ static void on_turns(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct conn_context *context = arg;
     struct turn *turn;
-    int64_t now_us = clock_monotonic_us();
+    context->looked_us = clock_monotonic_us();
     context->is_called = false;
-    context->is_competing = owners_compete(context->owners, now_us);
-    int64_t ends_us = now_us + (context->is_competing ? COMPETING_US : TURN_US);
+    context->is_competing = owners_compete(context->owners, context->looked_us);
+    int64_t ends_us = context->looked_us + (context->is_competing ? COMPETING_US : TURN_US);
     bool is_first = true;
-    while (now_us < ends_us && (turn = owners_next(context->owners)) != NULL) {
+    while (context->looked_us < ends_us && (turn = owners_next(context->owners)) != NULL) {
         struct conn *c = conn_of(turn);
         if (context->is_competing && c->is_greedy && !is_first) {
             conn_wait_for_turn(c);
             break;
         }
-        serve(c, &now_us);
+        serve(c);
         is_first = false;
     }
     call_next_turns(context);

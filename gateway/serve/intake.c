@@ -14,6 +14,7 @@ enum {
     GATHER_MIN = 64,
     GATHER_KEPT = 1024,
     TRIES_MAX = 3,
+    HOLD_MAX = 1000,  /* messages that wait for the rest of what a client has sent */
     BATCH_MAX = 8192, /* messages that get their verdicts at a time, but for a submission of more */
     GATHER_MAX = 8 * BATCH_MAX
 };
@@ -37,7 +38,8 @@ struct gathering {
     struct session_receipt *receipts;
     struct queue_receipt *queue_receipts;
     size_t message_count, message_size;
-    size_t bytes; /* of the messages */
+    size_t bytes;       /* of the messages */
+    const void *client; /* who has submitted all of it; NULL = several */
 };
 
 struct intake {
@@ -47,6 +49,7 @@ struct intake {
     struct event *commit_event;
 
     struct gathering open;
+    const void *held; /* the client of all that is open, if it waits for the rest; or NULL */
     /* The batch: `batch_count` submissions of those under way, from `batch_first` on; what the queue
      * decides about, and the messages that the store writes. 0 and NULL = there is none. */
     struct gathering under_way;
@@ -55,6 +58,7 @@ struct intake {
     struct message **inserted;
     unsigned tries; /* of the batch: how often the store knew REFs that the queue did not */
 
+    int64_t now_ms, clock_offset_ms; /* Unix ms of the last submission, and minus steady ms then */
     int64_t last_row;
     unsigned char pool[RANDOM_POOL_BYTES];
     size_t pool_used;
@@ -158,6 +162,7 @@ static void clear(struct gathering *g)
     g->submission_count = 0;
     g->message_count = 0;
     g->bytes = 0;
+    g->client = NULL;
     if (g->message_size > GATHER_KEPT && is_quiet) {
         free_arrays(g);
     }
@@ -205,6 +210,23 @@ static bool gather_message(struct intake *in, int32_t owner, const struct submis
     return true;
 }
 
+/* Unix ms minus steady ms. Those that come within a ms look at the clock once. */
+static int64_t offset_at(struct intake *in, int64_t now_ms)
+{
+    if (now_ms != in->now_ms) {
+        in->now_ms = now_ms;
+        in->clock_offset_ms = now_ms - clock_steady_ms();
+    }
+    return in->clock_offset_ms;
+}
+
+/* What has gathered waits no longer. */
+static void release(struct intake *in)
+{
+    in->held = NULL;
+    event_active(in->commit_event, EV_TIMEOUT, 0);
+}
+
 bool intake_submit(struct intake *in, void *client, uint32_t slot, int32_t owner,
                    const struct submission *submission, int64_t now_ms)
 {
@@ -227,11 +249,14 @@ bool intake_submit(struct intake *in, void *client, uint32_t slot, int32_t owner
         .client = client,
         .slot = slot,
         .ack = submission->options->ack,
-        .clock_offset_ms = now_ms - clock_steady_ms(),
+        .clock_offset_ms = offset_at(in, now_ms),
         .first = first,
         .count = is_within ? submission->count : 0,
     };
-    if (g->submission_count == 1) {
+    g->client = g->submission_count == 1 || g->client == client ? client : NULL;
+    if (in->held != NULL && g->client == NULL) {
+        release(in);
+    } else if (g->submission_count == 1) {
         /* Runs after every connection that has input now has been read. */
         event_active(in->commit_event, EV_TIMEOUT, 0);
     }
@@ -355,10 +380,11 @@ static size_t collect_accepted(struct intake *in)
     return count;
 }
 
-/* Is there another batch to come? */
+/* Is there another batch to come now? */
 static bool has_more(const struct intake *in)
 {
-    return in->under_way.submission_count > 0 || in->open.submission_count > 0;
+    bool has_open = in->open.submission_count > 0 && in->held == NULL;
+    return in->under_way.submission_count > 0 || has_open;
 }
 
 /* Others are served before the next batch, unless that is under way. */
@@ -475,6 +501,16 @@ static void commit(evutil_socket_t fd, short what, void *arg)
     if (in->batch_count == 0 && has_more(in)) {
         begin_batch(in);
         commit_later(in);
+    }
+}
+
+void intake_hold(struct intake *in, const void *client, bool is_unfinished)
+{
+    const struct gathering *g = &in->open;
+    if (is_unfinished && g->client == client && g->message_count < HOLD_MAX) {
+        in->held = client;
+    } else if (in->held == client) {
+        release(in);
     }
 }
 

@@ -58,6 +58,13 @@ void intake_free(struct intake *intake);
 bool intake_submit(struct intake *intake, void *client, uint32_t slot, int32_t owner,
                    const struct submission *submission, int64_t now_ms);
 
+/*
+ * Is a client in the middle of what it has sent? Then its submissions wait for the rest of it, so that
+ * what it has written at once gets its verdict together; but not if others have submitted as well, nor
+ * if they are many. Say so after each turn of a client that has submitted something.
+ */
+void intake_hold(struct intake *intake, const void *client, bool is_unfinished);
+
 /* Has so much gathered that a client whose submissions are among it should wait for their verdicts? */
 bool intake_is_full(const struct intake *intake);
 

@@ -56,7 +56,7 @@ static void append(struct server *s, struct conn *c)
     struct conn_links *links = &c->links;
     links->prev = s->busiest;
     links->next = NULL;
-    links->active_ms = clock_monotonic_ms();
+    links->active_ms = clock_coarse_ms();
     *(s->busiest == NULL ? &s->idlest : &s->busiest->links.next) = c;
     s->busiest = c;
 }
