@@ -13,7 +13,7 @@
 #include <strings.h>
 
 /* Integers of more digits may not fit jansson's. */
-enum { FIRST_BLOCKS = 256, LONGEST_NUMBER = 18, ESCAPE_LEN = sizeof "\\u0000" - 1 };
+enum { FIRST_BLOCKS = 4096, LONGEST_NUMBER = 18, ESCAPE_LEN = sizeof "\\u0000" - 1 };
 
 #define REPLACEMENT "\\ufffd"
 
@@ -35,6 +35,7 @@ static _Thread_local struct {
     jmp_buf out;
     void **blocks; /* what has been allocated; NULL = freed again */
     size_t count, size;
+    void *first[FIRST_BLOCKS]; /* enough for what answers a full bulk */
 } attempt;
 
 static bool reserve_block(void)
@@ -42,10 +43,14 @@ static bool reserve_block(void)
     if (attempt.count < attempt.size) {
         return true;
     }
-    size_t size = attempt.size == 0 ? FIRST_BLOCKS : 2 * attempt.size;
-    void **blocks = realloc(attempt.blocks, size * sizeof *blocks);
+    size_t size = 2 * attempt.size;
+    bool is_first = attempt.blocks == attempt.first;
+    void **blocks = realloc(is_first ? NULL : attempt.blocks, size * sizeof *blocks);
     if (blocks == NULL) {
         return false;
+    }
+    if (is_first) {
+        memcpy(blocks, attempt.first, sizeof attempt.first);
     }
     attempt.blocks = blocks;
     attempt.size = size;
@@ -83,18 +88,26 @@ __attribute__((constructor)) static void hook_jansson(void)
     json_set_alloc_funcs(attempt_malloc, attempt_free);
 }
 
+static void begin_attempt(void)
+{
+    attempt.is_on = true;
+    attempt.blocks = attempt.first;
+    attempt.count = 0;
+    attempt.size = FIRST_BLOCKS;
+}
+
 static void end_attempt(void)
 {
-    free(attempt.blocks);
     attempt.is_on = false;
-    attempt.blocks = NULL;
-    attempt.count = attempt.size = 0;
+    if (attempt.blocks != attempt.first) {
+        free(attempt.blocks);
+    }
 }
 
 /* json_loadb. NULL with errno ENOMEM on allocation failure. */
 static json_t *load_strictly(const char *body, size_t len)
 {
-    attempt.is_on = true;
+    begin_attempt();
     if (setjmp(attempt.out) != 0) {
         for (size_t i = 0; i < attempt.count; i++) {
             free(attempt.blocks[i]);
