@@ -287,6 +287,79 @@ Test(intake, verdicts_come_later_in_order_and_together, .init = setup, .fini = e
     cr_expect_eq(settled_count, 1, "nothing more");
 }
 
+/* --- what a client has written at once -------------------------------------------------------- */
+
+static void hold(uintptr_t client, bool is_unfinished)
+{
+    intake_hold(in, (void *)client, is_unfinished);
+}
+
+static void submit_many(uintptr_t client, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        submit(client, &(struct spec){0});
+    }
+}
+
+Test(intake, waits_for_the_rest_of_what_a_client_has_written, .init = setup, .fini = end)
+{
+    for (int turn = 0; turn < 3; turn++) {
+        submit_many(1, 10);
+        hold(1, true);
+        loop_once();
+        cr_assert_eq(told_count, 0);
+    }
+    submit_many(1, 1);
+    hold(1, false);
+    loop_once();
+    cr_expect_eq(told_count, 31);
+    cr_expect_eq(settled_count, 1, "together");
+    submit_many(1, 1);
+    loop_once();
+    cr_expect_eq(told_count, 32);
+}
+
+Test(intake, nobody_waits_for_the_rest_of_anothers, .init = setup, .fini = end)
+{
+    submit_many(1, 3);
+    hold(1, true);
+    hold(2, true);
+    hold(3, false);
+    loop_once();
+    cr_assert_eq(told_count, 0, "they have submitted nothing");
+    submit_many(2, 1);
+    submit_many(1, 1);
+    hold(1, true);
+    loop_once();
+    cr_expect_eq(told_count, 5);
+}
+
+Test(intake, waits_for_a_thousand_at_most, .init = setup, .fini = end)
+{
+    submit_many(1, 999);
+    hold(1, true);
+    loop_once();
+    cr_assert_eq(told_count, 0);
+    submit_many(1, 1);
+    hold(1, true);
+    loop_once();
+    cr_expect_eq(told_count, 1000);
+}
+
+Test(intake, waits_while_a_batch_is_written, .init = setup_store, .fini = end_store)
+{
+    submit(1, &(struct spec){0});
+    loop_once();
+    submit(2, &(struct spec){0});
+    hold(2, true);
+    await(1);
+    submit(2, &(struct spec){0});
+    cr_expect_eq(told_count, 1);
+    hold(2, false);
+    await(3);
+    cr_expect_eq(settled_count, 2, "in one batch");
+}
+
 Test(intake, refs, .init = setup, .fini = end)
 {
     submit(0, &(struct spec){.ref = "r"});
