@@ -141,8 +141,8 @@ static void submit(uint64_t *seed)
     struct message *messages[SUBMISSION_MAX];
     struct ulid own[SUBMISSION_MAX];
     struct queue_receipt receipts[SUBMISSION_MAX];
-    struct queue_submission s = {messages, 1 + next_random(seed) % SUBMISSION_MAX, receipts,
-                                 QUEUE_FULL, 0, {0}};
+    struct queue_submission s = {
+        messages, 1 + next_random(seed) % SUBMISSION_MAX, receipts, QUEUE_FULL, 0, {0}};
     for (size_t i = 0; i < s.count; i++) {
         messages[i] = make(seed);
         own[i] = messages[i]->id;

@@ -362,8 +362,8 @@ static void accept_batch(uint64_t *seed, int64_t *row)
 {
     struct message *messages[BATCH_MAX];
     struct queue_receipt receipts[BATCH_MAX];
-    struct queue_submission submission = {messages, 1 + next_random(seed) % BATCH_MAX, receipts,
-                                          QUEUE_FULL, 0, {0}};
+    struct queue_submission submission = {
+        messages, 1 + next_random(seed) % BATCH_MAX, receipts, QUEUE_FULL, 0, {0}};
     bool has_ended = false;
     for (size_t i = 0; i < submission.count; i++) {
         int64_t first = store_row_first(clock_unix_ms());
