@@ -115,6 +115,7 @@ struct conf {
     struct {
         char *address; /* "" = no such listener */
         int tls;       /* enum conf_yes_no */
+        struct conf_list networks;
         char *secret;
         int64_t poll_ms; /* 0 = no */
         char *webhook;   /* "" = there is none, as with exec */
@@ -131,6 +132,7 @@ struct conf {
     struct {
         char *address; /* "" = no such listener */
         int tls;       /* enum conf_yes_no */
+        struct conf_list networks;
         struct conf_list hosts;
         int page_privacy; /* enum conf_page_privacy */
         int64_t max_wait_ms;

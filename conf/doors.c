@@ -1,45 +1,111 @@
 /* doors: see the header. */
 #include "conf/doors.h"
 
-/* The first address that is not on loopback; NULL = there is none. */
-static const char *find_open(const struct conf_list *addresses)
+#include <stdio.h>
+#include <string.h>
+
+static bool is_open(const char *address)
 {
     char host[CONF_HOST_SIZE];
     uint16_t port;
+    return conf_address_split(address, host, &port) && !conf_host_is_loopback(host);
+}
+
+/* The first address that is not on loopback; NULL = there is none. */
+static const char *find_open(const struct conf_list *addresses)
+{
     for (size_t i = 0; i < addresses->count; i++) {
-        if (conf_address_split(addresses->items[i], host, &port) && !conf_host_is_loopback(host)) {
+        if (is_open(addresses->items[i])) {
             return addresses->items[i];
         }
     }
     return NULL;
 }
 
-static void check_clients(struct conf_loader *l)
+static bool is_refused(struct conf_loader *l, const char *section, const char *name)
 {
-    const struct conf_key *networks = conf_key_find("listen", "networks");
-    const char *open = find_open(&l->conf->listen.address);
-    const struct conf_key *address =
-        conf_key_find("listen", open != NULL ? "address" : "tls_address");
-    open = open != NULL ? open : find_open(&l->conf->listen.tls_address);
-    if (conf_origin_of(l, address)->is_refused || conf_origin_of(l, networks)->is_refused) {
-        return;
-    }
-    if (open != NULL && l->conf->listen.networks.count == 0) {
+    return conf_origin_of(l, conf_key_find(section, name))->is_refused;
+}
+
+/* A setting with addresses, and who may use them. */
+struct door {
+    const char *section, *name;
+    const char *open; /* the address that others can connect to; NULL = there is none */
+    const struct conf_list *networks;
+    bool has_other_way; /* for somebody beyond the networks */
+    const char *verb;   /* what those do for whom it is open */
+};
+
+static void check_door(struct conf_loader *l, const struct door *door)
+{
+    const struct conf_key *address = conf_key_find(door->section, door->name);
+    bool is_shut = door->open != NULL && door->networks->count == 0 && !door->has_other_way;
+    if (is_shut && !is_refused(l, door->section, door->name) &&
+        !is_refused(l, door->section, "networks")) {
         conf_complain(l, conf_origin_of(l, address), address,
-                      "other machines can connect to %s, but none of them may send. Name those "
-                      "that you trust to send without a login, in plain text:\n"
-                      "    [listen]\n"
+                      "other machines can connect to %s, but none of them may %s. Name those that "
+                      "you trust, without a login and in plain text:\n"
+                      "    [%s]\n"
                       "    %s = %s\n"
                       "    networks = 192.168.7.0/24",
-                      open, address->name, open);
-    } else if (open == NULL && l->conf->listen.networks.count > 0) {
-        conf_warn(l, networks,
-                  "lets nobody in: listen.address is on loopback, where no other machine can "
-                  "connect");
+                      door->open, door->verb, door->section, door->name, door->open);
+    }
+}
+
+static void warn_of_nobody(struct conf_loader *l, const char *section, bool is_somewhere_open,
+                           const struct conf_list *networks)
+{
+    char what[160];
+    if (!is_somewhere_open && networks->count > 0) {
+        snprintf(what, sizeof what,
+                 "lets nobody in: %s.address is on loopback, where no other machine can connect",
+                 section);
+        conf_warn(l, conf_key_find(section, "networks"), what);
+    }
+}
+
+static const char *open_or_null(const char *address)
+{
+    return is_open(address) ? address : NULL;
+}
+
+static bool is_any(const char *address)
+{
+    return strncmp(address, "0.0.0.0:", strlen("0.0.0.0:")) == 0 ||
+           strncmp(address, "[::]:", strlen("[::]:")) == 0;
+}
+
+/* The simulated API posts over loopback. */
+static void check_simulated(struct conf_loader *l)
+{
+    const struct conf *conf = l->conf;
+    const char *address = conf->reports.address;
+    if (strcmp(conf->api.url, "sandbox") == 0 && conf->sandbox.webhook[0] == '\0' &&
+        is_open(address) && !is_any(address)) {
+        const struct conf_key *key = conf_key_find("reports", "address");
+        conf_complain(l, conf_origin_of(l, key), key,
+                      "must be on loopback, 0.0.0.0 or [::] while api.url is sandbox, which posts "
+                      "from this machine");
     }
 }
 
 void conf_check_doors(struct conf_loader *l)
 {
-    check_clients(l);
+    const struct conf *conf = l->conf;
+    const char *plain = find_open(&conf->listen.address);
+    const char *tls = find_open(&conf->listen.tls_address);
+    const struct door doors[] = {
+        {"listen", "address", plain, &conf->listen.networks, false, "send"},
+        {"listen", "tls_address", tls, &conf->listen.networks, false, "send"},
+        {"http", "address", open_or_null(conf->http.address), &conf->http.networks, false, "ask"},
+        {"reports", "address", open_or_null(conf->reports.address), &conf->reports.networks,
+         conf->reports.tls == CONF_YES, "post"},
+    };
+    for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++) {
+        check_door(l, &doors[i]);
+    }
+    check_simulated(l);
+    warn_of_nobody(l, "listen", plain != NULL || tls != NULL, &conf->listen.networks);
+    warn_of_nobody(l, "http", is_open(conf->http.address), &conf->http.networks);
+    warn_of_nobody(l, "reports", is_open(conf->reports.address), &conf->reports.networks);
 }

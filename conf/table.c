@@ -236,13 +236,17 @@ const struct conf_key conf_keys[] = {
         "offered, `any` = every name and password is accepted, but strangers'. It protects nothing: [listen] "
         "decides who may send."),
 
-    STRING(reports, address, "", conf_rule_loopback,
-        "Where the API's delivery reports and inbound messages arrive, through a proxy or tunnel "
-        "of yours: HOST:PORT on loopback. Port 0 is any free port. Empty: nowhere. Set the webhook "
-        "of your token to https://<your proxy>/dlr/<secret>.",
+    STRING(reports, address, "", conf_rule_address,
+        "Where the API's delivery reports and inbound messages arrive: ADDRESS:PORT, by itself for a "
+        "proxy or tunnel of yours on this machine. Port 0 is any free port. Empty: nowhere. Set the "
+        "webhook of your token to https://<your proxy>/dlr/<secret>.",
         COMMON),
     CHOICE(reports, tls, "no", "no|yes",
-        "`yes` = address speaks HTTPS alone, with tls.certificate."),
+        "`yes` = address speaks HTTPS alone, with tls.certificate. Whoever knows the secret may then "
+        "post from anywhere."),
+    LIST(reports, networks, "", conf_rule_network,
+        "From where reports may be posted without TLS, besides this machine: the address of such a "
+        "proxy, or its network."),
     SECRET(reports, secret, "", conf_rule_path_secret,
         "The last part of that URL: 16 or more letters, digits or -._~; `openssl rand -hex 16` "
         "makes a good one; none is needed if api.url is sandbox. Those who can read it can forge "
@@ -273,18 +277,22 @@ const struct conf_key conf_keys[] = {
         "are dropped, counted (changes_dropped_total) and logged. They are kept in memory, at most "
         "a kilobyte each on average, and in the store if there is one."),
 
-    STRING(http, address, "", conf_rule_loopback,
+    STRING(http, address, "", conf_rule_address,
         "Where the relay reports about itself: a page at / to look at, /metrics for Prometheus, "
-        "/livez and /readyz for probes. HOST:PORT on loopback. Port 0 is any free port. Empty: "
-        "nowhere.",
+        "/livez and /readyz for probes. ADDRESS:PORT; 0.0.0.0 stands for every address of IPv4, "
+        "[::] for every address. Port 0 is any free port. Empty: nowhere.",
         COMMON),
     CHOICE(http, tls, "no", "no|yes",
         "`yes` = address speaks HTTPS alone, with tls.certificate."),
+    LIST(http, networks, "", conf_rule_network,
+        "Who may ask, besides this machine: networks such as 192.168.7.0/24, and single addresses. "
+        "Whoever connects from there may see all of it, without a login."),
     LIST(http, hosts, "", conf_rule_host,
-        "Host names and addresses, besides those of loopback, under which a proxy or a probe may "
-        "ask. Requests for any other host are refused, so that web pages cannot make them. `*` "
-        "allows every host for /livez and /readyz, which probes ask under the address of a pod, "
-        "and for nothing else."),
+        "Host names and addresses under which others ask for the page and the metrics: those of this "
+        "machine in its network, of a proxy, of a pod. Requests for any other host are refused, so "
+        "that web pages cannot make them; this machine may also ask under those of loopback. /livez "
+        "and /readyz answer whatever the host, but /readyz gives its reason only under one that is "
+        "listed, or any if `*` is."),
     CHOICE(http, page_privacy, "mask", "mask|full",
         "Phone numbers on the page: `mask` = the first and last digits only, `full` = whole, and "
         "with the API's reasons for refusals. Texts are shown of simulated messages only."),

@@ -207,6 +207,7 @@ static const struct step {
     {parts_make_notify, EX_UNAVAILABLE},
     {parts_open_store, EX_CANTCREAT},
     {parts_make_rules, EX_UNAVAILABLE},
+    {parts_read_networks, EX_UNAVAILABLE},
     {parts_make_queue, EX_UNAVAILABLE},
     {parts_make_watch, EX_UNAVAILABLE},
     {parts_make_intake, EX_UNAVAILABLE},
@@ -336,7 +337,9 @@ static void free_daemon(struct daemon *d)
     sandbox_thread_stop(d->sandbox);
     certificate_free(d->certificate);
     event_base_free(d->base);
-    free((void *)d->trusted);
+    free((void *)d->trusted.list);
+    free((void *)d->askers.list);
+    free((void *)d->reporters.list);
     free((void *)d->rules.senders);
     alias_table_free(d->aliases);
     libevent_global_shutdown();

@@ -171,6 +171,43 @@ static bool watch_tells_notify(const struct daemon *d)
     return d->notify != NULL && d->relay.store == NULL;
 }
 
+/* A setting that lets others in is worth a line at each start. */
+static void log_networks(const char *setting, const struct conf_list *networks, const char *meaning)
+{
+    struct buffer list = BUFFER_EMPTY;
+    for (size_t i = 0; i < networks->count; i++) {
+        buffer_printf(&list, "%s%s", i == 0 ? "" : " ", networks->items[i]);
+    }
+    if (list.len > 0) {
+        LOG(LOG_INFO, "networks_trusted", LOG_STR("setting", setting),
+            LOG_BYTES("networks", list.data, list.len), LOG_STR("meaning", meaning));
+    }
+    buffer_free(&list);
+}
+
+bool parts_read_networks(struct daemon *d)
+{
+    const struct {
+        const char *setting;
+        const struct conf_list *texts;
+        struct networks *networks;
+        const char *meaning;
+    } rows[] = {
+        {"listen.networks", &d->conf->listen.networks, &d->trusted,
+         "whoever connects from there may send, in plain text and without a login"},
+        {"http.networks", &d->conf->http.networks, &d->askers,
+         "whoever connects from there sees the page and the metrics, without a login"},
+        {"reports.networks", &d->conf->reports.networks, &d->reporters,
+         "whoever connects from there may post reports, with the secret, in plain text"},
+    };
+    bool is_read = true;
+    for (size_t i = 0; is_read && i < sizeof rows / sizeof rows[0]; i++) {
+        is_read = settings_networks(rows[i].texts, rows[i].networks);
+        log_networks(rows[i].setting, rows[i].texts, rows[i].meaning);
+    }
+    return is_read;
+}
+
 bool parts_make_queue(struct daemon *d)
 {
     struct queue_options options;
@@ -292,6 +329,7 @@ bool parts_start_reports(struct daemon *d)
     struct reports_options options;
     char secret[REPORTS_SECRET_SIZE];
     bool listens = settings_reports(d->conf, &options);
+    options.networks = d->reporters;
     if (listens && options.secret[0] == '\0') {
         options.secret = secret;
         if (!make_secret(secret)) {
@@ -396,6 +434,7 @@ bool parts_start_http(struct daemon *d)
     if (d->sandbox != NULL) {
         options.page.sandbox = *sandbox_thread_address(d->sandbox);
     }
+    options.access.networks = d->askers;
     d->http = http_new(&d->relay, &options, d->error, sizeof d->error);
     return d->http != NULL;
 }
@@ -415,27 +454,13 @@ static void reserve_descriptors(const struct daemon *d)
     }
 }
 
-/* A setting that lets others in is worth a line at each start. */
-static void log_trusted(const struct conf_list *networks)
-{
-    struct buffer list = BUFFER_EMPTY;
-    for (size_t i = 0; i < networks->count; i++) {
-        buffer_printf(&list, "%s%s", i == 0 ? "" : " ", networks->items[i]);
-    }
-    if (list.len > 0) {
-        LOG(LOG_INFO, "networks_trusted", LOG_BYTES("networks", list.data, list.len),
-            LOG_STR("meaning", "whoever connects from there may send, in plain text and without a "
-                               "login"));
-    }
-    buffer_free(&list);
-}
-
 bool parts_start_server(struct daemon *d)
 {
     struct server_options options;
     if (!settings_server(d->conf, &options)) {
         return false;
     }
+    options.trusted = d->trusted;
     d->server = server_new(&d->relay, &options, d->error, sizeof d->error);
     if (d->server == NULL) {
         hint_at_unit(d, "RUNTIME_DIRECTORY", options.unix_path);
@@ -443,8 +468,6 @@ bool parts_start_server(struct daemon *d)
         d->relay.owners = server_owners(d->server);
     }
     free((void *)options.addresses);
-    d->trusted = options.trusted.list;
-    log_trusted(&d->conf->listen.networks);
     reserve_descriptors(d);
     return d->server != NULL;
 }

@@ -45,7 +45,7 @@ struct daemon {
     struct clock_watch *clock_watch;
     struct http *http;
     struct server *server;
-    const struct network *trusted; /* of the server */
+    struct networks trusted, askers, reporters; /* of server, http and reports */
     struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_told, *on_store;
     unsigned stops;           /* how often it was told to stop */
     bool has_restored;        /* what an earlier run left is in the queue */
@@ -62,6 +62,7 @@ bool parts_read_certificate(struct daemon *d);
 bool parts_make_notify(struct daemon *d);
 bool parts_open_store(struct daemon *d);
 bool parts_make_rules(struct daemon *d);
+bool parts_read_networks(struct daemon *d);
 bool parts_make_queue(struct daemon *d);
 bool parts_make_watch(struct daemon *d);
 bool parts_make_intake(struct daemon *d);

@@ -179,9 +179,7 @@ static bool read_address(const char *text, struct listen_address *address)
     return true;
 }
 
-/* Reads networks, which conf has checked. The caller frees the list. Returns false on allocation
- * failure. */
-static bool read_networks(const struct conf_list *texts, struct networks *networks)
+bool settings_networks(const struct conf_list *texts, struct networks *networks)
 {
     char why[CONF_NETWORK_WHY_SIZE];
     struct network *list = calloc(texts->count + 1, sizeof *list);
@@ -211,12 +209,10 @@ static void share_any(struct listen_address *addresses, size_t count)
 
 bool settings_server(const struct conf *conf, struct server_options *options)
 {
-    struct networks trusted;
     size_t count = 0;
     struct listen_address *addresses =
         calloc(2 * conf->listen.address.count + 1, sizeof *addresses);
-    if (addresses == NULL || !read_networks(&conf->listen.networks, &trusted)) {
-        free(addresses);
+    if (addresses == NULL) {
         return false;
     }
     for (size_t i = 0; i < conf->listen.address.count; i++) {
@@ -235,7 +231,6 @@ bool settings_server(const struct conf *conf, struct server_options *options)
     *options = (struct server_options){
         .addresses = addresses,
         .address_count = count,
-        .trusted = trusted,
         .unix_path = conf->listen.unix_path,
         .control_group = conf->listen.control_group,
         .gives_control_to_all = conf->listen.control == CONF_CONTROL_ALL,
@@ -257,9 +252,9 @@ bool settings_server(const struct conf *conf, struct server_options *options)
 bool settings_http(const struct conf *conf, struct http_options *options)
 {
     *options = (struct http_options){
-        .hosts = (const char *const *)conf->http.hosts.items,
+        .access.hosts = (const char *const *)conf->http.hosts.items,
+        .access.host_count = conf->http.hosts.count,
         .page.shows_all = conf->http.page_privacy == CONF_PAGE_FULL,
-        .host_count = conf->http.hosts.count,
         .max_messages = (size_t)conf->queue.max_messages,
         .max_bytes = (size_t)conf->queue.max_bytes,
         .max_wait_ms = conf->http.max_wait_ms,
@@ -269,7 +264,8 @@ bool settings_http(const struct conf *conf, struct http_options *options)
 
 bool settings_reports(const struct conf *conf, struct reports_options *options)
 {
-    *options = (struct reports_options){.secret = conf->reports.secret};
+    *options = (struct reports_options){.secret = conf->reports.secret,
+                                        .takes_all = conf->reports.tls == CONF_YES};
     return read_address(conf->reports.address, &options->address);
 }
 

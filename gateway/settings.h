@@ -46,14 +46,18 @@ char *settings_read_token(const struct conf *conf);
 /* How many descriptors clients must leave for everything else. */
 size_t settings_descriptors(const struct conf *conf);
 
-/* "localhost" becomes 127.0.0.1 and ::1. The caller frees the addresses and the networks. Returns false
- * on allocation failure, with nothing to free. */
+/* Of a list such as listen.networks. The caller frees the networks' list. Returns false on allocation
+ * failure. */
+bool settings_networks(const struct conf_list *texts, struct networks *networks);
+
+/* "localhost" becomes 127.0.0.1 and ::1. The caller frees the addresses, and sets whom to trust. Returns
+ * false on allocation failure. */
 bool settings_server(const struct conf *conf, struct server_options *options);
 
-/* Returns false without http.address. The caller sets where the sandbox listens. */
+/* Returns false without http.address. The caller sets where the sandbox listens, and who may ask. */
 bool settings_http(const struct conf *conf, struct http_options *options);
 
-/* Returns false without reports.address. */
+/* Returns false without reports.address. The caller sets who may post. */
 bool settings_reports(const struct conf *conf, struct reports_options *options);
 
 /* Returns false if there is neither a webhook nor a program. */

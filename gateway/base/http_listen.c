@@ -1,10 +1,12 @@
 /* http_listen: see http_listen.h. */
 #include "gateway/base/http_listen.h"
 
+#include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <netinet/in.h>
@@ -144,8 +146,19 @@ fail:
 void http_listener_url(const struct http_listener *listener, char url[HTTP_URL_SIZE])
 {
     char text[LISTEN_TEXT_SIZE];
-    listen_format(&listener->address, text);
+    const struct listen_address address = listen_reachable(&listener->address);
+    listen_format(&address, text);
     snprintf(url, HTTP_URL_SIZE, "http://%s", text);
+}
+
+void http_listener_log(const struct http_listener *listener, const char *event)
+{
+    char url[HTTP_URL_SIZE];
+    char address[LISTEN_TEXT_SIZE];
+    http_listener_url(listener, url);
+    listen_format(&listener->address, address);
+    bool is_any = strcmp(url + strlen("http://"), address) != 0;
+    LOG(LOG_INFO, event, LOG_STR("url", url), is_any ? LOG_STR("address", address) : LOG_NONE);
 }
 
 void http_listener_stop(struct http_listener *listener)
@@ -171,6 +184,17 @@ void http_listener_free(struct http_listener *listener)
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
+
+bool http_is_local(struct evhttp_request *request, struct network_address *peer)
+{
+    struct evhttp_connection *connection = evhttp_request_get_connection(request);
+    int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof address;
+    *peer = (struct network_address){{0}};
+    return getpeername(fd, (struct sockaddr *)&address, &len) == 0 &&
+           network_is_local(fd, (struct sockaddr *)&address, peer);
+}
 
 size_t http_host_len(const char *host)
 {

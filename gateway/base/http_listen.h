@@ -8,6 +8,7 @@
 
 #include "gateway/base/http_limit.h"
 #include "gateway/base/listen.h"
+#include "gateway/base/network.h"
 
 #include <event2/http.h>
 #include <stdbool.h>
@@ -36,8 +37,11 @@ struct http_listener *http_listener_new(struct event_base *base,
                                         void (*serve)(struct evhttp_request *request, void *arg),
                                         void *arg, char *error, size_t error_size);
 
-/* Its URL, without a path. */
+/* The URL by which this machine reaches it, without a path. */
 void http_listener_url(const struct http_listener *listener, char url[HTTP_URL_SIZE]);
+
+/* Writes to the log where it listens: `event` with its URL, and its address if that is every one. */
+void http_listener_log(const struct http_listener *listener, const char *event);
 
 /* Accepts no more connections. */
 void http_listener_stop(struct http_listener *listener);
@@ -49,6 +53,9 @@ void http_listener_free(struct http_listener *listener);
 struct evhttp_bound_socket *http_bind(struct event_base *base, struct evhttp *evhttp,
                                       struct listen_address *address, char *error,
                                       size_t error_size);
+
+/* Does a request come from this machine? `peer` gets from where, if it has an address. */
+bool http_is_local(struct evhttp_request *request, struct network_address *peer);
 
 /* The length of the host in a Host header, without the port (RFC 9110, 7.2). */
 size_t http_host_len(const char *host);

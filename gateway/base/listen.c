@@ -16,6 +16,19 @@ void listen_format(const struct listen_address *address, char text[LISTEN_TEXT_S
     snprintf(text, LISTEN_TEXT_SIZE, is_v6 ? "[%s]:%u" : "%s:%u", address->host, address->port);
 }
 
+struct listen_address listen_reachable(const struct listen_address *address)
+{
+    struct listen_address reachable = *address;
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, address->host, &v4) == 1 && v4.s_addr == htonl(INADDR_ANY)) {
+        strcpy(reachable.host, "127.0.0.1");
+    } else if (inet_pton(AF_INET6, address->host, &v6) == 1 && IN6_IS_ADDR_UNSPECIFIED(&v6)) {
+        strcpy(reachable.host, "::1");
+    }
+    return reachable;
+}
+
 union socket_address {
     struct sockaddr any;
     struct sockaddr_in v4;

@@ -20,6 +20,9 @@ struct listen_address {
 /* Writes "127.0.0.1:2525" or "[::1]:2525". */
 void listen_format(const struct listen_address *address, char text[LISTEN_TEXT_SIZE]);
 
+/* The same address as this machine can connect to: loopback, if it is every address. */
+struct listen_address listen_reachable(const struct listen_address *address);
+
 /*
  * Listens, and sets the port of `address` to the one it got. [::] takes IPv4 as well, whose addresses
  * are then mapped (RFC 4291, 2.5.5.2). Close the listener with evconnlistener_free. Returns NULL, with a

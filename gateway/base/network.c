@@ -37,6 +37,19 @@ bool network_is_loopback(const struct network_address *address)
                                   : memcmp(address->bytes, ONE, sizeof ONE) == 0;
 }
 
+bool network_is_local(int fd, const struct sockaddr *peer, struct network_address *address)
+{
+    struct sockaddr_storage ours = {0};
+    struct network_address here;
+    socklen_t len = sizeof ours;
+    *address = (struct network_address){{0}};
+    if (!network_address(peer, address)) {
+        return peer->sa_family == AF_UNIX;
+    }
+    return network_is_loopback(address) && getsockname(fd, (struct sockaddr *)&ours, &len) == 0 &&
+           network_address((struct sockaddr *)&ours, &here) && network_is_loopback(&here);
+}
+
 static bool contains(const struct network *network, const struct network_address *address)
 {
     const uint8_t *a = network->address.bytes;

@@ -2,7 +2,7 @@
  * network: the address that a client has, and the networks that hold it.
  *
  * An IPv4 address is the same however it arrives: as such, or mapped into IPv6 (RFC 4291, 2.5.5.2).
- * Leaves how networks are spelled to the settings. Thread: any. Pure.
+ * Leaves how networks are spelled to the settings. Thread: any. Pure, but for network_is_local.
  */
 #ifndef GATEWAY_BASE_NETWORK_H
 #define GATEWAY_BASE_NETWORK_H
@@ -36,6 +36,12 @@ bool network_is_v4(const struct network_address *address);
 
 /* 127.0.0.0/8 or ::1. */
 bool network_is_loopback(const struct network_address *address);
+
+/*
+ * Reads where the other end of a connected socket is. Returns true if that is this machine: by a Unix
+ * socket, or with both ends on loopback. What comes over another interface is not, whatever it claims.
+ */
+bool network_is_local(int fd, const struct sockaddr *peer, struct network_address *address);
 
 /* Is it in one of these networks? */
 bool networks_contain(const struct networks *networks, const struct network_address *address);

@@ -63,6 +63,8 @@ enum stats_kind {
        "connections over HTTP closed: request not whole in time, or place needed") \
     X(HTTP_MALFORMED, "http_malformed_total", STATS_COUNTER, \
        "requests over HTTP refused because a proxy might read them in another way") \
+    X(HTTP_REFUSED, "http_refused_total", STATS_COUNTER, \
+       "requests to http.address refused because of where they came from") \
     X(SUBMISSIONS_ACCEPTED, "submissions_accepted_total", STATS_COUNTER, \
        "submissions answered 250") \
     X(SUBMISSIONS_REFUSED, "submissions_refused_total", STATS_COUNTER, \

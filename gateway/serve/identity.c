@@ -150,18 +150,11 @@ static int32_t key_of(uid_t uid)
     return key >= OWNER_RESERVED && key < 0 ? OWNER_LOCAL : key;
 }
 
-/* Where the client is. One that claims to be on loopback, but comes over another interface, is not. */
 static enum peer_class class_of(const struct identity_rules *rules, int fd,
                                 const struct sockaddr *peer)
 {
-    struct sockaddr_storage ours = {0};
-    socklen_t len = sizeof ours;
-    struct network_address there, here;
-    if (!network_address(peer, &there)) {
-        return PEER_LOCAL;
-    }
-    if (network_is_loopback(&there) && getsockname(fd, (struct sockaddr *)&ours, &len) == 0 &&
-        network_address((struct sockaddr *)&ours, &here) && network_is_loopback(&here)) {
+    struct network_address there;
+    if (network_is_local(fd, peer, &there)) {
         return PEER_LOCAL;
     }
     return networks_contain(&rules->trusted, &there) ? PEER_TRUSTED : PEER_STRANGER;

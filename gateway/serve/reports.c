@@ -65,6 +65,8 @@ struct reports {
     char *url;                      /* "http://<host>:<port>/dlr/<secret>"; NULL = not listening */
     const char *path;               /* in it */
     struct http_listener *listener; /* NULL = not listening */
+    struct networks networks;       /* from where they may be posted, besides this machine ... */
+    bool takes_all;                 /* ... or from everywhere */
     struct event *start, *look, *found;
     _Atomic(struct poll_news *) news; /* pushed by the forwarding thread, taken all at once */
     struct arrivals waiting, storing, unknown;
@@ -462,10 +464,19 @@ static void on_look_at(struct evhttp_request *request)
                    "smsrelay takes delivery reports and inbound messages here, by POST");
 }
 
+static bool is_from_inside(const struct reports *reports, struct evhttp_request *request)
+{
+    struct network_address peer;
+    return reports->takes_all || http_is_local(request, &peer) ||
+           networks_contain(&reports->networks, &peer);
+}
+
 static void on_request(struct evhttp_request *request, void *arg)
 {
     struct reports *reports = arg;
-    if (!is_for_us(reports, request)) {
+    if (!is_from_inside(reports, request)) {
+        refuse_all(reports, request, 403, "not from this address (reports.networks)");
+    } else if (!is_for_us(reports, request)) {
         refuse_all(reports, request, HTTP_NOTFOUND, "not found");
     } else if (evhttp_request_get_command(request) == EVHTTP_REQ_POST) {
         on_post(reports, request);
@@ -520,6 +531,8 @@ bool reports_listen(struct reports *reports, const struct reports_options *optio
         .methods = EVHTTP_REQ_POST | EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_OPTIONS,
     };
     char url[HTTP_URL_SIZE];
+    reports->networks = options->networks;
+    reports->takes_all = options->takes_all;
     reports->listener =
         http_listener_new(reports->relay->base, &listener, on_request, reports, error, error_size);
     if (reports->listener == NULL) {
@@ -531,7 +544,7 @@ bool reports_listen(struct reports *reports, const struct reports_options *optio
         snprintf(error, error_size, "out of memory");
         return false;
     }
-    LOG(LOG_INFO, "reports_listening", LOG_STR("url", url));
+    http_listener_log(reports->listener, "reports_listening");
     return true;
 }
 

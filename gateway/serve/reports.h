@@ -13,6 +13,7 @@
 #define GATEWAY_SERVE_REPORTS_H
 
 #include "gateway/base/listen.h"
+#include "gateway/base/network.h"
 #include "gateway/policy/poll.h"
 
 #include <stdbool.h>
@@ -24,7 +25,9 @@ struct reports;
 
 struct reports_options {
     struct listen_address address;
-    const char *secret; /* copied */
+    const char *secret;       /* copied */
+    struct networks networks; /* from where reports may be posted, besides this machine; borrowed */
+    bool takes_all;           /* from everywhere: nobody can read the secret on its way */
 };
 
 /* Does not listen yet. `relay` must outlive it. Returns NULL on allocation failure. */

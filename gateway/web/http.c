@@ -4,6 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/http_listen.h"
 #include "gateway/base/log.h"
+#include "gateway/base/stats.h"
 #include "gateway/queue/admission.h"
 #include "gateway/queue/ask.h"
 #include "gateway/serve/relay.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { IDLE_SECONDS = 30, REQUEST_MS = 10000, MAX_BODY = 1024, CONNECTIONS_MAX = 64 };
 
@@ -70,12 +70,15 @@ static bool complain(const struct http *http, char words[QUEUE_REASON_SIZE])
     return true;
 }
 
+/* A web page may ask under a name of its own, and learns no reason. */
 static void tell_ready(const struct http *http, struct evhttp_request *request)
 {
+    const struct access *access = &http->options.access;
     char words[QUEUE_REASON_SIZE];
     char line[sizeof words + sizeof "not ready: "];
     if (complain(http, words)) {
-        snprintf(line, sizeof line, "not ready: %s", words);
+        bool is_told = access_takes_any_host(access) || access_names_us(access, request);
+        snprintf(line, sizeof line, "not ready%s%s", is_told ? ": " : "", is_told ? words : "");
         http_answer_line(request, 503, line);
     } else {
         http_answer_line(request, 200, "ready");
@@ -134,9 +137,9 @@ static void take_report(const struct http *http, struct evhttp_request *request)
 
 static const struct route {
     const char *path;
-    bool is_button;   /* POST, and only from our page; otherwise GET and HEAD */
+    bool is_button;   /* POST, and only from our page, on this machine; otherwise GET and HEAD */
     bool is_for_page; /* not for web pages of others */
-    bool is_probe;    /* for every host, if http.hosts has "*" */
+    bool is_probe;    /* whatever host is named */
     bool has_query;   /* others take none */
     void (*tell)(const struct http *http, struct evhttp_request *request);
 } routes[] = {
@@ -162,93 +165,6 @@ static const struct route *find_route(const char *path)
     return NULL;
 }
 
-/* --- who may ask ------------------------------------------------------------------------------ */
-
-#define ANY_HOST "*"
-
-/* Drops the brackets around an IPv6 address of `*len` bytes. */
-static const char *drop_brackets(const char *host, size_t *len)
-{
-    if (*len < 2 || host[0] != '[' || host[*len - 1] != ']') {
-        return host;
-    }
-    *len -= 2;
-    return host + 1;
-}
-
-/* Is it in http.hosts? `host` is `len` bytes. */
-static bool is_listed(const struct http *http, const char *host, size_t len)
-{
-    host = drop_brackets(host, &len);
-    for (size_t i = 0; i < http->options.host_count; i++) {
-        size_t name_len = strlen(http->options.hosts[i]);
-        const char *name = drop_brackets(http->options.hosts[i], &name_len);
-        if (name_len == len && strncasecmp(host, name, len) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool takes_any_host(const struct http *http, const struct route *route)
-{
-    return route != NULL && route->is_probe && is_listed(http, ANY_HOST, strlen(ANY_HOST));
-}
-
-static bool is_named(const struct http *http, const char *host, size_t len)
-{
-    bool is_any = len == strlen(ANY_HOST) && memcmp(host, ANY_HOST, len) == 0;
-    return !is_any && is_listed(http, host, len);
-}
-
-static bool is_ours(const struct http *http, const char *host, size_t len)
-{
-    return is_named(http, host, len) || http_is_loopback(host, len);
-}
-
-/*
- * Does the request name only hosts of ours? For libevent, what follows "//" in the path is a host, too,
- * and evhttp_request_get_host then ignores Host; but a web page can choose the path, not Host.
- */
-static bool is_for_us(const struct http *http, struct evhttp_request *request)
-{
-    const char *host = evhttp_find_header(evhttp_request_get_input_headers(request), "Host");
-    const char *target = evhttp_uri_get_host(evhttp_request_get_evhttp_uri(request));
-    return host != NULL && is_ours(http, host, http_host_len(host)) &&
-           (target == NULL || is_ours(http, target, strlen(target)));
-}
-
-/*
- * Was the request made by our page (RFC 6454)? Its origin is http:// and the host in Host; behind a
- * proxy, https:// and one of http.hosts.
- */
-static bool is_own_origin(const struct http *http, struct evhttp_request *request)
-{
-    struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
-    const char *origin = evhttp_find_header(headers, "Origin");
-    const char *host = evhttp_find_header(headers, "Host");
-    if (origin == NULL || host == NULL) {
-        return false;
-    }
-    if (strncmp(origin, "https://", strlen("https://")) == 0) {
-        origin += strlen("https://");
-        return is_named(http, origin, http_host_len(origin));
-    }
-    return strncmp(origin, "http://", strlen("http://")) == 0 &&
-           strcasecmp(origin + strlen("http://"), host) == 0;
-}
-
-/*
- * Was the request made by a page of another site? Browsers tell (Fetch Metadata, W3C). Such a page
- * could not read the answer, but could occupy all places for listeners.
- */
-static bool is_from_other_page(struct evhttp_request *request)
-{
-    const char *site =
-        evhttp_find_header(evhttp_request_get_input_headers(request), "Sec-Fetch-Site");
-    return site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
-}
-
 /* --- requests --------------------------------------------------------------------------------- */
 
 static bool has_query(struct evhttp_request *request)
@@ -264,9 +180,11 @@ static void follow(const struct http *http, const struct route *route,
         evhttp_add_header(evhttp_request_get_output_headers(request), "Allow",
                           route->is_button ? "POST" : "GET, HEAD");
         http_answer_line(request, HTTP_BADMETHOD, "method not allowed");
-    } else if ((route->is_button && !is_own_origin(http, request)) ||
-               (route->is_for_page && is_from_other_page(request))) {
+    } else if ((route->is_button && !access_is_own_origin(&http->options.access, request)) ||
+               (route->is_for_page && access_is_from_other_page(request))) {
         http_answer_line(request, 403, "not from this page");
+    } else if (route->is_button && !access_is_local(request)) {
+        http_answer_line(request, 403, "only from the relay's own machine");
     } else if (has_query(request) && !route->has_query) {
         http_answer_line(request, HTTP_BADREQUEST, "nothing can be asked for here with ?");
     } else {
@@ -274,12 +192,30 @@ static void follow(const struct http *http, const struct route *route,
     }
 }
 
+/* It comes from where nobody may ask. */
+static void refuse_stranger(const struct http *http, struct evhttp_request *request)
+{
+    char *address = NULL;
+    uint16_t port;
+    evhttp_connection_get_peer(evhttp_request_get_connection(request), &address, &port);
+    stats_add(http->relay->stats, STAT_HTTP_REFUSED, 1);
+    LOG(LOG_INFO, "http_refused",
+        log_key(LOG_STR("peer", address == NULL ? "" : address), SIZE_MAX),
+        LOG_STR("reason", "not in http.networks"));
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
+    http_answer_line(request, 403, "not from this address (http.networks)");
+}
+
 static void on_request(struct evhttp_request *request, void *arg)
 {
     const struct http *http = arg;
     const struct route *route =
         find_route(evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request)));
-    if (!takes_any_host(http, route) && !is_for_us(http, request)) {
+    const struct access *access = &http->options.access;
+    bool is_probe = route != NULL && route->is_probe;
+    if (!access_is_inside(access, request)) {
+        refuse_stranger(http, request);
+    } else if (!is_probe && !access_names_us(access, request)) {
         http_answer_line(request, 403, "not a host of this relay (http.hosts)");
     } else if (route == NULL) {
         http_answer_line(request, 404, "not found; there are /, /livez, /metrics and /readyz");
@@ -300,7 +236,6 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
         .idle_seconds = IDLE_SECONDS,
         .methods = EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST,
     };
-    char url[HTTP_URL_SIZE];
     struct http *http = calloc(1, sizeof *http);
     snprintf(error, error_size, "out of memory");
     if (http == NULL) {
@@ -316,8 +251,7 @@ struct http *http_new(const struct relay *relay, const struct http_options *opti
     if (http->listener == NULL) {
         goto fail;
     }
-    http_listener_url(http->listener, url);
-    LOG(LOG_INFO, "http_listening", LOG_STR("url", url));
+    http_listener_log(http->listener, "http_listening");
     return http;
 fail:
     http_free(http);

@@ -1,16 +1,17 @@
 /*
  * http: /metrics, /livez, /readyz, and the page at /.
  *
- * Owns the listener, the paths, and who may use them: requests must name a host of this machine, so
- * that no web page gets here through a name of its own (DNS rebinding), unless the settings let probes
- * name any; and only our own page may use its buttons. Counts nothing itself, and does not log
- * requests: probes come every second.
+ * Owns the listener, the paths, and what each needs: all that the request comes from this machine or a
+ * network that may ask; all but probes that it names a host of ours; buttons that our own page made it,
+ * on this machine. Leaves how that is told to access. Counts nothing itself, and does not log requests:
+ * probes come every second.
  * Thread: the event base's.
  */
 #ifndef GATEWAY_WEB_HTTP_H
 #define GATEWAY_WEB_HTTP_H
 
 #include "gateway/base/listen.h"
+#include "gateway/web/access.h"
 #include "gateway/web/page.h"
 
 #include <stdbool.h>
@@ -22,8 +23,7 @@ struct relay;
 
 struct http_options {
     struct listen_address address;
-    const char *const *hosts; /* besides loopback; "*" = any, for probes alone; borrowed */
-    size_t host_count;
+    struct access access;
     size_t max_messages; /* of the queue: when it is nearly full, /readyz says so */
     size_t max_bytes;
     struct page_options page;

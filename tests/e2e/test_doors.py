@@ -1,6 +1,7 @@
 """Doors: what whoever connects from another machine may do."""
 
 import contextlib
+import http.client
 import resource
 import socket
 import time
@@ -9,7 +10,7 @@ import unittest
 from networks import DEVICE, DEVICE6, RELAY, RELAY6, NetworkTest
 from relaying import eventually
 from test_clock import LIBRARY
-from support import CONFIG, IS_SLOW, TO, TestCase, parse_reply, run
+from support import CONFIG, IS_SLOW, PATIENCE, TO, TestCase, parse_reply, run
 
 LOGIN_NEEDED = "530 5.7.0 "
 
@@ -235,6 +236,61 @@ class FewDescriptors(NetworkTest):
         self.assertReply(self.client(relay).ask("SEND %s Hello" % TO), "250")
 
 
+class Http(NetworkTest):
+    """The page, the metrics and probes, beyond this machine."""
+
+    DOORS = {"http.address": "0.0.0.0:0", "reports.address": "0.0.0.0:0"}
+
+    def open_doors(self, **settings):
+        relay = self.relay({**self.DOORS, **settings},
+                           env={"SMSRELAY_REPORTS_SECRET": "0123456789abcdef"})
+        self.ports = {event: relay.wait_log(event)["url"].rsplit(":", 1)[1].split("/")[0]
+                      for event in ("http_listening", "reports_listening")}
+        return relay
+
+    def ask(self, path, method="GET", host="relay.example", machine=None, **headers):
+        """The status, asked from the device, and the body."""
+        event = "reports_listening" if path.startswith("/dlr/") else "http_listening"
+        with (machine or self.device).inside():
+            connection = http.client.HTTPConnection(RELAY, int(self.ports[event]), timeout=PATIENCE)
+            connection.request(method, path, headers={"Host": host, **headers})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def test_who_may_ask(self):
+        self.open_doors(**{"http.networks": "192.0.2.0/24", "http.hosts": "relay.example",
+                           "reports.networks": "192.0.2.77"})
+        for path in ("/", "/metrics"):
+            self.assertEqual(self.ask(path)[0], 200)
+            for host in ("evil.example", "localhost", "127.0.0.1", RELAY, "relay.example.evil.example"):
+                self.assertEqual(self.ask(path, host=host)[0], 403, host)
+        for host in ("10.42.0.7:2580", "evil.example"):
+            self.assertEqual(self.ask("/livez", host=host), (200, "alive\n"))
+            self.assertEqual(self.ask("/readyz", host=host), (200, "ready\n"))
+
+    def test_beyond_the_networks(self):
+        relay = self.open_doors(**{"http.networks": "192.0.2.77", "http.hosts": "relay.example",
+                                   "reports.networks": "192.0.2.77"})
+        for path in ("/", "/metrics", "/livez", "/readyz", "/events", "/nothing"):
+            self.assertEqual(self.ask(path), (403, "not from this address (http.networks)\n"))
+        self.assertEqual(relay.wait_log("http_refused")["peer"], DEVICE)
+        self.assertEqual(relay.stats()["http_refused_total"], "6")
+
+    def test_buttons_are_for_this_machine(self):
+        self.open_doors(**{"http.networks": "192.0.2.0/24", "http.hosts": "relay.example",
+                           "reports.networks": "192.0.2.0/24"})
+        said = self.ask("/inbox/report", method="POST", Origin="http://relay.example")
+        self.assertEqual(said, (403, "only from the relay's own machine\n"))
+
+    def test_who_may_post_reports(self):
+        relay = self.open_doors(**{"http.networks": "192.0.2.77", "reports.networks": DEVICE})
+        url = "/dlr/0123456789abcdef"
+        self.assertEqual(self.ask(url)[0], 200)
+        self.assertEqual(self.ask("/dlr/0123456789abcdee")[0], 404)
+        self.assertEqual(self.ask(url, machine=self.machine)[0], 403)  # 192.0.2.1 is not named
+        self.assertEqual(relay.stats()["reports_refused_total"], "2")
+
+
 class Start(TestCase):
     """Settings that would leave a door ajar, or shut, are no settings."""
 
@@ -247,6 +303,21 @@ class Start(TestCase):
             self.assertIn("-o listen.address: other machines can connect to 0.0.0.0:2525, but none",
                           said.stderr)
             self.assertIn(self.ADVICE, said.stderr)
+
+    def test_open_addresses_of_other_doors(self):
+        secret = {"SMSRELAY_REPORTS_SECRET": "0123456789abcdef"}
+        for setting, verb in (("http.address", "ask"), ("reports.address", "post"),
+                              ("listen.tls_address", "send")):
+            said = run("check", "-o", "api.url=sandbox", "-o", setting + "=[::]:2525", env=secret)
+            self.assertEqual(said.returncode, CONFIG)
+            self.assertIn("-o %s: other machines can connect to [::]:2525, but none of them may %s."
+                          % (setting, verb), said.stderr)
+
+    def test_the_simulated_api_posts_over_loopback(self):
+        said = run("check", "-o", "api.url=sandbox", "-o", "reports.address=192.0.2.1:2590",
+                   "-o", "reports.networks=192.0.2.0/24")
+        self.assertEqual(said.returncode, CONFIG)
+        self.assertIn("must be on loopback, 0.0.0.0 or [::] while api.url is sandbox", said.stderr)
 
     def test_networks_of_nobody_are_worth_a_warning(self):
         said = run("check", "-o", "api.url=sandbox", "-o", "listen.networks=10.0.0.0/8")

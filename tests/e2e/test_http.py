@@ -154,8 +154,10 @@ class Http(HttpTest):
             self.assertEqual(self.get("/livez", host=host)[0], 200, host)
         for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1",
                      "relay.example"):
-            for path in ("/livez", "/readyz", "/metrics", "/nothing"):
+            for path in ("/", "/events", "/metrics", "/nothing"):
                 self.assertEqual(self.get(path, host=host)[0], 403, host)
+            for path in ("/livez", "/readyz"):
+                self.assertEqual(self.get(path, host=host)[0], 200, host)
 
     def ask(self, *lines):
         """Sends the lines of one or more requests, the last without its end; returns all the answers."""
@@ -166,26 +168,26 @@ class Http(HttpTest):
 
     def test_every_host_that_a_request_names(self):
         """A web page cannot choose Host, but it can choose the path: libevent takes //localhost/ for a host."""
-        for line, host, status in (("GET //localhost/livez HTTP/1.1", "evil.example", 403),
-                                   ("GET //localhost/livez HTTP/1.1", "evil.example:80", 403),
-                                   ("GET http://localhost/livez HTTP/1.1", "evil.example", 403),
-                                   ("GET http://evil.example/livez HTTP/1.1", "localhost", 403),
-                                   ("GET //evil.example/livez HTTP/1.1", "localhost", 403),
-                                   ("GET http://127.0.0.1:1/livez HTTP/1.1", "localhost", 200),
-                                   ("GET /livez HTTP/1.1", "", 403),
-                                   ("GET /livez HTTP/1.1", ":80", 403),
-                                   ("GET /livez HTTP/1.1", "localhost:evil.example", 403),
-                                   ("GET /livez HTTP/1.1", "evil.example@localhost", 403),
-                                   ("GET /livez HTTP/1.0", "localhost", 200)):
+        for line, host, status in (("GET //localhost/metrics HTTP/1.1", "evil.example", 403),
+                                   ("GET //localhost/metrics HTTP/1.1", "evil.example:80", 403),
+                                   ("GET http://localhost/metrics HTTP/1.1", "evil.example", 403),
+                                   ("GET http://evil.example/metrics HTTP/1.1", "localhost", 403),
+                                   ("GET //evil.example/metrics HTTP/1.1", "localhost", 403),
+                                   ("GET http://127.0.0.1:1/metrics HTTP/1.1", "localhost", 200),
+                                   ("GET /metrics HTTP/1.1", "", 403),
+                                   ("GET /metrics HTTP/1.1", ":80", 403),
+                                   ("GET /metrics HTTP/1.1", "localhost:evil.example", 403),
+                                   ("GET /metrics HTTP/1.1", "evil.example@localhost", 403),
+                                   ("GET /metrics HTTP/1.0", "localhost", 200)):
             self.assertEqual(self.ask(line, "Host: " + host).split()[1], str(status), (line, host))
         for version in ("1.0", "1.1"):
-            self.assertEqual(self.ask("GET /livez HTTP/" + version).split()[1], "403", version)
+            self.assertEqual(self.ask("GET /metrics HTTP/" + version).split()[1], "403", version)
 
     def test_names_of_a_proxy(self):
         self.the_relay.stop()
         self.start({"http.hosts": "relay.example, other.example"})
-        self.assertEqual(self.get("/livez", host="Relay.example:443")[0], 200)
-        self.assertEqual(self.get("/livez", host="evil.example")[0], 403)
+        self.assertEqual(self.get("/metrics", host="Relay.example:443")[0], 200)
+        self.assertEqual(self.get("/metrics", host="evil.example")[0], 403)
 
     def test_addresses_of_a_pod(self):
         """Probes of Kubernetes name the address that they ask."""
@@ -195,7 +197,18 @@ class Http(HttpTest):
             for path in ("/livez", "/readyz", "/metrics", "/"):
                 self.assertEqual(self.get(path, host=host)[0], 200, host)
         for host in ("10.42.0.8:2580", "[fd00::9]:2580", "fd00::7", "[fd00::7", "*"):
-            self.assertEqual(self.get("/livez", host=host)[0], 403, host)
+            self.assertEqual(self.get("/metrics", host=host)[0], 403, host)
+
+    def test_a_reason_is_not_for_every_host(self):
+        """Nor for a web page that has got here under its own name."""
+        self.the_relay.ask("HOLD")
+        self.assertEqual(self.get("/readyz"), (503, "not ready: held by the operator\n"))
+        self.assertEqual(self.get("/readyz", host="evil.example"), (503, "not ready\n"))
+        self.the_relay.stop()
+        self.start({"http.hosts": "*"})
+        self.the_relay.ask("HOLD")
+        self.assertEqual(self.get("/readyz", host="10.42.0.7"),
+                         (503, "not ready: held by the operator\n"))
 
     def test_any_host_for_probes_alone(self):
         self.the_relay.stop()
