@@ -215,7 +215,7 @@ static const struct {
      "t.conf:5: listen.max_recipients: must be a number from 1 to 10000, not \"\"\n"},
     {SANDBOX "[listen]\naddress = 127.0.0.1:25, 0.0.0.0:25\n",
      "t.conf:4: listen.address: other machines can connect to 0.0.0.0:25, but none of them may "
-     "send. Name those that you trust to send without a login, in plain text:\n"
+     "send. Name those that you trust, without a login and in plain text:\n"
      "    [listen]\n    address = 0.0.0.0:25\n    networks = 192.168.7.0/24\n"},
     {SANDBOX "[listen]\naddress = eth0:25\n",
      "t.conf:4: listen.address: \"eth0:25\" must begin with an address of this machine, such as "
@@ -224,8 +224,9 @@ static const struct {
      "t.conf:5: listen.networks: \"192.168.7.2/24\" is not the address of a network: write "
      "192.168.7.0/24 for it, or 192.168.7.2 for the one address\n"},
     {SANDBOX "[http]\naddress = 192.168.7.2:25\n",
-     "t.conf:4: http.address: must be on loopback (127.0.0.0/8, ::1, localhost): there is no "
-     "login\n"},
+     "t.conf:4: http.address: other machines can connect to 192.168.7.2:25, but none of them may "
+     "ask. Name those that you trust, without a login and in plain text:\n"
+     "    [http]\n    address = 192.168.7.2:25\n    networks = 192.168.7.0/24\n"},
     {SANDBOX "[listen]\naddress =\n", "t.conf:4: listen.address: must not be empty unless "
                                       "listen.unix or listen.tls_address is set\n"},
     {SANDBOX "[sms]\ndefault_from = Acme Shop and more\n",
