@@ -1,37 +1,21 @@
 /*
  * requests: what clients ask for: STATUS, QUEUE, STATS, WATCH, CANCEL, ...
  *
- * One function per verb, in a table. Owns what the replies say. Leaves their form to reply, and
- * access rights to the session. Thread: the loop's.
+ * One function per verb (verbs*.c), in a table. Owns what the replies say. Leaves their form to reply, and
+ * access rights to the session; what concerns many messages to walk, what the store knows to late.
+ * Thread: the loop's.
  */
 #ifndef GATEWAY_SERVE_REQUESTS_H
 #define GATEWAY_SERVE_REQUESTS_H
 
-#include "gateway/serve/watch.h"
+#include "gateway/serve/requests_client.h"
 #include "proto/buffer.h"
 #include "proto/session/session.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct late;
 struct relay;
-struct walk;
-
-/* Who asks. What is not set below starts all zero. */
-struct requests_client {
-    struct watcher watcher; /* names the client */
-    /* Takes a reply that had to wait for the store. */
-    void (*answered)(void *client, uint32_t slot, const struct buffer *reply);
-    /* The same of a part of one: the reply goes on with requests_go_on. */
-    void (*paused)(void *client, uint32_t slot, const struct buffer *reply);
-    int32_t owner;
-    bool has_control;
-    /* What goes on; for requests alone. */
-    struct walk *walk;
-    struct late *late;
-    bool unwatches;
-};
 
 enum requests_progress {
     REQUESTS_DONE,
