@@ -38,6 +38,7 @@ void late_ask(struct call *call, struct store_question *question,
                               .cancels = call->request->verb == REQUEST_CANCEL,
                               .has_since = call->request->has_since,
                               .since = call->request->since,
+                              .left = call->request->max,
                               .reply = BUFFER_EMPTY};
         question->answered = answered;
         question->arg = late;
@@ -53,28 +54,27 @@ void late_ask(struct call *call, struct store_question *question,
     }
 }
 
-void late_say_messages(void *arg, const struct store_question *question)
+/* Adds the line of a message as the store has it. */
+static void say_stored(struct late *late, const struct message *m)
+{
+    struct message_status status;
+    message_status_copy(m, &status);
+    statuses_add(&late->statuses, &status);
+}
+
+void late_say_message(void *arg, const struct store_question *question)
 {
     struct late *late = arg;
-    struct queue_relaying relaying;
     if (question->has_failed) {
         late_finish_unread(late);
         return;
     }
-    struct statuses statuses = statuses_begin(late->relay, &relaying, &late->reply);
-    /* Of a list, the store was asked for one more than is shown. */
-    bool has_more = question->kind == STORE_ASK_STATE && question->count == question->max;
-    for (size_t i = 0; i < question->count - (has_more ? 1 : 0); i++) {
-        if (is_visible(late, question->messages[i])) {
-            struct message_status status;
-            message_status_copy(question->messages[i], &status);
-            statuses_add(&statuses, &status);
-        }
-    }
-    if (!statuses_end(&statuses, has_more ? "yes" : "") && question->kind == STORE_ASK_ID) {
+    if (late_is_known(late, question)) {
+        late->statuses = statuses_begin(late->relay, &late->relaying, &late->reply);
+        say_stored(late, question->messages[0]);
+        statuses_end(&late->statuses, "");
+    } else {
         call_unknown(&late->reply);
-    } else if (!statuses.has_held) {
-        reply_line(&late->reply, REPLY_OK, false, "none");
     }
     late_finish(late);
 }
@@ -152,7 +152,7 @@ void late_ask_ref(struct call *call,
 /* The question for the next portion; false if there is none. */
 static bool next_question(const struct store_question *question, struct store_question *next)
 {
-    if (question->count < STORE_REF_PORTION) {
+    if (question->count < STORE_PORTION) {
         return false;
     }
     *next = *question;
@@ -178,13 +178,11 @@ static void pause_reply(struct late *late)
 static void say_stored_status(struct late *late, const struct message *m)
 {
     struct message_status status;
-    if (!queue_status(late->relay->queue, &m->id, late->client->owner, false, &status)) {
-        if (late->cancels && m->state != MESSAGE_CANCELED) {
-            return;
-        }
-        message_status_copy(m, &status);
+    if (queue_status(late->relay->queue, &m->id, late->client->owner, false, &status)) {
+        statuses_add(&late->statuses, &status);
+    } else if (!late->cancels || m->state == MESSAGE_CANCELED) {
+        say_stored(late, m);
     }
-    statuses_add(&late->statuses, &status);
 }
 
 /* The store cannot be read: what memory has must do. */
@@ -235,6 +233,54 @@ void late_say_ref(void *arg, const struct store_question *question)
     late_finish(late);
 }
 
+/* --- lists ------------------------------------------------------------------------------------ */
+
+/* How many to ask for when so many may still be shown: one more tells whether there are more. */
+static size_t list_portion(size_t left)
+{
+    return left < STORE_PORTION ? left + 1 : STORE_PORTION;
+}
+
+static void on_list(void *arg, const struct store_question *question)
+{
+    struct late *late = arg;
+    size_t shown = question->count < late->left ? question->count : late->left;
+    bool has_more = question->has_failed || question->count > shown;
+    if (question->has_failed && question->after == 0) {
+        late_finish_unread(late);
+        return;
+    }
+    if (question->after == 0) {
+        late->statuses = statuses_begin(late->relay, &late->relaying, &late->reply);
+    }
+    for (size_t i = 0; i < shown; i++) {
+        if (is_visible(late, question->messages[i])) {
+            say_stored(late, question->messages[i]);
+        }
+    }
+    late->left -= shown;
+    if (!has_more && next_question(question, &late->next)) {
+        late->next.max = list_portion(late->left);
+        pause_reply(late);
+        return;
+    }
+    if (!statuses_end(&late->statuses, has_more ? "yes" : "")) {
+        reply_line(&late->reply, REPLY_OK, false, "none");
+    }
+    late_finish(late);
+}
+
+void late_list(struct call *call)
+{
+    const struct request *request = call->request;
+    struct store_question question = {.kind = STORE_ASK_STATE,
+                                      .state = (enum message_state)request->state,
+                                      .max = list_portion(request->max)};
+    late_ask(call, &question, on_list, NULL);
+}
+
+/* --- going on --------------------------------------------------------------------------------- */
+
 void late_free(struct late *late)
 {
     message_status_free(&late->statuses.held);
@@ -248,7 +294,7 @@ void late_go_on(struct call *call, struct late *late, bool is_last)
     call->waits = !is_last && store_ask(call->relay->store, &late->next);
     if (!call->waits) {
         late->statuses.out = call->out;
-        statuses_end(&late->statuses, "");
+        statuses_end(&late->statuses, late->next.kind == STORE_ASK_STATE ? "yes" : "");
         late_free(late);
     }
 }

@@ -1,8 +1,8 @@
 /*
  * late: replies that wait for the store. For the files of requests.
  *
- * The store has finished messages that memory has forgotten, and says when a change is on disk. Of a REF
- * the messages come in portions. Thread: the loop's.
+ * The store has finished messages that memory has forgotten, and says when a change is on disk. Those of a
+ * REF or a list come in portions. Thread: the loop's.
  */
 #ifndef GATEWAY_SERVE_LATE_H
 #define GATEWAY_SERVE_LATE_H
@@ -21,10 +21,11 @@ struct late {
     bool has_since; /* of WATCH, as in struct request */
     uint64_t since;
     struct buffer reply; /* so far */
-    /* Of a REF, whose messages come in portions. */
+    /* Of a REF or a list, whose messages come in portions. */
     struct queue_relaying relaying;
     struct statuses statuses;   /* writes to `reply` */
     struct store_question next; /* of a reply that the client reads first */
+    size_t left;                /* how many QUEUE LIST may still show */
     size_t watched;
     uint64_t last; /* event before they were */
 };
@@ -39,6 +40,9 @@ void late_ask(struct call *call, struct store_question *question, late_answered 
 /* The same of the message, or of those with the REF, that the request names. */
 void late_ask_id(struct call *call, late_answered *answered);
 void late_ask_ref(struct call *call, late_answered *answered);
+
+/* Answers QUEUE LIST of a finished state. */
+void late_list(struct call *call);
 
 /* The message is not in memory. May the store have it, as finished? */
 bool late_may_have_id(const struct call *call);
@@ -58,9 +62,9 @@ bool late_is_known(const struct late *late, const struct store_question *questio
 /* Asks for the next portion of a REF. Returns false if there is none. */
 bool late_asks_for_more(const struct late *late, const struct store_question *question);
 
-/* What may be done with an answer: tell the messages, those of a REF with what memory knows of them, or
+/* What may be done with an answer: tell the one message, those of a REF with what memory knows of them, or
  * that the change is on disk or could not be written. */
-late_answered late_say_messages, late_say_ref, late_say_synced;
+late_answered late_say_message, late_say_ref, late_say_synced;
 /* There is no message to tell of. */
 void late_say_none(struct late *late);
 

@@ -18,7 +18,7 @@ static void end_status(struct call *call, struct walk *walk)
         return;
     }
     if (late_may_have_id(call)) {
-        late_ask_id(call, late_say_messages);
+        late_ask_id(call, late_say_message);
     } else {
         call_unknown(call->out);
     }
@@ -72,10 +72,7 @@ void answer_queue_list(struct call *call)
     bool is_finished =
         request->state >= 0 && message_state_is_finished((enum message_state)request->state);
     if (is_finished && call->relay->store != NULL) {
-        struct store_question question = {.kind = STORE_ASK_STATE,
-                                          .state = (enum message_state)request->state,
-                                          .max = request->max + 1};
-        late_ask(call, &question, late_say_messages, NULL);
+        late_list(call);
     } else {
         list_from_memory(call);
     }

@@ -68,7 +68,7 @@ static void on_canceled(void *arg, const struct store_question *question)
         late_say_none(late);
         late_finish(late);
     } else {
-        late_say_messages(late, question);
+        late_say_message(late, question);
     }
 }
 

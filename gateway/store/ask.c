@@ -50,12 +50,7 @@ bool store_questions_sync(const struct store_questions *questions)
 static void read_state(struct store_question *question, struct store_db *db)
 {
     struct store_rows_reader reader;
-    int64_t max = (int64_t)question->max;
-    if (question->state == MESSAGE_RELAYED) {
-        store_rows_begin(&reader, db, STORE_READ_RELAYED, max, 0);
-    } else {
-        store_rows_begin(&reader, db, STORE_READ_FAILED, question->state, max);
-    }
+    store_rows_begin_state(&reader, db, question->state, question->after, (int64_t)question->max);
     struct message *m;
     while (question->count < question->max && (m = store_rows_next(&reader)) != NULL) {
         question->messages[question->count++] = m;
@@ -84,7 +79,7 @@ static void read_ref(struct store_question *question, struct store_db *db,
     if (question->has_failed) {
         return;
     }
-    for (size_t i = 0; i < count && question->count < STORE_REF_PORTION; i++) {
+    for (size_t i = 0; i < count && question->count < STORE_PORTION; i++) {
         struct message *m = rows[i] <= question->after || question->has_failed
                                 ? NULL
                                 : store_rows_read(db, rows[i], &question->has_failed);
@@ -105,7 +100,7 @@ static size_t answer_size(const struct store_question *question)
     case STORE_ASK_ID:
         return 1;
     case STORE_ASK_REF:
-        return STORE_REF_PORTION;
+        return STORE_PORTION;
     case STORE_ASK_STATE:
         return question->max;
     case STORE_ASK_NOTHING:

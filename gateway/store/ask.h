@@ -17,12 +17,15 @@
 struct store_db;
 struct store_refs;
 
-enum { STORE_REF_PORTION = 100, STORE_REF_MAX = 10000 /* the newest messages with a REF */ };
+enum {
+    STORE_PORTION = 100,  /* messages of an answer that comes in portions */
+    STORE_REF_MAX = 10000 /* the newest messages with a REF */
+};
 
 enum store_question_kind {
-    STORE_ASK_ID,  /* the message with `id` */
-    STORE_ASK_REF, /* the first STORE_REF_PORTION messages after row `after` of all with the REF */
-    STORE_ASK_STATE,  /* the first `max` messages in `state`, which is a finished one */
+    STORE_ASK_ID,     /* the message with `id` */
+    STORE_ASK_REF,    /* the first STORE_PORTION messages after row `after` of all with the REF */
+    STORE_ASK_STATE,  /* the first `max` messages after it in `state`, which is a finished one */
     STORE_ASK_NOTHING /* no message: only to learn that everything before it is saved */
 };
 
@@ -32,7 +35,7 @@ struct store_question {
     struct ulid id;
     char ref[REF_MAX + 1];
     int32_t owner; /* of the REF */
-    int64_t after;
+    int64_t after; /* 0 = from the first */
     enum message_state state;
     size_t max;
     bool syncs; /* saved is not enough: it must be synced, too */

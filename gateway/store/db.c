@@ -131,11 +131,12 @@ static const char *const texts[STORE_STATEMENTS] = {
                            " WHERE p.state = 5 AND p.api_id IS NOT NULL ORDER BY p.row",
     [STORE_READ_RELAYED] =
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
-        " LEFT JOIN report r ON r.row = p.row WHERE p.state = 5 ORDER BY p.row LIMIT ?1",
+        " LEFT JOIN report r ON r.row = p.row WHERE p.state = 5 AND p.row > ?2 ORDER BY p.row "
+        "LIMIT ?1",
     [STORE_READ_FAILED] =
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
-        " LEFT JOIN report r ON r.row = p.row WHERE p.state = ?1 AND p.state > 5 ORDER BY p.row "
-        "LIMIT ?2",
+        " LEFT JOIN report r ON r.row = p.row WHERE p.state = ?3 AND p.state > 5 AND p.row > ?2"
+        " ORDER BY p.row LIMIT ?1",
     /* The last statuses of proto/report. A limit on what is looked at, too: most may have one. */
     [STORE_READ_UNREPORTED] =
         "SELECT id, api_id, updated_ms FROM (SELECT m.row, m.id, p.api_id, p.updated_ms"

@@ -84,10 +84,8 @@ void store_offline_begin(struct store_offline *s, int state, size_t max)
     if (state == STORE_UNFINISHED || !message_state_is_finished((enum message_state)state)) {
         /* STORE_READ_HELD adds finished ones with a REF that changed after a time: here never. */
         store_rows_begin(&s->reader, &s->db, STORE_READ_HELD, INT64_MAX, 0);
-    } else if (state == MESSAGE_RELAYED) {
-        store_rows_begin(&s->reader, &s->db, STORE_READ_RELAYED, count, 0);
     } else {
-        store_rows_begin(&s->reader, &s->db, STORE_READ_FAILED, state, count);
+        store_rows_begin_state(&s->reader, &s->db, (enum message_state)state, 0, count);
     }
     s->is_reading = true;
     s->state = state;

@@ -473,6 +473,14 @@ void store_rows_begin(struct store_rows_reader *reader, struct store_db *db,
     sqlite3_bind_int64(read, 2, second);
 }
 
+void store_rows_begin_state(struct store_rows_reader *reader, struct store_db *db,
+                            enum message_state state, int64_t after, int64_t max)
+{
+    enum store_statement which = state == MESSAGE_RELAYED ? STORE_READ_RELAYED : STORE_READ_FAILED;
+    store_rows_begin(reader, db, which, max, after);
+    sqlite3_bind_int64(db->statements[which], 3, state);
+}
+
 static struct message *fault(struct store_rows_reader *reader, const char *words)
 {
     snprintf(reader->words, sizeof reader->words, "%s", words);

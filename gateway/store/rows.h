@@ -103,12 +103,15 @@ struct store_rows_reader {
     char words[STORE_ERROR_SIZE];
 };
 /*
- * store_rows_begin binds the two numbers of the statement. store_rows_next returns the next message, in
+ * store_rows_begin binds the two numbers of the statement; store_rows_begin_state is for the first `max`
+ * messages after row `after` in a finished state. store_rows_next returns the next message, in
  * the state that was saved, which the caller frees; NULL at the end, or with a `fault`. Call
  * store_rows_end when done.
  */
 void store_rows_begin(struct store_rows_reader *reader, struct store_db *db,
                       enum store_statement which, int64_t first, int64_t second);
+void store_rows_begin_state(struct store_rows_reader *reader, struct store_db *db,
+                            enum message_state state, int64_t after, int64_t max);
 struct message *store_rows_next(struct store_rows_reader *reader);
 void store_rows_end(struct store_rows_reader *reader);
 

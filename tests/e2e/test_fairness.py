@@ -2,8 +2,10 @@
 
 import os
 import select
+import shutil
 import signal
 import socket
+import tempfile
 import time
 import unittest
 
@@ -151,6 +153,48 @@ class OneRef(TestCase):
         lines = client.read_all()
         self.assertTrue(lines[-2].startswith("250 2.0.0 id="), lines[-2:])
         self.assertTrue(lines[-1].startswith("421 4.3.2"), lines[-2:])
+
+
+class ListOfTheStore(TestCase):
+    """QUEUE LIST of what has finished is read a portion at a time."""
+
+    MANY = 3000
+
+    def setUp(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.the_relay = self.relay({"queue.path": folder + "/queue.db"})
+        self.c = self.client(self.the_relay)
+        for first in range(0, self.MANY, 1000):
+            numbers = ",".join("+346%08d" % (first + i) for i in range(1000))
+            self.assertReply(self.c.ask("SEND REF=r AT=+1h %s text" % numbers), "250")
+        self.c.ask("CANCEL r")
+
+    def test_as_many_as_were_asked_for(self):
+        for most in (1, 99, 100, 101, 250, self.MANY - 1):
+            *lines, last = self.c.ask("QUEUE LIST canceled %d" % most)
+            self.assertEqual(last, "250 2.0.0 more=yes")
+            self.assertEqual([parse_reply(line)["to"] for line in lines], ["+346%08d" % i for i in range(most)])
+        for most in (self.MANY, self.MANY + 1, 10000):
+            lines = self.c.ask("QUEUE LIST canceled %d" % most)
+            self.assertEqual(len(set(parse_reply(line)["id"] for line in lines)), self.MANY)
+
+    def test_others_do_not_wait(self):
+        def told():
+            return int(self.c.stats()["bytes_out_total"])
+        crowd = [self.client(self.the_relay) for _ in range(20)]
+        counts = [told()]
+        self.the_relay.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.the_relay.send_signal, signal.SIGCONT)
+        for one in crowd:
+            one.send("QUEUE LIST canceled 10000")
+        self.the_relay.send_signal(signal.SIGCONT)
+        while counts[-1] - counts[0] < len(crowd) * self.MANY * 200:
+            counts.append(told())
+        for one in crowd:
+            self.assertEqual(len(one.read_reply()), self.MANY)
+        told_at_once = max(later - earlier for earlier, later in zip(counts, counts[1:]))
+        self.assertLess(told_at_once, 2 * self.MANY * 200)  # two replies; there are twenty
 
 
 class NeverReads(TestCase):

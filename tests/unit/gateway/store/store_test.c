@@ -621,7 +621,7 @@ Test(store, a_ref_is_free_after_the_retention, .init = setup, .fini = teardown)
 /* Of a REF all messages are told, in order, and in portions. */
 Test(store, asked_by_ref, .init = setup, .fini = teardown)
 {
-    enum { MANY = STORE_REF_PORTION + 3 };
+    enum { MANY = STORE_PORTION + 3 };
     static struct message *messages[MANY];
     char numbers[MANY][NUMBER_SIZE];
     start();
@@ -637,15 +637,15 @@ Test(store, asked_by_ref, .init = setup, .fini = teardown)
     struct store_question question = {.kind = STORE_ASK_REF, .ref = "r"};
     struct answer answer;
     ask(question, &answer);
-    cr_assert_eq(answer.count, STORE_REF_PORTION);
+    cr_assert_eq(answer.count, STORE_PORTION);
     cr_expect_str_eq(message_to(answer.messages[0]), numbers[0]);
     cr_expect_eq(answer.messages[0]->state, MESSAGE_RELAYED);
     cr_expect_str_eq(message_to(answer.messages[1]), numbers[1]);
-    question.after = message_row_links(answer.messages[0])->row + STORE_REF_PORTION - 1;
+    question.after = message_row_links(answer.messages[0])->row + STORE_PORTION - 1;
     forget(&answer);
     ask(question, &answer);
-    cr_assert_eq(answer.count, MANY - STORE_REF_PORTION);
-    cr_expect_str_eq(message_to(answer.messages[0]), numbers[STORE_REF_PORTION]);
+    cr_assert_eq(answer.count, MANY - STORE_PORTION);
+    cr_expect_str_eq(message_to(answer.messages[0]), numbers[STORE_PORTION]);
     forget(&answer);
     question.owner = 7;
     ask(question, &answer);
