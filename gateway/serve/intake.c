@@ -14,8 +14,9 @@ enum {
     GATHER_MIN = 64,
     GATHER_KEPT = 1024,
     TRIES_MAX = 3,
-    HOLD_MAX = 1000,  /* messages that wait for the rest of what a client has sent */
-    BATCH_MAX = 8192, /* messages that get their verdicts at a time, but for a submission of more */
+    HOLD_MAX = 1000,    /* messages that wait for the rest of what a client has sent */
+    BATCH_MAX = 8192,   /* messages that the store writes at a time, but for a submission of more */
+    PORTION_MAX = 2048, /* messages that get their verdicts at a time, in the same sense */
     GATHER_MAX = 8 * BATCH_MAX
 };
 
@@ -54,6 +55,9 @@ struct intake {
      * decides about, and the messages that the store writes. 0 and NULL = there is none. */
     struct gathering under_way;
     size_t batch_first, batch_count, batch_messages;
+    size_t batch_settled; /* so many of its submissions have their verdict */
+    bool is_decided;      /* the others can get theirs: it was written, or could not be */
+    bool is_stored;       /* it was written, or there is no store */
     struct queue_submission *submissions;
     struct message **inserted;
     unsigned tries; /* of the batch: how often the store knew REFs that the queue did not */
@@ -342,23 +346,51 @@ static const struct gathered *in_batch(const struct intake *in, size_t i)
     return &in->under_way.submissions[in->batch_first + i];
 }
 
-/* Gives the verdicts of the batch, and ends it. */
-static void settle_all(struct intake *in)
+/* All of the batch have their verdicts. */
+static void end_batch(struct intake *in)
 {
-    for (size_t i = 0; i < in->batch_count; i++) {
-        const struct gathered *of = in_batch(in, i);
-        bool is_decided = in->submissions != NULL && of->count > 0;
-        settle(in, of, is_decided ? in->submissions[i].verdict : QUEUE_FULL);
-    }
     free(in->submissions);
     free(in->inserted);
     in->submissions = NULL;
     in->inserted = NULL;
     in->batch_first += in->batch_count;
-    in->batch_count = 0;
+    in->batch_count = in->batch_settled = 0;
+    in->is_decided = false;
     if (in->batch_first == in->under_way.submission_count) {
         in->batch_first = 0;
         clear(&in->under_way);
+    }
+}
+
+/* The next submissions of the batch up to some `max` messages, but at least one; returns their end. */
+static size_t portion_end(const struct intake *in, size_t at, size_t end, size_t max)
+{
+    size_t messages = 0;
+    while (at < end && messages < max) {
+        messages += in->under_way.submissions[at++].count;
+    }
+    return at;
+}
+
+/* Gives a portion of the batch its verdicts, once the queue has taken the messages. */
+static void settle_portion(struct intake *in)
+{
+    size_t first = in->batch_settled;
+    size_t end =
+        portion_end(in, in->batch_first + first, in->batch_first + in->batch_count, PORTION_MAX) -
+        in->batch_first;
+    if (in->submissions != NULL) {
+        queue_admit(in->queue, in->submissions + first, end - first, in->is_stored,
+                    clock_steady_ms());
+    }
+    in->batch_settled = end;
+    for (size_t i = first; i < end; i++) {
+        const struct gathered *of = in_batch(in, i);
+        bool is_decided = in->submissions != NULL && of->count > 0;
+        settle(in, of, is_decided ? in->submissions[i].verdict : QUEUE_FULL);
+    }
+    if (end == in->batch_count) {
+        end_batch(in);
     }
     in->options.settled(in->options.arg);
 }
@@ -380,31 +412,32 @@ static size_t collect_accepted(struct intake *in)
     return count;
 }
 
-/* Is there another batch to come now? */
+/* Is there another portion or batch to come now, with nothing to wait for? */
 static bool has_more(const struct intake *in)
 {
     bool has_open = in->open.submission_count > 0 && in->held == NULL;
-    return in->under_way.submission_count > 0 || has_open;
+    bool has_gathered = in->under_way.submission_count > 0 || has_open;
+    return in->batch_count > 0 ? in->is_decided : has_gathered;
 }
 
-/* Others are served before the next batch, unless that is under way. */
-static void commit_later(struct intake *in)
+/* Others are served before that. */
+static void go_on_later(struct intake *in)
 {
     static const struct timeval NEXT_TURN = {0};
-    if (in->batch_count == 0 && has_more(in)) {
+    if (has_more(in)) {
         event_add(in->commit_event, &NEXT_TURN);
     }
 }
 
-static void begin_batch(struct intake *in);
-
 static void begin_storing(struct intake *in);
 
-/* The batch is decided. */
-static void end_batch(struct intake *in, bool is_stored)
+/* The batch gets its verdicts, beginning now. */
+static void decide(struct intake *in, bool is_stored)
 {
-    queue_admit(in->queue, in->submissions, in->batch_count, is_stored, clock_steady_ms());
-    settle_all(in);
+    in->is_decided = true;
+    in->is_stored = is_stored;
+    settle_portion(in);
+    go_on_later(in);
 }
 
 /*
@@ -428,11 +461,7 @@ static void on_inserted(void *arg, const struct store_insertion *insertion)
         decide_again(in, holders, count);
     } else {
         queue_recall(in->queue, holders, count);
-        end_batch(in, insertion->is_stored);
-        if (has_more(in)) {
-            begin_batch(in);
-        }
-        commit_later(in);
+        decide(in, insertion->is_stored);
     }
     free(holders);
 }
@@ -445,7 +474,7 @@ static void begin_storing(struct intake *in)
     size_t count = in->inserted == NULL ? 0 : collect_accepted(in);
     if (count == 0) {
         /* Only duplicates and refusals; or an allocation has failed, and nothing is stored. */
-        end_batch(in, in->inserted != NULL);
+        decide(in, in->inserted != NULL);
     } else {
         store_insert(in->options.store, in->inserted, count, on_inserted, in);
     }
@@ -460,12 +489,13 @@ static void choose_batch(struct intake *in)
         *g = in->open;
         in->open = idle;
     }
-    in->batch_messages = 0;
-    size_t end = in->batch_first;
-    while (end < g->submission_count && in->batch_messages < BATCH_MAX) {
-        in->batch_messages += g->submissions[end++].count;
-    }
+    size_t end = portion_end(in, in->batch_first, g->submission_count,
+                             in->options.store == NULL ? PORTION_MAX : BATCH_MAX);
     in->batch_count = end - in->batch_first;
+    in->batch_messages = 0;
+    for (size_t i = in->batch_first; i < end; i++) {
+        in->batch_messages += g->submissions[i].count;
+    }
 }
 
 /* Gives what has gathered its verdicts: at once, or once the store has written it. */
@@ -482,14 +512,14 @@ static void begin_batch(struct intake *in)
         in->submissions[i].count = of->count;
         in->submissions[i].clock_offset_ms = of->clock_offset_ms;
     }
-    if (in->submissions != NULL && in->options.store != NULL) {
+    if (in->submissions == NULL) {
+        decide(in, false);
+    } else if (in->options.store != NULL) {
         begin_storing(in);
-        return;
+    } else {
+        queue_prepare(in->queue, in->submissions, in->batch_count, clock_steady_ms());
+        decide(in, true);
     }
-    if (in->submissions != NULL) {
-        queue_add(in->queue, in->submissions, in->batch_count, clock_steady_ms());
-    }
-    settle_all(in);
 }
 
 static void commit(evutil_socket_t fd, short what, void *arg)
@@ -497,10 +527,11 @@ static void commit(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct intake *in = arg;
-    /* The end of a batch under way begins the next one. */
-    if (in->batch_count == 0 && has_more(in)) {
+    if (in->is_decided) {
+        settle_portion(in);
+        go_on_later(in);
+    } else if (in->batch_count == 0 && has_more(in)) {
         begin_batch(in);
-        commit_later(in);
     }
 }
 
@@ -556,7 +587,8 @@ void intake_free(struct intake *in)
         return;
     }
     drop(&in->open, 0);
-    drop(&in->under_way, in->batch_first == 0 ? 0 : in_batch(in, 0)->first);
+    size_t next = in->batch_first + in->batch_settled;
+    drop(&in->under_way, next == 0 ? 0 : in->under_way.submissions[next].first);
     event_free(in->commit_event);
     free(in->submissions);
     free(in->inserted);

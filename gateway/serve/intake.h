@@ -3,7 +3,8 @@
  *
  * Submissions of all connections gather during one turn of the loop and are added to the queue under
  * one lock; then each gets its verdict. With a store they are written to disk in between: while one
- * batch is being written, the next one gathers (group commit).
+ * batch is being written, the next one gathers (group commit). Of many, a portion a turn of the loop gets its
+ * verdicts.
  * Owns ids and the randomness in them, and turns options into times. Leaves the protocol to sessions,
  * and the queue's bounds to the queue. Thread: the loop's.
  */
@@ -38,7 +39,7 @@ struct intake_options {
     /* Stores every message before its verdict; NULL = messages are in memory only. Must outlive the
      * intake. */
     struct store *store;
-    /* Called once per submission, in order; `settled` after a batch of them. */
+    /* Called once per submission, in order; `settled` after some of them. */
     void (*settle)(void *arg, const struct intake_verdict *verdict);
     void (*settled)(void *arg);
     void *arg;
@@ -51,8 +52,8 @@ struct intake *intake_new(struct event_base *base, struct queue *queue, struct s
 void intake_free(struct intake *intake);
 
 /*
- * Takes a submission. Its verdict comes through `settle`, later in the same turn of the loop or once
- * the store has written it, never within this call; `client` must stay valid until then. Returns
+ * Takes a submission. Its verdict comes through `settle`, later in the same turn of the loop, in one soon
+ * after it, or once the store has written it, never within this call; `client` must stay valid until then. Returns
  * false on allocation failure: there will be no verdict.
  */
 bool intake_submit(struct intake *intake, void *client, uint32_t slot, int32_t owner,
