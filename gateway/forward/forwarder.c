@@ -55,6 +55,8 @@ struct forwarder {
     struct anchors anchors;
     uint32_t last_group;    /* of a half of a split batch */
     uint32_t doubted;       /* how many POSTs had begun when the last one in doubt ended */
+    size_t doubtful;        /* messages with a doubt, when the queue was looked at last */
+    bool is_deep;           /* the doubts of all of them lie above anchors.doubt */
     int64_t drain_until_ms; /* INT64_MAX = no stop has been asked for */
     bool is_stopping;
     struct rng rng;
@@ -94,6 +96,12 @@ static void publish(struct forwarder *f, int64_t now_ms)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
+/* Is there a doubt for which the history is to be read down to anchors.doubt? */
+static bool keeps_doubt(const struct forwarder *f)
+{
+    return history_is_in_doubt(f->history) || (f->is_deep && f->doubtful > 0);
+}
+
 /*
  * Tells the store how far down a scan after a crash must read: to the oldest anchor of the requests
  * in flight or in doubt, and how many messages may stand above it.
@@ -101,12 +109,12 @@ static void publish(struct forwarder *f, int64_t now_ms)
 static void keep_anchor(struct forwarder *f)
 {
     const struct anchor *oldest = posts_oldest_anchor(&f->posts, &f->anchors.newest);
-    if (history_is_in_doubt(f->history)) {
+    if (keeps_doubt(f)) {
         oldest = anchor_older(oldest, &f->anchors.doubt);
     }
     uint64_t to_come = (f->posts.in_flight + 1) * f->options.bulk_max;
-    store_set_anchor(f->options.store, oldest->api_id,
-                     anchors_above(&f->anchors, oldest) + to_come);
+    store_set_anchor(f->options.store, oldest->api_id, anchors_above(&f->anchors, oldest) + to_come,
+                     f->is_deep);
 }
 
 /* Takes a batch as planned and sends it. Returns false when there was nothing to take. */
@@ -138,6 +146,28 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
     return true;
 }
 
+/* How many messages a scan can pass. */
+static uint64_t reach(const struct forwarder *f)
+{
+    return (uint64_t)f->options.history.reconcile.history_pages *
+           f->options.history.reconcile.per_page;
+}
+
+/*
+ * What has been looked for and could not be proven untaken is sent again, and keeps its doubt. Should
+ * it become ambiguous once more, the scan must read down to the first one. But it may wait long, so
+ * that is given up when a quarter of the reach lies above, until no message has a doubt.
+ */
+static void note_doubtful(struct forwarder *f, size_t doubtful)
+{
+    f->doubtful = doubtful;
+    if (history_is_in_doubt(f->history)) {
+        return;
+    }
+    bool is_near = anchors_above(&f->anchors, &f->anchors.doubt) <= reach(f) / 4;
+    f->is_deep = doubtful == 0 || (f->is_deep && is_near);
+}
+
 /*
  * Would another batch put the oldest doubt out of reach of a scan? A scan reads down to its anchor,
  * and every message relayed meanwhile pushes the anchor further down. So relaying pauses when half
@@ -147,12 +177,10 @@ static bool send_batch(struct forwarder *f, const struct batch_plan *plan, bool 
  */
 static bool would_bury_doubt(const struct forwarder *f)
 {
-    uint64_t reach = (uint64_t)f->options.history.reconcile.history_pages *
-                     f->options.history.reconcile.per_page;
     uint64_t above =
         anchors_above(&f->anchors, &f->anchors.doubt) + f->posts.in_flight * f->options.bulk_max;
     bool can_scan = !history_has_failed(f->history) && !f->destination.is_token_refused;
-    return history_is_in_doubt(f->history) && can_scan && above > reach / 2;
+    return history_is_in_doubt(f->history) && can_scan && above > reach(f) / 2;
 }
 
 /* False once the time that a stop grants is over: nothing new begins. */
@@ -191,6 +219,7 @@ static void look(struct forwarder *f, int64_t now_ms, int64_t steady_ms, struct 
     if (depth->is_refused_gone) {
         destination_hurry(&f->destination, now_ms); /* what the next probe waited for is gone */
     }
+    note_doubtful(f, depth->doubted);
     size_t waiting = count_ready(depth) + depth->suspects;
     f->is_undecided = waiting > 0 || history_is_in_doubt(f->history);
     destination_note_waiting(&f->destination, waiting, now_ms);
@@ -333,9 +362,11 @@ static void renew_token(struct forwarder *f, int64_t now_ms)
  */
 static void doubt(struct forwarder *f, const struct post *post, int64_t now_ms)
 {
-    anchors_note_doubt(&f->anchors, &post->anchor, !history_is_in_doubt(f->history));
+    anchors_note_doubt(&f->anchors, &post->anchor, !keeps_doubt(f));
     history_doubt(f->history, &(struct reconcile_attempt){.began_ms = post->began_ms,
                                                           .ended_ms = now_ms + 1,
+                                                          .floor = anchor_id(&f->anchors.doubt),
+                                                          .is_deep = f->is_deep,
                                                           .anchor = anchor_id(&post->anchor),
                                                           .anchor_number = post->anchor.number,
                                                           .begun = f->posts.begun});
@@ -563,14 +594,15 @@ static void doubt_restored(struct forwarder *f)
 {
     struct queue_totals totals;
     queue_totals(f->queue, &totals);
-    store_anchor(f->options.store, f->anchors.newest.api_id, &f->anchors.relayed);
+    store_anchor(f->options.store, f->anchors.newest.api_id, &f->anchors.relayed, &f->is_deep);
     if (totals.ambiguous > 0) {
         int64_t now_ms = clock_monotonic_ms();
         anchors_note_doubt(&f->anchors, &f->anchors.newest, true);
         history_doubt(f->history,
                       &(struct reconcile_attempt){.began_ms = now_ms,
                                                   .ended_ms = now_ms + 1, /* see doubt */
-                                                  .anchor = anchor_id(&f->anchors.newest)});
+                                                  .floor = anchor_id(&f->anchors.newest),
+                                                  .is_deep = f->is_deep});
     }
 }
 

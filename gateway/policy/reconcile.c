@@ -22,8 +22,9 @@ enum {
 /* Requests that ended ambiguous and wait for a scan. */
 struct attempt {
     int64_t began_ms, ended_ms;
-    char *anchor;                  /* owned; NULL = none */
-    uint32_t anchor_number, begun; /* see struct reconcile_attempt */
+    char *floor; /* owned; NULL = none */
+    bool is_deep;
+    uint32_t anchor_number, begun; /* see struct reconcile_attempt, like is_deep */
     uint32_t marked;               /* the latest POST of which there is a mark */
 };
 
@@ -56,9 +57,9 @@ struct scan {
     struct queue_resolution **by_id;   /* the same, sorted */
     size_t count, found;
     size_t undoubted;       /* messages without a doubt: only suspected after a restart */
-    struct attempt covered; /* the requests that it is about, merged; their `anchor` is another */
+    struct attempt covered; /* the requests that it is about, merged; their `floor` is another */
     bool is_covering;       /* there are any */
-    char *anchor;
+    char *floor;            /* owned; NULL = none */
     unsigned page;
     int64_t due_ms;
     unsigned repeats;                 /* in a row */
@@ -96,20 +97,21 @@ static uint32_t larger(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-/* Merges `b`, which is taken over, into `a`; the older anchor is right for both. */
+/* Merges `b`, which is taken over, into `a`; the older floor is right for both. */
 static void merge(struct attempt *a, struct attempt *b)
 {
     if (b->began_ms < a->began_ms) {
-        char *later = a->anchor;
+        char *later = a->floor;
         a->began_ms = b->began_ms;
-        a->anchor = b->anchor;
-        b->anchor = later;
+        a->floor = b->floor;
+        b->floor = later;
     }
     a->ended_ms = int64_max(a->ended_ms, b->ended_ms);
+    a->is_deep = a->is_deep && b->is_deep;
     a->anchor_number = larger(a->anchor_number, b->anchor_number);
     a->begun = larger(a->begun, b->begun);
     a->marked = larger(a->marked, b->marked);
-    free(b->anchor);
+    free(b->floor);
 }
 
 /* The attempt that began first: what was relayed before it was relayed before all of them. */
@@ -172,7 +174,8 @@ void reconcile_add(struct reconcile *r, const struct reconcile_attempt *attempt)
 {
     struct attempt added = {.began_ms = attempt->began_ms,
                             .ended_ms = attempt->ended_ms,
-                            .anchor = copy(attempt->anchor),
+                            .floor = copy(attempt->floor),
+                            .is_deep = attempt->is_deep,
                             .anchor_number = attempt->anchor_number,
                             .begun = attempt->begun};
 
@@ -228,8 +231,8 @@ static void clear_scan(struct scan *scan)
     free(scan->findings);
     free(scan->by_id);
     free(scan->doubtful);
-    free(scan->covered.anchor);
-    free(scan->anchor);
+    free(scan->covered.floor);
+    free(scan->floor);
     tdestroy(scan->seen, free);
     *scan = (struct scan){.state = SCAN_NONE};
 }
@@ -312,7 +315,7 @@ static void note_client_id(struct scan *scan, const struct api_history_entry *en
 
 /* What a page says about where the scan ends. */
 struct page_facts {
-    bool has_new, has_anchor;
+    bool has_new, has_floor;
 };
 
 static void note_mark(struct reconcile *r, const char *api_id)
@@ -335,8 +338,8 @@ static struct page_facts note_page(struct reconcile *r, const struct api_history
         if (is_new(scan, entry->id)) {
             facts.has_new = true;
         }
-        if (scan->anchor != NULL && strcmp(entry->id, scan->anchor) == 0) {
-            facts.has_anchor = true;
+        if (scan->floor != NULL && strcmp(entry->id, scan->floor) == 0) {
+            facts.has_floor = true;
         }
         note_mark(r, entry->id);
         if (entry->client_id != NULL) {
@@ -364,29 +367,29 @@ static enum reconcile_progress want_page(struct scan *scan, unsigned page, int64
     return RECONCILE_CONTINUE;
 }
 
-/* The anchor was not met: the history does not show everything that it holds. */
+/* The floor was not met: the history does not show everything that it holds. */
 static const char hidden[] = "the API's history does not show a message that must be in it";
 
 /*
- * An empty page is the end of the history, unless there was not one entry where the anchor must be.
+ * An empty page is the end of the history, unless there was not one entry where the floor must be.
  */
 static enum reconcile_progress finish_at_empty(struct scan *scan)
 {
-    if (scan->anchor != NULL && !scan->has_entries) {
+    if (scan->floor != NULL && !scan->has_entries) {
         return finish_in_doubt(scan, hidden);
     }
     return finish_at_end(scan);
 }
 
 /*
- * A page with nothing new. A short one is the end, unless the anchor is still to come. A full one
+ * A page with nothing new. A short one is the end, unless the floor is still to come. A full one
  * means that pages have shifted: our own messages explain as many such pages as they fill, and
  * others may have sent, too. If it does not stop, this history cannot be paged, and its rest was
  * not seen.
  */
 static enum reconcile_progress pass_repeats(struct scan *scan, bool is_full, unsigned explained)
 {
-    if (scan->anchor == NULL && !is_full) {
+    if (scan->floor == NULL && !is_full) {
         return finish_at_end(scan);
     }
     if (scan->repeats >= REPEATS_MAX && scan->repeated > explained) {
@@ -413,7 +416,7 @@ void reconcile_free(struct reconcile *r)
         return;
     }
     for (size_t i = 0; i < r->waiting; i++) {
-        free(r->attempts[i].anchor);
+        free(r->attempts[i].floor);
     }
     clear_scan(&r->scan);
     free(r);
@@ -479,13 +482,13 @@ enum reconcile_progress reconcile_begin(struct reconcile *r, struct queue_doubtf
     if (first != NULL) {
         struct attempt again = *first;
         again.ended_ms = cutoff_ms + PUT_OFF_MS;
-        again.anchor = copy(first->anchor);
-        r->scan.anchor = copy(first->anchor);
+        again.floor = copy(first->floor);
+        r->scan.floor = copy(first->floor);
         cover_attempts(r, cutoff_ms);
         if (left_out > 0 && r->waiting == 0) {
             add(r, &again);
         } else {
-            free(again.anchor);
+            free(again.floor);
         }
     }
     return count > 0 ? want_page(&r->scan, 1, now_ms) : finish(&r->scan, SCAN_TELLS, NULL);
@@ -518,7 +521,7 @@ enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_his
     if (scan->found == scan->count) {
         return finish(scan, SCAN_TELLS, NULL);
     }
-    if (facts.has_anchor) {
+    if (facts.has_floor) {
         return finish_at_end(scan);
     }
     if (page->count == 0) {
@@ -581,15 +584,22 @@ enum reconcile_progress reconcile_refused(struct reconcile *r, const struct api_
 
 /*
  * How many of its doubts are left: none if the history shows what was sent after all of them, the
- * last if it shows what was sent after the others.
+ * last if it shows what was sent after the others. A scan that is not deep tells of the last alone,
+ * and only of one that has just arisen: with fewer doubts the message may wait since an earlier run.
  */
-static unsigned doubts_left(const struct scan *scan, const struct queue_doubtful *d)
+static unsigned doubts_left(const struct reconcile *r, const struct queue_doubtful *d)
 {
-    if (d->doubts == 0 || (scan->power == SCAN_TELLS && scan->shown > scan->covered.begun)) {
+    const struct scan *scan = &r->scan;
+    uint32_t shown = scan->power == SCAN_TELLS ? scan->shown : 0;
+
+    if (d->doubts == 0 || !scan->covered.is_deep) {
+        bool is_last_gone = d->doubts > r->options.resends && shown > scan->covered.begun;
+        return d->doubts - (is_last_gone ? 1U : 0U);
+    }
+    if (shown > scan->covered.begun) {
         return 0;
     }
-    bool shows_anchor =
-        scan->power == SCAN_TELLS && scan->shown > 0 && scan->shown >= scan->covered.anchor_number;
+    bool shows_anchor = shown > 0 && shown >= scan->covered.anchor_number;
     return shows_anchor && d->is_anchored ? 1 : d->doubts;
 }
 
@@ -623,10 +633,11 @@ static void conclude(const struct reconcile *r, const struct queue_doubtful *d, 
                      struct queue_resolution *finding)
 {
     bool tells = r->scan.power == SCAN_TELLS;
-    unsigned doubts = doubts_left(&r->scan, d);
+    unsigned doubts = doubts_left(r, d);
 
     finding->fate = decide(r, d, doubts, others_wait);
-    finding->doubts = doubts & MESSAGE_DOUBTS_MAX;
+    /* The last doubt must not be taken off once more by the next look. */
+    finding->doubts = (finding->fate == FATE_RETURNED ? doubts : d->doubts) & MESSAGE_DOUBTS_MAX;
     finding->looks = (d->looks < RECONCILE_LOOKS ? d->looks + 1U : d->looks) & MESSAGE_LOOKS_MAX;
     finding->is_absent = tells || d->doubts == 0;
     if (finding->fate == FATE_UNRESOLVED) {
@@ -640,7 +651,7 @@ static void add_covered(struct reconcile *r, int64_t now_ms)
     struct attempt again = r->scan.covered;
 
     again.ended_ms = r->scan.power == SCAN_UNANSWERED ? again.ended_ms : now_ms;
-    r->scan.covered.anchor = NULL;
+    r->scan.covered.floor = NULL;
     add(r, &again);
 }
 

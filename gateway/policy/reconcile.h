@@ -9,7 +9,8 @@
  * - What was sent may still be on its way into the history, so a scan begins `settle_delay` after
  *   the request ended at the earliest.
  * - The history is long. A scan need not read below the request's anchor, a message that was known
- *   to be relayed before the request began (forward/anchor.h explains it).
+ *   to be relayed before the request began (forward/anchor.h explains it); or, if messages have
+ *   doubts from earlier requests, below theirs: the *floor*.
  * - Pages shift. While the relay sends, its messages fill the top of the history and push
  *   everything down, so the next page repeats entries of the last. reconcile_read is told how many
  *   messages may have done so, and the forwarder sends no more meanwhile than a scan can pass.
@@ -21,8 +22,9 @@
  * 1 + `resends` times, whatever the API does. A history that does not show a message may just be
  * late. It is proof only if the same scan shows a message of a POST that began after the doubt had
  * arisen, a *mark*: then the doubt is gone. So POSTs are numbered, from 1, in the order in which
- * they begin. A message with too many doubts is looked for LOOKS times, for a mark may come up, and
- * is then unresolved.
+ * they begin. What the API took from an earlier request lies deeper, so a scan that does not read
+ * down to there (`is_deep`) proves nothing but the last doubt wrong. A message with too many doubts
+ * is looked for LOOKS times, for a mark may come up, and is then unresolved.
  *
  * A call that brings no page says nothing about messages, whatever its status: the scan goes on
  * when the call succeeds. Only a history that answers without clientIds, that hides what must be
@@ -86,7 +88,9 @@ void reconcile_free(struct reconcile *r);
  * time of the start. */
 struct reconcile_attempt {
     int64_t began_ms, ended_ms;
-    const char *anchor;     /* its anchor's API id; NULL = none; copied */
+    const char *floor;  /* the API id down to which the history is to be read; NULL = all; copied */
+    bool is_deep;       /* every doubt that a message has lies above the floor, old ones too */
+    const char *anchor; /* its anchor's API id; NULL = none; copied */
     uint32_t anchor_number; /* the number of the POST that its anchor was in; 0 = of no POST */
     uint32_t begun;         /* how many POSTs had begun when it ended */
 };
@@ -136,8 +140,8 @@ void reconcile_page_asked(struct reconcile *r);
 /*
  * Reads the page that was asked for. `added` is how many messages of ours may have come into the
  * history since the scan began. The scan ends
- * - when everything is found, at the anchor, or at an empty page;
- * - without an anchor, at a short page with nothing new;
+ * - when everything is found, at the floor, or at an empty page;
+ * - without a floor, at a short page with nothing new;
  * - after history_pages on which nothing was found, not counting those that `added` explains;
  * - at the third page in a row with nothing new that `added` does not explain. After these two
  *   the history could not tell.

@@ -252,8 +252,8 @@ static void doubt(struct message *m, int64_t now_ms)
     if (message_state_is_finished(state) || state == MESSAGE_UNRESOLVED) {
         return;
     }
-    if (state == MESSAGE_SENDING) {
-        queue_doubt(m);
+    if (state == MESSAGE_SENDING && m->doubts < MESSAGE_DOUBTS_MAX) {
+        m->doubts++;
     }
     /* A scan would leave out what is dated after now: the clock may have been set back. */
     m->updated_ms = m->updated_ms < now_ms ? m->updated_ms : now_ms;
@@ -262,12 +262,17 @@ static void doubt(struct message *m, int64_t now_ms)
     m->due_ms = 0;
 }
 
-void queue_doubt(struct message *m)
+/* Is it one of the messages that queue.doubted counts? */
+static bool is_doubted(const struct message *m)
 {
-    if (m->doubts < MESSAGE_DOUBTS_MAX) {
-        m->doubts++;
-    }
-    m->may_be_sent = true;
+    return m->doubts > 0 && place_of(m) < PLACE_UNRESOLVED;
+}
+
+void queue_set_doubts(struct queue *q, struct message *m, unsigned doubts)
+{
+    q->doubted -= is_doubted(m);
+    m->doubts = (doubts < MESSAGE_DOUBTS_MAX ? doubts : MESSAGE_DOUBTS_MAX) & MESSAGE_DOUBTS_MAX;
+    q->doubted += is_doubted(m);
 }
 
 static void release_ref(struct queue *q, const struct message *m)
@@ -282,6 +287,7 @@ void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms)
     if (!take_times(q, m, now_ms)) {
         doubt(m, now_ms);
     }
+    q->doubted += is_doubted(m);
     queue_refs_claim(&q->refs, m);
     queue_index_insert(&q->by_id, m);
     q->bytes += message_bytes(m);
@@ -331,9 +337,11 @@ void queue_move(struct queue *q, struct message *m, enum queue_place to, enum qu
     bool was_finished = message_state_is_finished((enum message_state)m->state);
     chain_remove(&q->places[place_of(m)], m);
     queue_heap_remove(&q->heap, m);
+    q->doubted -= is_doubted(m);
     m->state = state_of_place[to] & 0xF;
     m->is_ambiguous = to == PLACE_AMBIGUOUS;
     m->is_suspect = to == PLACE_SUSPECT;
+    q->doubted += is_doubted(m);
     m->may_be_sent = m->may_be_sent && ((int)to < QUEUE_UNFINISHED || to == PLACE_CANCELED);
     m->updated_ms = now_ms;
     if (to == PLACE_RELAYED && q->api_ids != NULL && message_api_id(m)[0] != '\0') {

@@ -71,6 +71,7 @@ struct queue {
     struct queue_unsaved unsaved;
     struct queue_api_ids *api_ids; /* NULL = no reports are expected */
     size_t bytes, finished_bytes;  /* of all messages; of those that may be forgotten */
+    size_t doubted;                /* messages with a doubt that may still be sent */
     struct queue_accounts accounts;
     struct queue_demand arriving; /* prepared, not admitted yet */
     unsigned normal_run;          /* normal messages taken since the last low one */
@@ -132,8 +133,8 @@ void queue_enlist(struct queue *q, struct message *m, int64_t offset_ms, int64_t
 void queue_reenlist(struct queue *q, struct message *m, int64_t now_ms);
 /* Takes in a finished message that was forgotten, and released before. No event tells of it. */
 void queue_recollect(struct queue *q, struct message *m);
-/* The API may have taken it from one more request. */
-void queue_doubt(struct message *m);
+/* The API may have taken an unfinished message from so many requests, up to MESSAGE_DOUBTS_MAX. */
+void queue_set_doubts(struct queue *q, struct message *m, unsigned doubts);
 /* Moves a message to a place that is not an end (for those: queue_conclude). */
 void queue_move(struct queue *q, struct message *m, enum queue_place to, enum queue_end end,
                 int64_t now_ms);

@@ -162,6 +162,7 @@ void queue_advance(struct queue *q, int64_t now_ms, struct queue_depth *depth)
         .is_group_next = next != NULL && next->group != 0,
         .is_refused_gone = q->is_refused_gone,
         .suspects = q->places[PLACE_SUSPECT].count,
+        .doubted = q->doubted,
         .next_due_ms = q->told_due_ms,
     };
     q->is_refused_gone = false;
@@ -223,7 +224,8 @@ static void settle_ambiguous(struct queue *q, const struct queue_settlement *s, 
         m->refusals++;
     }
     m->was_refused = m->was_refused || s->is_refused;
-    queue_doubt(m);
+    queue_set_doubts(q, m, m->doubts + 1U);
+    m->may_be_sent = true;
     m->is_anchored = s->is_anchored;
     m->looks = 0;
     queue_move(q, m, PLACE_AMBIGUOUS, QUEUE_TAIL, now_ms);
@@ -303,7 +305,7 @@ static bool goes_to_head(const struct message *m, const struct queue_resolution 
 static void look_again(struct queue *q, struct message *m, const struct queue_resolution *r,
                        int64_t now_ms)
 {
-    m->doubts = r->doubts;
+    queue_set_doubts(q, m, r->doubts);
     m->looks = r->looks;
     m->updated_ms = now_ms;
     queue_unsaved_add(&q->unsaved, m);
@@ -313,7 +315,7 @@ static void look_again(struct queue *q, struct message *m, const struct queue_re
 static void send_again(struct queue *q, struct message *m, const struct queue_resolution *r,
                        enum queue_end end, int64_t now_ms)
 {
-    m->doubts = r->doubts;
+    queue_set_doubts(q, m, r->doubts);
     m->may_be_sent = m->may_be_sent && !r->is_absent;
     if (message_answer_reason(m->answer)[0] != '\0') {
         queue_set_reason(q, m, ""); /* it spoke of the history */

@@ -20,6 +20,7 @@ struct queue_depth {
     bool is_group_next;               /* half of a split batch is at the head: it goes unchanged */
     bool is_refused_gone;             /* a message that was refused alone was canceled meanwhile */
     size_t suspects;                  /* stand aside: see suspects.h */
+    size_t doubted;                   /* unfinished messages with a doubt, wherever they are */
     int64_t next_due_ms; /* when to call queue_advance again: INT64_MAX = never; in the past =
                           * now, since not everything was done */
 };

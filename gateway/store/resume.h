@@ -18,7 +18,7 @@ enum { STORE_ANCHOR_SIZE = 64 };
 struct store_resume {
     char anchor[STORE_ANCHOR_SIZE]; /* see store_set_anchor */
     uint64_t relayed_since;
-    bool is_held;
+    bool is_deep, is_held;
 };
 
 bool store_resume_is_same(const struct store_resume *a, const struct store_resume *b);

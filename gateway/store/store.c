@@ -208,20 +208,23 @@ bool store_is_idle(const struct store *s)
     return s->calls_due == 0;
 }
 
-void store_anchor(struct store *s, char anchor[STORE_ANCHOR_SIZE], uint64_t *relayed_since)
+void store_anchor(struct store *s, char anchor[STORE_ANCHOR_SIZE], uint64_t *relayed_since,
+                  bool *is_deep)
 {
     pthread_mutex_lock(&s->mutex);
     memcpy(anchor, s->resume.anchor, STORE_ANCHOR_SIZE);
     *relayed_since = s->resume.relayed_since;
+    *is_deep = s->resume.is_deep;
     pthread_mutex_unlock(&s->mutex);
 }
 
 /* Wakes nobody: the anchor goes with the records that it belongs to. */
-void store_set_anchor(struct store *s, const char *anchor, uint64_t relayed_since)
+void store_set_anchor(struct store *s, const char *anchor, uint64_t relayed_since, bool is_deep)
 {
     pthread_mutex_lock(&s->mutex);
     snprintf(s->resume.anchor, sizeof s->resume.anchor, "%s", anchor);
     s->resume.relayed_since = relayed_since;
+    s->resume.is_deep = is_deep;
     pthread_mutex_unlock(&s->mutex);
 }
 
@@ -429,6 +432,7 @@ static bool take_records(struct store *s, struct store_resume *resume, size_t *c
     if (!is_all) {
         memcpy(resume->anchor, s->saved_resume.anchor, sizeof resume->anchor);
         resume->relayed_since = s->saved_resume.relayed_since;
+        resume->is_deep = s->saved_resume.is_deep;
     }
     return is_all;
 }

@@ -124,11 +124,13 @@ bool store_ask(struct store *s, const struct store_question *question);
 
 /*
  * The anchor: an API id known to be relayed before any request that is in doubt began
- * (reconcile_add), and how many messages may have been relayed since. As saved by an earlier run, then
- * as set; saved with the next records. Any thread.
+ * (reconcile_add), and how many messages may have been relayed since; `is_deep` if that is true of
+ * every doubt that a message has. As saved by an earlier run, then as set; saved with the next
+ * records. Any thread.
  */
-void store_anchor(struct store *s, char anchor[STORE_ANCHOR_SIZE], uint64_t *relayed_since);
-void store_set_anchor(struct store *s, const char *anchor, uint64_t relayed_since);
+void store_anchor(struct store *s, char anchor[STORE_ANCHOR_SIZE], uint64_t *relayed_since,
+                  bool *is_deep);
+void store_set_anchor(struct store *s, const char *anchor, uint64_t relayed_since, bool is_deep);
 
 /* Does the operator hold the relay? As saved by an earlier run, then as set. Any thread. */
 bool store_is_held(struct store *s);

@@ -28,6 +28,7 @@ enum {
     MESSAGES = 6,
     BATCH = 4,
     PER_PAGE = 4,
+    NEAR = 3, /* messages relayed since the first doubt, after which it is out of reach */
     POSTS = 2,
     SETTLE_MS = 100,
     HOUR_MS = 3600 * 1000,
@@ -57,6 +58,10 @@ struct world {
     struct destination destination;
     struct reconcile *reconcile;
     struct anchors anchors;
+    struct anchor kept; /* by the store, like this: */
+    bool is_kept_deep;
+    size_t doubtful;
+    bool is_deep;
     struct post *posts[POSTS];
     uint32_t last_group, begun, doubted;
     uint64_t sent, landed, scan_from;
@@ -305,10 +310,44 @@ static struct api_answer answer(struct world *w, const struct post *post, struct
 
 /* --- sending, as the forwarder does ----------------------------------------------------------- */
 
+static bool is_in_doubt(const struct world *w)
+{
+    return reconcile_is_scanning(w->reconcile) || reconcile_due_ms(w->reconcile) != INT64_MAX;
+}
+
+static bool keeps_doubt(const struct world *w)
+{
+    return is_in_doubt(w) || (w->is_deep && w->doubtful > 0);
+}
+
+static void note_doubtful(struct world *w, size_t doubtful)
+{
+    w->doubtful = doubtful;
+    if (!is_in_doubt(w)) {
+        bool is_near = anchors_above(&w->anchors, &w->anchors.doubt) <= NEAR;
+        w->is_deep = doubtful == 0 || (w->is_deep && is_near);
+    }
+}
+
+/* What the store is told: how far down a scan after a restart must read. */
+static void keep_anchor(struct world *w)
+{
+    const struct anchor *oldest = &w->anchors.newest;
+    for (size_t i = 0; i < POSTS; i++) {
+        oldest = w->posts[i] == NULL ? oldest : anchor_older(oldest, &w->posts[i]->anchor);
+    }
+    if (keeps_doubt(w)) {
+        oldest = anchor_older(oldest, &w->anchors.doubt);
+    }
+    w->kept = *oldest;
+    w->is_kept_deep = w->is_deep;
+}
+
 static void send(struct world *w, bool is_probe, struct post **slot)
 {
     struct post *post = calloc(1, sizeof *post + BATCH * sizeof post->messages[0]);
     require(post != NULL);
+    keep_anchor(w);
     post->count = is_probe ? queue_take_probe(w->queue, destination_probe(&w->destination),
                                               w->now_ms, post->messages)
                            : queue_take(w->queue, 1 + choose(w, BATCH), w->now_ms, post->messages);
@@ -333,9 +372,11 @@ static void send(struct world *w, bool is_probe, struct post **slot)
 
 static void add_doubt(struct world *w, const struct post *post)
 {
-    anchors_note_doubt(&w->anchors, &post->anchor, true);
+    anchors_note_doubt(&w->anchors, &post->anchor, !keeps_doubt(w));
     reconcile_add(w->reconcile, &(struct reconcile_attempt){.began_ms = post->began_ms,
                                                             .ended_ms = w->now_ms,
+                                                            .floor = anchor_id(&w->anchors.doubt),
+                                                            .is_deep = w->is_deep,
                                                             .anchor = anchor_id(&post->anchor),
                                                             .anchor_number = post->anchor.number,
                                                             .begun = w->begun});
@@ -531,15 +572,18 @@ static void restart(struct world *w)
     for (size_t i = 0; i < MESSAGES; i++) {
         kept[i] = copy_message(w->messages[i], i);
     }
-    struct anchor anchor = w->anchors.newest;
     end_life(w);
     begin_life(w);
     memcpy(w->messages, kept, sizeof kept);
     require(queue_restore(w->queue, kept, MESSAGES, w->now_ms));
-    anchor.number = 0;
-    w->anchors = (struct anchors){.relayed = w->anchors.relayed};
-    reconcile_add(w->reconcile, &(struct reconcile_attempt){
-                                    .began_ms = w->now_ms, .ended_ms = w->now_ms, .anchor = NULL});
+    w->anchors = (struct anchors){.relayed = w->anchors.relayed - w->kept.relayed};
+    memcpy(w->anchors.newest.api_id, w->kept.api_id, sizeof w->kept.api_id);
+    w->is_deep = w->is_kept_deep;
+    anchors_note_doubt(&w->anchors, &w->anchors.newest, true);
+    reconcile_add(w->reconcile, &(struct reconcile_attempt){.began_ms = w->now_ms,
+                                                            .ended_ms = w->now_ms,
+                                                            .floor = anchor_id(&w->anchors.newest),
+                                                            .is_deep = w->is_deep});
 }
 
 static void step(struct world *w)
@@ -554,6 +598,7 @@ static void step(struct world *w)
     }
     scan(w);
     queue_advance(w->queue, w->now_ms, &depth);
+    note_doubtful(w, depth.doubted);
     if (*slot != NULL) {
         land(w, slot);
         return;

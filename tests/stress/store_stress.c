@@ -154,7 +154,7 @@ static void settle(struct message **taken, size_t count, uint64_t *seed)
         }
     }
     queue_settle(q, settlements, count, clock_unix_ms());
-    store_set_anchor(s, count % 2 == 0 ? "even" : "odd", count);
+    store_set_anchor(s, count % 2 == 0 ? "even" : "odd", count, false);
 }
 
 static size_t count_unfinished(void)
@@ -222,13 +222,14 @@ static void *operate(void *arg)
     while (!atomic_load(&is_over)) {
         char anchor[STORE_ANCHOR_SIZE];
         uint64_t since;
+        bool is_deep;
         is_held = !is_held && !atomic_load(&is_drain);
         queue_hold(q, is_held);
         store_set_held(s, is_held);
         if (store_is_held(s) != is_held) {
             fail("HOLD is not what it was set to");
         }
-        store_anchor(s, anchor, &since);
+        store_anchor(s, anchor, &since, &is_deep);
         if (anchor[0] != '\0' && strcmp(anchor, since % 2 == 0 ? "even" : "odd") != 0) {
             fail("an anchor with the number of another");
         }

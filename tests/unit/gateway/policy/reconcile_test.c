@@ -56,10 +56,10 @@ static enum reconcile_progress begin(struct reconcile *r, const char *letters, i
     return begin_with(r, letters, (struct queue_doubtful){.doubts = 1, .looks = 1}, now_ms);
 }
 
-static void add(struct reconcile *r, int64_t began_ms, int64_t ended_ms, const char *anchor)
+static void add(struct reconcile *r, int64_t began_ms, int64_t ended_ms, const char *floor)
 {
-    reconcile_add(r, &(struct reconcile_attempt){
-                         .began_ms = began_ms, .ended_ms = ended_ms, .anchor = anchor});
+    reconcile_add(
+        r, &(struct reconcile_attempt){.began_ms = began_ms, .ended_ms = ended_ms, .floor = floor});
 }
 
 /*
@@ -223,7 +223,7 @@ Test(reconcile, who_is_left_out_gets_another_scan)
     reconcile_results(r, false, 0, &count);
     cr_expect_eq(reconcile_due_ms(r), 12000);
     cr_expect_eq(begin(r, "a", 12000), RECONCILE_CONTINUE);
-    cr_expect_eq(read_page(r, "cxd"), RECONCILE_FINISHED, "its anchor still holds");
+    cr_expect_eq(read_page(r, "cxd"), RECONCILE_FINISHED, "its floor still holds");
     cr_expect_str_eq(results_of(r, "a"), "a:returned(1)");
     cr_expect_eq(reconcile_due_ms(r), INT64_MAX);
     reconcile_free(r);
@@ -233,7 +233,7 @@ Test(reconcile, who_is_left_out_gets_another_scan)
 
 struct scan_case {
     const char *what;
-    const char *anchor;
+    const char *floor;
     const char *pages[9];     /* read in this order until the scan ends, which is with the last */
     const char *once, *never; /* the results for a, b, c by relay.ambiguous_resends, 1 or 0 */
 };
@@ -243,7 +243,7 @@ static void run(const struct scan_case *c, unsigned resends)
     struct reconcile *r = new_reconcile(resends);
     enum reconcile_progress progress;
 
-    add(r, 500, 1000, c->anchor);
+    add(r, 500, 1000, c->floor);
     progress = begin(r, "abc", 11000);
     for (size_t i = 0; c->pages[i] != NULL; i++) {
         cr_assert_eq(progress, RECONCILE_CONTINUE, "%s: ended before \"%s\"", c->what, c->pages[i]);
@@ -269,21 +269,21 @@ Test(reconcile, ends)
     static const struct scan_case cases[] = {
         {"all found on the first page", NULL, {"cba"}, ALL, ALL},
         {"all found, over two pages, in any case", "api-w", {"zCy", "Bax"}, ALL, ALL},
-        {"at the anchor", "api-x", {"zya", "xwv"}, ONLY_A, ONLY_A_YET},
-        {"the anchor's page is read to its end", "api-x", {"zyx", NULL}, ABSENT, AGAIN},
-        {"what stands behind the anchor counts",
+        {"at the floor", "api-x", {"zya", "xwv"}, ONLY_A, ONLY_A_YET},
+        {"the floor's page is read to its end", "api-x", {"zyx", NULL}, ABSENT, AGAIN},
+        {"what stands behind the floor counts",
          "api-x",
          {"zxb"},
          "a:returned(1) b:relayed=api-b c:returned(1)",
          "a:again(1) b:relayed=api-b c:again(1)"},
         {"at an empty page", NULL, {"zyx", "wv", ""}, ABSENT, AGAIN},
-        {"at an empty page, before the anchor: an old one", "api-t", {"zyx", ""}, ABSENT, AGAIN},
+        {"at an empty page, before the floor: an old one", "api-t", {"zyx", ""}, ABSENT, AGAIN},
         {"an empty history", NULL, {""}, ABSENT, AGAIN},
-        {"an empty history that must hold the anchor", "api-t", {""}, ABSENT, UNRESOLVED},
+        {"an empty history that must hold the floor", "api-t", {""}, ABSENT, UNRESOLVED},
         {"at a short last page, repeated", NULL, {"zyx", "wv", "wv"}, ABSENT, AGAIN},
         {"pages that are ignored", NULL, {"zyx", "zyx", "zyx", "zyx"}, ABSENT, UNRESOLVED},
-        {"shifted by a page, without an anchor", NULL, {"zyx", "zyx", "wba", "c"}, ALL, ALL},
-        {"pages that are ignored, and the anchor not shown",
+        {"shifted by a page, without a floor", NULL, {"zyx", "zyx", "wba", "c"}, ALL, ALL},
+        {"pages that are ignored, and the floor not shown",
          "api-t",
          {"zyx", "zyx", "zyx", "zyx"},
          ABSENT,
@@ -378,17 +378,17 @@ Test(reconcile, history_pages_prove_nothing)
     }
 }
 
-Test(reconcile, the_anchor_is_that_of_the_attempt_that_began_first)
+Test(reconcile, the_floor_is_that_of_the_attempt_that_began_first)
 {
     /* They ended in the other order, and only one is due: what counts is which began first. */
     static const struct {
         int64_t began_ms, ended_ms;
-        const char *anchor;
+        const char *floor;
     } attempts[] = {{300, 1000, "api-z"}, {100, 9000, "api-x"}, {200, 1500, "api-y"}};
     struct reconcile *r = new_reconcile(1);
 
     for (size_t i = 0; i < 3; i++) {
-        add(r, attempts[i].began_ms, attempts[i].ended_ms, attempts[i].anchor);
+        add(r, attempts[i].began_ms, attempts[i].ended_ms, attempts[i].floor);
     }
     begin(r, "a", 12000);
     cr_expect_eq(read_page(r, "zwv"), RECONCILE_CONTINUE);
@@ -416,7 +416,7 @@ Test(reconcile, the_anchor_is_that_of_the_attempt_that_began_first)
 /* However much the history grows between two pages, nothing that is there is missed. */
 Test(reconcile, shifting_pages_hide_nothing)
 {
-    static const char history[] = "cxbwa"; /* newest first, when the scan begins; then the anchor */
+    static const char history[] = "cxbwa"; /* newest first, when the scan begins; then the floor */
     for (size_t shift = 0; shift <= 3; shift++) {
         struct reconcile *r = new_reconcile(1);
         enum reconcile_progress progress;
@@ -613,15 +613,21 @@ Test(reconcile, hurries_when_the_reason_may_be_gone)
 
 /* --- what absence proves ---------------------------------------------------------------------- */
 
-static void add_post(struct reconcile *r, int64_t began_ms, uint32_t anchor, uint32_t begun)
+/* A POST that ended in doubt; its anchor, and the floor, is n of POST 1. */
+static void add_doubt(struct reconcile *r, int64_t began_ms, bool is_deep, uint32_t begun)
 {
-    char api_id[16];
-    snprintf(api_id, sizeof(api_id), "api-%c", (int)('m' + anchor));
     reconcile_add(r, &(struct reconcile_attempt){.began_ms = began_ms,
                                                  .ended_ms = 1000,
-                                                 .anchor = anchor > 0 ? api_id : NULL,
-                                                 .anchor_number = anchor,
+                                                 .floor = "api-n",
+                                                 .is_deep = is_deep,
+                                                 .anchor = "api-n",
+                                                 .anchor_number = 1,
                                                  .begun = begun});
+}
+
+static void add_post(struct reconcile *r, int64_t began_ms, uint32_t begun)
+{
+    add_doubt(r, began_ms, true, begun);
 }
 
 /* POST 1 relayed n, POST 2 (anchor n) ended in doubt, then POST 3 relayed o, POST 4 p. */
@@ -644,7 +650,7 @@ Test(reconcile, what_was_sent_later_is_proof)
          {.doubts = 2, .is_anchored = true},
          1,
          "a:returned(1)"},
-        {"which is not enough", "xn", {.doubts = 2, .is_anchored = true}, 0, "a:again(1)"},
+        {"which is not enough", "xn", {.doubts = 2, .is_anchored = true}, 0, "a:again(2)"},
         {"or not seen", "", {.doubts = 2, .is_anchored = true}, 1, "a:unresolved"},
         {"looked for often enough", "xn", {.doubts = 2, .looks = 6}, 1, "a:unresolved"},
         {"once less", "xn", {.doubts = 2, .looks = 5}, 1, "a:again(2)"},
@@ -664,7 +670,7 @@ Test(reconcile, what_was_sent_later_is_proof)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct reconcile *r = new_reconcile(cases[i].resends);
-        add_post(r, 500, 1, 2);
+        add_post(r, 500, 2);
         reconcile_relayed(r, 3, "api-o");
         reconcile_relayed(r, 4, "api-p");
         begin_with(r, "a", cases[i].message, 11000);
@@ -677,6 +683,36 @@ Test(reconcile, what_was_sent_later_is_proof)
     }
 }
 
+/* Not deep: what was taken from an earlier request may lie below the floor. */
+Test(reconcile, a_scan_that_is_not_deep_proves_less)
+{
+    static const struct {
+        const char *what, *page;
+        struct queue_doubtful message;
+        unsigned resends;
+        const char *results;
+    } cases[] = {
+        {"it shows a later one", "on", {.doubts = 1}, 0, "a:returned(0)"},
+        {"which says nothing of the doubt before", "on", {.doubts = 2}, 1, "a:returned(1)"},
+        {"nor of one that may be old", "on", {.doubts = 1}, 1, "a:returned(1)"},
+        {"a second look proves no more", "on", {.doubts = 3}, 1, "a:again(3)"},
+        {"it shows no later one", "n", {.doubts = 2}, 1, "a:again(2)"},
+        {"its anchor", "xn", {.doubts = 2, .is_anchored = true}, 1, "a:again(2)"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct reconcile *r = new_reconcile(cases[i].resends);
+        add_doubt(r, 500, false, 2);
+        add_doubt(r, 600, true, 2);
+        reconcile_relayed(r, 3, "api-o");
+        begin_with(r, "a", cases[i].message, 11000);
+        read_page(r, cases[i].page);
+        const char *got = results_of(r, "a");
+        cr_expect_str_eq(got, cases[i].results, "%s: %s", cases[i].what, got);
+        reconcile_free(r);
+    }
+}
+
 /* What was under way when the other ended proves nothing, nor what has no id, or too long a one. */
 Test(reconcile, what_is_no_proof)
 {
@@ -685,7 +721,7 @@ Test(reconcile, what_is_no_proof)
 
     memset(long_id, 'x', sizeof(long_id) - 1);
     long_id[sizeof(long_id) - 1] = '\0';
-    add_post(r, 500, 1, 5);
+    add_post(r, 500, 5);
     reconcile_relayed(r, 5, "api-o");
     reconcile_relayed(r, 6, "");
     reconcile_relayed(r, 6, long_id);
@@ -713,9 +749,9 @@ Test(reconcile, of_several_requests_the_last_counts)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct reconcile *r = new_reconcile(1);
-        add_post(r, 500, 1, 2);
+        add_post(r, 500, 2);
         reconcile_relayed(r, 3, "api-o");
-        add_post(r, 600, 1, 4);
+        add_post(r, 600, 4);
         reconcile_relayed(r, 5, "api-p");
         begin_with(r, "a", (struct queue_doubtful){.doubts = 2}, 11000);
         read_page(r, cases[i].page);
@@ -729,7 +765,7 @@ Test(reconcile, others_that_wait_may_become_proof)
 {
     struct reconcile *r = new_reconcile(0);
 
-    add_post(r, 500, 1, 2);
+    add_post(r, 500, 2);
     begin_with(r, "a", (struct queue_doubtful){.doubts = 1, .looks = 6}, 11000);
     read_page(r, "n");
     cr_expect_str_eq(results_when(r, "a", true), "a:again(1)");
@@ -746,12 +782,12 @@ Test(reconcile, what_is_absent_from_several_pages_is_looked_for_twice)
                                        looked_for = {.doubts = 1, .looks = 1};
     struct reconcile *r = new_reconcile(1);
 
-    add_post(r, 500, 1, 2);
+    add_post(r, 500, 2);
     reconcile_relayed(r, 3, "api-o");
     begin_with(r, "ab", fresh, 11000);
     read_page(r, "oyx");
     read_page(r, "wan");
-    cr_expect_str_eq(results_of(r, "ab"), "a:relayed=api-a b:again(0)");
+    cr_expect_str_eq(results_of(r, "ab"), "a:relayed=api-a b:again(1)");
     cr_expect_eq(reconcile_due_ms(r), 21000);
     begin_with(r, "b", looked_for, 21000);
     read_page(r, "oyx");
@@ -759,11 +795,11 @@ Test(reconcile, what_is_absent_from_several_pages_is_looked_for_twice)
     cr_expect_str_eq(results_of(r, "b"), "b:returned(0)");
 
     /* One page is enough, and for what was only suspected after a restart any number. */
-    add_post(r, 500, 1, 2);
+    add_post(r, 500, 2);
     begin_with(r, "a", fresh, 31000);
     read_page(r, "yxn");
     cr_expect_str_eq(results_of(r, "a"), "a:returned(1)");
-    add_post(r, 500, 1, 2);
+    add_post(r, 500, 2);
     begin_with(r, "a", (struct queue_doubtful){.doubts = 0}, 41000);
     read_page(r, "zyx");
     read_page(r, "n");

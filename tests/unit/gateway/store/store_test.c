@@ -789,26 +789,29 @@ Test(store, notes_outlive_a_restart, .init = setup, .fini = teardown)
     const struct {
         const char *anchor;
         uint64_t since;
-        bool is_held;
-    } cases[] = {{"sms_1", 0, true},
-                 {"sms_1", 7, false},
-                 {longest, UINT64_MAX, true},
-                 {"", 1, true},
-                 {"x", 0, false}};
+        bool is_deep, is_held;
+    } cases[] = {{"sms_1", 0, true, true},
+                 {"sms_1", 7, false, false},
+                 {longest, UINT64_MAX, false, true},
+                 {"", 1, true, true},
+                 {"x", 0, true, false}};
     uint64_t since = 1;
+    bool is_deep = true;
     start();
-    store_anchor(s, anchor, &since);
+    store_anchor(s, anchor, &since, &is_deep);
+    cr_expect_not(is_deep);
     cr_expect_str_eq(anchor, "");
     cr_expect_eq(since, 0);
     cr_expect_not(store_is_held(s));
     for (size_t i = 0; i < COUNT(cases); i++) {
-        store_set_anchor(s, cases[i].anchor, cases[i].since);
+        store_set_anchor(s, cases[i].anchor, cases[i].since, cases[i].is_deep);
         store_set_held(s, cases[i].is_held);
         if (i % 2 == 0) { /* with a record, or alone at the stop */
             accept_one(&(struct message_content){.text = NULL});
         }
         restart();
-        store_anchor(s, anchor, &since);
+        store_anchor(s, anchor, &since, &is_deep);
+        cr_expect_eq(is_deep, cases[i].is_deep, "case %zu", i);
         cr_expect_str_eq(anchor, cases[i].anchor, "case %zu", i);
         cr_expect_eq(since, cases[i].since, "case %zu", i);
         cr_expect_eq(store_is_held(s), cases[i].is_held, "case %zu", i);
