@@ -21,7 +21,7 @@
 
 /* The most that a message counts. */
 enum {
-    MESSAGE_ATTEMPTS_MAX = 1023,
+    MESSAGE_ATTEMPTS_MAX = 511,
     MESSAGE_REFUSALS_MAX = 7,
     MESSAGE_DOUBTS_MAX = 7,
     MESSAGE_ENDS_MAX = 7,
@@ -118,9 +118,10 @@ struct message {
     uint8_t doubts : 3; /* requests that the API may have taken it from: see policy/reconcile.h */
     uint8_t ambiguous_ends : 3; /* requests that ended so, up to MESSAGE_ENDS_MAX */
     uint8_t proofs : 2;         /* how often others passed after a refusal: it was to blame */
-    uint16_t attempts : 10;     /* up to MESSAGE_ATTEMPTS_MAX */
+    uint16_t attempts : 9;      /* up to MESSAGE_ATTEMPTS_MAX */
     uint16_t refusals : 3;      /* of it alone, up to MESSAGE_REFUSALS_MAX */
     uint16_t looks : 3;         /* into the history since the last doubt that did not find it */
+    uint16_t is_unlooked : 1;   /* refused, perhaps taken, and the history was not asked since */
     int64_t due_ms;     /* time before which it is not sent: AT, or of the next attempt; 0 = now */
     int64_t updated_ms; /* time of the last change of state */
     char *answer;       /* "<API id>\0<reason>\0" or NULL; owned, freed with the message */

@@ -451,7 +451,7 @@ static void settle(struct forwarder *f, const struct api_answer *answer, struct 
     if (s.verdict.may_be_taken) {
         uint64_t after =
             anchors_above(&f->anchors, &post->anchor) + f->posts.in_flight * f->options.bulk_max;
-        look_want(&f->look, post->count + after);
+        look_want(&f->look, post, post->count + after);
     }
     set_aside(f, &s, steady_ms);
     queue_settle(f->queue, settlements, post->count, steady_ms);
@@ -636,7 +636,8 @@ static void *run(void *arg)
         take_answers(f);
     }
     posts_drop_unsent(&f->posts);
-    if (f->options.store != NULL) {
+    /* What a look is due for lies above the anchor that is kept, which may be too high from now on. */
+    if (f->options.store != NULL && !look_is_due(&f->look)) {
         keep_anchor(f);
     }
     if (f->options.ended != NULL) {
@@ -699,6 +700,7 @@ void forwarder_free(struct forwarder *f)
         take_reported(f);
     }
     history_free(f->history);
+    look_clear(&f->look);
     api_free(f->api);
     posts_clear(&f->posts);
     free(f);

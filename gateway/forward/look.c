@@ -11,11 +11,48 @@
 
 enum { PER_PAGE = 100, PAGES_MAX = 20, TRIES = 2, PATIENCE_MS = 5000 };
 
-void look_want(struct look *look, uint64_t depth)
+/* Notes messages that the look is for. Without memory they stay unlooked until they are sent again. */
+static void note(struct look *look, const struct post *post)
 {
+    if (look->count + post->count > look->room) {
+        size_t room = 2 * look->room + post->count;
+        struct ulid *grown = realloc(look->refused, room * sizeof *grown);
+        if (grown == NULL) {
+            return;
+        }
+        look->refused = grown;
+        look->room = room;
+    }
+    for (size_t i = 0; i < post->count; i++) {
+        look->refused[look->count++] = post->messages[i]->id;
+    }
+}
+
+void look_want(struct look *look, const struct post *post, uint64_t depth)
+{
+    note(look, post);
     look->depth = depth > look->depth ? depth : look->depth;
     look->page = look->is_pending ? 0 : 1;
     look->tries = 0;
+}
+
+bool look_is_due(const struct look *look)
+{
+    return look->is_pending || look->depth > 0;
+}
+
+/* It has shown what there was to see, or is given up. */
+static void end(struct look *look, struct queue *queue)
+{
+    look->depth = 0;
+    queue_looked(queue, look->refused, look->count);
+    look->count = 0;
+}
+
+void look_clear(struct look *look)
+{
+    free(look->refused);
+    *look = (struct look){0};
 }
 
 int64_t look_ask(struct look *look, const struct history_means *with, int64_t now_ms)
@@ -28,14 +65,14 @@ int64_t look_ask(struct look *look, const struct history_means *with, int64_t no
     }
     int64_t next_ms = pace_next_ms(with->pace, API_HISTORY, PACE_FULL, now_ms);
     if (next_ms != INT64_MAX && next_ms > now_ms + PATIENCE_MS) {
-        look->depth = 0;
+        end(look, with->queue);
         return 0;
     }
     if (next_ms > now_ms) {
         return next_ms;
     }
     if (!api_get_history(with->api, look->page, PER_PAGE, look)) {
-        look->depth = 0;
+        end(look, with->queue);
         return 0;
     }
     pace_began(with->pace, API_HISTORY, false, now_ms);
@@ -88,8 +125,10 @@ static void read_page(struct look *look, const struct api_history *page,
     bool is_last = page->count == 0 || page->count >= look->depth || look->page == PAGES_MAX;
     bool begins_anew = look->page++ == 0;
     look->tries = 0;
-    if (!begins_anew) {
-        look->depth = is_last ? 0 : look->depth - page->count;
+    if (!begins_anew && is_last) {
+        end(look, with->queue);
+    } else if (!begins_anew) {
+        look->depth -= page->count;
     }
     if (found > 0) {
         destination->takes_refused = true;
@@ -110,6 +149,6 @@ void look_read(struct look *look, const struct api_answer *answer, const struct 
         read_page(look, &page, with, history, destination);
         api_history_free(&page);
     } else if (++look->tries == TRIES) {
-        look->depth = 0;
+        end(look, with->queue);
     }
 }

@@ -55,6 +55,7 @@ static void settle_alike(struct settling *s, enum queue_fate fate)
     for (size_t i = 0; i < s->post->count; i++) {
         s->settlements[i].fate = fate;
         s->settlements[i].is_refused = s->verdict.is_batch_refused;
+        s->settlements[i].may_be_taken = s->verdict.may_be_taken;
         s->settlements[i].is_refused_alone = s->post->count == 1 && s->verdict.needs_proof;
     }
 }
@@ -146,6 +147,7 @@ static void settle_suspect(struct settling *s)
              has_words ? ": " : "", has_words ? s->words : "");
     s->settlements[0].fate = FATE_SUSPECT;
     s->settlements[0].is_unwelcome = s->verdict.is_unwelcome;
+    s->settlements[0].may_be_taken = s->verdict.may_be_taken;
     s->settlements[0].answer = message_answer_new(NULL, reason);
     stats_add(s->stats, STAT_MESSAGES_SET_ASIDE, 1);
     LOG(LOG_INFO, "message_set_aside",

@@ -46,7 +46,7 @@ enum scan_state {
 enum scan_power {
     SCAN_TELLS,
     SCAN_CANNOT_TELL,
-    SCAN_UNANSWERED /* there was no page: only messages without a doubt are decided */
+    SCAN_UNANSWERED /* there was no page: only what need not wait for one is decided */
 };
 
 /* Every finding is RETURNED, that is absent, until its message is found. */
@@ -56,7 +56,7 @@ struct scan {
     struct queue_resolution *findings; /* in the same order */
     struct queue_resolution **by_id;   /* the same, sorted */
     size_t count, found;
-    size_t undoubted;       /* messages without a doubt: only suspected after a restart */
+    size_t impatient;       /* messages that need not wait for a page: see waits_for_page */
     struct attempt covered; /* the requests that it is about, merged; their `floor` is another */
     bool is_covering;       /* there are any */
     char *floor;            /* owned; NULL = none */
@@ -250,6 +250,12 @@ static enum reconcile_progress finish_in_doubt(struct scan *scan, const char *re
     return finish(scan, SCAN_CANNOT_TELL, reason);
 }
 
+/* Not what is only suspected after a restart: it may be sent when there is no answer. */
+static bool waits_for_page(const struct queue_doubtful *d)
+{
+    return d->doubts > 0 || d->is_unlooked;
+}
+
 /* A scan with one finding for each message, in no state yet; takes `doubtful` over. Returns false
  * on allocation failure. */
 static bool fill_scan(struct scan *scan, struct queue_doubtful *doubtful, size_t count)
@@ -269,7 +275,7 @@ static bool fill_scan(struct scan *scan, struct queue_doubtful *doubtful, size_t
         scan->findings[i].id = doubtful[i].id;
         scan->findings[i].fate = FATE_RETURNED;
         scan->by_id[i] = &scan->findings[i];
-        scan->undoubted += doubtful[i].doubts == 0 ? 1 : 0;
+        scan->impatient += waits_for_page(&doubtful[i]) ? 0 : 1;
     }
     qsort(scan->by_id, count, sizeof(struct queue_resolution *), compare_ids);
     return true;
@@ -573,7 +579,7 @@ enum reconcile_progress reconcile_refused(struct reconcile *r, const struct api_
     if (is_none) {
         return finish_in_doubt(&r->scan, "the API has no history that can be read");
     }
-    if (is_lasting && r->scan.undoubted > 0) {
+    if (is_lasting && r->scan.impatient > 0) {
         r->put_off_ms = due_ms;
         return finish(&r->scan, SCAN_UNANSWERED, NULL);
     }
@@ -586,12 +592,16 @@ enum reconcile_progress reconcile_refused(struct reconcile *r, const struct api_
  * How many of its doubts are left: none if the history shows what was sent after all of them, the
  * last if it shows what was sent after the others. A scan that is not deep tells of the last alone,
  * and only of one that has just arisen: with fewer doubts the message may wait since an earlier run.
+ * What was refused in an earlier run has one more if nothing can tell.
  */
 static unsigned doubts_left(const struct reconcile *r, const struct queue_doubtful *d)
 {
     const struct scan *scan = &r->scan;
     uint32_t shown = scan->power == SCAN_TELLS ? scan->shown : 0;
 
+    if (scan->power == SCAN_CANNOT_TELL && d->is_unlooked) {
+        return d->doubts + 1U;
+    }
     if (d->doubts == 0 || !scan->covered.is_deep) {
         bool is_last_gone = d->doubts > r->options.resends && shown > scan->covered.begun;
         return d->doubts - (is_last_gone ? 1U : 0U);
@@ -613,7 +623,7 @@ static enum queue_fate decide(const struct reconcile *r, const struct queue_doub
     const struct scan *scan = &r->scan;
     bool tells = scan->power == SCAN_TELLS;
 
-    if (d->doubts == 0) {
+    if (d->doubts == 0 && doubts == 0) {
         return FATE_RETURNED;
     }
     if (tells && scan->page > 1 && d->looks == 0) {
@@ -639,7 +649,7 @@ static void conclude(const struct reconcile *r, const struct queue_doubtful *d, 
     /* The last doubt must not be taken off once more by the next look. */
     finding->doubts = (finding->fate == FATE_RETURNED ? doubts : d->doubts) & MESSAGE_DOUBTS_MAX;
     finding->looks = (d->looks < RECONCILE_LOOKS ? d->looks + 1U : d->looks) & MESSAGE_LOOKS_MAX;
-    finding->is_absent = tells || d->doubts == 0;
+    finding->is_absent = tells || doubts == 0;
     if (finding->fate == FATE_UNRESOLVED) {
         finding->answer = message_answer_new(NULL, tells ? not_shown : r->scan.reason);
     }
@@ -668,7 +678,7 @@ struct queue_resolution *reconcile_results(struct reconcile *r, bool others_wait
     }
     for (size_t i = 0; i < scan->count; i++) {
         bool is_found = findings[i].fate == FATE_RELAYED;
-        bool is_open = scan->power == SCAN_UNANSWERED && scan->doubtful[i].doubts > 0;
+        bool is_open = scan->power == SCAN_UNANSWERED && waits_for_page(&scan->doubtful[i]);
         if (!is_found && !is_open) {
             conclude(r, &scan->doubtful[i], others_wait, &findings[i]);
         }

@@ -152,8 +152,9 @@ enum reconcile_progress reconcile_read(struct reconcile *r, const struct api_his
 /*
  * There is no page to read: again later, with backoff. The scan ends if the history has not been
  * there (404, 405, 410, 501, or a 2xx whose body is no page) for `patience`; before that, and
- * whatever else the reason is, only for messages without a doubt, and only if the history is not
- * there three times in a row or has failed for `patience`. NULL = memory ran out: no answer at all.
+ * whatever else the reason is, only for messages without a doubt that are not unlooked, and only if
+ * the history is not there three times in a row or has failed for `patience`. NULL = memory ran out:
+ * no answer at all.
  */
 enum reconcile_progress reconcile_refused(struct reconcile *r, const struct api_answer *answer,
                                           int64_t now_ms, double random);

@@ -170,7 +170,8 @@ struct queue_doubtful *queue_ambiguous(struct queue *q, int64_t cutoff_ms, size_
                                                        .doubts = m->doubts,
                                                        .looks = m->looks,
                                                        .ambiguous_ends = m->ambiguous_ends,
-                                                       .is_anchored = m->is_anchored};
+                                                       .is_anchored = m->is_anchored,
+                                                       .is_unlooked = m->is_unlooked};
     }
     queue_leave(q);
     if (*count == 0) {

@@ -38,6 +38,7 @@ static void take(struct queue *q, struct message *m, int64_t now_ms)
     if (m->attempts < MESSAGE_ATTEMPTS_MAX) {
         m->attempts++;
     }
+    m->is_unlooked = false;
     queue_move(q, m, PLACE_SENDING, QUEUE_TAIL, now_ms);
 }
 
@@ -175,6 +176,7 @@ static void settle_returned(struct queue *q, const struct queue_settlement *s, i
     m->group = s->group;
     m->attempts--;
     m->was_refused = m->was_refused || s->is_refused;
+    m->is_unlooked = s->may_be_taken;
     if (s->due_ms > now_ms && queue_heap_reserve(&q->heap, 1 + q->arriving.timed)) {
         m->due_ms = s->due_ms;
         queue_move(q, m, PLACE_DEFERRED, QUEUE_TAIL, now_ms);
@@ -197,6 +199,7 @@ static void settle_suspect(struct queue *q, const struct queue_settlement *s, in
         m->refusals++;
     }
     m->is_unwelcome = s->is_unwelcome;
+    m->is_unlooked = s->may_be_taken;
     m->due_ms = s->due_ms;
     queue_move(q, m, PLACE_SUSPECT, QUEUE_TAIL, now_ms);
 }
@@ -316,6 +319,7 @@ static void send_again(struct queue *q, struct message *m, const struct queue_re
                        enum queue_end end, int64_t now_ms)
 {
     queue_set_doubts(q, m, r->doubts);
+    m->is_unlooked = false;
     m->may_be_sent = m->may_be_sent && !r->is_absent;
     if (message_answer_reason(m->answer)[0] != '\0') {
         queue_set_reason(q, m, ""); /* it spoke of the history */
@@ -389,6 +393,19 @@ void queue_settle_shown(struct queue *q, struct queue_resolution *shown, size_t 
         free(shown[i].answer);
         shown[i].answer = NULL;
     }
+}
+
+void queue_looked(struct queue *q, const struct ulid *ids, size_t count)
+{
+    queue_enter(q);
+    for (size_t i = 0; i < count; i++) {
+        struct message *m = queue_find(q, &ids[i]);
+        if (m != NULL && m->is_unlooked) {
+            m->is_unlooked = false;
+            queue_unsaved_add(&q->unsaved, m);
+        }
+    }
+    queue_leave(q);
 }
 
 bool queue_sleep(struct queue *q, size_t ready, bool on_high)

@@ -56,6 +56,7 @@ struct queue_settlement {
     bool is_refused_alone; /* of AMBIGUOUS */
     bool is_unwelcome;     /* of SUSPECT: enough proofs reject it */
     bool is_anchored;      /* of AMBIGUOUS: see struct message */
+    bool may_be_taken;     /* of RETURNED and SUSPECT: the history is to be asked: queue_looked */
     char *answer;          /* see message_answer_new; passes to the queue; NULL = unchanged */
 };
 
@@ -85,6 +86,10 @@ void queue_resolve(struct queue *q, struct queue_resolution *resolutions, size_t
  */
 void queue_settle_shown(struct queue *q, struct queue_resolution *shown, size_t count,
                         int64_t now_ms);
+
+/* The history has been asked about messages that were settled as `may_be_taken`, by id, or there is
+ * no use in it. */
+void queue_looked(struct queue *q, const struct ulid *ids, size_t count);
 
 /*
  * The forwarder is about to sleep, until wake_forwarder is called: once `ready` messages are in the

@@ -15,6 +15,7 @@ static bool record(const struct queue *q, struct message *m, struct queue_record
         .row = message_row_links(m)->row,
         .state = (enum message_state)m->state,
         .may_be_sent = m->may_be_sent,
+        .is_unlooked = m->is_unlooked,
         .is_expiry_lifted = m->expires_ms == QUEUE_NEVER,
         .attempts = m->attempts,
         .ambiguous_ends = m->ambiguous_ends,

@@ -22,8 +22,8 @@ struct queue_record {
                               * may be read */
     int64_t row;
     enum message_state state;
-    bool may_be_sent;
-    bool is_expiry_lifted; /* expires_ms is no longer that of its submission */
+    bool may_be_sent, is_unlooked; /* as in struct message */
+    bool is_expiry_lifted;         /* expires_ms is no longer that of its submission */
     unsigned attempts, ambiguous_ends, doubts;
     int64_t due_ms, updated_ms;
     size_t answer_at; /* where in `answers` its answer is; SIZE_MAX = it has none */

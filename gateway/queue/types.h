@@ -33,7 +33,7 @@ enum queue_probe {
 struct queue_doubtful {
     struct ulid id;
     uint8_t doubts, looks, ambiguous_ends; /* as in struct message */
-    bool is_anchored;
+    bool is_anchored, is_unlooked;
 };
 
 /* What reconciling found out about one. */

@@ -62,6 +62,9 @@ bool store_rows_insert(struct store_db *db, int64_t row, const struct message *m
     return store_db_run(db, STORE_INSERT_MESSAGE);
 }
 
+/* The column may_be_sent, in bits. Older versions knew the first alone. */
+enum { MAYBE_SENT = 1, MAYBE_UNLOOKED = 2 };
+
 bool store_rows_save(struct store_db *db, const struct queue_record *record, const char *answers)
 {
     sqlite3_stmt *save = db->statements[STORE_SAVE_PROGRESS];
@@ -70,7 +73,9 @@ bool store_rows_save(struct store_db *db, const struct queue_record *record, con
     sqlite3_bind_int(save, 2, (int)record->state);
     sqlite3_bind_int(save, 3, (int)record->attempts);
     sqlite3_bind_int(save, 4, (int)record->ambiguous_ends);
-    sqlite3_bind_int(save, 5, record->may_be_sent);
+    sqlite3_bind_int(save, 5,
+                     (record->may_be_sent ? MAYBE_SENT : 0) |
+                         (record->is_unlooked ? MAYBE_UNLOOKED : 0));
     sqlite3_bind_int(save, 6, record->is_expiry_lifted);
     sqlite3_bind_int64(save, 7, record->due_ms);
     sqlite3_bind_int64(save, 8, record->updated_ms);
@@ -429,10 +434,13 @@ static bool read_progress(sqlite3_stmt *row, struct message *m)
     bool is_sound = true;
     m->state = read_number(row, COLUMN_STATE, MESSAGE_STATES - 1, &is_sound) & 0xF;
     unsigned attempts = read_number(row, COLUMN_ATTEMPTS, UINT16_MAX, &is_sound);
-    m->attempts = (attempts < MESSAGE_ATTEMPTS_MAX ? attempts : MESSAGE_ATTEMPTS_MAX) & 0x3FF;
+    m->attempts =
+        (attempts < MESSAGE_ATTEMPTS_MAX ? attempts : MESSAGE_ATTEMPTS_MAX) & MESSAGE_ATTEMPTS_MAX;
     unsigned ends = read_number(row, COLUMN_AMBIGUOUS_ENDS, UINT8_MAX, &is_sound);
     m->ambiguous_ends = (ends < MESSAGE_ENDS_MAX ? ends : MESSAGE_ENDS_MAX) & MESSAGE_ENDS_MAX;
-    m->may_be_sent = sqlite3_column_int(row, COLUMN_MAY_BE_SENT) != 0;
+    int maybe = sqlite3_column_int(row, COLUMN_MAY_BE_SENT);
+    m->may_be_sent = (maybe & MAYBE_SENT) != 0;
+    m->is_unlooked = (maybe & MAYBE_UNLOOKED) != 0;
     m->doubts = read_number(row, COLUMN_DOUBTS, MESSAGE_DOUBTS_MAX, &is_sound) & MESSAGE_DOUBTS_MAX;
     m->due_ms = sqlite3_column_int64(row, COLUMN_PROGRESS_DUE_MS);
     m->updated_ms = sqlite3_column_int64(row, COLUMN_UPDATED_MS);

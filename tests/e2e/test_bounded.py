@@ -25,6 +25,14 @@ def texts(count, prefix="m"):
 
 
 class BoundedTest(RelayingTest):
+    def restart(self, settings):
+        """Another relay, after the first one was ended."""
+        self.c.close()
+        self.daemon = Relay(dict(QUICK, **settings), sandbox=self.api)
+        self.addCleanup(self.give_up, self.daemon)
+        self.c = self.daemon.connect()
+        self.addCleanup(self.c.close)
+
     def taken(self):
         """How often the API took each message."""
         return collections.Counter(m["clientId"] for m in self.api.record()["messages"])
@@ -80,13 +88,6 @@ class Resends(BoundedTest):
         self.await_states(ids, "unresolved")
         self.assertTakenAtMost(2, ids)
         self.finish()
-
-    def restart(self, settings):
-        self.c.close()
-        self.daemon = Relay(dict(QUICK, **settings), sandbox=self.api)
-        self.addCleanup(self.give_up, self.daemon)
-        self.c = self.daemon.connect()
-        self.addCleanup(self.c.close)
 
     def test_the_others_of_its_batch_do_not_pay(self):
         """One message whose answer is always lost, in a batch: the others are proven untaken."""
@@ -189,6 +190,26 @@ class TakenAllTheSame(BoundedTest):
         self.assertRelayed(ids)
         self.assertTakenAtMost(1, ids)
         self.finish()
+
+    def test_over_a_restart(self):
+        """It is killed before it has looked, and then there is no history for some time."""
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        for status in (401, 404):
+            with self.subTest(status=status):
+                settings = {"queue.path": os.path.join(folder, "%d.db" % status),
+                            "relay.ambiguous_resends": 0}
+                self.start(settings)
+                self.refuse(status, count=-1, headers={"Retry-After": "60"})
+                ids = self.send("a") + self.send("b", first=1)
+                self.await_stop("HTTP %d" % status)
+                eventually(lambda: self.c.queue()["sending"] == "0", "the answer")
+                self.daemon.stop() if status == 404 else self.daemon.kill()
+                self.api.forget_faults()
+                self.api.faults({"on": "history", "status": 404, "count": 5})
+                self.restart(settings)
+                self.assertRelayed(ids)
+                self.assertOnce(self.finish(), ids)
 
     def test_it_is_looked_for_below_what_came_after_it(self):
         """The history lists a hundred a page; three hundred stand above it."""

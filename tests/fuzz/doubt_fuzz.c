@@ -150,6 +150,7 @@ static struct message *copy_message(const struct message *m, size_t i)
     copy->doubts = m->doubts;
     copy->ambiguous_ends = m->ambiguous_ends;
     copy->may_be_sent = m->may_be_sent;
+    copy->is_unlooked = m->is_unlooked;
     copy->updated_ms = m->updated_ms;
     copy->answer = message_answer_copy(m->answer);
     return copy;
@@ -472,6 +473,10 @@ static void look(struct world *w)
     for (size_t i = 0; i < w->taken_count; i++) {
         w->destination.takes_refused =
             w->destination.takes_refused || shown[i].fate == FATE_RELAYED;
+    }
+    for (size_t i = 0; i < MESSAGES; i++) {
+        struct ulid id = id_of(i);
+        queue_looked(w->queue, &id, 1);
     }
     w->is_look_due = false;
 }

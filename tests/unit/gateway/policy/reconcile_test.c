@@ -529,6 +529,12 @@ Test(reconcile, a_history_that_is_not_there_for_an_hour_cannot_tell)
                                           : "a:relayed=api-a b:returned(1)",
                              "%d: what was found is found", statuses[i]);
 
+            /* After a restart: what was refused counts as what may be taken. */
+            add(r, 500, 3600000, NULL);
+            begin_with(r, "d", (struct queue_doubtful){.is_unlooked = true}, 3690000);
+            cr_expect_eq(refuse(r, API_ANSWERED, statuses[i], 3690000), RECONCILE_FINISHED);
+            cr_expect_str_eq(results_of(r, "d"), resends == 0 ? "d:unresolved" : "d:returned(1)");
+
             /* It is known now, until a page comes. */
             add(r, 500, 3700000, NULL);
             begin(r, "c", 3710000);
@@ -582,7 +588,7 @@ Test(reconcile, without_a_doubt_a_message_waits_less)
 
     /* It fails: an hour is enough, and nothing is known of the others. */
     both = doubtful_of("ab", innocent);
-    both[1].doubts = 1;
+    both[1].is_unlooked = true; /* refused, and the earlier run had not looked */
     reconcile_begin(r, both, 2, 0, 15000);
     read_page(r, "zyx");
     cr_expect_eq(refuse(r, API_ANSWERED, 401, 15000), RECONCILE_CONTINUE);
@@ -666,6 +672,7 @@ Test(reconcile, what_was_sent_later_is_proof)
          0,
          "a:relayed=api-a"},
         {"only suspected", "n", {.doubts = 0}, 0, "a:returned(0)"},
+        {"refused by an earlier run", "n", {.is_unlooked = true}, 0, "a:returned(0)"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

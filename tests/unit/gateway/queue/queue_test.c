@@ -1724,6 +1724,26 @@ Test(queue, restored_as_what)
     }
 }
 
+/* What was refused before the restart, and may be taken: until the history was asked about it. */
+Test(queue, restored_as_unlooked, .init = setup, .fini = teardown)
+{
+    struct message *m = stored(&(struct spec){0}, MESSAGE_QUEUED);
+    m->is_unlooked = true;
+    struct ulid id = restore(m);
+    size_t count;
+    size_t left_out;
+    struct queue_doubtful *doubtful = queue_ambiguous(q, INT64_MAX, &count, &left_out);
+    cr_assert_eq(count, 1);
+    cr_expect(doubtful[0].is_unlooked && doubtful[0].doubts == 0);
+    free(doubtful);
+    resolve_one(&id, FATE_RETURNED, NOW);
+    settle_one(take_one(&id, NOW), FATE_AMBIGUOUS, NOW);
+    doubtful = queue_ambiguous(q, INT64_MAX, &count, &left_out);
+    cr_assert_eq(count, 1);
+    cr_expect_not(doubtful[0].is_unlooked);
+    free(doubtful);
+}
+
 /* However long it was down: the history is asked before anything is given up. */
 Test(queue, restored_long_after_its_time, .init = setup, .fini = teardown)
 {

@@ -274,6 +274,31 @@ Test(queue_records, tell_of_doubt, .init = setup, .fini = teardown)
     done(1, true);
 }
 
+/* Until the history was asked about it: a message that was refused, and that may be taken. */
+Test(queue_records, tell_of_a_look_that_is_due, .init = setup, .fini = teardown)
+{
+    static const enum queue_fate fates[] = {FATE_RETURNED, FATE_SUSPECT};
+    for (size_t i = 0; i < COUNT(fates); i++) {
+        struct ulid id = add((int64_t)i + 1);
+        struct queue_settlement s = {
+            .message = take_one(), .fate = fates[i], .may_be_taken = true, .due_ms = 5};
+        queue_settle(q, &s, 1, 0);
+        cr_assert_eq(take(ALL), 1);
+        cr_expect(records[0].is_unlooked && !records[0].may_be_sent);
+        done(1, true);
+        queue_looked(q, &id, 1);
+        cr_assert_eq(take(ALL), 1);
+        cr_expect_not(records[0].is_unlooked);
+        done(1, true);
+        queue_looked(q, &id, 1);
+        EXPECT_NO_ROWS("once");
+        queue_cancel(q, &id, OWNER_LOCAL, true, 0);
+        take(ALL);
+        done(1, true);
+        queue_looked(q, &id, 1); /* it is gone */
+    }
+}
+
 /* --- while it is written ---------------------------------------------------------------------- */
 
 Test(queue_records, a_change_during_a_save_is_the_next_record, .init = setup, .fini = teardown)

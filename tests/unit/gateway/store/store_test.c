@@ -247,13 +247,16 @@ static struct ulid accept_ref(const char *ref)
     return accept_one(&(struct message_content){.ref = ref});
 }
 
+static void settle_next_as(struct queue_settlement *settlement)
+{
+    cr_assert_eq(queue_take(q, 1, base_ms, &settlement->message), 1);
+    queue_settle(q, settlement, 1, base_ms + 1);
+}
+
 static void settle_next(enum queue_fate fate, const char *api_id, const char *reason)
 {
-    struct message *m;
-    cr_assert_eq(queue_take(q, 1, base_ms, &m), 1);
-    struct queue_settlement settlement = {
-        .message = m, .fate = fate, .answer = message_answer_new(api_id, reason)};
-    queue_settle(q, &settlement, 1, base_ms + 1);
+    settle_next_as(
+        &(struct queue_settlement){.fate = fate, .answer = message_answer_new(api_id, reason)});
 }
 
 static void await_saved(void)
@@ -297,6 +300,7 @@ static struct message *copy_message(struct message *m)
     });
     copy->state = m->state;
     copy->may_be_sent = m->may_be_sent;
+    copy->is_unlooked = m->is_unlooked;
     copy->ambiguous_ends = m->ambiguous_ends;
     copy->doubts = m->doubts;
     copy->attempts = m->attempts;
@@ -447,19 +451,26 @@ Test(store, progress_outlives_a_restart, .init = setup, .fini = teardown)
         const char *api_id, *reason;
         enum message_state state;
         unsigned attempts, ambiguous_ends; /* as many doubts */
-        bool may_be_sent;
+        bool may_be_sent, may_be_taken;
     } cases[] = {
-        {FATE_RELAYED, "api-1", "", MESSAGE_RELAYED, 1, 0, false},
-        {FATE_REJECTED, "", "\xE2\x82\xAC 'no'\nsuch \"number\"", MESSAGE_REJECTED, 1, 0, false},
-        {FATE_RETURNED, "", "busy", MESSAGE_QUEUED, 0, 0, false},
-        {FATE_AMBIGUOUS, "a", "b", MESSAGE_DEFERRED, 1, 1, true},
-        {FATE_UNRESOLVED, "", "cannot tell", MESSAGE_UNRESOLVED, 1, 0, false},
+        {FATE_RELAYED, "api-1", "", MESSAGE_RELAYED, 1, 0, false, false},
+        {FATE_REJECTED, "", "\xE2\x82\xAC 'no'\nsuch \"number\"", MESSAGE_REJECTED, 1, 0, false,
+         false},
+        {FATE_RETURNED, "", "busy", MESSAGE_QUEUED, 0, 0, false, false},
+        {FATE_RETURNED, "", "no", MESSAGE_QUEUED, 0, 0, false, true},
+        {FATE_SUSPECT, "", "no", MESSAGE_DEFERRED, 0, 0, false, true},
+        {FATE_SUSPECT, "", "no", MESSAGE_DEFERRED, 0, 0, false, false},
+        {FATE_AMBIGUOUS, "a", "b", MESSAGE_DEFERRED, 1, 1, true, false},
+        {FATE_UNRESOLVED, "", "cannot tell", MESSAGE_UNRESOLVED, 1, 0, false, false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         setup();
         start();
         struct ulid id = accept_one(&(struct message_content){.ref = "r"});
-        settle_next(cases[i].fate, cases[i].api_id, cases[i].reason);
+        settle_next_as(&(struct queue_settlement){
+            .fate = cases[i].fate,
+            .may_be_taken = cases[i].may_be_taken,
+            .answer = message_answer_new(cases[i].api_id, cases[i].reason)});
         for (int again = 0; again <= 1; again++) {
             struct message *m = look_up(&id);
             cr_assert_not_null(m);
@@ -469,6 +480,7 @@ Test(store, progress_outlives_a_restart, .init = setup, .fini = teardown)
             cr_expect_eq(m->ambiguous_ends, cases[i].ambiguous_ends, "case %zu", i);
             cr_expect_eq(m->doubts, cases[i].ambiguous_ends, "case %zu", i);
             cr_expect_eq(m->may_be_sent, cases[i].may_be_sent, "case %zu", i);
+            cr_expect_eq(m->is_unlooked, cases[i].may_be_taken, "case %zu", i);
             cr_expect_eq(m->updated_ms, base_ms + 1, "case %zu", i);
             cr_expect_str_eq(message_api_id(m), cases[i].api_id);
             cr_expect_str_eq(message_reason(m), cases[i].reason);
