@@ -116,16 +116,6 @@ static size_t answer_bytes(const char *answer)
     return api_id_bytes + strlen(answer + api_id_bytes) + 1;
 }
 
-void message_owner_name(int32_t owner, char name[OWNER_NAME_SIZE])
-{
-    if (owner <= OWNER_LOCAL && owner >= OWNER_STRANGER) {
-        static const char *const names[] = {"local", "network", "stranger"};
-        snprintf(name, OWNER_NAME_SIZE, "%s", names[OWNER_LOCAL - owner]);
-    } else {
-        snprintf(name, OWNER_NAME_SIZE, "%u", (unsigned)owner);
-    }
-}
-
 size_t message_own_bytes(const struct message *m)
 {
     return sizeof(*m) + ref_bytes(m) + row_bytes(m) + string_bytes(m);

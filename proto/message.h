@@ -62,16 +62,19 @@ enum { MESSAGE_PRIORITIES = PRIORITY_LOW + 1 };
 #define MESSAGE_NOT_IN_HEAP UINT32_MAX
 
 /*
- * Who submitted it: a user of this machine, by its uid (as a signed number), or OWNER_LOCAL, all those
- * together of whom that cannot be told, or OWNER_NETWORK, all those of other machines that sent without
- * a login. OWNER_STRANGER has no messages: it is all who have yet to log in. Stores hold these numbers.
- * Those from OWNER_RESERVED to OWNER_LOCAL are never a uid.
+ * Who submitted it: a user of this machine, by its uid (as a signed number); OWNER_LOCAL, all those
+ * together of whom that cannot be told; OWNER_NETWORK, all those of other machines that sent without a
+ * login; or, from OWNER_RESERVED to OWNER_USER, a user who has logged in. OWNER_STRANGER has no messages: it is
+ * all who have yet to log in. Stores hold these numbers. Those from OWNER_RESERVED to OWNER_LOCAL are never a
+ * uid.
  */
-enum { OWNER_LOCAL = -1, OWNER_NETWORK = -2, OWNER_STRANGER = -3, OWNER_RESERVED = -65536 };
-
-/* "local", "network", "stranger", or the uid in digits. */
-enum { OWNER_NAME_SIZE = 16 };
-void message_owner_name(int32_t owner, char name[OWNER_NAME_SIZE]);
+enum {
+    OWNER_LOCAL = -1,
+    OWNER_NETWORK = -2,
+    OWNER_STRANGER = -3,
+    OWNER_USER = -16, /* the first user; the others are below */
+    OWNER_RESERVED = -65536
+};
 
 /*
  * Times in the queue are steady ms (base/clock.h), so that no message expires because the wall clock is

@@ -3,6 +3,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log_writer.h"
+#include "gateway/base/owner_name.h"
 #include "proto/escape.h"
 #include "proto/message.h"
 #include "proto/text.h"
@@ -148,7 +149,7 @@ static struct span field_text(const struct log_field *field, char scratch[SCRATC
         text.len = strlen(text.bytes);
         break;
     case LOG_FIELD_OWNER:
-        message_owner_name((int32_t)field->value.integer, scratch);
+        owner_name((int32_t)field->value.integer, scratch);
         text.len = strlen(text.bytes);
         break;
     case LOG_FIELD_INT:

@@ -2,6 +2,7 @@
 #include "gateway/web/metrics.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/owner_name.h"
 #include "gateway/base/stats.h"
 #include "gateway/policy/destination.h"
 #include "gateway/queue/admission.h"
@@ -267,7 +268,7 @@ static void write_owners(struct queue *queue, struct buffer *out)
             size_t value;
             const struct queue_holding *holding = &holdings[i < count ? i : OWNERS_MAX];
             if (i < count) {
-                message_owner_name(holding->owner, name);
+                owner_name(holding->owner, name);
             }
             memcpy(&value, (const char *)holding + rows[row].value_at, sizeof value);
             write_line(out, rows[row].name, "owner", name, (int64_t)value);
@@ -299,7 +300,7 @@ static void write_owner_figures(const struct owners *owners, struct buffer *out)
         for (size_t i = 0; i <= count; i++) {
             char name[OWNER_NAME_SIZE] = "others";
             if (i < count) {
-                message_owner_name(shares[i].owner, name);
+                owner_name(shares[i].owner, name);
             }
             if (rows[row].figure == OWNER_LOOP_US) {
                 write_micros(out, rows[row].name, "owner", name, shares[i].value);
