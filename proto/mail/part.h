@@ -8,6 +8,7 @@
 #ifndef PROTO_MAIL_PART_H
 #define PROTO_MAIL_PART_H
 
+#include "proto/base64.h"
 #include "proto/buffer.h"
 #include "proto/mail/transfer.h"
 #include "proto/mail/value.h"

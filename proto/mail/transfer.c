@@ -4,54 +4,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* --- base64 ----------------------------------------------------------------------------------- */
-
-/* The six bits that a character stands for, or -1. */
-static int six_bits(char c)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-bool base64_has(char c)
-{
-    return c == '=' || six_bits(c) >= 0;
-}
-
-void base64_decode(struct base64 *carry, const char *s, size_t len, struct buffer *out)
-{
-    char *to = buffer_reserve(out, len / 4 * 3 + 3);
-    if (to == NULL) {
-        return;
-    }
-    char *start = to;
-    struct base64 now = *carry; /* a copy that stays in registers */
-    for (size_t i = 0; i < len; i++) {
-        int six = six_bits(s[i]);
-        if (six < 0) {
-            now = s[i] == '=' ? (struct base64){0, 0} : now;
-            continue;
-        }
-        now.bits = now.bits << 6 | (unsigned)six;
-        now.count += 6;
-        if (now.count >= 8) {
-            now.count -= 8;
-            *to++ = (char)(now.bits >> now.count);
-            now.bits &= (1U << now.count) - 1;
-        }
-    }
-    *carry = now;
-    out->len += (size_t)(to - start);
-}
-
 /* --- quoted-printable ------------------------------------------------------------------------- */
 
 /* Decodes what begins with "=" at `s`. Returns its length. */

@@ -1,6 +1,6 @@
 /*
- * transfer: what base64, quoted-printable and uuencoded lines stand for, in bodies and in encoded
- * words.
+ * transfer: what quoted-printable and uuencoded lines stand for, in bodies and in encoded words. Leaves
+ * base64 to proto/base64.
  *
  * Characters outside an alphabet never end a text.
  * Thread: any. Pure.
@@ -13,21 +13,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/* Bits of an incomplete byte. All zero at the start. */
-struct base64 {
-    unsigned bits;
-    unsigned count;
-};
-
-/*
- * Decodes base64 (RFC 2045, 6.8), and appends the result to `out`. Skips bytes outside the
- * alphabet. More base64 may follow after padding. Leaves the bits of an incomplete byte in `carry`.
- */
-void base64_decode(struct base64 *carry, const char *s, size_t len, struct buffer *out);
-
-/* Is it in the alphabet of base64, or padding? */
-bool base64_has(char c);
 
 /*
  * Decodes quoted-printable with LF line ends (RFC 2045, 6.7). A "=" that neither begins an escape

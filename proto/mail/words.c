@@ -1,6 +1,7 @@
 /* words: see words.h. */
 #include "proto/mail/words.h"
 
+#include "proto/base64.h"
 #include "proto/mail/charset.h"
 #include "proto/mail/span.h"
 #include "proto/mail/text.h"
