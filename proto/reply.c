@@ -46,6 +46,7 @@ static const struct row ROWS[REPLIES] = {
                           "queue full for this user (limits.others), try again later"},
     [REPLY_TOO_MANY] = {"452", "4.5.3 ", "too many recipients"},
     [REPLY_NO_TLS_NOW] = {"454", "4.7.0 ", "TLS is not available now, try again later"},
+    [REPLY_LOGIN_LATER] = {"454", "4.7.0 ", "cannot log anybody in now, try again later"},
     [REPLY_MALFORMED] = {"500", "5.5.2 ", "unknown command, try HELP"},
     [REPLY_AUTH_TOO_LONG] = {"500", "5.5.6 ", "response too long"},
     [REPLY_CONTROL_CHARS] = {"501", "5.5.2 ", "control character in a command"},
@@ -59,6 +60,8 @@ static const struct row ROWS[REPLIES] = {
     [REPLY_LOGIN_NEEDED] = {"530", "5.7.0 ",
                             "log in first (STARTTLS, then AUTH), or have the operator add your "
                             "address to listen.networks"},
+    [REPLY_LOGIN_WRONG] = {"535", "5.7.8 ", "no such user and password"},
+    [REPLY_LOGIN_IN_CLEAR] = {"538", "5.7.11 ", "others could read the password: STARTTLS first"},
     [REPLY_UNKNOWN_MESSAGE] = {"550", "5.0.0 ", "no such message"},
     [REPLY_BAD_NUMBER] = {"550", "5.1.3 ", "bad number"},
     [REPLY_REF_CONFLICT] = {"550", "5.6.0 ", "REF already used for a different message"},

@@ -42,6 +42,7 @@ enum reply {
     REPLY_AWAITS_FULL,     /* 452 4.3.1 */
     REPLY_TOO_MANY,        /* 452 4.5.3: recipients */
     REPLY_NO_TLS_NOW,      /* 454 4.7.0 */
+    REPLY_LOGIN_LATER,     /* 454 4.7.0 */
     REPLY_MALFORMED,       /* 500 5.5.2 */
     REPLY_AUTH_TOO_LONG,   /* 500 5.5.6 */
     REPLY_CONTROL_CHARS,   /* 501 5.5.2 */
@@ -53,6 +54,8 @@ enum reply {
     REPLY_BAD_SEQUENCE,    /* 503 5.5.1 */
     REPLY_BAD_MECHANISM,   /* 504 5.5.4 */
     REPLY_LOGIN_NEEDED,    /* 530 5.7.0 */
+    REPLY_LOGIN_WRONG,     /* 535 5.7.8 */
+    REPLY_LOGIN_IN_CLEAR,  /* 538 5.7.11 */
     REPLY_UNKNOWN_MESSAGE, /* 550 5.0.0 */
     REPLY_BAD_NUMBER,      /* 550 5.1.3 */
     REPLY_REF_CONFLICT,    /* 550 5.6.0 */

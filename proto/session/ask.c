@@ -168,9 +168,11 @@ enum session_step command_ask(struct session *s, const struct call *call,
     if (!read_argument(request, call->arg, call->end)) {
         return session_say_syntax(s, call);
     }
-    if (needs_control(request) && !s->peer.has_control) {
-        return session_say(s, REPLY_NOT_ALLOWED,
-                           "this needs control rights: the Unix socket, or listen.control=all");
+    if (needs_control(request) && !session_may(s, USER_CONTROLS)) {
+        return session_say(s, REPLY_NOT_ALLOWED, "this needs %s",
+                           s->user != NULL ? "the right control"
+                                           : "control rights: the Unix socket, or "
+                                             "listen.control=all");
     }
     bool names_number =
         request->verb == REQUEST_OPTOUT_ADD || request->verb == REQUEST_OPTOUT_REMOVE;

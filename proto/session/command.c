@@ -14,14 +14,15 @@
 
 static command_run command_help;
 
-#define ASK(word, argument, flags, verb, syntax, help)                           \
-    {                                                                            \
-        word, argument, COMMAND_WAITS | (flags), command_ask, verb, syntax, help \
+#define ASK(word, argument, flags, verb, syntax, help)                                          \
+    {                                                                                           \
+        word, argument, COMMAND_WAITS | COMMAND_ASKS | (flags), command_ask, verb, syntax, help \
     }
 
 /* SEND first: the word that is looked up most. */
 const struct command COMMANDS[SESSION_VERBS + 1] = {
-    {"SEND", ARGUMENT_NEEDED, 0, command_send, 0, "SEND [OPT=value ...] <to>[,<to>...] <text>",
+    {"SEND", ARGUMENT_NEEDED, COMMAND_SUBMITS, command_send, 0,
+     "SEND [OPT=value ...] <to>[,<to>...] <text>",
      "A whole message on one line. Options: FROM= REF= TTL= PRIORITY= AT= UNICODE= ACK=\n"
      "FROM=\"Acme Shop\"     sender; default: sms.default_from\n"
      "REF=order-17          your reference: a message with the same one is not sent twice\n"
@@ -31,18 +32,19 @@ const struct command COMMANDS[SESSION_VERBS + 1] = {
      "UNICODE=no            auto, yes, or no (refuse what is not GSM-7)\n"
      "ACK=relayed           reply when the API has the message, not when it is queued\n"
      "Example: SEND +34600000000 Hello from netcat"},
-    {"FROM", ARGUMENT_NEEDED, COMMAND_COLON | COMMAND_OPENS | COMMAND_OF_SMS, command_from, 0,
-     "FROM <sender> [OPT=value ...]",
+    {"FROM", ARGUMENT_NEEDED, COMMAND_SUBMITS | COMMAND_COLON | COMMAND_OPENS | COMMAND_OF_SMS,
+     command_from, 0, "FROM <sender> [OPT=value ...]",
      "Opens a message; one or more TO follow, then TEXT or DATA. Options as in HELP SEND.\n"
      "With sms.default_from set you can omit the sender, or the whole line."},
-    {"TO", ARGUMENT_NEEDED, COMMAND_COLON | COMMAND_OF_SMS, command_to, 0, "TO <number>",
+    {"TO", ARGUMENT_NEEDED, COMMAND_SUBMITS | COMMAND_COLON | COMMAND_OF_SMS, command_to, 0,
+     "TO <number>",
      "Adds a recipient, or all numbers of an alias, to the open message. Duplicates count once."},
-    {"TEXT", ARGUMENT_OPTIONAL, COMMAND_ENDS, command_text, 0, "TEXT <text>",
+    {"TEXT", ARGUMENT_OPTIONAL, COMMAND_SUBMITS | COMMAND_ENDS, command_text, 0, "TEXT <text>",
      "Submits the open message with this text, and closes it whatever the reply."},
-    {"DATA", ARGUMENT_OPTIONAL, COMMAND_CONTENT, command_data, 0, "DATA",
+    {"DATA", ARGUMENT_OPTIONAL, COMMAND_SUBMITS | COMMAND_CONTENT, command_data, 0, "DATA",
      "Lines of text follow, up to a dot on a line by itself; double a dot that starts a line.\n"
      "After MAIL and RCPT the lines are an Internet message."},
-    {"JSON", ARGUMENT_NEEDED, 0, command_json, 0, "JSON <object or array>",
+    {"JSON", ARGUMENT_NEEDED, COMMAND_SUBMITS, command_json, 0, "JSON <object or array>",
      "Messages as the API takes them: from, to, text, allowUnicode, clientId; and ttl,\n"
      "priority, at, unicode, ack. An array gets one reply per element.\n"
      "Example: JSON {\"to\":\"+34600000000\",\"text\":\"Hello\"}"},
@@ -75,21 +77,22 @@ const struct command COMMANDS[SESSION_VERBS + 1] = {
      "Greets (SMTP)."},
     {"EHLO", ARGUMENT_OPTIONAL, COMMAND_ENDS | COMMAND_FOR_ALL, command_ehlo, 0, "EHLO <name>",
      "Greets and lists the extensions (SMTP)."},
-    {"MAIL", ARGUMENT_NEEDED, COMMAND_OPENS | COMMAND_OF_SMTP, command_mail, 0,
+    {"MAIL", ARGUMENT_NEEDED, COMMAND_SUBMITS | COMMAND_OPENS | COMMAND_OF_SMTP, command_mail, 0,
      "MAIL FROM:<address> [parameters]",
      "Opens a message (SMTP). The local part is the sender if sms.senders lists it."},
-    {"RCPT", ARGUMENT_NEEDED, COMMAND_OF_SMTP, command_rcpt, 0,
+    {"RCPT", ARGUMENT_NEEDED, COMMAND_SUBMITS | COMMAND_OF_SMTP, command_rcpt, 0,
      "RCPT TO:<number@any.domain> [parameters]", "Adds a recipient (SMTP)."},
     {"NOOP", ARGUMENT_OPTIONAL, COMMAND_FOR_ALL, command_noop, 0, "NOOP", "Does nothing."},
-    {"VRFY", ARGUMENT_NEEDED, 0, command_vrfy, 0, "VRFY <number>",
+    {"VRFY", ARGUMENT_NEEDED, COMMAND_SUBMITS, command_vrfy, 0, "VRFY <number>",
      "Shows the number in international form."},
     {"HELP", ARGUMENT_OPTIONAL, COMMAND_FOR_ALL, command_help, 0, "HELP [verb]",
      "This list, or one verb."},
     {"QUIT", ARGUMENT_NONE, COMMAND_WAITS | COMMAND_FOR_ALL, command_quit, 0, "QUIT",
      "Closes the connection."},
-    {"AUTH", ARGUMENT_OPTIONAL, COMMAND_LOGIN | COMMAND_FOR_ALL, command_auth, 0,
+    {"AUTH", ARGUMENT_OPTIONAL, COMMAND_WAITS | COMMAND_LOGIN | COMMAND_FOR_ALL, command_auth, 0,
      "AUTH PLAIN|LOGIN|CRAM-MD5 [response]",
-     "Logs in (SMTP), if smtp.auth is any: every name and password is accepted."},
+     "Logs in: as a user of auth.users (PLAIN, LOGIN); if smtp.auth is any, every name and\n"
+     "password is accepted."},
     {"STARTTLS", ARGUMENT_NONE, COMMAND_WAITS | COMMAND_TLS | COMMAND_FOR_ALL, command_starttls, 0,
      "STARTTLS",
      "Encrypts the connection (TLS), if the relay has a certificate. Wait for the reply; then all\n"

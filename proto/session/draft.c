@@ -60,9 +60,22 @@ bool draft_take_open(struct session *s)
 
 /* --- the sender ------------------------------------------------------------------------------- */
 
+static bool has_own_senders(const struct session *s)
+{
+    return s->user != NULL && s->user->senders != NULL && s->user->senders[0] != NULL;
+}
+
+const char *const *draft_senders(const struct session *s)
+{
+    return has_own_senders(s) ? s->user->senders : s->rules->senders;
+}
+
 const char *draft_sender(const struct session *s, const struct draft *draft)
 {
-    return draft->options.from[0] != '\0' ? draft->options.from : s->rules->default_from;
+    if (draft->options.from[0] != '\0') {
+        return draft->options.from;
+    }
+    return has_own_senders(s) ? s->user->senders[0] : s->rules->default_from;
 }
 
 static bool is_listed(const char *const *senders, const char *from)
@@ -78,13 +91,17 @@ static bool is_listed(const char *const *senders, const char *from)
 bool draft_check_sender(struct session *s, const struct draft *draft)
 {
     const char *from = draft_sender(s, draft);
-    const char *const *senders = s->rules->senders;
+    const char *const *senders = draft_senders(s);
     if (from == NULL || from[0] == '\0') {
         session_say(s, REPLY_BAD_SENDER, "no sender: give one, or set sms.default_from");
         return false;
     }
     if (senders != NULL && senders[0] != NULL && !is_listed(senders, from)) {
-        session_say(s, REPLY_BAD_SENDER, "this sender is not in sms.senders");
+        if (has_own_senders(s)) {
+            session_say(s, REPLY_NOT_ALLOWED, "this user may not use this sender");
+        } else {
+            session_say(s, REPLY_BAD_SENDER, "this sender is not in sms.senders");
+        }
         return false;
     }
     return true;

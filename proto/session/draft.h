@@ -26,6 +26,9 @@ void draft_spoil(struct session *s, enum dialect dialect);
  * way the message ends with this command. */
 bool draft_take_open(struct session *s);
 
+/* The senders that the client may use, ended by NULL; none, or NULL = all. */
+const char *const *draft_senders(const struct session *s);
+
 /* The sender of a draft: its own, or the default, which may be "" or NULL. */
 const char *draft_sender(const struct session *s, const struct draft *draft);
 

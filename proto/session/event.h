@@ -9,6 +9,7 @@
 #include "proto/message.h"
 #include "proto/reply.h"
 #include "proto/session/option.h"
+#include "proto/session/user.h"
 #include "proto/text.h"
 
 #include <stdbool.h>
@@ -22,6 +23,7 @@ enum session_step {
     SESSION_SUBMISSION,  /* event.submission, verdict by session_accept or session_refuse */
     SESSION_REQUEST,     /* event.request, answer by session_answer_begin/_end */
     SESSION_STARTTLS,    /* feed all that has come, then session_start_tls or session_refuse */
+    SESSION_LOGIN,       /* event.login, verdict by session_log_in or session_refuse_login */
     SESSION_REFUSED,     /* event.refusal, for the log: the client has its reply */
     SESSION_CLOSES       /* flush the output and close; nothing comes after this */
 };
@@ -89,6 +91,7 @@ struct session_event {
         struct session_refusal refusal;
         struct submission submission;
         struct request request;
+        const struct session_login *login; /* borrowed until the next call of session_step */
     };
 };
 

@@ -58,6 +58,7 @@ void session_free(struct session *s)
     struct buffer *const buffers[] = {&s->out,     &s->local, &s->name,
                                       &s->refused, &s->line,  &s->text};
     forget_mail(s);
+    auth_forget(s);
     content_free(&s->content);
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
         buffer_free(buffers[i]);
@@ -163,7 +164,7 @@ static bool is_hopeless(const struct session *s)
     unsigned max = !s->has_begun            ? SESSION_MAX_GREETINGS
                    : session_must_log_in(s) ? SESSION_MAX_REFUSALS
                                             : SESSION_MAX_ERRORS;
-    return s->json == NULL && s->errors >= max;
+    return s->json == NULL && (s->errors >= max || s->failed_logins >= SESSION_MAX_LOGINS);
 }
 
 /* Refuses a client whose lines end in CR alone: nothing that it sends can be told apart. */
@@ -204,6 +205,9 @@ static enum session_step refuse_stranger(struct session *s)
 static enum session_step refuse_hopeless(struct session *s)
 {
     s->is_closing = true;
+    if (s->failed_logins >= SESSION_MAX_LOGINS) {
+        return session_say(s, REPLY_GUARD, "%u failed logins; closing", s->failed_logins);
+    }
     return session_say(s, REPLY_GUARD, "%u %s; closing", s->errors,
                        session_must_log_in(s) ? "refused commands without a login"
                                               : "syntax errors in a row, try HELP");
@@ -330,6 +334,22 @@ static enum session_step refuse_line(struct session *s, const struct command *ro
     return session_say(s, reply, "%s", words);
 }
 
+/* Why the client may not use this verb; NULL = it may. */
+static const char *missing_right(const struct session *s, const struct command *row)
+{
+    if ((row->flags & COMMAND_CONTROL) != 0 && !session_may(s, USER_CONTROLS)) {
+        return s->user != NULL ? "needs the right control"
+                               : "needs control rights: the Unix socket, or listen.control=all";
+    }
+    if ((row->flags & COMMAND_ASKS) != 0 && !session_may(s, USER_ASKS) &&
+        !session_may(s, USER_CONTROLS)) {
+        return "needs the right ask";
+    }
+    return (row->flags & COMMAND_SUBMITS) != 0 && !session_may(s, USER_SUBMITS)
+               ? "needs the right submit"
+               : NULL;
+}
+
 /* Proves that the command is allowed, then carries it out. */
 static enum session_step run_command(struct session *s, const struct call *call,
                                      struct session_event *event)
@@ -344,10 +364,11 @@ static enum session_step run_command(struct session *s, const struct call *call,
         spoil_message(s, row);
         return session_say_syntax(s, call);
     }
-    if ((row->flags & COMMAND_CONTROL) != 0 && !s->peer.has_control) {
-        return session_say(s, REPLY_NOT_ALLOWED,
-                           "%s needs control rights: the Unix socket, or listen.control=all",
-                           row->word);
+    const char *missing = missing_right(s, row);
+    if (missing != NULL) {
+        char words[128];
+        snprintf(words, sizeof words, "%s %s", row->word, missing);
+        return refuse_line(s, row, REPLY_NOT_ALLOWED, words);
     }
     return row->run(s, call, event);
 }
@@ -505,6 +526,9 @@ static void forget_lent(struct session *s)
         }
     }
     forget_mail(s);
+    if (s->auth == AUTH_AWAITS_NOTHING || s->auth == AUTH_AWAITS_VERDICT) {
+        auth_forget(s);
+    }
     if (!s->content.is_open) {
         content_free(&s->content);
     }
@@ -549,7 +573,8 @@ static enum session_step held_up_by(const struct session *s)
     if (s->is_closing) {
         return s->slots.count > 0 ? SESSION_WAITS : SESSION_CLOSES;
     }
-    if (s->slots.count >= SESSION_MAX_OPEN || s->slots.held >= HELD_MAX) {
+    if (s->slots.count >= SESSION_MAX_OPEN || s->slots.held >= HELD_MAX ||
+        s->auth == AUTH_AWAITS_VERDICT) {
         return SESSION_WAITS;
     }
     return SESSION_WANTS_INPUT;
@@ -571,7 +596,8 @@ static bool read_on(struct session *s, enum session_step *step, struct session_e
         *step = has_ended ? data_submit(s, event) : *step;
         return has_ended;
     }
-    return s->auth != AUTH_AWAITS_NOTHING ? auth_next(s, step) : next_command(s, step, event);
+    return s->auth != AUTH_AWAITS_NOTHING ? auth_next(s, step, event)
+                                          : next_command(s, step, event);
 }
 
 enum session_step session_step(struct session *s, int64_t now_ms, struct session_event *event)
@@ -587,8 +613,8 @@ enum session_step session_step(struct session *s, int64_t now_ms, struct session
             return step;
         }
         bool has_read = read_on(s, &step, event);
-        bool is_event =
-            step == SESSION_SUBMISSION || step == SESSION_REQUEST || step == SESSION_STARTTLS;
+        bool is_event = step == SESSION_SUBMISSION || step == SESSION_REQUEST ||
+                        step == SESSION_STARTTLS || step == SESSION_LOGIN;
         if (step == SESSION_WAITS || (is_event && open_slot(s, step, event))) {
             return step;
         }
@@ -668,6 +694,34 @@ bool session_start_tls(struct session *s, uint32_t slot)
         starttls_begin(s);
     }
     return !is_injected;
+}
+
+void session_log_in(struct session *s, uint32_t slot, const struct session_user *user)
+{
+    s->auth = AUTH_AWAITS_NOTHING;
+    s->is_authenticated = true;
+    s->user = user;
+    s->failed_logins = 0;
+    reply_line(begin_reply(s, slot), REPLY_AUTHENTICATED, false, "%s",
+               reply_text(REPLY_AUTHENTICATED));
+    end_reply(s, slot);
+}
+
+void session_refuse_login(struct session *s, uint32_t slot, enum reply reply, const char *words)
+{
+    s->auth = AUTH_AWAITS_NOTHING;
+    s->failed_logins++;
+    session_refuse(s, slot, reply, words);
+}
+
+const struct session_user *session_user(const struct session *s)
+{
+    return s->user;
+}
+
+void session_set_user(struct session *s, const struct session_user *user)
+{
+    s->user = user;
 }
 
 struct buffer *session_answer_begin(struct session *s, uint32_t slot)

@@ -26,6 +26,7 @@
 enum {
     SESSION_MAX_OPEN = 1024, /* slots of one session */
     SESSION_MAX_ERRORS = 20, /* syntax errors in a row that end a session */
+    SESSION_MAX_LOGINS = 3,  /* logins without success that do */
     /* Of one that must log in: refused commands in all that end the session, and the longest line. */
     SESSION_MAX_REFUSALS = 10,
     SESSION_SHORT_LINE = 2048,
@@ -70,6 +71,17 @@ void session_refuse(struct session *s, uint32_t slot, enum reply reply, const ch
  * which somebody on the way may have put there: then the client has its reply, and the session closes.
  */
 bool session_start_tls(struct session *s, uint32_t slot);
+
+/* Accepts a login: from now on the client is that user, who must outlive the session or be replaced by
+ * session_set_user. */
+void session_log_in(struct session *s, uint32_t slot, const struct session_user *user);
+/* Refuses a login; `words` NULL = the usual ones. */
+void session_refuse_login(struct session *s, uint32_t slot, enum reply reply, const char *words);
+
+/* The user who has logged in; NULL = none has. */
+const struct session_user *session_user(const struct session *s);
+/* The same user, whose rights and senders may have changed. */
+void session_set_user(struct session *s, const struct session_user *user);
 
 /* Answers a request: append the reply lines to the buffer, then end the answer. */
 struct buffer *session_answer_begin(struct session *s, uint32_t slot);

@@ -53,9 +53,7 @@ enum session_step command_ehlo(struct session *s, const struct call *call,
     if (starttls_is_offered(s)) {
         reply_line(&s->local, REPLY_HELLO, true, "STARTTLS");
     }
-    if (auth_is_offered(s)) {
-        reply_line(&s->local, REPLY_HELLO, true, "AUTH PLAIN LOGIN CRAM-MD5");
-    }
+    auth_announce(s);
     return session_say(s, REPLY_HELLO, "SIZE %zu", s->rules->mail_max_size);
 }
 
@@ -164,7 +162,7 @@ enum session_step command_vrfy(struct session *s, const struct call *call,
 /* The local part of MAIL FROM is the sender if sms.senders lists it. */
 static void take_sender(struct session *s, const struct address *path, struct options *options)
 {
-    const char *const *senders = s->rules->senders;
+    const char *const *senders = draft_senders(s);
     for (; senders != NULL && *senders != NULL; senders++) {
         if (word_is(path->local, path->local_len, *senders)) {
             option_parse_sender(*senders, path->local_len, options->from);

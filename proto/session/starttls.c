@@ -16,6 +16,9 @@ enum session_step command_starttls(struct session *s, const struct call *call,
     if (s->peer.is_encrypted) {
         return session_say(s, REPLY_BAD_SEQUENCE, "already encrypted");
     }
+    if (s->user != NULL) { /* whose client this is must not change */
+        return session_say(s, REPLY_BAD_SEQUENCE, "already logged in: STARTTLS comes before AUTH");
+    }
     if (!s->rules->offers_tls) {
         return session_say(s, REPLY_NOT_IMPLEMENTED, "no certificate is set (tls.certificate)");
     }

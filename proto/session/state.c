@@ -34,6 +34,14 @@ enum session_step session_say_syntax(struct session *s, const struct call *call)
     return session_say(s, REPLY_BAD_ARGUMENT, "syntax: %s", call->row->syntax);
 }
 
+bool session_may(const struct session *s, enum user_right right)
+{
+    if (s->user != NULL) {
+        return (s->user->rights & right) != 0;
+    }
+    return right != USER_CONTROLS || s->peer.has_control;
+}
+
 void session_hide(struct session *s, size_t at)
 {
     s->hidden_at = at;

@@ -23,7 +23,8 @@ enum auth_awaits {
     AUTH_AWAITS_CREDENTIALS, /* PLAIN: both at once */
     AUTH_AWAITS_NAME,        /* LOGIN: one after the other */
     AUTH_AWAITS_PASSWORD,
-    AUTH_AWAITS_DIGEST /* CRAM-MD5: name and digest, once the challenge was sent */
+    AUTH_AWAITS_DIGEST, /* CRAM-MD5: name and digest, once the challenge was sent */
+    AUTH_AWAITS_VERDICT /* no line, but whether the name and the secret belong to a user */
 };
 
 /* A message that is being put together, by FROM and TO or by MAIL and RCPT. */
@@ -39,12 +40,15 @@ struct draft {
 struct session {
     const struct session_rules *rules;
     struct session_peer peer;
-    bool has_begun;     /* the first command has passed the guard */
-    bool is_ended;      /* the client sends nothing more */
-    bool is_closing;    /* no further command is read */
-    bool has_submitted; /* the last step submitted `open`; the next one forgets it */
-    bool is_authenticated;
+    bool has_begun;        /* the first command has passed the guard */
+    bool is_ended;         /* the client sends nothing more */
+    bool is_closing;       /* no further command is read */
+    bool has_submitted;    /* the last step submitted `open`; the next one forgets it */
+    bool is_authenticated; /* a login was accepted; that of a user, unless `user` is NULL */
+    const struct session_user *user;
     enum auth_awaits auth;
+    struct session_login *login; /* what the client has sent of it; NULL = nothing */
+    unsigned failed_logins;
     unsigned errors; /* syntax errors in a row */
     int64_t now_ms;  /* of this step */
     size_t reply_at; /* offset at which the reply that is being written to a slot begins */
@@ -100,10 +104,12 @@ enum {
     COMMAND_OF_SMS = 1 << 5,       /* part of a message of this dialect: within one of the other */
     COMMAND_OF_SMTP = 1 << 6,      /* it is refused, and so is what follows */
     COMMAND_CONTENT = 1 << 7,      /* lines of content follow, even if the line is refused */
-    COMMAND_LOGIN = 1 << 8,        /* offered only if the rules take any login */
+    COMMAND_LOGIN = 1 << 8,        /* offered only if the rules take logins */
     COMMAND_TLS = 1 << 9,          /* offered only if there is a certificate, and before TLS */
     COMMAND_NOT_OFFERED = 1 << 10, /* known, and always refused */
-    COMMAND_FOR_ALL = 1 << 11      /* also for those who must log in */
+    COMMAND_FOR_ALL = 1 << 11,     /* also for those who must log in */
+    COMMAND_SUBMITS = 1 << 12,     /* not for users without that right */
+    COMMAND_ASKS = 1 << 13
 };
 
 /* A verb; its row in the table of command.c. */
@@ -134,6 +140,9 @@ enum session_step session_reply(struct session *s, enum reply reply);
 /* Refuses a word for not being a telephone number, and says why; `words` are "not a ... number". */
 enum session_step session_refuse_number(struct session *s, const char *words, const char *number,
                                         size_t len);
+
+/* May the client do what this right is for? Whoever has not logged in may submit and ask. */
+bool session_may(const struct session *s, enum user_right right);
 
 /* Keeps what was appended to the reply from `at` on out of the log. */
 void session_hide(struct session *s, size_t at);

@@ -39,6 +39,7 @@ static struct session_rules choose_rules(uint8_t a, uint8_t b)
     rules.aliases = (b & 0x40) != 0 ? aliases : NULL;
     rules.takes_any_login = (b & 0x20) != 0;
     rules.offers_tls = (a & 2) != 0;
+    rules.has_users = (a & 32) != 0 && !rules.takes_any_login;
     rules.charset = CHARSETS[a >> 6];
     rules.unicode = (enum text_unicode)(b % 3);
     rules.transliterate = (enum text_transliterate)(b / 3 % 3);

@@ -19,9 +19,11 @@
 
 enum { FAKE_MAX_PENDING = 2 * SESSION_MAX_OPEN };
 
-/* A submission without a verdict: what its receipts need. */
+/* A submission or a login without a verdict: what its receipts need. */
 struct fake_pending {
     uint32_t slot;
+    bool is_login;
+    bool is_right;
     struct session_receipt *receipts; /* NULL: to be refused with `refusal` */
     size_t count;
     enum reply refusal;
@@ -29,9 +31,10 @@ struct fake_pending {
 
 struct fake_gateway {
     struct session *session;
-    struct buffer submitted; /* one line each: from, recipients, text, options that were given */
-    struct buffer refused;   /* one line each: command, words, "to" and whom */
-    struct buffer out;       /* what the client has received */
+    struct buffer submitted;  /* one line each: from, recipients, text, options that were given */
+    struct buffer refused;    /* one line each: command, words, "to" and whom */
+    struct session_user user; /* who logs in as "me" with "secret" */
+    struct buffer out;        /* what the client has received */
     struct fake_pending pending[FAKE_MAX_PENDING];
     size_t pending_count;
     size_t pending_max; /* the most that were pending at a time */
@@ -68,7 +71,7 @@ static inline struct session_rules fake_rules(void)
 static inline void fake_open_peer(struct fake_gateway *g, const struct session_rules *rules,
                                   const struct session_peer *peer, uint32_t chance)
 {
-    *g = (struct fake_gateway){.chance = chance};
+    *g = (struct fake_gateway){.chance = chance, .user.rights = USER_SUBMITS | USER_ASKS};
     g->session = session_new(rules, peer);
     assert(g->session != NULL);
 }
@@ -192,13 +195,34 @@ static inline void fake_take(struct fake_gateway *g, const struct session_event 
     }
 }
 
+static inline void fake_take_login(struct fake_gateway *g, const struct session_event *event)
+{
+    const struct session_login *login = event->login;
+    assert(g->pending_count == 0 && session_open_slots(g->session) == 1);
+    g->pending[g->pending_count++] = (struct fake_pending){
+        .slot = event->slot,
+        .is_login = true,
+        .is_right = strcmp(login->name, "me") == 0 && strcmp(login->secret, "secret") == 0};
+}
+
+static inline void fake_decide_login(struct fake_gateway *g, const struct fake_pending *pending)
+{
+    if (pending->is_right) {
+        session_log_in(g->session, pending->slot, &g->user);
+    } else {
+        session_refuse_login(g->session, pending->slot, REPLY_LOGIN_WRONG, NULL);
+    }
+}
+
 /* Gives the verdict on the n-th pending submission. */
 static inline void fake_decide(struct fake_gateway *g, size_t n)
 {
     struct fake_pending pending = g->pending[n];
     g->pending_count--;
     memmove(&g->pending[n], &g->pending[n + 1], (g->pending_count - n) * sizeof g->pending[0]);
-    if (pending.receipts == NULL) {
+    if (pending.is_login) {
+        fake_decide_login(g, &pending);
+    } else if (pending.receipts == NULL) {
         session_refuse(g->session, pending.slot, pending.refusal, NULL);
     } else {
         session_accept(g->session, pending.slot, pending.receipts, pending.count);
@@ -282,12 +306,15 @@ static inline bool fake_step(struct fake_gateway *g)
     case SESSION_STARTTLS: /* what is fed from now on comes out of TLS */
         session_start_tls(g->session, event.slot);
         break;
+    case SESSION_LOGIN:
+        fake_take_login(g, &event);
+        break;
     case SESSION_REFUSED:
         fake_note_refusal(g, &event.refusal);
         break;
     }
-    return step == SESSION_SUBMISSION || step == SESSION_REQUEST || step == SESSION_REFUSED ||
-           step == SESSION_STARTTLS || step == SESSION_PAUSES;
+    return step == SESSION_SUBMISSION || step == SESSION_REQUEST || step == SESSION_LOGIN ||
+           step == SESSION_STARTTLS || step == SESSION_REFUSED || step == SESSION_PAUSES;
 }
 
 /* Carries events out until the session wants input or has closed. */

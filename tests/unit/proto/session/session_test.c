@@ -1417,6 +1417,129 @@ Test(session, auth_with_long_responses)
     }
 }
 
+/* With users, whose "me" has the secret "secret". */
+Test(session, auth_of_users)
+{
+    struct session_rules rules = fake_rules();
+    rules.has_users = true;
+    static const struct dialogue dialogues[] = {
+        {S("EHLO x\r\nAUTH PLAIN " PLAIN "\r\nAUTH PLAIN " PLAIN "\r\n"),
+         "250, 250, 250, 250, 250, 250, 250, 250, 235 2.7.0, 503 5.5.1", ""},
+        {S("AUTH PLAIN\r\n" PLAIN "\r\nNOOP\r\n"), "334, 235 2.7.0, 250 2.0.0", ""},
+        {S("AUTH LOGIN\r\n" NAME "\r\n" PASSWORD "\r\nNOOP\r\n"), "334, 334, 235 2.7.0, 250 2.0.0",
+         ""},
+        {S("AUTH LOGIN " NAME "\r\n" PASSWORD "\r\nNOOP\r\n"), "334, 235 2.7.0, 250 2.0.0", ""},
+        /* An identity: his own, or that of another. */
+        {S("AUTH PLAIN bWUAbWUAc2VjcmV0\r\n"), "235 2.7.0", ""},
+        {S("AUTH PLAIN eW91AG1lAHNlY3JldA==\r\n"), "535 5.7.8", ""},
+        {S("AUTH PLAIN AG1lAHNlY3JldAAx\r\n"), "535 5.7.8", ""},
+        {S("AUTH PLAIN AG1l\r\nAUTH PLAIN =\r\nAUTH PLAIN AA==\r\nAUTH PLAIN AAA=\r\n"),
+         "501 5.5.2, 501 5.5.2, 501 5.5.2, 535 5.7.8", ""},
+        {S("AUTH LOGIN =\r\n\r\nAUTH LOGIN\r\n*\r\nAUTH LOGIN " NAME "\r\n*\r\nNOOP\r\n"),
+         "334, 535 5.7.8, 334, 501 5.7.0, 334, 501 5.7.0, 250 2.0.0", ""},
+        {S("AUTH CRAM-MD5\r\nAUTH XOAUTH2 x\r\nAUTH\r\n"), "504 5.5.4, 504 5.5.4, 501 5.5.4", ""},
+        {S("TO 34600000000\r\nAUTH PLAIN " PLAIN "\r\nTEXT x\r\n"),
+         "250 2.1.5, 503 5.5.1, 250 2.0.0", "Relay +34600000000 x\n"},
+        /* What comes before it is settled first; what is pipelined behind waits. */
+        {S("SEND 34600000000 a\r\nAUTH PLAIN " PLAIN "\r\nSEND 34600000000 b\r\n"),
+         "250 2.0.0, 235 2.7.0, 250 2.0.0", "Relay +34600000000 a\nRelay +34600000000 b\n"},
+        {S("AUTH PLAIN " PASSWORD "\r\nAUTH PLAIN AG1lAHg=\r\nQUIT\r\n"),
+         "501 5.5.2, 535 5.7.8, 221 2.0.0", ""},
+        /* The third one is the last. */
+        {S("AUTH PLAIN AG1lAHg=\r\nNOOP\r\nAUTH PLAIN AG1lAHg=\r\nAUTH LOGIN\r\n\r\n\r\nNOOP\r\n"),
+         "535 5.7.8, 250 2.0.0, 535 5.7.8, 334, 334, 535 5.7.8, 421 4.7.0", ""},
+    };
+    run_rules(&rules, dialogues, COUNT(dialogues));
+}
+
+/* The whole dialogue of a client, with what it may do. */
+static void run_as(const struct session_rules *rules, const struct session_peer *peer,
+                   const struct session_user *user, const char *input, const char *replies,
+                   const char *submitted)
+{
+    struct fake_gateway *g = malloc(sizeof *g);
+    struct buffer got = BUFFER_EMPTY;
+    fake_open_peer(g, rules, peer, 0);
+    g->user = *user;
+    fake_feed(g, input, strlen(input));
+    codes(&g->out, &got);
+    buffer_append(&g->submitted, "", 1);
+    cr_expect_str_eq(got.data, replies, "%s:\n%s\ninstead of\n%s", input, got.data, replies);
+    cr_expect_str_eq(g->submitted.data, submitted);
+    buffer_free(&got);
+    fake_free(g);
+    free(g);
+}
+
+Test(session, auth_in_clear_is_for_local_clients)
+{
+    struct session_rules rules = fake_rules();
+    const struct session_user user = {.rights = USER_SUBMITS};
+    rules.has_users = true;
+    static const struct {
+        struct session_peer peer;
+        const char *replies;
+    } cases[] = {
+        {{.class = PEER_LOCAL}, "250, 250, 250, 250, 250, 250, 250, 250, 235 2.7.0"},
+        {{.class = PEER_TRUSTED}, "250, 250, 250, 250, 250, 250, 250, 538 5.7.1"},
+        {{.class = PEER_STRANGER}, "250, 250, 250, 250, 250, 250, 250, 538 5.7.1"},
+        {{.class = PEER_STRANGER, .is_encrypted = true},
+         "250, 250, 250, 250, 250, 250, 250, 250, 235 2.7.0"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        run_as(&rules, &cases[i].peer, &user, "EHLO x\r\nAUTH PLAIN " PLAIN "\r\n",
+               cases[i].replies, "");
+    }
+}
+
+#define LOGGED_IN(input) "AUTH PLAIN " PLAIN "\r\n" input
+
+Test(session, what_users_may)
+{
+    static const char *const SENDERS[] = {"Acme", "Shop", NULL};
+    static const char *const ALL[] = {"Acme", "Shop", "Other", NULL};
+    const struct session_peer peer = {.has_control = true};
+    struct session_rules rules = fake_rules();
+    rules.has_users = true;
+    rules.senders = ALL;
+    rules.default_from = "Other";
+    const struct {
+        struct session_user user;
+        const char *input, *replies, *submitted;
+    } cases[] = {
+        {{USER_SUBMITS | USER_ASKS, NULL},
+         LOGGED_IN("SEND 34600000000 x\r\nSTATUS r\r\nHOLD\r\nWATCH\r\nQUEUE LIST\r\nWATCH r\r\n"),
+         "235 2.7.0, 250 2.0.0, 250 2.0.0, 550 5.7.1, 550 5.7.1, 550 5.7.1, 250 2.0.0",
+         "Other +34600000000 x\n"},
+        {{USER_CONTROLS, NULL},
+         LOGGED_IN("HOLD\r\nSTATUS r\r\nSEND 34600000000 x\r\n"),
+         "235 2.7.0, 250 2.0.0, 250 2.0.0, 550 5.7.1",
+         ""},
+        {{USER_CONTROLS | USER_ASKS, NULL},
+         LOGGED_IN("QUEUE LIST\r\nWATCH\r\n"),
+         "235 2.7.0, 250-2.0.0, 250 2.0.0, 250 2.0.0",
+         ""},
+        /* A text is never read as commands. */
+        {{USER_ASKS, NULL},
+         LOGGED_IN("MAIL FROM:<a@b>\r\nRCPT TO:<34600000000>\r\nDATA\r\nQUIT\r\n.\r\n"
+                   "FROM Acme\r\nTO 34600000000\r\nTEXT x\r\nJSON {}\r\nVRFY x\r\nNOOP\r\n"),
+         "235 2.7.0, 550 5.7.1, 550 5.7.1, 354, 503 5.5.1, 550 5.7.1, 550 5.7.1, 550 5.7.1, "
+         "550 5.7.1, 550 5.7.1, 250 2.0.0",
+         ""},
+        {{USER_SUBMITS, SENDERS},
+         LOGGED_IN("SEND 34600000000 a\r\nSEND FROM=shop 34600000000 b\r\n"
+                   "SEND FROM=Other 34600000000 c\r\nFROM Other\r\nRSET\r\n"
+                   "MAIL FROM:<Shop@x>\r\nRCPT TO:<34600000000>\r\nDATA\r\nd\r\n.\r\n"
+                   "MAIL FROM:<Other@x>\r\nRCPT TO:<34600000000>\r\nDATA\r\ne\r\n.\r\n"),
+         "235 2.7.0, 250 2.0.0, 250 2.0.0, 550 5.7.1, 550 5.7.1, 250 2.0.0, 250 2.1.0, 250 2.1.5, "
+         "354, 250 2.0.0, 250 2.1.0, 250 2.1.5, 354, 250 2.0.0",
+         "Acme +34600000000 a\nshop +34600000000 b\nShop +34600000000 d\nAcme +34600000000 e\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        run_as(&rules, &peer, &cases[i].user, cases[i].input, cases[i].replies, cases[i].submitted);
+    }
+}
+
 Test(session, smtp_is_lenient)
 {
     static const char *const MAILS[] = {
