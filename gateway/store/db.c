@@ -75,6 +75,8 @@ static const char *const migrations[] = {
     "CREATE TABLE ref_page (key INTEGER PRIMARY KEY, entries BLOB NOT NULL);",
     ("ALTER TABLE progress ADD COLUMN doubts INTEGER NOT NULL DEFAULT 0;"
      "UPDATE progress SET doubts = 1 WHERE may_be_sent;"),
+    /* Which owner a user who logs in is. */
+    "CREATE TABLE user (name TEXT PRIMARY KEY, owner INTEGER NOT NULL UNIQUE) WITHOUT ROWID;",
 };
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 
@@ -113,6 +115,8 @@ static const char *const texts[STORE_STATEMENTS] = {
     [STORE_ADD_OPTOUT] = "REPLACE INTO optout VALUES (?1, ?2)",
     [STORE_DELETE_OPTOUT] = "DELETE FROM optout WHERE number = ?1",
     [STORE_READ_OPTOUTS] = "SELECT number, since_ms FROM optout ORDER BY since_ms",
+    [STORE_ADD_USER] = "REPLACE INTO user VALUES (?1, ?2)",
+    [STORE_READ_USERS] = "SELECT name, owner FROM user",
     [STORE_INSERT_NOTICE] = "INSERT INTO change VALUES (?1, ?2)",
     [STORE_DELETE_NOTICES] = "DELETE FROM change WHERE number <= ?1",
     [STORE_COUNT_NOTICE] = "SELECT count(*) FROM change WHERE number = ?1",

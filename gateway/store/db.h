@@ -38,6 +38,8 @@ enum store_statement {
     STORE_ADD_OPTOUT,
     STORE_DELETE_OPTOUT,
     STORE_READ_OPTOUTS,
+    STORE_ADD_USER,
+    STORE_READ_USERS,
     STORE_INSERT_NOTICE,
     STORE_DELETE_NOTICES, /* up to number ?1 */
     STORE_COUNT_NOTICE,   /* of number ?1 */

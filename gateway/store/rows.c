@@ -159,6 +159,13 @@ bool store_rows_delete_strays(struct store_db *db, int64_t but)
     return store_db_run(db, STORE_DELETE_STRAYS);
 }
 
+bool store_rows_add_user(struct store_db *db, const char *name, int32_t owner)
+{
+    bind_text(db->statements[STORE_ADD_USER], 1, name, strlen(name));
+    sqlite3_bind_int64(db->statements[STORE_ADD_USER], 2, owner);
+    return store_db_run(db, STORE_ADD_USER);
+}
+
 bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t at_ms)
 {
     enum store_statement which = is_listed ? STORE_ADD_OPTOUT : STORE_DELETE_OPTOUT;
@@ -216,6 +223,20 @@ bool store_rows_number(struct store_db *db, const char *name, uint64_t *number)
     bool is_good = store_rows_value(db, name, digits, sizeof digits);
     *number = is_good ? strtoull(digits, NULL, 10) : 0;
     return is_good;
+}
+
+bool store_rows_each_user(struct store_db *db,
+                          void (*show)(void *arg, const char *name, int32_t owner), void *arg)
+{
+    sqlite3_stmt *row = db->statements[STORE_READ_USERS];
+    bool has_failed = false;
+    while (store_db_next_row(db, STORE_READ_USERS, &has_failed)) {
+        const char *name = (const char *)sqlite3_column_text(row, 0);
+        if (name != NULL) {
+            show(arg, name, sqlite3_column_int(row, 1));
+        }
+    }
+    return !has_failed;
 }
 
 bool store_rows_each_optout(struct store_db *db,

@@ -44,6 +44,7 @@ bool store_rows_save_report(struct store_db *db, int64_t row, const struct repor
 bool store_rows_insert_stray(struct store_db *db, const struct queue_report *report);
 bool store_rows_delete_strays(struct store_db *db, int64_t but);
 /* Puts a number on the list of opt-outs, or removes it. */
+bool store_rows_add_user(struct store_db *db, const char *name, int32_t owner);
 bool store_rows_set_optout(struct store_db *db, const char *number, bool is_listed, int64_t at_ms);
 /* Inserts a notice; deletes those up to `number`. */
 bool store_rows_insert_notice(struct store_db *db, const struct notice *notice);
@@ -58,6 +59,8 @@ bool store_rows_set_number(struct store_db *db, const char *name, uint64_t numbe
 bool store_rows_value(struct store_db *db, const char *name, char *value, size_t size);
 bool store_rows_number(struct store_db *db, const char *name, uint64_t *number);
 /* Shows every number on the list of opt-outs. Returns false on failure. */
+bool store_rows_each_user(struct store_db *db,
+                          void (*show)(void *arg, const char *name, int32_t owner), void *arg);
 bool store_rows_each_optout(struct store_db *db,
                             void (*show)(void *arg, const char *number, int64_t since_ms),
                             void *arg);

@@ -85,6 +85,7 @@ struct store {
     struct work ended;   /* for store_deliver */
     struct store_resume resume;
     struct store_optouts optouts; /* for the next round */
+    struct store_users users;     /* for the next round */
 
     atomic_bool is_failing; /* the last try to write has failed; only the thread sets it */
 
@@ -93,6 +94,7 @@ struct store {
     struct queue_record *records; /* of this round */
     struct buffer answers;        /* of the records */
     struct store_optouts unsaved_optouts;
+    struct store_users unsaved_users;
     struct store_resume saved_resume; /* what the file has ... */
     bool is_resume_in_doubt;          /* ... unless a commit has failed since */
     struct store_purge purge;
@@ -260,6 +262,31 @@ bool store_note_optout(struct store *s, const char *number, bool is_listed, int6
     return true;
 }
 
+bool store_note_user(struct store *s, const char *name, int32_t owner)
+{
+    size_t size = strlen(name) + 1;
+    struct store_user *user = calloc(1, sizeof *user + size);
+    if (user == NULL) {
+        return false;
+    }
+    user->owner = owner;
+    memcpy(user->name, name, size);
+    pthread_mutex_lock(&s->mutex);
+    STAILQ_INSERT_TAIL(&s->users, user, entry);
+    wake_locked(s);
+    pthread_mutex_unlock(&s->mutex);
+    return true;
+}
+
+static void free_users(struct store_users *users)
+{
+    struct store_user *user;
+    while ((user = STAILQ_FIRST(users)) != NULL) {
+        STAILQ_REMOVE_HEAD(users, entry);
+        free(user);
+    }
+}
+
 static void free_optouts(struct store_optouts *optouts)
 {
     struct store_optout *optout;
@@ -273,6 +300,14 @@ void store_each_optout(struct store *s,
                        void (*show)(void *arg, const char *number, int64_t since_ms), void *arg)
 {
     if (!store_rows_each_optout(&s->writer.db, show, arg)) {
+        store_write_log(&s->writer, store_db_error(&s->writer.db));
+    }
+}
+
+void store_each_user(struct store *s, void (*show)(void *arg, const char *name, int32_t owner),
+                     void *arg)
+{
+    if (!store_rows_each_user(&s->writer.db, show, arg)) {
         store_write_log(&s->writer, store_db_error(&s->writer.db));
     }
 }
@@ -455,10 +490,11 @@ static void end_records(struct store *s, size_t count, bool is_saved)
 }
 
 /* Those that a failed transaction has left come first. */
-static void take_optouts(struct store *s)
+static void take_notes(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
     STAILQ_CONCAT(&s->unsaved_optouts, &s->optouts);
+    STAILQ_CONCAT(&s->unsaved_users, &s->users);
     pthread_mutex_unlock(&s->mutex);
 }
 
@@ -468,7 +504,7 @@ static void plan_batch(struct store *s, const struct work *work, size_t records,
 {
     bool takes_messages = !s->writer.is_displaced && work->insertion.result.holder_count == 0;
     bool has_arrivals = (takes_messages && work->insertion.count > 0) || work->reporting.count > 0;
-    take_optouts(s);
+    take_notes(s);
     *batch = (struct store_batch){
         .messages = work->insertion.messages,
         .message_count = takes_messages ? work->insertion.count : 0,
@@ -478,10 +514,12 @@ static void plan_batch(struct store *s, const struct work *work, size_t records,
         .record_count = records,
         .answers = s->answers.data,
         .optouts = &s->unsaved_optouts,
+        .users = &s->unsaved_users,
         .syncs = has_arrivals || store_questions_sync(&work->questions) ||
                  atomic_load(&s->is_failing) || clock_monotonic_ms() >= s->sync_ms,
     };
-    bool has_rows = has_arrivals || records > 0 || !STAILQ_EMPTY(&s->unsaved_optouts);
+    bool has_rows = has_arrivals || records > 0 || !STAILQ_EMPTY(&s->unsaved_optouts) ||
+                    !STAILQ_EMPTY(&s->unsaved_users);
     bool is_news = s->is_resume_in_doubt || !store_resume_is_same(resume, &s->saved_resume);
     /* A sync needs something to write; if there is nothing else, this. */
     batch->resume = is_news || (batch->syncs && !has_rows) ? resume : NULL;
@@ -496,6 +534,7 @@ static void end_batch(struct store *s, const struct store_batch *batch)
         s->is_resume_in_doubt = false;
     }
     free_optouts(&s->unsaved_optouts);
+    free_users(&s->unsaved_users);
     if (batch->syncs) {
         s->sync_ms = INT64_MAX;
     } else if (s->sync_ms == INT64_MAX) {
@@ -822,6 +861,8 @@ static struct store *store_new(const struct store_options *options)
     work_init(&s->ended);
     STAILQ_INIT(&s->optouts);
     STAILQ_INIT(&s->unsaved_optouts);
+    STAILQ_INIT(&s->users);
+    STAILQ_INIT(&s->unsaved_users);
     init_lock(s);
     return s;
 }
@@ -963,6 +1004,8 @@ void store_free(struct store *s)
     store_questions_clear(&s->ended.questions);
     free_optouts(&s->optouts);
     free_optouts(&s->unsaved_optouts);
+    free_users(&s->users);
+    free_users(&s->unsaved_users);
     store_notices_clear(&s->writer.notices);
     store_refs_free(&s->writer.refs);
     store_db_close(&s->writer.db);

@@ -143,6 +143,13 @@ void store_each_optout(struct store *s,
  * Returns false on allocation failure. Any thread. */
 bool store_note_optout(struct store *s, const char *number, bool is_listed, int64_t at_ms);
 
+/* Shows which owners users are. Before store_start. */
+void store_each_user(struct store *s, void (*show)(void *arg, const char *name, int32_t owner),
+                     void *arg);
+/* Keeps which owner a user is, with the next transaction: at the latest with his first message. Returns
+ * false on allocation failure. Any thread. */
+bool store_note_user(struct store *s, const char *name, int32_t owner);
+
 /*
  * Has everything up to `mark` (queue_records_mark) been saved, or can it not be for now? Either way
  * there is nothing to wait for. `saved` is called when it becomes true. Any thread.

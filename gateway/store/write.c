@@ -38,6 +38,17 @@ static bool write_optouts(struct store_writer *w, const struct store_batch *batc
     return is_good;
 }
 
+/* In the same transaction as the first message of that owner, or before: so no owner is another's later. */
+static bool write_users(struct store_writer *w, const struct store_batch *batch)
+{
+    const struct store_user *user = STAILQ_FIRST(batch->users);
+    bool is_good = true;
+    for (; is_good && user != NULL; user = STAILQ_NEXT(user, entry)) {
+        is_good = store_rows_add_user(&w->db, user->name, user->owner);
+    }
+    return is_good;
+}
+
 /* With no retention a finished message leaves nothing behind. */
 static bool write_record(struct store_writer *w, const struct queue_record *record,
                          const char *answers)
@@ -119,8 +130,8 @@ static bool write_reports(struct store_writer *w, const struct store_batch *batc
 /* Records before reports: the notice that a message was relayed precedes those of its reports. */
 static bool write_all(struct store_writer *w, const struct store_batch *batch)
 {
-    return write_messages(w, batch) && write_optouts(w, batch) && write_records(w, batch) &&
-           write_reports(w, batch) &&
+    return write_users(w, batch) && write_messages(w, batch) && write_optouts(w, batch) &&
+           write_records(w, batch) && write_reports(w, batch) &&
            (batch->resume == NULL || store_resume_save(&w->db, batch->resume)) &&
            (!batch->saves_progress || store_notices_save_progress(&w->notices, &w->db));
 }

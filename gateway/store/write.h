@@ -33,6 +33,14 @@ struct store_optout {
 };
 STAILQ_HEAD(store_optouts, store_optout);
 
+/* Which owner a user is. */
+struct store_user {
+    STAILQ_ENTRY(store_user) entry;
+    int32_t owner;
+    char name[];
+};
+STAILQ_HEAD(store_users, store_user);
+
 /* What one transaction writes. All is borrowed. */
 struct store_batch {
     struct message *const *messages; /* new ones */
@@ -43,6 +51,7 @@ struct store_batch {
     size_t record_count;
     const char *answers; /* of the records */
     const struct store_optouts *optouts;
+    const struct store_users *users;
     const struct store_resume *resume; /* NULL = stays as it is */
     bool saves_progress;               /* see store_notices_save_progress */
     bool syncs;                        /* it is on the disk when it is committed */

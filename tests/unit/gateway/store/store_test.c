@@ -1264,7 +1264,8 @@ Test(store, refuses_with_a_sentence)
     }
 }
 
-#define DROP_DOUBTS  "ALTER TABLE progress DROP COLUMN doubts; "
+#define DROP_USERS   "DROP TABLE user; "
+#define DROP_DOUBTS  DROP_USERS "ALTER TABLE progress DROP COLUMN doubts; "
 #define DROP_INDEXES "DROP TABLE unfinished; DROP TABLE ref_run; DROP TABLE ref_page; "
 
 /* A file of an earlier version, with a queued message and a relayed one, is brought up to date; then
@@ -1272,6 +1273,7 @@ Test(store, refuses_with_a_sentence)
 Test(store, takes_over_what_an_older_one_has_left)
 {
     static const char *const undo[] = {
+        DROP_USERS "PRAGMA user_version = 5",
         DROP_DOUBTS "PRAGMA user_version = 4",
         DROP_DOUBTS DROP_INDEXES "PRAGMA user_version = 3",
         DROP_DOUBTS DROP_INDEXES "DROP TABLE change; PRAGMA user_version = 2",
@@ -1298,13 +1300,36 @@ Test(store, takes_over_what_an_older_one_has_left)
         cr_expect_eq(queue_cancel(q, &waiting, 0, true, base_ms + 2), QUEUE_DONE);
         stop();
         cr_expect_eq(outbox_count(o), 1);
-        cr_expect_eq(sql("PRAGMA user_version"), 5);
+        cr_expect_eq(sql("PRAGMA user_version"), 6);
+        cr_expect_eq(sql("SELECT count(*) FROM user"), 0);
         cr_expect_eq(sql("SELECT count(*) FROM message JOIN progress USING (row)"), 2);
         cr_expect_eq(sql("SELECT count(*) FROM change"), 1);
         cr_expect_eq(sql("SELECT count(*) FROM report") + sql("SELECT count(*) FROM optout"), 0);
         outbox_free(o);
         teardown();
     }
+}
+
+static void count_user(void *arg, const char *name, int32_t owner)
+{
+    size_t *count = arg;
+    cr_expect_str_eq(name, *count == 0 ? "ann" : "bob");
+    cr_expect_eq(owner, *count == 0 ? -2 : -3);
+    (*count)++;
+}
+
+Test(store, users_and_their_owners, .init = setup, .fini = teardown)
+{
+    size_t count = 0;
+    start();
+    cr_assert(store_note_user(s, "ann", -2));
+    accept_ref("one");
+    cr_assert(store_note_user(s, "bob", -3));
+    stop();
+    start();
+    store_each_user(s, count_user, &count);
+    cr_assert_eq(count, 2);
+    stop();
 }
 
 Test(store, refuses_what_it_may_not_write, .init = setup, .fini = teardown)
