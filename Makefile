@@ -9,8 +9,9 @@ BUILD    = build/$(VARIANT)
 VERSION  = 0.2.0
 
 # What a fresh Debian 12 lacks: to build and run, and on top of that to test.
-RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libssl-dev libjansson-dev libinih-dev \
-                libsqlite3-dev libunistring-dev libglib2.0-dev libxml2-dev netcat-openbsd
+RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libssl-dev libcrypt-dev \
+                libjansson-dev libinih-dev libsqlite3-dev libunistring-dev libglib2.0-dev libxml2-dev \
+                netcat-openbsd
 TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-dev clang-format \
                 cppcheck valgrind curl msmtp swaks perl faketime iproute2
 # Unpacked below build/ for the tests, for they are servers.
@@ -25,7 +26,8 @@ NODE_PACKAGES = $(if $(shell command -v npm),,nodejs npm)
 # elsewhere these tests run if it is there.
 CI_PACKAGES = $(if $(filter true,$(CI)),chromium systemd)
 
-LIBRARIES = libevent libevent_pthreads libevent_openssl openssl libcurl jansson inih sqlite3 glib-2.0 libxml-2.0
+LIBRARIES = libevent libevent_pthreads libevent_openssl openssl libcrypt libcurl jansson inih sqlite3 \
+            glib-2.0 libxml-2.0
 # libunistring has no .pc file. Asked of pkg-config only where something is compiled, so that `make deps` works without it.
 PKG_CONFIG ?= pkg-config
 PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
