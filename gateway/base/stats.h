@@ -59,6 +59,13 @@ enum stats_kind {
        "handshakes of clients that did not begin, since too many were under way") \
     X(TLS_INJECTIONS, "tls_injections_total", STATS_COUNTER, \
        "connections closed because plain text came behind STARTTLS") \
+    X(LOGINS, "logins_total", STATS_COUNTER, "logins of users") \
+    X(LOGINS_WRONG, "logins_wrong_total", STATS_COUNTER, \
+       "logins refused because there is no such user and password") \
+    X(LOGINS_TOO_SOON, "logins_too_soon_total", STATS_COUNTER, \
+       "logins refused without a look at the password, too soon after wrong ones") \
+    X(LOGINS_BUSY, "logins_busy_total", STATS_COUNTER, \
+       "logins refused because too many passwords waited to be compared") \
     X(HTTP_CLOSED, "http_closed_total", STATS_COUNTER, \
        "connections over HTTP closed: request not whole in time, or place needed") \
     X(HTTP_MALFORMED, "http_malformed_total", STATS_COUNTER, \
