@@ -38,6 +38,7 @@ static const struct row ROWS[REPLIES] = {
     [REPLY_TOO_SLOW] = {"421", "4.4.2 ", "too slow, closing"},
     [REPLY_LIMITED] = {"421", "4.7.0 ", "too much from this address, try again later; closing"},
     [REPLY_GUARD] = {"421", "4.7.0 ", "this is a line protocol for SMS, try HELP; closing"},
+    [REPLY_LOGGED_OUT] = {"421", "4.7.0 ", "this user may no longer log in so; closing"},
     [REPLY_CANNOT_STORE] = {"451", "4.3.0 ", "cannot store the message now, try again later"},
     [REPLY_QUEUE_FULL] = {"452", "4.3.1 ", "queue full, try again later"},
     [REPLY_AWAITS_FULL] =

@@ -36,6 +36,7 @@ enum reply {
     REPLY_GUARD,           /* 421 4.7.0 */
     REPLY_LIMITED,         /* 421 4.7.0 */
     REPLY_LOGIN_LATE,      /* 421 4.7.0 */
+    REPLY_LOGGED_OUT,      /* 421 4.7.0 */
     REPLY_CANNOT_STORE,    /* 451 4.3.0 */
     REPLY_QUEUE_FULL,      /* 452 4.3.1 */
     REPLY_OWNER_FULL,      /* 452 4.3.1 */

@@ -23,6 +23,7 @@ enum { CONN_OUTPUT_HIGH = 64 * 1024 }; /* bytes of unread replies that are a bac
 struct owner;
 struct peers_address;
 struct session;
+struct user;
 
 /* Links in the server's list, in order of activity. */
 struct conn_links {
@@ -39,6 +40,7 @@ struct conn {
     struct session *session;
     struct requests_client client;
     struct owner *owner;
+    const struct user *user;    /* who has logged in; NULL = nobody has */
     struct peers_address *from; /* what its address may do; NULL = it is local */
     size_t unanswered;          /* commands that its owner has counted */
     struct peer peer;

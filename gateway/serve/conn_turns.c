@@ -6,6 +6,7 @@
 #include "gateway/base/stats.h"
 #include "gateway/serve/conn_alarm.h"
 #include "gateway/serve/conn_events.h"
+#include "gateway/serve/conn_login.h"
 #include "gateway/serve/conn_state.h"
 #include "gateway/serve/intake.h"
 #include "gateway/serve/journal.h"
@@ -151,6 +152,9 @@ static bool carry_on(struct conn *c, int64_t now_ms)
         return true;
     case SESSION_STARTTLS:
         session_refuse(c->session, event.slot, REPLY_NO_TLS_NOW, NULL);
+        return true;
+    case SESSION_LOGIN:
+        conn_try_login(c, &event);
         return true;
     case SESSION_REFUSED:
         journal_refusal(conn_peer(c), &event.refusal);

@@ -13,7 +13,7 @@ enum { PEER_TEXT_SIZE = INET6_ADDRSTRLEN + sizeof "[]:65535", CODE_TEXT_SIZE = 1
 
 struct peer peer_make(const struct sockaddr *address, int32_t owner)
 {
-    struct peer peer = {.family = address->sa_family, .owner = owner, .name = ""};
+    struct peer peer = {.family = address->sa_family, .owner = owner, .uid = owner, .name = ""};
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
     if (address->sa_family == AF_INET) {
@@ -28,6 +28,18 @@ struct peer peer_make(const struct sockaddr *address, int32_t owner)
     return peer;
 }
 
+size_t peer_source(const struct peer *peer, char source[PEER_SOURCE_MAX])
+{
+    if (peer->family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&peer->host.v6)) {
+        memcpy(source, &peer->host.v6, PEER_SOURCE_MAX);
+        return PEER_SOURCE_MAX;
+    }
+    const void *v4 = peer->family == AF_INET6 ? (const void *)(peer->host.v6.s6_addr + 12)
+                                              : (const void *)&peer->host.v4;
+    memcpy(source, v4, sizeof(struct in_addr));
+    return sizeof(struct in_addr);
+}
+
 /* The first field of every line: the address, by which repeats are told apart, and the port. */
 static struct log_field peer_field(const struct peer *peer, char text[PEER_TEXT_SIZE])
 {
@@ -39,7 +51,7 @@ static struct log_field peer_field(const struct peer *peer, char text[PEER_TEXT_
         len = (size_t)snprintf(text, PEER_TEXT_SIZE, is_v6 ? "[%s]" : "%s", host);
         snprintf(text + len, PEER_TEXT_SIZE - len, ":%u", ntohs(peer->port));
     } else {
-        len = (size_t)snprintf(text, PEER_TEXT_SIZE, "unix uid=%d", (int)peer->owner);
+        len = (size_t)snprintf(text, PEER_TEXT_SIZE, "unix uid=%d", (int)peer->uid);
     }
     return log_key(LOG_STR("peer", text), len);
 }
@@ -69,6 +81,22 @@ void journal_unknown_user(const struct peer *peer)
 {
     char from[PEER_TEXT_SIZE];
     LOG(LOG_INFO, "user_unknown", peer_field(peer, from));
+}
+
+void journal_login(const struct peer *peer)
+{
+    char from[PEER_TEXT_SIZE];
+    LOG(LOG_DEBUG, "logged_in", peer_field(peer, from), owner_field(peer), name_field(peer));
+}
+
+void journal_login_refusal(const struct peer *peer, const char *user, enum reply reply,
+                           const char *words)
+{
+    char from[PEER_TEXT_SIZE];
+    char code[CODE_TEXT_SIZE];
+    LOG(LOG_INFO, "login_refused", peer_field(peer, from), owner_field(peer), name_field(peer),
+        user == NULL ? LOG_NONE : LOG_STR("user", user),
+        log_key(LOG_STR("code", code_text(reply, code)), SIZE_MAX), LOG_STR("reason", words));
 }
 
 void journal_refusal(const struct peer *peer, const struct session_refusal *refusal)

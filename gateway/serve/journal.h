@@ -24,12 +24,26 @@ struct peer {
         struct in_addr v4;
         struct in6_addr v6;
     } host;
-    int32_t owner;    /* the user; of AF_UNIX that is all there is to tell */
+    int32_t owner;    /* as in struct message */
+    int32_t uid;      /* of AF_UNIX, what there is to tell: the user of the process */
     const char *name; /* what it calls itself; "" = nothing */
 };
 
 /* Without a name yet. */
 struct peer peer_make(const struct sockaddr *address, int32_t owner);
+
+/* What tells clients of other machines apart: an address of IPv4, or the network of one of IPv6, of which
+ * one machine may have any number. Returns its length. */
+enum { PEER_SOURCE_MAX = 8 };
+size_t peer_source(const struct peer *peer, char source[PEER_SOURCE_MAX]);
+
+/* A client that has logged in, at the level debug. */
+void journal_login(const struct peer *peer);
+
+/* A login that was refused. `user` is the one whose name it gave; NULL = nobody's, which is not shown: it
+ * may be a password. */
+void journal_login_refusal(const struct peer *peer, const char *user, enum reply reply,
+                           const char *words);
 
 /* A client whose user the system did not tell. */
 void journal_unknown_user(const struct peer *peer);

@@ -9,6 +9,7 @@
 struct event_base;
 struct forwarder;
 struct intake;
+struct login;
 struct optout;
 struct owners;
 struct queue;
@@ -26,6 +27,7 @@ struct relay {
     struct forwarder *forwarder;
     struct stats *stats;
     struct optout *optout;
+    struct login *login;         /* NULL = there are no users */
     const struct owners *owners; /* the server's; NULL until there is one */
     struct store *store; /* written while the relay runs; NULL = messages are in memory only */
 };

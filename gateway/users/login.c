@@ -276,19 +276,19 @@ static struct login_result judge(struct login *login, const struct login_attempt
         delays_pair(login->delays, attempt->source, attempt->source_len, name);
     int64_t wait_ms = delays_wait_ms(login->delays, &pair, now_ms);
     if (wait_ms > 0) {
-        return (struct login_result){.verdict = LOGIN_TOO_SOON, .wait_ms = wait_ms};
+        return (struct login_result){LOGIN_TOO_SOON, user, wait_ms};
     }
     hash_keyed(login->key, name, attempt->secret, digest);
     if (is_known(login, user, attempt->secret, digest, now_ms)) {
         delays_succeed(login->delays, &pair, now_ms);
         remember(login, user, digest, now_ms);
-        return (struct login_result){.verdict = LOGIN_RIGHT, .user = user};
+        return (struct login_result){LOGIN_RIGHT, user, 0};
     }
     if (delays_is_repeated(login->delays, &pair, digest)) {
-        return (struct login_result){.verdict = LOGIN_WRONG};
+        return (struct login_result){LOGIN_WRONG, user, 0};
     }
     bool is_asked = has_room(login, &pair, now_ms) && ask(login, attempt, user, &pair, digest);
-    return (struct login_result){.verdict = is_asked ? LOGIN_PENDING : LOGIN_BUSY};
+    return (struct login_result){is_asked ? LOGIN_PENDING : LOGIN_BUSY, user, 0};
 }
 
 struct login_result login_try(struct login *login, const struct login_attempt *attempt)
@@ -336,7 +336,7 @@ static void answer(struct login *login, const struct item *item, bool is_compare
     }
     leave(login, item->pair.source);
     count(login, verdict);
-    item->answered(item->client, item->slot, verdict, verdict == LOGIN_RIGHT ? user : NULL);
+    item->answered(item->client, item->slot, verdict, user);
 }
 
 static void answer_all(struct login *login, struct items *items, bool is_compared)
@@ -374,11 +374,6 @@ void login_stop(struct login *login)
 }
 
 /* --- users ------------------------------------------------------------------------------------ */
-
-bool login_knows(const struct login *login, const char *name)
-{
-    return user_table_find(login->users, name) != NULL;
-}
 
 struct user_table *login_users(const struct login *login)
 {

@@ -55,8 +55,8 @@ struct login_attempt {
         *source; /* bytes that tell clients apart: those with the same ones wait for one another */
     size_t source_len;
     const char *name, *secret;
-    /* Not called from login_try. `user` is set if the verdict is LOGIN_RIGHT, and lives until users are
-     * replaced. */
+    /* Not called from login_try. `user` is the one of that name, whatever the verdict; he lives until users
+     * are replaced. NULL = there is none. */
     void (*answered)(void *client, uint32_t slot, enum login_verdict verdict,
                      const struct user *user);
     void *client; /* must stay until then */
@@ -65,7 +65,7 @@ struct login_attempt {
 
 struct login_result {
     enum login_verdict verdict;
-    const struct user *user; /* LOGIN_RIGHT: who he is */
+    const struct user *user; /* the one of that name, whatever the verdict; NULL = there is none */
     int64_t wait_ms;         /* LOGIN_TOO_SOON */
 };
 
@@ -74,9 +74,6 @@ struct login_result login_try(struct login *login, const struct login_attempt *a
 
 /* Makes the calls that are due: for login_options.notify. */
 void login_deliver(struct login *login);
-
-/* Is there such a user? For the log, which shows no name that is none: it may be a password. */
-bool login_knows(const struct login *login, const char *name);
 
 /* The users of the moment. */
 struct user_table *login_users(const struct login *login);

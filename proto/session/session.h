@@ -78,10 +78,12 @@ void session_log_in(struct session *s, uint32_t slot, const struct session_user 
 /* Refuses a login; `words` NULL = the usual ones. */
 void session_refuse_login(struct session *s, uint32_t slot, enum reply reply, const char *words);
 
-/* The user who has logged in; NULL = none has. */
-const struct session_user *session_user(const struct session *s);
-/* The same user, whose rights and senders may have changed. */
+/* The same user, whose rights and senders may have changed; NULL, before session_close, if there is no such
+ * user any more. */
 void session_set_user(struct session *s, const struct session_user *user);
+
+/* What is known of the client otherwise; borrowed. */
+const struct session_peer *session_peer(const struct session *s);
 
 /* Answers a request: append the reply lines to the buffer, then end the answer. */
 struct buffer *session_answer_begin(struct session *s, uint32_t slot);
