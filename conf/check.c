@@ -218,6 +218,15 @@ static void check_tls(struct conf_loader *l)
     }
 }
 
+static void check_logins(struct conf_loader *l)
+{
+    if (l->conf->smtp.auth == CONF_AUTH_ANY && *l->conf->auth.users != '\0') {
+        COMPLAIN(l, conf_key_find("smtp", "auth"),
+                 "accepts every login if it is `any`, while auth.users names those who may log in: "
+                 "set one of them only");
+    }
+}
+
 static void check_secrets(struct conf_loader *l)
 {
     const struct conf_key *secret = conf_key_find("reports", "secret");
@@ -243,6 +252,7 @@ void conf_check(struct conf_loader *l)
     check_files(l);
     check_waits(l);
     check_sender(l);
+    check_logins(l);
     check_secrets(l);
     check_secret_places(l);
     check_token_file(l); /* the last: its warning must not hide an error */

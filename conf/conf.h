@@ -93,6 +93,9 @@ struct conf {
         int64_t login_time_ms;
     } limits;
     struct {
+        char *users; /* path of a file; "" = there are no users */
+    } auth;
+    struct {
         char *default_from;
         struct conf_list senders;
         char *default_country;

@@ -209,6 +209,18 @@ const struct conf_key conf_keys[] = {
         "root or by the relay's user, mode 0640 or less.",
         COMMON),
 
+    STRING(auth, users, "", NULL,
+        "A file of users: who may log in (AUTH PLAIN and LOGIN), and what he may do then. "
+        "`smsrelay user add NAME` adds one with a password, `smsrelay user token NAME` one with a "
+        "token. Each line is `name:hash`, or `name:hash:key=value ...`, or a comment that begins "
+        "with #. The keys: `senders=Acme,Shop` are the only senders that this user may use, the "
+        "first his default; `rights=submit,ask,control` is what he may do (`submit,ask` unless it "
+        "is set): send messages, ask about his own and cancel them, use the operator's commands. "
+        "The file must be as private as api.token_file. The relay reads it again on SIGHUP "
+        "(systemctl reload); if it is then wrong, the log says where, and the old users remain. "
+        "Empty: there are no users.",
+        COMMON),
+
     CHOICE(smtp, subject, "prefix", "prefix|ignore|only",
         "The subject of a mail: `prefix` = put before the text, `only` = sent instead of the text, "
         "`ignore` = left out.",

@@ -95,7 +95,8 @@ static void end_if_done(struct daemon *d)
 {
     bool is_idle = d->relay.store == NULL || store_is_idle(d->relay.store);
     bool is_told = d->notify == NULL || notify_has_ended(d->notify);
-    if (d->has_forwarder_ended && is_idle && is_told) {
+    bool is_compared = d->relay.login == NULL || login_is_idle(d->relay.login);
+    if (d->has_forwarder_ended && is_idle && is_told && is_compared) {
         event_base_loopexit(d->base, NULL);
     }
 }
@@ -151,6 +152,16 @@ static void on_store(evutil_socket_t fd, short what, void *arg)
     end_if_done(d);
 }
 
+static void on_login(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct daemon *d = arg;
+    login_deliver(d->relay.login);
+    server_flush(d->server);
+    end_if_done(d);
+}
+
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -192,6 +203,7 @@ static bool add_events(struct daemon *d)
     d->on_second = event_new(d->base, -1, EV_PERSIST, on_second, d);
     d->on_told = event_new(d->base, -1, 0, on_told, d);
     d->on_store = event_new(d->base, -1, 0, on_store, d);
+    d->on_login = event_new(d->base, -1, 0, on_login, d);
     event_add(d->on_second, &SECOND);
     d->clock_watch = clock_watch_new(d->base, on_clock_set, d);
     return d->clock_watch != NULL;
@@ -212,6 +224,7 @@ static const struct step {
     {parts_make_watch, EX_UNAVAILABLE},
     {parts_make_intake, EX_UNAVAILABLE},
     {parts_restore_queue, EX_UNAVAILABLE},
+    {parts_make_users, EX_CONFIG},
     {parts_make_optout, EX_UNAVAILABLE},
     {parts_start_reports, EX_UNAVAILABLE},
     {parts_start_sandbox, EX_UNAVAILABLE},
@@ -219,6 +232,7 @@ static const struct step {
     {add_events, EX_OSERR},
     {parts_start_store, EX_OSERR},
     {parts_start_notify, EX_OSERR},
+    {parts_start_login, EX_OSERR},
     {parts_start_forwarder, EX_OSERR},
     {parts_start_http, EX_UNAVAILABLE},
     {parts_start_server, EX_UNAVAILABLE},
@@ -315,8 +329,11 @@ static void block_stop_signals(void)
 /* In the opposite order; what was not made is NULL. */
 static void free_daemon(struct daemon *d)
 {
-    struct event *const events[] = {d->on_term,  d->on_int,    d->on_hup,  d->on_drain,
-                                    d->on_ended, d->on_second, d->on_told, d->on_store};
+    struct event *const events[] = {d->on_term,   d->on_int,  d->on_hup,   d->on_drain, d->on_ended,
+                                    d->on_second, d->on_told, d->on_store, d->on_login};
+    if (d->relay.login != NULL) {
+        login_stop(d->relay.login);
+    }
     http_free(d->http);
     reports_free(d->reports);
     server_free(d->server);
@@ -327,6 +344,8 @@ static void free_daemon(struct daemon *d)
             event_free(events[i]);
         }
     }
+    login_free(d->relay.login);
+    user_owners_free(d->owners);
     forwarder_free(d->relay.forwarder);
     store_free(d->relay.store);
     notify_free(d->notify);

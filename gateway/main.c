@@ -15,6 +15,7 @@
 #include "gateway/serve/aliases.h"
 #include "gateway/settings.h"
 #include "gateway/unit.h"
+#include "gateway/user_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,18 @@ static bool load_aliases(const struct conf *conf, struct alias_table **aliases)
     return path[0] == '\0' || *aliases != NULL;
 }
 
+/* Reads auth.users, if it is set. Returns false after saying what is wrong. */
+static bool check_users(const struct conf *conf)
+{
+    struct buffer errors = BUFFER_EMPTY;
+    bool has_users = conf->auth.users[0] != '\0';
+    struct user_table *users = has_users ? user_file_read(conf, &errors) : NULL;
+    bool is_good = !has_users || users != NULL;
+    print_errors(&errors);
+    user_table_free(users);
+    return is_good;
+}
+
 /* Reads policy.optout_file, if it is set. Returns false after saying what is wrong. */
 static bool check_optout(const struct conf *conf)
 {
@@ -181,7 +194,11 @@ static int serve(const struct arguments *arguments)
 {
     struct conf *conf = load(arguments, judge_start);
     struct alias_table *aliases = NULL;
-    bool is_sound = conf != NULL && load_aliases(conf, &aliases);
+    bool is_sound = conf != NULL && check_users(conf);
+    is_sound = conf != NULL && load_aliases(conf, &aliases) && is_sound;
+    if (!is_sound) {
+        alias_table_free(aliases);
+    }
     int code = is_sound ? daemon_run(conf, aliases, load_again, (void *)arguments) : EX_CONFIG;
     conf_free(conf);
     return code;
@@ -195,6 +212,7 @@ static int check(const struct arguments *arguments)
     struct conf *conf = load(arguments, arguments->is_of_unit ? unit_judge : judge_all);
     struct alias_table *aliases = NULL;
     bool is_sound = conf != NULL && load_aliases(conf, &aliases);
+    is_sound = conf != NULL && check_users(conf) && is_sound;
     is_sound = conf != NULL && check_optout(conf) && is_sound;
     alias_table_free(aliases);
     conf_free(conf);

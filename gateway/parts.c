@@ -14,6 +14,7 @@
 #include "gateway/serve/watch.h"
 #include "gateway/settings.h"
 #include "gateway/store/row.h"
+#include "gateway/user_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -308,6 +309,63 @@ bool parts_make_optout(struct daemon *d)
     d->rules.has_opted_out = optout_has;
     d->rules.opted_out_arg = d->relay.optout;
     return d->relay.optout != NULL;
+}
+
+static void wake_login(void *arg)
+{
+    struct daemon *d = arg;
+    event_active(d->on_login, EV_TIMEOUT, 0);
+}
+
+static void restore_owner(void *arg, const char *name, int32_t owner)
+{
+    user_owners_restore(arg, name, owner);
+}
+
+static bool keep_owner(void *arg, const char *name, int32_t owner)
+{
+    struct daemon *d = arg;
+    return d->relay.store == NULL || store_note_user(d->relay.store, name, owner);
+}
+
+struct user_table *parts_read_users(struct daemon *d, struct buffer *errors)
+{
+    struct user_table *users = user_file_read(d->conf, errors);
+    if (users != NULL && !user_owners_give(d->owners, users, keep_owner, d, errors)) {
+        user_table_free(users);
+        return NULL;
+    }
+    return users;
+}
+
+bool parts_make_users(struct daemon *d)
+{
+    const struct login_options options = {.stats = &d->stats, .notify = wake_login, .arg = d};
+    struct buffer errors = BUFFER_EMPTY;
+    d->owners = user_owners_new();
+    if (d->owners == NULL) {
+        return false;
+    }
+    if (d->relay.store != NULL) { /* for the log, even if there are none now */
+        store_each_user(d->relay.store, restore_owner, d->owners);
+    }
+    if (d->conf->auth.users[0] == '\0') {
+        return true;
+    }
+    struct user_table *users = parts_read_users(d, &errors);
+    d->relay.login = users == NULL ? NULL : login_new(users, &options);
+    if (errors.len > 0) {
+        buffer_append(&errors, "", 1);
+        snprintf(d->error, sizeof d->error, "%.*s", (int)strcspn(errors.data, "\n"), errors.data);
+    }
+    buffer_free(&errors);
+    return d->relay.login != NULL;
+}
+
+bool parts_start_login(struct daemon *d)
+{
+    snprintf(d->error, sizeof d->error, "cannot start the thread that compares passwords");
+    return d->relay.login == NULL || login_start(d->relay.login) == 0;
 }
 
 /* For the simulated API, which is told: no setting needs to name it. */

@@ -18,6 +18,8 @@
 #include "gateway/serve/relay.h"
 #include "gateway/serve/reports.h"
 #include "gateway/serve/server.h"
+#include "gateway/users/login.h"
+#include "gateway/users/owners.h"
 #include "gateway/web/http.h"
 #include "proto/session/session.h"
 
@@ -33,6 +35,7 @@ struct daemon {
     struct session_rules rules;
     struct session_tally tally;  /* rules.tally */
     struct alias_table *aliases; /* rules.aliases; replaced as a whole, between two events */
+    struct user_owners *owners;  /* of users */
     struct stats stats;
     struct event_base *base;
     struct certificate *certificate;
@@ -46,13 +49,18 @@ struct daemon {
     struct http *http;
     struct server *server;
     struct networks trusted, askers, reporters; /* of server, http and reports */
-    struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_told, *on_store;
+    struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_told, *on_store,
+        *on_login;
     unsigned stops;           /* how often it was told to stop */
     bool has_restored;        /* what an earlier run left is in the queue */
     bool is_forwarding;       /* the forwarder's thread was started */
     bool has_forwarder_ended; /* the loop goes on until the store has answered */
     char error[512];          /* why a part could not be made */
 };
+
+/* Reads auth.users, which is set, and tells users' owners. Returns NULL, and appends a line or more to
+ * `errors`, if that fails. */
+struct user_table *parts_read_users(struct daemon *d, struct buffer *errors);
 
 /*
  * Each makes or starts a part, if the settings ask for it. Returns false if that fails; unless memory
@@ -67,12 +75,14 @@ bool parts_make_queue(struct daemon *d);
 bool parts_make_watch(struct daemon *d);
 bool parts_make_intake(struct daemon *d);
 bool parts_restore_queue(struct daemon *d); /* what an earlier run has left */
+bool parts_make_users(struct daemon *d);    /* once it is known which ones an earlier run had */
 bool parts_make_optout(struct daemon *d);
 bool parts_start_reports(struct daemon *d); /* posted or polled */
 bool parts_start_sandbox(struct daemon *d); /* posts its reports to that listener */
 bool parts_make_forwarder(struct daemon *d);
 bool parts_start_store(struct daemon *d);
 bool parts_start_notify(struct daemon *d);
+bool parts_start_login(struct daemon *d);
 bool parts_start_forwarder(struct daemon *d);
 bool parts_start_http(struct daemon *d);
 bool parts_start_server(struct daemon *d);

@@ -69,6 +69,27 @@ static void reload_aliases(struct daemon *d)
     buffer_free(&errors);
 }
 
+/* Connections of users who are still there go on. */
+static void reload_users(struct daemon *d)
+{
+    struct buffer errors = BUFFER_EMPTY;
+    if (d->relay.login == NULL) {
+        return;
+    }
+    struct user_table *users = parts_read_users(d, &errors);
+    struct user_table *former = users == NULL ? NULL : login_set_users(d->relay.login, users);
+    if (former == NULL) {
+        user_table_free(users);
+        log_kept("users_kept", &errors);
+    } else {
+        server_renew_users(d->server, users);
+        user_table_free(former);
+        LOG(LOG_INFO, "users_read", LOG_STR("file", d->conf->auth.users),
+            LOG_INT("users", user_table_count(users)));
+    }
+    buffer_free(&errors);
+}
+
 /* Says which settings have other values now than those with which the relay runs. */
 static void compare_settings(const struct daemon *d)
 {
@@ -95,10 +116,10 @@ static void compare_settings(const struct daemon *d)
 
 static void log_reloaded(const struct conf *conf)
 {
-    const char *const files[] = {conf->api.token_file, conf->sms.aliases, conf->policy.optout_file,
-                                 conf->tls.certificate};
-    static const char *const names[] = {"api.token_file", "sms.aliases", "policy.optout_file",
-                                        "tls.certificate"};
+    const char *const files[] = {conf->api.token_file, conf->auth.users, conf->sms.aliases,
+                                 conf->policy.optout_file, conf->tls.certificate};
+    static const char *const names[] = {"api.token_file", "auth.users", "sms.aliases",
+                                        "policy.optout_file", "tls.certificate"};
     char read[96] = "";
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         size_t len = strlen(read);
@@ -113,6 +134,7 @@ void reload(struct daemon *d)
 {
     forwarder_token_changed(d->relay.forwarder);
     reload_aliases(d);
+    reload_users(d);
     reload_optout(d);
     certificate_reload(d->certificate);
     notify_resume(d->notify);

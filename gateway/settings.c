@@ -56,6 +56,7 @@ bool settings_session(const struct conf *conf, const char *hostname,
         .mail_too_long = (enum session_too_long)conf->smtp.too_long,
         .mail_keeps_signature = conf->smtp.signature == CONF_SIGNATURE_KEEP,
         .takes_any_login = conf->smtp.auth == CONF_AUTH_ANY,
+        .has_users = conf->auth.users[0] != '\0',
         .mail_takes_automatic = conf->smtp.auto_submitted == CONF_AUTO_SUBMITTED_SEND,
         .mail_max_size = (size_t)conf->smtp.max_size,
     };

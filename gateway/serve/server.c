@@ -6,6 +6,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 #include "gateway/serve/conn.h"
+#include "gateway/serve/conn_login.h"
 #include "gateway/serve/conn_turns.h"
 #include "gateway/serve/identity.h"
 #include "gateway/serve/journal.h"
@@ -423,6 +424,14 @@ static void close_listeners(struct server *s)
 const struct owners *server_owners(const struct server *s)
 {
     return &s->owners;
+}
+
+void server_renew_users(struct server *s, const struct user_table *users)
+{
+    for (struct conn *c = s->idlest, *next; c != NULL; c = next) {
+        next = c->links.next;
+        conn_renew_user(c, users);
+    }
 }
 
 void server_stop(struct server *s)

@@ -19,6 +19,7 @@
 struct owners;
 struct relay;
 struct server;
+struct user_table;
 
 struct server_options {
     const struct listen_address *addresses;
@@ -43,6 +44,9 @@ struct server_options {
  */
 struct server *server_new(const struct relay *relay, const struct server_options *options,
                           char *error, size_t error_size);
+
+/* The users are these now; clients may still point to the former ones until this returns. */
+void server_renew_users(struct server *s, const struct user_table *users);
 
 /* What the clients of each owner have. It lives as long as the server. */
 const struct owners *server_owners(const struct server *server);

@@ -373,6 +373,11 @@ void login_stop(struct login *login)
     answer_all(login, &login->asked, false);
 }
 
+bool login_is_idle(const struct login *login)
+{
+    return login->pending == 0;
+}
+
 /* --- users ------------------------------------------------------------------------------------ */
 
 struct user_table *login_users(const struct login *login)

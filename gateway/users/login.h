@@ -75,6 +75,9 @@ struct login_result login_try(struct login *login, const struct login_attempt *a
 /* Makes the calls that are due: for login_options.notify. */
 void login_deliver(struct login *login);
 
+/* Does login_deliver owe no call? */
+bool login_is_idle(const struct login *login);
+
 /* The users of the moment. */
 struct user_table *login_users(const struct login *login);
 

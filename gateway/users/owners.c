@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST = OWNER_LOCAL - 1 }; /* the next ones are lower */
-
 struct user_owners {
     void *names; /* a tree of struct named */
     int32_t next;
@@ -29,7 +27,7 @@ struct user_owners *user_owners_new(void)
 {
     struct user_owners *owners = calloc(1, sizeof *owners);
     if (owners != NULL) {
-        owners->next = FIRST;
+        owners->next = OWNER_USER;
     }
     return owners;
 }
@@ -61,7 +59,7 @@ static bool add(struct user_owners *owners, const char *name, int32_t owner)
 
 void user_owners_restore(struct user_owners *owners, const char *name, int32_t owner)
 {
-    if (owner >= OWNER_RESERVED && owner <= FIRST && strlen(name) <= USER_NAME_MAX) {
+    if (owner >= OWNER_RESERVED && owner <= OWNER_USER && strlen(name) <= USER_NAME_MAX) {
         (void)add(owners, name, owner);
     }
 }
@@ -78,7 +76,7 @@ bool user_owners_give(struct user_owners *owners, struct user_table *table,
         user->owner = known != NULL ? (*known)->owner : owners->next;
         if (user->owner < OWNER_RESERVED) {
             buffer_printf(errors, "%s: too many names were users of this store (%d)\n", user->name,
-                          FIRST - OWNER_RESERVED + 1);
+                          OWNER_USER - OWNER_RESERVED + 1);
             return false;
         }
         if (known == NULL &&

@@ -56,14 +56,19 @@ void user_table_free(struct user_table *table)
 
 const char user_name_rule[] = "1 to 64 ASCII letters, digits and ._@-, begun with a letter or "
                               "digit, with a letter among them; "
-                              "not local, others or unknown";
+                              "not local, network, stranger, others or unknown";
 _Static_assert(USER_NAME_MAX == 64, "user_name_rule");
 
 /* Is it a word that stands for owners who are no users? */
 static bool is_taken(const char *name)
 {
-    return strcmp(name, "local") == 0 || strcmp(name, "others") == 0 ||
-           strcmp(name, "unknown") == 0;
+    static const char *const TAKEN[] = {"local", "network", "stranger", "others", "unknown"};
+    for (size_t i = 0; i < sizeof TAKEN / sizeof TAKEN[0]; i++) {
+        if (strcmp(name, TAKEN[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool user_name_read(const char *word, size_t len, char name[USER_NAME_MAX + 1])

@@ -48,20 +48,21 @@ static void check(struct user_owners *owners, const char *text, const char *expe
 Test(owners, a_name_stays_the_same_one)
 {
     struct user_owners *owners = user_owners_new();
-    check(owners, "ann" TOKEN "bob" TOKEN, "ann=-2 bob=-3 ", "ann=-2 bob=-3 ");
-    check(owners, "bob" TOKEN "cid" TOKEN, "bob=-3 cid=-4 ", "cid=-4 ");
-    check(owners, "ann" TOKEN "dan" TOKEN "Bob" TOKEN, "ann=-2 bob=-3 dan=-5 ", "dan=-5 ");
+    check(owners, "ann" TOKEN "bob" TOKEN, "ann=-16 bob=-17 ", "ann=-16 bob=-17 ");
+    check(owners, "bob" TOKEN "cid" TOKEN, "bob=-17 cid=-18 ", "cid=-18 ");
+    check(owners, "ann" TOKEN "dan" TOKEN "Bob" TOKEN, "ann=-16 bob=-17 dan=-19 ", "dan=-19 ");
     user_owners_free(owners);
 }
 
 Test(owners, also_in_the_next_run)
 {
     struct user_owners *owners = user_owners_new();
-    user_owners_restore(owners, "cid", -4);
-    user_owners_restore(owners, "ann", -2);
+    user_owners_restore(owners, "cid", -18);
+    user_owners_restore(owners, "ann", -16);
     user_owners_restore(owners, "nonsense", 1000);
     user_owners_restore(owners, "local", -1);
-    check(owners, "ann" TOKEN "bob" TOKEN, "ann=-2 bob=-5 ", "bob=-5 ");
+    user_owners_restore(owners, "network", -2);
+    check(owners, "ann" TOKEN "bob" TOKEN, "ann=-16 bob=-19 ", "bob=-19 ");
     user_owners_free(owners);
 }
 
@@ -74,7 +75,7 @@ Test(owners, when_there_are_no_more)
     struct user_table *table = user_table_read("f", text, strlen(text), NULL, &errors);
     cr_assert_not(user_owners_give(owners, table, keep, NULL, &errors));
     buffer_append(&errors, "", 1);
-    cr_assert_str_eq(errors.data, "bob: too many names were users of this store (65535)\n");
+    cr_assert_str_eq(errors.data, "bob: too many names were users of this store (65521)\n");
     user_table_free(table);
     user_owners_free(owners);
 }
@@ -85,7 +86,7 @@ Test(owners, names_of_those_who_are_no_users)
         int32_t owner;
         const char *name;
     } cases[] = {
-        {OWNER_LOCAL, "local"}, {0, "0"}, {1000, "1000"}, {-70000, "4294897296"}, {-9, "unknown"},
+        {OWNER_LOCAL, "local"}, {0, "0"}, {1000, "1000"}, {-70000, "4294897296"}, {-99, "unknown"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char name[OWNER_NAME_SIZE];
