@@ -15,12 +15,13 @@ then on. `E:` says that the client ends its side, `X:` that the relay has closed
 begins another connection to the same relay. All that is received must stand there, but for
 the greeting, which may be left out.
 
-Directives: `# config:` settings of the relay; `# alias:` a line of its aliases file; `# held` stops
-relaying first; `# ending: lf` (crlf);
+Directives: `# config:` settings of the relay; `# alias:` a line of its aliases file, `# user:` one of
+its users file; `# held` stops relaying first; `# ending: lf` (crlf);
 `# ways: whole bytes lines`, those that it is run in: everything sent at once, byte by byte, or each
 line when the replies before it have arrived.
 """
 
+import os
 import re
 import socket
 import tempfile
@@ -28,11 +29,14 @@ import tempfile
 from support import Relay, open_socket
 
 WAYS = ("whole", "bytes", "lines")
+# Of "s3cret"; made with little effort.
+PASSWORD_HASH = "$y$j75$TeStSaLt$B9tVkBLYiVGwjuwoWxT3F/8JzeHKVTuNAZwk.F7hAB6"
 ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 # Words behind ```transcript that stand for a directive; others are settings.
 WORDS = {"held": "held", "lines": "ways: lines",
-         "aliases": "alias: oncall: +34600000001, +34600000002"}
+         "aliases": "alias: oncall: +34600000001, +34600000002",
+         "users": "user: printer:%s:senders=Acme" % PASSWORD_HASH}
 PATTERNS = {"id": ULID, "time": TIME, "n": r"\d+", "word": r"\S+", "text": ".*"}
 ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\"}
 
@@ -41,7 +45,7 @@ class Dialogue:
     def __init__(self, name, text, words=()):
         self.name = name
         self.config, self.is_held, self.ending, self.ways = {}, False, b"\r\n", WAYS
-        self.aliases = ""
+        self.files = {"alias": "", "user": ""}
         self.connections = [[]]  # lists of (line number, kind, text)
         for word in words:
             self.direct(WORDS.get(word, "config: " + word))
@@ -60,8 +64,8 @@ class Dialogue:
         name, _, value = words.partition(": ")
         if name == "config":
             self.config.update(pair.split("=", 1) for pair in value.split())
-        elif name == "alias":
-            self.aliases += value + "\n"
+        elif name in self.files:
+            self.files[name] += value.replace("<hash>", PASSWORD_HASH) + "\n"
         elif name == "held":
             self.is_held = True
         elif name == "ending":
@@ -69,21 +73,27 @@ class Dialogue:
         elif name == "ways":
             self.ways = value.split()
 
-    def settings(self, aliases):
-        if not self.aliases:
-            return self.config
-        aliases.write(self.aliases)
-        aliases.flush()
-        return dict(self.config, **{"sms.aliases": aliases.name})
+    def settings(self, folder):
+        settings = dict(self.config)
+        for name, setting in (("alias", "sms.aliases"), ("user", "auth.users")):
+            if self.files[name]:
+                settings[setting] = os.path.join(folder, name)
+                with open(settings[setting], "w", opener=private) as file:
+                    file.write(self.files[name])
+        return settings
 
     def run(self, way):
         """Runs it against a relay of its own."""
         names = {}
-        with tempfile.NamedTemporaryFile("w") as aliases, Relay(self.settings(aliases)) as relay:
+        with tempfile.TemporaryDirectory() as folder, Relay(self.settings(folder)) as relay:
             if self.is_held:
                 relay.ask("HOLD")
             for steps in self.connections:
                 Conversation(self, relay, way, names).run(steps)
+
+
+def private(path, flags):
+    return os.open(path, flags, 0o600)
 
 
 def to_bytes(text):

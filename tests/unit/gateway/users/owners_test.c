@@ -76,6 +76,7 @@ Test(owners, when_there_are_no_more)
     cr_assert_not(user_owners_give(owners, table, keep, NULL, &errors));
     buffer_append(&errors, "", 1);
     cr_assert_str_eq(errors.data, "bob: too many names were users of this store (65521)\n");
+    buffer_free(&errors);
     user_table_free(table);
     user_owners_free(owners);
 }
