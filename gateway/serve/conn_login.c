@@ -1,8 +1,11 @@
 /* conn_login: see conn_login.h. */
 #include "gateway/serve/conn_login.h"
 
+#include "gateway/base/clock.h"
+#include "gateway/base/stats.h"
 #include "gateway/serve/conn_state.h"
 #include "gateway/serve/owner.h"
+#include "gateway/serve/peers.h"
 #include "gateway/serve/relay.h"
 #include "gateway/users/login.h"
 #include "proto/session/session.h"
@@ -95,29 +98,34 @@ static void on_answered(void *client, uint32_t slot, enum login_verdict verdict,
 
 /* --- trying ----------------------------------------------------------------------------------- */
 
-/* Clients of this machine are told apart by their users, others by where they are. */
-static size_t write_source(const struct conn *c, char source[PEER_SOURCE_MAX])
+/* Was it one too many for the client's address? Then it is the last. */
+static bool is_limited(struct conn *c)
 {
-    if (session_peer(c->session)->class == PEER_LOCAL) {
-        memcpy(source, &c->owner->key, sizeof c->owner->key);
-        return sizeof c->owner->key;
-    }
-    return peer_source(&c->peer, source);
+    return c->from != NULL &&
+           !peers_may(c->context->peers, c->from, PEERS_LOGIN, clock_monotonic_us());
 }
 
 void conn_try_login(struct conn *c, const struct session_event *event)
 {
-    char source[PEER_SOURCE_MAX];
-    const struct login_attempt attempt = {.source = source,
-                                          .source_len = write_source(c, source),
-                                          .name = event->login->name,
-                                          .secret = event->login->secret,
-                                          .answered = on_answered,
-                                          .client = c,
-                                          .slot = event->slot};
+    /* Clients of this machine are told apart by their users, others by where they are. */
+    const struct network_address *address = c->from == NULL ? NULL : peers_key(c->from);
+    const struct login_attempt attempt = {
+        .source = address == NULL ? (void *)&c->owner->key : (const void *)address,
+        .source_len = address == NULL ? sizeof c->owner->key : sizeof *address,
+        .name = event->login->name,
+        .secret = event->login->secret,
+        .answered = on_answered,
+        .client = c,
+        .slot = event->slot};
     explicit_bzero(c->context->chunk, sizeof c->context->chunk); /* what was read last */
     if (c->client.watcher.is_watching) {
         refuse(c, event->slot, NULL, REPLY_BAD_SEQUENCE, "a WATCH is on, UNWATCH ends it");
+        return;
+    }
+    if (is_limited(c)) {
+        stats_add(conn_relay(c)->stats, STAT_CONNECTIONS_LIMITED, 1);
+        refuse(c, event->slot, NULL, REPLY_LOGIN_LATER, NULL);
+        conn_close(c, REPLY_LIMITED);
         return;
     }
     const struct login_result result = login_try(conn_relay(c)->login, &attempt);

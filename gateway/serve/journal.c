@@ -28,18 +28,6 @@ struct peer peer_make(const struct sockaddr *address, int32_t owner)
     return peer;
 }
 
-size_t peer_source(const struct peer *peer, char source[PEER_SOURCE_MAX])
-{
-    if (peer->family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&peer->host.v6)) {
-        memcpy(source, &peer->host.v6, PEER_SOURCE_MAX);
-        return PEER_SOURCE_MAX;
-    }
-    const void *v4 = peer->family == AF_INET6 ? (const void *)(peer->host.v6.s6_addr + 12)
-                                              : (const void *)&peer->host.v4;
-    memcpy(source, v4, sizeof(struct in_addr));
-    return sizeof(struct in_addr);
-}
-
 /* The first field of every line: the address, by which repeats are told apart, and the port. */
 static struct log_field peer_field(const struct peer *peer, char text[PEER_TEXT_SIZE])
 {

@@ -32,11 +32,6 @@ struct peer {
 /* Without a name yet. */
 struct peer peer_make(const struct sockaddr *address, int32_t owner);
 
-/* What tells clients of other machines apart: an address of IPv4, or the network of one of IPv6, of which
- * one machine may have any number. Returns its length. */
-enum { PEER_SOURCE_MAX = 8 };
-size_t peer_source(const struct peer *peer, char source[PEER_SOURCE_MAX]);
-
 /* A client that has logged in, at the level debug. */
 void journal_login(const struct peer *peer);
 

@@ -84,6 +84,11 @@ static void forget_some(struct peers *peers)
     }
 }
 
+const struct network_address *peers_key(const struct peers_address *address)
+{
+    return &address->address;
+}
+
 bool peers_may(const struct peers *peers, struct peers_address *address, enum peers_kind kind,
                int64_t now_us)
 {

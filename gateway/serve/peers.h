@@ -44,6 +44,9 @@ struct peers_address *peers_enter(struct peers *peers, const struct network_addr
 /* The connection has ended. */
 void peers_leave(struct peers *peers, struct peers_address *address);
 
+/* The address itself; of IPv6 the first one of the /64. */
+const struct network_address *peers_key(const struct peers_address *address);
+
 /* One more command or login: may it be? */
 bool peers_may(const struct peers *peers, struct peers_address *address, enum peers_kind kind,
                int64_t now_us);

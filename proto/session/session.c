@@ -714,11 +714,6 @@ void session_refuse_login(struct session *s, uint32_t slot, enum reply reply, co
     session_refuse(s, slot, reply, words);
 }
 
-const struct session_peer *session_peer(const struct session *s)
-{
-    return &s->peer;
-}
-
 void session_set_user(struct session *s, const struct session_user *user)
 {
     s->user = user;

@@ -82,9 +82,6 @@ void session_refuse_login(struct session *s, uint32_t slot, enum reply reply, co
  * user any more. */
 void session_set_user(struct session *s, const struct session_user *user);
 
-/* What is known of the client otherwise; borrowed. */
-const struct session_peer *session_peer(const struct session *s);
-
 /* Answers a request: append the reply lines to the buffer, then end the answer. */
 struct buffer *session_answer_begin(struct session *s, uint32_t slot);
 void session_answer_end(struct session *s, uint32_t slot);
