@@ -1,6 +1,8 @@
 /* owner: see owner.h. */
 #include "gateway/serve/owner.h"
 
+#include "proto/message.h"
+
 #include <stdlib.h>
 
 enum { COMPETE_US = 10000 }; /* owners that have not taken turns for so long do not compete */
@@ -190,7 +192,7 @@ void owner_charge(struct owners *owners, struct owner *owner, uint64_t us, int64
 {
     turn_line_charge(&owners->line, &owner->turn, us);
     owner->loop_us += us;
-    if (owners->last != owner) {
+    if (owners->last != owner && owner->key != OWNER_STRANGER) {
         owners->last = owner;
         owners->changed_us = now_us;
     }

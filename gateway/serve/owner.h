@@ -103,7 +103,7 @@ struct turn *owners_next(struct owners *owners);
 void owner_charge(struct owners *owners, struct owner *owner, uint64_t us, int64_t now_us);
 
 /* Do several owners take turns? Then turns are short, so that one that asks again and again is not
- * held up by those that ask much at a time. */
+ * held up by those that ask much at a time. Strangers do not count: they may wait. */
 bool owners_compete(const struct owners *owners, int64_t now_us);
 
 #endif

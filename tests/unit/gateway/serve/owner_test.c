@@ -1,6 +1,8 @@
 /* owner: connections of one owner are counted together. */
 #include "gateway/serve/owner.h"
 
+#include "proto/message.h"
+
 #include <criterion/criterion.h>
 
 Test(owner, has_all_its_connections)
@@ -125,6 +127,11 @@ Test(owner, compete_while_they_take_turns)
     cr_expect(owners_compete(&owners, 3000));
     owner_charge(&owners, pair[1], 1, 1000000);
     cr_expect_not(owners_compete(&owners, 1000000), "the other one is idle");
+    struct owner *strangers = owner_enter(&owners, OWNER_STRANGER);
+    owner_charge(&owners, strangers, 1, 1000000);
+    owner_charge(&owners, pair[1], 1, 1000000);
+    cr_expect_not(owners_compete(&owners, 1000000), "strangers do not count");
+    owner_leave(&owners, strangers);
     owner_leave(&owners, pair[0]);
     owner_leave(&owners, pair[1]);
     owners_free(&owners);
