@@ -1,6 +1,9 @@
 /* siphash: see siphash.h. */
 #include "gateway/base/siphash.h"
 
+#include <endian.h>
+#include <string.h>
+
 struct sip {
     uint64_t v[4];
 };
@@ -26,14 +29,19 @@ static void sip_rounds(struct sip *s, int rounds)
     }
 }
 
-/* Up to eight bytes, least significant first. */
-static uint64_t read_little_endian(const unsigned char *bytes, size_t count)
+static void take_word(struct sip *s, uint64_t word)
 {
-    uint64_t value = 0;
-    for (size_t i = count; i > 0; i--) {
-        value = value << 8 | bytes[i - 1];
-    }
-    return value;
+    s->v[3] ^= word;
+    sip_rounds(s, 2);
+    s->v[0] ^= word;
+}
+
+/* Up to eight bytes, least significant first. */
+static uint64_t read_word(const unsigned char *bytes, size_t count)
+{
+    uint64_t word = 0;
+    memcpy(&word, bytes, count);
+    return le64toh(word);
 }
 
 uint64_t siphash(const uint64_t key[2], const void *data, size_t len)
@@ -41,13 +49,11 @@ uint64_t siphash(const uint64_t key[2], const void *data, size_t len)
     const unsigned char *bytes = data;
     struct sip s = {{key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
                      key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573}};
-    for (size_t i = 0; i <= len; i += 8) {
-        uint64_t word = i + 8 <= len ? read_little_endian(bytes + i, 8)
-                                     : read_little_endian(bytes + i, len - i) | (uint64_t)len << 56;
-        s.v[3] ^= word;
-        sip_rounds(&s, 2);
-        s.v[0] ^= word;
+    size_t at = 0;
+    for (; at + 8 <= len; at += 8) {
+        take_word(&s, read_word(bytes + at, 8));
     }
+    take_word(&s, read_word(bytes + at, len - at) | (uint64_t)len << 56);
     s.v[2] ^= 0xFF;
     sip_rounds(&s, 4);
     return s.v[0] ^ s.v[1] ^ s.v[2] ^ s.v[3];

@@ -28,23 +28,32 @@ enum {
 
 /* --- hashes ----------------------------------------------------------------------------------- */
 
-struct hashes {
-    uint64_t ref, key;
-};
+/* What is hashed of an owner's REF: returns how many bytes of `key`. */
+static size_t put_ref(unsigned char *key, int32_t owner, const char *ref)
+{
+    size_t len = strnlen(ref, UINT8_MAX);
+    memcpy(key, &owner, sizeof owner);
+    memcpy(key + sizeof owner, ref, len);
+    key[sizeof owner + len] = '\0';
+    return sizeof owner + len + 1;
+}
 
-/* Of an owner's REF, and of that and a recipient. */
-static struct hashes hash(const struct store_refs *refs, int32_t owner, const char *ref,
-                          const char *to)
+/* Of an owner's REF. */
+static uint64_t hash_ref(const struct store_refs *refs, int32_t owner, const char *ref)
 {
     unsigned char key[KEY_MAX];
-    size_t ref_len = strnlen(ref, UINT8_MAX), to_len = strnlen(to, UINT8_MAX);
-    memcpy(key, &owner, sizeof owner);
-    memcpy(key + sizeof owner, ref, ref_len);
-    key[sizeof owner + ref_len] = '\0';
-    size_t len = sizeof owner + ref_len + 1;
+    return siphash(refs->secret, key, put_ref(key, owner, ref));
+}
+
+/* Of that and a recipient. */
+static uint64_t hash_key(const struct store_refs *refs, int32_t owner, const char *ref,
+                         const char *to)
+{
+    unsigned char key[KEY_MAX];
+    size_t len = put_ref(key, owner, ref);
+    size_t to_len = strnlen(to, UINT8_MAX);
     memcpy(key + len, to, to_len);
-    return (struct hashes){siphash(refs->secret, key, len),
-                           siphash(refs->secret, key, len + to_len)};
+    return siphash(refs->secret, key, len + to_len);
 }
 
 static bool draw_secret(struct store_refs *refs)
@@ -58,9 +67,8 @@ static bool add(struct store_refs *refs, int64_t row, int32_t owner, const char 
                 const char *to)
 {
     if (ref[0] != '\0') {
-        const struct hashes hashes = hash(refs, owner, ref, to);
-        if (!store_ref_table_add(&refs->recent, hashes.ref, row, false) ||
-            !store_ref_table_add(&refs->recent, hashes.key, row, true)) {
+        if (!store_ref_table_add(&refs->recent, hash_ref(refs, owner, ref), row, false) ||
+            !store_ref_table_add(&refs->recent, hash_key(refs, owner, ref, to), row, true)) {
             return false;
         }
     }
@@ -355,7 +363,7 @@ static int64_t newest_of_run(struct store_db *db, const struct store_ref_run *ru
 int64_t store_refs_newest(const struct store_refs *refs, struct store_db *db,
                           const struct message *m)
 {
-    uint64_t key = hash(refs, m->owner, message_ref(m), message_to(m)).key;
+    uint64_t key = hash_key(refs, m->owner, message_ref(m), message_to(m));
     const struct store_ref_entry *entry = store_ref_table_first(&refs->recent, key);
     entry = entry == NULL ? store_ref_table_first(&refs->frozen, key) : entry;
     int64_t row = entry == NULL ? 0 : entry->row;
@@ -407,7 +415,7 @@ bool store_refs_list(const struct store_refs *refs, struct store_db *db, int32_t
                      const char *ref, size_t max, int64_t **rows, size_t *count)
 {
     struct buffer found = BUFFER_EMPTY;
-    uint64_t wanted = hash(refs, owner, ref, "").ref;
+    uint64_t wanted = hash_ref(refs, owner, ref);
     *rows = NULL;
     *count = 0;
     list_table(&refs->recent, wanted, max, &found);
