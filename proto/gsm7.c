@@ -54,12 +54,12 @@ unsigned gsm7_septets_beyond_latin1(uint32_t code_point)
 /* Without a branch or a table, the compiler looks at sixteen characters at a time. */
 bool gsm7_is_basic(const char *text, size_t len)
 {
-    unsigned others = 0;
+    unsigned char others = 0;
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
         unsigned char from_space = (unsigned char)(c - ' ');
         unsigned char from_a = (unsigned char)(c - 'a');
-        others |= (unsigned)(from_space > 'Z' - ' ') & (unsigned)(from_a > 'z' - 'a');
+        others |= (unsigned char)((from_space > 'Z' - ' ') & (from_a > 'z' - 'a'));
     }
     return others == 0;
 }

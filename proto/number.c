@@ -147,7 +147,7 @@ static enum fault name_fault(const char *s, size_t len)
 
 static bool is_zero_in_brackets(const char *s, size_t len, size_t i)
 {
-    return i > 0 && i + 1 < len && s[i - 1] == '(' && s[i] == '0' && s[i + 1] == ')';
+    return s[i] == '0' && i > 0 && i + 1 < len && s[i - 1] == '(' && s[i + 1] == ')';
 }
 
 /* "00" is dialled before an international number nearly everywhere. */
@@ -207,7 +207,9 @@ static bool is_fraction(const struct dialled *d)
 static bool dialled_read(struct dialled *d, const char *s, size_t len)
 {
     *d = (struct dialled){0};
-    size_t used = begins_with(s, len, "tel:") || begins_with(s, len, "sms:") ? 4 : 0;
+    bool has_scheme =
+        len >= 4 && s[3] == ':' && (begins_with(s, len, "tel:") || begins_with(s, len, "sms:"));
+    size_t used = has_scheme ? 4 : 0;
     for (size_t i = used; i < len; i += used) {
         char digit;
         enum mark mark = read_mark(s + i, len - i, &digit, &used);

@@ -45,15 +45,22 @@ int64_t ulid_time_ms(const struct ulid *id)
     return (int64_t)read_big_endian(id->bytes, TIME_BYTES);
 }
 
+static void write_digits(char *text, size_t count, uint64_t value)
+{
+    for (size_t i = count; i > 0; i--) {
+        text[i - 1] = alphabet[value & 31];
+        value >>= DIGIT_BITS;
+    }
+}
+
 void ulid_format(const struct ulid *id, char text[ULID_SIZE])
 {
     struct halves n = {read_big_endian(id->bytes, 8), read_big_endian(id->bytes + 8, 8)};
+    /* The last twelve digits are in the lower half, the one before them is in both. */
+    write_digits(text, 13, n.high >> 1);
+    text[13] = alphabet[(n.high << 4 | n.low >> 60) & 31];
+    write_digits(text + 14, 12, n.low);
     text[ULID_LENGTH] = '\0';
-    for (size_t i = ULID_LENGTH; i > 0; i--) {
-        text[i - 1] = alphabet[n.low & 31];
-        n.low = n.low >> DIGIT_BITS | n.high << (64 - DIGIT_BITS);
-        n.high >>= DIGIT_BITS;
-    }
 }
 
 /* The value of each digit, plus one. A table, since every clientId of an answer passes here. */

@@ -215,11 +215,12 @@ bool draft_add_recipient(struct session *s, struct draft *draft, const char *wor
 /* Control characters that no phone shows; line ends, TAB and form feed are text. */
 static bool has_unprintable(const char *text, size_t len)
 {
-    unsigned found = 0;
+    unsigned char found = 0; /* all in bytes: the compiler looks at sixteen at a time */
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
-        bool is_layout = c >= '\t' && c <= '\r' && c != '\v';
-        found |= (unsigned)(c < ' ' && !is_layout) | (unsigned)(c == 0x7F);
+        unsigned char from_tab = (unsigned char)(c - '\t');
+        unsigned char is_layout = (from_tab <= '\r' - '\t') & (c != '\v');
+        found |= (unsigned char)((c < ' ') & !is_layout) | (unsigned char)(c == 0x7F);
     }
     return found != 0;
 }

@@ -216,10 +216,10 @@ static enum session_step refuse_hopeless(struct session *s)
 /* Control characters, NUL among them, but TAB. */
 static bool has_control_chars(const char *bytes, size_t len)
 {
-    unsigned found = 0;
+    unsigned char found = 0; /* all in bytes: the compiler looks at sixteen at a time */
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)bytes[i];
-        found |= (unsigned)(c < ' ' && c != '\t') | (unsigned)(c == 0x7F);
+        found |= (unsigned char)((c < ' ') & (c != '\t')) | (unsigned char)(c == 0x7F);
     }
     return found != 0;
 }
