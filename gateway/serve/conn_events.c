@@ -51,7 +51,7 @@ static void note_progress(struct conn *c, enum requests_progress progress)
     if (progress == REQUESTS_DONE) {
         session_answer_end(c->session, c->answer_slot);
     }
-    c->context->steps += CONN_CLOCK_EVERY;
+    c->context->steps += CONN_REQUEST_STEPS;
 }
 
 void conn_answer(struct conn *c, const struct session_event *event)

@@ -23,8 +23,10 @@ enum {
     SLICE_US = 500,       /* a client is served at a time */
     TURN_US = 500,        /* clients are served before the loop looks for new input, ... */
     COMPETING_US = 25,    /* ... and both, while several owners compete */
-    STEP_MIN_US = 2,      /* that a step counts as, among the connections of an owner */
-    STEP_MAX_US = 25      /* that count of a step */
+    STEP_MAX_US = 25,     /* that count of a step */
+    /* A step is about what a command takes to be read, or its message to be made. */
+    STEP_RECIPIENTS = 2, /* that count as one */
+    STEP_BYTES = 256     /* of input, the same */
 };
 
 static struct conn *conn_of(struct turn *turn)
@@ -69,6 +71,7 @@ static void begin_close(struct conn *c)
 static void feed_bytes(struct conn *c, size_t len)
 {
     stats_add(conn_relay(c)->stats, STAT_BYTES_IN, (int64_t)len);
+    c->context->steps += (unsigned)(len / STEP_BYTES);
     c->moved += len;
     if (!session_feed(c->session, c->context->chunk, len)) {
         session_close(c->session, REPLY_SHUTTING_DOWN);
@@ -143,7 +146,7 @@ static bool carry_on(struct conn *c, int64_t now_ms)
         return true;
     case SESSION_SUBMISSION:
         conn_submit(c, &event, now_ms);
-        c->context->steps += (unsigned)(event.submission.count / CONN_CLOCK_EVERY);
+        c->context->steps += (unsigned)(event.submission.count / STEP_RECIPIENTS);
         count_command(c);
         return true;
     case SESSION_REQUEST:
@@ -252,19 +255,16 @@ static bool advance(struct conn *c)
 
 /*
  * Has a slice of a client's paid for: its owner by the time it took, and one that was done in time no
- * more than others may use. Among the owner's connections it is rather its steps that count, of which each
- * took about as long: so those that ask alike are served in the order in which they come, whatever
- * else the machine does meanwhile.
+ * more than others may use. Among the owner's connections its steps count instead: so those that ask alike
+ * are served in the order in which they come, whatever else the machine does meanwhile.
  */
 static void charge(struct conn *c)
 {
     const struct conn_context *context = c->context;
     int64_t us = context->slice_us;
     us = c->is_greedy || us < SLICE_US ? us : SLICE_US;
-    int64_t steps_us = (int64_t)context->all_steps * STEP_MIN_US;
-    int64_t own_us = us > steps_us ? us : steps_us;
     owner_charge(context->owners, c->owner, (uint64_t)us, context->looked_us);
-    turn_line_charge(&c->owner->line, &c->turn, (uint64_t)own_us);
+    turn_line_charge(&c->owner->line, &c->turn, context->all_steps);
 }
 
 /* Serves a client for a slice of time, which its owner pays for. */

@@ -5,7 +5,7 @@
 
 enum {
     FIRST_SIZE = 8,
-    SAVED_MAX_US = 1000 /* that one has left from before it was idle: many may come at once */
+    SAVED_MAX = 1000 /* that one has left from before it was idle: many may come at once */
 };
 
 bool turn_line_reserve(struct turn_line *line, size_t count)
@@ -34,7 +34,7 @@ void turn_line_free(struct turn_line *line)
 
 static bool is_before(const struct turn *a, const struct turn *b)
 {
-    return a->used_us != b->used_us ? a->used_us < b->used_us : a->arrival < b->arrival;
+    return a->used != b->used ? a->used < b->used : a->arrival < b->arrival;
 }
 
 static void put(struct turn_line *line, size_t place, struct turn *turn)
@@ -66,7 +66,7 @@ static void sift(struct turn_line *line, size_t place)
 
 void turn_line_enter(const struct turn_line *line, struct turn *turn)
 {
-    *turn = (struct turn){.used_us = line->now_us};
+    *turn = (struct turn){.used = line->now};
 }
 
 void turn_line_add(struct turn_line *line, struct turn *turn)
@@ -74,8 +74,8 @@ void turn_line_add(struct turn_line *line, struct turn *turn)
     if (turn->place != 0) {
         return;
     }
-    uint64_t least_us = line->now_us > SAVED_MAX_US ? line->now_us - SAVED_MAX_US : 0;
-    turn->used_us = turn->used_us > least_us ? turn->used_us : least_us;
+    uint64_t least = line->now > SAVED_MAX ? line->now - SAVED_MAX : 0;
+    turn->used = turn->used > least ? turn->used : least;
     turn->arrival = line->arrivals++;
     put(line, ++line->count, turn);
     sift(line, line->count);
@@ -92,8 +92,8 @@ void turn_line_take(struct turn_line *line, struct turn *turn)
     if (place == 0) {
         return;
     }
-    if (place == 1 && turn->used_us > line->now_us) {
-        line->now_us = turn->used_us;
+    if (place == 1 && turn->used > line->now) {
+        line->now = turn->used;
     }
     struct turn *last = line->heap[--line->count];
     turn->place = 0;
@@ -103,9 +103,9 @@ void turn_line_take(struct turn_line *line, struct turn *turn)
     }
 }
 
-void turn_line_charge(struct turn_line *line, struct turn *turn, uint64_t us)
+void turn_line_charge(struct turn_line *line, struct turn *turn, uint64_t cost)
 {
-    turn->used_us += us > 0 ? us : 1;
+    turn->used += cost > 0 ? cost : 1;
     if (turn->place != 0) {
         sift(line, turn->place);
     }

@@ -1,9 +1,9 @@
 /*
  * turns: which client is served next.
  *
- * One thread serves all clients, so each gets a slice of time and then waits for its next turn. Time is
- * shared among owners, and an owner's share among its connections: the one that has used least is next
- * (start-time fair queuing; Goyal, Vin and Cheng, 1996). One that was idle begins a little before the
+ * One thread serves all clients, so each gets a slice of time and then waits for its next turn. Owners
+ * share the time, and the connections of an owner the work that is done in it: the one that has used least
+ * is next (start-time fair queuing; Goyal, Vin and Cheng, 1996). One that was idle begins a little before the
  * present: it goes before all that want more and more, but has not saved up what it did not use. So it
  * does not matter how many connections an owner has, and a client that asks little never waits for
  * those that ask much.
@@ -17,9 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A connection or an owner, in a line. Starts all zero. */
+/* A connection or an owner, in a line. What is used is us of owners, steps of connections (conn_turns.c).
+ * Starts all zero. */
 struct turn {
-    uint64_t used_us;
+    uint64_t used;
     uint64_t arrival; /* of two that have used as much, the first to come is next */
     size_t place;     /* in the heap, from 1 on; 0 = it does not wait */
 };
@@ -28,7 +29,7 @@ struct turn {
 struct turn_line {
     struct turn **heap;
     size_t count, size;
-    uint64_t now_us; /* the most that one had used when it was served */
+    uint64_t now; /* the most that one had used when it was served */
     uint64_t arrivals;
 };
 
@@ -49,6 +50,6 @@ struct turn *turn_line_first(const struct turn_line *line);
 void turn_line_take(struct turn_line *line, struct turn *turn);
 
 /* Adds to what one has used: 1 at least. */
-void turn_line_charge(struct turn_line *line, struct turn *turn, uint64_t us);
+void turn_line_charge(struct turn_line *line, struct turn *turn, uint64_t cost);
 
 #endif

@@ -106,7 +106,7 @@ Test(owner, time_is_shared_by_owner_not_by_connection)
     }
     cr_assert_eq(turns_of_one, 5 * MANY);
     for (size_t i = 0; i < MANY; i++) {
-        cr_expect_leq(of_other[i].used_us, 6 * SLICE_US, "its connections share what is left");
+        cr_expect_leq(of_other[i].used, 6 * SLICE_US, "its connections share what is left");
         owner_forgo(&owners, other, &of_other[i]);
         owner_leave(&owners, other);
     }

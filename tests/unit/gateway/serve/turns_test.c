@@ -5,11 +5,11 @@
 
 enum { MANY = 100, SLICE_US = 200 };
 
-static void serve_first(struct turn_line *line, uint64_t us)
+static void serve_first(struct turn_line *line, uint64_t cost)
 {
     struct turn *turn = turn_line_first(line);
     turn_line_take(line, turn);
-    turn_line_charge(line, turn, us);
+    turn_line_charge(line, turn, cost);
 }
 
 Test(turns, nobody_waits)
@@ -40,7 +40,7 @@ Test(turns, those_that_come_together_are_served_as_they_came)
 
 Test(turns, one_that_asks_little_is_served_before_all_that_ask_much)
 {
-    struct turn_line line = {.now_us = 10000};
+    struct turn_line line = {.now = 10000};
     struct turn greedy[MANY];
     struct turn modest = {0};
     cr_assert(turn_line_reserve(&line, MANY + 1));
@@ -111,7 +111,7 @@ Test(turns, one_may_leave_from_any_place)
     struct turn turns[MANY] = {0};
     cr_assert(turn_line_reserve(&line, MANY));
     for (size_t i = 0; i < MANY; i++) {
-        turns[i].used_us = i * 37 % MANY;
+        turns[i].used = i * 37 % MANY;
         turn_line_add(&line, &turns[i]);
     }
     for (size_t i = 0; i < MANY; i += 2) {
@@ -121,9 +121,9 @@ Test(turns, one_may_leave_from_any_place)
     uint64_t last = 0;
     for (size_t left = MANY / 2; left > 0; left--) {
         struct turn *turn = turn_line_first(&line);
-        cr_assert_geq(turn->used_us, last);
+        cr_assert_geq(turn->used, last);
         cr_assert_eq((turn - turns) % 2, 1);
-        last = turn->used_us;
+        last = turn->used;
         turn_line_take(&line, turn);
     }
     cr_assert_null(turn_line_first(&line));
