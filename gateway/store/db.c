@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -505,8 +506,19 @@ static bool rewrite_log(sqlite3 *handle)
     return size == 0 || log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) == SQLITE_OK;
 }
 
+/*
+ * Nobody asks SQLite how much memory it has: counting took a mutex at each of its allocations. It says
+ * no, without harm, to one who has started it before.
+ */
+static void configure(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 bool store_db_open(struct store_db *db, const char *path, bool is_read_only, char *error)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, configure);
     *db = (struct store_db){.is_syncing = true};
     int64_t row = 0;
     if (!is_read_only && !store_wal_check(path, &row, error)) {
