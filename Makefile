@@ -121,7 +121,7 @@ programs: $(BUILD)/smsrelay $(UNIT) $(STRESS)
 $(BUILD)/libproto.a: $(call objects,proto)
 $(BUILD)/libconf.a: $(call objects,conf)
 $(BUILD)/libgateway.a: $(filter-out $(MAIN),$(call objects,gateway))
-$(SUPPORT): $(BUILD)/tests/support/faulty_vfs.o $(BUILD)/tests/support/api_answer.o
+$(SUPPORT): $(BUILD)/tests/support/faulty_vfs.o $(BUILD)/tests/support/api_answer.o $(BUILD)/tests/support/api_body.o
 # Appended (q), for two folders may each have a file of one name.
 $(BUILD)/lib%.a:
 	@rm -f $@ && $(AR) qcs $@ $^

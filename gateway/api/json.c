@@ -16,58 +16,6 @@
 /* An answer may have several errors for a message; one with far more entries is not ours. */
 enum { MAX_ENTRIES_PER_MESSAGE = 4 };
 
-/* --- requests ------------------------------------------------------------------------------- */
-
-static bool set_text(json_t *object, const char *name, const char *text, size_t len)
-{
-    /* Intake has checked that it is UTF-8, and json_dumps checks again. */
-    return json_object_set_new_nocheck(object, name, json_stringn_nocheck(text, len)) == 0;
-}
-
-static json_t *message_json(const struct message *message)
-{
-    char client_id[ULID_SIZE];
-    ulid_format(&message->id, client_id);
-    json_t *object = json_object();
-    bool is_whole = object != NULL &&
-                    set_text(object, "from", message_from(message), message->from_len) &&
-                    set_text(object, "to", message_to(message), message->to_len) &&
-                    set_text(object, "text", message_text(message), message->text_len) &&
-                    set_text(object, "clientId", client_id, ULID_LENGTH) &&
-                    (!message->allow_unicode ||
-                     json_object_set_new_nocheck(object, "allowUnicode", json_true()) == 0);
-    if (!is_whole) {
-        json_decref(object);
-        return NULL;
-    }
-    return object;
-}
-
-static char *dump(json_t *body, size_t *len)
-{
-    char *bytes = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
-    *len = bytes != NULL ? strlen(bytes) : 0;
-    json_decref(body);
-    return bytes;
-}
-
-char *api_json_single(const struct message *message, size_t *len)
-{
-    return dump(message_json(message), len);
-}
-
-char *api_json_bulk(struct message *const *messages, size_t count, size_t *len)
-{
-    json_t *array = json_array();
-    for (size_t i = 0; i < count; i++) {
-        if (json_array_append_new(array, message_json(messages[i])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    }
-    return dump(array, len);
-}
-
 /* --- answers -------------------------------------------------------------------------------- */
 
 /* The API's id for a message, perhaps below what the entity is wrapped in. */

@@ -1,5 +1,5 @@
 /*
- * json: the bodies of the API's requests and answers.
+ * json: the bodies of the API's answers.
  *
  * Reads every variant that the API's documentation leaves open, and never guesses: what cannot be
  * matched with certainty is UNKNOWN. Leaves to its parts: which message an entry is about (match),
@@ -25,13 +25,6 @@ struct api_item {
     enum api_item_outcome outcome;
     char *answer; /* message_answer_new(API id, reason); the caller's; NULL = none */
 };
-
-/*
- * The bodies of POST /sms and POST /sms/bulk. malloc'ed, `len` without NUL; NULL on allocation
- * failure or when a text is not valid UTF-8. The clientId is always the message's ULID.
- */
-char *api_json_single(const struct message *message, size_t *len);
-char *api_json_bulk(struct message *const *messages, size_t count, size_t *len);
 
 /*
  * Bodies are read as they were meant (see load.h), lists and single objects also where a member

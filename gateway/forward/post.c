@@ -1,7 +1,7 @@
 /* post: see post.h. */
 #include "gateway/forward/post.h"
 
-#include "gateway/api/json.h"
+#include "gateway/api/body.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/queue/dispatch.h"
@@ -52,8 +52,8 @@ static void give_back(struct posts *posts, struct post *post)
 static bool transmit(struct posts *posts, struct post *post)
 {
     size_t len;
-    char *body = post->endpoint == API_SINGLE ? api_json_single(post->messages[0], &len)
-                                              : api_json_bulk(post->messages, post->count, &len);
+    char *body = post->endpoint == API_SINGLE ? api_body_single(post->messages[0], &len)
+                                              : api_body_bulk(post->messages, post->count, &len);
     return body != NULL && api_post(posts->with.api, post->endpoint, body, len, post);
 }
 

@@ -1,4 +1,5 @@
 /* api_json: the API's bodies, written and read in every variant. */
+#include "gateway/api/body.h"
 #include "gateway/api/json.h"
 
 #include "proto/text.h"
@@ -43,46 +44,6 @@ static void free_messages(struct message *messages[MESSAGES])
     for (size_t i = 0; i < MESSAGES; i++) {
         message_free(messages[i]);
     }
-}
-
-/* --- requests ------------------------------------------------------------------------------- */
-
-static void expect_body(char *body, size_t len, const char *expected)
-{
-    cr_assert_not_null(body);
-    cr_expect_str_eq(body, expected);
-    cr_expect_eq(len, strlen(expected));
-    free(body);
-}
-
-Test(api_json, requests)
-{
-    struct message *messages[MESSAGES];
-    size_t len;
-    make_messages(messages);
-    char *body = api_json_single(messages[0], &len);
-    expect_body(body, len,
-                "{\"from\":\"Acme\",\"to\":\"+34600000000\",\"text\":\"hello\",\"clientId\":\"" C0
-                "\"}");
-    body = api_json_bulk(messages, 2, &len);
-    expect_body(body, len,
-                "[{\"from\":\"Acme\",\"to\":\"+34600000000\",\"text\":\"hello\",\"clientId\":\"" C0
-                "\"},{\"from\":\"Acme\",\"to\":\"+34600000001\",\"text\":\"hello\",\"clientId\":"
-                "\"" C1 "\"}]");
-    free_messages(messages);
-
-    struct message *odd =
-        message_of(C0, "+34600000000", "\"a\\b\"\n\xe2\x82\xac \xf0\x9f\x98\x80/", true);
-    body = api_json_single(odd, &len);
-    expect_body(
-        body, len,
-        "{\"from\":\"Acme\",\"to\":\"+34600000000\",\"text\":\"\\\"a\\\\b\\\"\\n\xe2\x82\xac "
-        "\xf0\x9f\x98\x80/\",\"clientId\":\"" C0 "\",\"allowUnicode\":true}");
-    message_free(odd);
-    odd = message_of(C0, "+34600000000", "\xff", false);
-    cr_expect_null(api_json_single(odd, &len), "never sends what is no JSON");
-    cr_expect_null(api_json_bulk(&odd, 1, &len));
-    message_free(odd);
 }
 
 /* --- single ----------------------------------------------------------------------------------- */
@@ -813,7 +774,7 @@ Test(api_json, full_batch_is_quick)
         struct api_item items[BATCH];
         size_t len;
         clock_gettime(CLOCK_MONOTONIC, &began);
-        free(api_json_bulk(messages, BATCH, &len));
+        free(api_body_bulk(messages, BATCH, &len));
         double write_us = elapsed_us(&began);
         clock_gettime(CLOCK_MONOTONIC, &began);
         cr_expect(api_json_read_bulk(answer, strlen(answer), messages, BATCH, items));
