@@ -4,6 +4,7 @@
 #include "gateway/api/list.h"
 #include "gateway/api/load.h"
 #include "gateway/api/match.h"
+#include "gateway/api/plain.h"
 #include "gateway/api/value.h"
 #include "gateway/api/words.h"
 
@@ -63,6 +64,9 @@ static const json_t *find_alone(const json_t *root)
 bool api_json_read_single(const char *body, size_t len, struct api_item *item)
 {
     *item = (struct api_item){API_ITEM_UNKNOWN, NULL};
+    if (api_plain_read_single(body, len, item)) {
+        return true;
+    }
     json_t *root = api_load(body, len);
     bool is_read = item_accept(item, root) || item_accept(item, find_alone(root));
     json_decref(root);
@@ -135,6 +139,9 @@ bool api_json_read_bulk(const char *body, size_t len, struct message *const *mes
 {
     for (size_t i = 0; i < count; i++) {
         items[i] = (struct api_item){API_ITEM_UNKNOWN, NULL};
+    }
+    if (api_plain_read_bulk(body, len, messages, count, items)) {
+        return true;
     }
     json_t *root = api_load(body, len);
     const json_t *entities = find_list(root, "entities");

@@ -8,23 +8,12 @@
 #ifndef GATEWAY_API_JSON_H
 #define GATEWAY_API_JSON_H
 
+#include "gateway/api/item.h"
 #include "proto/message.h"
 #include "proto/report.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/* What an answer says about one message of a request. */
-enum api_item_outcome {
-    API_ITEM_UNKNOWN,     /* not mentioned, or not with certainty */
-    API_ITEM_ACCEPTED,    /* the API has it */
-    API_ITEM_REJECTED,    /* an error of its own */
-    API_ITEM_ALREADY_USED /* rejected because its clientId was used before */
-};
-struct api_item {
-    enum api_item_outcome outcome;
-    char *answer; /* message_answer_new(API id, reason); the caller's; NULL = none */
-};
 
 /*
  * Bodies are read as they were meant (see load.h), lists and single objects also where a member

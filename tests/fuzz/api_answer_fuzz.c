@@ -50,6 +50,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct api_item items[ANSWER_MESSAGES];
     answer_write(&plan, &body);
     if (!body.has_failed) {
+        if (answer_plain_fault(body.data, body.len, answer_messages(), ANSWER_MESSAGES, NULL)) {
+            abort();
+        }
         api_json_read_bulk(body.data, body.len, answer_messages(), ANSWER_MESSAGES, items);
         for (size_t i = 0; i < ANSWER_MESSAGES; i++) {
             if (answer_fault(&plan, i, &items[i]) != NULL) {

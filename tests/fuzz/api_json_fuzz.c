@@ -1,11 +1,16 @@
 /*
  * Any answer of the API: read or refused, never half-read, and what people get to see of it is
- * short, clean text. The first byte chooses the reader ('0' to '5'), the rest is the body.
+ * short, clean text; what the quick reader takes, json reads alike. The first byte chooses the reader
+ * ('0' to '5'), the rest is the body. '6' makes it the text of a message, whose request must be as
+ * jansson writes it.
  */
+#include "gateway/api/body.h"
 #include "gateway/api/json.h"
 #include "gateway/api/report.h"
 
 #include "proto/text.h"
+#include "tests/support/api_answer.h"
+#include "tests/support/api_body.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -66,6 +71,7 @@ static void check_item(struct api_item *item)
 static void read_single(const char *body, size_t len)
 {
     struct api_item item;
+    require(answer_plain_fault(body, len, NULL, 0, NULL) == NULL);
     bool is_read = api_json_read_single(body, len, &item);
     require(is_read == (item.outcome == API_ITEM_ACCEPTED));
     check_item(&item);
@@ -74,6 +80,7 @@ static void read_single(const char *body, size_t len)
 static void read_bulk(const char *body, size_t len)
 {
     struct api_item items[MESSAGES];
+    require(answer_plain_fault(body, len, messages, MESSAGES, NULL) == NULL);
     bool is_read = api_json_read_bulk(body, len, messages, MESSAGES, items);
     for (size_t i = 0; i < MESSAGES; i++) {
         require(is_read || items[i].outcome == API_ITEM_UNKNOWN);
@@ -154,16 +161,35 @@ static void read_reports(const char *body, size_t len)
     }
 }
 
+static void write_request(const char *text, size_t text_len)
+{
+    struct message_content content = {
+        .to = "+34600000000", .from = "Acme", .ref = "", .text = text, .text_len = text_len};
+    struct message *message = text_len <= UINT16_MAX ? message_new(&content) : NULL;
+    if (message == NULL) {
+        return;
+    }
+    size_t len;
+    char *ours = api_body_single(message, &len), *theirs = jansson_single(message);
+    require((ours == NULL) == (theirs == NULL));
+    require(ours == NULL || (strcmp(ours, theirs) == 0 && len == strlen(theirs)));
+    free(ours);
+    free(theirs);
+    message_free(message);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static void (*const readers[])(const char *body, size_t len) = {
-        read_single, read_bulk, read_refusal, read_history, read_reports, read_message};
+    enum { READERS = 7 };
+    static void (*const readers[READERS])(const char *body, size_t len) = {
+        read_single,  read_bulk,    read_refusal, read_history,
+        read_reports, read_message, write_request};
     if (size == 0) {
         return 0;
     }
     if (messages[0] == NULL) {
         make_messages();
     }
-    readers[bytes[0] % 6]((const char *)bytes + 1, size - 1);
+    readers[(bytes[0] - (unsigned)'0') % READERS]((const char *)bytes + 1, size - 1);
     return 0;
 }

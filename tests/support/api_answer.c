@@ -1,6 +1,8 @@
 /* api_answer: see api_answer.h. */
 #include "tests/support/api_answer.h"
 
+#include "gateway/api/plain.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,4 +287,59 @@ const char *answer_fault(const struct answer_plan *plan, size_t i, const struct 
         break;
     }
     return answer_is_certain(plan) && plan->truth[i] != TRUTH_UNMENTIONED ? "not matched" : NULL;
+}
+
+/* --- the quick reader ------------------------------------------------------------------------- */
+
+/* json itself asks the quick reader first. A list among the members keeps it out, and says nothing. */
+static bool read_slowly(const char *body, size_t len, struct message *const *messages, size_t count,
+                        struct api_item *items)
+{
+    static const char member[] = "\"\":[],";
+    struct buffer odd = BUFFER_EMPTY;
+    const char *brace = memchr(body, '{', len);
+    size_t head = brace == NULL ? 0 : (size_t)(brace + 1 - body);
+    buffer_append(&odd, body, head);
+    buffer_puts(&odd, member);
+    buffer_append(&odd, body + head, len - head);
+    bool is_read = count == 0 ? api_json_read_single(odd.data, odd.len, items)
+                              : api_json_read_bulk(odd.data, odd.len, messages, count, items);
+    buffer_free(&odd);
+    return is_read;
+}
+
+static bool items_are_alike(const struct api_item *a, const struct api_item *b)
+{
+    return a->outcome == b->outcome && a->answer != NULL && b->answer != NULL &&
+           strcmp(message_answer_api_id(a->answer), message_answer_api_id(b->answer)) == 0 &&
+           strcmp(message_answer_reason(a->answer), message_answer_reason(b->answer)) == 0;
+}
+
+const char *answer_plain_fault(const char *body, size_t len, struct message *const *messages,
+                               size_t count, bool *is_taken)
+{
+    size_t item_count = count == 0 ? 1 : count;
+    struct api_item quick[item_count], slow[item_count];
+    memset(quick, 0, sizeof quick);
+    const char *fault = NULL;
+    bool is_quick = count == 0 ? api_plain_read_single(body, len, quick)
+                               : api_plain_read_bulk(body, len, messages, count, quick);
+    if (is_taken != NULL) {
+        *is_taken = is_quick;
+    }
+    if (is_quick && !read_slowly(body, len, messages, count, slow)) {
+        fault = "json does not read it";
+    }
+    for (size_t i = 0; i < item_count; i++) {
+        if (!is_quick && (quick[i].outcome != API_ITEM_UNKNOWN || quick[i].answer != NULL)) {
+            fault = "left to json, but not as it was";
+        } else if (is_quick && fault == NULL && !items_are_alike(&quick[i], &slow[i])) {
+            fault = "json reads another item";
+        }
+    }
+    for (size_t i = 0; i < item_count && is_quick; i++) {
+        free(quick[i].answer);
+        free(slow[i].answer);
+    }
+    return fault;
 }

@@ -95,4 +95,12 @@ bool answer_is_certain(const struct answer_plan *plan);
  */
 const char *answer_fault(const struct answer_plan *plan, size_t i, const struct api_item *item);
 
+/*
+ * What is wrong with the quick reader's reading of a body; NULL = nothing, and also when it leaves the
+ * body to json: what it takes, json must read alike. `count` = 0 asks it as the answer to a single
+ * message. `is_taken` (or NULL) tells whether it took it.
+ */
+const char *answer_plain_fault(const char *body, size_t len, struct message *const *messages,
+                               size_t count, bool *is_taken);
+
 #endif

@@ -11,6 +11,9 @@ static size_t check(const struct answer_plan *plan)
     struct api_item items[ANSWER_MESSAGES];
     size_t settled = 0;
     answer_write(plan, &body);
+    const char *plain =
+        answer_plain_fault(body.data, body.len, answer_messages(), ANSWER_MESSAGES, NULL);
+    cr_assert_null(plain, "%s: %.*s", plain, (int)body.len, body.data);
     api_json_read_bulk(body.data, body.len, answer_messages(), ANSWER_MESSAGES, items);
     for (size_t i = 0; i < ANSWER_MESSAGES; i++) {
         const char *fault = answer_fault(plan, i, &items[i]);
