@@ -163,6 +163,7 @@ bool parts_make_rules(struct daemon *d)
     gethostname(d->hostname, sizeof d->hostname - 1);
     bool is_made = settings_session(d->conf, d->hostname, d->aliases, &d->rules);
     d->rules.tally = &d->tally;
+    d->rules.offers_tls = d->certificate != NULL;
     return is_made;
 }
 
@@ -519,6 +520,7 @@ bool parts_start_server(struct daemon *d)
         return false;
     }
     options.trusted = d->trusted;
+    options.tls = certificate_tls(d->certificate);
     d->server = server_new(&d->relay, &options, d->error, sizeof d->error);
     if (d->server == NULL) {
         hint_at_unit(d, "RUNTIME_DIRECTORY", options.unix_path);

@@ -208,26 +208,33 @@ static void share_any(struct listen_address *addresses, size_t count)
     }
 }
 
-bool settings_server(const struct conf *conf, struct server_options *options)
+/* Returns how many there are: up to twice as many as texts. */
+static size_t read_addresses(const struct conf_list *texts, bool is_tls,
+                             struct listen_address *addresses)
 {
     size_t count = 0;
-    struct listen_address *addresses =
-        calloc(2 * conf->listen.address.count + 1, sizeof *addresses);
+    for (size_t i = 0; i < texts->count; i++) {
+        if (!read_address(texts->items[i], &addresses[count])) {
+            continue;
+        }
+        addresses[count++].is_tls = is_tls;
+        if (strncmp(texts->items[i], "localhost:", strlen("localhost:")) == 0) {
+            addresses[count] = addresses[count - 1];
+            strcpy(addresses[count++].host, "::1");
+        }
+    }
+    return count;
+}
+
+bool settings_server(const struct conf *conf, struct server_options *options)
+{
+    size_t size = 2 * (conf->listen.address.count + conf->listen.tls_address.count);
+    struct listen_address *addresses = calloc(size + 1, sizeof *addresses);
     if (addresses == NULL) {
         return false;
     }
-    for (size_t i = 0; i < conf->listen.address.count; i++) {
-        const char *text = conf->listen.address.items[i];
-        if (!read_address(text, &addresses[count])) {
-            continue;
-        }
-        count++;
-        if (strncmp(text, "localhost:", strlen("localhost:")) == 0) {
-            addresses[count] =
-                (struct listen_address){.host = "::1", .port = addresses[count - 1].port};
-            count++;
-        }
-    }
+    size_t count = read_addresses(&conf->listen.address, false, addresses);
+    count += read_addresses(&conf->listen.tls_address, true, addresses + count);
     share_any(addresses, count);
     *options = (struct server_options){
         .addresses = addresses,

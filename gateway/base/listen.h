@@ -15,6 +15,7 @@ struct listen_address {
     char host[LISTEN_HOST_SIZE]; /* numeric: "127.0.0.1", "::1" */
     uint16_t port;               /* 0 = any free one */
     bool is_v6_only;             /* of [::]: it takes no IPv4, for which there is a listener */
+    bool is_tls;                 /* clients begin with TLS, which is for the caller */
 };
 
 /* Writes "127.0.0.1:2525" or "[::1]:2525". */

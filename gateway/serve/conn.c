@@ -3,6 +3,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/serve/conn_events.h"
+#include "gateway/serve/conn_tls.h"
 #include "gateway/serve/identity.h"
 #include "gateway/serve/owner.h"
 #include "gateway/serve/relay.h"
@@ -60,8 +61,11 @@ static bool open_parts(struct conn *c, evutil_socket_t fd, const struct identity
         return false;
     }
     c->session = session_new(relay->rules, &who->peer);
-    c->owner = c->session == NULL ? NULL : owner_enter(c->context->owners, who->owner);
+    if (c->session != NULL && (!who->peer.is_encrypted || conn_begin_tls(c))) {
+        c->owner = owner_enter(c->context->owners, who->owner);
+    }
     if (c->owner == NULL) {
+        conn_leave_handshake(c);
         stream_close(&c->stream);
         session_free(c->session);
     }
@@ -102,13 +106,13 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const st
         return NULL;
     }
     c->context = context;
+    c->peer = *peer;
     if (!open_parts(c, fd, who)) {
         free(c);
         return NULL;
     }
     send_without_delay(fd);
     turn_line_enter(&c->owner->line, &c->turn);
-    c->peer = *peer;
     c->from = from;
     c->links.active_ms = clock_monotonic_ms();
     c->came_ms = c->pace_ms = c->links.active_ms;
@@ -121,7 +125,7 @@ struct conn *conn_new(struct conn_context *context, evutil_socket_t fd, const st
     if (from != NULL) {
         look_for_life(fd);
     }
-    if (from != NULL || context->idle_timeout_ms > 0) {
+    if (from != NULL || context->idle_timeout_ms > 0 || c->handshake_ms != 0) {
         /* Its first turn sets the alarm. */
         conn_wake(c);
     }

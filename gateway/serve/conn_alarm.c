@@ -3,7 +3,9 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/stats.h"
+#include "gateway/base/tls_link.h"
 #include "gateway/serve/conn_state.h"
+#include "gateway/serve/conn_tls.h"
 #include "gateway/serve/relay.h"
 #include "proto/session/session.h"
 
@@ -29,6 +31,12 @@ static int64_t patience_ms(const struct conn *c)
 {
     int64_t limit_ms = c->context->idle_timeout_ms;
     return limit_ms == 0 && !is_local(c) ? SILENCE_MS : limit_ms;
+}
+
+/* When its handshake takes too long. */
+static int64_t handshake_ends_ms(const struct conn *c)
+{
+    return c->handshake_ms == 0 ? NEVER : c->handshake_ms + CONN_HANDSHAKE_MS;
 }
 
 /* When the client has been silent for too long. */
@@ -65,8 +73,8 @@ static int64_t next_ms(const struct conn *c)
     const int64_t ends_ms[] = {silence_ends_ms(c), unsent_ends_ms(c), login_ends_ms(c),
                                pace_ends_ms(c)};
     int64_t next = NEVER;
-    if (c->is_closing) {
-        return c->closes_ms;
+    if (c->is_closing || c->handshake_ms != 0) {
+        return c->is_closing ? c->closes_ms : handshake_ends_ms(c);
     }
     for (size_t i = 0; i < sizeof ends_ms / sizeof ends_ms[0]; i++) {
         next = ends_ms[i] < next ? ends_ms[i] : next;
@@ -114,9 +122,22 @@ static void check_progress(struct conn *c, int64_t now_ms)
     }
 }
 
+static bool check_handshake(struct conn *c, int64_t now_ms)
+{
+    bool is_late = now_ms >= handshake_ends_ms(c);
+    if (is_late) {
+        conn_give_up_handshake(c, tls_link_fault(stream_tls(&c->stream)));
+        conn_free(c);
+    }
+    return !is_late;
+}
+
 /* Ends a client whose time is up. Returns false if it is gone. */
 static bool check(struct conn *c, int64_t now_ms)
 {
+    if (!c->is_closing && c->handshake_ms != 0) {
+        return check_handshake(c, now_ms);
+    }
     if (c->is_closing ? now_ms >= c->closes_ms : now_ms >= unsent_ends_ms(c)) {
         stats_add(conn_relay(c)->stats, STAT_CONNECTIONS_TIMED_OUT, !c->is_closing);
         conn_free(c);

@@ -3,6 +3,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/stats.h"
+#include "gateway/base/tls_link.h"
 #include "gateway/serve/owner.h"
 #include "gateway/serve/relay.h"
 #include "gateway/serve/watch.h"
@@ -52,6 +53,24 @@ void conn_untouch(struct conn *c)
     if (c->is_touched) {
         c->is_touched = false;
         LIST_REMOVE(c, entry);
+    }
+}
+
+/* --- handshakes ------------------------------------------------------------------------------- */
+
+void conn_enter_handshake(struct conn *c)
+{
+    c->handshake_ms = clock_monotonic_ms();
+    TAILQ_INSERT_TAIL(&c->context->handshakes, c, handshake);
+    c->context->handshake_count++;
+}
+
+void conn_leave_handshake(struct conn *c)
+{
+    if (c->handshake_ms != 0) {
+        c->handshake_ms = 0;
+        TAILQ_REMOVE(&c->context->handshakes, c, handshake);
+        c->context->handshake_count--;
     }
 }
 
@@ -121,6 +140,9 @@ void conn_release(struct conn *c)
 void conn_free(struct conn *c)
 {
     if (stream_is_open(&c->stream)) {
+        conn_leave_handshake(c);
+        tls_link_free(c->next_tls);
+        c->next_tls = NULL;
         stream_close(&c->stream);
         if (c->alarm != NULL) {
             event_free(c->alarm);
@@ -134,6 +156,10 @@ void conn_free(struct conn *c)
 
 void conn_close(struct conn *c, enum reply reply)
 {
+    if (c->handshake_ms != 0) { /* it can be told nothing */
+        conn_free(c);
+        return;
+    }
     /* No command is carried out any more: unread replies, which may stay unread, hold up nothing. */
     c->is_leaving = true;
     session_close(c->session, reply);

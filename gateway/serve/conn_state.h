@@ -44,15 +44,18 @@ struct conn {
     struct peers_address *from; /* what its address may do; NULL = it is local */
     size_t unanswered;          /* commands that its owner has counted */
     struct peer peer;
-    struct event *alarm; /* see conn_alarm; NULL = it has not needed one yet */
-    int64_t alarm_ms;    /* monotonic, as all here: when it rings */
-    int64_t silent_ms;   /* since when it counts as silent, if not since it was active */
-    int64_t taken_ms;    /* when it has last taken something, or was to */
-    int64_t came_ms;     /* when it has connected */
-    int64_t pace_ms;     /* of one that is not local: since when its pace is measured */
-    size_t moved;        /* bytes that it has sent and taken since */
-    size_t owed;         /* unsent bytes when that was last noted */
-    int64_t closes_ms;   /* when a client that is asked to close is closed anyway */
+    TAILQ_ENTRY(conn) handshake; /* of those that make one */
+    int64_t handshake_ms;        /* monotonic, as all here: since when; 0 = it makes none */
+    struct tls_link *next_tls;   /* begins once what is unsent has left; NULL = no */
+    struct event *alarm;         /* see conn_alarm; NULL = it has not needed one yet */
+    int64_t alarm_ms;            /* when it rings */
+    int64_t silent_ms;           /* since when it counts as silent, if not since it was active */
+    int64_t taken_ms;            /* when it has last taken something, or was to */
+    int64_t came_ms;             /* when it has connected */
+    int64_t pace_ms;             /* of one that is not local: since when its pace is measured */
+    size_t moved;                /* bytes that it has sent and taken since */
+    size_t owed;                 /* unsent bytes when that was last noted */
+    int64_t closes_ms;           /* when a client that is asked to close is closed anyway */
     uint32_t answer_slot;
     size_t due_calls;  /* calls to come, with verdicts and replies, that point here */
     bool was_busy;     /* at `pace_ms` it was within something, or had something to take */
@@ -65,6 +68,7 @@ struct conn {
     bool is_answering; /* a request goes on, which has `answer_slot` */
     bool is_waiting;   /* its session reads on only once it has a verdict */
     bool is_served;    /* it has its turn now */
+    bool is_costly;    /* ... or in its last turn it made a handshake */
     bool is_greedy;    /* its last turn was over before it was done */
     bool is_doomed;    /* to be freed once nothing points here any more */
 };
@@ -84,6 +88,10 @@ void conn_wake(struct conn *c);
 /* It has something to send. */
 void conn_touch(struct conn *c);
 void conn_untouch(struct conn *c);
+
+/* A handshake begins; it is over. Not being in one is fine. */
+void conn_enter_handshake(struct conn *c);
+void conn_leave_handshake(struct conn *c);
 
 /* Tells its owner how many commands have no reply yet. */
 void conn_count_unanswered(struct conn *c);

@@ -8,6 +8,7 @@
 #include "gateway/serve/conn_events.h"
 #include "gateway/serve/conn_login.h"
 #include "gateway/serve/conn_state.h"
+#include "gateway/serve/conn_tls.h"
 #include "gateway/serve/intake.h"
 #include "gateway/serve/journal.h"
 #include "gateway/serve/owner.h"
@@ -26,7 +27,8 @@ enum {
     STEP_MAX_US = 25,     /* that count of a step */
     /* A step is about what a command takes to be read, or its message to be made. */
     STEP_RECIPIENTS = 2, /* that count as one */
-    STEP_BYTES = 256     /* of input, the same */
+    STEP_BYTES = 256 /* of input, the same */,
+    HANDSHAKE_STEPS = 80 /* as which a part of one counts at most */
 };
 
 static struct conn *conn_of(struct turn *turn)
@@ -82,7 +84,12 @@ static void feed_bytes(struct conn *c, size_t len)
 static bool feed(struct conn *c)
 {
     size_t len;
-    switch (stream_read(&c->stream, c->context->chunk, CONN_CHUNK, &len)) {
+    enum stream_result result = stream_read(&c->stream, c->context->chunk, CONN_CHUNK, &len);
+    if (c->handshake_ms != 0) {
+        c->context->steps += HANDSHAKE_STEPS;
+        conn_note_handshake(c);
+    }
+    switch (result) {
     case STREAM_BYTES:
         feed_bytes(c, len);
         return true;
@@ -127,6 +134,9 @@ static bool carry_on(struct conn *c, int64_t now_ms)
         conn_go_on_answering(c);
         return true;
     }
+    if (c->next_tls != NULL) { /* its 220 has to leave */
+        return false;
+    }
     if (must_wait(c) || (c->due_calls > 0 && intake_is_full(conn_relay(c)->intake))) {
         c->is_waiting = true;
         return false;
@@ -154,7 +164,8 @@ static bool carry_on(struct conn *c, int64_t now_ms)
         count_command(c);
         return true;
     case SESSION_STARTTLS:
-        session_refuse(c->session, event.slot, REPLY_NO_TLS_NOW, NULL);
+        (void)feed(c); /* nothing may have come behind it */
+        conn_starttls(c, event.slot);
         return true;
     case SESSION_LOGIN:
         conn_try_login(c, &event);
@@ -239,6 +250,7 @@ static bool advance(struct conn *c)
         }
         was_backlogged = conn_is_backlogged(c);
         is_whole = conn_write_output(c);
+        conn_go_on_with_tls(c);
         /* If the socket took everything at once, nothing else will have the client go on. */
     } while (!is_over && is_whole && was_backlogged && !c->is_closing && !conn_is_backlogged(c));
     if (c->is_doomed) {
@@ -256,13 +268,13 @@ static bool advance(struct conn *c)
 /*
  * Has a slice of a client's paid for: its owner by the time it took, and one that was done in time no
  * more than others may use. Among the owner's connections its steps count instead: so those that ask alike
- * are served in the order in which they come, whatever else the machine does meanwhile.
+ * are served in the order in which they come, whatever else the machine does meanwhile. A handshake is paid for in full.
  */
 static void charge(struct conn *c)
 {
     const struct conn_context *context = c->context;
     int64_t us = context->slice_us;
-    us = c->is_greedy || us < SLICE_US ? us : SLICE_US;
+    us = c->is_greedy || c->is_costly || us < SLICE_US ? us : SLICE_US;
     owner_charge(context->owners, c->owner, (uint64_t)us, context->looked_us);
     turn_line_charge(&c->owner->line, &c->turn, context->all_steps);
 }
@@ -274,6 +286,7 @@ static void serve(struct conn *c)
     context->slice_us = 0;
     context->steps = context->all_steps = 0;
     c->is_served = true;
+    c->is_costly = c->handshake_ms != 0;
     c->is_greedy = !c->is_doomed && !advance(c);
     c->is_served = false;
     intake_hold(conn_relay(c)->intake, c, c->is_greedy);

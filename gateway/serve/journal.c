@@ -87,6 +87,13 @@ void journal_login_refusal(const struct peer *peer, const char *user, enum reply
         log_key(LOG_STR("code", code_text(reply, code)), SIZE_MAX), LOG_STR("reason", words));
 }
 
+void journal_tls_failure(const struct peer *peer, const char *reason)
+{
+    char from[PEER_TEXT_SIZE];
+    LOG(LOG_INFO, "tls_failed", peer_field(peer, from), owner_field(peer), name_field(peer),
+        LOG_STR("reason", reason));
+}
+
 void journal_refusal(const struct peer *peer, const struct session_refusal *refusal)
 {
     char from[PEER_TEXT_SIZE];

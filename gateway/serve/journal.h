@@ -43,6 +43,9 @@ void journal_login_refusal(const struct peer *peer, const char *user, enum reply
 /* A client whose user the system did not tell. */
 void journal_unknown_user(const struct peer *peer);
 
+/* A client that did not get into TLS. */
+void journal_tls_failure(const struct peer *peer, const char *reason);
+
 /* A refused command, submission or client. */
 void journal_refusal(const struct peer *peer, const struct session_refusal *refusal);
 

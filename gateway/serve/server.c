@@ -7,6 +7,7 @@
 #include "gateway/base/stats.h"
 #include "gateway/serve/conn.h"
 #include "gateway/serve/conn_login.h"
+#include "gateway/serve/conn_tls.h"
 #include "gateway/serve/conn_turns.h"
 #include "gateway/serve/identity.h"
 #include "gateway/serve/journal.h"
@@ -102,6 +103,7 @@ void server_flush(void *arg)
 /* --- accepting -------------------------------------------------------------------------------- */
 
 static const char too_many[] = "listen.max_connections is reached";
+static const char too_many_handshakes[] = "too many TLS handshakes are under way";
 static const char no_descriptors[] = "descriptors run out (RLIMIT_NOFILE)";
 static const char strangers[] = "too many clients that have not logged in";
 
@@ -137,16 +139,17 @@ static bool ask_idlest(struct server *s, int32_t key, const char *reason)
     return true;
 }
 
-/* Refuses a client: with REPLY_LIMITED if its address has too much, else with REPLY_SHUTTING_DOWN. */
+/* Refuses a client: with REPLY_LIMITED if its address has too much, else with REPLY_SHUTTING_DOWN. One that
+ * begins with TLS cannot be told. */
 static void turn_away(struct server *s, evutil_socket_t fd, const struct peer *peer,
-                      enum reply reply, const char *reason)
+                      enum reply reply, const char *reason, bool begins_tls)
 {
     struct buffer line = BUFFER_EMPTY;
     bool is_limited = reply == REPLY_LIMITED;
     journal_refusal(peer,
                     &(struct session_refusal){.command = "", .reply = reply, .words = reason});
     reply_line(&line, reply, false, "%s: %s", reply_text(reply), reason);
-    if (line.data != NULL) {
+    if (line.data != NULL && !begins_tls) {
         /* The buffer of a new socket has room for a line; if not, the client still sees the end. */
         (void)!send(fd, line.data, line.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
@@ -188,6 +191,9 @@ static const char *make_room(struct server *s, evutil_socket_t fd, const struct 
     if (key == OWNER_STRANGER && make_room_for_stranger(s) != NULL) {
         return strangers;
     }
+    if (who->peer.is_encrypted && !conn_has_room_for_tls(&s->context)) {
+        return too_many_handshakes;
+    }
     if (is_local ? descriptors_are_reserved(fd, 0) : descriptors_are_for_local(fd)) {
         return ask_idlest(s, key, no_descriptors) && !descriptors_are_reserved(fd, OVERLAP)
                    ? NULL
@@ -223,14 +229,12 @@ static struct peers_address *enter(struct server *s, const struct sockaddr *from
     return peers_enter(s->context.peers, &address, clock_monotonic_us(), reason);
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-                      int address_len, void *arg)
+static void take_in(struct server *s, evutil_socket_t fd, const struct sockaddr *address,
+                    bool begins_tls)
 {
-    (void)listener;
-    (void)address_len;
-    struct server *s = arg;
     count_accepted(s);
-    const struct identity who = identity_of(&s->identities, fd, address);
+    struct identity who = identity_of(&s->identities, fd, address);
+    who.peer.is_encrypted = begins_tls;
     const struct peer peer = peer_make(address, who.owner);
     if (who.owner == OWNER_LOCAL) {
         journal_unknown_user(&peer);
@@ -239,12 +243,12 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     struct peers_address *from = NULL;
     const char *reason = NULL;
     if (who.peer.class != PEER_LOCAL && (from = enter(s, address, &reason)) == NULL) {
-        turn_away(s, fd, &peer, REPLY_LIMITED, reason);
+        turn_away(s, fd, &peer, REPLY_LIMITED, reason, begins_tls);
         return;
     }
     reason = make_room(s, fd, &who);
     if (reason != NULL) {
-        turn_away(s, fd, &peer, REPLY_SHUTTING_DOWN, reason);
+        turn_away(s, fd, &peer, REPLY_SHUTTING_DOWN, reason, begins_tls);
         leave(s, from);
         return;
     }
@@ -258,6 +262,22 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     s->count++;
     stats_add(s->relay->stats, STAT_CONNECTIONS, 1);
     stats_add(s->relay->stats, STAT_CONNECTIONS_TOTAL, 1);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                      int address_len, void *arg)
+{
+    (void)listener;
+    (void)address_len;
+    take_in(arg, fd, address, false);
+}
+
+static void on_accept_tls(struct evconnlistener *listener, evutil_socket_t fd,
+                          struct sockaddr *address, int address_len, void *arg)
+{
+    (void)listener;
+    (void)address_len;
+    take_in(arg, fd, address, true);
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)
@@ -287,21 +307,23 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 
 /* --- listening -------------------------------------------------------------------------------- */
 
-static void add_listener(struct server *s, struct evconnlistener *listener, const char *address)
+static void add_listener(struct server *s, struct evconnlistener *listener, const char *address,
+                         bool is_tls)
 {
     evconnlistener_set_error_cb(listener, on_accept_error);
     s->listeners[s->listener_count++] = listener;
-    LOG(LOG_INFO, "listening", LOG_STR("address", address));
+    LOG(LOG_INFO, "listening", LOG_STR("address", address),
+        is_tls ? LOG_BOOL("tls", true) : LOG_NONE);
 }
 
 static bool add_tcp(struct server *s, struct listen_address address, char *error, size_t error_size)
 {
     char text[LISTEN_TEXT_SIZE];
-    struct evconnlistener *listener =
-        listen_tcp(s->relay->base, &address, on_accept, s, error, error_size);
+    struct evconnlistener *listener = listen_tcp(
+        s->relay->base, &address, address.is_tls ? on_accept_tls : on_accept, s, error, error_size);
     if (listener != NULL) {
         listen_format(&address, text);
-        add_listener(s, listener, text);
+        add_listener(s, listener, text, address.is_tls);
     }
     return listener != NULL;
 }
@@ -356,7 +378,7 @@ static bool add_unix(struct server *s, const char *path, char *error, size_t err
     s->unix_path = strdup(path);
     /* As open as the port on loopback: SO_PEERCRED tells who may do what. */
     chmod(path, 0666);
-    add_listener(s, listener, path);
+    add_listener(s, listener, path, false);
     return true;
 }
 
@@ -392,10 +414,12 @@ struct server *server_new(const struct relay *relay, const struct server_options
                                        .owners = &s->owners,
                                        .login_ms = options->login_ms,
                                        .idle_timeout_ms = options->idle_timeout_ms,
+                                       .tls = options->tls,
                                        .active = on_active,
                                        .ended = on_ended,
                                        .server = s};
     s->context.peers = peers_new(&options->peers);
+    TAILQ_INIT(&s->context.handshakes);
     s->listeners = calloc(options->address_count + 1, sizeof(struct evconnlistener *));
     s->resume = evtimer_new(relay->base, on_resume, s);
     if (s->context.peers == NULL || s->listeners == NULL || s->resume == NULL ||

@@ -19,11 +19,13 @@
 struct owners;
 struct relay;
 struct server;
+struct tls;
 struct user_table;
 
 struct server_options {
     const struct listen_address *addresses;
     size_t address_count;
+    const struct tls *tls;     /* NULL = none; must outlive the server */
     struct networks trusted;   /* whose clients need no login; borrowed while there is a server */
     const char *unix_path;     /* "" = none */
     const char *control_group; /* its members may control through the Unix socket; "" = none */

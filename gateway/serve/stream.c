@@ -1,6 +1,7 @@
 /* stream: see stream.h. */
 #include "gateway/serve/stream.h"
 
+#include "gateway/base/tls_link.h"
 #include "proto/buffer.h"
 
 #include <errno.h>
@@ -9,11 +10,148 @@
 
 enum { READ_FIRST = 4096, READ_GROWTH = 4 };
 
-/* There only while the client is slower than its replies. */
+/* There only while the client is slower than its replies, or than TLS. */
 struct stream_unsent {
     struct event writable;
     struct buffer bytes;
+    bool has_input_then; /* TLS reads on once it has been able to write */
 };
+
+/* --- output ----------------------------------------------------------------------------------- */
+
+static bool is_for_now(int error)
+{
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+/* May bytes of the client's be sent, or must the handshake be over first? */
+static bool may_send(const struct stream *s)
+{
+    return s->tls == NULL || tls_link_is_up(s->tls);
+}
+
+static void drop_unsent(struct stream *s)
+{
+    if (s->unsent != NULL) {
+        event_del(&s->unsent->writable);
+        buffer_free(&s->unsent->bytes);
+        free(s->unsent);
+        s->unsent = NULL;
+    }
+}
+
+static size_t send_plain(struct stream *s, const char *bytes, size_t len)
+{
+    ssize_t sent = send(event_get_fd(&s->readable), bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && !is_for_now(errno)) {
+        s->is_broken = true;
+    }
+    return sent > 0 ? (size_t)sent : 0;
+}
+
+/* A record at a time. */
+static size_t send_tls(struct stream *s, const char *bytes, size_t len)
+{
+    enum tls_result result = TLS_DONE;
+    size_t sent = 0, more;
+    while (sent < len && result == TLS_DONE) {
+        result = tls_link_write(s->tls, bytes + sent, len - sent, &more);
+        sent += more;
+    }
+    s->is_broken = s->is_broken || result == TLS_FAILED;
+    return sent;
+}
+
+/* Sends what the socket takes, and returns how much that was. */
+static size_t send_some(struct stream *s, const char *bytes, size_t len)
+{
+    if (s->tls == NULL) {
+        return send_plain(s, bytes, len);
+    }
+    return may_send(s) ? send_tls(s, bytes, len) : 0;
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct stream *s = arg;
+    struct buffer *bytes = &s->unsent->bytes;
+    bool has_input = s->unsent->has_input_then;
+    s->unsent->has_input_then = false;
+    if (bytes->len > 0) {
+        buffer_consume(bytes, send_some(s, bytes->data, bytes->len));
+    }
+    if (bytes->len == 0 || s->is_broken) {
+        drop_unsent(s);
+    } else if (!may_send(s)) {
+        event_del(&s->unsent->writable);
+    }
+    s->has_input = s->has_input || has_input;
+    (has_input ? s->callbacks->readable : s->callbacks->sent)(s->client);
+}
+
+static bool begin_unsent(struct stream *s)
+{
+    struct event_base *base = event_get_base(&s->readable);
+    struct stream_unsent *unsent = s->unsent == NULL ? calloc(1, sizeof *unsent) : NULL;
+    if (unsent != NULL) {
+        event_assign(&unsent->writable, base, event_get_fd(&s->readable), EV_WRITE | EV_PERSIST,
+                     on_writable, s);
+        s->unsent = unsent;
+    }
+    return s->unsent != NULL;
+}
+
+/* Has what is unsent sent as soon as there is room. */
+static bool watch_room(struct stream *s)
+{
+    return s->unsent == NULL || event_add(&s->unsent->writable, NULL) == 0;
+}
+
+/* TLS has to write before it can read on. */
+static bool read_with_room(struct stream *s)
+{
+    if (!begin_unsent(s)) {
+        return false;
+    }
+    event_del(&s->readable);
+    s->has_input = false;
+    s->unsent->has_input_then = true;
+    return watch_room(s);
+}
+
+bool stream_write(struct stream *s, const char *bytes, size_t len)
+{
+    size_t sent = s->unsent == NULL && !s->is_broken ? send_some(s, bytes, len) : 0;
+    if (s->is_broken || sent == len) {
+        return true;
+    }
+    bool is_new = s->unsent == NULL;
+    if (!begin_unsent(s) || (is_new && may_send(s) && !watch_room(s))) {
+        return false;
+    }
+    buffer_append(&s->unsent->bytes, bytes + sent, len - sent);
+    return !s->unsent->bytes.has_failed;
+}
+
+size_t stream_unsent(const struct stream *s)
+{
+    return s->unsent == NULL ? 0 : s->unsent->bytes.len;
+}
+
+bool stream_is_broken(const struct stream *s)
+{
+    return s->is_broken;
+}
+
+void stream_shut(struct stream *s)
+{
+    if (s->tls != NULL) {
+        tls_link_end(s->tls);
+    }
+    shutdown(event_get_fd(&s->readable), SHUT_WR);
+}
 
 /* --- input ------------------------------------------------------------------------------------ */
 
@@ -71,17 +209,8 @@ static enum stream_result end(struct stream *s)
     return STREAM_END;
 }
 
-static bool is_for_now(int error)
+static enum stream_result read_plain(struct stream *s, char *bytes, size_t size, size_t *len)
 {
-    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
-}
-
-enum stream_result stream_read(struct stream *s, char *bytes, size_t size, size_t *len)
-{
-    *len = 0;
-    if (!s->has_input) {
-        return s->is_ended ? STREAM_END : STREAM_NOTHING;
-    }
     size_t max = size < s->read_max ? size : s->read_max;
     ssize_t got = recv(event_get_fd(&s->readable), bytes, max, MSG_DONTWAIT);
     if (got > 0) {
@@ -96,6 +225,53 @@ enum stream_result stream_read(struct stream *s, char *bytes, size_t size, size_
     return end(s);
 }
 
+static enum stream_result fail(struct stream *s)
+{
+    s->is_broken = true;
+    return end(s);
+}
+
+/* A record of a few bytes that nothing follows is all that a client of short lines sends at a time. */
+static void note_records(struct stream *s, size_t len)
+{
+    if (len < READ_FIRST && !tls_link_has_pending(s->tls)) {
+        look_for_input(s);
+    }
+}
+
+static enum stream_result read_tls(struct stream *s, char *bytes, size_t size, size_t *len)
+{
+    bool was_up = tls_link_is_up(s->tls);
+    enum tls_result result = tls_link_read(s->tls, bytes, size, len);
+    if (!was_up && tls_link_is_up(s->tls) && !watch_room(s)) {
+        return fail(s);
+    }
+    switch (result) {
+    case TLS_DONE:
+        note_records(s, *len);
+        return STREAM_BYTES;
+    case TLS_WANTS_INPUT:
+        look_for_input(s);
+        return STREAM_NOTHING;
+    case TLS_WANTS_ROOM:
+        return read_with_room(s) ? STREAM_NOTHING : fail(s);
+    case TLS_ENDED:
+        return end(s);
+    case TLS_FAILED:
+        break;
+    }
+    return fail(s);
+}
+
+enum stream_result stream_read(struct stream *s, char *bytes, size_t size, size_t *len)
+{
+    *len = 0;
+    if (!s->has_input) {
+        return s->is_ended ? STREAM_END : STREAM_NOTHING;
+    }
+    return s->tls == NULL ? read_plain(s, bytes, size, len) : read_tls(s, bytes, size, len);
+}
+
 bool stream_has_input(const struct stream *s)
 {
     return s->has_input;
@@ -104,82 +280,6 @@ bool stream_has_input(const struct stream *s)
 bool stream_is_ended(const struct stream *s)
 {
     return s->is_ended;
-}
-
-/* --- output ----------------------------------------------------------------------------------- */
-
-static void drop_unsent(struct stream *s)
-{
-    if (s->unsent != NULL) {
-        event_del(&s->unsent->writable);
-        buffer_free(&s->unsent->bytes);
-        free(s->unsent);
-        s->unsent = NULL;
-    }
-}
-
-/* Sends what the socket takes, and returns how much that was. */
-static size_t send_some(struct stream *s, const char *bytes, size_t len)
-{
-    ssize_t sent = send(event_get_fd(&s->readable), bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && !is_for_now(errno)) {
-        s->is_broken = true;
-    }
-    return sent > 0 ? (size_t)sent : 0;
-}
-
-static void on_writable(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    struct stream *s = arg;
-    struct buffer *bytes = &s->unsent->bytes;
-    buffer_consume(bytes, send_some(s, bytes->data, bytes->len));
-    if (bytes->len == 0 || s->is_broken) {
-        drop_unsent(s);
-    }
-    s->callbacks->sent(s->client);
-}
-
-static bool begin_unsent(struct stream *s)
-{
-    struct event_base *base = event_get_base(&s->readable);
-    struct stream_unsent *unsent = calloc(1, sizeof *unsent);
-    if (unsent == NULL) {
-        return false;
-    }
-    event_assign(&unsent->writable, base, event_get_fd(&s->readable), EV_WRITE | EV_PERSIST,
-                 on_writable, s);
-    s->unsent = unsent;
-    return event_add(&unsent->writable, NULL) == 0;
-}
-
-bool stream_write(struct stream *s, const char *bytes, size_t len)
-{
-    size_t sent = s->unsent == NULL && !s->is_broken ? send_some(s, bytes, len) : 0;
-    if (s->is_broken || sent == len) {
-        return true;
-    }
-    if (s->unsent == NULL && !begin_unsent(s)) {
-        return false;
-    }
-    buffer_append(&s->unsent->bytes, bytes + sent, len - sent);
-    return !s->unsent->bytes.has_failed;
-}
-
-size_t stream_unsent(const struct stream *s)
-{
-    return s->unsent == NULL ? 0 : s->unsent->bytes.len;
-}
-
-bool stream_is_broken(const struct stream *s)
-{
-    return s->is_broken;
-}
-
-void stream_shut(struct stream *s)
-{
-    shutdown(event_get_fd(&s->readable), SHUT_WR);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -197,6 +297,21 @@ bool stream_open(struct stream *s, struct event_base *base, evutil_socket_t fd,
     return true;
 }
 
+void stream_start_tls(struct stream *s, struct tls_link *link)
+{
+    s->tls = link;
+}
+
+evutil_socket_t stream_socket(const struct stream *s)
+{
+    return event_get_fd(&s->readable);
+}
+
+const struct tls_link *stream_tls(const struct stream *s)
+{
+    return s->tls;
+}
+
 bool stream_is_open(const struct stream *s)
 {
     return s->is_open;
@@ -209,6 +324,8 @@ void stream_close(struct stream *s)
     }
     s->is_open = false;
     drop_unsent(s);
+    tls_link_free(s->tls);
+    s->tls = NULL;
     event_del(&s->readable);
     evutil_closesocket(event_get_fd(&s->readable));
 }

@@ -1,8 +1,9 @@
 /*
  * stream: the bytes from and to one client.
  *
- * Owns the socket, its events, and what the client has not taken yet. Reads nothing by itself: it says
- * that there is input, and whoever has a use for it reads. So a client that is idle or waits for its
+ * Owns the socket, its events, TLS on it, and what the client has not taken yet. Reads nothing by itself: it
+ * says that there is input, and whoever has a use for it reads; so handshakes are made in the turns of
+ * those whose they are. A client that is idle or waits for its
  * turn has no buffer here, and its unread input is the kernel's to bound. Leaves time-outs, and how much
  * may be unsent, to the connection. Thread: the loop's.
  */
@@ -16,6 +17,7 @@
 #include <stddef.h>
 
 struct stream_unsent;
+struct tls_link;
 
 /* Called by the loop, never from within a function below. Either may call stream_close. */
 struct stream_callbacks {
@@ -31,6 +33,7 @@ struct stream {
     const struct stream_callbacks *callbacks;
     void *client;
     struct stream_unsent *unsent; /* NULL = there is nothing */
+    struct tls_link *tls;         /* NULL = plain text */
     unsigned read_max;            /* bytes to read next time */
     bool is_open;
     bool has_input; /* the socket has, or may have, more to read */
@@ -50,6 +53,18 @@ enum stream_result {
  */
 bool stream_open(struct stream *stream, struct event_base *base, evutil_socket_t fd,
                  const struct stream_callbacks *callbacks, void *client);
+
+/*
+ * From here on all is TLS, which the client begins; takes ownership of the link. Nothing may be unsent. What
+ * is written before the handshake is over waits for that.
+ */
+void stream_start_tls(struct stream *stream, struct tls_link *link);
+
+/* The socket, which stays the stream's. */
+evutil_socket_t stream_socket(const struct stream *stream);
+
+/* Its TLS; NULL = plain text. */
+const struct tls_link *stream_tls(const struct stream *stream);
 
 /* Closes the socket and drops what is unsent. One that is closed, or all zero, is fine. */
 void stream_close(struct stream *stream);

@@ -21,6 +21,9 @@
 /* Bytes of replies held behind a slow verdict: above them no command is read. */
 enum { HELD_MAX = 64 * 1024 };
 
+/* The first byte of a TLS connection (RFC 8446, 5.1). */
+enum { TLS_HANDSHAKE = 22 };
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 struct session *session_new(const struct session_rules *rules, const struct session_peer *peer)
@@ -193,13 +196,27 @@ void session_close(struct session *s, enum reply reply)
 
 /* --- lines ------------------------------------------------------------------------------------ */
 
-static enum session_step refuse_stranger(struct session *s)
+static void end_stranger(struct session *s)
 {
     s->is_closing = true;
     if (s->rules->tally != NULL) {
         s->rules->tally->strangers++;
     }
+}
+
+static enum session_step refuse_stranger(struct session *s)
+{
+    end_stranger(s);
     return session_reply(s, REPLY_GUARD);
+}
+
+/* Refuses one that begins with a TLS hello; only the log will be able to read why. */
+static enum session_step refuse_hello(struct session *s)
+{
+    end_stranger(s);
+    return session_say(s, REPLY_GUARD, "this port does not begin with TLS%s; closing",
+                       s->rules->offers_tls ? ", but with STARTTLS (or use listen.tls_address)"
+                                            : "");
 }
 
 static enum session_step refuse_hopeless(struct session *s)
@@ -487,7 +504,8 @@ static bool next_command(struct session *s, enum session_step *step, struct sess
     if (!s->has_begun) {
         skip_preamble(s);
         if (is_stranger(s)) {
-            *step = refuse_stranger(s);
+            bool is_hello = line_peek(&s->reader)[0] == TLS_HANDSHAKE;
+            *step = is_hello ? refuse_hello(s) : refuse_stranger(s);
             return true;
         }
     }
