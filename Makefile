@@ -13,7 +13,7 @@ RUN_PACKAGES  = gcc pkg-config libc6-dev libevent-dev libcurl4-openssl-dev libss
                 libjansson-dev libinih-dev libsqlite3-dev libunistring-dev libglib2.0-dev libxml2-dev \
                 netcat-openbsd
 TEST_PACKAGES = $(RUN_PACKAGES) libcriterion-dev python3 clang libclang-rt-14-dev clang-format \
-                cppcheck valgrind curl msmtp swaks perl faketime iproute2
+                cppcheck valgrind curl msmtp swaks perl faketime openssl libnet-ssleay-perl iproute2
 # Unpacked below build/ for the tests, for they are servers.
 UNPACKED_PACKAGES = nullmailer prometheus nginx
 # For `make clients`; the libraries are those of Postfix and Exim, which are unpacked as well.

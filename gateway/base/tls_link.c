@@ -121,7 +121,7 @@ enum tls_result tls_link_write(struct tls_link *link, const char *bytes, size_t 
 
 void tls_link_end(struct tls_link *link)
 {
-    if (tls_link_is_up(link)) {
+    if (tls_link_is_up(link) && (SSL_get_shutdown(link->ssl) & SSL_SENT_SHUTDOWN) == 0) {
         (void)SSL_shutdown(link->ssl);
         ERR_clear_error();
     }

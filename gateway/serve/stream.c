@@ -323,6 +323,9 @@ void stream_close(struct stream *s)
         return;
     }
     s->is_open = false;
+    if (s->tls != NULL && !s->is_broken && stream_unsent(s) == 0) {
+        tls_link_end(s->tls); /* the client has all there is */
+    }
     drop_unsent(s);
     tls_link_free(s->tls);
     s->tls = NULL;
