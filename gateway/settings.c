@@ -260,8 +260,7 @@ bool settings_server(const struct conf *conf, struct server_options *options)
 bool settings_http(const struct conf *conf, struct http_options *options)
 {
     *options = (struct http_options){
-        .access.hosts = (const char *const *)conf->http.hosts.items,
-        .access.host_count = conf->http.hosts.count,
+        .access.hosts = {(const char *const *)conf->http.hosts.items, conf->http.hosts.count},
         .page.shows_all = conf->http.page_privacy == CONF_PAGE_FULL,
         .max_messages = (size_t)conf->queue.max_messages,
         .max_bytes = (size_t)conf->queue.max_bytes,

@@ -4,12 +4,10 @@
 #include "gateway/base/log.h"
 #include "gateway/base/stats.h"
 
-#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,26 +192,6 @@ bool http_is_local(struct evhttp_request *request, struct network_address *peer)
     *peer = (struct network_address){{0}};
     return getpeername(fd, (struct sockaddr *)&address, &len) == 0 &&
            network_is_local(fd, (struct sockaddr *)&address, peer);
-}
-
-size_t http_host_len(const char *host)
-{
-    const char *port = strrchr(host, ':');
-    bool is_port = port != NULL && port[1 + strspn(port + 1, "0123456789")] == '\0';
-    return is_port ? (size_t)(port - host) : strlen(host);
-}
-
-bool http_is_loopback(const char *host, size_t len)
-{
-    char name[INET_ADDRSTRLEN];
-    struct in_addr address;
-    if (len >= sizeof name) {
-        return false;
-    }
-    memcpy(name, host, len);
-    name[len] = '\0';
-    return strcasecmp(name, "localhost") == 0 || strcmp(name, "[::1]") == 0 ||
-           (inet_pton(AF_INET, name, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127);
 }
 
 /*

@@ -57,12 +57,6 @@ struct evhttp_bound_socket *http_bind(struct event_base *base, struct evhttp *ev
 /* Does a request come from this machine? `peer` gets from where, if it has an address. */
 bool http_is_local(struct evhttp_request *request, struct network_address *peer);
 
-/* The length of the host in a Host header, without the port (RFC 9110, 7.2). */
-size_t http_host_len(const char *host);
-
-/* Is this host, of `len` bytes, loopback: localhost, 127.0.0.0/8 or [::1]? */
-bool http_is_loopback(const char *host, size_t len);
-
 /*
  * Closes the connection after the answer if the request's body was not read; a listener does this for
  * every request. Otherwise evhttp would take the body for the next request (RFC 9112, 6.3 and 11.2),

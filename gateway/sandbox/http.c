@@ -9,6 +9,7 @@
 #include "gateway/sandbox/http.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/http_host.h"
 #include "gateway/base/http_listen.h"
 
 #include <event2/buffer.h>

@@ -3,6 +3,7 @@
  */
 #include "gateway/sandbox/sandbox.h"
 
+#include "gateway/base/http_host.h"
 #include "gateway/base/http_listen.h"
 #include "gateway/sandbox/api.h"
 #include "gateway/sandbox/body.h"

@@ -9,58 +9,14 @@
 
 /* --- Host --------------------------------------------------------------------------------------- */
 
-#define ANY_HOST "*"
-
-/* Drops the brackets around an IPv6 address of `*len` bytes. */
-static const char *drop_brackets(const char *host, size_t *len)
-{
-    if (*len < 2 || host[0] != '[' || host[*len - 1] != ']') {
-        return host;
-    }
-    *len -= 2;
-    return host + 1;
-}
-
-/* Is it in http.hosts? `host` is `len` bytes. */
-static bool is_listed(const struct access *access, const char *host, size_t len)
-{
-    host = drop_brackets(host, &len);
-    for (size_t i = 0; i < access->host_count; i++) {
-        size_t name_len = strlen(access->hosts[i]);
-        const char *name = drop_brackets(access->hosts[i], &name_len);
-        if (name_len == len && strncasecmp(host, name, len) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_named(const struct access *access, const char *host, size_t len)
-{
-    bool is_any = len == strlen(ANY_HOST) && memcmp(host, ANY_HOST, len) == 0;
-    return !is_any && is_listed(access, host, len);
-}
-
 bool access_takes_any_host(const struct access *access)
 {
-    return is_listed(access, ANY_HOST, strlen(ANY_HOST));
+    return http_hosts_list(&access->hosts, HTTP_HOST_ANY, strlen(HTTP_HOST_ANY));
 }
 
-/* Another machine cannot mean us by a name of loopback. */
-static bool is_ours(const struct access *access, const char *host, size_t len, bool is_local)
-{
-    return is_named(access, host, len) || (is_local && http_is_loopback(host, len));
-}
-
-/* For libevent, what follows "//" in the path is a host, too, and evhttp_request_get_host then ignores
- * Host; but a web page can choose the path, not Host. */
 bool access_names_us(const struct access *access, struct evhttp_request *request)
 {
-    const char *host = evhttp_find_header(evhttp_request_get_input_headers(request), "Host");
-    const char *target = evhttp_uri_get_host(evhttp_request_get_evhttp_uri(request));
-    bool is_local = access_is_local(request);
-    return host != NULL && is_ours(access, host, http_host_len(host), is_local) &&
-           (target == NULL || is_ours(access, target, strlen(target), is_local));
+    return http_hosts_match(&access->hosts, request, access_is_local(request));
 }
 
 /* --- Origin ------------------------------------------------------------------------------------- */
@@ -76,7 +32,7 @@ bool access_is_own_origin(const struct access *access, struct evhttp_request *re
     }
     if (strncmp(origin, "https://", strlen("https://")) == 0) {
         origin += strlen("https://");
-        return is_named(access, origin, http_host_len(origin));
+        return http_hosts_name(&access->hosts, origin, http_host_len(origin));
     }
     return strncmp(origin, "http://", strlen("http://")) == 0 &&
            strcasecmp(origin + strlen("http://"), host) == 0;

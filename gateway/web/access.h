@@ -8,6 +8,7 @@
 #ifndef GATEWAY_WEB_ACCESS_H
 #define GATEWAY_WEB_ACCESS_H
 
+#include "gateway/base/http_host.h"
 #include "gateway/base/network.h"
 
 #include <event2/http.h>
@@ -15,9 +16,7 @@
 #include <stddef.h>
 
 struct access {
-    const char *const
-        *hosts; /* besides loopback, from this machine; "*" = any, for probes; borrowed */
-    size_t host_count;
+    struct http_hosts hosts;  /* besides loopback, from this machine; HTTP_HOST_ANY is for probes */
     struct networks networks; /* besides this machine; borrowed */
 };
 
