@@ -48,12 +48,6 @@ static void notify_events(void *arg)
     watch_wake(d->relay.watch);
 }
 
-static void settle(void *arg, const struct intake_verdict *verdict)
-{
-    (void)arg;
-    conn_settle(verdict);
-}
-
 static void flush(void *arg)
 {
     struct daemon *d = arg;
@@ -248,7 +242,6 @@ bool parts_make_intake(struct daemon *d)
     const struct intake_options options = {.max_age_ms = d->conf->queue.max_age_ms,
                                            .max_bytes = (size_t)d->conf->queue.max_bytes,
                                            .store = d->relay.store,
-                                           .settle = settle,
                                            .settled = flush,
                                            .arg = d};
     d->relay.intake = intake_new(d->base, d->relay.queue, &d->stats, &options);

@@ -28,14 +28,37 @@ static void refuse(struct conn *c, uint32_t slot, enum reply reply, const char *
     session_refuse(c->session, slot, reply, words);
 }
 
+static void settle(const struct intake_verdict *verdict)
+{
+    struct conn *c = verdict->client;
+    const char *command = session_command(c->session, verdict->slot);
+    c->due_calls--;
+    conn_touch(c);
+    if (!verdict->is_accepted) {
+        refuse(c, verdict->slot, verdict->refusal, NULL,
+               verdict->count > 0 ? verdict->receipts[0].to : NULL);
+        return;
+    }
+    journal_duplicates(conn_peer(c), command, verdict->receipts, verdict->count);
+    if (c->is_doomed) {
+        return;
+    }
+    if (verdict->ack != ACK_RELAYED ||
+        !watch_await(conn_relay(c)->watch, &c->client.watcher, verdict->slot, verdict->receipts,
+                     verdict->count)) {
+        session_accept(c->session, verdict->slot, verdict->receipts, verdict->count);
+    }
+}
+
 void conn_submit(struct conn *c, const struct session_event *event, int64_t now_ms)
 {
     const struct relay *relay = conn_relay(c);
     const struct submission *submission = &event->submission;
+    const struct intake_client client = {c, c->client.owner, settle};
     if (submission->options->ack == ACK_RELAYED &&
         !watch_has_room(&c->client.watcher, submission->count)) {
         refuse(c, event->slot, REPLY_AWAITS_FULL, NULL, submission->to[0]);
-    } else if (intake_submit(relay->intake, c, event->slot, c->client.owner, submission, now_ms)) {
+    } else if (intake_submit(relay->intake, &client, event->slot, submission, now_ms)) {
         c->due_calls++;
         journal_losses(conn_peer(c), session_command(c->session, event->slot), submission,
                        relay->stats);
@@ -89,28 +112,6 @@ void conn_answer_late(void *client, uint32_t slot, const struct buffer *reply)
     c->is_answering = false;
     if (!c->is_doomed) {
         session_answer_end(c->session, slot);
-    }
-}
-
-void conn_settle(const struct intake_verdict *verdict)
-{
-    struct conn *c = verdict->client;
-    const char *command = session_command(c->session, verdict->slot);
-    c->due_calls--;
-    conn_touch(c);
-    if (!verdict->is_accepted) {
-        refuse(c, verdict->slot, verdict->refusal, NULL,
-               verdict->count > 0 ? verdict->receipts[0].to : NULL);
-        return;
-    }
-    journal_duplicates(conn_peer(c), command, verdict->receipts, verdict->count);
-    if (c->is_doomed) {
-        return;
-    }
-    if (verdict->ack != ACK_RELAYED ||
-        !watch_await(conn_relay(c)->watch, &c->client.watcher, verdict->slot, verdict->receipts,
-                     verdict->count)) {
-        session_accept(c->session, verdict->slot, verdict->receipts, verdict->count);
     }
 }
 

@@ -12,7 +12,6 @@
 
 struct buffer;
 struct conn;
-struct intake_verdict;
 struct requests_client;
 struct session_event;
 struct session_receipt;
@@ -29,10 +28,9 @@ void conn_answer_late(void *client, uint32_t slot, const struct buffer *reply);
 void conn_answer_in_part(void *client, uint32_t slot, const struct buffer *reply);
 
 /*
- * For the options of intake and watch; `client` is a conn. After a run of them, call
+ * For the options of watch; `client` is a conn. After a run of them, as after a run of verdicts, call
  * conn_send_replies to send what they wrote.
  */
-void conn_settle(const struct intake_verdict *verdict);
 void conn_acknowledge(void *client, uint32_t slot, const struct session_receipt *receipts,
                       size_t count);
 /* A watcher that does not read is cut off. */

@@ -22,7 +22,7 @@ enum {
 
 /* One submission; its messages are the `count` from `first` on. */
 struct gathered {
-    void *client;
+    struct intake_client client;
     uint32_t slot;
     enum option_ack ack;
     int64_t clock_offset_ms; /* Unix ms minus steady ms when it came */
@@ -231,7 +231,7 @@ static void release(struct intake *in)
     event_active(in->commit_event, EV_TIMEOUT, 0);
 }
 
-bool intake_submit(struct intake *in, void *client, uint32_t slot, int32_t owner,
+bool intake_submit(struct intake *in, const struct intake_client *client, uint32_t slot,
                    const struct submission *submission, int64_t now_ms)
 {
     struct gathering *g = &in->open;
@@ -242,7 +242,7 @@ bool intake_submit(struct intake *in, void *client, uint32_t slot, int32_t owner
     /* Beyond the bound, no message is made: the submission is refused in its turn. */
     bool is_within = g->bytes < in->options.max_bytes;
     for (size_t i = 0; is_within && i < submission->count; i++) {
-        if (!gather_message(in, owner, submission, submission->to[i], now_ms)) {
+        if (!gather_message(in, client->owner, submission, submission->to[i], now_ms)) {
             while (g->message_count > first) {
                 message_free(g->messages[--g->message_count]);
             }
@@ -250,14 +250,15 @@ bool intake_submit(struct intake *in, void *client, uint32_t slot, int32_t owner
         }
     }
     g->submissions[g->submission_count++] = (struct gathered){
-        .client = client,
+        .client = *client,
         .slot = slot,
         .ack = submission->options->ack,
         .clock_offset_ms = offset_at(in, now_ms),
         .first = first,
         .count = is_within ? submission->count : 0,
     };
-    g->client = g->submission_count == 1 || g->client == client ? client : NULL;
+    bool is_alone = g->submission_count == 1 || g->client == client->client;
+    g->client = is_alone ? client->client : NULL;
     if (in->held != NULL && g->client == NULL) {
         release(in);
     } else if (g->submission_count == 1) {
@@ -322,7 +323,7 @@ static void settle(struct intake *in, const struct gathered *of, enum queue_verd
     struct gathering *g = &in->under_way;
     account(in, of, verdict);
     struct intake_verdict given = {
-        .client = of->client,
+        .client = of->client.client,
         .slot = of->slot,
         .is_accepted = verdict == QUEUE_ACCEPTED,
         .refusal = refusal_of(verdict),
@@ -330,7 +331,7 @@ static void settle(struct intake *in, const struct gathered *of, enum queue_verd
         .receipts = &g->receipts[of->first],
         .count = of->count,
     };
-    in->options.settle(in->options.arg, &given);
+    of->client.settle(&given);
     for (size_t i = of->first; i < of->first + of->count; i++) {
         if (verdict == QUEUE_ACCEPTED) {
             free(g->queue_receipts[i].answer);

@@ -24,7 +24,7 @@ struct queue;
 
 /* The verdict on one submission. Everything in it is borrowed for the call. */
 struct intake_verdict {
-    void *client; /* as given to intake_submit */
+    void *client; /* as given to intake_submit, like the slot */
     uint32_t slot;
     bool is_accepted;
     enum reply refusal; /* if not */
@@ -33,15 +33,21 @@ struct intake_verdict {
     size_t count;                           /* 0 if refused without a look at the messages */
 };
 
+/* Who submits. Copied. */
+struct intake_client {
+    void *client; /* must stay valid until the verdict */
+    int32_t owner;
+    /* Called once per submission, in the order of the submissions. */
+    void (*settle)(const struct intake_verdict *verdict);
+};
+
 struct intake_options {
     int64_t max_age_ms; /* a message without a TTL expires this long after its AT */
     size_t max_bytes;   /* of messages that gather; more are refused as if the queue were full */
     /* Stores every message before its verdict; NULL = messages are in memory only. Must outlive the
      * intake. */
     struct store *store;
-    /* Called once per submission, in order; `settled` after some of them. */
-    void (*settle)(void *arg, const struct intake_verdict *verdict);
-    void (*settled)(void *arg);
+    void (*settled)(void *arg); /* called after some verdicts */
     void *arg;
 };
 
@@ -53,10 +59,10 @@ void intake_free(struct intake *intake);
 
 /*
  * Takes a submission. Its verdict comes through `settle`, later in the same turn of the loop, in one soon
- * after it, or once the store has written it, never within this call; `client` must stay valid until then. Returns
- * false on allocation failure: there will be no verdict.
+ * after it, or once the store has written it, never within this call. Returns false on allocation failure:
+ * there will be no verdict.
  */
-bool intake_submit(struct intake *intake, void *client, uint32_t slot, int32_t owner,
+bool intake_submit(struct intake *intake, const struct intake_client *client, uint32_t slot,
                    const struct submission *submission, int64_t now_ms);
 
 /*

@@ -169,7 +169,6 @@ struct relay {
     struct queue *queue;
     struct store *store;
     struct intake *intake;
-    size_t verdicts_due;
     bool is_timed_out;
 };
 
@@ -258,7 +257,9 @@ static void settled(void *arg)
     (void)arg;
 }
 
-static void settle(void *arg, const struct intake_verdict *verdict)
+static size_t verdicts_due;
+
+static void settle(const struct intake_verdict *verdict)
 {
     size_t i = (size_t)(uintptr_t)verdict->client;
     if (!verdict->is_accepted && verdict->refusal != REPLY_CANNOT_STORE) {
@@ -267,7 +268,7 @@ static void settle(void *arg, const struct intake_verdict *verdict)
     ledger->verdicts[i] = verdict->is_accepted ? ACCEPTED : REFUSED;
     ledger->accepted += verdict->is_accepted;
     ledger->refused += !verdict->is_accepted;
-    ((struct relay *)arg)->verdicts_due--;
+    verdicts_due--;
 }
 
 /* The REF and text that a message must have in the end. Every fourth exceeds a page. */
@@ -298,9 +299,9 @@ static void submit(struct relay *relay, size_t count)
                                         .text_len = len,
                                         .size = {TEXT_GSM7, (unsigned)len, 1},
                                         .options = &options};
-        relay->verdicts_due++;
-        if (!intake_submit(relay->intake, (void *)(uintptr_t)i, 0, OWNER_LOCAL, &submission,
-                           clock_unix_ms())) {
+        verdicts_due++;
+        const struct intake_client client = {(void *)(uintptr_t)i, OWNER_LOCAL, settle};
+        if (!intake_submit(relay->intake, &client, 0, &submission, clock_unix_ms())) {
             complain("out of memory");
         }
     }
@@ -316,11 +317,11 @@ static void set_timeout(struct relay *relay, int64_t ms)
 static void await_verdicts(struct relay *relay)
 {
     set_timeout(relay, WAIT_MS);
-    while (relay->verdicts_due > 0 && !relay->is_timed_out) {
+    while (verdicts_due > 0 && !relay->is_timed_out) {
         event_base_loop(relay->base, EVLOOP_ONCE);
     }
-    if (relay->verdicts_due > 0) {
-        complain("%zu submissions without a verdict", relay->verdicts_due);
+    if (verdicts_due > 0) {
+        complain("%zu submissions without a verdict", verdicts_due);
         cut_power(NULL);
     }
 }
@@ -438,7 +439,6 @@ static bool start(struct relay *relay)
                                &(struct intake_options){.max_age_ms = 3600000,
                                                         .max_bytes = SIZE_MAX / 2,
                                                         .store = relay->store,
-                                                        .settle = settle,
                                                         .settled = settled,
                                                         .arg = relay});
     return true;

@@ -53,10 +53,9 @@ static size_t told_count, settled_count;
 
 /* --- a relay without a network ---------------------------------------------------------------- */
 
-static void settle(void *arg, const struct intake_verdict *verdict)
+static void settle(const struct intake_verdict *verdict)
 {
     struct told *t = &told[told_count++ % VERDICTS];
-    (void)arg;
     *t = (struct told){.client = (uintptr_t)verdict->client,
                        .slot = verdict->slot,
                        .is_accepted = verdict->is_accepted,
@@ -136,7 +135,6 @@ static void begin(bool has_store, const struct bounds *bounds)
                     &(struct intake_options){.max_age_ms = MAX_AGE_MS,
                                              .max_bytes = bounds->gathered_bytes,
                                              .store = s,
-                                             .settle = settle,
                                              .settled = settled});
     cr_assert_not_null(in);
 }
@@ -216,8 +214,8 @@ static void submit_at(uintptr_t client, const struct spec *spec, int64_t now_ms)
                                     .text_len = strlen(text),
                                     .size = {TEXT_GSM7, 5, 2},
                                     .options = &asked};
-    cr_assert(intake_submit(in, (void *)client, (uint32_t)client + 100, OWNER_LOCAL, &submission,
-                            now_ms));
+    const struct intake_client who = {(void *)client, OWNER_LOCAL, settle};
+    cr_assert(intake_submit(in, &who, (uint32_t)client + 100, &submission, now_ms));
 }
 
 static void submit(uintptr_t client, const struct spec *spec)
