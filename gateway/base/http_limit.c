@@ -309,7 +309,8 @@ static struct bufferevent *take(struct event_base *base, void *arg)
     struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     sweep(limit); /* the new one has no callbacks yet */
     if (bev != NULL) {
-        bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD);
+        size_t max = limit->options.max_request;
+        bufferevent_setwatermark(bev, EV_READ, 0, max > READ_AHEAD ? max : READ_AHEAD);
         seat(limit, bev);
     }
     if (!event_pending(limit->look, EV_TIMEOUT, NULL)) {
@@ -332,6 +333,17 @@ const struct http_head *http_limit_serve(struct http_limit *limit, struct evhttp
         }
     }
     return NULL;
+}
+
+bool http_limit_is_serving(const struct http_limit *limit)
+{
+    for (size_t i = 0; limit != NULL && i < 2 * limit->options.max; i++) {
+        const struct place *place = &limit->places[i];
+        if (place->bev != NULL && place->state == PLACE_SERVED && !is_released(place->bev)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

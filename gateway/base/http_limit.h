@@ -12,8 +12,8 @@
  *   come stays for a moment, and newcomers wait in the kernel's queue meanwhile.
  * - They wait there, too, while there are no descriptors beyond the reserve; but HTTP_LIMIT_SURE
  *   connections are always accepted, which the reserve must allow for.
- * - Of each connection at most 128 KiB are read ahead of the request that is being answered, so no
- *   listener may allow a larger body.
+ * - Of each connection at most so much is read ahead of the request that is being answered as the largest
+ *   request needs.
  *
  * Thread: the event base's, the same for all listeners.
  */
@@ -24,6 +24,7 @@
 
 #include <event2/event.h>
 #include <event2/http.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,7 @@ enum { HTTP_LIMIT_SURE = 4 };
 
 struct http_limit_options {
     size_t max;          /* connections at a time */
+    size_t max_request;  /* bytes that must be read ahead: a head and a body; 128 KiB always are */
     int64_t request_ms;  /* from its first byte on, a request must be whole within this time */
     struct stats *stats; /* where closed connections are counted */
 };
@@ -47,6 +49,9 @@ struct http_limit *http_limit_new(struct event_base *base, struct evhttp *evhttp
  * what its head was like, or NULL if the connection is not known.
  */
 const struct http_head *http_limit_serve(struct http_limit *limit, struct evhttp_request *request);
+
+/* Is a request being answered, or its answer still to be sent? NULL is fine. */
+bool http_limit_is_serving(const struct http_limit *limit);
 
 /* The listener is about to be closed: accepts no more. NULL is fine. */
 void http_limit_stop(struct http_limit *limit);

@@ -131,7 +131,9 @@ struct http_listener *http_listener_new(struct event_base *base,
     if (listener->bound == NULL) {
         goto fail;
     }
-    listener->limit = http_limit_new(base, listener->evhttp, listener->bound, &options->limit);
+    struct http_limit_options limit = options->limit;
+    limit.max_request = (size_t)options->max_body + MAX_HEADERS;
+    listener->limit = http_limit_new(base, listener->evhttp, listener->bound, &limit);
     if (listener->limit == NULL) {
         goto fail;
     }
@@ -157,6 +159,11 @@ void http_listener_log(const struct http_listener *listener, const char *event)
     listen_format(&listener->address, address);
     bool is_any = strcmp(url + strlen("http://"), address) != 0;
     LOG(LOG_INFO, event, LOG_STR("url", url), is_any ? LOG_STR("address", address) : LOG_NONE);
+}
+
+bool http_listener_is_serving(const struct http_listener *listener)
+{
+    return http_limit_is_serving(listener->limit);
 }
 
 void http_listener_stop(struct http_listener *listener)

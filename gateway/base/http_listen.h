@@ -43,6 +43,9 @@ void http_listener_url(const struct http_listener *listener, char url[HTTP_URL_S
 /* Writes to the log where it listens: `event` with its URL, and its address if that is every one. */
 void http_listener_log(const struct http_listener *listener, const char *event);
 
+/* Is a request being answered, or its answer still to be sent? */
+bool http_listener_is_serving(const struct http_listener *listener);
+
 /* Accepts no more connections. */
 void http_listener_stop(struct http_listener *listener);
 

@@ -105,6 +105,17 @@ void journal_refusal(const struct peer *peer, const struct session_refusal *refu
         refusal->to == NULL ? LOG_NONE : LOG_NUMBER_BYTES("to", refusal->to, refusal->to_len));
 }
 
+void journal_request_refused(const struct peer *peer, const char *command, int status,
+                             const char *words)
+{
+    char from[PEER_TEXT_SIZE];
+    char code[CODE_TEXT_SIZE];
+    snprintf(code, sizeof code, "%d", status);
+    LOG(LOG_INFO, "request_refused", peer_field(peer, from), owner_field(peer),
+        LOG_STR("command", command), log_key(LOG_STR("status", code), SIZE_MAX),
+        LOG_STR("reason", words));
+}
+
 /* --- losses ----------------------------------------------------------------------------------- */
 
 static void journal_repairs(const struct peer *peer, const struct submission *submission,

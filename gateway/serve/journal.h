@@ -49,6 +49,11 @@ void journal_tls_failure(const struct peer *peer, const char *reason);
 /* A refused command, submission or client. */
 void journal_refusal(const struct peer *peer, const struct session_refusal *refusal);
 
+/* A request over HTTP that was refused before anything in it was looked at, or as a whole. `command` is its
+ * method and path, as far as they are of ours. */
+void journal_request_refused(const struct peer *peer, const char *command, int status,
+                             const char *words);
+
 /* What a submission has lost on its way in: a cut text, bytes and parts that could not be read,
  * attachments, options. Counts them. */
 void journal_losses(const struct peer *peer, const char *command,
