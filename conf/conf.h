@@ -141,6 +141,9 @@ struct conf {
         int64_t max_wait_ms;
     } http;
     struct {
+        char *address; /* "" = no such listener */
+    } submit;
+    struct {
         char *address; /* "" = any free port */
         char *token;
         int64_t latency_ms;

@@ -89,6 +89,22 @@ static void check_simulated(struct conf_loader *l)
     }
 }
 
+static void check_submit(struct conf_loader *l)
+{
+    const struct conf_key *address = conf_key_find("submit", "address");
+    const struct conf_key *users = conf_key_find("auth", "users");
+    if (l->conf->submit.address[0] != '\0' && l->conf->auth.users[0] == '\0' &&
+        !conf_origin_of(l, address)->is_refused && !conf_origin_of(l, users)->is_refused) {
+        conf_complain(
+            l, conf_origin_of(l, address), address,
+            "nobody could submit there without a user. Make one, who gets a token, and name "
+            "the file:\n"
+            "    smsrelay user -f /etc/smsrelay/users token shop\n"
+            "    [auth]\n"
+            "    users = /etc/smsrelay/users");
+    }
+}
+
 void conf_check_doors(struct conf_loader *l)
 {
     const struct conf *conf = l->conf;
@@ -108,4 +124,5 @@ void conf_check_doors(struct conf_loader *l)
     warn_of_nobody(l, "listen", plain != NULL || tls != NULL, &conf->listen.networks);
     warn_of_nobody(l, "http", is_open(conf->http.address), &conf->http.networks);
     warn_of_nobody(l, "reports", is_open(conf->reports.address), &conf->reports.networks);
+    check_submit(l);
 }

@@ -74,6 +74,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
         server_stop(d->server);
         reports_stop(d->reports);
         http_stop(d->http);
+        submit_stop(d->submit);
         /* Not at once: what was accepted in this turn of the loop is not in the queue yet. */
         event_active(d->on_drain, EV_TIMEOUT, 0);
     } else {
@@ -235,6 +236,7 @@ static const struct step {
     {parts_start_login, EX_OSERR},
     {parts_start_forwarder, EX_OSERR},
     {parts_start_http, EX_UNAVAILABLE},
+    {parts_start_submit, EX_UNAVAILABLE},
     {parts_start_server, EX_UNAVAILABLE},
 };
 /* clang-format on */
@@ -266,11 +268,16 @@ static int start(struct daemon *d)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
+static bool has_unsent(const struct daemon *d)
+{
+    return server_has_unsent(d->server) || submit_has_unsent(d->submit);
+}
+
 /* The last replies, and 421, were written as the loop ended: they still have to leave. */
 static void send_last_replies(struct daemon *d)
 {
     int64_t deadline_ms = clock_monotonic_ms() + FAREWELL_MS;
-    while (d->stops < 2 && server_has_unsent(d->server) && clock_monotonic_ms() < deadline_ms) {
+    while (d->stops < 2 && has_unsent(d) && clock_monotonic_ms() < deadline_ms) {
         event_base_loop(d->base, EVLOOP_ONCE);
     }
 }
@@ -335,6 +342,7 @@ static void free_daemon(struct daemon *d)
         login_stop(d->relay.login);
     }
     http_free(d->http);
+    submit_free(d->submit);
     reports_free(d->reports);
     server_free(d->server);
     file_watch_free(d->token_watch);

@@ -491,6 +491,16 @@ bool parts_start_http(struct daemon *d)
     return d->http != NULL;
 }
 
+bool parts_start_submit(struct daemon *d)
+{
+    struct submit_options options;
+    if (!settings_submit(d->conf, &options)) {
+        return true;
+    }
+    d->submit = submit_new(&d->relay, &options, d->error, sizeof d->error);
+    return d->submit != NULL;
+}
+
 /* After everything that stays open. Too few for all the clients that may come is no error: then less
  * of them may. */
 static void reserve_descriptors(const struct daemon *d)

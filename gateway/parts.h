@@ -18,6 +18,7 @@
 #include "gateway/serve/relay.h"
 #include "gateway/serve/reports.h"
 #include "gateway/serve/server.h"
+#include "gateway/submit/submit.h"
 #include "gateway/users/login.h"
 #include "gateway/users/owners.h"
 #include "gateway/web/http.h"
@@ -47,6 +48,7 @@ struct daemon {
     struct file_watch *token_watch;
     struct clock_watch *clock_watch;
     struct http *http;
+    struct submit *submit;
     struct server *server;
     struct networks trusted, askers, reporters; /* of server, http and reports */
     struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_told, *on_store,
@@ -85,6 +87,7 @@ bool parts_start_notify(struct daemon *d);
 bool parts_start_login(struct daemon *d);
 bool parts_start_forwarder(struct daemon *d);
 bool parts_start_http(struct daemon *d);
+bool parts_start_submit(struct daemon *d);
 bool parts_start_server(struct daemon *d);
 
 #endif

@@ -164,6 +164,7 @@ size_t settings_descriptors(const struct conf *conf)
     return api + (settings_is_sandbox(conf) ? api : 0) + /* whose other ends are ours, too */
            (conf->http.address[0] != '\0' ? HTTP_LIMIT_SURE : 0) +
            (conf->reports.address[0] != '\0' ? HTTP_LIMIT_SURE : 0) +
+           (conf->submit.address[0] != '\0' ? HTTP_LIMIT_SURE : 0) +
            (conf->reports.webhook[0] != '\0' ? WEBHOOK : 0) +
            (conf->reports.exec[0] != '\0' ? PROGRAM : 0) + REST;
 }
@@ -267,6 +268,13 @@ bool settings_http(const struct conf *conf, struct http_options *options)
         .max_wait_ms = conf->http.max_wait_ms,
     };
     return read_address(conf->http.address, &options->address);
+}
+
+bool settings_submit(const struct conf *conf, struct submit_options *options)
+{
+    options->hosts =
+        (struct http_hosts){(const char *const *)conf->http.hosts.items, conf->http.hosts.count};
+    return read_address(conf->submit.address, &options->address);
 }
 
 bool settings_reports(const struct conf *conf, struct reports_options *options)

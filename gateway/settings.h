@@ -16,6 +16,7 @@
 #include "gateway/serve/reports.h"
 #include "gateway/serve/server.h"
 #include "gateway/store/store.h"
+#include "gateway/submit/submit.h"
 #include "gateway/web/http.h"
 #include "proto/session/session.h"
 
@@ -56,6 +57,9 @@ bool settings_server(const struct conf *conf, struct server_options *options);
 
 /* Returns false without http.address. The caller sets where the sandbox listens, and who may ask. */
 bool settings_http(const struct conf *conf, struct http_options *options);
+
+/* Returns false without submit.address. */
+bool settings_submit(const struct conf *conf, struct submit_options *options);
 
 /* Returns false without reports.address. The caller sets who may post. */
 bool settings_reports(const struct conf *conf, struct reports_options *options);

@@ -72,6 +72,9 @@ enum stats_kind {
        "requests over HTTP refused because a proxy might read them in another way") \
     X(HTTP_REFUSED, "http_refused_total", STATS_COUNTER, \
        "requests to http.address refused because of where they came from") \
+    X(SUBMIT_REQUESTS, "submit_requests_total", STATS_COUNTER, "requests to submit.address") \
+    X(SUBMIT_REFUSED, "submit_refused_total", STATS_COUNTER, \
+       "of these, those answered 4xx or 5xx as a whole") \
     X(SUBMISSIONS_ACCEPTED, "submissions_accepted_total", STATS_COUNTER, \
        "submissions answered 250") \
     X(SUBMISSIONS_REFUSED, "submissions_refused_total", STATS_COUNTER, \

@@ -110,6 +110,41 @@ struct ulid *queue_list(struct queue *q, int state, size_t max, size_t *count)
     return sorted;
 }
 
+/* Adds those of an owner from one list, newest first, of those that were looked at. */
+static void add_of_owner(struct ids *ids, const struct message *last, int32_t owner)
+{
+    const struct message *m = last;
+    for (size_t i = 0; i < QUEUE_LIST_MAX && m != NULL; i++) {
+        if (m->owner == owner && !ids_add(ids, m)) {
+            return;
+        }
+        m = m->prev;
+    }
+}
+
+struct ulid *queue_list_owner(struct queue *q, int32_t owner, size_t max, size_t *count)
+{
+    size_t room = 0;
+    queue_enter(q);
+    for (int place = 0; place < QUEUE_PLACES; place++) {
+        room += smaller(QUEUE_LIST_MAX, q->places[place].count);
+    }
+    queue_leave(q);
+
+    struct ids ids = ids_new(room);
+    queue_enter(q);
+    for (int place = 0; place < QUEUE_PLACES; place++) {
+        add_of_owner(&ids, q->places[place].last, owner);
+    }
+    queue_leave(q);
+    if (ids.count > 0) {
+        qsort(ids.array, ids.count, sizeof(*ids.array), compare_ids);
+    }
+    reverse(&ids);
+    ids.count = smaller(ids.count, max);
+    return ids_finish(&ids, count);
+}
+
 struct ulid *queue_find_ref(struct queue *q, const char *ref, int32_t owner, size_t *count)
 {
     size_t room = 0;

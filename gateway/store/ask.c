@@ -59,6 +59,19 @@ static void read_state(struct store_question *question, struct store_db *db)
     store_rows_end(&reader);
 }
 
+static void read_owner(struct store_question *question, struct store_db *db)
+{
+    struct store_rows_reader reader;
+    struct message *m;
+    sqlite3_bind_int64(db->statements[STORE_READ_OWNER], 3, (int64_t)question->skip);
+    store_rows_begin(&reader, db, STORE_READ_OWNER, question->owner, (int64_t)question->max);
+    while (question->count < question->max && (m = store_rows_next(&reader)) != NULL) {
+        question->messages[question->count++] = m;
+    }
+    question->has_failed = reader.fault != NULL;
+    store_rows_end(&reader);
+}
+
 static void read_message(struct store_question *question, struct store_db *db)
 {
     struct message *m = store_rows_find(db, &question->id, &question->has_failed);
@@ -102,6 +115,7 @@ static size_t answer_size(const struct store_question *question)
     case STORE_ASK_REF:
         return STORE_PORTION;
     case STORE_ASK_STATE:
+    case STORE_ASK_OWNER:
         return question->max;
     case STORE_ASK_NOTHING:
         break;
@@ -123,6 +137,8 @@ void store_question_answer(struct store_question *question, struct store_db *db,
         read_message(question, db);
     } else if (question->kind == STORE_ASK_REF) {
         read_ref(question, db, refs);
+    } else if (question->kind == STORE_ASK_OWNER) {
+        read_owner(question, db);
     } else {
         read_state(question, db);
     }

@@ -18,14 +18,17 @@ struct store_db;
 struct store_refs;
 
 enum {
-    STORE_PORTION = 100,  /* messages of an answer that comes in portions */
-    STORE_REF_MAX = 10000 /* the newest messages with a REF */
+    STORE_PORTION = 100,   /* messages of an answer that comes in portions */
+    STORE_REF_MAX = 10000, /* the newest messages with a REF */
+    STORE_OWNER_LOOK = 20000
 };
 
 enum store_question_kind {
-    STORE_ASK_ID,     /* the message with `id` */
-    STORE_ASK_REF,    /* the first STORE_PORTION messages after row `after` of all with the REF */
-    STORE_ASK_STATE,  /* the first `max` messages after it in `state`, which is a finished one */
+    STORE_ASK_ID,    /* the message with `id` */
+    STORE_ASK_REF,   /* the first STORE_PORTION messages after row `after` of all with the REF */
+    STORE_ASK_STATE, /* the first `max` messages after it in `state`, which is a finished one */
+    STORE_ASK_OWNER, /* `max` messages of `owner`, newest first, without the newest `skip`; of the newest
+                       * STORE_OWNER_LOOK of all */
     STORE_ASK_NOTHING /* no message: only to learn that everything before it is saved */
 };
 
@@ -34,10 +37,10 @@ struct store_question {
     enum store_question_kind kind;
     struct ulid id;
     char ref[REF_MAX + 1];
-    int32_t owner; /* of the REF */
+    int32_t owner; /* of the REF, or of the messages */
     int64_t after; /* 0 = from the first */
     enum message_state state;
-    size_t max;
+    size_t max, skip;
     bool syncs; /* saved is not enough: it must be synced, too */
     void (*answered)(void *arg, const struct store_question *question);
     void *arg;

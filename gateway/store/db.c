@@ -142,6 +142,10 @@ static const char *const texts[STORE_STATEMENTS] = {
         "SELECT " MESSAGE_COLUMNS "FROM progress p CROSS JOIN message m ON m.row = p.row"
         " LEFT JOIN report r ON r.row = p.row WHERE p.state = ?3 AND p.state > 5 AND p.row > ?2"
         " ORDER BY p.row LIMIT ?1",
+    [STORE_READ_OWNER] = "SELECT " MESSAGE_COLUMNS
+                         "FROM (SELECT row, owner FROM message ORDER BY row DESC LIMIT 20000) n"
+                         " CROSS JOIN message m ON m.row = n.row" LEFT_JOINS
+                         "WHERE n.owner = ?1 ORDER BY n.row DESC LIMIT ?2 OFFSET ?3",
     /* The last statuses of proto/report. A limit on what is looked at, too: most may have one. */
     [STORE_READ_UNREPORTED] =
         "SELECT id, api_id, updated_ms FROM (SELECT m.row, m.id, p.api_id, p.updated_ms"

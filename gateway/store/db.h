@@ -52,6 +52,7 @@ enum store_statement {
     STORE_READ_API_IDS,    /* of the relayed among the last ?1, oldest first: id, API id */
     STORE_READ_RELAYED,    /* the first ?1 after row ?2 that are relayed */
     STORE_READ_FAILED,     /* the first ?1 after row ?2 in a state ?3 beyond that */
+    STORE_READ_OWNER,      /* ?2 of owner ?1 among the newest, newest first, without the first ?3 */
     STORE_READ_UNREPORTED, /* the last ?2 relayed after ?1 that have no final report */
     STORE_READ_PROGRESS,   /* from row ?1 on, at most ?2: row, state, time of the last change */
     STORE_INSERT_SPAN,     /* see unfinished.h: rows from ?1 to ?2 */

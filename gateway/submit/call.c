@@ -22,7 +22,7 @@ static struct peer peer_of(struct evhttp_request *request)
     socklen_t len = sizeof address;
     getpeername(bufferevent_getfd(evhttp_connection_get_bufferevent(connection)),
                 (struct sockaddr *)&address, &len);
-    return peer_make((const struct sockaddr *)&address, OWNER_LOCAL);
+    return peer_make((const struct sockaddr *)&address, OWNER_STRANGER);
 }
 
 struct call *call_new(struct calls *calls, struct evhttp_request *request, const char *command)

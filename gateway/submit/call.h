@@ -22,9 +22,17 @@
 
 struct form;
 struct relay;
+struct route; /* of submit.c */
+struct session_user;
 
 /* What a status is for; evhttp has no names for these. */
-enum { CALL_CREATED = 201, CALL_UNAUTHORIZED = 401, CALL_FORBIDDEN = 403, CALL_TOO_MANY = 429 };
+enum {
+    CALL_CREATED = 201,
+    CALL_UNAUTHORIZED = 401,
+    CALL_FORBIDDEN = 403,
+    CALL_BAD_TYPE = 415,
+    CALL_TOO_MANY = 429
+};
 
 /* What all calls have together. */
 struct calls {
@@ -39,6 +47,8 @@ struct call {
     struct evhttp_request *request;
     const char *command; /* for the log: method and path */
     struct peer peer;    /* its `owner` is the user's, once he is known */
+    const struct route *route;
+    const struct session_user *user; /* in the turn of the loop in which he is known */
 
     /* Of a submission. */
     json_t *body;
@@ -52,6 +62,7 @@ struct call {
     size_t first_len;               /* of the first entity */
 
     /* Of a question. */
+    bool sees_all; /* also messages of others */
     size_t page, per_page;
 };
 

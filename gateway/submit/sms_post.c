@@ -20,8 +20,8 @@ enum { RETRY_SECONDS = 5, KEY_REF_SIZE = sizeof "key-0123456789abcdef0123456789a
 static const struct member {
     const char *name;
     const char *option;
-} MEMBERS[] = {{"from", "FROM"}, {"clientId", "REF"}, {"ttl", "TTL"},
-               {"at", "AT"},     {"priority", "PRIORITY"}};
+} MEMBERS[] = {
+    {"from", "FROM"}, {"clientId", "REF"}, {"ttl", "TTL"}, {"at", "AT"}, {"priority", "PRIORITY"}};
 
 static json_t *item_at(const struct call *call, size_t index)
 {
@@ -59,8 +59,10 @@ static void blame_refused(struct reading *r, const char *member)
 
 static void blame_type(struct reading *r, const char *member, const char *words)
 {
+    char named[64];
     const struct session_refusal refusal = {
-        .command = r->call->command, .reply = REPLY_BAD_ARGUMENT, .words = words};
+        .command = r->call->command, .reply = REPLY_BAD_ARGUMENT, .words = named};
+    snprintf(named, sizeof named, "%s %s", member, words);
     journal_refusal(&r->call->peer, &refusal);
     blame(r, member, words);
 }
@@ -128,8 +130,9 @@ static void set_key(struct reading *r)
         return;
     }
     size_t len = strlen(r->call->key);
-    int ref_len = snprintf(ref, sizeof ref, "key-%016" PRIx64 "%016" PRIx64,
-                           siphash(KEYS[0], r->call->key, len), siphash(KEYS[1], r->call->key, len));
+    int ref_len =
+        snprintf(ref, sizeof ref, "key-%016" PRIx64 "%016" PRIx64,
+                 siphash(KEYS[0], r->call->key, len), siphash(KEYS[1], r->call->key, len));
     if (r->call->is_bulk) {
         ref_len += snprintf(ref + ref_len, sizeof ref - (size_t)ref_len, "-%zu", r->index);
     }
@@ -161,7 +164,7 @@ static bool read_item(struct reading *r, struct submission *submission, int64_t 
 {
     struct form *form = r->call->calls->form;
     size_t len;
-    form_begin(form, now_ms);
+    form_begin(form, r->call->user, now_ms);
     for (size_t i = 0; i < sizeof MEMBERS / sizeof MEMBERS[0]; i++) {
         read_option(r, &MEMBERS[i]);
     }

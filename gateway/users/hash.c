@@ -94,14 +94,17 @@ const char *hash_read(const char *text, size_t len, enum hash_kind *kind)
 
 /* --- making ----------------------------------------------------------------------------------- */
 
-static void write_digest(const char *token, char text[HASH_SIZE])
+void hash_token(const char *token, char text[HASH_SIZE])
 {
+    static const char DIGITS[] = "0123456789abcdef";
     unsigned char digest[HASH_DIGEST_BYTES];
+    char *out = stpcpy(text, TOKEN_HASH);
     EVP_Digest(token, strlen(token), digest, NULL, EVP_sha256(), NULL);
-    size_t len = (size_t)snprintf(text, HASH_SIZE, "%s", TOKEN_HASH);
     for (size_t i = 0; i < sizeof digest; i++) {
-        snprintf(text + len + 2 * i, 3, "%02x", digest[i]);
+        *out++ = DIGITS[digest[i] >> 4];
+        *out++ = DIGITS[digest[i] & 15];
     }
+    *out = '\0';
 }
 
 /* Base64 for URLs (RFC 4648, 5), without padding. */
@@ -129,7 +132,7 @@ bool hash_new_token(char token[HASH_TOKEN_SIZE], char text[HASH_SIZE])
     }
     memcpy(token, TOKEN_PREFIX, sizeof TOKEN_PREFIX);
     write_base64(bytes, sizeof bytes, token + strlen(TOKEN_PREFIX));
-    write_digest(token, text);
+    hash_token(token, text);
     explicit_bzero(bytes, sizeof bytes);
     return true;
 }
@@ -165,7 +168,7 @@ enum hash_verdict hash_compare(const char *text, const char *secret)
     char made[HASH_SIZE] = "";
     size_t len = strlen(text);
     if (begins_with(text, len, TOKEN_HASH)) {
-        write_digest(secret, made);
+        hash_token(secret, made);
     } else if (!encrypt(secret, text, made)) {
         return HASH_FAILED;
     }

@@ -35,6 +35,9 @@ bool hash_password(const char *password, char text[HASH_SIZE]);
 /* Makes a token and its hash. Returns false if randomness is short. */
 bool hash_new_token(char token[HASH_TOKEN_SIZE], char text[HASH_SIZE]);
 
+/* The hash of a token. */
+void hash_token(const char *token, char text[HASH_SIZE]);
+
 /*
  * A digest of a name and a secret under a key (HMAC with SHA-256), by which a secret is recognised that
  * is not kept.

@@ -291,9 +291,33 @@ static struct login_result judge(struct login *login, const struct login_attempt
     return (struct login_result){is_asked ? LOGIN_PENDING : LOGIN_BUSY, user, 0};
 }
 
+/* A token alone: what is wrong costs no hash, for there is no name that could be found out by the time. */
+static struct login_result judge_token(struct login *login, const struct login_attempt *attempt)
+{
+    unsigned char digest[HASH_DIGEST_BYTES];
+    int64_t now_ms = clock_monotonic_ms();
+    const struct user *user = user_table_find_token(login->users, attempt->secret);
+    const struct delays_pair pair = delays_pair(login->delays, attempt->source, attempt->source_len,
+                                                user == NULL ? "" : user->name);
+    int64_t wait_ms = delays_wait_ms(login->delays, &pair, now_ms);
+    if (wait_ms > 0) {
+        return (struct login_result){LOGIN_TOO_SOON, user, wait_ms};
+    }
+    if (user != NULL) {
+        delays_succeed(login->delays, &pair, now_ms);
+        return (struct login_result){LOGIN_RIGHT, user, 0};
+    }
+    hash_keyed(login->key, "", attempt->secret, digest);
+    if (!delays_is_repeated(login->delays, &pair, digest)) {
+        delays_fail(login->delays, &pair, digest, now_ms);
+    }
+    return (struct login_result){LOGIN_WRONG, NULL, 0};
+}
+
 struct login_result login_try(struct login *login, const struct login_attempt *attempt)
 {
-    struct login_result result = judge(login, attempt);
+    struct login_result result =
+        attempt->name == NULL ? judge_token(login, attempt) : judge(login, attempt);
     count(login, result.verdict);
     return result;
 }

@@ -54,7 +54,7 @@ struct login_attempt {
     const void
         *source; /* bytes that tell clients apart: those with the same ones wait for one another */
     size_t source_len;
-    const char *name, *secret;
+    const char *name, *secret; /* `name` NULL = the secret is a token, which tells whose it is */
     /* Not called from login_try. `user` is the one of that name, whatever the verdict; he lives until users
      * are replaced. NULL = there is none. */
     void (*answered)(void *client, uint32_t slot, enum login_verdict verdict,

@@ -19,7 +19,8 @@ struct senders {
 };
 
 struct user_table {
-    struct buffer users; /* of struct user, sorted by name */
+    struct buffer users;  /* of struct user, sorted by name */
+    struct buffer tokens; /* of pointers to those who have one, sorted by hash */
 };
 
 size_t user_table_count(const struct user_table *table)
@@ -49,6 +50,7 @@ void user_table_free(struct user_table *table)
         explicit_bzero(table->users.data, table->users.len);
     }
     buffer_free(&table->users);
+    buffer_free(&table->tokens);
     free(table);
 }
 
@@ -105,6 +107,48 @@ struct user *user_table_find(const struct user_table *table, const char *word)
     }
     return bsearch(name, users_of(table), user_table_count(table), sizeof(struct user),
                    compare_name);
+}
+
+/* --- tokens ------------------------------------------------------------------------------------- */
+
+static int compare_tokens(const void *a, const void *b)
+{
+    const struct user *const *first = a, *const *second = b;
+    return strcmp((*first)->hash, (*second)->hash);
+}
+
+static int compare_hash(const void *hash, const void *user)
+{
+    const struct user *const *with_token = user;
+    return strcmp(hash, (*with_token)->hash);
+}
+
+/* Once the users are sorted: they stay where they are. */
+static void sort_tokens(struct user_table *table)
+{
+    for (size_t i = 0; i < user_table_count(table); i++) {
+        const struct user *user = user_table_at(table, i);
+        if (user->kind == HASH_TOKEN) {
+            buffer_append(&table->tokens, &user, sizeof user);
+        }
+    }
+    if (table->tokens.len > 0) {
+        qsort(table->tokens.data, table->tokens.len / sizeof(struct user *), sizeof(struct user *),
+              compare_tokens);
+    }
+}
+
+struct user *user_table_find_token(const struct user_table *table, const char *token)
+{
+    char hash[HASH_SIZE];
+    if (token[0] == '\0' || table->tokens.len == 0) {
+        return NULL;
+    }
+    hash_token(token, hash);
+    struct user **found =
+        bsearch(hash, table->tokens.data, table->tokens.len / sizeof(struct user *),
+                sizeof(struct user *), compare_hash);
+    return found == NULL ? NULL : *found;
 }
 
 /* --- the file --------------------------------------------------------------------------------- */
@@ -347,10 +391,12 @@ struct user_table *user_table_read(const char *file, const char *text, size_t le
         return NULL;
     }
     read_lines(&r, text, len);
-    if (r.table->users.has_failed) {
-        complain(&r, r.line, "out of memory");
-    } else {
+    if (!r.table->users.has_failed) {
         sort_users(&r);
+        sort_tokens(r.table);
+    }
+    if (r.table->users.has_failed || r.table->tokens.has_failed) {
+        complain(&r, r.line, "out of memory");
     }
     if (r.faults > 0) {
         user_table_free(r.table);

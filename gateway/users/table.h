@@ -46,6 +46,9 @@ struct user *user_table_at(const struct user_table *table, size_t i);
 /* The user of that name, in any case; NULL = there is none. */
 struct user *user_table_find(const struct user_table *table, const char *name);
 
+/* The user whose token this is; NULL = nobody's. It is found by its digest, so the time tells nothing. */
+struct user *user_table_find_token(const struct user_table *table, const char *token);
+
 /* Copies a name in lower case. Returns false if it cannot be one: see user_name_rule. */
 bool user_name_read(const char *word, size_t len, char name[USER_NAME_MAX + 1]);
 

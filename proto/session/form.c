@@ -48,10 +48,11 @@ static struct session *check(struct form *form)
     return s;
 }
 
-void form_begin(struct form *form, int64_t now_ms)
+void form_begin(struct form *form, const struct session_user *user, int64_t now_ms)
 {
     struct session *s = check(form);
     forget_texts(s);
+    s->user = user;
     s->now_ms = now_ms;
     s->about = NULL;
     draft_open(s, &s->single, DIALECT_SMS);

@@ -11,6 +11,7 @@
 
 #include "proto/session/event.h"
 #include "proto/session/rules.h"
+#include "proto/session/user.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,8 +24,9 @@ struct form *form_new(const struct session_rules *rules);
 /* NULL is fine. */
 void form_free(struct form *form);
 
-/* Begins a message, and forgets the one before. `now_ms` is Unix time. */
-void form_begin(struct form *form, int64_t now_ms);
+/* Begins a message of `user` (NULL = nobody who has logged in), and forgets the one before. `now_ms` is Unix
+ * time. */
+void form_begin(struct form *form, const struct session_user *user, int64_t now_ms);
 
 /* Sets an option, as OPT=value of SEND does. */
 bool form_set(struct form *form, const char *option, const char *value, size_t len);

@@ -11,6 +11,8 @@ import re
 import subprocess
 import tempfile
 
+from test_submit import call
+from users import write_users
 from support import (OK, PATIENCE, SMSRELAY, Client, Process, Sandbox, TestCase,
                      clean_environment, open_socket, run)
 
@@ -358,6 +360,36 @@ class Simulator(DocumentTest):
         sandbox = self.separate_sandbox()
         known = set(sandbox.call("GET", "/sandbox/settings")) - {"token"}
         self.assertEqual(shown, known)
+
+
+class Submit(DocumentTest):
+    document = "gateway/submit/SUBMIT.md"
+
+    def setUp(self):
+        super().setUp()
+        self.users = write_users(os.path.join(self.folder, "users"), ("shop", "the-token"))
+
+    def test_examples(self):
+        settings = self.take()
+        self.check_settings(settings.replace("/etc/smsrelay/users", self.users))
+        relay = self.relay({"auth.users": self.users, "submit.address": "127.0.0.1:0"})
+        host = relay.wait_log("submit_listening")["url"].split("/")[2]
+
+        def request():
+            return self.take().replace("127.0.0.1:8081", host)
+
+        answer = json.loads(self.shell(request(), TOKEN="the-token"))
+        shown = json.loads(self.take())
+        self.assertEqual({**answer["entity"], "id": ""}, {**shown["entity"], "id": ""})
+        self.assertEqual(list(answer["entity"]), list(shown["entity"]))
+        told = self.shell(request().replace(shown["entity"]["id"], answer["entity"]["id"]),
+                          TOKEN="the-token")
+        self.assertEqual(json.loads(told)["entity"]["clientId"], "order-1")
+
+        refusal = call(host, "POST", "/transactional/v1/sms", {"to": "12", "text": ""},
+                       token="the-token")
+        self.assertEqual(refusal[1], json.loads(self.take()))
+        self.assertAllTaken()
 
 
 class SettingsFile(DocumentTest):
