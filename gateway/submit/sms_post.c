@@ -355,8 +355,9 @@ static bool read_body(struct call *call)
         char words[64];
         snprintf(words, sizeof words, "the body is not JSON (at byte %d)", where.position);
         call_refuse(call, HTTP_BADREQUEST, words);
+        return false;
     }
-    return call->body != NULL;
+    return true;
 }
 
 void sms_post_single(struct call *call)
