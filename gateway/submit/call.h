@@ -88,7 +88,10 @@ void call_refuse_for_now(struct call *call, int status, int64_t seconds, const c
 /* Appends a value as JSON. */
 void call_put_json(struct buffer *out, const json_t *value);
 
-/* Appends `,"name":` and words from outside as JSON; "" appends nothing. */
-void call_put_member(struct buffer *out, const char *name, const char *words);
+/* Appends a string of JSON; it is UTF-8, as jansson's are. */
+void call_put_string(struct buffer *out, const char *s, size_t len);
+
+/* Appends `,"name":` and a string. */
+void call_put_member(struct buffer *out, const char *name, const char *s, size_t len);
 
 #endif

@@ -39,6 +39,13 @@ static const char *status_word(const struct message_status *status)
     return "unknown";
 }
 
+static void put_if_any(struct buffer *out, const char *name, const char *words)
+{
+    if (words[0] != '\0') {
+        call_put_member(out, name, words, strlen(words));
+    }
+}
+
 static void put_time(struct buffer *out, int64_t unix_ms)
 {
     static const char LEAD[] = " createdAt=";
@@ -59,19 +66,19 @@ static void put_entry(struct buffer *out, struct message_status *status)
     bool is_reported = status->report.status[0] != '\0';
     ulid_format(&status->id, id);
     buffer_printf(out, "{\"id\":\"%s\"", id);
-    call_put_member(out, "clientId", status->ref);
-    call_put_member(out, "from", status->from);
-    call_put_member(out, "to", status->to);
-    call_put_member(out, "status", is_reported ? status->report.status : status_word(status));
+    put_if_any(out, "clientId", status->ref);
+    put_if_any(out, "from", status->from);
+    put_if_any(out, "to", status->to);
+    put_if_any(out, "status", is_reported ? status->report.status : status_word(status));
     if (is_reported && report_code_number(status->report.code, &code)) {
         buffer_printf(out, ",\"code\":%" PRId64, code);
     } else if (is_reported) {
-        call_put_member(out, "code", status->report.code);
+        put_if_any(out, "code", status->report.code);
     }
     put_time(out, ulid_time_ms(&status->id));
-    call_put_member(out, "state", message_state_name(status->state));
-    call_put_member(out, "apiId", message_answer_api_id(status->answer));
-    call_put_member(out, "reason", message_answer_reason(status->answer));
+    put_if_any(out, "state", message_state_name(status->state));
+    put_if_any(out, "apiId", message_answer_api_id(status->answer));
+    put_if_any(out, "reason", message_answer_reason(status->answer));
     buffer_printf(out, ",\"parts\":%u}", status->parts);
     message_status_free(status);
 }

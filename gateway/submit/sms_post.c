@@ -191,12 +191,14 @@ static void put_entity(struct call *call, size_t index, const struct session_rec
     const json_t *object = item_at(call, index);
     char id[ULID_SIZE];
     ulid_format(&receipt->id, id);
-    buffer_printf(out, "%s{\"id\":\"%s\",\"to\":\"%s\"", out->len > 0 ? "," : "", id, receipt->to);
+    buffer_puts(out, out->len > 0 ? ",{\"id\":\"" : "{\"id\":\"");
+    buffer_append(out, id, ULID_LENGTH);
+    buffer_putc(out, '"');
+    call_put_member(out, "to", receipt->to, strlen(receipt->to));
     for (size_t i = 0; i < sizeof ECHOED / sizeof ECHOED[0]; i++) {
         const json_t *value = json_object_get(object, ECHOED[i]);
         if (json_is_string(value)) {
-            buffer_printf(out, ",\"%s\":", ECHOED[i]);
-            call_put_json(out, value);
+            call_put_member(out, ECHOED[i], json_string_value(value), json_string_length(value));
         }
     }
     buffer_putc(out, '}');
@@ -214,8 +216,8 @@ static void put_error(struct call *call, size_t index, json_t *errors, int statu
     }
     buffer_printf(out, "%s{\"index\":%zu", out->len > 0 ? "," : "", index);
     if (json_is_string(client_id)) {
-        buffer_puts(out, ",\"clientId\":");
-        call_put_json(out, client_id);
+        call_put_member(out, "clientId", json_string_value(client_id),
+                        json_string_length(client_id));
     }
     if (status != 0) {
         buffer_printf(out, ",\"status\":%d", status);
