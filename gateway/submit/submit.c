@@ -181,17 +181,28 @@ static bool read_credential(struct evhttp_request *request, struct credential *c
     return is_read;
 }
 
+/* What tells clients apart: an address of IPv4, or a /64 of IPv6, which one machine may have. */
+static const void *source_of(const struct peer *peer, size_t *len)
+{
+    const uint8_t *v6 = peer->host.v6.s6_addr;
+    bool is_v6 = peer->family == AF_INET6;
+    bool is_mapped = is_v6 && IN6_IS_ADDR_V4MAPPED(&peer->host.v6);
+    *len = is_v6 && !is_mapped ? 8 : sizeof peer->host.v4;
+    return is_mapped ? v6 + 12 : v6;
+}
+
 static void log_in(struct call *call)
 {
-    char source[PEER_SOURCE_MAX];
     struct credential credential;
     if (!read_credential(call->request, &credential)) {
         call_refuse(call, CALL_UNAUTHORIZED,
                     "no credential: send Authorization: Bearer TOKEN, or Basic with a password");
         return;
     }
+    size_t source_len;
+    const void *source = source_of(&call->peer, &source_len);
     const struct login_attempt attempt = {.source = source,
-                                          .source_len = peer_source(&call->peer, source),
+                                          .source_len = source_len,
                                           .name = credential.has_name ? credential.name : NULL,
                                           .secret = credential.secret,
                                           .answered = on_answered,
