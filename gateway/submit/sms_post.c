@@ -126,7 +126,7 @@ static void set_key(struct reading *r)
     static const struct member KEY = {"clientId", "REF"};
     const json_t *client_id = json_object_get(r->object, KEY.name);
     char ref[KEY_REF_SIZE];
-    if (r->call->key == NULL || json_is_string(client_id)) {
+    if (r->call->key == NULL || r->call->key[0] == '\0' || json_is_string(client_id)) {
         return;
     }
     size_t len = strlen(r->call->key);
