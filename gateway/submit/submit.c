@@ -2,7 +2,6 @@
 #include "gateway/submit/submit.h"
 
 #include "gateway/base/http_listen.h"
-#include "gateway/base/log.h"
 #include "gateway/serve/relay.h"
 #include "gateway/submit/call.h"
 #include "gateway/submit/credential.h"
@@ -104,8 +103,9 @@ static bool is_address(const char *host, size_t len)
 static bool is_for_us(const struct submit *submit, struct evhttp_request *request)
 {
     const char *host = evhttp_find_header(evhttp_request_get_input_headers(request), "Host");
+    struct network_address peer;
     bool has_target = evhttp_uri_get_host(evhttp_request_get_evhttp_uri(request)) != NULL;
-    return http_hosts_match(&submit->options.hosts, request) ||
+    return http_hosts_match(&submit->options.hosts, request, http_is_local(request, &peer)) ||
            (host != NULL && !has_target && is_address(host, http_host_len(host)));
 }
 
@@ -268,7 +268,6 @@ static bool open_listener(struct submit *submit, char *error, size_t error_size)
 struct submit *submit_new(const struct relay *relay, const struct submit_options *options,
                           char *error, size_t error_size)
 {
-    char url[HTTP_URL_SIZE];
     struct submit *submit = calloc(1, sizeof *submit);
     snprintf(error, error_size, "out of memory");
     if (submit == NULL) {
@@ -281,8 +280,7 @@ struct submit *submit_new(const struct relay *relay, const struct submit_options
         submit_free(submit);
         return NULL;
     }
-    http_listener_url(submit->listener, url);
-    LOG(LOG_INFO, "submit_listening", LOG_STR("url", url));
+    http_listener_log(submit->listener, "submit_listening");
     return submit;
 }
 
