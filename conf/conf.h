@@ -142,6 +142,7 @@ struct conf {
     } http;
     struct {
         char *address; /* "" = no such listener */
+        struct conf_list networks;
     } submit;
     struct {
         char *address; /* "" = any free port */

@@ -34,6 +34,7 @@ struct door {
     const struct conf_list *networks;
     bool has_other_way; /* for somebody beyond the networks */
     const char *verb;   /* what those do for whom it is open */
+    bool needs_login;   /* from there, too */
 };
 
 static void check_door(struct conf_loader *l, const struct door *door)
@@ -44,11 +45,12 @@ static void check_door(struct conf_loader *l, const struct door *door)
         !is_refused(l, door->section, "networks")) {
         conf_complain(l, conf_origin_of(l, address), address,
                       "other machines can connect to %s, but none of them may %s. Name those that "
-                      "you trust, without a login and in plain text:\n"
+                      "you trust, %sin plain text:\n"
                       "    [%s]\n"
                       "    %s = %s\n"
                       "    networks = 192.168.7.0/24",
-                      door->open, door->verb, door->section, door->name, door->open);
+                      door->open, door->verb, door->needs_login ? "" : "without a login and ",
+                      door->section, door->name, door->open);
     }
 }
 
@@ -111,11 +113,14 @@ void conf_check_doors(struct conf_loader *l)
     const char *plain = find_open(&conf->listen.address);
     const char *tls = find_open(&conf->listen.tls_address);
     const struct door doors[] = {
-        {"listen", "address", plain, &conf->listen.networks, false, "send"},
-        {"listen", "tls_address", tls, &conf->listen.networks, false, "send"},
-        {"http", "address", open_or_null(conf->http.address), &conf->http.networks, false, "ask"},
+        {"listen", "address", plain, &conf->listen.networks, false, "send", false},
+        {"listen", "tls_address", tls, &conf->listen.networks, false, "send", false},
+        {"http", "address", open_or_null(conf->http.address), &conf->http.networks, false, "ask",
+         false},
         {"reports", "address", open_or_null(conf->reports.address), &conf->reports.networks,
-         conf->reports.tls == CONF_YES, "post"},
+         conf->reports.tls == CONF_YES, "post", false},
+        {"submit", "address", open_or_null(conf->submit.address), &conf->submit.networks, false,
+         "submit", true},
     };
     for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++) {
         check_door(l, &doors[i]);
@@ -124,5 +129,6 @@ void conf_check_doors(struct conf_loader *l)
     warn_of_nobody(l, "listen", plain != NULL || tls != NULL, &conf->listen.networks);
     warn_of_nobody(l, "http", is_open(conf->http.address), &conf->http.networks);
     warn_of_nobody(l, "reports", is_open(conf->reports.address), &conf->reports.networks);
+    warn_of_nobody(l, "submit", is_open(conf->submit.address), &conf->submit.networks);
     check_submit(l);
 }

@@ -289,12 +289,16 @@ const struct conf_key conf_keys[] = {
         "are dropped, counted (changes_dropped_total) and logged. They are kept in memory, at most "
         "a kilobyte each on average, and in the store if there is one."),
 
-    STRING(submit, address, "", conf_rule_loopback,
+    STRING(submit, address, "", conf_rule_address,
         "Where programs submit over HTTP, as they would to the Transactional API itself: "
         "SUBMIT.md shows how. Every request needs the token or password of a user of auth.users. A "
-        "request may name the relay by its address, or by a host of http.hosts. HOST:PORT on "
-        "loopback. Port 0 is any free port. Empty: nowhere.",
+        "request may name the relay by its address, or by a host of http.hosts. ADDRESS:PORT; "
+        "0.0.0.0 stands for every address of IPv4, [::] for every address. Port 0 is any free port. "
+        "Empty: nowhere.",
         COMMON),
+    LIST(submit, networks, "", conf_rule_network,
+        "From where programs may submit in plain text, with their token, besides this machine: networks "
+        "such as 192.168.7.0/24, and single addresses. Whoever can listen there learns the tokens."),
 
     STRING(http, address, "", conf_rule_address,
         "Where the relay reports about itself: a page at / to look at, /metrics for Prometheus, "

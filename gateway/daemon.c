@@ -367,6 +367,7 @@ static void free_daemon(struct daemon *d)
     free((void *)d->trusted.list);
     free((void *)d->askers.list);
     free((void *)d->reporters.list);
+    free((void *)d->submitters.list);
     free((void *)d->rules.senders);
     alias_table_free(d->aliases);
     libevent_global_shutdown();

@@ -195,6 +195,8 @@ bool parts_read_networks(struct daemon *d)
          "whoever connects from there sees the page and the metrics, without a login"},
         {"reports.networks", &d->conf->reports.networks, &d->reporters,
          "whoever connects from there may post reports, with the secret, in plain text"},
+        {"submit.networks", &d->conf->submit.networks, &d->submitters,
+         "whoever connects from there may submit, with a token, in plain text"},
     };
     bool is_read = true;
     for (size_t i = 0; is_read && i < sizeof rows / sizeof rows[0]; i++) {
@@ -497,6 +499,7 @@ bool parts_start_submit(struct daemon *d)
     if (!settings_submit(d->conf, &options)) {
         return true;
     }
+    options.networks = d->submitters;
     d->submit = submit_new(&d->relay, &options, d->error, sizeof d->error);
     return d->submit != NULL;
 }

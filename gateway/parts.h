@@ -50,7 +50,7 @@ struct daemon {
     struct http *http;
     struct submit *submit;
     struct server *server;
-    struct networks trusted, askers, reporters; /* of server, http and reports */
+    struct networks trusted, askers, reporters, submitters; /* of server, http, reports, submit */
     struct event *on_term, *on_int, *on_hup, *on_drain, *on_ended, *on_second, *on_told, *on_store,
         *on_login;
     unsigned stops;           /* how often it was told to stop */

@@ -58,7 +58,7 @@ bool settings_server(const struct conf *conf, struct server_options *options);
 /* Returns false without http.address. The caller sets where the sandbox listens, and who may ask. */
 bool settings_http(const struct conf *conf, struct http_options *options);
 
-/* Returns false without submit.address. */
+/* Returns false without submit.address. The caller sets from where. */
 bool settings_submit(const struct conf *conf, struct submit_options *options);
 
 /* Returns false without reports.address. The caller sets who may post. */

@@ -100,13 +100,23 @@ static bool is_address(const char *host, size_t len)
     return inet_pton(AF_INET, text, address) == 1;
 }
 
-static bool is_for_us(const struct submit *submit, struct evhttp_request *request)
+static bool names_us(const struct submit *submit, struct evhttp_request *request, bool is_local)
 {
     const char *host = evhttp_find_header(evhttp_request_get_input_headers(request), "Host");
-    struct network_address peer;
     bool has_target = evhttp_uri_get_host(evhttp_request_get_evhttp_uri(request)) != NULL;
-    return http_hosts_match(&submit->options.hosts, request, http_is_local(request, &peer)) ||
+    return http_hosts_match(&submit->options.hosts, request, is_local) ||
            (host != NULL && !has_target && is_address(host, http_host_len(host)));
+}
+
+/* Why the request is not even looked at; NULL = it is. */
+static const char *find_fault(const struct submit *submit, struct evhttp_request *request)
+{
+    struct network_address from;
+    bool is_local = http_is_local(request, &from);
+    if (!is_local && !networks_contain(&submit->options.networks, &from)) {
+        return "not from this address (submit.networks)";
+    }
+    return names_us(submit, request, is_local) ? NULL : "not a host of this relay (http.hosts)";
 }
 
 /* Says a POST that its body is JSON? The charset of JSON is UTF-8 (RFC 8259, 8.1). */
@@ -234,8 +244,9 @@ static void on_request(struct evhttp_request *request, void *arg)
         return;
     }
     call->route = route;
-    if (!is_for_us(submit, request)) {
-        call_refuse(call, CALL_FORBIDDEN, "not a host of this relay (http.hosts)");
+    const char *fault = find_fault(submit, request);
+    if (fault != NULL) {
+        call_refuse(call, CALL_FORBIDDEN, fault);
     } else if (route == NULL) {
         refuse_path(call, allow);
     } else if (submit->is_stopping) {

@@ -17,6 +17,7 @@
 
 #include "gateway/base/http_host.h"
 #include "gateway/base/listen.h"
+#include "gateway/base/network.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,8 @@ struct submit;
 
 struct submit_options {
     struct listen_address address;
-    struct http_hosts hosts; /* besides loopback and addresses */
+    struct http_hosts hosts;  /* besides loopback and addresses */
+    struct networks networks; /* from where they may submit, besides this machine; borrowed */
 };
 
 /*

@@ -8,6 +8,7 @@ import re
 import signal
 import tempfile
 
+from networks import DEVICE, RELAY, NetworkTest
 from relaying import eventually
 from support import CONFIG, PATIENCE, Sandbox, TestCase, open_socket, run
 from users import write_users
@@ -197,6 +198,24 @@ class SubmitDoor(SubmitTest):
         self.the_relay.wait_log("users_read")
         self.assertEqual((self.call("GET", "/sms")[0], self.call("GET", "/sms", token=OTHER)[0]),
                          (401, 200))
+
+
+class SubmitNetwork(NetworkTest):
+    """Other machines."""
+
+    def test_from_where_they_may_submit(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        relay = self.relay({"auth.users": write_users(os.path.join(folder, "users"), ("shop", SHOP)),
+                            "submit.address": "0.0.0.0:0", "submit.networks": DEVICE})
+        port = relay.wait_log("submit_listening")["url"].rsplit(":", 1)[1]
+
+        def ask(machine, **headers):
+            with machine.inside():
+                return call("%s:%s" % (RELAY, port), "POST", BASE + "/sms", item(), headers)[0]
+
+        self.assertEqual((ask(self.device), ask(self.machine)), (201, 403))
+        for host in ("localhost", "127.0.0.1.evil.example"):
+            self.assertEqual(ask(self.device, Host=host), 403)
 
 
 class SubmitOddities(SubmitTest):
