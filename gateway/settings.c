@@ -272,8 +272,8 @@ bool settings_http(const struct conf *conf, struct http_options *options)
 
 bool settings_submit(const struct conf *conf, struct submit_options *options)
 {
-    options->hosts =
-        (struct http_hosts){(const char *const *)conf->http.hosts.items, conf->http.hosts.count};
+    *options = (struct submit_options){
+        .hosts = {(const char *const *)conf->http.hosts.items, conf->http.hosts.count}};
     return read_address(conf->submit.address, &options->address);
 }
 
