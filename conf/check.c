@@ -192,11 +192,7 @@ static void check_listeners(struct conf_loader *l)
     }
 }
 
-static void need_certificate(struct conf_loader *l, const char *section, const char *name)
-{
-    COMPLAIN(l, conf_key_find(section, name),
-             "needs a certificate: set tls.certificate and tls.key");
-}
+#define NO_HTTPS "cannot be yes: this version speaks no HTTPS; let a proxy do it"
 
 static void check_tls(struct conf_loader *l)
 {
@@ -208,13 +204,15 @@ static void check_tls(struct conf_loader *l)
         COMPLAIN(l, conf_key_find("tls", "certificate"), "must be set if tls.key is");
     }
     if (!has_certificate && l->conf->listen.tls_address.count > 0) {
-        need_certificate(l, "listen", "tls_address");
+        COMPLAIN(l, conf_key_find("listen", "tls_address"),
+                 "needs a certificate: set tls.certificate and tls.key");
     }
-    if (!has_certificate && l->conf->http.tls == CONF_YES) {
-        need_certificate(l, "http", "tls");
+    /* reports.tls would open reports.address to all, and their secret go in plain text. */
+    if (l->conf->http.tls == CONF_YES) {
+        COMPLAIN(l, conf_key_find("http", "tls"), NO_HTTPS);
     }
-    if (!has_certificate && l->conf->reports.tls == CONF_YES) {
-        need_certificate(l, "reports", "tls");
+    if (l->conf->reports.tls == CONF_YES) {
+        COMPLAIN(l, conf_key_find("reports", "tls"), NO_HTTPS);
     }
 }
 

@@ -200,9 +200,9 @@ const struct conf_key conf_keys[] = {
     STRING(tls, certificate, "", NULL,
         "A file with the relay's certificate, then those that lead from it to a CA (PEM; Let's "
         "Encrypt calls it fullchain.pem). With it, clients of listen.address may encrypt their "
-        "connections (STARTTLS), and listen.tls_address, http.tls and reports.tls are possible. The "
-        "relay reads certificate and key again on SIGHUP (systemctl reload); if they are then "
-        "wrong, the log says why, and it goes on with those that it has. Empty: no TLS.",
+        "connections (STARTTLS), and listen.tls_address is possible. The relay reads certificate "
+        "and key again on SIGHUP (systemctl reload); if they are then wrong, the log says why, "
+        "and it goes on with those that it has. Empty: no TLS.",
         COMMON),
     STRING(tls, key, "", NULL,
         "The file with its private key (PEM, without a passphrase). It must be private: owned by "
@@ -254,8 +254,7 @@ const struct conf_key conf_keys[] = {
         "webhook of your token to https://<your proxy>/dlr/<secret>.",
         COMMON),
     CHOICE(reports, tls, "no", "no|yes",
-        "`yes` = address speaks HTTPS alone, with tls.certificate. Whoever knows the secret may then "
-        "post from anywhere."),
+        "`yes` = address speaks HTTPS alone. Not in this version."),
     LIST(reports, networks, "", conf_rule_network,
         "From where reports may be posted without TLS, besides this machine: the address of such a "
         "proxy, or its network."),
@@ -306,7 +305,7 @@ const struct conf_key conf_keys[] = {
         "[::] for every address. Port 0 is any free port. Empty: nowhere.",
         COMMON),
     CHOICE(http, tls, "no", "no|yes",
-        "`yes` = address speaks HTTPS alone, with tls.certificate."),
+        "`yes` = address speaks HTTPS alone. Not in this version."),
     LIST(http, networks, "", conf_rule_network,
         "Who may ask, besides this machine: networks such as 192.168.7.0/24, and single addresses. "
         "Whoever connects from there may see all of it, without a login."),

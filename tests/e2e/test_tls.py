@@ -160,12 +160,14 @@ class Checked(TlsTest):
         self.assertRegex(soon.stderr, r'tls\.certificate: warning: ".*" ends in 1[12] days\n$')
 
     def test_settings_that_need_it(self):
-        for name, value in (("listen.tls_address", "127.0.0.1:0"), ("http.tls", "yes"),
-                            ("reports.tls", "yes")):
-            checked = run("check", *options({**GOOD, name: value}))
+        checked = run("check", *options({**GOOD, "listen.tls_address": "127.0.0.1:0"}))
+        self.assertEqual(checked.returncode, CONFIG)
+        self.assertIn("-o listen.tls_address: needs a certificate: set tls.certificate and tls.key\n",
+                      checked.stderr)
+        for name in "http.tls", "reports.tls":
+            checked = self.check(self.good, **{name: "yes"})
             self.assertEqual(checked.returncode, CONFIG)
-            self.assertIn("-o %s: needs a certificate: set tls.certificate and tls.key\n" % name,
-                          checked.stderr)
+            self.assertIn("-o %s: cannot be yes: this version speaks no HTTPS" % name, checked.stderr)
         for name, other in (("tls.certificate", "tls.key"), ("tls.key", "tls.certificate")):
             checked = run("check", *options({**GOOD, name: "/dev/null"}))
             self.assertEqual(checked.returncode, CONFIG)
