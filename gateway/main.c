@@ -8,6 +8,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/process.h"
 #include "gateway/cli/client.h"
+#include "gateway/cli/user.h"
 #include "gateway/daemon.h"
 #include "gateway/judge.h"
 #include "gateway/sandbox/outcomes.h"
@@ -166,6 +167,16 @@ static char *find_store(const char *file, char *const *overrides)
     return path;
 }
 
+/* Finds the users file for `smsrelay user`, where `serve` would. */
+static char *find_users(const char *file, char *const *overrides)
+{
+    struct conf *conf = load_without_api(file, overrides);
+    conf_wipe_secrets(overrides);
+    char *path = conf == NULL ? NULL : strdup(conf->auth.users);
+    conf_free(conf);
+    return path;
+}
+
 /* Where the relay of the settings file listens, for whoever may read it. */
 static void find_listeners(struct link_listeners *listeners)
 {
@@ -316,8 +327,8 @@ static const struct command commands[] = {
 
 int main(int argc, char **argv)
 {
-    static const struct command *const tables[] = {commands, client_commands, NULL};
-    static const struct command_settings settings = {find_store, find_listeners};
+    static const struct command *const tables[] = {commands, user_commands, client_commands, NULL};
+    static const struct command_settings settings = {find_store, find_listeners, find_users};
     process_open_standard_files();
     if (argc > 0 && strcmp(basename(argv[0]), "sendmail") == 0) {
         char **words = calloc((size_t)argc + 2, sizeof *words);

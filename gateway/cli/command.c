@@ -15,7 +15,8 @@
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-/* A lower-case letter is also the short form of an option; others only name it in the tables. */
+/* A lower-case letter is also the short form of an option; others only name it in the tables, but for F, which
+ * is -f where there is no --from. */
 static const struct known {
     char letter;
     const char *name;  /* the long form, or NULL */
@@ -32,6 +33,9 @@ static const struct known {
     {'K', "ack", "A", "queued, or relayed: wait for the API's answer"},
     {'X', "all", NULL, "export what may have been sent already, too; it may arrive twice"},
     {'J', "json", NULL, "print JSON"},
+    {'F', "file", "FILE", "the users file"},
+    {'R', "replace", NULL,
+     "the user is there: give him another one, and keep the rest of his line"},
     {'N', "unit", NULL, "as the systemd unit has them"},
     {'c', NULL, "FILE", "a settings file other than the default one"},
     {'o', NULL, "SECTION.KEY=VALUE", "a setting, such as -o queue.path=PATH; may be repeated"},
@@ -41,9 +45,11 @@ static const struct known {
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof OPTIONS[0] };
 
-static bool is_short(const struct known *known)
+/* 0 = there is none. */
+static char short_form(const struct known *known)
 {
-    return known->letter >= 'a' && known->letter <= 'z';
+    bool is_short = known->letter >= 'a' && known->letter <= 'z';
+    return is_short ? known->letter : known->letter == 'F' ? 'f' : 0;
 }
 
 static const struct known *option_find(int letter)
@@ -75,7 +81,7 @@ bool command_has_option(const struct command *command, const char *word)
         bool is_long = known->name != NULL && len > 3 && word[1] == '-' &&
                        strncmp(known->name, word + 2, len - 2) == 0;
         if (takes_option(command, known->letter) &&
-            (is_long || (is_short(known) && word[1] == known->letter))) {
+            (is_long || (short_form(known) != 0 && word[1] == short_form(known)))) {
             return true;
         }
     }
@@ -145,11 +151,12 @@ static void print_options(const struct command *command, FILE *out)
         if (!takes_option(command, known->letter)) {
             continue;
         }
-        snprintf(words, sizeof words, "%c%c%s%s%s %s", is_short(known) ? '-' : ' ',
-                 is_short(known) ? known->letter : ' ',
-                 is_short(known) && known->name != NULL ? ", "
-                 : is_short(known)                      ? ""
-                                                        : "  ",
+        bool is_short = short_form(known) != 0;
+        snprintf(words, sizeof words, "%c%c%s%s%s %s", is_short ? '-' : ' ',
+                 is_short ? short_form(known) : ' ',
+                 is_short && known->name != NULL ? ", "
+                 : is_short                      ? ""
+                                                 : "  ",
                  known->name != NULL ? "--" : "", known->name != NULL ? known->name : "",
                  known->value != NULL ? known->value : "");
         fprintf(out, "  %-24s  %s\n", words, known->help);
@@ -307,7 +314,7 @@ static void describe_options(bool has_text, char letters[LETTERS_SIZE],
     letters[used++] = ':'; /* getopt tells a missing value from an unknown option */
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         bool has_value = OPTIONS[i].value != NULL;
-        if (is_short(&OPTIONS[i])) {
+        if (OPTIONS[i].letter == short_form(&OPTIONS[i])) { /* not F */
             letters[used++] = OPTIONS[i].letter;
             letters[used] = ':';
             used += has_value;
@@ -320,6 +327,12 @@ static void describe_options(bool has_text, char letters[LETTERS_SIZE],
     }
     letters[used] = '\0';
     names[name_count] = (struct option){NULL, 0, NULL, 0};
+}
+
+/* The option that a letter stands for in this command. */
+static char letter_of(const struct command *command, int letter)
+{
+    return letter == 'f' && takes_option(command, 'F') ? 'F' : (char)letter;
 }
 
 /* What getopt stumbled over. */
@@ -347,8 +360,8 @@ static int read_options(struct invocation *invocation, int argc, char **argv, bo
         if (letter == 'h') {
             *wants_help = true;
         } else {
-            invocation->given[invocation->given_count++] =
-                (struct given){(char)letter, optarg != NULL ? optarg : (char *)""};
+            invocation->given[invocation->given_count++] = (struct given){
+                letter_of(invocation->command, letter), optarg != NULL ? optarg : (char *)""};
         }
     }
     invocation->arguments = argv + optind;

@@ -37,6 +37,7 @@ struct command_settings {
      * NULL after saying on stderr what is wrong with the settings. */
     char *(*find_store)(const char *file, char *const *overrides);
     link_find_listeners *find_listeners;
+    char *(*find_users)(const char *file, char *const *overrides); /* the same, of the users file */
 };
 
 /* What the command line asks for. */
