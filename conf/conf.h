@@ -23,6 +23,7 @@ enum conf_transliterate {
 };
 enum conf_signature { CONF_SIGNATURE_DROP, CONF_SIGNATURE_KEEP };
 enum conf_auto_submitted { CONF_AUTO_SUBMITTED_REFUSE, CONF_AUTO_SUBMITTED_SEND };
+enum conf_require { CONF_REQUIRE_STRANGERS, CONF_REQUIRE_ALL };
 enum conf_auth { CONF_AUTH_NONE, CONF_AUTH_ANY };
 enum conf_subject { CONF_SUBJECT_PREFIX, CONF_SUBJECT_IGNORE, CONF_SUBJECT_ONLY };
 enum conf_options { CONF_OPTIONS_LOCAL, CONF_OPTIONS_YES, CONF_OPTIONS_NO };
@@ -94,6 +95,7 @@ struct conf {
     } limits;
     struct {
         char *users; /* path of a file; "" = there are no users */
+        int require; /* enum conf_require */
     } auth;
     struct {
         char *default_from;

@@ -30,27 +30,34 @@ static bool is_refused(struct conf_loader *l, const char *section, const char *n
 /* A setting with addresses, and who may use them. */
 struct door {
     const char *section, *name;
-    const char *open; /* the address that others can connect to; NULL = there is none */
-    const struct conf_list *networks;
-    bool has_other_way; /* for somebody beyond the networks */
-    const char *verb;   /* what those do for whom it is open */
-    bool needs_login;   /* from there, too */
+    const char *open;  /* the address that others can connect to; NULL = there is none */
+    bool is_used;      /* there is somebody else who may use it */
+    const char *verb;  /* what those do who may */
+    bool takes_logins; /* over TLS, from anywhere */
+    bool needs_login;  /* from the networks, too */
 };
+
+static const char login_way[] = "\nor let those in who log in, over TLS:\n"
+                                "    [auth]\n"
+                                "    users = /etc/smsrelay/users\n"
+                                "    [tls]\n"
+                                "    certificate = /etc/smsrelay/certificate.pem\n"
+                                "    key = /etc/smsrelay/key.pem";
 
 static void check_door(struct conf_loader *l, const struct door *door)
 {
     const struct conf_key *address = conf_key_find(door->section, door->name);
-    bool is_shut = door->open != NULL && door->networks->count == 0 && !door->has_other_way;
-    if (is_shut && !is_refused(l, door->section, door->name) &&
+    if (door->open != NULL && !door->is_used && !is_refused(l, door->section, door->name) &&
         !is_refused(l, door->section, "networks")) {
         conf_complain(l, conf_origin_of(l, address), address,
-                      "other machines can connect to %s, but none of them may %s. Name those that "
+                      "other machines can connect to %s, but none of them may %s. %s those that "
                       "you trust, %sin plain text:\n"
                       "    [%s]\n"
                       "    %s = %s\n"
-                      "    networks = 192.168.7.0/24",
-                      door->open, door->verb, door->needs_login ? "" : "without a login and ",
-                      door->section, door->name, door->open);
+                      "    networks = 192.168.7.0/24%s",
+                      door->open, door->verb, door->takes_logins ? "Either name" : "Name",
+                      door->needs_login ? "" : "without a login and ", door->section, door->name,
+                      door->open, door->takes_logins ? login_way : "");
     }
 }
 
@@ -107,24 +114,37 @@ static void check_submit(struct conf_loader *l)
     }
 }
 
+static void check_logins(struct conf_loader *l)
+{
+    const struct conf_key *require = conf_key_find("auth", "require");
+    if (l->conf->auth.require == CONF_REQUIRE_ALL && l->conf->auth.users[0] == '\0' &&
+        !is_refused(l, "auth", "users")) {
+        conf_complain(l, conf_origin_of(l, require), require,
+                      "needs auth.users: otherwise nobody could log in");
+    }
+}
+
 void conf_check_doors(struct conf_loader *l)
 {
     const struct conf *conf = l->conf;
     const char *plain = find_open(&conf->listen.address);
     const char *tls = find_open(&conf->listen.tls_address);
+    bool has_logins = conf->auth.users[0] != '\0' && conf->tls.certificate[0] != '\0';
+    bool is_trusting = conf->auth.require != CONF_REQUIRE_ALL && conf->listen.networks.count > 0;
     const struct door doors[] = {
-        {"listen", "address", plain, &conf->listen.networks, false, "send", false},
-        {"listen", "tls_address", tls, &conf->listen.networks, false, "send", false},
-        {"http", "address", open_or_null(conf->http.address), &conf->http.networks, false, "ask",
-         false},
-        {"reports", "address", open_or_null(conf->reports.address), &conf->reports.networks,
-         conf->reports.tls == CONF_YES, "post", false},
-        {"submit", "address", open_or_null(conf->submit.address), &conf->submit.networks, false,
-         "submit", true},
+        {"listen", "address", plain, has_logins || is_trusting, "send", true, false},
+        {"listen", "tls_address", tls, has_logins || is_trusting, "send", true, false},
+        {"http", "address", open_or_null(conf->http.address), conf->http.networks.count > 0, "ask",
+         false, false},
+        {"reports", "address", open_or_null(conf->reports.address),
+         conf->reports.networks.count > 0, "post", false, false},
+        {"submit", "address", open_or_null(conf->submit.address), conf->submit.networks.count > 0,
+         "submit", false, true},
     };
     for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++) {
         check_door(l, &doors[i]);
     }
+    check_logins(l);
     check_simulated(l);
     warn_of_nobody(l, "listen", plain != NULL || tls != NULL, &conf->listen.networks);
     warn_of_nobody(l, "http", is_open(conf->http.address), &conf->http.networks);

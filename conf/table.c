@@ -220,6 +220,11 @@ const struct conf_key conf_keys[] = {
         "(systemctl reload); if it is then wrong, the log says where, and the old users remain. "
         "Empty: there are no users.",
         COMMON),
+    CHOICE(auth, require, "strangers", "strangers|all",
+        "Who must log in before anything else: `strangers` = those on other machines whose address is "
+        "not in listen.networks; `all` = everybody, those and this machine's programs too, lest one of "
+        "them be led to write to the port (by a gopher:// URL, say); but not at the Unix socket, where "
+        "the system says who it is."),
 
     CHOICE(smtp, subject, "prefix", "prefix|ignore|only",
         "The subject of a mail: `prefix` = put before the text, `only` = sent instead of the text, "

@@ -58,9 +58,7 @@ static const struct row ROWS[REPLIES] = {
     [REPLY_NOT_IMPLEMENTED] = {"502", "5.5.1 ", "not implemented"},
     [REPLY_BAD_SEQUENCE] = {"503", "5.5.1 ", "bad sequence of commands"},
     [REPLY_BAD_MECHANISM] = {"504", "5.5.4 ", "unknown mechanism, use PLAIN, LOGIN or CRAM-MD5"},
-    [REPLY_LOGIN_NEEDED] = {"530", "5.7.0 ",
-                            "log in first (STARTTLS, then AUTH), or have the operator add your "
-                            "address to listen.networks"},
+    [REPLY_LOGIN_NEEDED] = {"530", "5.7.0 ", "log in first"},
     [REPLY_LOGIN_WRONG] = {"535", "5.7.8 ", "no such user and password"},
     [REPLY_LOGIN_IN_CLEAR] = {"538", "5.7.11 ", "others could read the password: STARTTLS first"},
     [REPLY_UNKNOWN_MESSAGE] = {"550", "5.0.0 ", "no such message"},

@@ -167,6 +167,7 @@ static void identify_user(const struct identity_rules *rules, int fd, struct ide
     socklen_t len = sizeof user;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &len) == 0) {
         identity->owner = key_of(user.uid);
+        identity->peer.is_known = true;
         identity->peer.has_control =
             identity->peer.has_control || user.uid == 0 || user.uid == geteuid() ||
             (rules->has_control_group && is_in_group(fd, user.gid, rules->control_group));

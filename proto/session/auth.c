@@ -46,6 +46,16 @@ bool auth_is_offered(const struct session *s)
     return s->rules->has_users ? is_private : s->rules->takes_any_login && !session_must_log_in(s);
 }
 
+const char *auth_demand(const struct session *s)
+{
+    if (auth_is_offered(s)) {
+        return "log in first (AUTH)";
+    }
+    return s->rules->has_users && s->rules->offers_tls
+               ? "log in first (STARTTLS, then AUTH)"
+               : "this address may do nothing here; the operator can add it to listen.networks";
+}
+
 void auth_announce(struct session *s)
 {
     if (auth_is_offered(s)) {
@@ -230,7 +240,7 @@ enum session_step command_auth(struct session *s, const struct call *call,
     enum session_step step;
     bool has_logins = s->rules->has_users || auth_is_offered(s);
     if (!has_logins && session_must_log_in(s)) {
-        step = session_reply(s, REPLY_LOGIN_NEEDED);
+        step = session_say(s, REPLY_LOGIN_NEEDED, "%s", auth_demand(s));
     } else if (!has_logins) {
         step = session_say(s, REPLY_NOT_IMPLEMENTED,
                            "no login is needed; with smtp.auth = any, every login is accepted");

@@ -16,6 +16,9 @@ command_run command_auth;
 /* May this client log in now? Users may not where others could read along. */
 bool auth_is_offered(const struct session *s);
 
+/* What to tell a client that may do nothing before it has logged in. */
+const char *auth_demand(const struct session *s);
+
 /* Appends the line of the reply to EHLO, if it may. */
 void auth_announce(struct session *s);
 

@@ -153,7 +153,7 @@ static enum session_step command_help(struct session *s, const struct call *call
     }
     reply_line(&s->local, REPLY_HELP, true, "%s",
                session_must_log_in(s)
-                   ? reply_text(REPLY_LOGIN_NEEDED)
+                   ? auth_demand(s)
                    : "One line sends an SMS:  SEND +34600000000 Hello from netcat");
     for (const struct command *row = COMMANDS; row->word != NULL; row++) {
         if (is_offered(s, row)) {

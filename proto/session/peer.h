@@ -18,6 +18,7 @@ enum peer_class {
 struct session_peer {
     enum peer_class class;
     bool has_control;  /* it may use the operator's verbs and see other owners' messages */
+    bool is_known;     /* the system says who it is: it needs no login, whatever the rules */
     bool is_encrypted; /* nobody else can read or change what it sends */
 };
 

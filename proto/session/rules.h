@@ -52,6 +52,7 @@ struct session_rules {
     bool mail_keeps_signature;   /* what follows "-- " is text */
     bool offers_tls;             /* STARTTLS; there is a certificate */
     bool takes_any_login;        /* AUTH is offered; every name and password is accepted */
+    bool requires_login;         /* of all whom the system does not name, also on this machine */
     bool has_users;              /* AUTH is offered, to users; not both of them */
     bool mail_takes_automatic;   /* bounces and automatic replies are sent like other mails */
     struct session_tally *tally; /* NULL = nothing is counted */

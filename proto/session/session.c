@@ -425,7 +425,7 @@ static enum session_step take_line(struct session *s, struct line line, struct s
         s->rules->tally->commands[row - COMMANDS]++;
     }
     if (!session_allows(s, row)) {
-        return session_reply(s, REPLY_LOGIN_NEEDED);
+        return session_say(s, REPLY_LOGIN_NEEDED, "%s", auth_demand(s));
     }
     if (has_control_chars(line.bytes, line.len)) {
         return refuse_line(s, row, REPLY_CONTROL_CHARS, reply_text(REPLY_CONTROL_CHARS));

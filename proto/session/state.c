@@ -5,7 +5,8 @@
 
 bool session_must_log_in(const struct session *s)
 {
-    return s->peer.class == PEER_STRANGER && !s->is_authenticated;
+    bool is_barred = s->peer.class == PEER_STRANGER || s->rules->requires_login;
+    return is_barred && !s->peer.is_known && !s->is_authenticated;
 }
 
 bool session_allows(const struct session *s, const struct command *row)

@@ -253,20 +253,58 @@ class Network(DocumentTest):
 
     document = "conf/NETWORK.md"
 
-    def test_examples(self):
-        self.check_settings(self.take())
-        self.assertIn("TCP:127.0.0.1:2525", self.take())
-        units = {"smsrelay-lan.socket": self.take(), "smsrelay-lan.service": self.take()}
-        self.assertIn("systemctl enable --now smsrelay-lan.socket", self.take())
-        self.assertIn("-R 127.0.0.1:2525:127.0.0.1:2525", self.take())
-        self.assertAllTaken()
+    def check_environment(self, text):
+        """The variables of a container are good settings."""
+        found = dict(re.findall(r'(SMSRELAY_[A-Z_]+)(?::|, value:) "?([^"\n}]*)"?', text))
+        found.pop("SMSRELAY_API_TOKEN_FILE", None)
+        ended = run("check", "-c", "/dev/null", "-o", "api.url=sandbox", env=found)
+        self.assertEqual((ended.returncode, ended.stdout + ended.stderr), (OK, ""), text)
+
+    def make_certificate(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem", "-out",
+                        "certificate.pem", "-days", "30", "-subj", "/CN=relay.example",
+                        "-addext", "subjectAltName=DNS:relay.example"],
+                       cwd=self.folder, check=True, capture_output=True)
+        os.chmod(os.path.join(self.folder, "key.pem"), 0o600)
+
+    def verify_units(self, units):
         self.need("systemd-analyze")
-        for name, text in dict(units, **{"smsrelay.service": "[Service]\nExecStart=/bin/true\n"}).items():
+        for name, text in units.items():
             with open(os.path.join(self.folder, name), "w") as file:
                 file.write(text)
         done = subprocess.run(["systemd-analyze", "verify", "--recursive-errors=no", *units],
                               cwd=self.folder, capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_examples(self):
+        self.check_settings(self.take())
+        service = self.take() + "ExecStart=/bin/true\n"
+        logins, commands = self.take(), self.take().replace("/etc/smsrelay", self.folder)
+        self.need("openssl")
+        self.make_certificate()
+        for line in commands.splitlines():
+            self.shell("echo s3cret-of-the-example | " + line.split("#")[0])
+        self.check_settings(logins.replace("/etc/smsrelay", self.folder))
+        self.check_environment(self.take())
+        self.check_environment(self.take())
+        self.assertIn("TCP:127.0.0.1:2525", self.take())
+        units = {"smsrelay-lan.socket": self.take(), "smsrelay-lan.service": self.take(),
+                 "smsrelay.service": service}
+        self.assertIn("systemctl enable --now smsrelay-lan.socket", self.take())
+        self.assertIn("-R 127.0.0.1:2525:127.0.0.1:2525", self.take())
+        self.assertAllTaken()
+        self.verify_units(units)
+
+
+class Security(DocumentTest):
+    document = "gateway/SECURITY.md"
+
+    def test_it_names_what_there_is(self):
+        self.assertAllTaken()
+        known = self.shell("smsrelay settings")
+        for section, name in re.findall(r"`([a-z]+)\.([a-z_]+)", read(self.document)):
+            self.assertRegex(known, r"(?ms)^\[%s\]$.*^#%s" % (section, name))
 
 
 class Durability(DocumentTest):

@@ -215,8 +215,14 @@ static const struct {
      "t.conf:5: listen.max_recipients: must be a number from 1 to 10000, not \"\"\n"},
     {SANDBOX "[listen]\naddress = 127.0.0.1:25, 0.0.0.0:25\n",
      "t.conf:4: listen.address: other machines can connect to 0.0.0.0:25, but none of them may "
-     "send. Name those that you trust, without a login and in plain text:\n"
-     "    [listen]\n    address = 0.0.0.0:25\n    networks = 192.168.7.0/24\n"},
+     "send. Either name those that you trust, without a login and in plain text:\n"
+     "    [listen]\n    address = 0.0.0.0:25\n    networks = 192.168.7.0/24\n"
+     "or let those in who log in, over TLS:\n"
+     "    [auth]\n    users = /etc/smsrelay/users\n"
+     "    [tls]\n    certificate = /etc/smsrelay/certificate.pem\n"
+     "    key = /etc/smsrelay/key.pem\n"},
+    {SANDBOX "[auth]\nrequire = all\n",
+     "t.conf:4: auth.require: needs auth.users: otherwise nobody could log in\n"},
     {SANDBOX "[listen]\naddress = eth0:25\n",
      "t.conf:4: listen.address: \"eth0:25\" must begin with an address of this machine, such as "
      "192.168.7.2, or 0.0.0.0 for all of IPv4, [::] for all\n"},
