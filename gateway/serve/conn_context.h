@@ -21,7 +21,7 @@ struct tls;
 enum {
     CONN_CHUNK = 64 * 1024,
     CONN_CLOCK_EVERY = 8,   /* steps between two looks at the clock */
-    CONN_REQUEST_STEPS = 32 /* that a part of a request about many messages counts as */
+    CONN_PORTION_STEPS = 32 /* that a part of a request about many messages counts as */
 };
 
 struct conn_context {

@@ -74,7 +74,7 @@ static void note_progress(struct conn *c, enum requests_progress progress)
     if (progress == REQUESTS_DONE) {
         session_answer_end(c->session, c->answer_slot);
     }
-    c->context->steps += CONN_REQUEST_STEPS;
+    c->context->steps += c->is_answering ? CONN_PORTION_STEPS : CONN_CLOCK_EVERY;
 }
 
 void conn_answer(struct conn *c, const struct session_event *event)

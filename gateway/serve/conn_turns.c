@@ -21,7 +21,7 @@
 
 enum {
     CLOSE_WAIT_MS = 5000, /* for the client to read our last reply and close */
-    SLICE_US = 500,       /* a client is served at a time */
+    SLICE_US = 300,       /* a client is served at a time */
     TURN_US = 500,        /* clients are served before the loop looks for new input, ... */
     COMPETING_US = 25,    /* ... and both, while several owners compete */
     STEP_MAX_US = 25,     /* that count of a step */
