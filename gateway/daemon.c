@@ -270,10 +270,12 @@ static int start(struct daemon *d)
 
 static bool has_unsent(const struct daemon *d)
 {
-    return server_has_unsent(d->server) || submit_has_unsent(d->submit);
+    return intake_has_open(d->relay.intake) || server_has_unsent(d->server) ||
+           submit_has_unsent(d->submit);
 }
 
-/* The last replies, and 421, were written as the loop ended: they still have to leave. */
+/* The last verdicts are on their way, or the last replies, and 421, were written as the loop ended: they
+ * still have to leave. */
 static void send_last_replies(struct daemon *d)
 {
     int64_t deadline_ms = clock_monotonic_ms() + FAREWELL_MS;

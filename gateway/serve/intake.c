@@ -551,6 +551,11 @@ bool intake_is_full(const struct intake *in)
     return in->open.message_count >= GATHER_MAX;
 }
 
+bool intake_has_open(const struct intake *in)
+{
+    return in->open.submission_count > 0 || in->under_way.submission_count > 0;
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 struct intake *intake_new(struct event_base *base, struct queue *queue, struct stats *stats,

@@ -75,4 +75,7 @@ void intake_hold(struct intake *intake, const void *client, bool is_unfinished);
 /* Has so much gathered that a client whose submissions are among it should wait for their verdicts? */
 bool intake_is_full(const struct intake *intake);
 
+/* Is there a submission without a verdict? */
+bool intake_has_open(const struct intake *intake);
+
 #endif

@@ -263,7 +263,7 @@ class Network(DocumentTest):
     def make_certificate(self):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                         "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem", "-out",
-                        "certificate.pem", "-days", "30", "-subj", "/CN=relay.example",
+                        "certificate.pem", "-days", "90", "-subj", "/CN=relay.example",
                         "-addext", "subjectAltName=DNS:relay.example"],
                        cwd=self.folder, check=True, capture_output=True)
         os.chmod(os.path.join(self.folder, "key.pem"), 0o600)
