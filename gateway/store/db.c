@@ -457,7 +457,7 @@ static bool find_last(struct store_db *db, const char *path, int64_t row, char *
 static bool identify(struct store_db *db, const char *path, int64_t row, bool is_read_only,
                      char *error)
 {
-    struct identity identity;
+    struct identity identity = {0};
     if (!run_text(db->handle, "PRAGMA locking_mode = EXCLUSIVE")) {
         return complain_of_handle(db->handle, path, error);
     }

@@ -56,7 +56,7 @@ class Idle(RelayingTest):
                        sandbox=None)
             name, = self.send("x")
             self.await_stop("cannot be reached")
-            self.assertReply(self.c.ask("CANCEL " + name), "250")
+            eventually(lambda: self.c.ask("CANCEL " + name)[0].startswith("250"), "between two tries")
             self.assertEqual(self.get("/readyz")[0], 503)
             bound.listen()
             bound.settimeout(PATIENCE)
