@@ -142,6 +142,9 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/libraries
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(COMPILE) -MMD -MP -c -o $@ $<
 
+# Unit tests are compiled quickly: what they test is optimised all the same. (_FORTIFY_SOURCE wants some.)
+$(BUILD)/tests/unit/%.o: COMPILE += $(if $(filter release,$(VARIANT)),-O1,-O0)
+
 # It holds the page, as it is, by an assembler directive, which link-time optimisation would lose.
 $(BUILD)/gateway/web/page_html.o: gateway/web/page.html
 $(BUILD)/gateway/web/page_html.o: COMPILE += -fno-lto
