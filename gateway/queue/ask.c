@@ -6,6 +6,7 @@
  */
 #include "gateway/queue/ask.h"
 
+#include "gateway/base/ranking.h"
 #include "gateway/queue/core.h"
 
 #include <stdlib.h>
@@ -315,46 +316,28 @@ void queue_holding(struct queue *q, int32_t owner, struct queue_holding *holding
     queue_leave(q);
 }
 
-static bool has_more(const struct queue_holding *a, const struct queue_holding *b)
+static bool has_more(const void *first, const void *second)
 {
+    const struct queue_holding *a = first, *b = second;
     return a->messages != b->messages ? a->messages > b->messages : a->disk > b->disk;
-}
-
-/* The list of those who have most. */
-struct ranking {
-    struct queue_holding *first;
-    size_t count, max;
-    struct queue_holding *others;
-};
-
-static void rank(struct ranking *r, struct queue_holding holding)
-{
-    for (size_t i = 0; i < r->count; i++) {
-        if (has_more(&holding, &r->first[i])) {
-            struct queue_holding lower = r->first[i];
-            r->first[i] = holding;
-            holding = lower;
-        }
-    }
-    if (r->count < r->max) {
-        r->first[r->count++] = holding;
-    } else {
-        r->others->messages += holding.messages;
-        r->others->bytes += holding.bytes;
-        r->others->disk += holding.disk;
-    }
 }
 
 size_t queue_holdings(struct queue *q, struct queue_holding *holdings, size_t max,
                       struct queue_holding *others)
 {
-    struct ranking ranking = {.first = holdings, .max = max, .others = others};
+    struct ranking ranking = {
+        .items = holdings, .size = sizeof *holdings, .max = max, .comes_before = has_more};
     *others = (struct queue_holding){.owner = OWNER_LOCAL};
     queue_enter(q);
     for (size_t i = 0; i < QUEUE_ACCOUNT_BUCKETS; i++) {
         for (const struct queue_account *account = LIST_FIRST(&q->accounts.buckets[i]);
              account != NULL; account = LIST_NEXT(account, entry)) {
-            rank(&ranking, holding_of(account));
+            struct queue_holding holding = holding_of(account);
+            if (!ranking_add(&ranking, &holding)) {
+                others->messages += holding.messages;
+                others->bytes += holding.bytes;
+                others->disk += holding.disk;
+            }
         }
     }
     queue_leave(q);

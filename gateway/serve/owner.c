@@ -1,6 +1,7 @@
 /* owner: see owner.h. */
 #include "gateway/serve/owner.h"
 
+#include "gateway/base/ranking.h"
 #include "proto/message.h"
 
 #include <stdlib.h>
@@ -123,37 +124,25 @@ int64_t owner_value(const struct owner *owner, enum owner_figure figure)
     return 0;
 }
 
-/* Puts a share in its place; returns what the last one has that it pushes out, 0 if none. */
-static int64_t insert_share(struct owner_share *shares, size_t *count, size_t max,
-                            struct owner_share share)
+static bool has_more(const void *a, const void *b)
 {
-    for (size_t i = 0; i < *count; i++) {
-        if (share.value > shares[i].value) {
-            struct owner_share lower = shares[i];
-            shares[i] = share;
-            share = lower;
-        }
-    }
-    if (*count == max) {
-        return share.value;
-    }
-    shares[(*count)++] = share;
-    return 0;
+    return ((const struct owner_share *)a)->value > ((const struct owner_share *)b)->value;
 }
 
 size_t owners_rank(const struct owners *owners, enum owner_figure figure,
                    struct owner_share *shares, size_t max, int64_t *others)
 {
-    size_t count = 0;
+    struct ranking ranking = {
+        .items = shares, .size = sizeof *shares, .max = max, .comes_before = has_more};
     *others = figure == OWNER_LOOP_US ? (int64_t)owners->forgotten_us : 0;
     for (size_t i = 0; i < OWNER_BUCKETS; i++) {
         const struct owner *owner = LIST_FIRST(&owners->buckets[i]);
         for (; owner != NULL; owner = LIST_NEXT(owner, entry)) {
             struct owner_share share = {owner->key, owner_value(owner, figure)};
-            *others += insert_share(shares, &count, max, share);
+            *others += ranking_add(&ranking, &share) ? 0 : share.value;
         }
     }
-    return count;
+    return ranking.count;
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
