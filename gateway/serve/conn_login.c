@@ -141,7 +141,10 @@ void conn_renew_user(struct conn *c, const struct user_table *users)
         return;
     }
     const struct user *user = user_table_find(users, former->name);
-    if (user != NULL && strcmp(user->hash, former->hash) == 0) {
+    bool is_same = user != NULL && strcmp(user->hash, former->hash) == 0;
+    /* A WATCH that has begun shows what the user could see then. */
+    if (is_same &&
+        !(c->client.watcher.is_watching && (former->session.rights & ~user->session.rights) != 0)) {
         take_rights(c, user);
         session_set_user(c->session, &user->session);
     } else {

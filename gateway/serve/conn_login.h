@@ -16,7 +16,7 @@ void conn_try_login(struct conn *c, const struct session_event *event);
 
 /*
  * The users are these now. A client whose user is still there, with the same password, has his present
- * rights; of one whose user is not, the connection ends with 421.
+ * rights; of one whose user is not, or has lost a right while it watches, the connection ends with 421.
  */
 void conn_renew_user(struct conn *c, const struct user_table *users);
 
