@@ -98,7 +98,7 @@ static int make_hash(struct change *change)
 }
 
 /* Is the user there or not, as the command needs it? Returns an exit code. */
-static int judge_presence(const struct change *change, const struct user_edit *edit)
+static int judge_presence(struct change *change, struct user_edit *edit)
 {
     bool is_there = user_edit_has(edit, change->name);
     bool replaces = invocation_option(change->invocation, 'R') != NULL;
@@ -115,7 +115,6 @@ static int judge_presence(const struct change *change, const struct user_edit *e
 static int put_user(struct change *change, struct user_edit *edit)
 {
     int code = judge_presence(change, edit);
-    code = code == EX_OK ? make_hash(change) : code;
     if (code != EX_OK) {
         return code;
     }
@@ -173,16 +172,31 @@ static int with_file(struct change *change, int (*act)(struct change *, struct u
     return code;
 }
 
-static int run_change(const struct invocation *invocation, bool is_token,
-                      int (*act)(struct change *, struct user_edit *))
+/* Reads the arguments. Returns an exit code. */
+static int begin_change(const struct invocation *invocation, struct change *change)
 {
-    struct change change = {.invocation = invocation, .is_token = is_token};
     const char *word = invocation->arguments[0];
-    if (!user_name_read(word, strlen(word), change.name)) {
+    *change = (struct change){.invocation = invocation};
+    if (!user_name_read(word, strlen(word), change->name)) {
         return complain(EX_DATAERR, "a name is %s", user_name_rule);
     }
-    write_keys(&change);
-    int code = with_file(&change, act);
+    if (invocation->count > 1 && invocation_option(invocation, 'R') != NULL) {
+        return command_misused(invocation->command, "--replace keeps the rest of the line: %s",
+                               invocation->arguments[1]);
+    }
+    write_keys(change);
+    return EX_OK;
+}
+
+/* The file is not locked while the password is typed. */
+static int run_put(const struct invocation *invocation, bool is_token)
+{
+    struct change change;
+    int code = begin_change(invocation, &change);
+    change.is_token = is_token;
+    code = code == EX_OK ? with_file(&change, judge_presence) : code;
+    code = code == EX_OK ? make_hash(&change) : code;
+    code = code == EX_OK ? with_file(&change, put_user) : code;
     buffer_free(&change.keys);
     explicit_bzero(&change, sizeof change);
     return code;
@@ -190,17 +204,21 @@ static int run_change(const struct invocation *invocation, bool is_token,
 
 static int run_add(const struct invocation *invocation)
 {
-    return run_change(invocation, false, put_user);
+    return run_put(invocation, false);
 }
 
 static int run_token(const struct invocation *invocation)
 {
-    return run_change(invocation, true, put_user);
+    return run_put(invocation, true);
 }
 
 static int run_remove(const struct invocation *invocation)
 {
-    return run_change(invocation, false, remove_user);
+    struct change change;
+    int code = begin_change(invocation, &change);
+    code = code == EX_OK ? with_file(&change, remove_user) : code;
+    buffer_free(&change.keys);
+    return code;
 }
 
 /* --- showing ---------------------------------------------------------------------------------- */

@@ -149,8 +149,7 @@ static bool write_all(int fd, const struct buffer *text)
     return true;
 }
 
-/* Gives a new file what is the old one's. Its group may be denied to who is not root: then it must not be
- * readable for that of the writer. */
+/* Gives a new file the owner, the group and the mode of the old one. */
 static bool copy_owner(int from, int to)
 {
     struct stat status;
