@@ -7,10 +7,12 @@
 #include "gateway/base/thread.h"
 #include "gateway/users/delays.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <time.h>
 
 enum { REMEMBERED_MS = 10 * 60 * 1000 }; /* after it was used last */
 
@@ -76,6 +78,15 @@ static void free_remembered(struct login *login)
     }
 }
 
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
 struct login *login_new(struct user_table *users, const struct login_options *options)
 {
     uint64_t key[2];
@@ -89,7 +100,7 @@ struct login *login_new(struct user_table *users, const struct login_options *op
     STAILQ_INIT(&login->asked);
     STAILQ_INIT(&login->done);
     pthread_mutex_init(&login->mutex, NULL);
-    pthread_cond_init(&login->woken, NULL);
+    init_condition(&login->woken);
     login->remembered = remember_nobody(users);
     login->delays = hash_random(key, sizeof key) ? delays_new(key) : NULL;
     if (login->remembered == NULL || login->delays == NULL ||
@@ -139,17 +150,37 @@ static struct item *await_item(struct login *login)
     return item;
 }
 
+/* Rests for so long, unless it is to stop. */
+static void rest(struct login *login, int64_t us)
+{
+    struct timespec until;
+    int64_t until_us = clock_monotonic_us() + us;
+    until.tv_sec = until_us / 1000000;
+    until.tv_nsec = until_us % 1000000 * 1000;
+    pthread_mutex_lock(&login->mutex);
+    while (!login->is_stopping &&
+           pthread_cond_timedwait(&login->woken, &login->mutex, &until) != ETIMEDOUT) {
+    }
+    pthread_mutex_unlock(&login->mutex);
+}
+
+/* After one that is wrong it rests for as long as that has taken: those who guess have half of a processor. */
 static void *run(void *arg)
 {
     struct login *login = arg;
     struct item *item;
     while ((item = await_item(login)) != NULL) {
+        int64_t began_us = clock_monotonic_us();
         item->result = hash_compare(item->hash, item->secret);
         explicit_bzero(item->secret, sizeof item->secret);
+        bool is_wrong = item->is_hopeless || item->result == HASH_DIFFERS;
         pthread_mutex_lock(&login->mutex);
-        STAILQ_INSERT_TAIL(&login->done, item, entry);
+        STAILQ_INSERT_TAIL(&login->done, item, entry); /* and it is the loop's */
         pthread_mutex_unlock(&login->mutex);
         login->options.notify(login->options.arg);
+        if (is_wrong) {
+            rest(login, clock_monotonic_us() - began_us);
+        }
     }
     return NULL;
 }
