@@ -165,10 +165,12 @@ static void print_options(const struct command *command, FILE *out)
 
 static void print_where(FILE *out)
 {
-    fputs("\nWithout -s, the relay is at $SMSRELAY_SOCKET, or else where the settings file says\n"
-          "(listen.unix, listen.address; if you may read it), or else at\n" LINK_DEFAULT_SOCKET
-          " or " LINK_DEFAULT_ADDRESS ".\n",
-          out);
+    fputs(
+        "\nWithout -s, the relay is at $SMSRELAY_SOCKET, or else where the settings file says\n"
+        "(listen.unix, listen.address; if you may read it), or else at\n" LINK_DEFAULT_SOCKET
+        " or " LINK_DEFAULT_ADDRESS ".\n"
+        "With $SMSRELAY_USER it logs in, with the password or token in $SMSRELAY_PASSWORD_FILE.\n",
+        out);
 }
 
 static int print_help_of(const struct command *command)

@@ -25,7 +25,7 @@ static const struct row {
     {EX_TEMPFAIL, EX_TEMPFAIL, "4", NULL,
      "not now: try again; no answer within --timeout; with --ack relayed: not relayed yet"},
     {EX_PROTOCOL, EX_UNAVAILABLE, "", NULL, "what answers is not smsrelay"},
-    {EX_NOPERM, EX_UNAVAILABLE, "550 5.7.|530|535", NULL,
+    {EX_NOPERM, EX_UNAVAILABLE, "550 5.7.|530|535|538", NULL,
      "not allowed; or the recipient has opted out"},
     {EX_CONFIG, EX_CONFIG, "", NULL, "wrong settings"},
     {EX_DATAERR, EX_UNAVAILABLE, "5", NULL, NULL},

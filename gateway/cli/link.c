@@ -3,6 +3,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/cli/complain.h"
+#include "gateway/cli/credentials.h"
 #include "gateway/cli/exits.h"
 #include "gateway/cli/stranger.h"
 
@@ -428,6 +429,30 @@ static int await_greeting(struct link *link)
     return code == EX_OK ? link_expect(link) : code;
 }
 
+/* Logs in, if the environment names a user. A password is not sent where others could read it. */
+static int log_in(struct link *link)
+{
+    if (!credentials_are_set()) {
+        return EX_OK;
+    }
+    if (!credentials_are_safe(link->fd)) {
+        return fail(
+            link, EX_NOPERM,
+            "%s is not on this machine: the password of SMSRELAY_USER would cross the network "
+            "in plain text",
+            link->target);
+    }
+    const char *fault = credentials_write(&link->out);
+    if (fault != NULL) {
+        return fail(link, EX_CONFIG, "%s", fault);
+    }
+    link_end_line(link);
+    size_t len = link->out.len;
+    int code = link_send(link);
+    explicit_bzero(link->out.data, len);
+    return code == EX_OK ? link_expect(link) : code;
+}
+
 int link_open(struct link *link, const char *target, link_find_listeners *find, int64_t limit_ms)
 {
     int code = link_dial(link, target, find, limit_ms);
@@ -439,5 +464,6 @@ int link_open(struct link *link, const char *target, link_find_listeners *find, 
     buffer_puts(&link->out, "NOOP");
     link_end_line(link);
     code = link_send(link);
-    return code == EX_OK || code == EX_UNAVAILABLE ? await_greeting(link) : code;
+    code = code == EX_OK || code == EX_UNAVAILABLE ? await_greeting(link) : code;
+    return code == EX_OK ? log_in(link) : code;
 }
