@@ -210,7 +210,7 @@ const struct conf_key conf_keys[] = {
         COMMON),
 
     STRING(auth, users, "", NULL,
-        "A file of users: who may log in (AUTH PLAIN and LOGIN), and what he may do then. "
+        "A file of up to 10000 users: who may log in (AUTH PLAIN and LOGIN), and what he may do then. "
         "`smsrelay user add NAME` adds one with a password, `smsrelay user token NAME` one with a "
         "token. Each line is `name:hash`, or `name:hash:key=value ...`, or a comment that begins "
         "with #. The keys: `senders=Acme,Shop` are the only senders that this user may use, the "

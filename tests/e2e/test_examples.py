@@ -180,6 +180,7 @@ class Operating(DocumentTest):
         self.upgrade(self.take())
         self.become_sendmail(self.take())
         self.shell("cd %s\n%s" % (ROOT, self.take().replace("make ", "make -n ")))
+        self.add_users(self.take(), self.take(), self.take())
         self.refuse(self.take())
         self.check_settings(self.take().replace("8026", "0"))
         self.report(self.take())
@@ -217,6 +218,28 @@ class Operating(DocumentTest):
         with open(place + ".distrib") as file:
             self.assertEqual(file.read(), "of a mail server")
         self.assertEqual(subprocess.run([place, "-V"], capture_output=True).returncode, 64)
+
+    def add_users(self, settings, commands, groups):
+        settings = settings.replace("/etc/", self.folder + "/etc/")
+        settings += "[sms]\ndefault_from = Acme\n[api]\nurl = sandbox\n"
+        path = os.path.join(self.folder, "users.conf")
+        with open(path, "w") as file:
+            file.write(settings)
+        *change, show, reload = commands.splitlines()
+        self.assertEqual(reload, "sudo systemctl reload smsrelay")
+        for line in change:
+            self.shell("echo a-long-password | %s -c %s" % (line, path))
+        self.assertEqual(self.shell("%s -c %s" % (show, path)),
+                         "backup token rights=submit,ask\nprinter password rights=submit senders=Acme\n")
+        add, own, mode, *drop_in, load = groups.splitlines()
+        self.assertEqual(add, "sudo groupadd --system smsrelay-users")
+        self.assertEqual(load, "sudo systemctl daemon-reload && sudo systemctl restart smsrelay")
+        self.shell("\n".join([own.replace("smsrelay-users", str(os.getgid())), mode, *drop_in]).replace(
+            "/etc/", self.folder + "/etc/"))
+        self.shell("smsrelay check -c " + path)
+        self.assertEqual(os.stat(self.folder + "/etc/smsrelay/users").st_mode & 0o777, 0o640)
+        with open(self.folder + "/etc/systemd/system/smsrelay.service.d/users.conf") as file:
+            self.assertEqual(file.read(), "[Service]\nSupplementaryGroups=smsrelay-users\n")
 
     def refuse(self, example):
         relay = self.relay()
