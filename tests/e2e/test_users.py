@@ -11,8 +11,9 @@ import unittest
 import urllib.request
 
 from golden import PASSWORD_HASH, private
-from support import (CONFIG, DATAERR, NOINPUT, OK, PATIENCE, TO, TestCase, clean_environment, command,
-                     parse_reply, run)
+from networks import DEVICE, RELAY, NetworkTest
+from support import (CONFIG, DATAERR, IS_SLOW, NOINPUT, NOPERM, OK, PATIENCE, TO, USAGE, TestCase,
+                     clean_environment, command, parse_reply, run)
 
 PASSWORD = "s3cret"
 CONTENT = "Subject: Alert\r\n\r\nDisk full\r\n"
@@ -209,7 +210,7 @@ class Owner(UsersTest):
         self.assertEqual([reply[:3] for reply in replies], ["250", "235", "550", "250"])
 
     def test_over_restarts_and_removals(self):
-        store = {"queue_path": self.folder.name + "/queue.db"}
+        store = {"queue_path": self.folder.name + "/queue.db", "queue_drain__timeout": "0"}
         self.start("ann", "bob", "ops:" + ALL, **store)
         self.log_in("ops").ask("HOLD")
         name = self.log_in("ann").submit(options="REF=r")
@@ -264,6 +265,16 @@ class Reload(UsersTest):
         for name in ("bob", "cid"):
             self.assertReply(self.client(self.daemon).ask(plain(name)), "535 5.7.8")
         self.assertEqual(self.daemon.wait_log("users_read")["users"], "4")
+
+    def test_who_watches_and_loses_a_right(self):
+        self.start("ops:" + ALL, "nosy:" + ALL)
+        ops, nosy = self.log_in("ops"), self.log_in("nosy")
+        for client in (ops, nosy):
+            self.assertReply(client.ask("WATCH"), "250 2.0.0 watching")
+        self.reload("ops:" + ALL, "nosy")
+        self.assertReply(nosy.read_reply(), "421 4.7.0")
+        ops.submit()
+        self.assertIn("state=", ops.read_event())
 
     def test_a_file_that_is_wrong_changes_nothing(self):
         self.start("ann")
@@ -357,6 +368,9 @@ class Command(UsersTest):
                 self.assertEqual(self.read(), before)
         self.assertEqual(os.listdir(self.folder.name), ["users"])
 
+        self.assertIn("--replace keeps the rest of the line: rights=ask",
+                      self.user("token", "--replace", "printer", "rights=ask", code=USAGE).stderr)
+
     def test_a_file_that_is_wrong_already(self):
         self.users("printer", "nas:right=ask")
         told = self.user("add", "ups", code=DATAERR, stdin="a-long-password").stderr
@@ -427,6 +441,109 @@ class Command(UsersTest):
         shown, code = self.at_a_terminal((b"Password: ", b"a-long\3password\n"))
         self.assertIn("canceled", shown)
         self.assertEqual((code, os.listdir(self.folder.name)), (DATAERR, []))
+
+
+class Commands(UsersTest):
+    """The other commands log in when the environment says so."""
+
+    def setUp(self):
+        super().setUp()
+        self.secret = self.folder.name + "/password"
+        with open(self.secret, "w", opener=private) as file:
+            file.write(PASSWORD + "\n")
+
+    def ask(self, *words, code=OK, name="ann", **env):
+        done = run(*words, env={"SMSRELAY_SOCKET": self.daemon.addresses[0], "SMSRELAY_USER": name,
+                                "SMSRELAY_PASSWORD_FILE": self.secret, **env})
+        self.assertEqual(done.returncode, code, done)
+        self.assertNotIn(PASSWORD, done.stdout + done.stderr)
+        return done
+
+    def test_as_a_user(self):
+        self.start("ann:senders=Acme", "ops:" + ALL)
+        self.ask("hold", name="ops")
+        self.ask("send", "--ref", "r", TO, "text")
+        self.assertIn("from=Acme", self.ask("status", "r").stdout)
+        self.ask("status", "r", name="ops", code=NOINPUT)
+        self.assertIn("this user may not use this sender",
+                      self.ask("send", "--from", "Shop", TO, "text", code=NOPERM).stderr)
+        self.assertIn("needs the right control", self.ask("flush", code=NOPERM).stderr)
+        self.assertIn("ref=r", self.ask("queue", "list", name="ops").stdout)
+
+    def test_what_goes_wrong(self):
+        self.start("ann")
+        self.assertIn("no such user and password",
+                      self.ask("stats", name="nobody", code=NOPERM).stderr)
+        self.assertIn("SMSRELAY_PASSWORD_FILE is not set, but SMSRELAY_USER is",
+                      self.ask("stats", SMSRELAY_PASSWORD_FILE="", code=CONFIG).stderr)
+        self.assertIn("/nothing: No such file",
+                      self.ask("stats", SMSRELAY_PASSWORD_FILE="/nothing", code=CONFIG).stderr)
+        os.chmod(self.secret, 0o644)
+        self.assertIn("is open to others", self.ask("stats", code=CONFIG).stderr)
+        self.ask("stats", SMSRELAY_USER="")
+
+    def test_where_there_are_no_users(self):
+        self.daemon = self.relay()
+        self.assertIn("no login is needed", self.ask("stats", code=DATAERR).stderr)
+
+
+class Elsewhere(NetworkTest):
+    def test_no_password_crosses_the_network(self):
+        relay = self.relay({"listen.address": RELAY + ":0", "listen.networks": DEVICE + "/32"})
+        with tempfile.NamedTemporaryFile("w") as secret, self.device.inside():
+            secret.write(PASSWORD)
+            secret.flush()
+            env = {"SMSRELAY_SOCKET": relay.addresses[0], "SMSRELAY_USER": "ann",
+                   "SMSRELAY_PASSWORD_FILE": secret.name}
+            done = run("stats", env=env)
+            self.assertEqual(done.returncode, NOPERM, done)
+            self.assertIn("would cross the network in plain text", done.stderr)
+            self.assertEqual(run("stats", env={**env, "SMSRELAY_USER": ""}).returncode, OK)
+        self.assertEqual(relay.log("refused"), [])
+
+
+class Storm(UsersTest):
+    """A thousand wrong logins a second leave others four fifths of the loop, and no user is locked out."""
+
+    CONNECTIONS = 300  # with three logins each
+
+    def loop_s(self):
+        """CPU seconds of the loop's thread."""
+        with open("/proc/%d/task/%d/schedstat" % (self.daemon.pid, self.daemon.pid)) as file:
+            return int(file.read().split()[0]) / 1e9
+
+    def guess(self, number):
+        if os.getuid() == 0:  # else all come from one user, who has to wait
+            os.seteuid(100000 + number)
+        try:
+            client = self.daemon.connect(greets=False)
+        finally:
+            if os.getuid() == 0:
+                os.seteuid(0)
+        with client:
+            client.send(*[plain("ann", "guess %d %d" % (number, i)) for i in range(3)])
+            lines = client.read_all()
+        self.assertEqual([line[:3] for line in lines[-1:]], ["421"], lines)
+
+    @unittest.skipIf(IS_SLOW, "it measures")
+    def test_of_wrong_logins(self):
+        self.start("ann", "bob")
+        self.log_in("bob")
+        before = self.loop_s()
+        for number in range(self.CONNECTIONS):
+            self.guess(number)
+        each_s = (self.loop_s() - before) / self.CONNECTIONS / 3
+        self.assertLess(each_s, 0.2 / 1000)
+        self.log_in("bob")
+        stats = self.daemon.stats()
+        names = ("wrong", "too_soon", "busy")
+        self.assertEqual(sum(int(stats["logins_%s_total" % name]) for name in names),
+                         3 * self.CONNECTIONS)
+        replies = ["454"]
+        while replies[-1].startswith("454"):  # while others are being compared
+            with self.daemon.connect() as client:
+                replies += client.ask(plain("ann"))
+        self.assertReply(replies[-1:], "235 2.7.0")
 
 
 class Settings(UsersTest):
